@@ -1,0 +1,3 @@
+//! The primitives, one file per idea.
+
+pub mod entropy;

@@ -1,0 +1,6 @@
+//! The wire protocol and the cryptographic protocol of qchat, without I/O: no runtime, no database, no file system,
+//! no clock. Time and randomness are arguments. `docs/PROTOCOL.md` is its specification.
+
+pub mod crypto;
+pub mod ids;
+pub mod wire;

@@ -1,0 +1,329 @@
+//! The bodies of the REST interface under `/v1`, JSON. Byte strings are base64url without padding.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/server` | | [`ServerInfo`] |
+//! | `POST /v1/accounts` | [`Register`] | 201 [`Session`] |
+//! | `GET /v1/accounts/by-name/{name}`, `GET /v1/accounts/{id}` | | [`Directory`] |
+//! | `PUT /v1/account/device-list` | [`PutDeviceList`] | 204 |
+//! | `POST /v1/sessions/challenge` | [`ChallengeRequest`] | [`Challenge`] |
+//! | `POST /v1/sessions` | [`Login`] | [`Session`] |
+//! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
+//! | `DELETE /v1/sessions` | | 204 |
+//! | `POST /v1/key-packages` | [`PutKeyPackages`] | [`KeyPackageCount`] |
+//! | `GET /v1/key-packages` | | [`KeyPackageCount`] |
+//! | `POST /v1/key-packages/claim` | [`ClaimKeyPackages`] | [`ClaimedKeyPackages`] |
+//! | `POST /v1/rooms` | [`CreateRoom`] | 201 [`Room`] |
+//! | `GET /v1/rooms` | | [`Rooms`] |
+//! | `GET /v1/rooms/{id}` | | [`Room`] |
+//! | `GET /v1/rooms/{id}/invitation` | | [`RoomInvitation`] |
+//! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
+//!
+//! All but `server`, registration, challenge, login and refresh need `Authorization: Bearer` with the access token.
+//! Every failure is a [`super::fault::FaultBody`].
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de};
+
+use crate::ids::{AccountId, DeviceId, RoomId, Seq, ServerId, UserName};
+
+/// Bytes that stand in JSON as base64url without padding.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Binary(pub Bytes);
+
+impl fmt::Debug for Binary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Binary({} bytes)", self.0.len())
+    }
+}
+
+impl From<Vec<u8>> for Binary {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Bytes> for Binary {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Binary {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Serialize for Binary {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Binary {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD
+            .decode(text.as_bytes())
+            .map(|bytes| Self(bytes.into()))
+            .map_err(|_| de::Error::custom("not base64url without padding"))
+    }
+}
+
+/// Who the daemon is and what it speaks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Drawn when the database was created.
+    pub server_id: ServerId,
+    /// The daemon's version, for people.
+    pub version: String,
+    /// Oldest protocol version it speaks.
+    pub protocol_min: u32,
+    /// Newest protocol version it speaks.
+    pub protocol_max: u32,
+}
+
+/// Creates an account with its first device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Register {
+    /// The name asked for.
+    pub name: UserName,
+    /// Drawn by the client.
+    pub account_id: AccountId,
+    /// Drawn by the client.
+    pub device_id: DeviceId,
+    /// What Argon2id made of the password, 32 bytes; the daemon keeps a verifier of it only.
+    pub auth_key: Binary,
+    /// The salt that it was made with, 16 bytes, given back to a client that knows only the name.
+    pub auth_salt: Binary,
+    /// A signed account record (`identity::AccountRecord`).
+    pub account_record: Binary,
+    /// A signed device list (`identity::DeviceList`).
+    pub device_list: Binary,
+    /// A signed certificate of the first device (`identity::DeviceCertificate`).
+    pub device_certificate: Binary,
+    /// One-time KeyPackages (MLSMessage).
+    pub key_packages: Vec<Binary>,
+    /// The KeyPackage that may be given out again and again once the others are used up.
+    pub last_resort_key_package: Binary,
+}
+
+/// Access for one device.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// A JWT for `Authorization: Bearer`.
+    pub access_token: String,
+    /// Its life, seconds.
+    pub expires_in: u32,
+    /// Opaque, single use: exchanged for the next pair.
+    pub refresh_token: String,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// What the daemon says about an account. The client believes only what is signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Directory {
+    /// The account's name.
+    pub name: UserName,
+    /// The account.
+    pub account_id: AccountId,
+    /// The signed account record.
+    pub account_record: Binary,
+    /// The newest signed device list.
+    pub device_list: Binary,
+    /// The signed certificate of each device on it.
+    pub device_certificates: Vec<Binary>,
+}
+
+/// Replaces the account's device list by a newer one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutDeviceList {
+    /// A signed device list with a higher version than the stored one.
+    pub device_list: Binary,
+}
+
+/// Asks for something to sign.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChallengeRequest {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its device.
+    pub device_id: DeviceId,
+}
+
+/// What the device signs to log in (`identity::LoginProof`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Challenge {
+    /// 32 bytes, good for one login.
+    pub nonce: Binary,
+    /// The daemon that asks; a client signs only for the one it registered with.
+    pub server_id: ServerId,
+    /// When the nonce stops being good, seconds since the Unix epoch.
+    pub expires_at: u64,
+}
+
+/// A device's proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Login {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its device.
+    pub device_id: DeviceId,
+    /// From the challenge.
+    pub nonce: Binary,
+    /// By the device key over nonce, server id, expiry, account and device.
+    pub signature: Binary,
+}
+
+/// Exchanges a refresh token.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Refresh {
+    /// The token.
+    pub refresh_token: String,
+    /// Drawn for each exchange: a retry with the same one gets the same answer for 30 s.
+    pub idempotency_key: Binary,
+}
+
+impl fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresh").finish_non_exhaustive()
+    }
+}
+
+/// Adds one-time KeyPackages, and replaces the last-resort one when given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutKeyPackages {
+    /// At most `limits::KEY_PACKAGES`.
+    pub key_packages: Vec<Binary>,
+    /// The new last-resort KeyPackage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_resort: Option<Binary>,
+}
+
+/// How many one-time KeyPackages of this device are left.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct KeyPackageCount {
+    /// Unclaimed ones, without the last-resort one.
+    pub count: u32,
+}
+
+/// Asks for one KeyPackage of every device of an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimKeyPackages {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Only these devices; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceId>,
+}
+
+/// A device's KeyPackage, never given to anyone else unless it is the last-resort one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedKeyPackage {
+    /// The device.
+    pub device_id: DeviceId,
+    /// An MLSMessage with a KeyPackage.
+    pub key_package: Binary,
+    /// Whether it is the last-resort one.
+    pub last_resort: bool,
+}
+
+/// One KeyPackage per device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimedKeyPackages {
+    /// In no order.
+    pub key_packages: Vec<ClaimedKeyPackage>,
+}
+
+/// Creates a room whose only member is the caller's device. Its name and settings live in the group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CreateRoom {
+    /// Drawn by the client; repeating the request is harmless.
+    pub room_id: RoomId,
+}
+
+/// Where a device stands in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberStatus {
+    /// May publish and read.
+    Full,
+    /// Added to the group, has not joined yet: may read, not publish.
+    Invited,
+    /// Removed; may read up to and including the removing commit.
+    Removed,
+}
+
+/// A device on the daemon's list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoomMember {
+    /// Its account.
+    pub account_id: AccountId,
+    /// The device.
+    pub device_id: DeviceId,
+    /// Full or invited.
+    pub status: MemberStatus,
+}
+
+/// A room as the daemon sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Room {
+    /// The room.
+    pub room_id: RoomId,
+    /// The caller's own standing.
+    pub status: MemberStatus,
+    /// Highest seq that the caller may read.
+    pub last_seq: Seq,
+    /// Seq of the last commit.
+    pub commit_seq: Seq,
+    /// The other devices; empty in a list of rooms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<RoomMember>,
+}
+
+/// The rooms of the calling device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rooms {
+    /// Those it is a member of, is invited to or was removed from.
+    pub rooms: Vec<Room>,
+}
+
+/// What an invited device needs to join.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoomInvitation {
+    /// The room.
+    pub room_id: RoomId,
+    /// Seq of the commit that added the device.
+    pub seq: Seq,
+    /// The account whose device added it, as the daemon says; the Welcome proves it.
+    pub inviter: AccountId,
+    /// An MLSMessage with a Welcome.
+    pub welcome: Binary,
+    /// The ratchet tree after that commit; checked against the tree hash in the Welcome.
+    pub ratchet_tree: Binary,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_json() {
+        for bytes in [vec![], vec![0xff], vec![0xfb, 0xff, 0xfe, 1]] {
+            let binary = Binary::from(bytes);
+            let json = serde_json::to_string(&binary).unwrap_or_default();
+            assert!(!json.contains(['+', '/', '=']), "{json}");
+            assert_eq!(serde_json::from_str::<Binary>(&json).ok(), Some(binary));
+        }
+        assert!(serde_json::from_str::<Binary>("\"a+b=\"").is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! What crosses the network between `qchat` and `qchatd`: frames, REST bodies and faults.
+
+pub mod api;
+pub mod codec;
+pub mod fault;
+pub mod frame;
+
+/// The generated types of `proto/qchat/v1/*.proto`; the `.proto` files document them.
+#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+pub mod pb {
+    include!(concat!(env!("OUT_DIR"), "/qchat.v1.rs"));
+}
+
+/// The protocol versions this build speaks, oldest and newest.
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=1;
+
+/// Picks the newest version that both sides speak.
+pub fn negotiate(theirs: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    let newest = (*VERSIONS.end()).min(*theirs.end());
+    let oldest = (*VERSIONS.start()).max(*theirs.start());
+    (oldest <= newest).then_some(newest)
+}
+
+/// Sizes that both sides keep to.
+pub mod limits {
+    /// Largest application or proposal payload, bytes.
+    pub const APPLICATION: usize = 64 * 1024;
+    /// Largest commit payload, bytes.
+    pub const HANDSHAKE: usize = 2 * 1024 * 1024;
+    /// Largest ratchet tree that travels with a commit, bytes.
+    pub const RATCHET_TREE: usize = 4 * 1024 * 1024;
+    /// Largest WebSocket message, bytes. Room for a commit, its tree and its Welcomes.
+    pub const FRAME: usize = 8 * 1024 * 1024;
+    /// Largest REST body, bytes.
+    pub const BODY: usize = 2 * 1024 * 1024;
+    /// Most envelopes in a page.
+    pub const PAGE_ENVELOPES: u32 = 500;
+    /// Bytes of envelopes after which a page ends (it holds one envelope at least).
+    pub const PAGE_BYTES: usize = 1024 * 1024;
+    /// Most KeyPackages in one upload.
+    pub const KEY_PACKAGES: usize = 100;
+    /// Largest KeyPackage, bytes.
+    pub const KEY_PACKAGE: usize = 64 * 1024;
+    /// Most changes in one commit's delta.
+    pub const DELTA: usize = 200;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_common_version_wins() {
+        assert_eq!(negotiate(1..=9), Some(1));
+        assert_eq!(negotiate(2..=9), None);
+        assert_eq!(negotiate(0..=0), None);
+    }
+}
