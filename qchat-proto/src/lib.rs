@@ -2,5 +2,6 @@
 //! no clock. Time and randomness are arguments. `docs/PROTOCOL.md` is its specification.
 
 pub mod crypto;
+pub mod identity;
 pub mod ids;
 pub mod wire;
