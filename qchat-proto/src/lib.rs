@@ -1,7 +1,9 @@
 //! The wire protocol and the cryptographic protocol of qchat, without I/O: no runtime, no database, no file system,
 //! no clock. Time and randomness are arguments. `docs/PROTOCOL.md` is its specification.
 
+pub mod content;
 pub mod crypto;
 pub mod identity;
 pub mod ids;
+pub mod session;
 pub mod wire;

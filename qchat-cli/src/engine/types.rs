@@ -1,0 +1,155 @@
+//! What the engine tells its clients: the TUI, the CLI and scripts see these and nothing of storage or transport.
+//! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here.
+
+use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
+use time::OffsetDateTime;
+
+/// Where this device stands in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RoomStatus {
+    /// Somebody invited this account; nothing has been joined.
+    Invited,
+    /// A member.
+    Joined,
+    /// This account asked to leave; the room is hidden.
+    Left,
+    /// Somebody removed this account.
+    Removed,
+    /// This device cannot follow the room any more.
+    Stuck,
+}
+
+/// A room in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomSummary {
+    /// The room.
+    pub id: RoomId,
+    /// Its name, fit for a single line of a terminal.
+    pub name: String,
+    /// Where this device stands.
+    pub status: RoomStatus,
+    /// Messages from others after the last one that was read.
+    pub unread: u64,
+    /// Who invited this account, while the status is `Invited`.
+    pub invited_by: Option<String>,
+    /// When the last message was stored.
+    pub last_activity: Option<OffsetDateTime>,
+}
+
+/// A member of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// The account.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// How many of its devices are in the room's group.
+    pub devices: usize,
+    /// Whether it may remove others and change settings.
+    pub admin: bool,
+    /// Whether it was invited and has not joined yet (as the daemon says).
+    pub invited: bool,
+    /// Whether the user has compared its safety number.
+    pub verified: bool,
+}
+
+/// A room with everything that `room show` prints.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomDetails {
+    /// The list entry.
+    pub summary: RoomSummary,
+    /// Who is in it.
+    pub members: Vec<Member>,
+    /// The MLS epoch.
+    pub epoch: u64,
+    /// The last envelope processed.
+    pub cursor: Seq,
+    /// Messages that wait to be sent.
+    pub waiting: usize,
+}
+
+/// How far an own message has come; one from somebody else is always `Sent`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Stored here, not acknowledged yet.
+    Pending,
+    /// Acknowledged by the daemon: durable, and every member will see it.
+    Sent,
+    /// It can never be sent.
+    Failed,
+}
+
+/// What a line of the timeline says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// Text, possibly of several lines.
+    Text(String),
+    /// A content type that this version does not know.
+    Unknown,
+    /// Something that happened in the room, as a sentence.
+    Notice(String),
+    /// The same, and it needs attention: somebody tampers, or this device cannot follow.
+    Warning(String),
+}
+
+/// A line of a room's timeline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Position in this device's timeline: grows with every stored line, own pending ones included.
+    pub row: i64,
+    /// The room.
+    pub room: RoomId,
+    /// Its place in the room's log; none while pending.
+    pub seq: Option<Seq>,
+    /// Its id; none for a notice.
+    pub id: Option<MessageId>,
+    /// Whose it is; none for a notice.
+    pub sender: Option<Sender>,
+    /// When its sender says it was written; for a notice, when it was stored.
+    pub sent_at: OffsetDateTime,
+    /// The MLS epoch it was sealed in (0 while pending).
+    pub epoch: u64,
+    /// What it says.
+    pub body: Body,
+    /// How far it has come.
+    pub delivery: Delivery,
+}
+
+/// Who wrote a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// The account.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The device.
+    pub device: DeviceId,
+    /// Whether it is this account.
+    pub me: bool,
+    /// Whether the user has compared its safety number.
+    pub verified: bool,
+}
+
+/// The connection to the daemon.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// Trying.
+    Connecting,
+    /// Up.
+    Online,
+    /// Down; the next try is under way after a pause. In words, why.
+    Offline(String),
+}
+
+/// What clients are told as it happens. A hint to read again: the store is the truth.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Lines were stored in, or changed in, this room.
+    Timeline(RoomId),
+    /// The list of rooms, or what it says of one, changed.
+    Rooms,
+    /// The connection changed.
+    Connection(Connection),
+    /// Something went wrong that the user should know; a sentence with a remedy.
+    Trouble(String),
+}

@@ -1,0 +1,276 @@
+//! What a device remembers about its rooms, as the protocol needs it: the client keeps it in its database, tests in
+//! memory. Whoever implements [`Ledger`] runs each operation of [`super`] in one transaction and drops everything when
+//! the operation fails, so that a crash between any two steps loses nothing and repeats nothing.
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use crate::{
+    content::RoomSettings,
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    wire::frame::Invitation,
+};
+
+/// h_s, the hash over a room's log up to and including seq s (docs/PROTOCOL.md, "The head").
+pub type Head = [u8; 48];
+
+/// Where this device stands in a room, by what it has itself processed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// A member that follows.
+    Member,
+    /// Its own SelfRemove stands in the log at this seq; it processes on, shows nothing, seals nothing.
+    Leaving(Seq),
+    /// It cannot follow from this seq on; it seals nothing and confirms nothing.
+    Stuck(Seq),
+    /// A commit removed it at this seq.
+    Removed(Seq),
+}
+
+/// The few numbers of a room that change with every envelope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomState {
+    /// The room.
+    pub room: RoomId,
+    /// Where this device stands.
+    pub phase: Phase,
+    /// Everything up to and including this seq has been processed.
+    pub cursor: Seq,
+    /// The head at the cursor.
+    pub head: Head,
+    /// The seq of the last commit processed, applied or rejected.
+    pub commit_seq: Seq,
+    /// How many envelopes of this device the room has accepted since it became a member.
+    pub accepted: u64,
+}
+
+/// A group's MLS state as the library writes it. Holds every secret of the room.
+#[derive(Clone)]
+pub struct GroupBlob {
+    /// The snapshot.
+    pub state: Zeroizing<Vec<u8>>,
+}
+
+/// A device on the list that the daemon keeps, as all declared deltas make it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ListedDevice {
+    /// Its account.
+    pub account: AccountId,
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// A thing this device wants to say; it waits as plaintext until it is sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// An encoded `Content`.
+    Application(Bytes),
+    /// A change to the group.
+    Commit(Change),
+    /// A SelfRemove, the last thing this device seals.
+    Leave,
+}
+
+/// Why a commit is made. What it does is decided when it is sealed, from the state of that moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Adds devices by their KeyPackages (MLSMessage each). Those that are members by then are passed over.
+    Add(Vec<Bytes>),
+    /// Removes every device of an account.
+    RemoveAccount(AccountId),
+    /// Replaces the room's settings.
+    Settings(RoomSettings),
+    /// Fresh keys for this device's path.
+    Update,
+    /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over, and leads the daemon's
+    /// list back to the group's: whatever of these is owed.
+    Duties,
+}
+
+/// How far a waiting row has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RowState {
+    /// Not sealed yet.
+    Waiting,
+    /// Sealed; these bytes are sent, and sent again, until they are answered.
+    Sealed(Sealed),
+    /// Refused; to be sealed again once the commit with this seq has been processed.
+    Stale(Seq),
+    /// A commit that the daemon has accepted; it takes effect when the inbox reaches it.
+    Accepted(Sealed),
+}
+
+/// A sealed row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sealed {
+    /// The logged bytes.
+    pub envelope: Bytes,
+    /// The envelope's `commit_seq`, which a refusal must name.
+    pub commit_seq: Seq,
+    /// For a commit that adds: the Welcomes.
+    pub welcomes: Vec<Invitation>,
+    /// For a commit that adds: the ratchet tree; empty otherwise.
+    pub ratchet_tree: Bytes,
+}
+
+/// A row of the outbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutboxRow {
+    /// Drawn once, kept through every sealing.
+    pub message_id: MessageId,
+    /// What it says.
+    pub want: Want,
+    /// How far it has come.
+    pub state: RowState,
+}
+
+/// A message that was opened, to be stored and shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenedMessage {
+    /// The room.
+    pub room: RoomId,
+    /// Its place.
+    pub seq: Seq,
+    /// Its id.
+    pub message_id: MessageId,
+    /// Whose device sent it, proven by the leaf's signature.
+    pub account: AccountId,
+    /// That device.
+    pub device: DeviceId,
+    /// The MLS epoch it was sealed in.
+    pub epoch: u64,
+    /// The encoded `Content`, unpadded.
+    pub content: Bytes,
+}
+
+/// Something that happened in a room and that its people should see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// A commit added these.
+    Added {
+        /// Whose commit.
+        by: AccountId,
+        /// The accounts that are new in the room.
+        accounts: Vec<AccountId>,
+    },
+    /// A commit removed these.
+    Removed {
+        /// Whose commit.
+        by: AccountId,
+        /// The accounts that are no longer in the room.
+        accounts: Vec<AccountId>,
+    },
+    /// A commit changed a member's devices.
+    DevicesChanged(AccountId),
+    /// A commit changed the settings.
+    Settings(AccountId),
+    /// An envelope that no member can open or that breaks the protocol in a way all can see; it was skipped.
+    Rejected {
+        /// The device that the envelope names.
+        sender: DeviceId,
+        /// In words, without content.
+        reason: String,
+    },
+    /// Envelopes of a device are missing: its counter skipped some. Somebody dropped them.
+    Gap {
+        /// The sender.
+        device: DeviceId,
+        /// How many are missing.
+        missing: u64,
+    },
+    /// An envelope names this device as its sender, but this device never sent it: a copy of its keys is in use.
+    Clone,
+    /// This device cannot follow the room any more.
+    Stuck {
+        /// In words.
+        reason: String,
+    },
+    /// A device asks to be added again.
+    ResyncAsked(DeviceId),
+}
+
+/// A device's memory. All functions act inside the transaction that the implementor has opened.
+pub trait Ledger {
+    /// The storage's own error.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// A room's numbers; `None` when this device has not joined it.
+    fn room(&mut self, room: RoomId) -> Result<Option<RoomState>, Self::Error>;
+    /// Stores a room's numbers.
+    fn put_room(&mut self, state: &RoomState) -> Result<(), Self::Error>;
+
+    /// The MLS state.
+    fn group(&mut self, room: RoomId) -> Result<Option<GroupBlob>, Self::Error>;
+    /// Stores the MLS state, overwriting the last.
+    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Result<(), Self::Error>;
+    /// Deletes the MLS state for good.
+    fn forget_group(&mut self, room: RoomId) -> Result<(), Self::Error>;
+
+    /// The room's settings as of the last commit, kept outside the MLS state for lists and screens.
+    fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Result<(), Self::Error>;
+
+    /// The head at a seq, if still kept.
+    fn head(&mut self, room: RoomId, seq: Seq) -> Result<Option<Head>, Self::Error>;
+    /// Stores the head at a seq.
+    fn put_head(&mut self, room: RoomId, seq: Seq, head: &Head) -> Result<(), Self::Error>;
+    /// Drops the heads below a seq; no envelope may name them any more.
+    fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Result<(), Self::Error>;
+
+    /// The counter of a device's last envelope.
+    fn counter(&mut self, room: RoomId, device: DeviceId) -> Result<Option<u64>, Self::Error>;
+    /// Stores it.
+    fn put_counter(&mut self, room: RoomId, device: DeviceId, counter: u64) -> Result<(), Self::Error>;
+    /// Forgets the counters of devices that are no longer members or were added again.
+    fn forget_counters(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), Self::Error>;
+
+    /// The daemon's list, as all declared deltas make it.
+    fn listed(&mut self, room: RoomId) -> Result<Vec<ListedDevice>, Self::Error>;
+    /// Replaces it.
+    fn put_listed(&mut self, room: RoomId, listed: &[ListedDevice]) -> Result<(), Self::Error>;
+    /// The group's own roster after the last commit, kept beside the MLS state for lists and screens.
+    fn put_roster(&mut self, room: RoomId, roster: &[ListedDevice]) -> Result<(), Self::Error>;
+
+    /// Devices whose SelfRemove a commit passed over.
+    fn lapsed(&mut self, room: RoomId) -> Result<Vec<DeviceId>, Self::Error>;
+    /// Replaces them.
+    fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), Self::Error>;
+
+    /// The first row of the outbox.
+    fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;
+    /// The row with this id.
+    fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, Self::Error>;
+    /// Whether an application row waits anywhere in the outbox.
+    fn outbox_has_application(&mut self, room: RoomId) -> Result<bool, Self::Error>;
+    /// Appends a row.
+    fn outbox_push_back(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), Self::Error>;
+    /// Puts a row before all others.
+    fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), Self::Error>;
+    /// Changes a row's state.
+    fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Result<(), Self::Error>;
+    /// Takes a row out.
+    fn outbox_remove(&mut self, room: RoomId, id: MessageId) -> Result<(), Self::Error>;
+    /// Takes every row out: they can never be sent. Their messages are shown as failed.
+    fn outbox_fail_all(&mut self, room: RoomId) -> Result<(), Self::Error>;
+
+    /// Remembers the hash of an own envelope that left the outbox before the inbox reached it.
+    fn put_own(&mut self, room: RoomId, id: MessageId, logged_hash: &Head) -> Result<(), Self::Error>;
+    /// That hash.
+    fn own(&mut self, room: RoomId, id: MessageId) -> Result<Option<Head>, Self::Error>;
+    /// Forgets it.
+    fn forget_own(&mut self, room: RoomId, id: MessageId) -> Result<(), Self::Error>;
+
+    /// Whether a message of this device with this id is stored already.
+    fn has_message(&mut self, room: RoomId, device: DeviceId, id: MessageId) -> Result<bool, Self::Error>;
+    /// Stores an opened message.
+    fn put_message(&mut self, message: &OpenedMessage) -> Result<(), Self::Error>;
+    /// An own message is in the log: stores its seq and the epoch it was sealed in.
+    fn settle_message(
+        &mut self,
+        room: RoomId,
+        id: MessageId,
+        seq: Seq,
+        epoch: u64,
+    ) -> Result<(), Self::Error>;
+    /// Stores a notice at a seq.
+    fn put_notice(&mut self, room: RoomId, seq: Seq, notice: &Notice) -> Result<(), Self::Error>;
+}
