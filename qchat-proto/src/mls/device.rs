@@ -15,29 +15,28 @@ use mls_rs::{
 };
 use mls_rs_codec::{MlsDecode, MlsEncode};
 use mls_rs_core::{
-    crypto::{SignaturePublicKey, SignatureSecretKey},
-    extension::{Extension, ExtensionType, MlsExtension},
-    identity::{Credential, CustomCredential},
+    crypto::SignatureSecretKey,
+    extension::{Extension, MlsExtension},
     key_package::KeyPackageData,
     time::MlsTime,
 };
 use zeroize::Zeroizing;
 
 use super::{
-    ANCHOR_EXTENSION, CREDENTIAL_TYPE, SETTINGS_EXTENSION,
+    ANCHOR_EXTENSION, SETTINGS_EXTENSION,
     fault::{MlsFault, OpenFault},
     group::Group,
-    identity::{AccountKeys, QchatIdentity},
+    identity::{AccountKeys, Missing, QchatIdentity, signing_identity},
     leaf_credential,
     membership::Leaf,
-    provider::{QchatCrypto, SUITE},
+    provider::{QchatCrypto, SUITE, secret_key},
     rules::{Rules, settings},
     staging::Staging,
 };
 use crate::{
     content::RoomSettings,
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
-    identity::credential::LeafCredential,
+    identity::{IdentityError, LeafCredential},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     session::ledger::{GroupBlob, Head},
     wire::pb,
@@ -112,43 +111,50 @@ pub struct Joined {
     pub key_package: Vec<u8>,
 }
 
-/// This device's keys and certificate, from which every group operation starts.
+/// This device's keys and certificate, from which every group operation starts. Clones share what they have verified.
 #[derive(Clone)]
 pub struct Device {
-    credential: LeafCredential,
+    account: AccountId,
+    id: DeviceId,
     identity: SigningIdentity,
     signer: SignatureSecretKey,
     entropy: Arc<dyn Entropy>,
-    keys: Arc<dyn AccountKeys>,
+    crypto: QchatCrypto,
+    members: QchatIdentity,
 }
 
 impl Device {
-    /// Puts the device together. `keys` finds the account identity keys that certify other leaves.
+    /// Puts the device together from its certificate (encoded) and the key that it certifies. `keys` finds the account
+    /// identity keys that certify other leaves.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the certificate is malformed.
     pub fn new(
-        credential: LeafCredential,
+        certificate: &[u8],
         signing_key: &DeviceSigningKey,
         entropy: Arc<dyn Entropy>,
         keys: Arc<dyn AccountKeys>,
-    ) -> Self {
-        let custom = CustomCredential::new(CREDENTIAL_TYPE, credential.encode());
-        let public = SignaturePublicKey::new_slice(signing_key.public().as_bytes());
-        Self {
-            credential,
-            identity: SigningIdentity::new(Credential::Custom(custom), public),
-            signer: SignatureSecretKey::new_slice(signing_key.seed().expose()),
+    ) -> Result<Self, IdentityError> {
+        let credential = LeafCredential::from_certificate(certificate)?;
+        Ok(Self {
+            account: credential.account,
+            id: credential.device,
+            identity: signing_identity(certificate, signing_key.public())?,
+            signer: secret_key(signing_key),
+            crypto: QchatCrypto::new(entropy.clone()),
             entropy,
-            keys,
-        }
+            members: QchatIdentity::new(keys),
+        })
     }
 
     /// The account.
     pub fn account(&self) -> AccountId {
-        self.credential.account
+        self.account
     }
 
     /// The device.
     pub fn id(&self) -> DeviceId {
-        self.credential.device
+        self.id
     }
 
     /// Where this device's random bytes come from.
@@ -156,20 +162,22 @@ impl Device {
         &*self.entropy
     }
 
-    fn client(&self, staging: &Staging, lapsed: &[DeviceId]) -> (Client<Config>, QchatIdentity) {
-        let identity = QchatIdentity::new(self.keys.clone());
+    fn client(&self, staging: &Staging, lapsed: &[DeviceId]) -> Client<Config> {
         let rules = Rules { lapsed: Arc::new(lapsed.iter().copied().collect::<BTreeSet<_>>()) };
-        let client = ClientBuilder::new()
-            .crypto_provider(QchatCrypto::new(self.entropy.clone()))
+        ClientBuilder::new()
+            .crypto_provider(self.crypto.clone())
             .group_state_storage(staging.clone())
             .key_package_repo(staging.clone())
             .mls_rules(rules)
-            .identity_provider(identity.clone())
+            .identity_provider(self.members.clone())
             .extension_types([SETTINGS_EXTENSION, LastResortKeyPackageExt::extension_type()])
             .key_package_lifetime(std::time::Duration::from_secs(KEY_PACKAGE_LIFETIME))
             .signing_identity(self.identity.clone(), self.signer.clone(), SUITE)
-            .build();
-        (client, identity)
+            .build()
+    }
+
+    fn missing(&self) -> Missing {
+        self.members.missing()
     }
 
     /// Makes KeyPackages, valid from `now` (seconds since the Unix epoch) for [`KEY_PACKAGE_LIFETIME`].
@@ -187,7 +195,7 @@ impl Device {
 
     fn key_package(&self, last_resort: bool, now: u64) -> Result<OwnKeyPackage, MlsFault> {
         let staging = Staging::default();
-        let (client, _) = self.client(&staging, &[]);
+        let client = self.client(&staging, &[]);
         let mut extensions = ExtensionList::new();
         if last_resort {
             extensions.set_from(LastResortKeyPackageExt)?;
@@ -213,9 +221,9 @@ impl Device {
         let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
         let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
         let credential =
-            leaf_credential(&key_package.signing_identity().credential).ok_or(OpenFault::Malformed)?;
+            leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
         let staging = Staging::default();
-        let (client, identity) = self.client(&staging, &[]);
+        let client = self.client(&staging, &[]);
         // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
         let scratch = client.create_group(
             settings_extensions(&RoomSettings { name: "-".to_owned(), admins: vec![self.account()] })
@@ -223,10 +231,10 @@ impl Device {
             ExtensionList::new(),
             Some(MlsTime::from(now)),
         );
-        let mut scratch = scratch.map_err(|error| OpenFault::from_library(error, &identity))?;
+        let mut scratch = scratch.map_err(|error| OpenFault::from_library(error, &self.missing()))?;
         scratch
             .process_incoming_message_with_time(message, MlsTime::from(now))
-            .map_err(|error| OpenFault::from_library(error, &identity))?;
+            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
         Ok(RemoteKeyPackage {
             account: credential.account,
             device: credential.device,
@@ -240,14 +248,14 @@ impl Device {
     /// [`MlsFault`] when the entropy source or the library fails.
     pub fn create(&self, room: RoomId, settings: &RoomSettings, now: u64) -> Result<Group, MlsFault> {
         let staging = Staging::default();
-        let (client, identity) = self.client(&staging, &[]);
+        let client = self.client(&staging, &[]);
         let inner = client.create_group_with_id(
             room.as_bytes().to_vec(),
             settings_extensions(settings)?,
             ExtensionList::new(),
             Some(MlsTime::from(now)),
         )?;
-        Ok(Group::new(inner, staging, identity, room, self.id()))
+        Ok(Group::new(inner, staging, self.missing(), room, self.id))
     }
 
     /// Loads a stored group. `lapsed` are the devices that any member may remove.
@@ -256,9 +264,9 @@ impl Device {
     /// [`MlsFault`] when the stored state cannot be read.
     pub fn load(&self, room: RoomId, blob: &GroupBlob, lapsed: &[DeviceId]) -> Result<Group, MlsFault> {
         let staging = Staging::with_group(blob.state.clone());
-        let (client, identity) = self.client(&staging, lapsed);
+        let client = self.client(&staging, lapsed);
         let inner = client.load_group(room.as_bytes())?;
-        Ok(Group::new(inner, staging, identity, room, self.id()))
+        Ok(Group::new(inner, staging, self.missing(), room, self.id))
     }
 
     /// The references of the KeyPackages that a Welcome is for.
@@ -276,10 +284,10 @@ impl Device {
     /// [`OpenFault`] when this device cannot open it.
     pub fn peek(&self, welcome: &[u8], id: &[u8], secret: &[u8]) -> Result<Peek, OpenFault> {
         let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
-        let (client, identity) = self.joining_client(id, secret)?;
+        let (client, _) = self.joining_client(id, secret)?;
         let info = client
             .examine_welcome_message(&message)
-            .map_err(|error| OpenFault::from_library(error, &identity.1))?;
+            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
         let context = info.group_context();
         Ok(Peek {
             room: RoomId::try_from(context.group_id()).map_err(|_| OpenFault::Malformed)?,
@@ -301,10 +309,10 @@ impl Device {
     ) -> Result<Joined, OpenFault> {
         let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
         let tree = ExportedTree::from_bytes(ratchet_tree).map_err(|_| OpenFault::Malformed)?;
-        let (client, (staging, identity)) = self.joining_client(id, secret)?;
+        let (client, staging) = self.joining_client(id, secret)?;
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
-            .map_err(|error| OpenFault::from_library(error, &identity))?;
+            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
         let anchor = info
             .group_info_extensions()
             .iter()
@@ -314,22 +322,16 @@ impl Device {
         if inner.group_id() != room.as_bytes() || settings(inner.context().extensions()).is_none() {
             return Err(OpenFault::Malformed);
         }
-        let group = Group::new(inner, staging, identity, room, self.id());
+        let group = Group::new(inner, staging, self.missing(), room, self.id);
         let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
         Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })
     }
 
-    #[expect(clippy::type_complexity, reason = "a private triple, named at its two uses")]
-    fn joining_client(
-        &self,
-        id: &[u8],
-        secret: &[u8],
-    ) -> Result<(Client<Config>, (Staging, QchatIdentity)), OpenFault> {
+    fn joining_client(&self, id: &[u8], secret: &[u8]) -> Result<(Client<Config>, Staging), OpenFault> {
         let staging = Staging::default();
         let data = KeyPackageData::mls_decode(&mut &*secret).map_err(|_| OpenFault::Malformed)?;
         staging.add_key_package(id.to_vec(), data);
-        let (client, identity) = self.client(&staging, &[]);
-        Ok((client, (staging, identity)))
+        Ok((self.client(&staging, &[]), staging))
     }
 }
 
@@ -363,7 +365,3 @@ fn decode_anchor(bytes: &[u8]) -> Option<Anchor> {
     })
 }
 
-/// The extension types of the private-use range (RFC 9420 §17.3) that rooms use.
-pub(crate) const fn private_extension(number: u16) -> ExtensionType {
-    ExtensionType::new(number)
-}

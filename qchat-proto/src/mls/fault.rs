@@ -2,8 +2,10 @@
 
 use mls_rs::error::MlsError;
 
-use super::{identity::QchatIdentity, provider};
-use crate::ids::AccountId;
+use super::{
+    identity::{Missing, MissingKey},
+    provider::SuiteError,
+};
 
 /// An operation of our own failed; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,7 @@ pub enum OpenFault {
     Private,
     /// The identity keys with these hashes are needed before it can be judged.
     #[error("identity keys of {} accounts are not known yet", .0.len())]
-    UnknownAccounts(Vec<(AccountId, [u8; 48])>),
+    UnknownAccounts(Vec<MissingKey>),
     /// It bears the mark of this device, which did not send it.
     #[error("it claims to come from this device")]
     FromSelf,
@@ -57,8 +59,8 @@ pub enum OpenFault {
 impl OpenFault {
     /// Sorts a library error. Whoever can be the only one to see an error must not skip a commit that the others
     /// apply, so everything that touches a private key is [`OpenFault::Private`].
-    pub(crate) fn from_library(error: MlsError, identity: &QchatIdentity) -> Self {
-        let missing = identity.take_missing();
+    pub(crate) fn from_library(error: MlsError, missing: &Missing) -> Self {
+        let missing = missing.take();
         if !missing.is_empty() {
             return Self::UnknownAccounts(missing);
         }
@@ -71,8 +73,13 @@ impl OpenFault {
             | MlsError::LcaNotFoundInDirectPath
             | MlsError::InvalidTreeKemPrivateKey
             | MlsError::WelcomeKeyPackageNotFound => Self::Private,
-            MlsError::CryptoProviderError(ref cause) if provider::is_hpke_open(cause) => Self::Private,
+            MlsError::CryptoProviderError(ref cause) if is_hpke(cause) => Self::Private,
             _ => Self::Invalid,
         }
     }
+}
+
+/// Opening with HPKE is the one thing in a commit that uses a key of this device alone.
+fn is_hpke(cause: &mls_rs::error::AnyError) -> bool {
+    matches!(cause.inner_dyn_error().downcast_ref(), Some(SuiteError::Hpke(_)))
 }

@@ -10,7 +10,7 @@ use mls_rs_core::time::MlsTime;
 use super::{
     device::{Anchor, Config, anchor_extensions, settings_extensions},
     fault::{MlsFault, OpenFault},
-    identity::QchatIdentity,
+    identity::Missing,
     membership::{self, Leaf},
     rules::settings,
     staging::Staging,
@@ -25,7 +25,7 @@ use crate::{
 pub struct Group {
     inner: mls_rs::Group<Config>,
     staging: Staging,
-    identity: QchatIdentity,
+    missing: Missing,
     room: RoomId,
     own: DeviceId,
 }
@@ -85,11 +85,11 @@ impl Group {
     pub(crate) fn new(
         inner: mls_rs::Group<Config>,
         staging: Staging,
-        identity: QchatIdentity,
+        missing: Missing,
         room: RoomId,
         own: DeviceId,
     ) -> Self {
-        Self { inner, staging, identity, room, own }
+        Self { inner, staging, missing, room, own }
     }
 
     /// The room.
@@ -237,7 +237,7 @@ impl Group {
         let received = self
             .inner
             .process_incoming_message(message)
-            .map_err(|error| OpenFault::from_library(error, &self.identity))?;
+            .map_err(|error| OpenFault::from_library(error, &self.missing))?;
         // A committer cannot remove itself, so its leaf is there in the next epoch too.
         let leaf = |index: u32| self.leaf(index).ok_or(OpenFault::Invalid);
         match received {

@@ -29,7 +29,7 @@ impl From<Leaf> for ListedDevice {
 
 /// Reads a member's leaf. `None` cannot happen in a group whose leaves our identity provider has admitted.
 pub(crate) fn leaf(member: &Member) -> Option<Leaf> {
-    let credential = leaf_credential(&member.signing_identity.credential)?;
+    let credential = leaf_credential(&member.signing_identity)?;
     Some(Leaf {
         account: credential.account,
         device: credential.device,

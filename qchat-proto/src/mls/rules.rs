@@ -16,10 +16,10 @@ use mls_rs::{
         CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle,
     },
 };
-use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::Credential};
+use mls_rs_core::{error::IntoAnyError, extension::ExtensionList};
 
 use super::{SETTINGS_EXTENSION, leaf_credential};
-use crate::{content::RoomSettings, identity::credential::LeafCredential, ids::DeviceId};
+use crate::{content::RoomSettings, identity::LeafCredential, ids::DeviceId};
 
 /// A commit breaks the room's rules; every member sees that alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -104,8 +104,7 @@ impl Rules {
 }
 
 fn credential_of(member: &Member) -> Result<LeafCredential, RuleError> {
-    let credential: &Credential = &member.signing_identity.credential;
-    leaf_credential(credential).ok_or(RuleError::Credential)
+    leaf_credential(&member.signing_identity).ok_or(RuleError::Credential)
 }
 
 impl MlsRules for Rules {

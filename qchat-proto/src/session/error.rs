@@ -2,8 +2,11 @@
 
 use crate::{
     crypto::entropy::EntropyError,
-    ids::{AccountId, Seq},
-    mls::fault::{MlsFault, OpenFault},
+    ids::Seq,
+    mls::{
+        fault::{MlsFault, OpenFault},
+        identity::MissingKey,
+    },
     session::ledger::Phase,
 };
 
@@ -36,7 +39,7 @@ pub enum SessionError<E: std::error::Error> {
     Server,
     /// The identity keys of these accounts are needed first.
     #[error("identity keys of {} accounts must be fetched first", .0.len())]
-    UnknownAccounts(Vec<(AccountId, [u8; 48])>),
+    UnknownAccounts(Vec<MissingKey>),
     /// A Welcome cannot be used.
     #[error("the invitation cannot be used: {0}")]
     Welcome(#[source] OpenFault),

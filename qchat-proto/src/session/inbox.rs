@@ -179,7 +179,7 @@ impl<L: Ledger> Step<'_, L> {
     }
 
     /// The group has moved to the next epoch.
-    fn commit(&mut self, mut group: Group, committer: Leaf, removed: bool) -> Result<(), L> {
+    fn commit(&mut self, group: Group, committer: Leaf, removed: bool) -> Result<(), L> {
         let room = self.state.room;
         let before = self.load()?;
         let old = before.leaves();
@@ -212,7 +212,7 @@ impl<L: Ledger> Step<'_, L> {
         if settings != old_settings {
             self.notice(&Notice::Settings(committer.account))?;
         }
-        group.abandon_commit();
+        self.state.epoch = group.epoch();
         self.store(group)
     }
 
@@ -293,7 +293,7 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
         match envelope.kind {
             Kind::Application => {
-                let epoch = self.load()?.epoch();
+                let epoch = self.state.epoch;
                 self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)
             }
             Kind::Proposal => leave(self.ledger, &mut self.state, self.seq),

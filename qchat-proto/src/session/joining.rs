@@ -38,6 +38,7 @@ pub fn create<L: Ledger>(
         head: head::EMPTY,
         commit_seq: Seq(0),
         accepted: 0,
+        epoch: group.epoch(),
     };
     (|| {
         ledger.put_room(&state)?;
@@ -122,6 +123,7 @@ pub fn join<L: Ledger>(
         head,
         commit_seq: invited.seq,
         accepted: 0,
+        epoch: group.epoch(),
     };
     // SelfRemoves that the inviter had not seen when it committed lapsed with that commit. What a proposal says is
     // sealed in an epoch that a joiner cannot open; that it is one, and whose, stands on its envelope.

@@ -327,11 +327,10 @@ pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, 
             .map_err(SessionError::Ledger),
         Want::Application(_) | Want::Leave => {
             let mut state = joined(ledger, room)?;
-            if seq > state.cursor {
-                ledger
-                    .put_own(room, message_id, &head::logged_hash(&sealed.envelope))
-                    .map_err(SessionError::Ledger)?;
-            }
+            // The row goes, the inbox has not been there yet: it will know the envelope by its hash.
+            ledger
+                .put_own(room, message_id, &head::logged_hash(&sealed.envelope))
+                .map_err(SessionError::Ledger)?;
             finish(ledger, &mut state, message_id)?;
             if want == Want::Leave {
                 leave(ledger, &mut state, seq)?;
