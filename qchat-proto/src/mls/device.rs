@@ -220,8 +220,7 @@ impl Device {
     pub fn inspect_key_package(&self, message: &[u8], now: u64) -> Result<RemoteKeyPackage, OpenFault> {
         let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
         let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
-        let credential =
-            leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
+        let credential = leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
         let staging = Staging::default();
         let client = self.client(&staging, &[]);
         // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
@@ -231,10 +230,10 @@ impl Device {
             ExtensionList::new(),
             Some(MlsTime::from(now)),
         );
-        let mut scratch = scratch.map_err(|error| OpenFault::from_library(error, &self.missing()))?;
+        let mut scratch = scratch.map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
         scratch
             .process_incoming_message_with_time(message, MlsTime::from(now))
-            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
         Ok(RemoteKeyPackage {
             account: credential.account,
             device: credential.device,
@@ -287,7 +286,7 @@ impl Device {
         let (client, _) = self.joining_client(id, secret)?;
         let info = client
             .examine_welcome_message(&message)
-            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
         let context = info.group_context();
         Ok(Peek {
             room: RoomId::try_from(context.group_id()).map_err(|_| OpenFault::Malformed)?,
@@ -312,7 +311,7 @@ impl Device {
         let (client, staging) = self.joining_client(id, secret)?;
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
-            .map_err(|error| OpenFault::from_library(error, &self.missing()))?;
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
         let anchor = info
             .group_info_extensions()
             .iter()
@@ -364,4 +363,3 @@ fn decode_anchor(bytes: &[u8]) -> Option<Anchor> {
         leaving: leaving.ok()?,
     })
 }
-

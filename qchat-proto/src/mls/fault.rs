@@ -59,7 +59,7 @@ pub enum OpenFault {
 impl OpenFault {
     /// Sorts a library error. Whoever can be the only one to see an error must not skip a commit that the others
     /// apply, so everything that touches a private key is [`OpenFault::Private`].
-    pub(crate) fn from_library(error: MlsError, missing: &Missing) -> Self {
+    pub(crate) fn from_library(error: &MlsError, missing: &Missing) -> Self {
         let missing = missing.take();
         if !missing.is_empty() {
             return Self::UnknownAccounts(missing);
@@ -73,7 +73,7 @@ impl OpenFault {
             | MlsError::LcaNotFoundInDirectPath
             | MlsError::InvalidTreeKemPrivateKey
             | MlsError::WelcomeKeyPackageNotFound => Self::Private,
-            MlsError::CryptoProviderError(ref cause) if is_hpke(cause) => Self::Private,
+            MlsError::CryptoProviderError(cause) if is_hpke(cause) => Self::Private,
             _ => Self::Invalid,
         }
     }

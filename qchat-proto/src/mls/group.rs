@@ -195,8 +195,7 @@ impl Group {
             if leaving.contains(device) {
                 continue;
             }
-            let leaf =
-                leaves.iter().find(|leaf| leaf.device == *device).ok_or(MlsFault::NoSuchMember)?;
+            let leaf = leaves.iter().find(|leaf| leaf.device == *device).ok_or(MlsFault::NoSuchMember)?;
             builder = builder.remove_member(leaf.index)?;
         }
         if let Some(extensions) = extensions {
@@ -237,7 +236,7 @@ impl Group {
         let received = self
             .inner
             .process_incoming_message(message)
-            .map_err(|error| OpenFault::from_library(error, &self.missing))?;
+            .map_err(|error| OpenFault::from_library(&error, &self.missing))?;
         // A committer cannot remove itself, so its leaf is there in the next epoch too.
         let leaf = |index: u32| self.leaf(index).ok_or(OpenFault::Invalid);
         match received {

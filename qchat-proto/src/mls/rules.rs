@@ -12,9 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use mls_rs::{
     MlsRules,
     group::{GroupContext, Member, Roster, Sender, proposal::Proposal},
-    mls_rules::{
-        CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle,
-    },
+    mls_rules::{CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle},
 };
 use mls_rs_core::{error::IntoAnyError, extension::ExtensionList};
 
@@ -83,9 +81,7 @@ impl Rules {
                     let member =
                         roster.member_with_index(removal.to_remove()).map_err(|_| RuleError::Removal)?;
                     let target = credential_of(&member)?;
-                    if target.account != committer.account
-                        && !admin
-                        && !self.lapsed.contains(&target.device)
+                    if target.account != committer.account && !admin && !self.lapsed.contains(&target.device)
                     {
                         return Err(RuleError::Removal);
                     }

@@ -147,8 +147,7 @@ pub fn join<L: Ledger>(
             && envelope.message_id == message_id
             && envelope.sender == joined.inviter.device
             && envelope.delta.iter().any(|change| {
-                change.device == device.id()
-                    && matches!(change.operation, Operation::Add | Operation::Readd)
+                change.device == device.id() && matches!(change.operation, Operation::Add | Operation::Readd)
             })
     });
     if added.is_none() || state.cursor != invited.seq {

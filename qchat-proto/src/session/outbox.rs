@@ -38,12 +38,7 @@ pub struct Outgoing {
 ///
 /// # Errors
 /// [`SessionError::NotJoined`] or [`SessionError::NotWriting`] when this device can never send it.
-pub fn enqueue<L: Ledger>(
-    ledger: &mut L,
-    device: &Device,
-    room: RoomId,
-    want: Want,
-) -> Result<MessageId, L> {
+pub fn enqueue<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, want: Want) -> Result<MessageId, L> {
     let state = joined(ledger, room)?;
     if state.phase != Phase::Member {
         return Err(SessionError::NotWriting(state.phase));
@@ -64,7 +59,12 @@ fn joined<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<RoomState, L> {
 ///
 /// # Errors
 /// [`SessionError`]; a row that can never be sealed is taken out and reported by [`MlsFault`] only once.
-pub fn next<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, now: u64) -> Result<Option<Outgoing>, L> {
+pub fn next<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    now: u64,
+) -> Result<Option<Outgoing>, L> {
     let state = joined(ledger, room)?;
     if state.phase != Phase::Member {
         return Ok(None);
@@ -201,9 +201,8 @@ impl Sealing<'_> {
                 }
             }
         }
-        plan.remove.extend(
-            leaves.iter().map(|leaf| leaf.device).filter(|device| self.lapsed.contains(device)),
-        );
+        plan.remove
+            .extend(leaves.iter().map(|leaf| leaf.device).filter(|device| self.lapsed.contains(device)));
         plan.remove.sort_unstable();
         plan.remove.dedup();
 
@@ -305,8 +304,7 @@ fn delta(
     let removed =
         listed.union(&before).filter(|member| !after.contains(member)).map(|m| change(Operation::Remove, m));
     let new = after.difference(&listed).map(|member| {
-        let operation =
-            if before.contains(member) { Operation::Relist } else { Operation::Add };
+        let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
         change(operation, member)
     });
     // A device that was listed but had no leaf and gets one now needs its Welcome: it is added, not kept.
@@ -322,9 +320,9 @@ pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, 
     let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
     let Some(OutboxRow { want, state: RowState::Sealed(sealed), .. }) = row else { return Ok(()) };
     match want {
-        Want::Commit(_) => ledger
-            .outbox_set(room, message_id, &RowState::Accepted(sealed))
-            .map_err(SessionError::Ledger),
+        Want::Commit(_) => {
+            ledger.outbox_set(room, message_id, &RowState::Accepted(sealed)).map_err(SessionError::Ledger)
+        }
         Want::Application(_) | Want::Leave => {
             let mut state = joined(ledger, room)?;
             // The row goes, the inbox has not been there yet: it will know the envelope by its hash.
@@ -350,7 +348,11 @@ pub(crate) fn leave<L: Ledger>(ledger: &mut L, state: &mut RoomState, seq: Seq) 
 }
 
 /// Takes a row out that stands in the log, and counts it.
-pub(crate) fn finish<L: Ledger>(ledger: &mut L, state: &mut RoomState, message_id: MessageId) -> Result<(), L> {
+pub(crate) fn finish<L: Ledger>(
+    ledger: &mut L,
+    state: &mut RoomState,
+    message_id: MessageId,
+) -> Result<(), L> {
     state.accepted += 1;
     ledger.outbox_remove(state.room, message_id).map_err(SessionError::Ledger)
 }

@@ -44,7 +44,8 @@ impl AccountKeys for Keys {
 
 /// Account keys are slow to make; every test shares these.
 pub(crate) fn people() -> &'static [(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)] {
-    static PEOPLE: OnceLock<Vec<(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)>> = OnceLock::new();
+    static PEOPLE: OnceLock<Vec<(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)>> =
+        OnceLock::new();
     PEOPLE.get_or_init(|| {
         (1..=5)
             .map(|number| {
