@@ -1,2 +1,9 @@
-//! Under construction.
-fn main() {}
+//! The program `qchat`.
+
+use std::process::ExitCode;
+
+use qchat_cli as _;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -3,6 +3,8 @@
 
 pub mod content;
 pub mod crypto;
+pub mod identity;
 pub mod ids;
+pub mod mls;
 pub mod session;
 pub mod wire;

@@ -1,0 +1,6 @@
+//! The client `qchat` as a library: the binary is `main.rs`, tests and other programs use what is listed here.
+
+pub mod engine;
+pub mod net;
+pub mod store;
+pub mod vault;

@@ -1,0 +1,1 @@
+//! The network: REST, the socket, and when to try again.

@@ -1,0 +1,1 @@
+//! One encrypted database per profile: everything this device remembers.

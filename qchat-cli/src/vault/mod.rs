@@ -1,0 +1,1 @@
+//! How a passphrase opens the database.
