@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long any single step of a test may take on a slow, busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A running program.
 pub struct Process {
@@ -158,6 +158,7 @@ impl Drop for Process {
 
 impl Output {
     /// The output when the exit code is the expected one.
+    #[must_use]
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}\n{}", self.shown, self.lines.join("\n"), self.stderr);

@@ -133,12 +133,8 @@ impl Proxy {
             }
             let left = until.saturating_duration_since(Instant::now());
             assert!(left > Duration::ZERO, "the proxy never saw {what}");
-            recorded = self
-                .shared
-                .changed
-                .wait_timeout(recorded, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            recorded =
+                self.shared.changed.wait_timeout(recorded, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -235,15 +231,15 @@ impl Shared {
             if part.is_data {
                 message.extend_from_slice(&part.payload);
                 if part.is_last {
-                    action =
-                        (self.rule.lock().unwrap_or_else(PoisonError::into_inner))(direction, &message);
+                    action = (self.rule.lock().unwrap_or_else(PoisonError::into_inner))(direction, &message);
                     let payload = std::mem::take(&mut message);
                     let passed = action != Action::CutBefore;
                     self.lock().frames.push(Frame { connection, direction, payload, passed });
                     self.changed.notify_all();
                 }
             }
-            if action == Action::CutBefore || to.write_all(&part.bytes).is_err() || action == Action::CutAfter {
+            if action == Action::CutBefore || to.write_all(&part.bytes).is_err() || action == Action::CutAfter
+            {
                 break;
             }
         }
