@@ -6,5 +6,6 @@ pub mod crypto;
 pub mod identity;
 pub mod ids;
 pub mod mls;
+pub mod sanitize;
 pub mod session;
 pub mod wire;
