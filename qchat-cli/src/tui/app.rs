@@ -78,7 +78,7 @@ impl Loading {
 pub(super) enum Overlay {
     None,
     Help { scrolled: usize },
-    Prompt { what: Prompt, input: Composer },
+    Prompt { what: Prompt, input: Box<Composer> },
     Question(Question),
 }
 

@@ -45,12 +45,12 @@ impl Composer {
 
     /// Inserts text as one edit, which one undo takes back.
     pub(super) fn paste(&mut self, pasted: &str) {
-        self.area.insert_str(text::clean(&pasted.replace('\r', "\n")));
+        self.area.insert_str(text::without_controls(pasted));
     }
 
     /// Inserts text without its line breaks.
     pub(super) fn paste_line(&mut self, pasted: &str) {
-        self.area.insert_str(text::clean_line(pasted.trim()));
+        self.area.insert_str(text::without_controls(pasted.trim()).replace(['\n', '\t'], " "));
     }
 
     /// How many lines the text takes in `cells` columns.

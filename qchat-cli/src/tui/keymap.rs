@@ -196,13 +196,21 @@ mod tests {
     #[test]
     fn chords_are_recognised_as_terminals_report_them() {
         for (code, modifiers, scope, action) in [
-            (KeyCode::Char('C'), KeyModifiers::CONTROL | KeyModifiers::SHIFT, Scope::Everywhere, Action::Quit),
+            (
+                KeyCode::Char('C'),
+                KeyModifiers::CONTROL | KeyModifiers::SHIFT,
+                Scope::Everywhere,
+                Action::Quit,
+            ),
             (KeyCode::BackTab, KeyModifiers::SHIFT, Scope::Rooms, Action::PreviousRoom),
             (KeyCode::Char('?'), KeyModifiers::SHIFT, Scope::Blank, Action::Help),
             (KeyCode::Char('j'), KeyModifiers::CONTROL, Scope::Composer, Action::Newline),
         ] {
             assert_eq!(super::action(KeyEvent::new(code, modifiers), &[scope]), Some(action), "{code:?}");
         }
-        assert_eq!(super::action(KeyEvent::new(KeyCode::Char('?'), KeyModifiers::NONE), &[Scope::Rooms]), None);
+        assert_eq!(
+            super::action(KeyEvent::new(KeyCode::Char('?'), KeyModifiers::NONE), &[Scope::Rooms]),
+            None
+        );
     }
 }

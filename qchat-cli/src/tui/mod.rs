@@ -19,3 +19,6 @@ pub use self::{
     update::{start, update},
     view::view,
 };
+
+#[cfg(test)]
+mod tests;

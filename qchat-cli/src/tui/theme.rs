@@ -73,8 +73,13 @@ impl Theme {
         self.with(Color::LightYellow).add_modifier(Modifier::BOLD)
     }
 
+    /// Text.
+    fn plain(self) -> Style {
+        self.with(Color::Reset)
+    }
+
     /// The chosen line of a list, and the status line.
     pub(super) fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        self.plain().add_modifier(Modifier::REVERSED)
     }
 }

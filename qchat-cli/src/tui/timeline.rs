@@ -23,10 +23,7 @@ enum Bottom {
     /// The newest line, whatever arrives.
     Newest,
     /// A line (from 0) of the message with this row.
-    At {
-        row: i64,
-        line: usize,
-    },
+    At { row: i64, line: usize },
 }
 
 /// A position: the index of a message and one of its lines, separators above it included.
@@ -176,14 +173,6 @@ impl Timeline {
     pub(super) fn count_after(&self, row: i64) -> usize {
         let start = self.messages.partition_point(|message| message.row <= row);
         self.messages[start..].iter().filter(|message| is_from_others(message)).count()
-    }
-
-    /// The row of the message at the window's bottom.
-    pub(super) fn bottom_row(&self) -> Option<i64> {
-        match self.bottom {
-            Bottom::Newest => self.newest_row(),
-            Bottom::At { row, .. } => Some(row),
-        }
     }
 
     /// Moves the window up. Returns whether its top came within a window of the oldest loaded line.

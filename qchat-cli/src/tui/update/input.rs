@@ -10,7 +10,7 @@ use super::{
         composer::Composer,
         keymap::{self, Action, Scope},
         msg::Command,
-        view::{areas::Areas, rooms::room_at},
+        view::{areas::Areas, overlay::furthest, rooms::room_at},
     },
     prompts,
     rooms::{self, Step},
@@ -28,13 +28,11 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
     if matches!(app.report, Some(Report::Info(_))) {
         app.report = None;
     }
-    match keymap::action(event, &scopes(app)) {
-        Some(action) => act(app, action, event),
-        None => {
-            type_in(app, event);
-            Vec::new()
-        }
+    if let Some(action) = keymap::action(event, &scopes(app)) {
+        return act(app, action, event);
     }
+    type_in(app, event);
+    Vec::new()
 }
 
 /// Text was pasted.
@@ -50,10 +48,10 @@ pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
 
 /// The mouse did something.
 pub(super) fn mouse(app: &mut App, event: MouseEvent) -> Vec<Command> {
-    if let Overlay::Help { scrolled } = &mut app.overlay {
+    if matches!(app.overlay, Overlay::Help { .. }) {
         match event.kind {
-            MouseEventKind::ScrollUp => *scrolled = scrolled.saturating_sub(WHEEL),
-            MouseEventKind::ScrollDown => *scrolled += WHEEL,
+            MouseEventKind::ScrollUp => scroll_help(app, Action::PageUp, WHEEL),
+            MouseEventKind::ScrollDown => scroll_help(app, Action::PageDown, WHEEL),
             _ => {}
         }
         return Vec::new();
@@ -141,10 +139,13 @@ fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
             _ => app.overlay = Overlay::None,
         },
         Action::PageUp | Action::PageDown if matches!(app.overlay, Overlay::Help { .. }) => {
-            scroll_help(app, action, event);
+            let line_by_line = matches!(event.code, KeyCode::Up | KeyCode::Down);
+            scroll_help(app, action, if line_by_line { 1 } else { usize::from(app.size.height / 2) });
         }
         Action::PageUp => return rooms::scroll(app, |timeline, pane| timeline.scroll_up(page, pane)),
-        Action::ToOldest => return rooms::scroll(app, |timeline, pane| timeline.scroll_up(usize::MAX / 2, pane)),
+        Action::ToOldest => {
+            return rooms::scroll(app, |timeline, pane| timeline.scroll_up(usize::MAX / 2, pane));
+        }
         Action::PageDown => {
             return rooms::scroll(app, |timeline, pane| {
                 timeline.scroll_down(page, pane);
@@ -161,15 +162,12 @@ fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
     Vec::new()
 }
 
-fn scroll_help(app: &mut App, action: Action, event: KeyEvent) {
-    let by = match event.code {
-        KeyCode::Up | KeyCode::Down => 1,
-        _ => usize::from(app.size.height / 2),
-    };
+fn scroll_help(app: &mut App, action: Action, by: usize) {
+    let furthest = furthest(app);
     if let Overlay::Help { scrolled } = &mut app.overlay {
         *scrolled = match action {
             Action::PageUp => scrolled.saturating_sub(by),
-            _ => scrolled.saturating_add(by),
+            _ => scrolled.saturating_add(by).min(furthest),
         };
     }
 }

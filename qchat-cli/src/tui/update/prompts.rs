@@ -13,7 +13,7 @@ use super::super::{
 
 /// Opens a prompt for text.
 pub(super) fn ask(app: &mut App, what: Prompt) -> Vec<Command> {
-    app.overlay = Overlay::Prompt { what, input: Composer::new("") };
+    app.overlay = Overlay::Prompt { what, input: Box::new(Composer::new("")) };
     Vec::new()
 }
 
@@ -57,10 +57,13 @@ pub(super) fn submit(app: &mut App) -> Vec<Command> {
 pub(super) fn confirm(app: &mut App) -> Vec<Command> {
     let Overlay::Question(question) = app.overlay else { return Vec::new() };
     app.overlay = Overlay::None;
-    begin(app, match question {
-        Question::Join(room) => Command::Join(room),
-        Question::Decline(room) => Command::Decline(room),
-    })
+    begin(
+        app,
+        match question {
+            Question::Join(room) => Command::Join(room),
+            Question::Decline(room) => Command::Decline(room),
+        },
+    )
 }
 
 fn begin(app: &mut App, command: Command) -> Vec<Command> {

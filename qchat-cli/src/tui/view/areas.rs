@@ -39,7 +39,8 @@ impl Areas {
         let (side, main) = if whole.width < WIDE {
             (None, rest)
         } else {
-            let [side, main] = rest.layout(&Layout::horizontal([Constraint::Length(SIDE), Constraint::Min(0)]));
+            let [side, main] =
+                rest.layout(&Layout::horizontal([Constraint::Length(SIDE), Constraint::Min(0)]));
             (Some(side), main)
         };
         let composer = match &app.overlay {
@@ -48,7 +49,11 @@ impl Areas {
                 let wanted = u16::try_from(app.composer.height(columns)).unwrap_or(u16::MAX);
                 wanted.clamp(1, COMPOSER.min(whole.height / 3).max(1))
             }
-            _ => 1,
+            Overlay::None => {
+                let status = app.current().map(|room| room.status);
+                u16::try_from(super::lower::no_composer(status, main.width).len()).unwrap_or(1).min(3)
+            }
+            Overlay::Help { .. } | Overlay::Prompt { .. } | Overlay::Question(_) => 1,
         };
         let report = super::lower::report(app).map_or(0, |(words, _)| {
             let columns = usize::from(main.width).max(1);

@@ -34,23 +34,28 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
         }
         Overlay::None | Overlay::Help { .. } => match app.current().map(|room| room.status) {
             Some(RoomStatus::Joined) => field(&app.composer, frame, areas.composer),
-            status => frame.render_widget(Line::styled(no_composer(status), app.theme.quiet()), areas.composer),
+            status => {
+                let rows = no_composer(status, areas.composer.width).into_iter();
+                let rows: Vec<_> = rows.map(|row| Line::styled(row, app.theme.quiet())).collect();
+                frame.render_widget(Paragraph::new(rows), areas.composer);
+            }
         },
     }
     status(app, frame, areas.status);
 }
 
-/// What is reported: a connection that is down counts, and so do new messages below the window.
+/// What is reported.
 pub(super) fn report(app: &App) -> Option<(String, Style)> {
-    if let Some(report) = &app.report {
-        return Some(match report {
-            Report::Info(words) => (text::clean_line(words), app.theme.notice()),
-            Report::Trouble(words) => (format!("! {}  (Esc)", text::clean_line(words)), app.theme.failure()),
-        });
-    }
-    let open = app.open.as_ref()?;
-    let below = if open.timeline.follows() { 0 } else { open.timeline.count_after(open.read_to?) };
-    (below > 0).then(|| (format!("↓ {below} new below (Ctrl+End)"), app.theme.unread()))
+    Some(match app.report.as_ref()? {
+        Report::Info(words) => (text::clean_line(words), app.theme.notice()),
+        Report::Trouble(words) => (format!("! {}  (Esc)", text::clean_line(words)), app.theme.failure()),
+    })
+}
+
+/// How many messages have arrived below the window.
+fn below(app: &App) -> usize {
+    let Some(open) = app.open.as_ref().filter(|open| !open.timeline.follows()) else { return 0 };
+    open.read_to.map_or(0, |row| open.timeline.count_after(row))
 }
 
 fn title(app: &App) -> (String, Style) {
@@ -67,7 +72,10 @@ fn title(app: &App) -> (String, Style) {
             (format!("Decline the invitation to {}?", room(*id)), app.theme.unread())
         }
         Overlay::None | Overlay::Help { .. } => match app.current() {
-            Some(current) => (text::clean_line(&current.name), app.theme.quiet()),
+            Some(current) => match (text::clean_line(&current.name), below(app)) {
+                (name, 0) => (name, app.theme.quiet()),
+                (name, below) => (format!("{name} · ↓ {below} new below (Ctrl+End)"), app.theme.unread()),
+            },
             None => ("qchat".to_owned(), app.theme.quiet()),
         },
     }
@@ -85,14 +93,18 @@ fn field(input: &Composer, frame: &mut Frame, area: Rect) {
     frame.set_cursor_position(Position::new(x.min(area.right().saturating_sub(1)), y.min(area.bottom() - 1)));
 }
 
-fn no_composer(status: Option<RoomStatus>) -> &'static str {
-    match status {
+/// What stands where nothing can be written.
+pub(super) fn no_composer(status: Option<RoomStatus>, columns: u16) -> Vec<String> {
+    let words = match status {
         Some(RoomStatus::Invited) => "j: join   d: decline",
         Some(RoomStatus::Removed) => "You were removed from this room; what was said before stays readable.",
-        Some(RoomStatus::Stuck) => "This device cannot follow the room any more; a member has to add it again.",
+        Some(RoomStatus::Stuck) => {
+            "This device cannot follow the room any more; a member has to add it again."
+        }
         Some(RoomStatus::Left) => "You left this room.",
         Some(RoomStatus::Joined) | None => "Ctrl+N creates a room.",
-    }
+    };
+    text::wrap(words, columns.into(), columns.into())
 }
 
 fn status(app: &App, frame: &mut Frame, area: Rect) {
@@ -104,25 +116,7 @@ fn status(app: &App, frame: &mut Frame, area: Rect) {
     };
     let help = "F1 help ";
     let width = usize::from(area.width);
-    let unread = app.rooms().iter().filter(|room| Some(room.id) != app.open.as_ref().map(|open| open.id));
-    let elsewhere: u64 = unread.map(|room| room.unread).sum();
-    let mut rest = format!(" · {}", text::clean_line(&app.me));
-    if let (Some(room), Some(details)) = (app.current(), app.open.as_ref().and_then(|open| open.details.as_ref())) {
-        let members = details.members.iter().filter(|member| !member.invited).count();
-        let invited = details.members.len() - members;
-        let plural = if members == 1 { "" } else { "s" };
-        rest += &format!(" · {} · {members} member{plural}", text::clean_line(&room.name));
-        if invited > 0 {
-            rest += &format!(", {invited} invited");
-        }
-        rest += &format!(" · epoch {}", details.epoch);
-        if details.waiting > 0 {
-            rest += &format!(" · {} to send", details.waiting);
-        }
-    }
-    if elsewhere > 0 {
-        rest += &format!(" · {elsewhere} unread elsewhere");
-    }
+    let rest = facts(app);
     let word = text::truncate(&format!(" {word}"), width / 2);
     let rest = text::truncate(&rest, width.saturating_sub(text::width(&word) + help.len() + 1));
     let gap = width.saturating_sub(text::width(&word) + text::width(&rest) + help.len());
@@ -133,4 +127,31 @@ fn status(app: &App, frame: &mut Frame, area: Rect) {
         Span::styled(help, theme.quiet()),
     ]);
     frame.render_widget(line.patch_style(theme.chosen()), area);
+}
+
+/// Who, where, and what waits, for the status line.
+fn facts(app: &App) -> String {
+    let mut facts = vec![text::clean_line(&app.me)];
+    if let (Some(room), Some(details)) =
+        (app.current(), app.open.as_ref().and_then(|open| open.details.as_ref()))
+    {
+        let members = details.members.iter().filter(|member| !member.invited).count();
+        let plural = if members == 1 { "" } else { "s" };
+        facts.push(text::clean_line(&room.name));
+        facts.push(match details.members.len() - members {
+            0 => format!("{members} member{plural}"),
+            invited => format!("{members} member{plural}, {invited} invited"),
+        });
+        facts.push(format!("epoch {}", details.epoch));
+        if details.waiting > 0 {
+            facts.push(format!("{} to send", details.waiting));
+        }
+    }
+    let open = app.open.as_ref().map(|open| open.id);
+    let elsewhere: u64 =
+        app.rooms().iter().filter(|room| Some(room.id) != open).map(|room| room.unread).sum();
+    if elsewhere > 0 {
+        facts.push(format!("{elsewhere} unread elsewhere"));
+    }
+    facts.iter().flat_map(|fact| [" · ", fact]).collect()
 }

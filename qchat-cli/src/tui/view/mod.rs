@@ -2,7 +2,7 @@
 
 pub(super) mod areas;
 mod lower;
-mod overlay;
+pub(super) mod overlay;
 pub(super) mod rooms;
 
 use ratatui::{
@@ -23,6 +23,9 @@ use crate::engine::types::RoomStatus;
 
 /// The smallest terminal that rooms are drawn on.
 const SMALLEST: (u16, u16) = (30, 8);
+
+/// What stands below an invitation.
+const ASKING: &str = "j or Enter joins, d declines. Nothing is sent before you decide.";
 
 /// Draws the screen.
 pub fn view(app: &App, frame: &mut Frame) {
@@ -45,23 +48,22 @@ pub fn view(app: &App, frame: &mut Frame) {
 }
 
 fn timeline(app: &App, frame: &mut Frame, area: Rect) {
-    let pane = Pane { width: area.width.into(), height: area.height.into(), theme: app.theme, zone: &app.zone };
+    let pane =
+        Pane { width: area.width.into(), height: area.height.into(), theme: app.theme, zone: &app.zone };
     let quiet = |words: &str| centred(words, area, app.theme.quiet());
     let lines = match (&app.open, app.current().map(|room| (room.status, room))) {
         (_, Some((RoomStatus::Invited, room))) => {
             let who = text::clean_line(room.invited_by.as_deref().unwrap_or("Somebody"));
             let name = text::clean_line(&room.name);
-            centred(
-                &format!("{who} invites you to “{name}”.\n\nj or Enter joins, d declines. Nobody learns that you have seen this."),
-                area,
-                Style::new(),
-            )
+            centred(&format!("{who} invites you to “{name}”.\n\n{ASKING}"), area, Style::new())
         }
         (Some(open), _) if !open.timeline.is_empty() => open.timeline.window(pane),
         (Some(open), _) if open.timeline.older_exist() => quiet("Reading…"),
         (Some(_), _) => quiet("Nothing has been said here yet."),
         (None, _) if app.rooms.is_none() => quiet("Reading…"),
-        (None, _) => quiet("No rooms yet.\n\nCtrl+N creates one; invitations from others appear by themselves."),
+        (None, _) => {
+            quiet("No rooms yet.\n\nCtrl+N creates one; invitations from others appear by themselves.")
+        }
     };
     // The newest line stands at the bottom.
     let height = u16::try_from(lines.len()).unwrap_or(area.height).min(area.height);

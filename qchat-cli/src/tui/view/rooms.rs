@@ -21,7 +21,10 @@ pub(super) fn draw(app: &App, frame: &mut Frame, area: Rect) {
     let mut lines = vec![Line::styled("Rooms", Style::new().add_modifier(Modifier::BOLD))];
     let open = app.open.as_ref().map(|open| open.id);
     lines.extend(
-        app.rooms().iter().skip(first_shown(app, area)).map(|room| entry(room, Some(room.id) == open, width, app.theme)),
+        app.rooms()
+            .iter()
+            .skip(first_shown(app, area))
+            .map(|room| entry(room, Some(room.id) == open, width, app.theme)),
     );
     frame.render_widget(Paragraph::new(lines), inner);
 }
