@@ -19,7 +19,7 @@ case ${1:-} in
 esac
 [ $# -le 1 ] || { printf 'usage: contrib/demo.sh [--keep]\n' >&2; exit 2; }
 
-step() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
+step() { if [ -t 1 ]; then printf '\n\033[1m==> %s\033[0m\n' "$*"; else printf '\n==> %s\n' "$*"; fi; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 daemon=

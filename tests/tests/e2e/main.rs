@@ -3,6 +3,7 @@
 
 mod conversation;
 mod crashes;
+mod daemon;
 mod frames;
 mod hostile;
 mod links;
