@@ -1,5 +1,4 @@
 //! What the suite's encryption refuses: wrong keys, changed bits, shortened tags, and randomness that failed.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Arc;
 
