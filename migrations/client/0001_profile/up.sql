@@ -59,6 +59,7 @@ CREATE TABLE rooms (
     head BLOB NOT NULL,
     commit_seq INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
     read_seq INTEGER NOT NULL DEFAULT 0,
     active_ms INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -50,6 +50,7 @@ struct Stored {
     head: Vec<u8>,
     commit_seq: i64,
     accepted: i64,
+    epoch: i64,
     read_seq: i64,
     active_ms: Option<i64>,
 }
@@ -70,6 +71,7 @@ impl Stored {
             head: convert::array("head", &self.head)?,
             commit_seq: convert::seq(self.commit_seq)?,
             accepted: convert::unsigned("counter", self.accepted)?,
+            epoch: convert::unsigned("epoch", self.epoch)?,
         })
     }
 }
@@ -93,6 +95,7 @@ pub(super) fn put_room(conn: &mut SqliteConnection, state: &RoomState) -> Result
         rooms::head.eq(&state.head[..]),
         rooms::commit_seq.eq(convert::seq_number(state.commit_seq)?),
         rooms::accepted.eq(convert::number(state.accepted)?),
+        rooms::epoch.eq(convert::number(state.epoch)?),
     );
     // The columns that belong to the user, not to the protocol, keep their values.
     diesel::insert_into(rooms::table)

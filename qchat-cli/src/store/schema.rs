@@ -64,6 +64,7 @@ diesel::table! {
         head -> Binary,
         commit_seq -> BigInt,
         accepted -> BigInt,
+        epoch -> BigInt,
         read_seq -> BigInt,
         active_ms -> Nullable<BigInt>,
     }

@@ -29,7 +29,7 @@ fn numbers_and_state(l: &mut impl Ledger) {
     assert_eq!(l.room(ROOM).unwrap(), None);
     for phase in [Phase::Member, Phase::Leaving(Seq(3)), Phase::Stuck(Seq(4)), Phase::Removed(Seq(5))] {
         let mut room = state(7);
-        (room.phase, room.accepted, room.commit_seq) = (phase, 12, Seq(6));
+        (room.phase, room.accepted, room.commit_seq, room.epoch) = (phase, 12, Seq(6), 3);
         l.put_room(&room).unwrap();
         assert_eq!(l.room(ROOM).unwrap(), Some(room));
     }
