@@ -5,14 +5,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
 };
 
 use ratatui::text::Line;
 
 use super::lines::{self, Pane};
-use crate::engine::types::{Body, Message};
+use crate::engine::types::{Body, Delivery, Message};
 
 /// How many laid-out messages are kept; far more than fit on any screen.
 const CACHED: usize = 2_000;
@@ -38,7 +38,7 @@ pub(super) enum Merged {
     MissingAfter(i64),
 }
 
-/// The loaded part of a room's timeline.
+/// The loaded part of a room's timeline, in the order of the log: what is pending comes last.
 #[derive(Debug)]
 pub(super) struct Timeline {
     messages: Vec<Message>,
@@ -68,27 +68,23 @@ impl Timeline {
         }
     }
 
-    /// Takes in the newest `limit` messages, which replace what was known of the same rows.
+    /// Takes in the newest `limit` messages. They replace what was known of the log from the first of them on: a line
+    /// keeps its row for ever but not its place, since what was pending moves when it is acknowledged.
     pub(super) fn merge_newest(&mut self, page: Vec<Message>, limit: usize) -> Merged {
         self.forget_changed(&page);
-        let Some(first) = page.first().map(|message| message.row) else {
-            self.messages.clear();
-            self.older_exist = false;
-            return Merged::Complete;
-        };
-        let newest_known = self.messages.last().map(|message| message.row);
-        if page.len() < limit {
-            self.older_exist = false;
-            self.messages = page;
-            return Merged::Complete;
-        }
-        match newest_known {
-            Some(row) if row < first && !self.follows() => return Merged::MissingAfter(row),
-            Some(row) if row >= first => {
-                self.messages.truncate(self.messages.partition_point(|message| message.row < first));
+        let rows: HashSet<i64> = page.iter().map(|message| message.row).collect();
+        let overlap = self.messages.iter().position(|message| rows.contains(&message.row));
+        match (overlap, self.newest_row()) {
+            _ if page.len() < limit => {
+                self.older_exist = false;
+                self.messages = page;
+            }
+            (Some(at), _) => {
+                self.messages.truncate(at);
                 self.messages.extend(page);
             }
-            _ => {
+            (None, Some(row)) if !self.follows() => return Merged::MissingAfter(row),
+            (None, _) => {
                 self.older_exist = true;
                 self.messages = page;
             }
@@ -99,27 +95,33 @@ impl Timeline {
     /// Takes in the `limit` messages before the first one known.
     pub(super) fn prepend(&mut self, mut page: Vec<Message>, limit: usize) {
         self.older_exist = page.len() >= limit;
-        if let Some(first) = self.messages.first().map(|message| message.row) {
-            page.retain(|message| message.row < first);
-        }
+        let known: HashSet<i64> = self.messages.iter().map(|message| message.row).collect();
+        page.retain(|message| !known.contains(&message.row));
         page.append(&mut self.messages);
         self.messages = page;
     }
 
-    /// Takes in messages after the last one known.
-    pub(super) fn append(&mut self, page: Vec<Message>) {
-        let newest = self.newest_row().unwrap_or(i64::MIN);
-        self.messages.extend(page.into_iter().filter(|message| message.row > newest));
+    /// Takes in what stands after the message with this row.
+    pub(super) fn append(&mut self, after: i64, page: Vec<Message>) {
+        if let Some(at) = self.position(after) {
+            self.forget_changed(&page);
+            self.messages.truncate(at + 1);
+            self.messages.extend(page);
+        }
     }
 
-    /// The rows that are loaded.
+    /// The row of the first message that is loaded.
     pub(super) fn oldest_row(&self) -> Option<i64> {
         self.messages.first().map(|message| message.row)
     }
 
-    /// The last row that is loaded.
+    /// The row of the last message that is loaded and has its place; those that are pending come after it.
     pub(super) fn newest_row(&self) -> Option<i64> {
-        self.messages.last().map(|message| message.row)
+        self.messages
+            .iter()
+            .rev()
+            .find(|message| message.delivery == Delivery::Sent)
+            .map(|message| message.row)
     }
 
     /// Whether there may be more above.
@@ -159,7 +161,7 @@ impl Timeline {
     /// Puts the unread line above the first message from others after `row`, unless it stands somewhere.
     pub(super) fn mark_unread_after(&mut self, row: i64) {
         if self.unread_from.is_none() {
-            let new = self.messages.iter().find(|message| message.row > row && is_from_others(message));
+            let new = self.after(row).iter().find(|message| is_from_others(message));
             self.unread_from = new.map(|message| message.row);
         }
     }
@@ -171,8 +173,7 @@ impl Timeline {
 
     /// How many messages from others stand after `row`.
     pub(super) fn count_after(&self, row: i64) -> usize {
-        let start = self.messages.partition_point(|message| message.row <= row);
-        self.messages[start..].iter().filter(|message| is_from_others(message)).count()
+        self.after(row).iter().filter(|message| is_from_others(message)).count()
     }
 
     /// Moves the window up. Returns whether its top came within a window of the oldest loaded line.
@@ -217,12 +218,22 @@ impl Timeline {
         reversed
     }
 
+    /// Where the message with this row stands; those looked for are near the end.
+    fn position(&self, row: i64) -> Option<usize> {
+        self.messages.iter().rposition(|message| message.row == row)
+    }
+
+    /// The messages after the one with this row; none when it is not known.
+    fn after(&self, row: i64) -> &[Message] {
+        self.position(row).map_or(&[], |at| &self.messages[at + 1..])
+    }
+
     fn forget_changed(&mut self, page: &[Message]) {
+        let fresh: HashMap<i64, &Message> = page.iter().map(|message| (message.row, message)).collect();
         let cache = self.cache.get_mut();
-        for message in page {
-            let known = self.messages.binary_search_by_key(&message.row, |known| known.row);
-            if known.map_or(true, |at| self.messages[at] != *message) {
-                cache.lines.remove(&message.row);
+        for known in &self.messages {
+            if fresh.get(&known.row).is_some_and(|message| *message != known) {
+                cache.lines.remove(&known.row);
             }
         }
     }
@@ -240,9 +251,7 @@ impl Timeline {
         }
         let (index, line) = match self.bottom {
             Bottom::Newest => (last, usize::MAX),
-            Bottom::At { row, line } => {
-                (self.messages.partition_point(|message| message.row <= row).saturating_sub(1), line)
-            }
+            Bottom::At { row, line } => (self.position(row).unwrap_or(last), line),
         };
         Some((index, line.min(self.height(index, pane).saturating_sub(1))))
     }

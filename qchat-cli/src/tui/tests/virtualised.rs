@@ -105,5 +105,25 @@ fn a_long_absence_is_caught_up_without_a_gap() {
     }
     stage.press("<C-End>");
     assert!(stage.drawn().contains("message 1000."));
-    assert_eq!(open(&stage).timeline.count_after(0), 1000);
+    assert_eq!(open(&stage).timeline.count_after(1), 999);
+}
+
+#[test]
+fn what_was_pending_moves_to_its_place_in_the_log() {
+    let own = |delivery| Message { delivery, ..message(3, 0, "alice", "mine.") };
+    let theirs = |row| message(row, 0, "bob", &format!("message {row}."));
+    let mut stage = Stage::with(
+        80,
+        12,
+        vec![room(1, "general", RoomStatus::Joined, 0)],
+        vec![theirs(1), theirs(2), own(Delivery::Pending)],
+    );
+    assert!(stage.drawn().contains("… alice: mine."));
+    stage.newest(id(1), vec![theirs(1), theirs(2), theirs(4), own(Delivery::Pending)]);
+    assert_eq!(stage.asked(), [Command::MarkRead(id(1))], "what comes in before a pending message is new");
+    stage.newest(id(1), vec![theirs(1), theirs(2), theirs(4), own(Delivery::Sent), theirs(5)]);
+    let drawn = stage.drawn();
+    let places = ["message 4.", "✓ alice: mine.", "message 5."].map(|text| drawn.find(text).unwrap());
+    assert!(places.is_sorted(), "{drawn}");
+    assert_eq!(drawn.matches("mine.").count(), 1);
 }

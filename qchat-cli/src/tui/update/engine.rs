@@ -68,7 +68,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             }
             Vec::new()
         }
-        (Command::LoadNewer { room, .. }, Answer::Page(page)) => show_newer(app, room, page),
+        (Command::LoadNewer { room, after }, Answer::Page(page)) => show_newer(app, room, after, page),
         (Command::CreateRoom(_), Answer::Created(room)) => {
             app.report = Some(Report::Info("The room is there. Ctrl+O invites people to it.".to_owned()));
             let mut commands = read_rooms(app);
@@ -186,14 +186,12 @@ fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) ->
     commands
 }
 
-fn show_newer(app: &mut App, room: RoomId, page: Vec<Message>) -> Vec<Command> {
+fn show_newer(app: &mut App, room: RoomId, after: i64, page: Vec<Message>) -> Vec<Command> {
     let Some(open) = app.opened(room) else { return Vec::new() };
     open.loading_more = false;
     let more = page.len() >= PAGE;
-    if let Some(row) = open.timeline.newest_row() {
-        open.timeline.append(page);
-        open.timeline.mark_unread_after(row);
-    }
+    open.timeline.append(after, page);
+    open.timeline.mark_unread_after(after);
     match open.timeline.newest_row() {
         Some(after) if more => {
             open.loading_more = true;
