@@ -74,7 +74,7 @@ CREATE TABLE rooms (
     created_at BIGINT NOT NULL
 );
 
--- standing: 1 full, 2 invited, 3 removed, 4 declined.
+-- standing: 1 full, 2 invited, 3 removed, 4 declined. waiting: its Welcome was neither accepted nor declined.
 -- A device reads read_after < seq <= read_until (no end when null), and past_after < seq <= past_until of the
 -- membership before.
 CREATE TABLE members (
@@ -83,6 +83,7 @@ CREATE TABLE members (
     account_id BYTEA NOT NULL REFERENCES accounts (id),
     standing SMALLINT NOT NULL CHECK (standing BETWEEN 1 AND 4),
     once_full BOOLEAN NOT NULL,
+    waiting BOOLEAN NOT NULL,
     read_after BIGINT NOT NULL,
     read_until BIGINT,
     past_after BIGINT NOT NULL,

@@ -74,7 +74,7 @@ CREATE TABLE rooms (
     created_at INTEGER NOT NULL
 ) STRICT;
 
--- standing: 1 full, 2 invited, 3 removed, 4 declined.
+-- standing: 1 full, 2 invited, 3 removed, 4 declined. waiting: its Welcome was neither accepted nor declined.
 -- A device reads read_after < seq <= read_until (no end when null), and past_after < seq <= past_until of the
 -- membership before.
 CREATE TABLE members (
@@ -83,6 +83,7 @@ CREATE TABLE members (
     account_id BLOB NOT NULL REFERENCES accounts (id),
     standing INTEGER NOT NULL CHECK (standing BETWEEN 1 AND 4),
     once_full INTEGER NOT NULL CHECK (once_full IN (0, 1)),
+    waiting INTEGER NOT NULL CHECK (waiting IN (0, 1)),
     read_after INTEGER NOT NULL,
     read_until INTEGER,
     past_after INTEGER NOT NULL,

@@ -1,5 +1,6 @@
 //! What the engine tells its clients: the TUI, the CLI and scripts see these and nothing of storage or transport.
-//! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here.
+//! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`]:
+//! scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
 use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
 use time::OffsetDateTime;
@@ -82,7 +83,7 @@ pub enum Delivery {
 /// What a line of the timeline says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Body {
-    /// Text, possibly of several lines.
+    /// Text, possibly of several lines, as its sender wrote it: not yet fit for a terminal.
     Text(String),
     /// A content type that this version does not know.
     Unknown,

@@ -1,3 +1,7 @@
-//! The primitives, one file per idea.
+//! The primitives, one file per idea. Nothing here knows of MLS, accounts or the wire.
 
 pub mod entropy;
+pub mod kdf;
+pub mod password;
+pub mod secret;
+pub mod sign;

@@ -33,10 +33,10 @@ fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
          PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
         BUSY.as_millis()
     ))?;
-    let journal: String =
-        diesel::select(sql::<Text>("(SELECT journal_mode FROM pragma_journal_mode)")).get_result(&mut conn)?;
-    let synchronous: i32 =
-        diesel::select(sql::<Integer>("(SELECT synchronous FROM pragma_synchronous)")).get_result(&mut conn)?;
+    let journal: String = diesel::select(sql::<Text>("(SELECT journal_mode FROM pragma_journal_mode)"))
+        .get_result(&mut conn)?;
+    let synchronous: i32 = diesel::select(sql::<Integer>("(SELECT synchronous FROM pragma_synchronous)"))
+        .get_result(&mut conn)?;
     if journal != "wal" || synchronous < 2 {
         return Err(StoreError::NotDurable(format!(
             "SQLite runs with journal_mode={journal}, synchronous={synchronous} where wal and 2 (FULL) are needed"

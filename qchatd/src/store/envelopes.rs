@@ -94,9 +94,10 @@ fn stretch(
         .filter(envelopes::logged.is_not_null())
         .order(envelopes::seq)
         .load(conn)?;
-    page.extend(rows.into_iter().filter_map(|(seq, logged)| {
-        Some(Logged { seq: Seq(from_sql(seq)), bytes: logged?.into() })
-    }));
+    page.extend(
+        rows.into_iter()
+            .filter_map(|(seq, logged)| Some(Logged { seq: Seq(from_sql(seq)), bytes: logged?.into() })),
+    );
     Ok(!full)
 }
 

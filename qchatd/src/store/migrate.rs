@@ -11,7 +11,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
 /// Any number that no other program on this PostgreSQL uses as an advisory lock.
-const LOCK: i64 = 0x71_63_68_61_74_64;
+const LOCK: i64 = 0x7163_6861_7464;
 
 /// What migrating did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]

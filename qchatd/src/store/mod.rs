@@ -21,13 +21,13 @@ use std::{sync::Arc, time::Duration};
 use diesel::{Connection as _, RunQueryDsl, r2d2};
 use tokio::sync::Semaphore;
 
+use self::{connection::Manager, writer::Writer};
 pub use self::{
     error::StoreError,
     migrate::{Migrations, migrate, pending},
     multi::AnyConnection as Connection,
     target::{Target, TargetError},
 };
-use self::{connection::Manager, writer::Writer};
 
 /// How long a query waits for a free connection.
 const CHECKOUT: Duration = Duration::from_secs(5);

@@ -10,9 +10,8 @@ use diesel::{
 use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
 
 use super::{
-    Connection, StoreError,
+    Connection, StoreError, from_sql, id,
     multi::on_each,
-    from_sql, id,
     rooms::{self, MEMBER_COLUMNS, Member, MemberRow, RoomState},
     schema::{devices, envelopes, members, ratchet_trees, rooms as rooms_table, welcomes},
     to_sql,
@@ -111,7 +110,7 @@ pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreErr
         .load(conn))?;
 
     let messages = bytes(&wanted.messages, MessageId::as_bytes);
-    let accepted_rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, i64)> = on_each!(conn, conn => envelopes::table
+    let accepted_rows: Vec<AcceptedRow> = on_each!(conn, conn => envelopes::table
         .select((envelopes::room_id, envelopes::sender_device, envelopes::message_id, envelopes::seq))
         .filter(envelopes::message_id.eq_any(&messages))
         .load(conn))?;
@@ -188,6 +187,9 @@ pub fn save(conn: &mut Connection, changes: &Changes) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Room, sender, message id, seq.
+type AcceptedRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
+
 #[derive(Insertable)]
 #[diesel(table_name = envelopes)]
 struct Row<'a> {
@@ -256,6 +258,6 @@ fn advance(conn: &mut Connection, rooms: &BTreeMap<RoomId, RoomState>) -> Result
     Ok(())
 }
 
-fn bytes<'a, T>(ids: &'a BTreeSet<T>, read: fn(&T) -> &[u8; 16]) -> Vec<&'a [u8]> {
+fn bytes<T>(ids: &BTreeSet<T>, read: fn(&T) -> &[u8; 16]) -> Vec<&[u8]> {
     ids.iter().map(|id| read(id).as_slice()).collect()
 }

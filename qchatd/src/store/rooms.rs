@@ -4,9 +4,8 @@ use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId, RoomId, Seq};
 
 use super::{
-    Connection, StoreError,
+    Connection, StoreError, from_sql, id,
     multi::on_each,
-    from_sql, id,
     schema::{members, ratchet_trees, rooms, welcomes},
     to_sql,
 };
@@ -66,6 +65,8 @@ pub struct Member {
     pub standing: Standing,
     /// Whether it was a full member at any time.
     pub once_full: bool,
+    /// Whether it was added and has neither joined nor declined since.
+    pub waiting: bool,
     /// What it may read.
     pub reads: Span,
     /// What it could read in the membership before this one, and still may.
@@ -230,6 +231,7 @@ pub fn put_member(conn: &mut Connection, room: RoomId, member: &Member) -> Resul
     let place = (
         members::standing.eq(member.standing as i16),
         members::once_full.eq(member.once_full),
+        members::waiting.eq(member.waiting),
         members::read_after.eq(to_sql(member.reads.after.0)),
         members::read_until.eq(member.reads.until.map(|seq| to_sql(seq.0))),
         members::past_after.eq(to_sql(member.past.after.0)),
@@ -244,16 +246,27 @@ pub fn put_member(conn: &mut Connection, room: RoomId, member: &Member) -> Resul
     Ok(())
 }
 
-/// Notes how far a device has processed a room; never goes back.
+/// Notes how far a device has processed a room; never goes back. A full member that has got past the commit of its
+/// Welcome has opened it: the Welcome is deleted.
 ///
 /// # Errors
-/// When the query fails.
+/// When a query fails.
 pub fn confirm(conn: &mut Connection, room: RoomId, device: DeviceId, seq: Seq) -> Result<(), StoreError> {
     let behind = members::table
         .filter(members::room_id.eq(room.as_bytes().as_slice()))
         .filter(members::device_id.eq(device.as_bytes().as_slice()))
+        .filter(members::standing.eq(Standing::Full as i16))
         .filter(members::confirmed.lt(to_sql(seq.0)));
-    diesel::update(behind).set(members::confirmed.eq(to_sql(seq.0))).execute(conn)?;
+    let advanced = diesel::update(behind).set(members::confirmed.eq(to_sql(seq.0))).execute(conn)?;
+    if advanced == 1 {
+        let opened = welcomes::table
+            .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
+            .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
+            .filter(welcomes::seq.le(to_sql(seq.0)));
+        if diesel::delete(opened).execute(conn)? > 0 {
+            drop_unused_trees(conn, room)?;
+        }
+    }
     Ok(())
 }
 
@@ -266,10 +279,11 @@ pub fn welcome(
     room: RoomId,
     device: DeviceId,
 ) -> Result<Option<StoredWelcome>, StoreError> {
-    let row: Option<(i64, Vec<u8>, Vec<u8>, Vec<u8>)> = welcomes::table
-        .inner_join(ratchet_trees::table.on(
-            ratchet_trees::room_id.eq(welcomes::room_id).and(ratchet_trees::seq.eq(welcomes::seq)),
-        ))
+    let row: Option<WelcomeRow> = welcomes::table
+        .inner_join(
+            ratchet_trees::table
+                .on(ratchet_trees::room_id.eq(welcomes::room_id).and(ratchet_trees::seq.eq(welcomes::seq))),
+        )
         .select((welcomes::seq, welcomes::inviter, welcomes::welcome, ratchet_trees::tree))
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
         .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
@@ -279,18 +293,6 @@ pub fn welcome(
         Ok(StoredWelcome { seq: Seq(from_sql(seq)), inviter: id(&inviter)?, welcome, tree })
     })
     .transpose()
-}
-
-/// Deletes a device's Welcome, and the trees that no Welcome needs any more.
-///
-/// # Errors
-/// When a query fails.
-pub fn drop_welcome(conn: &mut Connection, room: RoomId, device: DeviceId) -> Result<(), StoreError> {
-    let own = welcomes::table
-        .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
-        .filter(welcomes::device_id.eq(device.as_bytes().as_slice()));
-    diesel::delete(own).execute(conn)?;
-    drop_unused_trees(conn, room)
 }
 
 /// Deletes a room's trees that no Welcome needs.
@@ -310,13 +312,17 @@ pub(super) fn drop_unused_trees(conn: &mut Connection, room: RoomId) -> Result<(
     Ok(())
 }
 
-pub(super) type MemberRow = (Vec<u8>, Vec<u8>, i16, bool, i64, Option<i64>, i64, i64);
+/// Seq, inviter, Welcome, tree.
+type WelcomeRow = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
+
+pub(super) type MemberRow = (Vec<u8>, Vec<u8>, i16, bool, bool, i64, Option<i64>, i64, i64);
 
 pub(super) const MEMBER_COLUMNS: (
     members::device_id,
     members::account_id,
     members::standing,
     members::once_full,
+    members::waiting,
     members::read_after,
     members::read_until,
     members::past_after,
@@ -326,6 +332,7 @@ pub(super) const MEMBER_COLUMNS: (
     members::account_id,
     members::standing,
     members::once_full,
+    members::waiting,
     members::read_after,
     members::read_until,
     members::past_after,
@@ -333,7 +340,7 @@ pub(super) const MEMBER_COLUMNS: (
 );
 
 pub(super) fn read_member(row: MemberRow) -> Result<Member, StoreError> {
-    let (device, account, standing, once_full, after, until, past_after, past_until) = row;
+    let (device, account, standing, once_full, waiting, after, until, past_after, past_until) = row;
     Ok(Member {
         device: id(&device)?,
         account: id(&account)?,
@@ -345,6 +352,7 @@ pub(super) fn read_member(row: MemberRow) -> Result<Member, StoreError> {
             _ => return Err(StoreError::Corrupt("a standing")),
         },
         once_full,
+        waiting,
         reads: Span { after: Seq(from_sql(after)), until: until.map(|seq| Seq(from_sql(seq))) },
         past: Span { after: Seq(from_sql(past_after)), until: Some(Seq(from_sql(past_until))) },
     })

@@ -86,6 +86,7 @@ diesel::table! {
         account_id -> Binary,
         standing -> SmallInt,
         once_full -> Bool,
+        waiting -> Bool,
         read_after -> BigInt,
         read_until -> Nullable<BigInt>,
         past_after -> BigInt,

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use qchat_proto::ids::ServerId;
 
-use super::{Connection, StoreError, multi::on_each, id, schema::server};
+use super::{Connection, StoreError, id, multi::on_each, schema::server};
 
 /// Returns the server's id, which is `new` if there was none.
 ///

@@ -4,9 +4,8 @@ use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId};
 
 use super::{
-    Connection, StoreError,
+    Connection, StoreError, id,
     multi::on_each,
-    id,
     schema::{devices, refresh_tokens, sessions, spent_nonces},
 };
 
@@ -166,10 +165,7 @@ pub fn use_token(
     with: &Digest,
 ) -> Result<(), StoreError> {
     diesel::update(refresh_tokens::table.filter(refresh_tokens::digest.eq(digest.as_slice())))
-        .set((
-            refresh_tokens::used_at.eq(Some(now)),
-            refresh_tokens::used_with.eq(Some(with.as_slice())),
-        ))
+        .set((refresh_tokens::used_at.eq(Some(now)), refresh_tokens::used_with.eq(Some(with.as_slice()))))
         .execute(conn)?;
     let expired = refresh_tokens::table
         .filter(refresh_tokens::session_id.eq(session.as_slice()))

@@ -40,7 +40,8 @@ impl fmt::Display for Target {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
             Self::Postgres(url) => {
                 let url = url.split_once('?').map_or(url.as_str(), |(before, _)| before);
-                match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+                match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+                {
                     Some((scheme, (credentials, host))) => {
                         let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
                         write!(f, "{scheme}://{user}@{host}")
@@ -71,7 +72,11 @@ mod tests {
             ("mysql://h/db", None),
             ("sqlite://", None),
         ] {
-            assert_eq!(url.parse::<Target>().ok().map(|target| target.to_string()).as_deref(), printed, "{url}");
+            assert_eq!(
+                url.parse::<Target>().ok().map(|target| target.to_string()).as_deref(),
+                printed,
+                "{url}"
+            );
         }
     }
 }

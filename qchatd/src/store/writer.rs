@@ -133,6 +133,8 @@ fn commit(target: &Target, conn: &mut Connection, group: &mut [Box<dyn Job>]) ->
 fn begin(conn: &mut Connection) -> diesel::QueryResult<()> {
     match conn {
         Connection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
-        Connection::Postgres(_) => <Connection as diesel::Connection>::TransactionManager::begin_transaction(conn),
+        Connection::Postgres(_) => {
+            <Connection as diesel::Connection>::TransactionManager::begin_transaction(conn)
+        }
     }
 }
