@@ -5,5 +5,7 @@ pub mod content;
 pub mod crypto;
 pub mod identity;
 pub mod ids;
+pub mod mls;
+pub mod sanitize;
 pub mod session;
 pub mod wire;

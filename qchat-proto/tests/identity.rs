@@ -1,90 +1,17 @@
 //! The directory of an account: what an honest server answers is believed, and each lie has its own refusal.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod identity_owner;
+
+use identity_owner::{NOW, Owner};
 use qchat_proto::{
-    crypto::{
-        entropy::SystemEntropy,
-        sign::{AccountSigningKey, DeviceSigningKey},
-    },
+    crypto::sign::AccountSigningKey,
     identity::{
         AccountRecord, Answer, Asked, DeviceCertificate, DeviceList, IdentityError, LeafCredential,
-        ListedDevice, LoginProof, Pinned, RecoveryKey, VerifiedDirectory, verify_directory,
+        ListedDevice, LoginProof, Pinned, VerifiedDirectory, verify_directory,
     },
     ids::{AccountId, DeviceId, ServerId, UserName},
 };
-
-const NOW: u64 = 1_800_000_000;
-
-/// An account with all its keys, able to make every statement, true or not.
-struct Owner {
-    account: AccountId,
-    name: UserName,
-    identity: AccountSigningKey,
-    recovery: AccountSigningKey,
-    devices: Vec<(DeviceId, DeviceSigningKey)>,
-}
-
-impl Owner {
-    fn new(name: &str, devices: u8) -> Self {
-        Self {
-            account: AccountId::random(&SystemEntropy).unwrap(),
-            name: name.parse().unwrap(),
-            identity: AccountSigningKey::generate(&SystemEntropy).unwrap(),
-            recovery: RecoveryKey::generate(&SystemEntropy).unwrap().signing_key().unwrap(),
-            devices: (1..=devices)
-                .map(|n| (DeviceId::from_bytes([n; 16]), DeviceSigningKey::generate(&SystemEntropy).unwrap()))
-                .collect(),
-        }
-    }
-
-    fn record(&self, created_at: u64) -> Vec<u8> {
-        let record = AccountRecord {
-            account: self.account,
-            name: self.name.clone(),
-            identity_key: self.identity.public().clone(),
-            recovery_key: self.recovery.public().clone(),
-            created_at,
-        };
-        record.sign(&self.identity, &self.recovery).unwrap()
-    }
-
-    fn certificate(&self, device: DeviceId, key: &DeviceSigningKey) -> Vec<u8> {
-        let certificate = DeviceCertificate {
-            account: self.account,
-            device,
-            device_key: key.public().clone(),
-            identity_key_hash: self.identity.public().hash(),
-            created_at: NOW,
-        };
-        certificate.sign(&self.identity).unwrap()
-    }
-
-    fn certificates(&self) -> Vec<Vec<u8>> {
-        self.devices.iter().map(|(device, key)| self.certificate(*device, key)).collect()
-    }
-
-    fn list_of(&self, version: u64) -> DeviceList {
-        DeviceList {
-            account: self.account,
-            version,
-            issued_at: NOW,
-            expires_at: NOW + DeviceList::LIFETIME,
-            devices: self
-                .devices
-                .iter()
-                .map(|(device, key)| ListedDevice { device: *device, device_key_hash: key.public().hash() })
-                .collect(),
-        }
-    }
-
-    fn list(&self, version: u64) -> Vec<u8> {
-        self.list_of(version).sign(&self.identity).unwrap()
-    }
-
-    fn ask(&self, pinned: Option<&Pinned>, parts: &Parts) -> Result<VerifiedDirectory, IdentityError> {
-        verify_directory(Asked::Name(&self.name), &parts.answer(), pinned, NOW)
-    }
-}
 
 /// An answer whose parts can be exchanged for worse ones.
 struct Parts {
@@ -96,6 +23,10 @@ struct Parts {
 impl Parts {
     fn honest(owner: &Owner) -> Self {
         Self { record: owner.record(NOW), list: owner.list(7), certificates: owner.certificates() }
+    }
+
+    fn ask(&self, owner: &Owner, pinned: Option<&Pinned>) -> Result<VerifiedDirectory, IdentityError> {
+        verify_directory(Asked::Name(&owner.name), &self.answer(), pinned, NOW)
     }
 
     fn answer(&self) -> Answer<'_> {
@@ -113,7 +44,7 @@ fn an_honest_answer_is_believed_and_pinned() {
     let mut parts = Parts::honest(&alice);
     parts.certificates.reverse();
     parts.certificates.push(alice.certificate(DeviceId::from_bytes([99; 16]), &alice.devices[0].1));
-    let directory = alice.ask(None, &parts).unwrap();
+    let directory = parts.ask(&alice, None).unwrap();
     assert_eq!(directory.record.name, alice.name);
     assert_eq!(directory.list, alice.list_of(7));
     let devices: Vec<_> = directory.certificates.iter().map(|certificate| certificate.device).collect();
@@ -122,12 +53,12 @@ fn an_honest_answer_is_believed_and_pinned() {
 
     let pin = Pinned::decode(&directory.pin().encode()).unwrap();
     assert_eq!(pin, directory.pin());
-    alice.ask(Some(&pin), &parts).unwrap();
+    parts.ask(&alice, Some(&pin)).unwrap();
     // Signed again the list has other bytes and says the same; a newer one replaces it.
     parts.list = alice.list(7);
-    alice.ask(Some(&pin), &parts).unwrap();
+    parts.ask(&alice, Some(&pin)).unwrap();
     parts.list = alice.list(8);
-    assert_eq!(alice.ask(Some(&pin), &parts).unwrap().pin().list_version, 8);
+    assert_eq!(parts.ask(&alice, Some(&pin)).unwrap().pin().list_version, 8);
 }
 
 type Lie<'a> = Box<dyn Fn(&mut Parts) + 'a>;
@@ -136,7 +67,7 @@ type Lie<'a> = Box<dyn Fn(&mut Parts) + 'a>;
 fn every_lie_about_a_directory_has_its_refusal() {
     let alice = Owner::new("alice", 2);
     let mallory = Owner::new("alice", 2);
-    let pin = alice.ask(None, &Parts::honest(&alice)).unwrap().pin();
+    let pin = Parts::honest(&alice).ask(&alice, None).unwrap().pin();
     let (first, first_key) = &alice.devices[0];
     let forged = |what| IdentityError::Forged(what);
     let other = |what, about| IdentityError::Mismatch { what, about };
@@ -301,7 +232,7 @@ fn every_lie_about_a_directory_has_its_refusal() {
     for (lie, tell, refusal) in cases {
         let mut parts = Parts::honest(&alice);
         tell(&mut parts);
-        assert_eq!(alice.ask(Some(&pin), &parts).err(), Some(refusal), "{lie}");
+        assert_eq!(parts.ask(&alice, Some(&pin)).err(), Some(refusal), "{lie}");
     }
 
     let honest = Parts::honest(&alice);

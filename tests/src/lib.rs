@@ -1,1 +1,26 @@
-//! Under construction.
+//! What the end-to-end tests stand on: the built programs as child processes, databases, a recording proxy, and a
+//! reader of the workspace's own sources.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a harness fails a test by panicking, and says on standard error what it saw"
+)]
+
+pub mod client;
+pub mod daemon;
+pub mod database;
+pub mod device;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod search;
+pub mod source;
+
+use std::path::PathBuf;
+
+/// The workspace's root folder.
+pub fn workspace_root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}

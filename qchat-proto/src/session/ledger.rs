@@ -42,6 +42,8 @@ pub struct RoomState {
     pub commit_seq: Seq,
     /// How many envelopes of this device the room has accepted since it became a member.
     pub accepted: u64,
+    /// The MLS epoch.
+    pub epoch: u64,
 }
 
 /// A group's MLS state as the library writes it. Holds every secret of the room.

@@ -1,3 +1,9 @@
 //! How a device follows and writes a room's log: pure steps over a [`ledger::Ledger`], without sockets or clock.
 
+pub mod authenticated;
+pub mod error;
+pub mod head;
+pub mod inbox;
+pub mod joining;
 pub mod ledger;
+pub mod outbox;

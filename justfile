@@ -1,0 +1,33 @@
+# What one can do here. `just` lists it; each recipe is also a plain command.
+
+_default:
+    @just --list --unsorted
+
+# Two people, one encrypted conversation; `just demo --keep` leaves the daemon running.
+demo *arguments:
+    contrib/demo.sh {{arguments}}
+
+# All that CI checks.
+test:
+    contrib/test.sh
+
+# The quick tests: everything beside the code, no database server, no built programs.
+unit:
+    cargo test --workspace --lib --bins --locked
+
+# The directions in which the parts may know each other.
+layers:
+    cargo test -p qchat-tests --locked --test layers
+
+# Formats every source.
+fmt:
+    cargo fmt --all
+
+# The lints that CI holds.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Licences, known weaknesses and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check

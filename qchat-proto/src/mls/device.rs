@@ -1,0 +1,365 @@
+//! This device as an MLS client: it makes KeyPackages, creates, loads and joins groups.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use mls_rs::{
+    Client, ExtensionList, MlsMessage,
+    client_builder::{
+        BaseConfig, ClientBuilder, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
+        WithKeyPackageRepo, WithMlsRules,
+    },
+    extension::recommended::LastResortKeyPackageExt,
+    group::ExportedTree,
+    identity::SigningIdentity,
+};
+use mls_rs_codec::{MlsDecode, MlsEncode};
+use mls_rs_core::{
+    crypto::SignatureSecretKey,
+    extension::{Extension, MlsExtension},
+    key_package::KeyPackageData,
+    time::MlsTime,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    ANCHOR_EXTENSION, SETTINGS_EXTENSION,
+    fault::{MlsFault, OpenFault},
+    group::Group,
+    identity::{AccountKeys, Missing, QchatIdentity, signing_identity},
+    leaf_credential,
+    membership::Leaf,
+    provider::{QchatCrypto, SUITE, secret_key},
+    rules::{Rules, settings},
+    staging::Staging,
+};
+use crate::{
+    content::RoomSettings,
+    crypto::{entropy::Entropy, sign::DeviceSigningKey},
+    identity::{IdentityError, LeafCredential},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    session::ledger::{GroupBlob, Head},
+    wire::pb,
+};
+
+pub(crate) type Config = WithIdentityProvider<
+    QchatIdentity,
+    WithMlsRules<
+        Rules,
+        WithKeyPackageRepo<
+            Staging,
+            WithGroupStateStorage<Staging, WithCryptoProvider<QchatCrypto, BaseConfig>>,
+        >,
+    >,
+>;
+
+/// How long a KeyPackage may be used, seconds: 90 days.
+pub const KEY_PACKAGE_LIFETIME: u64 = 90 * 24 * 3600;
+
+/// A KeyPackage of ours: the public part to publish and the secret part to keep until it is used.
+pub struct OwnKeyPackage {
+    /// Its reference (RFC 9420 §5.2), by which a Welcome names it.
+    pub id: Vec<u8>,
+    /// The MLSMessage to publish.
+    pub message: Bytes,
+    /// The encoded secrets.
+    pub secret: Zeroizing<Vec<u8>>,
+}
+
+/// Whose KeyPackage somebody handed us, once its signatures and its certificate have been verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemoteKeyPackage {
+    /// The account.
+    pub account: AccountId,
+    /// The device.
+    pub device: DeviceId,
+    /// SHA-384 of the account identity key that certifies it.
+    pub identity_key_hash: [u8; 48],
+}
+
+/// What a Welcome says before it is opened: claims, until the join verifies them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peek {
+    /// The room.
+    pub room: RoomId,
+    /// Its settings.
+    pub settings: RoomSettings,
+}
+
+/// The point in the log from which a joiner computes heads, signed by the member who added it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// The newest envelope that member had processed.
+    pub head_seq: Seq,
+    /// The head there.
+    pub head: Head,
+    /// The commit that adds the joiner.
+    pub message_id: MessageId,
+    /// Devices whose SelfRemove an earlier commit passed over.
+    pub leaving: Vec<DeviceId>,
+}
+
+/// A group just joined.
+pub struct Joined {
+    /// The group, not yet stored.
+    pub group: Group,
+    /// Where to start hashing.
+    pub anchor: Anchor,
+    /// Who committed the Add.
+    pub inviter: Leaf,
+    /// The KeyPackage that was used, to be deleted unless it is the last-resort one.
+    pub key_package: Vec<u8>,
+}
+
+/// This device's keys and certificate, from which every group operation starts. Clones share what they have verified.
+#[derive(Clone)]
+pub struct Device {
+    account: AccountId,
+    id: DeviceId,
+    identity: SigningIdentity,
+    signer: SignatureSecretKey,
+    entropy: Arc<dyn Entropy>,
+    crypto: QchatCrypto,
+    members: QchatIdentity,
+}
+
+impl Device {
+    /// Puts the device together from its certificate (encoded) and the key that it certifies. `keys` finds the account
+    /// identity keys that certify other leaves.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the certificate is malformed.
+    pub fn new(
+        certificate: &[u8],
+        signing_key: &DeviceSigningKey,
+        entropy: Arc<dyn Entropy>,
+        keys: Arc<dyn AccountKeys>,
+    ) -> Result<Self, IdentityError> {
+        let credential = LeafCredential::from_certificate(certificate)?;
+        Ok(Self {
+            account: credential.account,
+            id: credential.device,
+            identity: signing_identity(certificate, signing_key.public())?,
+            signer: secret_key(signing_key),
+            crypto: QchatCrypto::new(entropy.clone()),
+            entropy,
+            members: QchatIdentity::new(keys),
+        })
+    }
+
+    /// The account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The device.
+    pub fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    /// Where this device's random bytes come from.
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    fn client(&self, staging: &Staging, lapsed: &[DeviceId]) -> Client<Config> {
+        let rules = Rules { lapsed: Arc::new(lapsed.iter().copied().collect::<BTreeSet<_>>()) };
+        ClientBuilder::new()
+            .crypto_provider(self.crypto.clone())
+            .group_state_storage(staging.clone())
+            .key_package_repo(staging.clone())
+            .mls_rules(rules)
+            .identity_provider(self.members.clone())
+            .extension_types([SETTINGS_EXTENSION, LastResortKeyPackageExt::extension_type()])
+            .key_package_lifetime(std::time::Duration::from_secs(KEY_PACKAGE_LIFETIME))
+            .signing_identity(self.identity.clone(), self.signer.clone(), SUITE)
+            .build()
+    }
+
+    fn missing(&self) -> Missing {
+        self.members.missing()
+    }
+
+    /// Makes KeyPackages, valid from `now` (seconds since the Unix epoch) for [`KEY_PACKAGE_LIFETIME`].
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the entropy source or the library fails.
+    pub fn key_packages(
+        &self,
+        count: usize,
+        last_resort: bool,
+        now: u64,
+    ) -> Result<Vec<OwnKeyPackage>, MlsFault> {
+        (0..count).map(|_| self.key_package(last_resort, now)).collect()
+    }
+
+    fn key_package(&self, last_resort: bool, now: u64) -> Result<OwnKeyPackage, MlsFault> {
+        let staging = Staging::default();
+        let client = self.client(&staging, &[]);
+        let mut extensions = ExtensionList::new();
+        if last_resort {
+            extensions.set_from(LastResortKeyPackageExt)?;
+        }
+        let message = client.generate_key_package_message(
+            extensions,
+            ExtensionList::new(),
+            Some(MlsTime::from(now)),
+        )?;
+        let (id, data) = staging.take_key_packages().pop().ok_or(MlsFault::Library)?;
+        Ok(OwnKeyPackage {
+            id,
+            message: message.to_bytes()?.into(),
+            secret: Zeroizing::new(data.mls_encode_to_vec().map_err(|_| MlsFault::Library)?),
+        })
+    }
+
+    /// Verifies a KeyPackage that is about to be added: suite, signatures, life, certificate.
+    ///
+    /// # Errors
+    /// [`OpenFault::UnknownAccounts`] when the account's key must be fetched first, otherwise what is wrong with it.
+    pub fn inspect_key_package(&self, message: &[u8], now: u64) -> Result<RemoteKeyPackage, OpenFault> {
+        let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+        let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
+        let credential = leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
+        let staging = Staging::default();
+        let client = self.client(&staging, &[]);
+        // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
+        let scratch = client.create_group(
+            settings_extensions(&RoomSettings { name: "-".to_owned(), admins: vec![self.account()] })
+                .map_err(|_| OpenFault::Malformed)?,
+            ExtensionList::new(),
+            Some(MlsTime::from(now)),
+        );
+        let mut scratch = scratch.map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
+        scratch
+            .process_incoming_message_with_time(message, MlsTime::from(now))
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
+        Ok(RemoteKeyPackage {
+            account: credential.account,
+            device: credential.device,
+            identity_key_hash: credential.identity_key_hash,
+        })
+    }
+
+    /// Creates a group with this device as its only leaf.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the entropy source or the library fails.
+    pub fn create(&self, room: RoomId, settings: &RoomSettings, now: u64) -> Result<Group, MlsFault> {
+        let staging = Staging::default();
+        let client = self.client(&staging, &[]);
+        let inner = client.create_group_with_id(
+            room.as_bytes().to_vec(),
+            settings_extensions(settings)?,
+            ExtensionList::new(),
+            Some(MlsTime::from(now)),
+        )?;
+        Ok(Group::new(inner, staging, self.missing(), room, self.id))
+    }
+
+    /// Loads a stored group. `lapsed` are the devices that any member may remove.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the stored state cannot be read.
+    pub fn load(&self, room: RoomId, blob: &GroupBlob, lapsed: &[DeviceId]) -> Result<Group, MlsFault> {
+        let staging = Staging::with_group(blob.state.clone());
+        let client = self.client(&staging, lapsed);
+        let inner = client.load_group(room.as_bytes())?;
+        Ok(Group::new(inner, staging, self.missing(), room, self.id))
+    }
+
+    /// The references of the KeyPackages that a Welcome is for.
+    ///
+    /// # Errors
+    /// [`OpenFault::Malformed`] when it is no Welcome.
+    pub fn welcome_key_packages(welcome: &[u8]) -> Result<Vec<Vec<u8>>, OpenFault> {
+        let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
+        Ok(message.welcome_key_package_references().into_iter().map(|id| id.to_vec()).collect())
+    }
+
+    /// Reads the name and settings out of a Welcome without joining and without using its KeyPackage up.
+    ///
+    /// # Errors
+    /// [`OpenFault`] when this device cannot open it.
+    pub fn peek(&self, welcome: &[u8], id: &[u8], secret: &[u8]) -> Result<Peek, OpenFault> {
+        let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
+        let (client, _) = self.joining_client(id, secret)?;
+        let info = client
+            .examine_welcome_message(&message)
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
+        let context = info.group_context();
+        Ok(Peek {
+            room: RoomId::try_from(context.group_id()).map_err(|_| OpenFault::Malformed)?,
+            settings: settings(context.extensions()).ok_or(OpenFault::Malformed)?,
+        })
+    }
+
+    /// Joins by a Welcome and the ratchet tree that belongs to it.
+    ///
+    /// # Errors
+    /// [`OpenFault::UnknownAccounts`] when keys of members must be fetched first; otherwise what is wrong with it.
+    pub fn join(
+        &self,
+        room: RoomId,
+        welcome: &[u8],
+        ratchet_tree: &[u8],
+        id: &[u8],
+        secret: &[u8],
+    ) -> Result<Joined, OpenFault> {
+        let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
+        let tree = ExportedTree::from_bytes(ratchet_tree).map_err(|_| OpenFault::Malformed)?;
+        let (client, staging) = self.joining_client(id, secret)?;
+        let (inner, info) = client
+            .join_group(Some(tree), &message, None)
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
+        let anchor = info
+            .group_info_extensions()
+            .iter()
+            .find(|extension| extension.extension_type == ANCHOR_EXTENSION)
+            .and_then(|extension| decode_anchor(&extension.extension_data))
+            .ok_or(OpenFault::Malformed)?;
+        if inner.group_id() != room.as_bytes() || settings(inner.context().extensions()).is_none() {
+            return Err(OpenFault::Malformed);
+        }
+        let group = Group::new(inner, staging, self.missing(), room, self.id);
+        let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
+        Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })
+    }
+
+    fn joining_client(&self, id: &[u8], secret: &[u8]) -> Result<(Client<Config>, Staging), OpenFault> {
+        let staging = Staging::default();
+        let data = KeyPackageData::mls_decode(&mut &*secret).map_err(|_| OpenFault::Malformed)?;
+        staging.add_key_package(id.to_vec(), data);
+        Ok((self.client(&staging, &[]), staging))
+    }
+}
+
+/// The group context's extensions: the settings alone.
+pub(crate) fn settings_extensions(settings: &RoomSettings) -> Result<ExtensionList, MlsFault> {
+    RoomSettings::decode(&settings.encode()).map_err(|_| MlsFault::Settings)?;
+    Ok(vec![Extension::new(SETTINGS_EXTENSION, settings.encode())].into())
+}
+
+/// The GroupInfo's extensions: the anchor alone.
+pub(crate) fn anchor_extensions(anchor: &Anchor) -> ExtensionList {
+    use prost::Message;
+    let encoded = pb::JoinAnchor {
+        head_seq: anchor.head_seq.0,
+        head: Bytes::copy_from_slice(&anchor.head),
+        message_id: Bytes::copy_from_slice(anchor.message_id.as_bytes()),
+        leaving: anchor.leaving.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
+    };
+    vec![Extension::new(ANCHOR_EXTENSION, encoded.encode_to_vec())].into()
+}
+
+fn decode_anchor(bytes: &[u8]) -> Option<Anchor> {
+    use prost::Message;
+    let raw = pb::JoinAnchor::decode(bytes).ok()?;
+    let leaving = raw.leaving.iter().map(|id| DeviceId::try_from(&id[..])).collect::<Result<_, _>>();
+    Some(Anchor {
+        head_seq: Seq(raw.head_seq),
+        head: raw.head.as_ref().try_into().ok()?,
+        message_id: MessageId::try_from(&raw.message_id[..]).ok()?,
+        leaving: leaving.ok()?,
+    })
+}

@@ -1,0 +1,282 @@
+//! One group in memory: seal, open, commit. Nothing here is kept until the caller stores [`Group::snapshot`].
+
+use bytes::Bytes;
+use mls_rs::{
+    MlsMessage,
+    group::{CommitEffect, ReceivedMessage, Sender, proposal::Proposal},
+};
+use mls_rs_core::time::MlsTime;
+
+use super::{
+    device::{Anchor, Config, anchor_extensions, settings_extensions},
+    fault::{MlsFault, OpenFault},
+    identity::Missing,
+    membership::{self, Leaf},
+    rules::settings,
+    staging::Staging,
+};
+use crate::{
+    content::RoomSettings,
+    ids::{DeviceId, RoomId},
+    session::ledger::GroupBlob,
+};
+
+/// A group, loaded for one operation.
+pub struct Group {
+    inner: mls_rs::Group<Config>,
+    staging: Staging,
+    missing: Missing,
+    room: RoomId,
+    own: DeviceId,
+}
+
+/// What a commit shall do beside committing the proposals that are waiting.
+#[derive(Clone, Default, Debug)]
+pub struct Plan {
+    /// KeyPackages (MLSMessage) to add.
+    pub add: Vec<Bytes>,
+    /// Devices to remove.
+    pub remove: Vec<DeviceId>,
+    /// New settings.
+    pub settings: Option<RoomSettings>,
+}
+
+/// A commit of ours, to be sent; it takes effect when [`Group::open`] meets it again.
+pub struct CommitOutput {
+    /// The MLSMessage.
+    pub message: Bytes,
+    /// A Welcome for each added device.
+    pub welcomes: Vec<Bytes>,
+    /// The tree after the commit, when there are Welcomes.
+    pub ratchet_tree: Bytes,
+}
+
+/// What an opened message was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// Application data.
+    Application {
+        /// Who sealed it.
+        sender: Leaf,
+        /// Its authenticated data.
+        authenticated_data: Vec<u8>,
+        /// The padded content.
+        data: Vec<u8>,
+    },
+    /// A SelfRemove, now waiting to be committed.
+    SelfRemove {
+        /// Who wants to leave.
+        sender: Leaf,
+        /// Its authenticated data.
+        authenticated_data: Vec<u8>,
+    },
+    /// A commit; the group is in the next epoch.
+    Commit {
+        /// Who committed, as a leaf of the epoch before.
+        committer: Leaf,
+        /// Its authenticated data.
+        authenticated_data: Vec<u8>,
+        /// Whether this device is no longer a member.
+        removed: bool,
+    },
+}
+
+impl Group {
+    pub(crate) fn new(
+        inner: mls_rs::Group<Config>,
+        staging: Staging,
+        missing: Missing,
+        room: RoomId,
+        own: DeviceId,
+    ) -> Self {
+        Self { inner, staging, missing, room, own }
+    }
+
+    /// The room.
+    pub fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// The current epoch.
+    pub fn epoch(&self) -> u64 {
+        self.inner.current_epoch()
+    }
+
+    /// The room's settings.
+    ///
+    /// # Errors
+    /// [`MlsFault::Settings`] when they cannot be read; no group that was created or joined here has such.
+    pub fn settings(&self) -> Result<RoomSettings, MlsFault> {
+        settings(self.inner.context().extensions()).ok_or(MlsFault::Settings)
+    }
+
+    /// All leaves, by device.
+    pub fn leaves(&self) -> Vec<Leaf> {
+        membership::leaves(&self.inner.roster())
+    }
+
+    pub(crate) fn leaf(&self, index: u32) -> Option<Leaf> {
+        membership::leaf(&self.inner.member_at_index(index)?)
+    }
+
+    /// Devices other than this one whose SelfRemove waits to be committed.
+    pub fn leaving(&self) -> Vec<DeviceId> {
+        let cached = self.inner.get_cached_proposals();
+        let mut devices: Vec<_> = cached
+            .iter()
+            .filter(|cached| matches!(cached.proposal(), Proposal::SelfRemove(_)))
+            .filter_map(|cached| match cached.sender() {
+                Sender::Member(index) => self.leaf(*index).map(|leaf| leaf.device),
+                _ => None,
+            })
+            .filter(|&device| device != self.own)
+            .collect();
+        devices.sort_unstable();
+        devices
+    }
+
+    /// Whether a commit of ours waits to come back.
+    pub fn has_pending_commit(&self) -> bool {
+        self.inner.has_pending_commit()
+    }
+
+    /// Forgets the commit that was refused.
+    pub fn abandon_commit(&mut self) {
+        self.inner.clear_pending_commit();
+    }
+
+    /// Forgets the proposals that are waiting, this device's own refused one among them.
+    pub fn abandon_proposals(&mut self) {
+        self.inner.clear_proposal_cache();
+    }
+
+    /// Seals padded content.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when a proposal waits to be committed first, or the library fails.
+    pub fn seal(&mut self, padded: &[u8], authenticated_data: Vec<u8>) -> Result<Bytes, MlsFault> {
+        let message = self.inner.encrypt_application_message(padded, authenticated_data)?;
+        Ok(message.to_bytes()?.into())
+    }
+
+    /// Asks the others to remove this device.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when it asked already in this epoch, or the library fails.
+    pub fn propose_leave(&mut self, authenticated_data: Vec<u8>) -> Result<Bytes, MlsFault> {
+        Ok(self.inner.propose_self_remove(authenticated_data)?.to_bytes()?.into())
+    }
+
+    /// Makes a commit of the plan and of every proposal that waits. `now` (seconds since the Unix epoch) judges the
+    /// life of the KeyPackages.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the plan breaks the rules, names no member, or the library fails.
+    pub fn commit(
+        &mut self,
+        plan: &Plan,
+        anchor: &Anchor,
+        authenticated_data: Vec<u8>,
+        now: u64,
+    ) -> Result<CommitOutput, MlsFault> {
+        let leaves = self.leaves();
+        let leaving = self.leaving();
+        let extensions = plan.settings.as_ref().map(settings_extensions).transpose()?;
+        let mut builder = self
+            .inner
+            .commit_builder()
+            .authenticated_data(authenticated_data)
+            .commit_time(MlsTime::from(now))
+            .set_group_info_ext(anchor_extensions(anchor));
+        for key_package in &plan.add {
+            builder = builder.add_member(MlsMessage::from_bytes(key_package)?)?;
+        }
+        for device in &plan.remove {
+            if leaving.contains(device) {
+                continue;
+            }
+            let leaf = leaves.iter().find(|leaf| leaf.device == *device).ok_or(MlsFault::NoSuchMember)?;
+            builder = builder.remove_member(leaf.index)?;
+        }
+        if let Some(extensions) = extensions {
+            builder = builder.set_group_context_ext(extensions)?;
+        }
+        let output = builder.build()?;
+        let welcomes = output
+            .welcome_messages()
+            .iter()
+            .map(|welcome| welcome.to_bytes().map(Bytes::from))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ratchet_tree = match output.ratchet_tree() {
+            Some(tree) if !welcomes.is_empty() => tree.to_bytes()?.into(),
+            _ => Bytes::new(),
+        };
+        Ok(CommitOutput { message: output.commit_message().to_bytes()?.into(), welcomes, ratchet_tree })
+    }
+
+    /// Opens a message, our own pending commit among them. After an error the group in memory may be spoiled: the
+    /// library takes a ratchet key before it checks the ciphertext. Drop it without storing.
+    ///
+    /// # Errors
+    /// [`OpenFault`], sorted by what the receiver has to do.
+    pub fn open(&mut self, message: &[u8]) -> Result<Opened, OpenFault> {
+        let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+        if message.group_id() != Some(self.room.as_bytes()) {
+            return Err(OpenFault::Invalid);
+        }
+        if message.wire_format() != mls_rs::WireFormat::PrivateMessage {
+            return Err(OpenFault::Malformed);
+        }
+        match message.epoch() {
+            Some(epoch) if epoch < self.epoch() => return Err(OpenFault::PastEpoch),
+            Some(epoch) if epoch > self.epoch() => return Err(OpenFault::FutureEpoch),
+            Some(_) => {}
+            None => return Err(OpenFault::Malformed),
+        }
+        let received = self
+            .inner
+            .process_incoming_message(message)
+            .map_err(|error| OpenFault::from_library(&error, &self.missing))?;
+        // A committer cannot remove itself, so its leaf is there in the next epoch too.
+        let leaf = |index: u32| self.leaf(index).ok_or(OpenFault::Invalid);
+        match received {
+            ReceivedMessage::ApplicationMessage(message) => Ok(Opened::Application {
+                sender: leaf(message.sender_index)?,
+                authenticated_data: message.authenticated_data.clone(),
+                data: message.data().to_vec(),
+            }),
+            ReceivedMessage::Proposal(message) => {
+                let mls_rs::group::ProposalSender::Member(index) = message.sender else {
+                    return Err(OpenFault::Invalid);
+                };
+                if !matches!(message.proposal, Proposal::SelfRemove(_)) {
+                    return Err(OpenFault::Invalid);
+                }
+                Ok(Opened::SelfRemove {
+                    sender: leaf(index)?,
+                    authenticated_data: message.authenticated_data,
+                })
+            }
+            ReceivedMessage::Commit(message) => Ok(Opened::Commit {
+                committer: leaf(message.committer)?,
+                authenticated_data: message.authenticated_data,
+                removed: match message.effect {
+                    CommitEffect::NewEpoch(_) => false,
+                    CommitEffect::Removed { .. } => true,
+                    CommitEffect::ReInit(_) => return Err(OpenFault::Invalid),
+                },
+            }),
+            _ => Err(OpenFault::Malformed),
+        }
+    }
+
+    /// The state to store.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the library fails.
+    pub fn snapshot(&mut self) -> Result<GroupBlob, MlsFault> {
+        self.inner.write_to_storage()?;
+        let state = self.staging.take_group().ok_or(MlsFault::Library)?;
+        Ok(GroupBlob { state })
+    }
+}

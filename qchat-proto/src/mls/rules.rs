@@ -1,0 +1,144 @@
+//! Who may do what to a group: the room's rules, applied alike by every member to every commit, sent or received.
+//!
+//! - Only members commit; external commits, external senders, ReInit, PSK and custom proposals are refused.
+//! - Any member may add devices.
+//! - A member may remove devices of its own account, devices that asked to leave and were passed over, and, as an
+//!   admin, any other device.
+//! - Only admins change the settings, and a room keeps at least one admin.
+//! - Proposals by reference are SelfRemoves only.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use mls_rs::{
+    MlsRules,
+    group::{GroupContext, Member, Roster, Sender, proposal::Proposal},
+    mls_rules::{CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle},
+};
+use mls_rs_core::{error::IntoAnyError, extension::ExtensionList};
+
+use super::{SETTINGS_EXTENSION, leaf_credential};
+use crate::{content::RoomSettings, identity::LeafCredential, ids::DeviceId};
+
+/// A commit breaks the room's rules; every member sees that alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// It comes from outside the group.
+    #[error("only members may commit")]
+    NotAMember,
+    /// It holds a proposal that rooms do not use.
+    #[error("a proposal of a type that rooms do not use")]
+    Proposal,
+    /// It removes a device that its committer may not remove.
+    #[error("only admins may remove other people")]
+    Removal,
+    /// It changes the settings without the right to, or to something invalid.
+    #[error("only admins may change a room's settings")]
+    Settings,
+    /// A leaf's credential cannot be read.
+    #[error("a malformed credential")]
+    Credential,
+}
+
+impl IntoAnyError for RuleError {
+    fn into_dyn_error(self) -> Result<Box<dyn std::error::Error + Send + Sync>, Self> {
+        Ok(self.into())
+    }
+}
+
+/// The rules, with what they need to know beside the group itself.
+#[derive(Clone, Default)]
+pub(crate) struct Rules {
+    /// Devices whose SelfRemove an earlier commit passed over.
+    pub(crate) lapsed: Arc<BTreeSet<DeviceId>>,
+}
+
+/// Reads the room's settings out of a group context.
+pub(crate) fn settings(extensions: &ExtensionList) -> Option<RoomSettings> {
+    let extension = extensions.iter().find(|extension| extension.extension_type == SETTINGS_EXTENSION)?;
+    RoomSettings::decode(&extension.extension_data).ok()
+}
+
+impl Rules {
+    fn check(
+        &self,
+        committer: &LeafCredential,
+        roster: &Roster<'_>,
+        context: &GroupContext,
+        proposals: &ProposalBundle,
+    ) -> Result<(), RuleError> {
+        let settings = settings(&context.extensions).ok_or(RuleError::Settings)?;
+        let admin = settings.admins.contains(&committer.account);
+        for info in proposals.clone().into_proposals() {
+            if info.is_by_reference() && !matches!(info.proposal, Proposal::SelfRemove(_)) {
+                return Err(RuleError::Proposal);
+            }
+            if !matches!(info.sender, Sender::Member(_)) {
+                return Err(RuleError::NotAMember);
+            }
+            match info.proposal {
+                Proposal::Add(_) | Proposal::SelfRemove(_) => {}
+                Proposal::Remove(removal) => {
+                    let member =
+                        roster.member_with_index(removal.to_remove()).map_err(|_| RuleError::Removal)?;
+                    let target = credential_of(&member)?;
+                    if target.account != committer.account && !admin && !self.lapsed.contains(&target.device)
+                    {
+                        return Err(RuleError::Removal);
+                    }
+                }
+                Proposal::GroupContextExtensions(extensions) => {
+                    let valid = extensions.len() == 1 && self::settings(&extensions).is_some();
+                    if !admin || !valid {
+                        return Err(RuleError::Settings);
+                    }
+                }
+                _ => return Err(RuleError::Proposal),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn credential_of(member: &Member) -> Result<LeafCredential, RuleError> {
+    leaf_credential(&member.signing_identity).ok_or(RuleError::Credential)
+}
+
+impl MlsRules for Rules {
+    type Error = RuleError;
+
+    fn filter_proposals(
+        &self,
+        _direction: CommitDirection,
+        source: CommitSource,
+        current_roster: &Roster<'_>,
+        current_context: &GroupContext,
+        proposals: ProposalBundle,
+    ) -> Result<ProposalBundle, RuleError> {
+        let CommitSource::ExistingMember(member) = source else { return Err(RuleError::NotAMember) };
+        self.check(&credential_of(&member)?, current_roster, current_context, &proposals)?;
+        Ok(proposals)
+    }
+
+    /// Every commit renews its committer's path, so that each one heals; the ratchet tree travels beside the Welcome.
+    fn commit_options(
+        &self,
+        _new_roster: &Roster<'_>,
+        _new_context: &GroupContext,
+        _proposals: &ProposalBundle,
+    ) -> Result<CommitOptions, RuleError> {
+        Ok(CommitOptions::new()
+            .with_path_required(true)
+            .with_ratchet_tree_extension(false)
+            .with_single_welcome_message(false)
+            .with_allow_external_commit(false))
+    }
+
+    /// Handshake messages are encrypted too; content brings its own padding.
+    fn encryption_options(
+        &self,
+        _current_roster: &Roster<'_>,
+        _current_context: &GroupContext,
+    ) -> Result<EncryptionOptions, RuleError> {
+        Ok(EncryptionOptions::new(true, mls_rs::client_builder::PaddingMode::None))
+    }
+}

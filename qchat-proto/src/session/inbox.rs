@@ -1,0 +1,337 @@
+//! Reading: one envelope after the other, each in one transaction. docs/PROTOCOL.md, "The inbox".
+
+use std::collections::BTreeSet;
+
+use crate::{
+    content,
+    ids::{AccountId, DeviceId, RoomId, Seq},
+    mls::{
+        device::Device,
+        fault::OpenFault,
+        group::{Group, Opened},
+        membership::Leaf,
+    },
+    session::{
+        authenticated::Authenticated,
+        error::SessionError,
+        head,
+        ledger::{Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
+        outbox::{finish, leave, listed, roster},
+    },
+    wire::frame::{Envelope, Kind, Logged, Operation},
+};
+
+type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
+
+/// Processes the envelope after the cursor. Text, MLS state and cursor change in the caller's one transaction. An
+/// envelope at or below the cursor is passed over, so that a repeated delivery is harmless.
+///
+/// # Errors
+/// [`SessionError::NotNext`] when envelopes between are missing; [`SessionError::UnknownAccounts`] when identity keys
+/// must be fetched first; anything else leaves the room as it was, to be tried again.
+pub fn receive<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, logged: &Logged) -> Result<(), L> {
+    let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    if logged.seq <= state.cursor || matches!(state.phase, Phase::Removed(_)) {
+        return Ok(());
+    }
+    if logged.seq != state.cursor.next() {
+        return Err(SessionError::NotNext { cursor: state.cursor });
+    }
+    let envelope = Envelope::decode(logged.bytes.clone()).map_err(|_| SessionError::Server)?;
+    if envelope.room != room {
+        return Err(SessionError::Server);
+    }
+    let mut step = Step { ledger, device, seq: logged.seq, before: state.clone(), state };
+    step.state.cursor = logged.seq;
+    step.state.head = head::next(&step.before.head, room, logged.seq, &logged.bytes);
+    step.process(&envelope, &logged.bytes)?;
+    let Step { ledger, state, .. } = step;
+    ledger.put_head(room, state.cursor, &state.head).map_err(SessionError::Ledger)?;
+    ledger.put_room(&state).map_err(SessionError::Ledger)
+}
+
+/// One envelope being processed.
+struct Step<'a, L: Ledger> {
+    ledger: &'a mut L,
+    device: &'a Device,
+    seq: Seq,
+    before: RoomState,
+    state: RoomState,
+}
+
+impl<L: Ledger> Step<'_, L> {
+    fn process(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
+        if envelope.kind == Kind::Commit {
+            self.follow_list(envelope)?;
+        }
+        if envelope.kind == Kind::Resync {
+            // Answering one takes a later version; that somebody asked is worth showing.
+            return self.notice(&Notice::ResyncAsked(envelope.sender));
+        }
+        if matches!(self.state.phase, Phase::Stuck(_)) {
+            return Ok(());
+        }
+        if envelope.sender == self.device.id() {
+            return self.own(envelope, bytes);
+        }
+        let mut group = self.load()?;
+        match self.open(&mut group, envelope) {
+            Ok(opened) => self.apply(group, envelope, opened),
+            Err(fault) => self.not_opened(envelope, fault),
+        }
+    }
+
+    fn load(&mut self) -> Result<Group, L> {
+        let room = self.state.room;
+        let lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        let blob = self.ledger.group(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+        Ok(self.device.load(room, &blob, &lapsed)?)
+    }
+
+    /// Opens the payload and holds what it vouches for against the envelope and the log.
+    fn open(&mut self, group: &mut Group, envelope: &Envelope) -> std::result::Result<Opened, OpenFault> {
+        let opened = group.open(&envelope.payload)?;
+        let (leaf, kind, bytes) = match &opened {
+            Opened::Application { sender, authenticated_data, .. } => {
+                (sender, Kind::Application, authenticated_data)
+            }
+            Opened::SelfRemove { sender, authenticated_data } => (sender, Kind::Proposal, authenticated_data),
+            Opened::Commit { committer, authenticated_data, .. } => {
+                (committer, Kind::Commit, authenticated_data)
+            }
+        };
+        let vouched = Authenticated::decode(bytes).ok_or(OpenFault::Malformed)?;
+        if kind != envelope.kind || leaf.device != envelope.sender || !vouched.fits(envelope, self.seq) {
+            return Err(OpenFault::Invalid);
+        }
+        Ok(opened)
+    }
+
+    fn apply(&mut self, group: Group, envelope: &Envelope, opened: Opened) -> Result<(), L> {
+        let (Opened::Application { authenticated_data, .. }
+        | Opened::SelfRemove { authenticated_data, .. }
+        | Opened::Commit { authenticated_data, .. }) = &opened;
+        let Some(vouched) = Authenticated::decode(authenticated_data) else {
+            return self.not_opened(envelope, OpenFault::Malformed);
+        };
+        // A sender that saw another log than this device: one of the two was shown a fork.
+        let known = self.head_at(vouched.head_seq)?;
+        if known != Some(vouched.head) {
+            return self.reject(envelope, "its sender saw a different history of this room");
+        }
+        self.count(envelope.sender, vouched.counter)?;
+        match opened {
+            Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
+            Opened::SelfRemove { .. } => self.store(group),
+            Opened::Commit { committer, removed, .. } => self.commit(group, committer, removed),
+        }
+    }
+
+    fn head_at(&mut self, seq: Seq) -> Result<Option<[u8; 48]>, L> {
+        if seq == self.before.cursor {
+            return Ok(Some(self.before.head));
+        }
+        self.ledger.head(self.state.room, seq).map_err(SessionError::Ledger)
+    }
+
+    /// Follows a device's counter; a jump means that envelopes of it were dropped.
+    fn count(&mut self, sender: DeviceId, counter: u64) -> Result<(), L> {
+        let room = self.state.room;
+        let last = self.ledger.counter(room, sender).map_err(SessionError::Ledger)?;
+        if let Some(last) = last
+            && counter != last.saturating_add(1)
+        {
+            let missing = counter.saturating_sub(last.saturating_add(1));
+            self.notice(&Notice::Gap { device: sender, missing })?;
+        }
+        self.ledger.put_counter(room, sender, counter).map_err(SessionError::Ledger)
+    }
+
+    fn message(&mut self, group: Group, envelope: &Envelope, sender: Leaf, data: &[u8]) -> Result<(), L> {
+        let Ok(content) = content::unpad(data) else {
+            // The key is used up all the same: the state must be stored.
+            self.store(group)?;
+            return self.reject(envelope, "its padding is malformed");
+        };
+        let room = self.state.room;
+        let repeated = self
+            .ledger
+            .has_message(room, envelope.sender, envelope.message_id)
+            .map_err(SessionError::Ledger)?;
+        if !repeated && self.state.phase == Phase::Member {
+            let message = OpenedMessage {
+                room,
+                seq: self.seq,
+                message_id: envelope.message_id,
+                account: sender.account,
+                device: sender.device,
+                epoch: group.epoch(),
+                content,
+            };
+            self.ledger.put_message(&message).map_err(SessionError::Ledger)?;
+        }
+        self.store(group)
+    }
+
+    fn store(&mut self, mut group: Group) -> Result<(), L> {
+        let blob = group.snapshot()?;
+        self.ledger.put_group(self.state.room, &blob).map_err(SessionError::Ledger)
+    }
+
+    /// The group has moved to the next epoch.
+    fn commit(&mut self, group: Group, committer: Leaf, removed: bool) -> Result<(), L> {
+        let room = self.state.room;
+        let before = self.load()?;
+        let old = before.leaves();
+        let old_settings = before.settings()?;
+        let waiting = before.leaving();
+        self.state.commit_seq = self.seq;
+        self.ledger.forget_heads_below(room, self.seq).map_err(SessionError::Ledger)?;
+        if removed {
+            self.state.phase = Phase::Removed(self.seq);
+            self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
+            self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
+            let accounts = vec![self.device.account()];
+            return self.notice(&Notice::Removed { by: committer.account, accounts });
+        }
+        let new = group.leaves();
+        let gone: Vec<DeviceId> = difference(&old, &new);
+
+        let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        lapsed.extend(waiting);
+        lapsed.retain(|device| new.iter().any(|leaf| leaf.device == *device));
+        lapsed.sort_unstable();
+        lapsed.dedup();
+        self.ledger.put_lapsed(room, &lapsed).map_err(SessionError::Ledger)?;
+        self.ledger.forget_counters(room, &gone).map_err(SessionError::Ledger)?;
+        self.ledger.put_roster(room, &roster(&new)).map_err(SessionError::Ledger)?;
+
+        let settings = group.settings()?;
+        self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
+        self.announce(committer.account, &old, &new)?;
+        if settings != old_settings {
+            self.notice(&Notice::Settings(committer.account))?;
+        }
+        self.state.epoch = group.epoch();
+        self.store(group)
+    }
+
+    /// Says who came, who went, and whose devices changed.
+    fn announce(&mut self, by: AccountId, old: &[Leaf], new: &[Leaf]) -> Result<(), L> {
+        let accounts =
+            |leaves: &[Leaf]| leaves.iter().map(|leaf| leaf.account).collect::<BTreeSet<AccountId>>();
+        let (was, is) = (accounts(old), accounts(new));
+        let added: Vec<_> = is.difference(&was).copied().collect();
+        let removed: Vec<_> = was.difference(&is).copied().collect();
+        if !added.is_empty() {
+            self.notice(&Notice::Added { by, accounts: added })?;
+        }
+        if !removed.is_empty() {
+            self.notice(&Notice::Removed { by, accounts: removed })?;
+        }
+        for account in was.intersection(&is) {
+            let devices = |leaves: &[Leaf]| {
+                leaves
+                    .iter()
+                    .filter(|leaf| leaf.account == *account)
+                    .map(|leaf| leaf.device)
+                    .collect::<BTreeSet<_>>()
+            };
+            if devices(old) != devices(new) {
+                self.notice(&Notice::DevicesChanged(*account))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What could not be opened, by what follows from it. Nothing of the spoiled group is stored.
+    fn not_opened(&mut self, envelope: &Envelope, fault: OpenFault) -> Result<(), L> {
+        match fault {
+            OpenFault::UnknownAccounts(accounts) => Err(SessionError::UnknownAccounts(accounts)),
+            OpenFault::FutureEpoch | OpenFault::Private => self.stuck(&fault.to_string()),
+            OpenFault::Malformed | OpenFault::Invalid | OpenFault::PastEpoch => {
+                self.reject(envelope, &fault.to_string())
+            }
+            OpenFault::FromSelf => self.reject(envelope, "it was sealed with this device's keys"),
+        }
+    }
+
+    /// Skips what every member skips.
+    fn reject(&mut self, envelope: &Envelope, reason: &str) -> Result<(), L> {
+        if envelope.kind == Kind::Commit {
+            self.state.commit_seq = self.seq;
+        }
+        self.notice(&Notice::Rejected { sender: envelope.sender, reason: reason.to_owned() })
+    }
+
+    fn stuck(&mut self, reason: &str) -> Result<(), L> {
+        self.state.phase = Phase::Stuck(self.seq);
+        self.notice(&Notice::Stuck { reason: reason.to_owned() })
+    }
+
+    /// An envelope that names this device as its sender.
+    fn own(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
+        let (room, id) = (self.state.room, envelope.message_id);
+        let row = self.ledger.outbox_row(room, id).map_err(SessionError::Ledger)?;
+        let ours = match row.as_ref().map(|row| &row.state) {
+            Some(RowState::Sealed(sealed) | RowState::Accepted(sealed)) => sealed.envelope == bytes,
+            // A refused sealing that stands in the log all the same: the refusal was a lie.
+            Some(RowState::Waiting | RowState::Stale(_)) => false,
+            None => {
+                let known = self.ledger.own(room, id).map_err(SessionError::Ledger)?;
+                known == Some(head::logged_hash(bytes))
+            }
+        };
+        if !ours {
+            self.notice(&Notice::Clone)?;
+            return self.stuck("an envelope claims to come from this device, which never sent it");
+        }
+        let commit = row.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_)));
+        if row.is_some() {
+            finish(self.ledger, &mut self.state, id)?;
+        }
+        self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
+        match envelope.kind {
+            Kind::Application => {
+                let epoch = self.state.epoch;
+                self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)
+            }
+            Kind::Proposal => leave(self.ledger, &mut self.state, self.seq),
+            Kind::Commit if commit => {
+                let mut group = self.load()?;
+                match group.open(&envelope.payload) {
+                    Ok(Opened::Commit { committer, removed, .. }) => self.commit(group, committer, removed),
+                    Ok(_) => self.stuck("its own commit is not the one it made"),
+                    Err(fault) => self.not_opened(envelope, fault),
+                }
+            }
+            Kind::Commit | Kind::Resync => Ok(()),
+        }
+    }
+
+    /// The daemon applies every declared delta, that of a rejected commit too.
+    fn follow_list(&mut self, envelope: &Envelope) -> Result<(), L> {
+        if envelope.delta.is_empty() {
+            return Ok(());
+        }
+        let mut list: BTreeSet<ListedDevice> = listed(self.ledger, self.state.room)?.into_iter().collect();
+        for change in &envelope.delta {
+            let member = ListedDevice { account: change.account, device: change.device };
+            match change.operation {
+                Operation::Remove => list.remove(&member),
+                Operation::Add | Operation::Readd | Operation::Relist => list.insert(member),
+            };
+        }
+        let list: Vec<_> = list.into_iter().collect();
+        self.ledger.put_listed(self.state.room, &list).map_err(SessionError::Ledger)
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), L> {
+        self.ledger.put_notice(self.state.room, self.seq, notice).map_err(SessionError::Ledger)
+    }
+}
+
+fn difference(old: &[Leaf], new: &[Leaf]) -> Vec<DeviceId> {
+    let new: BTreeSet<_> = new.iter().map(|leaf| leaf.device).collect();
+    old.iter().map(|leaf| leaf.device).filter(|device| !new.contains(device)).collect()
+}

@@ -1,0 +1,175 @@
+//! How a room begins for a device: by creating it or by joining through a Welcome.
+
+use bytes::Bytes;
+
+use crate::{
+    content::RoomSettings,
+    ids::{RoomId, Seq},
+    mls::{
+        device::{Anchor, Device},
+        fault::OpenFault,
+        membership::Leaf,
+    },
+    session::{
+        error::SessionError,
+        head,
+        ledger::{Ledger, ListedDevice, Phase, RoomState},
+    },
+    wire::frame::{Envelope, Kind, Logged, Operation},
+};
+
+/// Creates a room with this device as its only member.
+///
+/// # Errors
+/// [`SessionError`] when the group cannot be made or stored.
+pub fn create<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    settings: &RoomSettings,
+    now: u64,
+) -> Result<(), SessionError<L::Error>> {
+    let mut group = device.create(room, settings, now)?;
+    let own = ListedDevice { account: device.account(), device: device.id() };
+    let state = RoomState {
+        room,
+        phase: Phase::Member,
+        cursor: Seq(0),
+        head: head::EMPTY,
+        commit_seq: Seq(0),
+        accepted: 0,
+        epoch: group.epoch(),
+    };
+    (|| {
+        ledger.put_room(&state)?;
+        ledger.put_head(room, Seq(0), &head::EMPTY)?;
+        ledger.put_settings(room, settings)?;
+        ledger.put_listed(room, &[own])?;
+        ledger.put_roster(room, &[own])
+    })()
+    .map_err(SessionError::Ledger)?;
+    let blob = group.snapshot()?;
+    ledger.put_group(room, &blob).map_err(SessionError::Ledger)
+}
+
+/// An invitation with all that a join needs.
+#[derive(Clone, Debug)]
+pub struct Invited {
+    /// The room.
+    pub room: RoomId,
+    /// Where the daemon says the commit stands that added this device.
+    pub seq: Seq,
+    /// The Welcome.
+    pub welcome: Bytes,
+    /// The ratchet tree.
+    pub ratchet_tree: Bytes,
+    /// The KeyPackage that the Welcome is for: its reference and its secrets.
+    pub key_package: (Vec<u8>, zeroize::Zeroizing<Vec<u8>>),
+}
+
+/// Where a join needs the log from: the envelopes after `after`, up to and including `until`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Exclusive.
+    pub after: Seq,
+    /// Inclusive.
+    pub until: Seq,
+}
+
+/// Reads from a Welcome which part of the log the join needs, without storing anything.
+///
+/// # Errors
+/// [`SessionError::UnknownAccounts`] or [`SessionError::Welcome`].
+pub fn needed_log<E: std::error::Error>(device: &Device, invited: &Invited) -> Result<Span, SessionError<E>> {
+    let joined = open(device, invited)?;
+    if joined.anchor.head_seq >= invited.seq {
+        return Err(SessionError::Anchor);
+    }
+    Ok(Span { after: joined.anchor.head_seq, until: invited.seq })
+}
+
+fn open<E: std::error::Error>(
+    device: &Device,
+    invited: &Invited,
+) -> Result<crate::mls::device::Joined, SessionError<E>> {
+    let (id, secret) = &invited.key_package;
+    device.join(invited.room, &invited.welcome, &invited.ratchet_tree, id, secret).map_err(
+        |fault| match fault {
+            OpenFault::UnknownAccounts(accounts) => SessionError::UnknownAccounts(accounts),
+            fault => SessionError::Welcome(fault),
+        },
+    )
+}
+
+/// Joins. `log` is what [`needed_log`] asked for. Returns who invited this device.
+///
+/// # Errors
+/// [`SessionError::Anchor`] when the log is not the one that the inviter signed.
+pub fn join<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    invited: &Invited,
+    log: &[Logged],
+) -> Result<Leaf, SessionError<L::Error>> {
+    let joined = open(device, invited)?;
+    let Anchor { head_seq, head, message_id, leaving } = joined.anchor;
+    let mut group = joined.group;
+    let room = invited.room;
+
+    let mut state = RoomState {
+        room,
+        phase: Phase::Member,
+        cursor: head_seq,
+        head,
+        commit_seq: invited.seq,
+        accepted: 0,
+        epoch: group.epoch(),
+    };
+    // SelfRemoves that the inviter had not seen when it committed lapsed with that commit. What a proposal says is
+    // sealed in an epoch that a joiner cannot open; that it is one, and whose, stands on its envelope.
+    let mut lapsed = leaving;
+    let mut commit = None;
+    for logged in log {
+        if logged.seq != state.cursor.next() {
+            return Err(SessionError::Anchor);
+        }
+        let envelope = Envelope::decode(logged.bytes.clone()).map_err(|_| SessionError::Server)?;
+        state.head = head::next(&state.head, room, logged.seq, &logged.bytes);
+        state.cursor = logged.seq;
+        if envelope.kind == Kind::Proposal {
+            lapsed.push(envelope.sender);
+        }
+        commit = Some(envelope);
+    }
+    let added = commit.filter(|envelope| {
+        envelope.kind == Kind::Commit
+            && envelope.room == room
+            && envelope.message_id == message_id
+            && envelope.sender == joined.inviter.device
+            && envelope.delta.iter().any(|change| {
+                change.device == device.id() && matches!(change.operation, Operation::Add | Operation::Readd)
+            })
+    });
+    if added.is_none() || state.cursor != invited.seq {
+        return Err(SessionError::Anchor);
+    }
+
+    let leaves = group.leaves();
+    lapsed.sort_unstable();
+    lapsed.dedup();
+    lapsed.retain(|device| leaves.iter().any(|leaf| leaf.device == *device));
+    let roster: Vec<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
+    let settings = group.settings()?;
+    (|| {
+        ledger.put_room(&state)?;
+        ledger.put_head(room, state.cursor, &state.head)?;
+        ledger.put_settings(room, &settings)?;
+        ledger.put_listed(room, &roster)?;
+        ledger.put_roster(room, &roster)?;
+        ledger.put_lapsed(room, &lapsed)
+    })()
+    .map_err(SessionError::Ledger)?;
+    let blob = group.snapshot()?;
+    ledger.put_group(room, &blob).map_err(SessionError::Ledger)?;
+    Ok(joined.inviter)
+}

@@ -1,0 +1,379 @@
+//! Writing: rows wait as plaintext, the first one alone is sealed, and nothing overtakes it. docs/PROTOCOL.md, "The
+//! outbox".
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use crate::{
+    content,
+    ids::{DeviceId, MessageId, RoomId, Seq},
+    mls::{
+        device::{Anchor, Device},
+        fault::MlsFault,
+        group::{Group, Plan},
+        membership::Leaf,
+    },
+    session::{
+        authenticated::Authenticated,
+        error::SessionError,
+        head,
+        ledger::{Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
+    },
+    wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
+};
+
+type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
+
+/// Something to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// Which row it is.
+    pub message_id: MessageId,
+    /// The sealed row.
+    pub sealed: Sealed,
+}
+
+/// Puts something to say at the end of a room's outbox and draws its message id.
+///
+/// # Errors
+/// [`SessionError::NotJoined`] or [`SessionError::NotWriting`] when this device can never send it.
+pub fn enqueue<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, want: Want) -> Result<MessageId, L> {
+    let state = joined(ledger, room)?;
+    if state.phase != Phase::Member {
+        return Err(SessionError::NotWriting(state.phase));
+    }
+    let message_id = MessageId::random(device.entropy())?;
+    let row = OutboxRow { message_id, want, state: RowState::Waiting };
+    ledger.outbox_push_back(room, &row).map_err(SessionError::Ledger)?;
+    Ok(message_id)
+}
+
+fn joined<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<RoomState, L> {
+    ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)
+}
+
+/// What is to be sent now: the first row, sealed if it was not yet; the same bytes again while it is unanswered.
+/// `None` when nothing may be sent. Everything that was sealed is stored when the caller commits, and must not be sent
+/// before. `now`: seconds since the Unix epoch.
+///
+/// # Errors
+/// [`SessionError`]; a row that can never be sealed is taken out and reported by [`MlsFault`] only once.
+pub fn next<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    now: u64,
+) -> Result<Option<Outgoing>, L> {
+    let state = joined(ledger, room)?;
+    if state.phase != Phase::Member {
+        return Ok(None);
+    }
+    // Only its Sealed form costs the MLS state nothing, so look before loading the group.
+    let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+    match first.as_ref().map(|row| &row.state) {
+        Some(RowState::Sealed(sealed)) => {
+            let message_id = first.as_ref().map(|row| row.message_id).ok_or(SessionError::NotJoined)?;
+            return Ok(Some(Outgoing { message_id, sealed: sealed.clone() }));
+        }
+        Some(RowState::Accepted(_)) => return Ok(None),
+        Some(RowState::Stale(until)) if state.commit_seq < *until => return Ok(None),
+        _ => {}
+    }
+    let lapsed = ledger.lapsed(room).map_err(SessionError::Ledger)?;
+    let blob = ledger.group(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    let mut sealing = Sealing { state, group: device.load(room, &blob, &lapsed)?, device, lapsed, now };
+    loop {
+        let Some(row) = sealing.due(ledger)? else { return Ok(None) };
+        if let Some(sealed) = sealing.seal(ledger, &row)? {
+            let set = RowState::Sealed(sealed.clone());
+            ledger.outbox_set(room, row.message_id, &set).map_err(SessionError::Ledger)?;
+            let blob = sealing.group.snapshot()?;
+            ledger.put_group(room, &blob).map_err(SessionError::Ledger)?;
+            return Ok(Some(Outgoing { message_id: row.message_id, sealed }));
+        }
+        // What it asked for is so already.
+        ledger.outbox_remove(room, row.message_id).map_err(SessionError::Ledger)?;
+    }
+}
+
+/// One pass of sealing, with the group loaded.
+struct Sealing<'a> {
+    state: RoomState,
+    group: Group,
+    device: &'a Device,
+    lapsed: Vec<DeviceId>,
+    now: u64,
+}
+
+impl Sealing<'_> {
+    /// The row whose turn it is: a duty that this device owes the room comes before its own wishes.
+    fn due<L: Ledger>(&self, ledger: &mut L) -> Result<Option<OutboxRow>, L> {
+        let room = self.state.room;
+        let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+        if first.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_))) {
+            return Ok(first);
+        }
+        let blocked = !self.group.leaving().is_empty()
+            && ledger.outbox_has_application(room).map_err(SessionError::Ledger)?;
+        if !blocked && !self.owes(ledger)? {
+            return Ok(first);
+        }
+        let row = OutboxRow {
+            message_id: MessageId::random(self.device.entropy())?,
+            want: Want::Commit(Change::Duties),
+            state: RowState::Waiting,
+        };
+        ledger.outbox_push_front(room, &row).map_err(SessionError::Ledger)?;
+        Ok(Some(row))
+    }
+
+    /// Whether a SelfRemove was passed over, or the daemon's list is not the group's roster.
+    fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
+        let leaves = self.group.leaves();
+        let lapsed = leaves.iter().any(|leaf| self.lapsed.contains(&leaf.device));
+        Ok(lapsed || listed(ledger, self.state.room)? != roster(&leaves))
+    }
+
+    fn seal<L: Ledger>(&mut self, ledger: &mut L, row: &OutboxRow) -> Result<Option<Sealed>, L> {
+        match &row.want {
+            Want::Application(content) => {
+                let aad = self.authenticated(row.message_id, Kind::Application, &[]).encode();
+                let payload = self.group.seal(&content::pad(content), aad)?;
+                Ok(Some(self.sealed(row.message_id, Kind::Application, payload, vec![])))
+            }
+            Want::Leave => {
+                // A SelfRemove that was refused is still cached here; the new one replaces it.
+                self.group.abandon_proposals();
+                let aad = self.authenticated(row.message_id, Kind::Proposal, &[]).encode();
+                let payload = self.group.propose_leave(aad)?;
+                Ok(Some(self.sealed(row.message_id, Kind::Proposal, payload, vec![])))
+            }
+            Want::Commit(change) => self.seal_commit(ledger, row.message_id, change),
+        }
+    }
+
+    fn seal_commit<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        message_id: MessageId,
+        change: &Change,
+    ) -> Result<Option<Sealed>, L> {
+        self.group.abandon_commit();
+        let leaves = self.group.leaves();
+        let listed = listed(ledger, self.state.room)?;
+        let mut added: Vec<ListedDevice> = vec![];
+        let mut plan = Plan::default();
+        match change {
+            Change::Add(key_packages) => {
+                for key_package in key_packages {
+                    let Ok(theirs) = self.device.inspect_key_package(key_package, self.now) else {
+                        // It has expired while it waited; whoever asked for it sees that nobody was added.
+                        continue;
+                    };
+                    if leaves.iter().any(|leaf| leaf.device == theirs.device) {
+                        continue;
+                    }
+                    added.push(ListedDevice { account: theirs.account, device: theirs.device });
+                    plan.add.push(key_package.clone());
+                }
+                if plan.add.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Change::RemoveAccount(account) => {
+                let own = self.device.id();
+                plan.remove = leaves
+                    .iter()
+                    .filter(|leaf| leaf.account == *account && leaf.device != own)
+                    .map(|leaf| leaf.device)
+                    .collect();
+                if plan.remove.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Change::Settings(settings) => plan.settings = Some(settings.clone()),
+            Change::Update => {}
+            Change::Duties => {
+                let settled = self.group.leaving().is_empty() && !self.owes(ledger)?;
+                if settled {
+                    return Ok(None);
+                }
+            }
+        }
+        plan.remove
+            .extend(leaves.iter().map(|leaf| leaf.device).filter(|device| self.lapsed.contains(device)));
+        plan.remove.sort_unstable();
+        plan.remove.dedup();
+
+        let mut gone: BTreeSet<DeviceId> = plan.remove.iter().copied().collect();
+        gone.extend(self.group.leaving());
+        let delta = delta(&leaves, &listed, &gone, &added);
+        let aad = self.authenticated(message_id, Kind::Commit, &delta);
+        let anchor = Anchor {
+            head_seq: self.state.cursor,
+            head: self.state.head,
+            message_id,
+            leaving: self.lapsed.iter().copied().filter(|device| !gone.contains(device)).collect(),
+        };
+        let output = self.group.commit(&plan, &anchor, aad.encode(), self.now)?;
+        if output.welcomes.len() != added.len() {
+            return Err(MlsFault::Library.into());
+        }
+        let mut sealed = self.sealed(message_id, Kind::Commit, output.message, delta);
+        sealed.welcomes = added
+            .iter()
+            .zip(output.welcomes)
+            .map(|(added, welcome)| Invitation { device: added.device, welcome })
+            .collect();
+        sealed.ratchet_tree = output.ratchet_tree;
+        Ok(Some(sealed))
+    }
+
+    fn authenticated(&self, message_id: MessageId, kind: Kind, delta: &[MembershipChange]) -> Authenticated {
+        Authenticated {
+            room: self.state.room,
+            message_id,
+            sender: self.device.id(),
+            kind,
+            commit_seq: self.state.commit_seq,
+            counter: self.state.accepted + 1,
+            head_seq: self.state.cursor,
+            head: self.state.head,
+            delta_hash: delta_hash(delta),
+        }
+    }
+
+    fn sealed(
+        &self,
+        message_id: MessageId,
+        kind: Kind,
+        payload: Bytes,
+        delta: Vec<MembershipChange>,
+    ) -> Sealed {
+        let envelope = Envelope {
+            room: self.state.room,
+            message_id,
+            sender: self.device.id(),
+            kind,
+            commit_seq: self.state.commit_seq,
+            payload,
+            delta,
+        };
+        Sealed {
+            envelope: envelope.encode(),
+            commit_seq: self.state.commit_seq,
+            welcomes: vec![],
+            ratchet_tree: Bytes::new(),
+        }
+    }
+}
+
+/// The daemon's list, sorted.
+pub(crate) fn listed<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Vec<ListedDevice>, L> {
+    let mut listed = ledger.listed(room).map_err(SessionError::Ledger)?;
+    listed.sort_unstable();
+    Ok(listed)
+}
+
+/// The roster as the daemon lists it, sorted.
+pub(crate) fn roster(leaves: &[Leaf]) -> Vec<ListedDevice> {
+    let mut roster: Vec<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
+    roster.sort_unstable();
+    roster
+}
+
+/// What leads the daemon's list to the roster after the commit: everyone who is not in it any more is removed by name,
+/// everyone who is new is added, and a leaf that the list had lost is listed again.
+fn delta(
+    leaves: &[Leaf],
+    listed: &[ListedDevice],
+    gone: &BTreeSet<DeviceId>,
+    added: &[ListedDevice],
+) -> Vec<MembershipChange> {
+    let before: BTreeSet<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
+    let mut after: BTreeSet<ListedDevice> =
+        before.iter().copied().filter(|member| !gone.contains(&member.device)).collect();
+    after.extend(added);
+    let listed: BTreeSet<ListedDevice> = listed.iter().copied().collect();
+    let change = |operation, member: &ListedDevice| MembershipChange {
+        operation,
+        account: member.account,
+        device: member.device,
+    };
+    let removed =
+        listed.union(&before).filter(|member| !after.contains(member)).map(|m| change(Operation::Remove, m));
+    let new = after.difference(&listed).map(|member| {
+        let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
+        change(operation, member)
+    });
+    // A device that was listed but had no leaf and gets one now needs its Welcome: it is added, not kept.
+    let regained = added.iter().filter(|m| listed.contains(m)).map(|m| change(Operation::Add, m));
+    removed.chain(new).chain(regained).collect()
+}
+
+/// The daemon has the row's envelope at `seq`. A commit takes effect only when the inbox gets there.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails.
+pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, seq: Seq) -> Result<(), L> {
+    let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
+    let Some(OutboxRow { want, state: RowState::Sealed(sealed), .. }) = row else { return Ok(()) };
+    match want {
+        Want::Commit(_) => {
+            ledger.outbox_set(room, message_id, &RowState::Accepted(sealed)).map_err(SessionError::Ledger)
+        }
+        Want::Application(_) | Want::Leave => {
+            let mut state = joined(ledger, room)?;
+            // The row goes, the inbox has not been there yet: it will know the envelope by its hash.
+            ledger
+                .put_own(room, message_id, &head::logged_hash(&sealed.envelope))
+                .map_err(SessionError::Ledger)?;
+            finish(ledger, &mut state, message_id)?;
+            if want == Want::Leave {
+                leave(ledger, &mut state, seq)?;
+            }
+            ledger.put_room(&state).map_err(SessionError::Ledger)
+        }
+    }
+}
+
+/// The SelfRemove of this device is in the log: it says nothing more here.
+pub(crate) fn leave<L: Ledger>(ledger: &mut L, state: &mut RoomState, seq: Seq) -> Result<(), L> {
+    if state.phase == Phase::Member {
+        state.phase = Phase::Leaving(seq);
+        ledger.outbox_fail_all(state.room).map_err(SessionError::Ledger)?;
+    }
+    Ok(())
+}
+
+/// Takes a row out that stands in the log, and counts it.
+pub(crate) fn finish<L: Ledger>(
+    ledger: &mut L,
+    state: &mut RoomState,
+    message_id: MessageId,
+) -> Result<(), L> {
+    state.accepted += 1;
+    ledger.outbox_remove(state.room, message_id).map_err(SessionError::Ledger)
+}
+
+/// The daemon refused the sealing of `commit_seq` as stale: the row is sealed again once the room's commit has been
+/// processed. A refusal of another sealing than the one in force says nothing.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails.
+pub fn refused_as_stale<L: Ledger>(
+    ledger: &mut L,
+    room: RoomId,
+    message_id: MessageId,
+    commit_seq: Seq,
+    room_commit_seq: Seq,
+) -> Result<(), L> {
+    let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
+    match row.map(|row| row.state) {
+        Some(RowState::Sealed(sealed)) if sealed.commit_seq == commit_seq => ledger
+            .outbox_set(room, message_id, &RowState::Stale(room_commit_seq))
+            .map_err(SessionError::Ledger),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,174 @@
+//! A ledger in memory whose transactions are clones.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    convert::Infallible,
+};
+
+use qchat_proto::{
+    content::RoomSettings,
+    ids::{DeviceId, MessageId, RoomId, Seq},
+    session::ledger::{
+        GroupBlob, Head, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState, RowState, Want,
+    },
+};
+
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    rooms: HashMap<RoomId, Room>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Room {
+    pub(crate) state: Option<RoomState>,
+    group: Option<GroupBlob>,
+    pub(crate) settings: Option<RoomSettings>,
+    heads: BTreeMap<Seq, Head>,
+    counters: HashMap<DeviceId, u64>,
+    pub(crate) listed: Vec<ListedDevice>,
+    pub(crate) roster: Vec<ListedDevice>,
+    lapsed: Vec<DeviceId>,
+    pub(crate) outbox: VecDeque<OutboxRow>,
+    own: HashMap<MessageId, Head>,
+    pub(crate) messages: Vec<OpenedMessage>,
+    pub(crate) settled: Vec<(Seq, MessageId)>,
+    pub(crate) failed: Vec<MessageId>,
+    pub(crate) notices: Vec<(Seq, Notice)>,
+}
+
+impl Memory {
+    pub(crate) fn view(&self, room: RoomId) -> Room {
+        self.rooms.get(&room).cloned().unwrap_or_default()
+    }
+
+    fn at(&mut self, room: RoomId) -> &mut Room {
+        self.rooms.entry(room).or_default()
+    }
+}
+
+type Done<T> = Result<T, Infallible>;
+
+impl Ledger for Memory {
+    type Error = Infallible;
+
+    fn room(&mut self, room: RoomId) -> Done<Option<RoomState>> {
+        Ok(self.at(room).state.clone())
+    }
+    fn put_room(&mut self, state: &RoomState) -> Done<()> {
+        self.at(state.room).state = Some(state.clone());
+        Ok(())
+    }
+    fn group(&mut self, room: RoomId) -> Done<Option<GroupBlob>> {
+        Ok(self.at(room).group.clone())
+    }
+    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Done<()> {
+        self.at(room).group = Some(blob.clone());
+        Ok(())
+    }
+    fn forget_group(&mut self, room: RoomId) -> Done<()> {
+        self.at(room).group = None;
+        Ok(())
+    }
+    fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Done<()> {
+        self.at(room).settings = Some(settings.clone());
+        Ok(())
+    }
+    fn head(&mut self, room: RoomId, seq: Seq) -> Done<Option<Head>> {
+        Ok(self.at(room).heads.get(&seq).copied())
+    }
+    fn put_head(&mut self, room: RoomId, seq: Seq, head: &Head) -> Done<()> {
+        self.at(room).heads.insert(seq, *head);
+        Ok(())
+    }
+    fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Done<()> {
+        self.at(room).heads.retain(|&known, _| known >= seq);
+        Ok(())
+    }
+    fn counter(&mut self, room: RoomId, device: DeviceId) -> Done<Option<u64>> {
+        Ok(self.at(room).counters.get(&device).copied())
+    }
+    fn put_counter(&mut self, room: RoomId, device: DeviceId, counter: u64) -> Done<()> {
+        self.at(room).counters.insert(device, counter);
+        Ok(())
+    }
+    fn forget_counters(&mut self, room: RoomId, devices: &[DeviceId]) -> Done<()> {
+        self.at(room).counters.retain(|device, _| !devices.contains(device));
+        Ok(())
+    }
+    fn listed(&mut self, room: RoomId) -> Done<Vec<ListedDevice>> {
+        Ok(self.at(room).listed.clone())
+    }
+    fn put_listed(&mut self, room: RoomId, listed: &[ListedDevice]) -> Done<()> {
+        self.at(room).listed = listed.to_vec();
+        Ok(())
+    }
+    fn put_roster(&mut self, room: RoomId, roster: &[ListedDevice]) -> Done<()> {
+        self.at(room).roster = roster.to_vec();
+        Ok(())
+    }
+    fn lapsed(&mut self, room: RoomId) -> Done<Vec<DeviceId>> {
+        Ok(self.at(room).lapsed.clone())
+    }
+    fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Done<()> {
+        self.at(room).lapsed = devices.to_vec();
+        Ok(())
+    }
+    fn outbox_first(&mut self, room: RoomId) -> Done<Option<OutboxRow>> {
+        Ok(self.at(room).outbox.front().cloned())
+    }
+    fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Done<Option<OutboxRow>> {
+        Ok(self.at(room).outbox.iter().find(|row| row.message_id == id).cloned())
+    }
+    fn outbox_has_application(&mut self, room: RoomId) -> Done<bool> {
+        Ok(self.at(room).outbox.iter().any(|row| matches!(row.want, Want::Application(_))))
+    }
+    fn outbox_push_back(&mut self, room: RoomId, row: &OutboxRow) -> Done<()> {
+        self.at(room).outbox.push_back(row.clone());
+        Ok(())
+    }
+    fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Done<()> {
+        self.at(room).outbox.push_front(row.clone());
+        Ok(())
+    }
+    fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Done<()> {
+        for row in self.at(room).outbox.iter_mut().filter(|row| row.message_id == id) {
+            row.state = state.clone();
+        }
+        Ok(())
+    }
+    fn outbox_remove(&mut self, room: RoomId, id: MessageId) -> Done<()> {
+        self.at(room).outbox.retain(|row| row.message_id != id);
+        Ok(())
+    }
+    fn outbox_fail_all(&mut self, room: RoomId) -> Done<()> {
+        let room = self.at(room);
+        room.failed.extend(room.outbox.drain(..).map(|row| row.message_id));
+        Ok(())
+    }
+    fn put_own(&mut self, room: RoomId, id: MessageId, logged_hash: &Head) -> Done<()> {
+        self.at(room).own.insert(id, *logged_hash);
+        Ok(())
+    }
+    fn own(&mut self, room: RoomId, id: MessageId) -> Done<Option<Head>> {
+        Ok(self.at(room).own.get(&id).copied())
+    }
+    fn forget_own(&mut self, room: RoomId, id: MessageId) -> Done<()> {
+        self.at(room).own.remove(&id);
+        Ok(())
+    }
+    fn has_message(&mut self, room: RoomId, device: DeviceId, id: MessageId) -> Done<bool> {
+        Ok(self.at(room).messages.iter().any(|m| m.device == device && m.message_id == id))
+    }
+    fn put_message(&mut self, message: &OpenedMessage) -> Done<()> {
+        self.at(message.room).messages.push(message.clone());
+        Ok(())
+    }
+    fn settle_message(&mut self, room: RoomId, id: MessageId, seq: Seq, _epoch: u64) -> Done<()> {
+        self.at(room).settled.push((seq, id));
+        Ok(())
+    }
+    fn put_notice(&mut self, room: RoomId, seq: Seq, notice: &Notice) -> Done<()> {
+        self.at(room).notices.push((seq, notice.clone()));
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Members come, write, change keys and go.
+
+use std::collections::HashMap;
+
+use qchat_proto::{
+    content::RoomSettings,
+    ids::{MessageId, RoomId},
+    session::ledger::{Change, Notice, Phase, Want},
+};
+
+use crate::{peer::Peer, relay::Relay};
+
+pub(crate) const ROOM: RoomId = RoomId::from_bytes([0xee; 16]);
+
+/// A room of `n` members, created by the first, who is its only admin.
+pub(crate) fn room(n: usize) -> (Relay, Vec<Peer>) {
+    let mut peers: Vec<Peer> = (0..n).map(|number| Peer::new(number, ROOM)).collect();
+    let mut relay = Relay::new(ROOM, peers[0].id());
+    let admin = peers[0].device.account();
+    peers[0].create(&[admin]);
+    if n > 1 {
+        let key_packages = peers[1..].iter_mut().map(Peer::key_package).collect();
+        peers[0].change(Change::Add(key_packages));
+        peers[0].flush(&mut relay);
+        peers[0].catch_up(&relay);
+        for peer in &mut peers[1..] {
+            peer.join(&mut relay);
+        }
+    }
+    (relay, peers)
+}
+
+pub(crate) fn settle(relay: &mut Relay, peers: &mut [Peer]) {
+    for _ in 0..20 {
+        let before = relay.log.len();
+        for peer in peers.iter_mut() {
+            peer.catch_up(relay);
+            peer.flush(relay);
+        }
+        if relay.log.len() == before && peers.iter_mut().all(|peer| peer.next().is_none()) {
+            break;
+        }
+    }
+    for peer in peers.iter_mut() {
+        peer.catch_up(relay);
+    }
+}
+
+fn texts(peers: &[Peer], own: &HashMap<MessageId, String>) -> Vec<Vec<String>> {
+    peers.iter().map(|peer| peer.texts(own).into_iter().map(|(_, text)| text).collect()).collect()
+}
+
+#[test]
+fn everybody_reads_everything_once_and_in_one_order() {
+    let (mut relay, mut peers) = room(3);
+    let mut own = HashMap::new();
+    for round in 0..5 {
+        for (number, peer) in peers.iter_mut().enumerate() {
+            let text = format!("{number}.{round}");
+            own.insert(peer.say(&text), text);
+        }
+        // Nobody reads before all have written: each sees the others' envelopes after its own.
+        for peer in &mut peers {
+            peer.flush(&mut relay);
+        }
+    }
+    settle(&mut relay, &mut peers);
+    let texts = texts(&peers, &own);
+    assert_eq!(texts[0].len(), 15);
+    assert_eq!(texts[0], texts[1]);
+    assert_eq!(texts[0], texts[2]);
+    for peer in &peers {
+        assert_eq!(peer.view().notices.iter().filter(|(_, n)| !matches!(n, Notice::Added { .. })).count(), 0);
+    }
+}
+
+#[test]
+fn of_two_racing_commits_the_later_is_refused_and_made_again() {
+    let (mut relay, mut peers) = room(3);
+    let mut own = HashMap::new();
+    peers[0].change(Change::Update);
+    peers[1].change(Change::Update);
+    for (peer, text) in [(0, "after my commit"), (1, "after mine"), (2, "in between")] {
+        own.insert(peers[peer].say(text), text.to_owned());
+    }
+    for peer in &mut peers {
+        peer.flush(&mut relay);
+    }
+    settle(&mut relay, &mut peers);
+    let texts = texts(&peers, &own);
+    assert_eq!(texts[0].len(), 3, "{texts:?}");
+    assert!(texts[1] == texts[0] && texts[2] == texts[0]);
+    let epochs: Vec<_> = peers.iter().map(|peer| peer.view().state.unwrap().epoch).collect();
+    // One Add, then both updates.
+    assert_eq!(epochs, [3, 3, 3]);
+}
+
+#[test]
+fn an_own_commit_takes_effect_at_its_seq_and_not_when_it_is_acknowledged() {
+    let (mut relay, mut peers) = room(2);
+    peers[1].say("before the commit");
+    let message = peers[1].next().unwrap();
+    peers[0].change(Change::Update);
+    let commit = peers[0].next().unwrap();
+    // The message is ordered first, sealed in the epoch that the commit ends.
+    let first = relay.publish(&message.sealed);
+    let second = relay.publish(&commit.sealed);
+    peers[0].answered(commit.sealed.commit_seq, commit.message_id, second);
+    assert_eq!(peers[0].view().state.unwrap().epoch, 1);
+    peers[1].answered(message.sealed.commit_seq, message.message_id, first);
+    peers[0].catch_up(&relay);
+    assert_eq!(peers[0].view().messages.len(), 1);
+    assert_eq!(peers[0].view().state.unwrap().epoch, 2);
+}
+
+#[test]
+fn a_removed_member_reads_its_removal_and_nothing_after_it() {
+    let (mut relay, mut peers) = room(3);
+    let target = peers[2].device.account();
+    peers[0].change(Change::RemoveAccount(target));
+    settle(&mut relay, &mut peers);
+    peers[0].say("without carol");
+    settle(&mut relay, &mut peers);
+    assert!(matches!(peers[2].phase(), Some(Phase::Removed(_))));
+    assert_eq!(peers[1].view().messages.len(), 1);
+    assert!(peers[2].view().messages.is_empty());
+    assert_eq!(peers[1].view().roster.len(), 2);
+}
+
+#[test]
+fn who_is_no_admin_cannot_remove_others_or_change_settings() {
+    let (_, peers) = room(3);
+    let target = peers[2].device.account();
+    let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[1].device.account()] };
+    for change in [Change::RemoveAccount(target), Change::Settings(settings)] {
+        let mut bob = peers[1].clone();
+        bob.change(change.clone());
+        let refused =
+            qchat_proto::session::outbox::next(&mut bob.ledger, &bob.device, ROOM, crate::peer::NOW);
+        assert!(refused.is_err(), "{change:?}");
+    }
+}
+
+#[test]
+fn a_member_that_leaves_is_removed_by_the_next_who_writes() {
+    let (mut relay, mut peers) = room(3);
+    peers[2].want(Want::Leave);
+    settle(&mut relay, &mut peers);
+    assert!(matches!(peers[2].phase(), Some(Phase::Leaving(_))));
+    let mut own = HashMap::new();
+    own.insert(peers[0].say("bye"), "bye".to_owned());
+    settle(&mut relay, &mut peers);
+    assert!(matches!(peers[2].phase(), Some(Phase::Removed(_))));
+    assert_eq!(peers[1].texts(&own).len(), 1);
+    assert_eq!(peers[1].view().roster.len(), 2);
+}
+
+#[test]
+fn a_leave_that_a_commit_passed_over_stays_a_duty_for_joiners_too() {
+    let (mut relay, mut peers) = room(3);
+    // Alice commits an Add of dave without having seen carol's SelfRemove, which is ordered before it.
+    let mut dave = Peer::new(3, ROOM);
+    let key_package = dave.key_package();
+    peers[0].change(Change::Add(vec![key_package]));
+    let commit = peers[0].next().unwrap();
+    peers[2].want(Want::Leave);
+    peers[2].flush(&mut relay);
+    let answer = relay.publish(&commit.sealed);
+    peers[0].answered(commit.sealed.commit_seq, commit.message_id, answer);
+    peers[0].catch_up(&relay);
+    dave.join(&mut relay);
+    peers.push(dave);
+    settle(&mut relay, &mut peers);
+    assert!(matches!(peers[2].phase(), Some(Phase::Removed(_))), "{:?}", peers[2].phase());
+    peers[3].say("hello");
+    settle(&mut relay, &mut peers);
+    for number in [0, 1] {
+        assert_eq!(peers[number].view().messages.len(), 1);
+        assert_eq!(peers[number].view().roster.len(), 3);
+    }
+}
+
+#[test]
+fn a_joiner_reads_from_its_join_on_and_knows_the_room() {
+    let (mut relay, mut peers) = room(2);
+    peers[0].say("before");
+    settle(&mut relay, &mut peers);
+    let mut carol = Peer::new(2, ROOM);
+    let key_package = carol.key_package();
+    peers[1].change(Change::Add(vec![key_package]));
+    settle(&mut relay, &mut peers);
+    peers[0].say("between Add and join");
+    settle(&mut relay, &mut peers);
+    let invited = carol.invited(&relay);
+    let (id, secret) = &invited.key_package;
+    assert_eq!(carol.device.peek(&invited.welcome, id, secret).unwrap().settings.name, "tea");
+    carol.join(&mut relay);
+    peers.push(carol);
+    peers[2].say("thanks");
+    settle(&mut relay, &mut peers);
+    let carol = peers[2].view();
+    assert_eq!(carol.messages.len(), 1);
+    assert_eq!(carol.settings.unwrap().name, "tea");
+    assert_eq!(peers[0].view().messages.len(), 1);
+}

@@ -1,0 +1,211 @@
+//! A person with one device, and what the test does with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use bytes::Bytes;
+use qchat_proto::{
+    content::{Content, RoomSettings},
+    crypto::{
+        entropy::SystemEntropy,
+        sign::{AccountPublicKey, AccountSigningKey, DeviceSigningKey},
+    },
+    identity::DeviceCertificate,
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    mls::{
+        device::{Device, OwnKeyPackage},
+        identity::AccountKeys,
+    },
+    session::{
+        inbox, joining,
+        ledger::{Change, Ledger, Phase, Want},
+        outbox::{self, Outgoing},
+    },
+};
+
+use crate::{
+    ledger::{Memory, Room},
+    relay::{Answer, Relay, Welcomed},
+};
+
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// The identity keys that everyone has pinned.
+#[derive(Default)]
+pub(crate) struct Keys(Mutex<HashMap<(AccountId, [u8; 48]), AccountPublicKey>>);
+
+impl AccountKeys for Keys {
+    fn account_key(&self, account: AccountId, hash: &[u8; 48]) -> Option<AccountPublicKey> {
+        self.0.lock().unwrap().get(&(account, *hash)).cloned()
+    }
+}
+
+/// Account keys are slow to make; every test shares these.
+pub(crate) fn people() -> &'static [(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)] {
+    static PEOPLE: OnceLock<Vec<(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)>> =
+        OnceLock::new();
+    PEOPLE.get_or_init(|| {
+        (1..=5)
+            .map(|number| {
+                (
+                    AccountSigningKey::generate(&SystemEntropy).unwrap(),
+                    DeviceSigningKey::generate(&SystemEntropy).unwrap(),
+                    AccountId::from_bytes([number; 16]),
+                    DeviceId::from_bytes([0x10 + number; 16]),
+                )
+            })
+            .collect()
+    })
+}
+
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) device: Device,
+    pub(crate) ledger: Memory,
+    pub(crate) room: RoomId,
+    key_packages: Vec<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
+}
+
+impl Peer {
+    pub(crate) fn new(number: usize, room: RoomId) -> Self {
+        let keys = Keys::default();
+        for (identity_key, _, account, _) in people() {
+            let public = identity_key.public().clone();
+            keys.0.lock().unwrap().insert((*account, public.hash()), public);
+        }
+        let (identity_key, signing_key, account, device) = &people()[number];
+        let certificate = DeviceCertificate {
+            account: *account,
+            device: *device,
+            device_key: signing_key.public().clone(),
+            identity_key_hash: identity_key.public().hash(),
+            created_at: NOW,
+        };
+        let certificate = certificate.sign(identity_key).unwrap();
+        let device = Device::new(&certificate, signing_key, Arc::new(SystemEntropy), Arc::new(keys)).unwrap();
+        Self { device, ledger: Memory::default(), room, key_packages: vec![] }
+    }
+
+    pub(crate) fn id(&self) -> DeviceId {
+        self.device.id()
+    }
+
+    pub(crate) fn view(&self) -> Room {
+        self.ledger.view(self.room)
+    }
+
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.view().state.map(|state| state.phase)
+    }
+
+    pub(crate) fn create(&mut self, admins: &[AccountId]) {
+        let settings = RoomSettings { name: "tea".to_owned(), admins: admins.to_vec() };
+        joining::create(&mut self.ledger, &self.device, self.room, &settings, NOW).unwrap();
+    }
+
+    pub(crate) fn key_package(&mut self) -> Bytes {
+        let OwnKeyPackage { id, message, secret } =
+            self.device.key_packages(1, false, NOW).unwrap().remove(0);
+        self.key_packages.push((id, secret));
+        message
+    }
+
+    pub(crate) fn want(&mut self, want: Want) -> MessageId {
+        outbox::enqueue(&mut self.ledger, &self.device, self.room, want).unwrap()
+    }
+
+    pub(crate) fn say(&mut self, text: &str) -> MessageId {
+        let content = Content::text(text, 0).unwrap().encode();
+        self.want(Want::Application(content))
+    }
+
+    pub(crate) fn change(&mut self, change: Change) -> MessageId {
+        self.want(Want::Commit(change))
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Outgoing> {
+        outbox::next(&mut self.ledger, &self.device, self.room, NOW).unwrap()
+    }
+
+    pub(crate) fn answered(&mut self, sealed_under: Seq, id: MessageId, answer: Answer) {
+        match answer {
+            Answer::Accepted(seq) => outbox::accepted(&mut self.ledger, self.room, id, seq).unwrap(),
+            Answer::Stale(seq) => {
+                outbox::refused_as_stale(&mut self.ledger, self.room, id, sealed_under, seq).unwrap();
+            }
+            Answer::NotMember => {}
+        }
+    }
+
+    /// Sends what is due until nothing is, without reading.
+    pub(crate) fn flush(&mut self, relay: &mut Relay) {
+        while let Some(out) = self.next() {
+            let answer = relay.publish(&out.sealed);
+            self.answered(out.sealed.commit_seq, out.message_id, answer);
+            if !matches!(answer, Answer::Accepted(_)) {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn cursor(&mut self) -> Seq {
+        let room = self.room;
+        self.ledger.room(room).unwrap().map_or(Seq(0), |state| state.cursor)
+    }
+
+    /// Reads one envelope; whether there was one.
+    pub(crate) fn receive(&mut self, relay: &Relay) -> bool {
+        if self.phase().is_none_or(|phase| matches!(phase, Phase::Removed(_))) {
+            return false;
+        }
+        let seq = self.cursor().next();
+        let Some(logged) = relay.at(seq).filter(|_| relay.readable(self.id(), seq)) else { return false };
+        let mut transaction = self.ledger.clone();
+        inbox::receive(&mut transaction, &self.device, self.room, &logged).unwrap();
+        self.ledger = transaction;
+        true
+    }
+
+    pub(crate) fn catch_up(&mut self, relay: &Relay) {
+        while self.receive(relay) {}
+    }
+
+    pub(crate) fn joinable(&self, relay: &Relay) -> bool {
+        relay.welcomes.contains_key(&self.id()) && self.phase().is_none()
+    }
+
+    pub(crate) fn invited(&self, relay: &Relay) -> joining::Invited {
+        let Welcomed { seq, invitation, ratchet_tree } = relay.welcomes[&self.id()].clone();
+        let wanted = Device::welcome_key_packages(&invitation.welcome).unwrap();
+        let key_package =
+            self.key_packages.iter().find(|(id, _)| wanted.contains(id)).expect("its KeyPackage").clone();
+        joining::Invited { room: self.room, seq, welcome: invitation.welcome, ratchet_tree, key_package }
+    }
+
+    pub(crate) fn join(&mut self, relay: &mut Relay) {
+        let invited = self.invited(relay);
+        let span = joining::needed_log::<std::convert::Infallible>(&self.device, &invited).unwrap();
+        let log = relay.span(span.after, span.until);
+        joining::join(&mut self.ledger, &self.device, &invited, &log).unwrap();
+        relay.join(self.id());
+    }
+
+    /// The texts that this device has, own ones included, in order of seq.
+    pub(crate) fn texts(&self, own: &HashMap<MessageId, String>) -> Vec<(Seq, String)> {
+        let view = self.view();
+        let mut texts: Vec<(Seq, String)> = view
+            .messages
+            .iter()
+            .map(|message| {
+                let content = Content::decode(&message.content).unwrap();
+                let qchat_proto::content::Body::Text(text) = content.body else { panic!("not a text") };
+                (message.seq, text)
+            })
+            .chain(view.settled.iter().map(|(seq, id)| (*seq, own[id].clone())))
+            .collect();
+        texts.sort();
+        texts
+    }
+}

@@ -1,0 +1,220 @@
+//! The built `qchat` as a user runs it: one profile in a directory of its own, every answer recorded.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Output, Process};
+
+/// A user with a profile.
+pub struct Client {
+    directory: TempDir,
+    name: String,
+    server: String,
+    passphrase: String,
+    said: Mutex<String>,
+}
+
+/// A message as `history --json` and `listen --json` give it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Message {
+    /// Place in the room's log.
+    pub seq: u64,
+    /// Its id.
+    pub id: String,
+    /// Its sender's name.
+    pub sender: String,
+    /// Its text.
+    pub body: String,
+}
+
+impl Client {
+    /// A user who has not registered yet.
+    pub fn new(server: &str, name: &str) -> Self {
+        let directory = TempDir::with_prefix("qchat-").expect("a temporary directory");
+        let passphrase = format!("correct-{name}-battery-staple-{}", std::process::id());
+        let client = Self {
+            directory,
+            name: name.to_owned(),
+            server: server.to_owned(),
+            passphrase,
+            said: Mutex::new(String::new()),
+        };
+        fs::write(client.passphrase_file(), format!("{}\n", client.passphrase)).expect("a passphrase file");
+        client
+    }
+
+    /// A registered user.
+    pub fn register(server: &str, name: &str) -> Self {
+        let client = Self::new(server, name);
+        let recovery = client.recovery_file();
+        client.ok(&["register", name, "--recovery-file", recovery.to_str().expect("a UTF-8 path")]);
+        client
+    }
+
+    /// The user's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The user's passphrase.
+    pub fn passphrase(&self) -> &str {
+        &self.passphrase
+    }
+
+    /// Where the profile's data lies; nothing else does.
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The file that `--passphrase-file` names.
+    pub fn passphrase_file(&self) -> PathBuf {
+        self.directory.path().join("passphrase")
+    }
+
+    /// The file that `register` wrote the recovery words to.
+    pub fn recovery_file(&self) -> PathBuf {
+        self.directory.path().join("recovery")
+    }
+
+    /// Another file beside the data, for a test's own use.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Talks to the daemon by another address from here on: through a proxy, say.
+    pub fn set_server(&mut self, server: &str) {
+        server.clone_into(&mut self.server);
+    }
+
+    /// Everything that this user's commands have printed and said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A command, ready to start.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with(&self.passphrase_file(), arguments)
+    }
+
+    fn command_with(&self, passphrase_file: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(crate::programs::qchat());
+        command
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "RUST_BACKTRACE"))
+            // Whatever the program looks for in a home, it finds nothing of the machine's.
+            .env("HOME", self.directory.path())
+            .env("LANG", "C.UTF-8")
+            .current_dir(self.directory.path())
+            .arg("--data-dir")
+            .arg(self.data_directory())
+            .args(["--profile", &self.name, "--server", &self.server, "--no-input", "--passphrase-file"])
+            .arg(passphrase_file)
+            .args(arguments);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.record(Process::start(&mut self.command(arguments)).finish())
+    }
+
+    /// Runs a command to its end that finds `input` on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
+        self.record(Process::start_with_input(&mut self.command(arguments), input).finish())
+    }
+
+    /// Runs a command with another passphrase.
+    pub fn run_with_passphrase(&self, passphrase: &str, arguments: &[&str]) -> Output {
+        let file = self.file("other-passphrase");
+        fs::write(&file, passphrase).expect("a passphrase file");
+        self.record(Process::start(&mut self.command_with(&file, arguments)).finish())
+    }
+
+    /// Runs a command that has to succeed, and gives what it printed.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> Vec<String> {
+        self.run(arguments).expect_code(0).lines
+    }
+
+    /// Runs a command that has to fail with this code, and gives what it said on standard error.
+    #[track_caller]
+    pub fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        self.run(arguments).expect_code(code).stderr
+    }
+
+    /// Runs a command with `--json`, which has to succeed.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        self.run(&[arguments, &["--json"]].concat()).expect_code(0).json()
+    }
+
+    /// Starts a command that goes on.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        Process::start(&mut self.command(arguments))
+    }
+
+    /// Starts `listen --json` on a room, and waits until it listens: everything sent from here on is printed.
+    pub fn listen(&self, room: &str) -> Process {
+        self.start(&["listen", room, "--json"])
+    }
+
+    /// The texts of a room, oldest first; notices are left out.
+    #[track_caller]
+    pub fn history(&self, room: &str) -> Vec<Message> {
+        self.json(&["history", room, "--limit", "10000"]).iter().filter_map(Message::from_json).collect()
+    }
+
+    /// The bodies alone.
+    #[track_caller]
+    pub fn bodies(&self, room: &str) -> Vec<String> {
+        self.history(room).into_iter().map(|message| message.body).collect()
+    }
+
+    fn record(&self, output: Output) -> Output {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in output.lines.iter().chain([&output.stderr]) {
+            said.push_str(text);
+            said.push('\n');
+        }
+        output
+    }
+}
+
+impl Message {
+    /// Reads a text message out of its JSON; `None` for a notice or an unknown type.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        assert_eq!(value["v"], 1, "{value}");
+        (value["type"] == "text").then(|| Self {
+            seq: value["seq"].as_u64().unwrap_or_default(),
+            id: value["id"].as_str().unwrap_or_default().to_owned(),
+            sender: value["sender"].as_str().unwrap_or_default().to_owned(),
+            body: value["body"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Reads a text message out of a line of `listen --json`.
+    pub fn from_line(line: &str) -> Option<Self> {
+        Self::from_json(&serde_json::from_str(line).ok()?)
+    }
+}
+
+/// A room with its members: the first one creates it and invites the others, who join.
+pub fn room(name: &str, members: &[&Client]) {
+    let (creator, invited) = members.split_first().expect("a room has a creator");
+    creator.ok(&["room", "create", name]);
+    if !invited.is_empty() {
+        let mut invite = vec!["room", "invite", name];
+        invite.extend(invited.iter().map(|client| client.name()));
+        creator.ok(&invite);
+    }
+    for client in invited {
+        client.ok(&["room", "join", name]);
+    }
+}

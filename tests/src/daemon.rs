@@ -1,0 +1,168 @@
+//! The built `qchatd` as a child process, which tests may cut the power of and start again.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    database::{Backend, PostgresDatabase},
+    process::DEADLINE,
+    programs,
+};
+
+/// A running daemon with a database of its own.
+pub struct Daemon {
+    directory: TempDir,
+    postgres: Option<PostgresDatabase>,
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Starts a daemon on a fresh database and waits until it is ready.
+    pub fn start(backend: Backend) -> Self {
+        let directory = TempDir::with_prefix("qchatd-").expect("a temporary directory");
+        let postgres = (backend == Backend::Postgres).then(PostgresDatabase::create);
+        let address = free_address();
+        let mut daemon = Self { directory, postgres, address, child: None };
+        daemon.restart();
+        daemon
+    }
+
+    /// Starts it again, after [`kill`](Self::kill) or [`stop`](Self::stop), on the same address and database.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the daemon still runs");
+        let address_file = self.directory.path().join("address");
+        drop(fs::remove_file(&address_file));
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let mut command = Command::new(programs::qchatd());
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.data_directory())
+            .arg("--listen")
+            .arg(self.address.to_string())
+            .arg("--address-file")
+            .arg(&address_file)
+            // A URL with a password stands in no argument list.
+            .envs(self.postgres.as_ref().map(|database| ("QCHATD_DATABASE_URL", database.url())))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        let mut child = command.spawn().expect("qchatd starts");
+        let until = Instant::now() + DEADLINE;
+        // The file appears when the daemon is ready: there is no other event to wait for from outside.
+        while fs::read_to_string(&address_file).map_or(true, |text| text.trim().parse() != Ok(self.address)) {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("qchatd ended at its start with {status}\n{}", self.log());
+            }
+            if Instant::now() > until {
+                drop(child.kill());
+                panic!("qchatd was not ready in time\n{}", self.log());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.child = Some(child);
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL that clients are given.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a running daemon can be killed");
+            child.wait().expect("a killed daemon ends");
+        }
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the daemon runs");
+        let sent = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot signal the daemon");
+        child.wait().expect("the daemon ends")
+    }
+
+    /// Whether its process still runs and it says that it is ready.
+    pub fn is_ready(&mut self) -> bool {
+        let running = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        running && self.get("/health/ready").starts_with("HTTP/1.1 200")
+    }
+
+    /// A plain `GET`: the response with its head, or nothing when there is none.
+    pub fn get(&self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        let mut response = Vec::new();
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            drop(stream.set_read_timeout(Some(DEADLINE)));
+            drop(stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut response)));
+        }
+        String::from_utf8_lossy(&response).into_owned()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read(self.log_path()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// The folder it keeps its files in.
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The folder with its data, its log and its address file.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The PostgreSQL database, when it is on one.
+    pub fn postgres(&self) -> Option<&PostgresDatabase> {
+        self.postgres.as_ref()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("qchatd.log")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("the end of qchatd's log:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// A loopback address that nobody listens on, outside the range that outgoing connections take their ports from: the
+/// daemon must find it free again after a restart.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 15_000 + (std::process::id().wrapping_mul(61).wrapping_add(step)) % 15_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("below 30,000")));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The built programs, end to end: each story is told on SQLite and on PostgreSQL where the database matters.
+#![expect(clippy::expect_used, reason = "a story that goes wrong ends its test")]
+
+mod conversation;
+mod crashes;
+mod daemon;
+mod frames;
+mod hostile;
+mod links;
+mod mistakes;
+mod processes;
+mod removal;
+mod secrets;
+mod tokens;
