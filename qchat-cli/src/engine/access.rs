@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
-    crypto::{
-        entropy::Entropy,
-        sign::DeviceSigningKey,
-    },
+    crypto::{entropy::Entropy, sign::DeviceSigningKey},
     identity::LoginProof,
     ids::{AccountId, DeviceId, ServerId},
     wire::{
@@ -125,9 +122,10 @@ impl Access {
                 "this is not the server that the account was registered with; check --server".to_owned(),
             ));
         }
-        let nonce: [u8; 32] = challenge.nonce.as_ref().try_into().map_err(|_| {
-            EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
-        })?;
+        let nonce: [u8; 32] =
+            challenge.nonce.as_ref().try_into().map_err(|_| {
+                EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
+            })?;
         let proof = LoginProof {
             nonce,
             server: self.server,
@@ -135,8 +133,7 @@ impl Access {
             account: self.account,
             device: self.device,
         };
-        let signature =
-            proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let signature = proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
         let login = Login {
             account_id: self.account,
             device_id: self.device,

@@ -460,7 +460,9 @@ impl Actor {
                     logged.retain(|logged| logged.seq > cursor);
                 }
                 Some(Stopped::Gap) => {
-                    self.trouble(&NetError::Protocol("the server withholds envelopes of a room".into()).into());
+                    self.trouble(
+                        &NetError::Protocol("the server withholds envelopes of a room".into()).into(),
+                    );
                     return Ok(Input::Blocked(room));
                 }
                 Some(Stopped::Failed(error)) => {
@@ -550,4 +552,3 @@ fn malformed() -> EngineError {
 fn logged_from(logged: pb::Logged) -> Logged {
     Logged { seq: Seq(logged.seq), bytes: logged.envelope }
 }
-

@@ -97,7 +97,8 @@ impl EngineError {
                 _ => 3,
             },
             Self::Timeout(_) => 3,
-            Self::Vault(error) => error.exit_code(),
+            Self::Vault(VaultError::WrongPassphrase) => 4,
+            Self::Vault(VaultError::Missing(_)) => 5,
             Self::LoggedOut | Self::OtherAccount(_) | Self::Store(StoreError::WrongKey) => 4,
             Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
@@ -119,7 +120,7 @@ impl EngineError {
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },
-            Self::Store(_) | Self::Keys(_) | Self::Stopped => 1,
+            Self::Store(_) | Self::Vault(_) | Self::Keys(_) | Self::Stopped => 1,
         }
     }
 }

@@ -86,8 +86,8 @@ pub(super) struct Parts {
 pub(super) async fn parts(profile: &Profile, timeout: Duration) -> Result<Parts, EngineError> {
     let own = profile.read_async(|tx| tx.identity()).await?.ok_or(EngineError::LoggedOut)?;
     let server: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
-    let key = DeviceSigningKey::from_seed(own.device_key)
-        .map_err(|error| EngineError::Keys(error.to_string()))?;
+    let key =
+        DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let keys = Arc::new(PinnedKeys::new(profile.clone()));
     let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys)
         .map_err(|_| StoreError::Corrupt("own certificate"))?;
@@ -110,11 +110,8 @@ impl Handle {
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
         let Parts { me, rest, access, steps } = parts(&profile, options.timeout).await?;
         let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
-        let invitations = Invitations {
-            profile: profile.clone(),
-            rest: rest.clone(),
-            device: Arc::clone(&steps.device),
-        };
+        let invitations =
+            Invitations { profile: profile.clone(), rest: rest.clone(), device: Arc::clone(&steps.device) };
         let (events, _) = broadcast::channel(EVENTS);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
@@ -263,7 +260,7 @@ impl Handle {
         before: Seq,
         limit: usize,
     ) -> Result<Vec<Message>, EngineError> {
-        self.lines(move |tx| tx.lines_before_seq(room, before, limit)).await
+        self.lines(move |tx| tx.lines_before_seq(room, Some(before), limit)).await
     }
 
     /// The first `limit` lines above row `after`, oldest first.
@@ -281,7 +278,7 @@ impl Handle {
 
     pub(super) async fn lines(
         &self,
-        select: impl FnOnce(&mut Tx<'_>) -> Result<Vec<Line>, StoreError> + Send + 'static,
+        select: impl FnOnce(&mut Tx) -> Result<Vec<Line>, StoreError> + Send + 'static,
     ) -> Result<Vec<Message>, EngineError> {
         let me = self.0.me.account;
         let lines = self.0.profile.read_async(move |tx| {
@@ -318,9 +315,9 @@ impl Handle {
             let line = handle.0.profile.read_async(move |tx| tx.own_message(room, id)).await?;
             match line {
                 Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
-                Some(Line { delivery: Delivery::Failed, .. }) | None => {
-                    Err(EngineError::NotMember(" any more, or the server refused the message: it was not sent"))
-                }
+                Some(Line { delivery: Delivery::Failed, .. }) | None => Err(EngineError::NotMember(
+                    " any more, or the server refused the message: it was not sent",
+                )),
                 Some(_) => Ok(None),
             }
         });
@@ -409,7 +406,9 @@ impl Handle {
 
     pub(super) async fn command(&self, command: Command) -> Result<(), EngineError> {
         if self.0.options.offline {
-            return Err(EngineError::Timeout("this needs a connection, and the engine is offline".to_owned()));
+            return Err(EngineError::Timeout(
+                "this needs a connection, and the engine is offline".to_owned(),
+            ));
         }
         self.0.commands.send(command).await.map_err(|_| EngineError::Stopped)
     }

@@ -170,7 +170,8 @@ async fn prepare(
 ) -> Result<(Profile, Register, Zeroizing<String>), EngineError> {
     let keys = blocking(make_keys).await?;
     let now = clock::seconds();
-    let no_randomness = |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
+    let no_randomness =
+        |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
     let account = AccountId::random(&MixedEntropy).map_err(no_randomness)?;
     let device = DeviceId::random(&MixedEntropy).map_err(no_randomness)?;
     let signing = |error: qchat_proto::identity::IdentityError| EngineError::Keys(error.to_string());
@@ -240,9 +241,7 @@ async fn prepare(
     let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
     let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
     secrets.extend(last_secret);
-    profile
-        .write_async(move |tx| secrets.iter().try_for_each(|secret| tx.put_key_package(secret)))
-        .await?;
+    profile.write_async(move |tx| secrets.iter().try_for_each(|secret| tx.put_key_package(secret))).await?;
     let last_resort_key_package =
         last_resort.into_iter().next().ok_or_else(|| EngineError::Keys("no KeyPackage".to_owned()))?;
     let request = Register {
@@ -262,7 +261,8 @@ async fn prepare(
 
 fn make_keys() -> Result<Keys, EngineError> {
     let failed = |error: qchat_proto::crypto::sign::SignError| EngineError::Keys(error.to_string());
-    let recovery = RecoveryKey::generate(&MixedEntropy).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let recovery =
+        RecoveryKey::generate(&MixedEntropy).map_err(|error| EngineError::Keys(error.to_string()))?;
     let recovery_signing = recovery.signing_key().map_err(failed)?;
     let account = AccountSigningKey::generate(&MixedEntropy).map_err(failed)?;
     let device = DeviceSigningKey::generate(&MixedEntropy).map_err(failed)?;

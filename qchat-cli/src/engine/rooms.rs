@@ -13,13 +13,7 @@ use qchat_proto::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    actor::Command,
-    clock,
-    error::EngineError,
-    handle::Handle,
-    types::Event,
-};
+use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Event};
 use crate::store::{StoreError, Tx};
 
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
@@ -36,8 +30,7 @@ impl Handle {
         }
         let inner = &self.0;
         let device = inner.steps.device.clone();
-        let room =
-            RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let room = RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
         let token = inner.access.token().await?;
         inner.rest.create_room(&token, &CreateRoom { room_id: room }).await?;
         let settings = RoomSettings { name, admins: vec![inner.me.account] };
@@ -124,7 +117,8 @@ impl Handle {
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
         let inner = &self.0;
-        if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member) {
+        if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
+        {
             return Ok(());
         }
         let token = inner.access.token().await?;
@@ -142,7 +136,9 @@ impl Handle {
             }
         }
         let span = span.ok_or_else(|| {
-            EngineError::Refused("the server does not give the identity keys of the room's members".to_owned())
+            EngineError::Refused(
+                "the server does not give the identity keys of the room's members".to_owned(),
+            )
         })?;
         let (reply, log) = oneshot::channel();
         self.command(Command::Log(room, span.after, span.until, reply)).await?;
@@ -175,7 +171,9 @@ impl Handle {
         let contact = self.0.profile.read_async(move |tx| tx.contact_by_name(&name)).await?;
         let account = contact.ok_or_else(|| EngineError::NotInRoom(user.clone()))?.account;
         if account == self.0.me.account {
-            return Err(EngineError::Invalid("you cannot remove yourself; use `qchat room leave`".to_owned()));
+            return Err(EngineError::Invalid(
+                "you cannot remove yourself; use `qchat room leave`".to_owned(),
+            ));
         }
         if !self.in_room(room, account).await? {
             return Err(EngineError::NotInRoom(user));
@@ -252,9 +250,7 @@ impl Handle {
             Ok::<_, StoreError>((state, tx.changed_member(room)?))
         });
         match found.await? {
-            (None, _) => {
-                Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation"))
-            }
+            (None, _) => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
             (Some(state), changed) => match state.phase {
                 Phase::Member => changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name))),
                 Phase::Leaving(_) | Phase::Left(_) => Err(EngineError::NotMember(": you left it")),
@@ -275,7 +271,7 @@ impl Handle {
 
     async fn store(
         &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<(), SessionError<StoreError>> + Send + 'static,
+        work: impl FnOnce(&mut Tx) -> Result<(), SessionError<StoreError>> + Send + 'static,
     ) -> Result<(), EngineError> {
         self.0.profile.write_async(move |tx| work(tx).map_err(EngineError::from)).await
     }

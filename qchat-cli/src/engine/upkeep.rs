@@ -95,7 +95,8 @@ async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Res
         expires_at: now + DeviceList::LIFETIME,
         ..list
     };
-    let key = AccountSigningKey::from_seed(own.account_key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let key = AccountSigningKey::from_seed(own.account_key)
+        .map_err(|error| EngineError::Keys(error.to_string()))?;
     let signed = renewed.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
     rest.put_device_list(token, &PutDeviceList { device_list: signed.clone().into() }).await?;
     contact.device_list = signed;

@@ -191,8 +191,8 @@ fn identity_session_and_key_packages_are_kept_and_forgotten() {
     let own = read(&profile, Tx::identity).unwrap();
     assert!(own.device_key.ct_eq(&alice().device_key) && own.account_key.ct_eq(&alice().account_key));
     assert_eq!(
-        (own.device, own.server_id, own.credential),
-        (alice().device, alice().server_id, alice().credential)
+        (own.device, own.server_id, own.certificate),
+        (alice().device, alice().server_id, alice().certificate)
     );
     write(&profile, |tx| tx.put_own_list_version(4));
     assert_eq!(read(&profile, Tx::identity).unwrap().list_version, 4);
