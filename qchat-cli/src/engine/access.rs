@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{clock, entropy::MixedEntropy, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},
-    store::{Profile, SessionTokens, StoreError},
+    store::{Profile, SessionTokens, StoreError, Tx},
 };
 
 /// A token with less life than this is renewed before it is used, seconds.
@@ -78,7 +78,7 @@ impl Access {
         let _lock = self.profile.lock(PATIENCE).await?;
         let Some(tokens) = self.stored().await? else { return Ok(()) };
         let told = self.rest.logout(&tokens.access_token).await;
-        self.profile.write_async(|tx| tx.forget_session()).await?;
+        self.profile.write_async(Tx::forget_session).await?;
         match told {
             // An expired token means that there is nothing left to end but the refresh token, which is forgotten here.
             Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => Ok(()),
@@ -87,7 +87,7 @@ impl Access {
     }
 
     async fn stored(&self) -> Result<Option<SessionTokens>, StoreError> {
-        self.profile.read_async(|tx| tx.session()).await
+        self.profile.read_async(Tx::session).await
     }
 
     async fn fresh(&self) -> Result<Option<Zeroizing<String>>, EngineError> {
@@ -97,15 +97,14 @@ impl Access {
 
     async fn refresh(&self, tokens: SessionTokens) -> Result<Session, EngineError> {
         // The attempt's key is stored first: a retry after a crash is the same exchange, not a reuse.
-        let attempt = match tokens.refresh_attempt {
-            Some(attempt) => attempt,
-            None => {
-                let mut attempt = [0; 16];
-                MixedEntropy.fill(&mut attempt).map_err(|error| EngineError::Keys(error.to_string()))?;
-                let begun = SessionTokens { refresh_attempt: Some(attempt), ..tokens.clone() };
-                self.profile.write_async(move |tx| tx.put_session(&begun)).await?;
-                attempt
-            }
+        let attempt = if let Some(attempt) = tokens.refresh_attempt {
+            attempt
+        } else {
+            let mut attempt = [0; 16];
+            MixedEntropy.fill(&mut attempt).map_err(|error| EngineError::Keys(error.to_string()))?;
+            let begun = SessionTokens { refresh_attempt: Some(attempt), ..tokens.clone() };
+            self.profile.write_async(move |tx| tx.put_session(&begun)).await?;
+            attempt
         };
         let request = Refresh {
             refresh_token: tokens.refresh_token.to_string(),

@@ -97,10 +97,12 @@ impl EngineError {
                 _ => 3,
             },
             Self::Timeout(_) => 3,
-            Self::Vault(VaultError::WrongPassphrase) => 4,
-            Self::Vault(VaultError::Missing(_)) => 5,
-            Self::LoggedOut | Self::OtherAccount(_) | Self::Store(StoreError::WrongKey) => 4,
-            Self::Store(StoreError::Missing(_))
+            Self::LoggedOut
+            | Self::OtherAccount(_)
+            | Self::Vault(VaultError::WrongPassphrase)
+            | Self::Store(StoreError::WrongKey) => 4,
+            Self::Vault(VaultError::Missing(_))
+            | Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
             | Self::NotInRoom(_) => 5,

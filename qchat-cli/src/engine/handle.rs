@@ -84,7 +84,7 @@ pub(super) struct Parts {
 
 /// Puts a profile's parts together.
 pub(super) async fn parts(profile: &Profile, timeout: Duration) -> Result<Parts, EngineError> {
-    let own = profile.read_async(|tx| tx.identity()).await?.ok_or(EngineError::LoggedOut)?;
+    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
     let server: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
     let key =
         DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;

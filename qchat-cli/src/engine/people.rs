@@ -105,7 +105,7 @@ impl People {
                 if let Some(contact) = known.as_ref().filter(|contact| contact.changed_record.is_some()) {
                     return Err(EngineError::IdentityChanged(contact.name.clone()));
                 }
-                let contact = self.contact(&verified, directory, known);
+                let contact = contact(&verified, directory, known.as_ref());
                 let key = AccountKey {
                     account: verified.record.account,
                     public_key: verified.record.identity_key.as_bytes().to_vec(),
@@ -135,24 +135,6 @@ impl People {
         }
     }
 
-    fn contact(
-        &self,
-        verified: &VerifiedDirectory,
-        directory: &Directory,
-        known: Option<Contact>,
-    ) -> Contact {
-        Contact {
-            account: verified.record.account,
-            name: verified.record.name.clone(),
-            record: directory.account_record.as_ref().to_vec(),
-            pinned: verified.pin(),
-            device_list: directory.device_list.as_ref().to_vec(),
-            first_seen_ms: known.as_ref().map_or_else(clock::millis, |contact| contact.first_seen_ms),
-            changed_record: None,
-            verified: known.is_some_and(|contact| contact.verified),
-        }
-    }
-
     async fn mark_changed(
         &self,
         contact: Contact,
@@ -177,6 +159,19 @@ impl People {
             })
             .await?;
         Err(EngineError::IdentityChanged(name))
+    }
+}
+
+fn contact(verified: &VerifiedDirectory, directory: &Directory, known: Option<&Contact>) -> Contact {
+    Contact {
+        account: verified.record.account,
+        name: verified.record.name.clone(),
+        record: directory.account_record.as_ref().to_vec(),
+        pinned: verified.pin(),
+        device_list: directory.device_list.as_ref().to_vec(),
+        first_seen_ms: known.map_or_else(clock::millis, |contact| contact.first_seen_ms),
+        changed_record: None,
+        verified: known.is_some_and(|contact| contact.verified),
     }
 }
 

@@ -20,7 +20,7 @@ impl Backoff {
     }
 
     /// The pause before the next attempt.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = pause(self.failures, random());
         self.failures = self.failures.saturating_add(1);
         pause

@@ -51,7 +51,7 @@ impl Base {
         }
         let host = url.host_str().ok_or_else(wrong)?.to_owned();
         let port = url.port_or_known_default().ok_or_else(wrong)?;
-        Ok(Self { host, port, url })
+        Ok(Self { url, host, port })
     }
 
     /// Host and port.
