@@ -6,6 +6,7 @@ mod crashes;
 mod daemon;
 mod frames;
 mod hostile;
+mod impostors;
 mod links;
 mod mistakes;
 mod processes;
