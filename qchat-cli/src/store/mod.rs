@@ -1,1 +1,37 @@
-//! One encrypted database per profile: everything this device remembers.
+//! One encrypted database per profile: everything this device remembers, each change in one durable transaction.
+//!
+//! [`Profile`] opens the database and runs transactions; [`Tx`] is what a transaction may do. The protocol's memory
+//! (`qchat_proto::session::ledger::Ledger`) is implemented for it, beside the queries that screens need.
+
+mod connect;
+mod contacts;
+mod convert;
+mod error;
+mod groups;
+mod identity;
+mod key_packages;
+mod ledger;
+mod lock;
+mod notice;
+mod outbox;
+mod own;
+mod profile;
+mod rooms;
+mod schema;
+mod session;
+mod timeline;
+mod tx;
+
+pub use contacts::{AccountKey, Contact};
+pub use error::StoreError;
+pub use identity::Identity;
+pub use key_packages::KeyPackageSecret;
+pub use lock::ProfileLock;
+pub use profile::Profile;
+pub use rooms::{InvitationRow, RoomRow};
+pub use session::SessionTokens;
+pub use timeline::{Delivery, Line, LineBody};
+pub use tx::Tx;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! People, as they were pinned when they were first seen, and their account keys.
+
+use diesel::{OptionalExtension, prelude::*};
+use qchat_proto::{
+    identity::Pinned,
+    ids::{AccountId, UserName},
+};
+
+use super::{
+    StoreError, Tx, convert,
+    schema::{account_keys, contacts},
+};
+
+/// A person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Contact {
+    /// The account.
+    pub account: AccountId,
+    /// Its name; no two contacts share one.
+    pub name: UserName,
+    /// The signed account record that is pinned.
+    pub record: Vec<u8>,
+    /// What the daemon's next answer is held against: hash of the identity key, version of the device list, and more.
+    pub pinned: Pinned,
+    /// The newest signed device list.
+    pub device_list: Vec<u8>,
+    /// When the account was first seen, milliseconds since the Unix epoch.
+    pub first_seen_ms: i64,
+    /// A record with other keys that the daemon now shows; while it stands, nothing is sent to this person.
+    pub changed_record: Option<Vec<u8>>,
+    /// Whether the user has compared the safety number.
+    pub verified: bool,
+}
+
+/// An account's public identity key, found by the hash that credentials carry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountKey {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The encoded public key.
+    pub public_key: Vec<u8>,
+}
+
+type Row = (Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<Vec<u8>>, bool);
+
+fn contact(row: Row) -> Result<Contact, StoreError> {
+    let (account, name, record, pinned, device_list, first_seen_ms, changed_record, verified) = row;
+    Ok(Contact {
+        account: convert::id("account id", &account)?,
+        name: name.parse().map_err(|_| StoreError::Corrupt("user name"))?,
+        record,
+        pinned: Pinned::decode(&pinned).map_err(|_| StoreError::Corrupt("pin"))?,
+        device_list,
+        first_seen_ms,
+        changed_record,
+        verified,
+    })
+}
+
+impl Tx {
+    /// The contact with this account id.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn contact(&mut self, account: AccountId) -> Result<Option<Contact>, StoreError> {
+        let row: Option<Row> =
+            contacts::table.find(&account.as_bytes()[..]).first(&mut self.conn).optional()?;
+        row.map(contact).transpose()
+    }
+
+    /// The contact with this name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn contact_by_name(&mut self, name: &UserName) -> Result<Option<Contact>, StoreError> {
+        let row: Option<Row> =
+            contacts::table.filter(contacts::name.eq(name.as_str())).first(&mut self.conn).optional()?;
+        row.map(contact).transpose()
+    }
+
+    /// All contacts, by name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn contacts(&mut self) -> Result<Vec<Contact>, StoreError> {
+        let rows: Vec<Row> = contacts::table.order(contacts::name).load(&mut self.conn)?;
+        rows.into_iter().map(contact).collect()
+    }
+
+    /// Stores a contact in place of what was stored of this account.
+    ///
+    /// # Errors
+    /// What the database says; a unique violation when another account has this name: the caller looks that up first,
+    /// since a name that moves to another account is a swapped key to its user.
+    pub fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
+        let values = (
+            contacts::name.eq(contact.name.as_str()),
+            contacts::record.eq(&contact.record),
+            contacts::pinned.eq(contact.pinned.encode()),
+            contacts::device_list.eq(&contact.device_list),
+            contacts::first_seen_ms.eq(contact.first_seen_ms),
+            contacts::changed_record.eq(contact.changed_record.as_deref()),
+            contacts::verified.eq(contact.verified),
+        );
+        // Not "replace into", which would silently delete another account of the same name.
+        diesel::insert_into(contacts::table)
+            .values((contacts::account.eq(&contact.account.as_bytes()[..]), values.clone()))
+            .on_conflict(contacts::account)
+            .do_update()
+            .set(values)
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// The account key with this hash (SHA-384), those of earlier pins included.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn account_key(&mut self, hash: &[u8; 48]) -> Result<Option<AccountKey>, StoreError> {
+        let row: Option<(Vec<u8>, Vec<u8>)> = account_keys::table
+            .find(&hash[..])
+            .select((account_keys::account, account_keys::public_key))
+            .first(&mut self.conn)
+            .optional()?;
+        row.map(|(account, public_key)| {
+            Ok(AccountKey { account: convert::id("account id", &account)?, public_key })
+        })
+        .transpose()
+    }
+
+    /// Stores an account key under its hash. The caller has verified the record it comes from.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_account_key(&mut self, hash: &[u8; 48], key: &AccountKey) -> Result<(), StoreError> {
+        diesel::insert_or_ignore_into(account_keys::table)
+            .values((
+                account_keys::key_hash.eq(&hash[..]),
+                account_keys::account.eq(&key.account.as_bytes()[..]),
+                account_keys::public_key.eq(&key.public_key),
+            ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! What can go wrong with a profile's database.
+
+use std::path::PathBuf;
+
+use diesel::result::Error as DieselError;
+
+/// A profile cannot be opened, read or written. Never holds a key or a stored value.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no database in the profile's directory.
+    #[error("there is no profile in {}; create one with `qchat register`", .0.display())]
+    Missing(PathBuf),
+    /// There is one already.
+    #[error("there is a profile in {} already", .0.display())]
+    Exists(PathBuf),
+    /// The key does not open the database, or the file is damaged.
+    #[error("the database does not open with this key: it belongs to another vault, or it is damaged")]
+    WrongKey,
+    /// The SQLite library in this program does not encrypt.
+    #[error("this program was built without SQLCipher; refusing to store anything unencrypted")]
+    NotEncrypted,
+    /// A newer version of the program wrote this profile.
+    #[error("this profile was written by a newer version of qchat; upgrade qchat")]
+    TooNew,
+    /// Another process kept the database for 30 s.
+    #[error("another process keeps the profile's database busy; try again")]
+    Busy,
+    /// Another process holds the profile's lock for longer than the caller would wait.
+    #[error("another qchat process holds the profile's lock; try again")]
+    Locked,
+    /// The disk is full.
+    #[error("the disk is full; free some space and try again")]
+    DiskFull,
+    /// A file or directory cannot be used.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A stored value is not what this program writes.
+    #[error("the database holds a malformed {0}")]
+    Corrupt(&'static str),
+    /// A number from outside is larger than the database can hold (2^63).
+    #[error("a number is out of range")]
+    Range,
+    /// The schema cannot be brought up to date.
+    #[error("the database cannot be brought up to date: {0}")]
+    Migration(String),
+    /// The transaction's thread ended early: the program is shutting down, or a defect.
+    #[error("the transaction was abandoned")]
+    Abandoned,
+    /// Anything else that SQLite says.
+    #[error("database: {0}")]
+    Database(#[source] DieselError),
+}
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        // Diesel gives the result code only as SQLite's text for it (sqlite3_errstr).
+        match &error {
+            DieselError::DatabaseError(_, detail) => match detail.message() {
+                "database is locked" | "database table is locked" => Self::Busy,
+                "file is not a database" => Self::WrongKey,
+                "database or disk is full" => Self::DiskFull,
+                "database disk image is malformed" => Self::Corrupt("page"),
+                _ => Self::Database(error),
+            },
+            _ => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The private halves of the KeyPackages that the daemon gives out for this device.
+
+use diesel::{OptionalExtension, prelude::*};
+use zeroize::Zeroizing;
+
+use super::{StoreError, Tx, convert, schema::key_packages};
+
+/// What is needed to open a Welcome for one KeyPackage.
+pub struct KeyPackageSecret {
+    /// The KeyPackage's reference (RFC 9420 §5.2).
+    pub id: Vec<u8>,
+    /// As the MLS library wrote it; holds private keys.
+    pub data: Zeroizing<Vec<u8>>,
+    /// When the KeyPackage stops being good, seconds since the Unix epoch.
+    pub expires_at: u64,
+    /// Whether it may be used again and again.
+    pub last_resort: bool,
+}
+
+impl std::fmt::Debug for KeyPackageSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPackageSecret")
+            .field("expires_at", &self.expires_at)
+            .field("last_resort", &self.last_resort)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tx {
+    /// The secrets for this KeyPackage, if they are still kept.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn key_package(&mut self, id: &[u8]) -> Result<Option<KeyPackageSecret>, StoreError> {
+        type Row = (Vec<u8>, Vec<u8>, i64, bool);
+        let row: Option<Row> = key_packages::table.find(id).first(&mut self.conn).optional()?;
+        row.map(|(id, data, expires_at, last_resort)| {
+            Ok(KeyPackageSecret {
+                id,
+                data: Zeroizing::new(data),
+                expires_at: convert::unsigned("expiry", expires_at)?,
+                last_resort,
+            })
+        })
+        .transpose()
+    }
+
+    /// Stores the secrets of a KeyPackage.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_key_package(&mut self, secret: &KeyPackageSecret) -> Result<(), StoreError> {
+        diesel::replace_into(key_packages::table)
+            .values((
+                key_packages::id.eq(&secret.id),
+                key_packages::data.eq(&secret.data[..]),
+                // "For ever" is u64::MAX in a KeyPackage's lifetime.
+                key_packages::expires_at.eq(i64::try_from(secret.expires_at).unwrap_or(i64::MAX)),
+                key_packages::last_resort.eq(secret.last_resort),
+            ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Deletes the secrets of a KeyPackage for good; without them no Welcome for it can be opened.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_key_package(&mut self, id: &[u8]) -> Result<(), StoreError> {
+        diesel::delete(key_packages::table.find(id)).execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Deletes the secrets of all KeyPackages that expired before `now` (seconds since the Unix epoch); returns how
+    /// many.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_expired_key_packages(&mut self, now: u64) -> Result<usize, StoreError> {
+        let now = convert::number(now)?;
+        Ok(diesel::delete(key_packages::table.filter(key_packages::expires_at.lt(now)))
+            .execute(&mut self.conn)?)
+    }
+
+    /// How many one-time KeyPackages this device still has secrets for, claimed or not.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn key_package_count(&mut self) -> Result<u64, StoreError> {
+        let count: i64 = key_packages::table
+            .filter(key_packages::last_resort.eq(false))
+            .count()
+            .get_result(&mut self.conn)?;
+        convert::unsigned("count", count)
+    }
+}

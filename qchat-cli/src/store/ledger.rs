@@ -1,0 +1,154 @@
+//! The protocol's memory on a transaction: each function is a query of the files beside this one.
+
+use qchat_proto::{
+    content::RoomSettings,
+    ids::{DeviceId, MessageId, RoomId, Seq},
+    session::ledger::{
+        GroupBlob, Head, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState, RowState,
+    },
+};
+
+use super::{
+    StoreError, Tx, groups,
+    outbox::{self, End},
+    own, rooms, timeline,
+};
+
+impl Ledger for Tx {
+    type Error = StoreError;
+
+    fn room(&mut self, room: RoomId) -> Result<Option<RoomState>, StoreError> {
+        rooms::room(&mut self.conn, room)
+    }
+
+    fn put_room(&mut self, state: &RoomState) -> Result<(), StoreError> {
+        rooms::put_room(&mut self.conn, state)
+    }
+
+    fn group(&mut self, room: RoomId) -> Result<Option<GroupBlob>, StoreError> {
+        groups::group(&mut self.conn, room)
+    }
+
+    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Result<(), StoreError> {
+        groups::put_group(&mut self.conn, room, blob)
+    }
+
+    fn forget_group(&mut self, room: RoomId) -> Result<(), StoreError> {
+        groups::forget_group(&mut self.conn, room)
+    }
+
+    fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Result<(), StoreError> {
+        rooms::put_settings(&mut self.conn, room, settings)
+    }
+
+    fn head(&mut self, room: RoomId, seq: Seq) -> Result<Option<Head>, StoreError> {
+        groups::head(&mut self.conn, room, seq)
+    }
+
+    fn put_head(&mut self, room: RoomId, seq: Seq, head: &Head) -> Result<(), StoreError> {
+        groups::put_head(&mut self.conn, room, seq, head)
+    }
+
+    fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Result<(), StoreError> {
+        groups::forget_heads_below(&mut self.conn, room, seq)
+    }
+
+    fn counter(&mut self, room: RoomId, device: DeviceId) -> Result<Option<u64>, StoreError> {
+        groups::counter(&mut self.conn, room, device)
+    }
+
+    fn put_counter(&mut self, room: RoomId, device: DeviceId, counter: u64) -> Result<(), StoreError> {
+        groups::put_counter(&mut self.conn, room, device, counter)
+    }
+
+    fn forget_counters(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), StoreError> {
+        groups::forget_counters(&mut self.conn, room, devices)
+    }
+
+    fn listed(&mut self, room: RoomId) -> Result<Vec<ListedDevice>, StoreError> {
+        groups::listed(&mut self.conn, room)
+    }
+
+    fn put_listed(&mut self, room: RoomId, listed: &[ListedDevice]) -> Result<(), StoreError> {
+        groups::put_listed(&mut self.conn, room, listed)
+    }
+
+    fn put_roster(&mut self, room: RoomId, roster: &[ListedDevice]) -> Result<(), StoreError> {
+        groups::put_roster(&mut self.conn, room, roster)
+    }
+
+    fn lapsed(&mut self, room: RoomId) -> Result<Vec<DeviceId>, StoreError> {
+        groups::lapsed(&mut self.conn, room)
+    }
+
+    fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), StoreError> {
+        groups::put_lapsed(&mut self.conn, room, devices)
+    }
+
+    fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {
+        outbox::first(&mut self.conn, room)
+    }
+
+    fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, StoreError> {
+        outbox::row(&mut self.conn, room, id)
+    }
+
+    fn outbox_has_application(&mut self, room: RoomId) -> Result<bool, StoreError> {
+        outbox::has_application(&mut self.conn, room)
+    }
+
+    fn outbox_push_back(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), StoreError> {
+        outbox::push(&mut self.conn, room, row, End::Back)
+    }
+
+    fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), StoreError> {
+        outbox::push(&mut self.conn, room, row, End::Front)
+    }
+
+    fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Result<(), StoreError> {
+        outbox::set(&mut self.conn, room, id, state)
+    }
+
+    fn outbox_remove(&mut self, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+        outbox::remove(&mut self.conn, room, id)
+    }
+
+    fn outbox_fail_all(&mut self, room: RoomId) -> Result<(), StoreError> {
+        outbox::fail_all(&mut self.conn, room)
+    }
+
+    fn put_own(&mut self, room: RoomId, id: MessageId, logged_hash: &Head) -> Result<(), StoreError> {
+        own::put(&mut self.conn, room, id, logged_hash)
+    }
+
+    fn own(&mut self, room: RoomId, id: MessageId) -> Result<Option<Head>, StoreError> {
+        own::find(&mut self.conn, room, id)
+    }
+
+    fn forget_own(&mut self, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+        own::forget(&mut self.conn, room, id)
+    }
+
+    fn has_message(&mut self, room: RoomId, device: DeviceId, id: MessageId) -> Result<bool, StoreError> {
+        timeline::has_message(&mut self.conn, room, device, id)
+    }
+
+    fn put_message(&mut self, message: &OpenedMessage) -> Result<(), StoreError> {
+        timeline::put_message(&mut self.conn, message)
+    }
+
+    fn settle_message(
+        &mut self,
+        room: RoomId,
+        id: MessageId,
+        seq: Seq,
+        epoch: u64,
+    ) -> Result<(), StoreError> {
+        let Some((_, device)) = self.own_ids()? else { return Ok(()) };
+        timeline::settle(&mut self.conn, &device, room, id, (seq, epoch))
+    }
+
+    fn put_notice(&mut self, room: RoomId, seq: Seq, notice: &Notice) -> Result<(), StoreError> {
+        timeline::put_notice(&mut self.conn, room, seq, notice)
+    }
+}

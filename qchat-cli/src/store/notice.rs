@@ -1,0 +1,53 @@
+//! Notices in the database: JSON, so that later versions can add kinds and fields.
+
+use qchat_proto::{
+    ids::{AccountId, DeviceId},
+    session::ledger::Notice,
+};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+enum Stored {
+    Added { by: AccountId, accounts: Vec<AccountId> },
+    Removed { by: AccountId, accounts: Vec<AccountId> },
+    DevicesChanged { by: AccountId },
+    Settings { by: AccountId },
+    Rejected { sender: DeviceId, reason: String },
+    Gap { device: DeviceId, missing: u64 },
+    Clone,
+    Stuck { reason: String },
+    ResyncAsked { device: DeviceId },
+}
+
+pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
+    let stored = match notice.clone() {
+        Notice::Added { by, accounts } => Stored::Added { by, accounts },
+        Notice::Removed { by, accounts } => Stored::Removed { by, accounts },
+        Notice::DevicesChanged(by) => Stored::DevicesChanged { by },
+        Notice::Settings(by) => Stored::Settings { by },
+        Notice::Rejected { sender, reason } => Stored::Rejected { sender, reason },
+        Notice::Gap { device, missing } => Stored::Gap { device, missing },
+        Notice::Clone => Stored::Clone,
+        Notice::Stuck { reason } => Stored::Stuck { reason },
+        Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
+    };
+    serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
+    let stored = serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt("notice"))?;
+    Ok(match stored {
+        Stored::Added { by, accounts } => Notice::Added { by, accounts },
+        Stored::Removed { by, accounts } => Notice::Removed { by, accounts },
+        Stored::DevicesChanged { by } => Notice::DevicesChanged(by),
+        Stored::Settings { by } => Notice::Settings(by),
+        Stored::Rejected { sender, reason } => Notice::Rejected { sender, reason },
+        Stored::Gap { device, missing } => Notice::Gap { device, missing },
+        Stored::Clone => Notice::Clone,
+        Stored::Stuck { reason } => Notice::Stuck { reason },
+        Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
+    })
+}

@@ -1,0 +1,315 @@
+//! Opening a profile's database and running transactions on it.
+//!
+//! Several processes may have the same profile open. Writers take the write lock at the start of their transaction
+//! (`BEGIN IMMEDIATE`), so none fails half-way; readers see the last commit and block nobody (WAL).
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    time::Duration,
+};
+
+use diesel::{SqliteConnection, connection::SimpleConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use qchat_proto::crypto::secret::Secret;
+
+use super::{
+    ProfileLock, StoreError, connect,
+    tx::{Begin, Tx},
+};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/client");
+const DATABASE: &str = "profile.db";
+const MIGRATION_LOCK: &str = "migrate.lock";
+const PROFILE_LOCK: &str = "profile.lock";
+/// How long opening waits for another process that brings the schema up to date.
+const MIGRATION_PATIENCE: Duration = Duration::from_mins(1);
+/// A checkpoint is an improvement, not a need: it gives way to anything that takes longer than this.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// A profile's open database. Clones share it.
+#[derive(Clone)]
+pub struct Profile(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    key: Secret<32>,
+    writer: Slot,
+    readers: [Slot; 2],
+}
+
+/// A connection, opened when it is first used; taken out while in use, so that a panic inside a transaction closes it
+/// (which rolls back) instead of leaving it half-way.
+#[derive(Default)]
+struct Slot(Mutex<Option<Tx>>);
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile").field("dir", &self.0.dir).finish_non_exhaustive()
+    }
+}
+
+impl Profile {
+    /// Whether `dir` holds a profile's database.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(DATABASE).exists()
+    }
+
+    /// Creates the database in `dir`, which is made (mode 0700) with its parents when missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is one; otherwise what the disk or SQLite says.
+    pub fn create(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::File { what: "create", path: dir.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let dir = dir.canonicalize().map_err(failed)?;
+        let database = dir.join(DATABASE);
+        // SQLite gives its other files the mode of this one.
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Exists(dir));
+            }
+            Err(source) => return Err(StoreError::File { what: "create", path: database, source }),
+        }
+        Self::start(dir.clone(), key).inspect_err(|_| {
+            // Nothing has been stored yet; what is left would only stand in the way of the next attempt.
+            let _ = Self::destroy(&dir);
+        })
+    }
+
+    /// Opens the database in `dir`, brings its schema up to date, and tightens the modes of directory and file.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::WrongKey`], [`StoreError::TooNew`]; otherwise what the disk or SQLite
+    /// says.
+    pub fn open(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
+        let missing = || StoreError::Missing(dir.to_owned());
+        let dir = dir.canonicalize().map_err(|_| missing())?;
+        if !Self::exists(&dir) {
+            return Err(missing());
+        }
+        Self::start(dir, key)
+    }
+
+    /// Deletes the database in `dir` for good. No process may have it open.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn destroy(dir: &Path) -> Result<(), StoreError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = dir.join(format!("{DATABASE}{suffix}"));
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::File { what: "delete", path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn start(dir: PathBuf, key: Secret<32>) -> Result<Self, StoreError> {
+        tighten(&dir, 0o700)?;
+        tighten(&dir.join(DATABASE), 0o600)?;
+        let inner = Inner { dir, key, writer: Slot::default(), readers: [Slot::default(), Slot::default()] };
+        inner.writer.run(|| inner.connect(false), |tx| migrate(&mut tx.conn, &inner.dir))?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The profile's directory.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Runs one write transaction; blocks the thread. It is durable when this returns `Ok`, and has left no trace when
+    /// `work` fails or panics. Transactions do not nest: `work` must use the [`Tx`] it is given.
+    ///
+    /// # Errors
+    /// Those of `work`; [`StoreError::Busy`] when other processes keep the database for 30 s.
+    pub fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
+        let inner = &*self.0;
+        inner.writer.run(|| inner.connect(false), |tx| tx.run(Begin::Write, work))
+    }
+
+    /// Runs one read transaction, which sees a single state throughout; blocks the thread. Writing in it fails.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
+        let inner = &*self.0;
+        let [first, second] = &inner.readers;
+        let slot = if first.is_free() { first } else { second };
+        slot.run(|| inner.connect(true), |tx| tx.run(Begin::Read, work))
+    }
+
+    /// [`Profile::write`] on the blocking pool. A caller that stops waiting does not stop the transaction.
+    ///
+    /// # Errors
+    /// As [`Profile::write`]; [`StoreError::Abandoned`] when the runtime shuts down first.
+    pub async fn write_async<T, E>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let profile = self.clone();
+        blocking(move || profile.write(work)).await
+    }
+
+    /// [`Profile::read`] on the blocking pool.
+    ///
+    /// # Errors
+    /// As [`Profile::read`]; [`StoreError::Abandoned`] when the runtime shuts down first.
+    pub async fn read_async<T, E>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let profile = self.clone();
+        blocking(move || profile.read(work)).await
+    }
+
+    /// A number that changes when, and only when, another process (or another open copy of this profile) has committed
+    /// since the last call. Own writes do not change it. Waits for a write transaction under way; blocks the thread.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        let inner = &*self.0;
+        inner.writer.run(|| inner.connect(false), |tx| connect::number(&mut tx.conn, "data_version"))
+    }
+
+    /// [`Profile::data_version`] on the blocking pool.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn data_version_async(&self) -> Result<i64, StoreError> {
+        let profile = self.clone();
+        blocking(move || profile.data_version()).await
+    }
+
+    /// Moves the write-ahead log into the database and empties it, so that deleted keys do not stay in it. `false`
+    /// when a reader or writer was in the way: the next call will do it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn checkpoint(&self) -> Result<bool, StoreError> {
+        let inner = &*self.0;
+        inner.writer.run(
+            || inner.connect(false),
+            |tx| {
+                let conn = &mut tx.conn;
+                connect::set_busy_timeout(conn, CHECKPOINT_PATIENCE)?;
+                let blocked = connect::number(conn, "wal_checkpoint(TRUNCATE)");
+                connect::set_busy_timeout(conn, connect::BUSY)?;
+                match blocked {
+                    Ok(blocked) => Ok(blocked == 0),
+                    Err(StoreError::Busy) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            },
+        )
+    }
+
+    /// [`Profile::checkpoint`] on the blocking pool.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn checkpoint_async(&self) -> Result<bool, StoreError> {
+        let profile = self.clone();
+        blocking(move || profile.checkpoint()).await
+    }
+
+    /// Takes the lock over all processes of this profile, waiting for at most `patience`. Not reentrant.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when the time is over.
+    pub async fn lock(&self, patience: Duration) -> Result<ProfileLock, StoreError> {
+        ProfileLock::take_async(&self.0.dir, PROFILE_LOCK, patience).await
+    }
+}
+
+impl Inner {
+    fn connect(&self, read_only: bool) -> Result<Tx, StoreError> {
+        let mut conn = connect::open(&self.dir.join(DATABASE), &self.key)?;
+        if read_only {
+            conn.batch_execute("PRAGMA query_only = ON")?;
+        }
+        Ok(Tx { conn })
+    }
+}
+
+impl Slot {
+    fn is_free(&self) -> bool {
+        !matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    fn run<T, E: From<StoreError>>(
+        &self,
+        connect: impl FnOnce() -> Result<Tx, StoreError>,
+        work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // A panic while the lock was held has dropped the connection: nothing is left that could be inconsistent.
+        let mut slot: MutexGuard<'_, _> = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tx = match slot.take() {
+            Some(tx) => tx,
+            None => connect()?,
+        };
+        let result = work(&mut tx);
+        if !tx.is_broken() {
+            *slot = Some(tx);
+        }
+        result
+    }
+}
+
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_cancelled) => Err(StoreError::Abandoned.into()),
+        },
+    }
+}
+
+fn tighten(path: &Path, mode: u32) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { what: "protect", path: path.to_owned(), source };
+    let mut permissions = fs::metadata(path).map_err(failed)?.permissions();
+    if permissions.mode() & 0o777 != mode {
+        permissions.set_mode(mode);
+        fs::set_permissions(path, permissions).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date, one process at a time.
+fn migrate(conn: &mut SqliteConnection, dir: &Path) -> Result<(), StoreError> {
+    use diesel::migration::MigrationSource;
+
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
+    let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS).map_err(failed)?.len();
+    let newest = i64::try_from(known).map_err(|_| StoreError::Range)?;
+    // Cheaper than asking the migrations' own table each time a program starts.
+    match connect::number(conn, "user_version")? {
+        version if version == newest => return Ok(()),
+        version if version > newest => return Err(StoreError::TooNew),
+        _ => {}
+    }
+    let _lock = ProfileLock::take(dir, MIGRATION_LOCK, MIGRATION_PATIENCE)?;
+    conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+    conn.batch_execute(&format!("PRAGMA user_version = {newest}"))?;
+    Ok(())
+}

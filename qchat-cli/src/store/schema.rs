@@ -1,0 +1,173 @@
+//! The tables of /migrations/client as diesel sees them.
+
+diesel::table! {
+    identity (id) {
+        id -> Integer,
+        account -> Binary,
+        device -> Binary,
+        name -> Text,
+        server_url -> Text,
+        server_id -> Binary,
+        device_key -> Binary,
+        account_key -> Binary,
+        credential -> Binary,
+        list_version -> BigInt,
+    }
+}
+
+diesel::table! {
+    session (id) {
+        id -> Integer,
+        access_token -> Text,
+        expires_at -> BigInt,
+        refresh_token -> Text,
+        refresh_attempt -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    key_packages (id) {
+        id -> Binary,
+        data -> Binary,
+        expires_at -> BigInt,
+        last_resort -> Bool,
+    }
+}
+
+diesel::table! {
+    contacts (account) {
+        account -> Binary,
+        name -> Text,
+        record -> Binary,
+        pinned -> Binary,
+        device_list -> Binary,
+        first_seen_ms -> BigInt,
+        changed_record -> Nullable<Binary>,
+        verified -> Bool,
+    }
+}
+
+diesel::table! {
+    account_keys (key_hash) {
+        key_hash -> Binary,
+        account -> Binary,
+        public_key -> Binary,
+    }
+}
+
+diesel::table! {
+    rooms (room) {
+        room -> Binary,
+        phase -> Integer,
+        phase_seq -> BigInt,
+        cursor -> BigInt,
+        head -> Binary,
+        commit_seq -> BigInt,
+        accepted -> BigInt,
+        epoch -> BigInt,
+        read_seq -> BigInt,
+        active_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    room_settings (room) {
+        room -> Binary,
+        name -> Text,
+        settings -> Binary,
+    }
+}
+
+diesel::table! {
+    invitations (room) {
+        room -> Binary,
+        seq -> BigInt,
+        inviter -> Binary,
+        name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    groups (room) {
+        room -> Binary,
+        state -> Binary,
+    }
+}
+
+diesel::table! {
+    heads (room, seq) {
+        room -> Binary,
+        seq -> BigInt,
+        head -> Binary,
+    }
+}
+
+diesel::table! {
+    counters (room, device) {
+        room -> Binary,
+        device -> Binary,
+        counter -> BigInt,
+    }
+}
+
+diesel::table! {
+    listed (room, account, device) {
+        room -> Binary,
+        account -> Binary,
+        device -> Binary,
+    }
+}
+
+diesel::table! {
+    roster (room, account, device) {
+        room -> Binary,
+        account -> Binary,
+        device -> Binary,
+    }
+}
+
+diesel::table! {
+    lapsed (room, device) {
+        room -> Binary,
+        device -> Binary,
+    }
+}
+
+diesel::table! {
+    outbox (room, position) {
+        room -> Binary,
+        position -> BigInt,
+        message_id -> Binary,
+        kind -> Integer,
+        want -> Binary,
+        state -> Integer,
+        state_seq -> BigInt,
+        sealed -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    own (room, message_id) {
+        room -> Binary,
+        message_id -> Binary,
+        logged_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    timeline (row) {
+        row -> BigInt,
+        room -> Binary,
+        place -> BigInt,
+        seq -> Nullable<BigInt>,
+        message_id -> Nullable<Binary>,
+        account -> Nullable<Binary>,
+        device -> Nullable<Binary>,
+        epoch -> BigInt,
+        stored_ms -> BigInt,
+        delivery -> Integer,
+        body -> Binary,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);

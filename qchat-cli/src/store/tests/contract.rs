@@ -1,0 +1,204 @@
+//! What every `Ledger` owes to the protocol, whoever implements it.
+
+use bytes::Bytes;
+use qchat_proto::{
+    content::RoomSettings,
+    ids::{AccountId, DeviceId, RoomId, Seq},
+    session::ledger::{
+        Change, GroupBlob, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase, RowState, Sealed,
+        Want,
+    },
+    wire::frame::Invitation,
+};
+use zeroize::Zeroizing;
+
+use super::{ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, ROOM, message, profile, state, write};
+
+const OTHER: RoomId = RoomId::from_bytes([2; 16]);
+
+/// Each rule is asked for in `ROOM` while `OTHER` must stay as it was.
+fn ledger_contract(l: &mut impl Ledger) {
+    numbers_and_state(l);
+    heads_and_counters(l);
+    lists(l);
+    outbox(l);
+    messages(l);
+}
+
+fn numbers_and_state(l: &mut impl Ledger) {
+    assert_eq!(l.room(ROOM).unwrap(), None);
+    for phase in [Phase::Member, Phase::Leaving(Seq(3)), Phase::Stuck(Seq(4)), Phase::Removed(Seq(5))] {
+        let mut room = state(7);
+        (room.phase, room.accepted, room.commit_seq, room.epoch) = (phase, 12, Seq(6), 3);
+        l.put_room(&room).unwrap();
+        assert_eq!(l.room(ROOM).unwrap(), Some(room));
+    }
+    assert_eq!(l.room(OTHER).unwrap(), None);
+
+    for state in [vec![1; 10], vec![2; 2_000_000], Vec::new()] {
+        l.put_group(ROOM, &GroupBlob { state: Zeroizing::new(state.clone()) }).unwrap();
+        assert!(*l.group(ROOM).unwrap().unwrap().state == state);
+    }
+    l.forget_group(ROOM).unwrap();
+    assert!(l.group(ROOM).unwrap().is_none());
+    l.put_settings(ROOM, &RoomSettings { name: "one".into(), admins: vec![ALICE] }).unwrap();
+    l.put_settings(ROOM, &RoomSettings { name: "two".into(), admins: vec![ALICE, BOB] }).unwrap();
+}
+
+fn heads_and_counters(l: &mut impl Ledger) {
+    for seq in 1..=5u8 {
+        l.put_head(ROOM, Seq(seq.into()), &[seq; 48]).unwrap();
+    }
+    l.put_head(OTHER, Seq(1), &[9; 48]).unwrap();
+    l.forget_heads_below(ROOM, Seq(4)).unwrap();
+    for (seq, kept) in [(3, None), (4, Some([4; 48])), (5, Some([5; 48])), (6, None)] {
+        assert_eq!(l.head(ROOM, Seq(seq)).unwrap(), kept, "{seq}");
+    }
+    assert_eq!(l.head(OTHER, Seq(1)).unwrap(), Some([9; 48]));
+
+    for device in [ALICE_DEVICE, BOB_DEVICE] {
+        assert_eq!(l.counter(ROOM, device).unwrap(), None);
+        l.put_counter(ROOM, device, 1).unwrap();
+        l.put_counter(ROOM, device, 2).unwrap();
+        l.put_counter(OTHER, device, 5).unwrap();
+    }
+    l.forget_counters(ROOM, &[BOB_DEVICE]).unwrap();
+    assert_eq!(l.counter(ROOM, ALICE_DEVICE).unwrap(), Some(2));
+    assert_eq!(l.counter(ROOM, BOB_DEVICE).unwrap(), None);
+    assert_eq!(l.counter(OTHER, BOB_DEVICE).unwrap(), Some(5));
+}
+
+fn lists(l: &mut impl Ledger) {
+    let device = |n| ListedDevice {
+        account: AccountId::from_bytes([n; 16]),
+        device: DeviceId::from_bytes([n + 100; 16]),
+    };
+    l.put_listed(OTHER, &[device(9)]).unwrap();
+    for list in [vec![device(1), device(2)], vec![device(2), device(3), device(4)], vec![], vec![device(1)]] {
+        l.put_listed(ROOM, &list).unwrap();
+        l.put_roster(ROOM, &list).unwrap();
+        let mut found = l.listed(ROOM).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, list);
+
+        let lapsed: Vec<_> = list.iter().map(|listed| listed.device).collect();
+        l.put_lapsed(ROOM, &lapsed).unwrap();
+        let mut found = l.lapsed(ROOM).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, lapsed);
+    }
+    assert_eq!(l.listed(OTHER).unwrap(), [device(9)]);
+    assert_eq!(l.lapsed(OTHER).unwrap(), []);
+}
+
+fn outbox(l: &mut impl Ledger) {
+    let wants = [
+        Want::Commit(Change::Add(vec![
+            Bytes::from_static(b"one"),
+            Bytes::new(),
+            Bytes::from_static(b"three"),
+        ])),
+        Want::Commit(Change::Add(Vec::new())),
+        Want::Commit(Change::RemoveAccount(BOB)),
+        Want::Commit(Change::Settings(RoomSettings { name: "three".into(), admins: vec![BOB] })),
+        Want::Commit(Change::Update),
+        Want::Commit(Change::Duties),
+        Want::Leave,
+        Want::Application(Bytes::from_static(b"said")),
+    ];
+    let rows: Vec<_> = (10..)
+        .zip(wants)
+        .map(|(n, want)| OutboxRow { message_id: message(n), want, state: RowState::Waiting })
+        .collect();
+    assert_eq!(l.outbox_first(ROOM).unwrap(), None);
+    for (n, row) in rows.iter().enumerate() {
+        assert!(!l.outbox_has_application(ROOM).unwrap());
+        l.outbox_push_back(ROOM, row).unwrap();
+        assert_eq!(l.outbox_first(ROOM).unwrap().as_ref(), Some(&rows[0]), "after {n}");
+        assert_eq!(l.outbox_row(ROOM, row.message_id).unwrap().as_ref(), Some(row));
+    }
+    assert!(l.outbox_has_application(ROOM).unwrap());
+    assert!(!l.outbox_has_application(OTHER).unwrap());
+    assert_eq!(l.outbox_row(OTHER, message(10)).unwrap(), None);
+
+    let front =
+        OutboxRow { message_id: message(30), want: Want::Commit(Change::Duties), state: RowState::Waiting };
+    let before_front = OutboxRow { message_id: message(31), ..front.clone() };
+    l.outbox_push_front(ROOM, &front).unwrap();
+    l.outbox_push_front(ROOM, &before_front).unwrap();
+    assert_eq!(l.outbox_first(ROOM).unwrap(), Some(before_front));
+    l.outbox_remove(ROOM, message(31)).unwrap();
+    assert_eq!(l.outbox_first(ROOM).unwrap(), Some(front));
+    l.outbox_remove(ROOM, message(30)).unwrap();
+    assert_eq!(l.outbox_first(ROOM).unwrap().as_ref(), Some(&rows[0]));
+
+    let sealed = Sealed {
+        envelope: Bytes::from_static(b"envelope"),
+        commit_seq: Seq(8),
+        welcomes: vec![Invitation { device: BOB_DEVICE, welcome: Bytes::from_static(b"welcome") }],
+        ratchet_tree: Bytes::from_static(b"tree"),
+    };
+    for state in [
+        RowState::Sealed(sealed.clone()),
+        RowState::Stale(Seq(9)),
+        RowState::Accepted(sealed),
+        RowState::Waiting,
+    ] {
+        l.outbox_set(ROOM, message(10), &state).unwrap();
+        assert_eq!(l.outbox_first(ROOM).unwrap().unwrap().state, state);
+        assert_eq!(l.outbox_row(ROOM, message(11)).unwrap().unwrap().state, RowState::Waiting);
+    }
+    l.outbox_push_back(OTHER, &rows[0]).unwrap();
+    l.outbox_fail_all(ROOM).unwrap();
+    assert_eq!(l.outbox_first(ROOM).unwrap(), None);
+    assert!(l.outbox_first(OTHER).unwrap().is_some());
+
+    l.put_own(ROOM, message(40), &[4; 48]).unwrap();
+    assert_eq!(l.own(ROOM, message(40)).unwrap(), Some([4; 48]));
+    assert_eq!(l.own(OTHER, message(40)).unwrap(), None);
+    l.forget_own(ROOM, message(40)).unwrap();
+    assert_eq!(l.own(ROOM, message(40)).unwrap(), None);
+}
+
+fn messages(l: &mut impl Ledger) {
+    let opened = OpenedMessage {
+        room: ROOM,
+        seq: Seq(3),
+        message_id: message(50),
+        account: BOB,
+        device: BOB_DEVICE,
+        epoch: 2,
+        content: Bytes::from_static(b"hello"),
+    };
+    l.put_message(&opened).unwrap();
+    // Another device may draw the same id, and so may the same device in another room.
+    l.put_message(&OpenedMessage { device: DeviceId::from_bytes([77; 16]), ..opened.clone() }).unwrap();
+    l.put_message(&OpenedMessage { room: OTHER, ..opened }).unwrap();
+    for (device, id, stored) in [(BOB_DEVICE, 50, true), (BOB_DEVICE, 51, false), (ALICE_DEVICE, 50, false)] {
+        assert_eq!(l.has_message(ROOM, device, message(id)).unwrap(), stored);
+    }
+    let notices = [
+        Notice::Added { by: ALICE, accounts: vec![BOB] },
+        Notice::Removed { by: ALICE, accounts: vec![] },
+        Notice::DevicesChanged(BOB),
+        Notice::Settings(BOB),
+        Notice::Rejected { sender: BOB_DEVICE, reason: "why".into() },
+        Notice::Gap { device: BOB_DEVICE, missing: 3 },
+        Notice::Clone,
+        Notice::Stuck { reason: "why".into() },
+        Notice::ResyncAsked(BOB_DEVICE),
+    ];
+    for notice in &notices {
+        l.put_notice(ROOM, Seq(4), notice).unwrap();
+    }
+    l.settle_message(ROOM, message(99), Seq(4), 1).unwrap();
+}
+
+#[test]
+fn the_database_keeps_the_ledger_contract() {
+    let (_dir, profile) = profile();
+    write(&profile, |tx| {
+        ledger_contract(tx);
+        Ok(())
+    });
+}

@@ -1,0 +1,408 @@
+//! What was said and what happened, line by line.
+//!
+//! Lines are shown in *log order*: by seq, then those that failed (after the last line they could see), and last those
+//! that are pending, in the order they were written. A line keeps its `row` for ever, so a row names a line; which line
+//! stands before which is decided by the log alone and is the same on every device.
+
+use bytes::Bytes;
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use qchat_proto::{
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    session::ledger::{Notice, OpenedMessage},
+};
+
+use super::{
+    StoreError, Tx, convert, notice, rooms as room_rows,
+    schema::{rooms, timeline},
+};
+
+/// Where pending lines stand.
+const PENDING_PLACE: i64 = i64::MAX;
+
+/// How far a message has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Own, waits in the outbox.
+    Pending,
+    /// In the room's log.
+    Sent,
+    /// Own, and can never be sent.
+    Failed,
+}
+
+impl Delivery {
+    const fn number(self) -> i32 {
+        match self {
+            Self::Pending => 0,
+            Self::Sent => 1,
+            Self::Failed => 2,
+        }
+    }
+}
+
+/// A line of a room's timeline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Grows with every stored line of this profile; a line keeps it.
+    pub row: i64,
+    /// The room.
+    pub room: RoomId,
+    /// Its place in the room's log; none while pending or when failed.
+    pub seq: Option<Seq>,
+    /// The MLS epoch it was sealed in; 0 while pending and for notices.
+    pub epoch: u64,
+    /// When it was stored, milliseconds since the Unix epoch.
+    pub stored_ms: i64,
+    /// How far it has come.
+    pub delivery: Delivery,
+    /// What it says.
+    pub body: LineBody,
+}
+
+/// What a line says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LineBody {
+    /// A message.
+    Message {
+        /// Its id.
+        id: MessageId,
+        /// Whose it is.
+        account: AccountId,
+        /// From which device.
+        device: DeviceId,
+        /// The encoded `Content`, unpadded.
+        content: Bytes,
+    },
+    /// Something that happened.
+    Notice(Notice),
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = timeline)]
+#[expect(clippy::struct_field_names, reason = "the fields are the columns")]
+struct Stored {
+    row: i64,
+    room: Vec<u8>,
+    seq: Option<i64>,
+    message_id: Option<Vec<u8>>,
+    account: Option<Vec<u8>>,
+    device: Option<Vec<u8>>,
+    epoch: i64,
+    stored_ms: i64,
+    delivery: i32,
+    body: Vec<u8>,
+}
+
+fn decode(stored: Stored) -> Result<Line, StoreError> {
+    let body = match (stored.message_id, stored.account, stored.device) {
+        (Some(id), Some(account), Some(device)) => LineBody::Message {
+            id: convert::id("message id", &id)?,
+            account: convert::id("account id", &account)?,
+            device: convert::id("device id", &device)?,
+            content: stored.body.into(),
+        },
+        _ => LineBody::Notice(notice::decode(&stored.body)?),
+    };
+    Ok(Line {
+        row: stored.row,
+        room: convert::id("room id", &stored.room)?,
+        seq: stored.seq.map(convert::seq).transpose()?,
+        epoch: convert::unsigned("epoch", stored.epoch)?,
+        stored_ms: stored.stored_ms,
+        delivery: match stored.delivery {
+            0 => Delivery::Pending,
+            1 => Delivery::Sent,
+            2 => Delivery::Failed,
+            _ => return Err(StoreError::Corrupt("delivery")),
+        },
+        body,
+    })
+}
+
+pub(super) fn has_message(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    device: DeviceId,
+    id: MessageId,
+) -> Result<bool, StoreError> {
+    // A pending line is not in the log yet: its envelope is still to come.
+    let found = timeline::table
+        .filter(timeline::room.eq(&room.as_bytes()[..]))
+        .filter(timeline::device.eq(&device.as_bytes()[..]))
+        .filter(timeline::message_id.eq(&id.as_bytes()[..]))
+        .filter(timeline::message_id.is_not_null())
+        .filter(timeline::seq.is_not_null());
+    Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
+}
+
+pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<(), StoreError> {
+    let seq = convert::seq_number(message.seq)?;
+    let now = convert::now_ms();
+    diesel::insert_into(timeline::table)
+        .values((
+            timeline::room.eq(&message.room.as_bytes()[..]),
+            timeline::place.eq(seq),
+            timeline::seq.eq(seq),
+            timeline::message_id.eq(&message.message_id.as_bytes()[..]),
+            timeline::account.eq(&message.account.as_bytes()[..]),
+            timeline::device.eq(&message.device.as_bytes()[..]),
+            timeline::epoch.eq(convert::number(message.epoch)?),
+            timeline::stored_ms.eq(now),
+            timeline::delivery.eq(Delivery::Sent.number()),
+            timeline::body.eq(&message.content[..]),
+        ))
+        .execute(conn)?;
+    room_rows::touch(conn, message.room, now)
+}
+
+pub(super) fn put_notice(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    seq: Seq,
+    notice: &Notice,
+) -> Result<(), StoreError> {
+    let seq = convert::seq_number(seq)?;
+    diesel::insert_into(timeline::table)
+        .values((
+            timeline::room.eq(&room.as_bytes()[..]),
+            timeline::place.eq(seq),
+            timeline::seq.eq(seq),
+            timeline::epoch.eq(0),
+            timeline::stored_ms.eq(convert::now_ms()),
+            timeline::delivery.eq(Delivery::Sent.number()),
+            timeline::body.eq(notice::encode(notice)?),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn settle(
+    conn: &mut SqliteConnection,
+    own_device: &[u8],
+    room: RoomId,
+    id: MessageId,
+    (seq, epoch): (Seq, u64),
+) -> Result<(), StoreError> {
+    let seq = convert::seq_number(seq)?;
+    let line = timeline::table
+        .filter(timeline::room.eq(&room.as_bytes()[..]))
+        .filter(timeline::device.eq(own_device))
+        .filter(timeline::message_id.eq(&id.as_bytes()[..]))
+        .filter(timeline::message_id.is_not_null());
+    diesel::update(line)
+        .set((
+            timeline::place.eq(seq),
+            timeline::seq.eq(seq),
+            timeline::epoch.eq(convert::number(epoch)?),
+            timeline::delivery.eq(Delivery::Sent.number()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Marks a pending message as failed and lets it stand after the last line of the log as it is now.
+pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Result<(), StoreError> {
+    let place = cursor(conn, room)?;
+    let line = timeline::table
+        .filter(timeline::room.eq(&room.as_bytes()[..]))
+        .filter(timeline::place.eq(PENDING_PLACE))
+        .filter(timeline::message_id.eq(id));
+    diesel::update(line)
+        .set((timeline::place.eq(place), timeline::delivery.eq(Delivery::Failed.number())))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Everything up to this seq has been processed; 0 for a room that was never joined.
+fn cursor(conn: &mut SqliteConnection, room: RoomId) -> Result<i64, StoreError> {
+    let cursor: Option<i64> =
+        rooms::table.find(&room.as_bytes()[..]).select(rooms::cursor).first(conn).optional()?;
+    Ok(cursor.unwrap_or(0))
+}
+
+fn place_of(conn: &mut SqliteConnection, room: RoomId, row: i64) -> Result<Option<i64>, StoreError> {
+    Ok(timeline::table
+        .find(row)
+        .filter(timeline::room.eq(&room.as_bytes()[..]))
+        .select(timeline::place)
+        .first(conn)
+        .optional()?)
+}
+
+/// Which lines a page may hold.
+#[derive(Clone, Copy)]
+enum Upto {
+    Pending,
+    Processed,
+}
+
+impl Tx {
+    /// Stores an own message that now waits in the outbox; returns its row. Belongs into the transaction that pushes
+    /// the outbox row.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::Corrupt`] when this device has no identity yet.
+    pub fn put_pending(&mut self, room: RoomId, id: MessageId, content: &[u8]) -> Result<i64, StoreError> {
+        let (account, device) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
+        let now = convert::now_ms();
+        let row = diesel::insert_into(timeline::table)
+            .values((
+                timeline::room.eq(&room.as_bytes()[..]),
+                timeline::place.eq(PENDING_PLACE),
+                timeline::message_id.eq(&id.as_bytes()[..]),
+                timeline::account.eq(account),
+                timeline::device.eq(device),
+                timeline::epoch.eq(0),
+                timeline::stored_ms.eq(now),
+                timeline::delivery.eq(Delivery::Pending.number()),
+                timeline::body.eq(content),
+            ))
+            .returning(timeline::row)
+            .get_result(&mut self.conn)?;
+        room_rows::touch(&mut self.conn, room, now)?;
+        Ok(row)
+    }
+
+    /// Marks a pending own message as one that can never be sent.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn mark_failed(&mut self, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+        fail(&mut self.conn, room, id.as_bytes())
+    }
+
+    /// An own message.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn own_message(&mut self, room: RoomId, id: MessageId) -> Result<Option<Line>, StoreError> {
+        let Some((_, device)) = self.own_ids()? else { return Ok(None) };
+        timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::device.eq(device))
+            .filter(timeline::message_id.eq(&id.as_bytes()[..]))
+            .filter(timeline::message_id.is_not_null())
+            .select(Stored::as_select())
+            .first(&mut self.conn)
+            .optional()?
+            .map(decode)
+            .transpose()
+    }
+
+    /// The newest `limit` lines that stand before the line `row` (before the end when `None`), in log order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn lines_before(
+        &mut self,
+        room: RoomId,
+        row: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError> {
+        let end = match row {
+            None => (PENDING_PLACE, i64::MAX),
+            Some(row) => match place_of(&mut self.conn, room, row)? {
+                Some(place) => (place, row),
+                None => return Ok(Vec::new()),
+            },
+        };
+        self.before(room, end, limit)
+    }
+
+    /// The newest `limit` lines with a seq below `seq` (all when `None`) that have been processed, in log order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn lines_before_seq(
+        &mut self,
+        room: RoomId,
+        seq: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError> {
+        let processed = cursor(&mut self.conn, room)?;
+        let last = seq.map_or(processed, |seq| {
+            i64::try_from(seq.0.saturating_sub(1)).unwrap_or(i64::MAX).min(processed)
+        });
+        self.before(room, (last, i64::MAX), limit)
+    }
+
+    /// The first `limit` lines that stand after the line `row` (0: from the start), in log order, pending ones at the
+    /// end.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn lines_after(&mut self, room: RoomId, row: i64, limit: usize) -> Result<Vec<Line>, StoreError> {
+        let start = self.start(room, row)?;
+        self.after(room, start, limit, Upto::Pending)
+    }
+
+    /// The same without what is still moving: pending lines, and own messages that were acknowledged while envelopes
+    /// before them have not been processed. Whoever asks again from the last line it got sees each line of the log
+    /// once, in the order of the log.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn settled_lines_after(
+        &mut self,
+        room: RoomId,
+        row: i64,
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError> {
+        let start = self.start(room, row)?;
+        self.after(room, start, limit, Upto::Processed)
+    }
+
+    /// The first `limit` lines with a seq above `seq` that have been processed, in log order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn lines_after_seq(&mut self, room: RoomId, seq: Seq, limit: usize) -> Result<Vec<Line>, StoreError> {
+        self.after(room, (convert::seq_number(seq)?, i64::MAX), limit, Upto::Processed)
+    }
+
+    fn start(&mut self, room: RoomId, row: i64) -> Result<(i64, i64), StoreError> {
+        // A row of another room, or none: from the start, since rows are never deleted.
+        Ok(place_of(&mut self.conn, room, row)?.map_or((0, 0), |place| (place, row)))
+    }
+
+    fn before(
+        &mut self,
+        room: RoomId,
+        (place, row): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError> {
+        let mut rows: Vec<Stored> = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::place.le(place))
+            .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
+            .order((timeline::place.desc(), timeline::row.desc()))
+            .limit(convert::limit(limit))
+            .select(Stored::as_select())
+            .load(&mut self.conn)?;
+        rows.reverse();
+        rows.into_iter().map(decode).collect()
+    }
+
+    fn after(
+        &mut self,
+        room: RoomId,
+        (place, row): (i64, i64),
+        limit: usize,
+        upto: Upto,
+    ) -> Result<Vec<Line>, StoreError> {
+        let last = match upto {
+            Upto::Pending => PENDING_PLACE,
+            Upto::Processed => cursor(&mut self.conn, room)?,
+        };
+        let rows: Vec<Stored> = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::place.ge(place))
+            .filter(timeline::place.le(last))
+            .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
+            .order((timeline::place, timeline::row))
+            .limit(convert::limit(limit))
+            .select(Stored::as_select())
+            .load(&mut self.conn)?;
+        rows.into_iter().map(decode).collect()
+    }
+}

@@ -1,0 +1,59 @@
+//! A transaction: the handle that all queries hang on.
+
+use diesel::{
+    SqliteConnection,
+    connection::{AnsiTransactionManager, TransactionManager},
+};
+
+use super::StoreError;
+
+/// An open transaction on a profile. The files beside this one say what it can do.
+pub struct Tx {
+    pub(super) conn: SqliteConnection,
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").finish_non_exhaustive()
+    }
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy)]
+pub(super) enum Begin {
+    /// With the write lock, so that it cannot fail half-way for want of it.
+    Write,
+    /// On the last commit.
+    Read,
+}
+
+impl Tx {
+    /// Runs `work` between begin and commit; rolls back when it fails.
+    pub(super) fn run<T, E: From<StoreError>>(
+        &mut self,
+        begin: Begin,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let sql = match begin {
+            Begin::Write => "BEGIN IMMEDIATE",
+            Begin::Read => "BEGIN",
+        };
+        AnsiTransactionManager::begin_transaction_sql(&mut self.conn, sql).map_err(StoreError::from)?;
+        match work(self) {
+            Ok(done) => {
+                AnsiTransactionManager::commit_transaction(&mut self.conn).map_err(StoreError::from)?;
+                Ok(done)
+            }
+            Err(error) => {
+                // Failing to roll back leaves the connection marked as broken, and its owner closes it.
+                let _ = AnsiTransactionManager::rollback_transaction(&mut self.conn);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the connection cannot be used again.
+    pub(super) fn is_broken(&mut self) -> bool {
+        AnsiTransactionManager::is_broken_transaction_manager(&mut self.conn)
+    }
+}
