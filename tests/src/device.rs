@@ -218,6 +218,16 @@ impl Socket {
         drop(self.0.send(Message::Text(text.to_owned().into())).await);
     }
 
+    /// The daemon's next answer, past what it pushes; `None` when it has closed.
+    pub async fn answer(&mut self) -> Option<server_frame::Body> {
+        loop {
+            match self.next().await {
+                Some(server_frame::Body::Deliver(_) | server_frame::Body::RoomHint(_)) => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// The daemon's next frame; `None` when it has closed.
     pub async fn next(&mut self) -> Option<server_frame::Body> {
         loop {
