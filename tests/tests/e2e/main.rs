@@ -1,5 +1,5 @@
 //! The built programs, end to end: each story is told on SQLite and on PostgreSQL where the database matters.
-#![expect(clippy::expect_used, reason = "a story that goes wrong ends its test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a story that goes wrong ends its test")]
 
 mod conversation;
 mod crashes;
@@ -10,6 +10,7 @@ mod impostors;
 mod links;
 mod mistakes;
 mod processes;
+mod relay;
 mod removal;
 mod secrets;
 mod tokens;
