@@ -87,21 +87,19 @@ impl Tx {
         rows.into_iter().map(contact).collect()
     }
 
-    /// The first member of a room whose identity key has changed and was not accepted, by name.
+    /// The name of somebody in this room's group whose identity key has changed and was not accepted.
     ///
     /// # Errors
     /// What the database says.
     pub fn changed_member(&mut self, room: RoomId) -> Result<Option<UserName>, StoreError> {
-        let name: Option<String> =
-            contacts::table
-                .filter(contacts::changed_record.is_not_null())
-                .filter(contacts::account.eq_any(
-                    roster::table.filter(roster::room.eq(&room.as_bytes()[..])).select(roster::account),
-                ))
-                .order(contacts::name)
-                .select(contacts::name)
-                .first(&mut self.conn)
-                .optional()?;
+        let members = roster::table.filter(roster::room.eq(&room.as_bytes()[..])).select(roster::account);
+        let name: Option<String> = contacts::table
+            .filter(contacts::changed_record.is_not_null())
+            .filter(contacts::account.eq_any(members))
+            .order(contacts::name)
+            .select(contacts::name)
+            .first(&mut self.conn)
+            .optional()?;
         name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("user name"))).transpose()
     }
 

@@ -25,7 +25,7 @@ pub struct Identity {
     pub device_key: Secret<64>,
     /// Seed of the account's identity key.
     pub account_key: Secret<64>,
-    /// This device's encoded certificate.
+    /// The signed certificate of this device, of which the leaf credential is made.
     pub certificate: Vec<u8>,
     /// Version of the newest device list that this device has signed or seen of its own account.
     pub list_version: u64,
