@@ -110,8 +110,12 @@ impl Handle {
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
         let Parts { me, rest, access, steps } = parts(&profile, options.timeout).await?;
         let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
-        let invitations =
-            Invitations { profile: profile.clone(), rest: rest.clone(), device: Arc::clone(&steps.device) };
+        let invitations = Invitations {
+            profile: profile.clone(),
+            rest: rest.clone(),
+            device: Arc::clone(&steps.device),
+            people: people.clone(),
+        };
         let (events, _) = broadcast::channel(EVENTS);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
