@@ -185,6 +185,7 @@ impl Peer {
     }
 
     pub(crate) fn join(&mut self, relay: &mut Relay) {
+        assert!(self.joinable(relay));
         let invited = self.invited(relay);
         let span = joining::needed_log::<std::convert::Infallible>(&self.device, &invited).unwrap();
         let log = relay.span(span.after, span.until);

@@ -55,6 +55,7 @@ impl Relay {
 
     pub(crate) fn publish(&mut self, sealed: &Sealed) -> Answer {
         let envelope = Envelope::decode(sealed.envelope.clone()).expect("clients send well-formed envelopes");
+        assert_eq!(envelope.room, self.room);
         if let Some(&seq) = self.ids.get(&(envelope.sender, envelope.message_id)) {
             return Answer::Accepted(seq);
         }
