@@ -12,3 +12,4 @@ mod members;
 mod peer;
 mod random;
 mod relay;
+mod witness;
