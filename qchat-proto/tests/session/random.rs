@@ -6,7 +6,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt::Write as _,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -68,7 +71,12 @@ const SCENES: &[Scene] = &[
     Scene { name: "remove", members: 3, wishes: &[&[Say, Remove(1)], &[Say, Say], &[Say]], declines: None },
     Scene { name: "cutoff", members: 2, wishes: &[&[Remove(1)], &[Say, Update]], declines: None },
     Scene { name: "invite", members: 2, wishes: &[&[Add(2), Say], &[Update, Say], &[Say]], declines: None },
-    Scene { name: "invited twice", members: 2, wishes: &[&[Add(2), Say], &[Add(2), Say], &[Say]], declines: None },
+    Scene {
+        name: "invited twice",
+        members: 2,
+        wishes: &[&[Add(2), Say], &[Add(2), Say], &[Say]],
+        declines: None,
+    },
     Scene {
         name: "decline",
         members: 2,
@@ -577,14 +585,18 @@ impl World {
                 assert!(view.listed.iter().map(|member| member.device).collect::<BTreeSet<_>>() == listed);
             }
             Some(Phase::Leaving(_)) => {
-                let others = self.nodes.iter().filter(|other| other.peer.phase() == Some(Phase::Member)).count();
+                let others =
+                    self.nodes.iter().filter(|other| other.peer.phase() == Some(Phase::Member)).count();
                 assert_eq!(others, 0, "L: {number} asked to leave and stays a leaf");
             }
             Some(Phase::Removed(at)) => {
                 let group = node.last_group.as_ref().expect("it was a member");
                 for (_, later) in log.iter().filter(|(seq, _)| *seq > at) {
                     let mut group = node.peer.device.load(ROOM, group, &[]).unwrap();
-                    assert!(group.open(&later.payload).is_err(), "I4: {number} opens what follows its removal");
+                    assert!(
+                        group.open(&later.payload).is_err(),
+                        "I4: {number} opens what follows its removal"
+                    );
                 }
             }
             Some(Phase::Stuck(_)) => panic!("I5: {number} is stuck"),
@@ -613,11 +625,19 @@ fn run(scene: &Scene, base: &(Relay, Vec<Peer>), seed: u64) {
 
 #[test]
 fn rooms_keep_every_promise_over_a_lossy_crashing_link() {
-    let seeds = std::env::var("QCHAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(8);
-    for scene in SCENES {
-        let base = room(scene.members);
-        for seed in 0..seeds {
-            run(scene, &base, seed);
+    let seeds = std::env::var("QCHAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(5);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(scene) = SCENES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let base = room(scene.members);
+            for seed in 0..seeds {
+                run(scene, &base, seed);
+            }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
 }
