@@ -3,4 +3,6 @@
 pub mod engine;
 pub mod net;
 pub mod store;
+pub mod tui;
 pub mod vault;
+pub mod zone;

@@ -1,0 +1,24 @@
+//! The terminal screen, in three parts that know little of one another: [`update`] changes the state of an [`App`] for
+//! what happened and says what to do, [`view`] draws it, [`run`](run::run) connects both to a terminal and the engine.
+
+mod app;
+mod composer;
+mod keymap;
+mod lines;
+mod msg;
+mod text;
+mod theme;
+mod timeline;
+mod update;
+mod view;
+
+pub use self::{
+    app::App,
+    msg::{Answer, Command, Msg},
+    theme::Theme,
+    update::{start, update},
+    view::view,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Keys and events as tables: what they ask of the engine and what they leave on the screen.
+
+use super::*;
+
+fn two_rooms() -> Vec<RoomSummary> {
+    vec![
+        room(1, "general", RoomStatus::Joined, 0),
+        room(2, "quiet", RoomStatus::Joined, 0),
+        room(3, "loud", RoomStatus::Joined, 4),
+    ]
+}
+
+fn send(text: &str) -> Command {
+    Command::Send { room: id(1), text: text.to_owned() }
+}
+
+fn opening(n: u8) -> Vec<Command> {
+    vec![Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
+}
+
+#[test]
+fn keys_ask_for_this() {
+    let joined = two_rooms();
+    let invited = vec![room(1, "plans", RoomStatus::Invited, 0)];
+    let removed = vec![room(1, "old", RoomStatus::Removed, 0)];
+    let users = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+    for (rooms, keys, asked) in [
+        (&joined, "hello<Enter>", vec![send("hello")]),
+        (&joined, "one<A-Enter>two<C-j>three<Enter>", vec![send("one\ntwo\nthree")]),
+        (&joined, "  kept, trailing dropped  <Enter>", vec![send("  kept, trailing dropped")]),
+        (&joined, "<Enter>   <Enter>", vec![]),
+        (&joined, "j d y n q<Enter>", vec![send("j d y n q")]),
+        (&joined, "what?<Enter>", vec![send("what?")]),
+        (&joined, "??<Enter>", vec![send("?")]),
+        (&joined, "<C-q>", vec![Command::Quit]),
+        (&joined, "text<C-c>", vec![Command::Quit]),
+        (&joined, "<F1><C-c>", vec![Command::Quit]),
+        (&joined, "<Tab>", opening(2)),
+        (&joined, "<A-Down>", opening(2)),
+        (&joined, "<BackTab>", opening(3)),
+        (&joined, "<A-Up>", opening(3)),
+        (&joined, "<A-a>", opening(3)),
+        (&joined, "<C-n>plans for 2027<Enter>", vec![Command::CreateRoom("plans for 2027".to_owned())]),
+        (&joined, "<C-n><Enter>x<Enter>", vec![send("x")]),
+        (&joined, "<C-n>plans<Esc>x<Enter>", vec![send("x")]),
+        (
+            &joined,
+            "<C-o>bob, carol<Enter>",
+            vec![Command::Invite { room: id(1), users: users(&["bob", "carol"]) }],
+        ),
+        (&joined, "<C-o>Not a name<Enter>", vec![]),
+        (&invited, "<Enter>y", vec![Command::Join(id(1))]),
+        (&invited, "jy", vec![Command::Join(id(1))]),
+        (&invited, "jn", vec![]),
+        (&invited, "j<Esc>y", vec![]),
+        (&invited, "j<Enter>", vec![]),
+        (&invited, "dy", vec![Command::Decline(id(1))]),
+        (&invited, "hello<Enter>", vec![]),
+        (&removed, "hello<Enter>", vec![]),
+        (&removed, "<C-o>", vec![]),
+    ] {
+        let mut stage = Stage::with(80, 24, rooms.clone(), vec![]);
+        assert_eq!(stage.press(keys).asked(), asked, "{keys}");
+    }
+}
+
+#[test]
+fn a_paste_is_one_edit_and_sends_nothing() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.press("> ");
+    stage.tell(Msg::Paste("one\r\ntwo\rthree\u{1b}[2J\n".to_owned()));
+    assert_eq!(stage.asked(), []);
+    assert_eq!(stage.app.composer.text(), "> one\ntwo\nthree[2J\n");
+    // Undo is Ctrl+U in the editor's own keys.
+    stage.press("<C-u>");
+    assert_eq!(stage.app.composer.text(), "> ");
+}
+
+#[test]
+fn each_room_keeps_its_draft() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.press("for general<Tab>for quiet<Tab>");
+    assert!(stage.app.composer.is_empty());
+    stage.press("<BackTab>");
+    assert_eq!(stage.app.composer.text(), "for quiet");
+    stage.press("<BackTab>!<Enter>");
+    assert_eq!(stage.asked().last(), Some(&send("for general!")));
+    stage.press("<Tab><BackTab>");
+    assert!(stage.app.composer.is_empty(), "what was sent is no draft");
+}
+
+#[test]
+fn what_cannot_be_sent_comes_back() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.press("precious<Enter>next");
+    stage.tell(Msg::Failed(send("precious"), "The store is locked.".to_owned()));
+    assert_eq!(stage.app.composer.text(), "precious\nnext");
+    stage.press("<Tab>");
+    stage.tell(Msg::Failed(send("more"), "The store is locked.".to_owned()));
+    assert!(stage.app.composer.is_empty());
+    stage.press("<BackTab>");
+    assert_eq!(stage.app.composer.text(), "more\nprecious\nnext");
+
+    stage.press("<Tab>");
+    stage.asked();
+    let long = "x".repeat(qchat_proto::content::MAX_TEXT + 1);
+    stage.tell(Msg::Paste(long.clone()));
+    stage.press("<Enter>");
+    assert_eq!(stage.asked(), []);
+    assert_eq!(stage.app.composer.text(), long);
+    assert!(stage.drawn().contains("send it in parts"));
+}
+
+#[test]
+fn a_flood_of_events_causes_one_reading_at_a_time() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![message(1, 0, "bob", "a")]);
+    for _ in 0..100 {
+        stage.tell(Msg::Engine(Event::Timeline(id(1))));
+        stage.tell(Msg::Engine(Event::Rooms));
+    }
+    let newest = Command::LoadNewest { room: id(1), limit: 200 };
+    assert_eq!(stage.asked(), [newest.clone(), Command::LoadRooms, Command::LoadRoom(id(1))]);
+    stage.newest(id(1), vec![message(1, 0, "bob", "a"), message(2, 0, "bob", "b")]);
+    assert_eq!(stage.asked(), [newest, Command::MarkRead(id(1))]);
+    stage.newest(id(1), vec![message(1, 0, "bob", "a"), message(2, 0, "bob", "b")]);
+    assert_eq!(stage.asked(), []);
+    stage.tell(Msg::Failed(Command::LoadRooms, "no".to_owned()));
+    stage.tell(Msg::Engine(Event::Rooms));
+    assert_eq!(stage.asked(), [Command::LoadRooms], "a failed reading does not stop the next");
+}
+
+#[test]
+fn a_room_is_read_only_while_somebody_looks() {
+    let lines = |until| (1..=until).map(|row| message(row, 0, "bob", "x")).collect::<Vec<_>>();
+    let mut stage = Stage::with(80, 24, two_rooms(), lines(1));
+    stage.tell(Msg::Focus(false));
+    stage.newest(id(1), lines(2));
+    assert_eq!(stage.asked(), []);
+    assert!(stage.drawn().contains("── new ──"));
+    stage.tell(Msg::Focus(true));
+    assert_eq!(stage.asked(), [Command::MarkRead(id(1))]);
+    stage.tell(Msg::Focus(true));
+    assert_eq!(stage.asked(), []);
+}
+
+#[test]
+fn rooms_come_and_go() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    let mut list = two_rooms();
+    list[0].status = RoomStatus::Left;
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(list.clone())));
+    assert_eq!(stage.asked(), opening(2), "a room that was left makes way for the next");
+    list[1].status = RoomStatus::Removed;
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(list)));
+    assert!(stage.drawn().contains("You were removed"));
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(vec![])));
+    assert!(stage.drawn().contains("No rooms yet"));
+
+    let mut invited = vec![room(5, "plans", RoomStatus::Invited, 0)];
+    stage.asked();
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(invited.clone())));
+    assert_eq!(stage.asked(), [Command::LoadRoom(id(5))], "nothing of an invitation is read");
+    stage.tell(Msg::Done(Command::LoadRoom(id(5)), Answer::Room(Box::new(details(5, "plans")))));
+    invited[0].status = RoomStatus::Joined;
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(invited)));
+    assert_eq!(stage.asked(), opening(5));
+}
+
+#[test]
+fn a_created_room_opens() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    let create = Command::CreateRoom("new".to_owned());
+    stage.tell(Msg::Done(create, Answer::Created(id(9))));
+    assert_eq!(stage.asked(), [vec![Command::LoadRooms], opening(9)].concat());
+    let mut list = two_rooms();
+    list.push(room(9, "brand new", RoomStatus::Joined, 0));
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(list)));
+    assert_eq!(stage.asked(), []);
+    stage.press("hi<Enter>");
+    assert_eq!(stage.asked(), [Command::Send { room: id(9), text: "hi".to_owned() }]);
+}
+
+#[test]
+fn the_mouse_scrolls_and_picks_rooms() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mouse =
+        |kind, column, row| Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+    let lines = (1..=50).map(|row| message(row, 0, "bob", &format!("message {row}."))).collect();
+    let mut stage = Stage::with(80, 24, two_rooms(), lines);
+    stage.tell(mouse(MouseEventKind::ScrollUp, 40, 5));
+    let drawn = stage.drawn();
+    assert!(drawn.contains("message 47.") && !drawn.contains("message 48."), "{drawn}");
+    stage.tell(mouse(MouseEventKind::ScrollDown, 40, 5));
+    assert!(stage.drawn().contains("message 50."));
+    stage.asked();
+    stage.tell(mouse(MouseEventKind::Down(MouseButton::Left), 5, 2));
+    assert_eq!(stage.asked(), opening(2));
+    stage.tell(mouse(MouseEventKind::Down(MouseButton::Left), 5, 20));
+    assert_eq!(stage.asked(), []);
+}

@@ -1,0 +1,173 @@
+//! The screen, driven from outside: keys and events in, commands and drawn cells out.
+
+mod behaviour;
+mod screens;
+mod virtualised;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
+use ratatui::{Terminal, backend::TestBackend};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+use super::{Answer, App, Command, Msg, Theme, update, view};
+use crate::{
+    engine::types::{
+        Body, Connection, Delivery, Event, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender,
+    },
+    zone::Zone,
+};
+
+const NOON: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+
+fn id(n: u8) -> RoomId {
+    RoomId::from_bytes([n; 16])
+}
+
+fn room(n: u8, name: &str, status: RoomStatus, unread: u64) -> RoomSummary {
+    let invited_by = (status == RoomStatus::Invited).then(|| "bob".to_owned());
+    RoomSummary { id: id(n), name: name.to_owned(), status, unread, invited_by, last_activity: None }
+}
+
+/// A line `minutes` after noon, by `sender`; alice is the one who looks.
+fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
+    let account = AccountId::from_bytes([sender.as_bytes()[0]; 16]);
+    Message {
+        row,
+        room: id(1),
+        seq: Some(Seq(row.unsigned_abs())),
+        id: Some(MessageId::from_bytes([7; 16])),
+        sender: Some(Sender {
+            account,
+            name: sender.to_owned(),
+            device: DeviceId::from_bytes([1; 16]),
+            me: sender == "alice",
+            verified: false,
+        }),
+        sent_at: NOON + Duration::minutes(minutes),
+        epoch: 3,
+        body: Body::Text(text.to_owned()),
+        delivery: Delivery::Sent,
+    }
+}
+
+fn aside(row: i64, minutes: i64, body: Body) -> Message {
+    Message { body, sender: None, id: None, ..message(row, minutes, "x", "") }
+}
+
+fn details(n: u8, name: &str) -> RoomDetails {
+    let member = |name: &str, invited| Member {
+        account: AccountId::from_bytes([name.as_bytes()[0]; 16]),
+        name: name.to_owned(),
+        devices: 1,
+        admin: name == "alice",
+        invited,
+        verified: false,
+    };
+    RoomDetails {
+        summary: room(n, name, RoomStatus::Joined, 0),
+        members: vec![member("alice", false), member("bob", false), member("carol", true)],
+        epoch: 3,
+        cursor: Seq(9),
+        waiting: 0,
+    }
+}
+
+/// A screen and its terminal.
+struct Stage {
+    app: App,
+    terminal: Terminal<TestBackend>,
+    commands: Vec<Command>,
+}
+
+impl Stage {
+    fn new(width: u16, height: u16) -> Self {
+        Self::themed(width, height, Theme::PLAIN)
+    }
+
+    fn themed(width: u16, height: u16, theme: Theme) -> Self {
+        let app = App::new("alice", theme, Zone::utc());
+        let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let mut stage = Self { app, terminal, commands: Vec::new() };
+        stage.tell(Msg::Resize(width, height));
+        stage.tell(Msg::Engine(Event::Connection(Connection::Online)));
+        stage
+    }
+
+    /// A stage with these rooms, of which the first is open and holds these messages.
+    fn with(width: u16, height: u16, rooms: Vec<RoomSummary>, messages: Vec<Message>) -> Self {
+        let mut stage = Self::new(width, height);
+        let first = rooms.first().map(|room| (room.id, room.name.clone()));
+        stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(rooms)));
+        if let Some((room, name)) = first {
+            let details = Box::new(details(room.as_bytes()[0], &name));
+            stage.tell(Msg::Done(Command::LoadRoom(room), Answer::Room(details)));
+            stage.newest(room, messages);
+        }
+        stage.commands.clear();
+        stage
+    }
+
+    fn newest(&mut self, room: RoomId, messages: Vec<Message>) {
+        self.tell(Msg::Done(Command::LoadNewest { room, limit: 200 }, Answer::Page(messages)));
+    }
+
+    fn tell(&mut self, msg: Msg) {
+        self.commands.extend(update(&mut self.app, msg));
+    }
+
+    /// Presses keys: words in angle brackets are named keys, everything else is typed.
+    fn press(&mut self, keys: &str) -> &mut Self {
+        let mut rest = keys;
+        while let Some(first) = rest.chars().next() {
+            let named = rest.strip_prefix('<').and_then(|tail| tail.split_once('>'));
+            let event = if let Some((name, tail)) = named {
+                rest = tail;
+                key(name)
+            } else {
+                rest = &rest[first.len_utf8()..];
+                KeyEvent::new(KeyCode::Char(first), KeyModifiers::NONE)
+            };
+            self.tell(Msg::Key(event));
+        }
+        self
+    }
+
+    /// What was asked of the engine since this was asked last.
+    fn asked(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.commands)
+    }
+
+    fn drawn(&mut self) -> String {
+        self.terminal.draw(|frame| view(&self.app, frame)).unwrap();
+        self.terminal.backend().to_string()
+    }
+
+    fn resize(&mut self, width: u16, height: u16) {
+        self.terminal.backend_mut().resize(width, height);
+        self.tell(Msg::Resize(width, height));
+    }
+}
+
+fn key(name: &str) -> KeyEvent {
+    let (modifiers, name) = match name.split_once('-') {
+        Some(("C", name)) => (KeyModifiers::CONTROL, name),
+        Some(("A", name)) => (KeyModifiers::ALT, name),
+        _ => (KeyModifiers::NONE, name),
+    };
+    let code = match name {
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Tab" => KeyCode::Tab,
+        "BackTab" => KeyCode::BackTab,
+        "Up" => KeyCode::Up,
+        "Down" => KeyCode::Down,
+        "PgUp" => KeyCode::PageUp,
+        "PgDn" => KeyCode::PageDown,
+        "Home" => KeyCode::Home,
+        "End" => KeyCode::End,
+        "Backspace" => KeyCode::Backspace,
+        "F1" => KeyCode::F(1),
+        name => KeyCode::Char(name.chars().next().unwrap()),
+    };
+    KeyEvent::new(code, modifiers)
+}

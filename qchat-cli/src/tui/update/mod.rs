@@ -1,0 +1,47 @@
+//! `update`: the whole behaviour of the screen, as a function from what happened to what is shown and asked for.
+
+mod engine;
+mod input;
+mod prompts;
+mod rooms;
+
+use super::{
+    app::App,
+    msg::{Command, Msg},
+};
+
+/// Lines of a timeline that are read at once.
+pub(super) const PAGE: usize = 200;
+
+/// Changes the state for what happened, and returns what the engine has to do about it.
+pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
+    match msg {
+        Msg::Key(key) => input::key(app, key),
+        Msg::Paste(text) => input::paste(app, &text),
+        Msg::Mouse(mouse) => input::mouse(app, mouse),
+        Msg::Resize(width, height) => {
+            app.size = ratatui::layout::Size { width, height };
+            Vec::new()
+        }
+        Msg::Focus(focused) => {
+            app.focused = focused;
+            if let Some(open) = app.open.as_mut()
+                && !focused
+                && open.timeline.follows()
+            {
+                // All of it has been seen: what arrives from now on gets a line of its own.
+                open.timeline.mark_all_read();
+            }
+            rooms::mark_read(app).into_iter().collect()
+        }
+        Msg::Engine(event) => engine::event(app, event),
+        Msg::Lagged => engine::read_all(app),
+        Msg::Done(command, answer) => engine::done(app, command, answer),
+        Msg::Failed(command, why) => engine::failed(app, command, why),
+    }
+}
+
+/// What has to be read when the screen opens.
+pub fn start(app: &mut App) -> Vec<Command> {
+    engine::read_all(app)
+}

@@ -1,0 +1,120 @@
+//! Moving between rooms and within a timeline.
+
+use qchat_proto::ids::RoomId;
+
+use super::{
+    super::{
+        app::{App, OpenRoom},
+        composer::Composer,
+        lines::Pane,
+        msg::Command,
+        timeline::Timeline,
+        view::areas::Areas,
+    },
+    PAGE,
+};
+use crate::engine::types::RoomStatus;
+
+/// Most lines that are read at once to reach the first unread one.
+const MOST_UNREAD: u64 = 2_000;
+
+/// Where to go from the open room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Next,
+    Previous,
+    NextUnread,
+}
+
+/// Opens a room: its draft comes up, its timeline is read.
+pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
+    if app.open.as_ref().is_some_and(|open| open.id == room) {
+        return Vec::new();
+    }
+    if let Some(open) = &app.open {
+        let draft = app.composer.text();
+        if draft.is_empty() {
+            app.drafts.remove(&open.id);
+        } else {
+            app.drafts.insert(open.id, draft);
+        }
+    }
+    app.composer = Composer::new(app.drafts.get(&room).map_or("", String::as_str));
+    let unread = app.summary(room).map_or(0, |summary| summary.unread);
+    app.open = Some(OpenRoom::new(room, unread));
+    read_open(app)
+}
+
+/// Reads the open room again.
+pub(super) fn read_open(app: &mut App) -> Vec<Command> {
+    let invited = app.current().is_some_and(|room| room.status == RoomStatus::Invited);
+    let Some(open) = &mut app.open else { return Vec::new() };
+    let mut commands = Vec::new();
+    if open.loading_details.ask() {
+        commands.push(Command::LoadRoom(open.id));
+    }
+    // Nothing of a room is opened before its invitation has been accepted.
+    if !invited && open.loading_newest.ask() {
+        commands.push(load_newest(open));
+    }
+    commands
+}
+
+/// The command that reads the newest lines: as many as it takes to reach the unread line, and some.
+pub(super) fn load_newest(open: &OpenRoom) -> Command {
+    let unread = open.unread_at_opening.unwrap_or(0).min(MOST_UNREAD);
+    let limit = usize::try_from(unread).unwrap_or(0).saturating_add(PAGE / 4).max(PAGE);
+    Command::LoadNewest { room: open.id, limit }
+}
+
+/// Goes to another room.
+pub(super) fn step(app: &mut App, step: Step) -> Vec<Command> {
+    let rooms = app.rooms();
+    let count = rooms.len();
+    let Some(at) = app.open.as_ref().and_then(|open| rooms.iter().position(|room| room.id == open.id)) else {
+        return rooms.first().map(|room| room.id).map_or_else(Vec::new, |room| open(app, room));
+    };
+    let target = match step {
+        Step::Next => Some((at + 1) % count),
+        Step::Previous => Some((at + count - 1) % count),
+        Step::NextUnread => (1..count)
+            .map(|by| (at + by) % count)
+            .find(|&other| rooms[other].unread > 0 || rooms[other].status == RoomStatus::Invited),
+    };
+    target.map(|target| rooms[target].id).map_or_else(Vec::new, |room| open(app, room))
+}
+
+/// Moves through the timeline of the open room; `by` says whether the oldest loaded line came near, and then more is
+/// read.
+pub(super) fn scroll(app: &mut App, by: impl FnOnce(&mut Timeline, Pane) -> bool) -> Vec<Command> {
+    let area = Areas::of(app).timeline;
+    let App { open: Some(open), theme, zone, .. } = app else { return Vec::new() };
+    let pane = Pane { width: area.width.into(), height: area.height.into(), theme: *theme, zone };
+    let near_oldest = by(&mut open.timeline, pane);
+    let mut commands = Vec::new();
+    if let Some(before) = open.timeline.oldest_row()
+        && near_oldest
+        && open.timeline.older_exist()
+        && !open.loading_more
+    {
+        open.loading_more = true;
+        commands.push(Command::LoadOlder { room: open.id, before });
+    }
+    commands.extend(mark_read(app));
+    commands
+}
+
+/// Tells the engine that the open room has been read, when its newest line is in view of somebody: once for each
+/// newest line, so that a mark which changes nothing cannot go round in circles.
+pub(super) fn mark_read(app: &mut App) -> Option<Command> {
+    let unread = app.current().is_some_and(|room| room.unread > 0);
+    let focused = app.focused;
+    let open = app.open.as_mut()?;
+    let newest = open.timeline.newest_row()?;
+    if !focused || !open.timeline.follows() || open.read_to == Some(newest) {
+        return None;
+    }
+    let news = open.read_to.is_some_and(|row| open.timeline.count_after(row) > 0);
+    open.read_to = Some(newest);
+    (unread || news).then_some(Command::MarkRead(open.id))
+}
