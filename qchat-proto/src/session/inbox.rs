@@ -171,7 +171,7 @@ impl<L: Ledger> Step<'_, L> {
         let shown = match self.state.phase {
             Phase::Member => true,
             Phase::Leaving(left) => self.seq < left,
-            Phase::Stuck(_) | Phase::Removed(_) => false,
+            Phase::Stuck(_) | Phase::Removed(_) | Phase::Left(_) => false,
         };
         if !repeated && shown {
             let message = OpenedMessage {

@@ -123,7 +123,9 @@ pub fn join<L: Ledger>(
 
     if let Some(known) = ledger.room(room).map_err(SessionError::Ledger)? {
         let newer = match known.phase {
-            Phase::Removed(at) | Phase::Stuck(at) => group.epoch() > known.epoch && invited.seq > at,
+            Phase::Removed(at) | Phase::Left(at) | Phase::Stuck(at) => {
+                group.epoch() > known.epoch && invited.seq > at
+            }
             Phase::Member | Phase::Leaving(_) => false,
         };
         if !newer {

@@ -219,7 +219,7 @@ impl Peer {
     pub(crate) fn joinable(&self, relay: &Relay) -> bool {
         let news = match self.phase() {
             None => true,
-            Some(Phase::Removed(at)) => {
+            Some(Phase::Removed(at) | Phase::Left(at)) => {
                 relay.welcomes.get(&self.id()).is_some_and(|welcome| welcome.seq > at)
             }
             Some(_) => false,

@@ -220,7 +220,7 @@ impl World {
             let cursor = view.state.as_ref().map(|state| state.cursor);
             let more = cursor.is_some_and(|cursor| {
                 self.relay.at(cursor.next()).is_some() && self.relay.readable(node.peer.id(), cursor.next())
-            }) && !matches!(phase, Some(Phase::Removed(_)));
+            }) && !matches!(phase, Some(Phase::Removed(_) | Phase::Left(_)));
             may(Step::Receive, more);
             may(Step::ReceiveCrash, more);
             may(Step::Again, cursor.is_some_and(|cursor| cursor > Seq(0)));
@@ -456,7 +456,7 @@ impl World {
         let mut steps = vec![];
         let next = node.peer.view().state.map(|state| state.cursor.next());
         if next.is_some_and(|next| self.relay.at(next).is_some() && self.relay.readable(node.peer.id(), next))
-            && !matches!(node.peer.phase(), Some(Phase::Removed(_)))
+            && !matches!(node.peer.phase(), Some(Phase::Removed(_) | Phase::Left(_)))
         {
             steps.push(Step::Receive);
         }
@@ -589,7 +589,7 @@ impl World {
                     self.nodes.iter().filter(|other| other.peer.phase() == Some(Phase::Member)).count();
                 assert_eq!(others, 0, "L: {number} asked to leave and stays a leaf");
             }
-            Some(Phase::Removed(at)) => {
+            Some(Phase::Removed(at) | Phase::Left(at)) => {
                 let group = node.last_group.as_ref().expect("it was a member");
                 for (_, later) in log.iter().filter(|(seq, _)| *seq > at) {
                     let mut group = node.peer.device.load(ROOM, group, &[]).unwrap();
