@@ -156,6 +156,23 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_those_of_the_reference_implementation() {
+        // Made with the reference C library (argon2-cffi) from the table above.
+        let salt = std::array::from_fn(|n| u8::try_from(n).unwrap());
+        let password = "corr\u{e9}ct h\u{f6}rse";
+        let auth = derive_auth_key(password, &salt, KdfParams::AUTH).unwrap();
+        assert_eq!(
+            hex::encode(auth.expose()),
+            "e1269b2d10b6ca1dd57ee0a6c17e99c5521a9849325b7540a447220861d32fa8"
+        );
+        let vault = derive_vault_key(password, &salt, KdfParams::FLOOR).unwrap();
+        assert_eq!(
+            hex::encode(vault.expose()),
+            "2b23b30c0cc2d6d193e9a498d6a6ecd4f933142fb6fe0e4a1036855426575f6d"
+        );
+    }
+
+    #[test]
     fn use_salt_and_password_each_change_the_key() {
         let cost = KdfParams::AUTH;
         let key = derive_auth_key("pass\u{e9}", &[7; 16], cost).unwrap();

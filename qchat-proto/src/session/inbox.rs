@@ -31,7 +31,7 @@ type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
 /// must be fetched first; anything else leaves the room as it was, to be tried again.
 pub fn receive<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, logged: &Logged) -> Result<(), L> {
     let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
-    if logged.seq <= state.cursor || matches!(state.phase, Phase::Removed(_)) {
+    if logged.seq <= state.cursor || matches!(state.phase, Phase::Removed(_) | Phase::Left(_)) {
         return Ok(());
     }
     if logged.seq != state.cursor.next() {
@@ -188,7 +188,8 @@ impl<L: Ledger> Step<'_, L> {
         self.state.commit_seq = self.seq;
         self.ledger.forget_heads_below(room, self.seq).map_err(SessionError::Ledger)?;
         if removed {
-            self.state.phase = Phase::Removed(self.seq);
+            let asked = matches!(self.state.phase, Phase::Leaving(_));
+            self.state.phase = if asked { Phase::Left(self.seq) } else { Phase::Removed(self.seq) };
             self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
             self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
             let accounts = vec![self.device.account()];

@@ -157,7 +157,7 @@ impl Peer {
 
     /// Reads one envelope; whether there was one.
     pub(crate) fn receive(&mut self, relay: &Relay) -> bool {
-        if self.phase().is_none_or(|phase| matches!(phase, Phase::Removed(_))) {
+        if self.phase().is_none_or(|phase| matches!(phase, Phase::Removed(_) | Phase::Left(_))) {
             return false;
         }
         let seq = self.cursor().next();

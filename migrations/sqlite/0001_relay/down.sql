@@ -1,0 +1,12 @@
+DROP TABLE welcomes;
+DROP TABLE ratchet_trees;
+DROP TABLE envelopes;
+DROP TABLE members;
+DROP TABLE rooms;
+DROP TABLE spent_nonces;
+DROP TABLE refresh_tokens;
+DROP TABLE sessions;
+DROP TABLE key_packages;
+DROP TABLE devices;
+DROP TABLE accounts;
+DROP TABLE server;

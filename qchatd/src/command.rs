@@ -1,0 +1,116 @@
+//! What each subcommand does.
+
+use std::{fs, io::Write, os::unix::fs::DirBuilderExt, process::ExitCode};
+
+use serde_json::json;
+
+use crate::{
+    cli::{Cli, Command, ConfigCommand},
+    config::{self, Config, Loaded},
+    error::CommandError,
+    harden, logging,
+    server::Daemon,
+    store::{self, Store},
+};
+
+/// Carries out a command.
+pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
+    harden::process().map_err(|error| CommandError::Other(format!("cannot forbid core dumps: {error}")))?;
+    let loaded = config::load(cli.settings.config.as_deref(), &cli.settings.given())?;
+    match &cli.command {
+        Command::Config { command: ConfigCommand::Show { explain, json } } => show(&loaded, *explain, *json)?,
+        Command::Serve => serve(loaded.config)?,
+        Command::Migrate => migrate(&loaded.config)?,
+        Command::Check => check(&loaded.config)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime(workers: u32) -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers as usize)
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::Other(error.to_string()))
+}
+
+fn serve(config: Config) -> Result<(), CommandError> {
+    logging::start(&config.log, config.log_format)?;
+    prepare(&config)?;
+    runtime(config.workers)?.block_on(async {
+        let daemon = Daemon::start(config).await?;
+        stop_signal().await?;
+        tracing::info!("draining");
+        daemon.stop().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+async fn stop_signal() -> Result<(), CommandError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error: std::io::Error| CommandError::Other(error.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn migrate(config: &Config) -> Result<(), CommandError> {
+    prepare(config)?;
+    let done = store::migrate(&config.database)?;
+    match done.versions.as_slice() {
+        [] => print(&format!("{} is current", config.database)),
+        versions => print(&format!("{}: applied {}", config.database, versions.join(", "))),
+    }
+}
+
+fn check(config: &Config) -> Result<(), CommandError> {
+    let pending = store::pending(&config.database)?;
+    if !pending.versions.is_empty() {
+        return Err(CommandError::Pending(pending.versions));
+    }
+    runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1)?;
+        store.ready().await
+    })?;
+    print(&format!("{}: reachable, durable, current", config.database))
+}
+
+/// Makes the data directory, for this user alone.
+fn prepare(config: &Config) -> Result<(), CommandError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(|error| {
+        CommandError::Other(format!("data directory {}: {error}", config.data_dir.display()))
+    })
+}
+
+fn show(loaded: &Loaded, explain: bool, as_json: bool) -> Result<(), CommandError> {
+    let shown = loaded.config.shown();
+    let origin = |key| loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
+    if as_json {
+        let settings: serde_json::Map<_, _> = shown
+            .into_iter()
+            .map(|(key, value)| {
+                let value = if explain { json!({"value": value, "from": origin(key)}) } else { json!(value) };
+                (key.to_owned(), value)
+            })
+            .collect();
+        return print(&json!({"v": 1, "settings": settings}).to_string());
+    }
+    for (key, value) in shown {
+        if explain {
+            print(&format!("{key} = {value}  ({})", origin(key)))?;
+        } else {
+            print(&format!("{key} = {value}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A line on standard output; a reader that has gone away is no reason to panic.
+fn print(line: &str) -> Result<(), CommandError> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| CommandError::Other(error.to_string()))
+}

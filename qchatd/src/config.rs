@@ -1,0 +1,358 @@
+//! The daemon's settings: flags over environment over file over defaults, checked before anything starts.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use config::{Config as Layers, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::store::Target;
+
+/// How logs look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings, valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where to write the bound address.
+    pub address_file: Option<PathBuf>,
+    /// Whether plain http may leave the machine.
+    pub insecure_http: bool,
+    /// Database and keys.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: Target,
+    /// Connections to it.
+    pub database_connections: u32,
+    /// The password verifiers' key.
+    pub pepper_file: PathBuf,
+    /// The tokens' key.
+    pub token_key_file: PathBuf,
+    /// Connections served at once.
+    pub max_connections: u32,
+    /// Frames in a connection's queue.
+    pub queue: u32,
+    /// Runtime threads.
+    pub workers: u32,
+    /// The longest drain.
+    pub drain: Duration,
+    /// What to log.
+    pub log: String,
+    /// How.
+    pub log_format: LogFormat,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A source cannot be read, or has a value of the wrong kind or an unknown key.
+    #[error("configuration: {0}")]
+    Source(#[from] config::ConfigError),
+    /// A value makes no sense.
+    #[error("configuration: {key}: {reason}")]
+    Invalid {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A command line flag.
+    Flag(String),
+    /// An environment variable.
+    Environment(String),
+    /// The configuration file.
+    File(PathBuf),
+    /// Built in.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Environment(name) => f.write_str(name),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A configuration with the origin of each value.
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// By key.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: String,
+    address_file: String,
+    insecure_http: bool,
+    data_dir: String,
+    database: String,
+    database_connections: u32,
+    pepper_file: String,
+    token_key_file: String,
+    max_connections: u32,
+    queue: u32,
+    workers: u32,
+    drain_seconds: u32,
+    log: String,
+    log_format: LogFormat,
+}
+
+const PREFIX: &str = "QCHATD_";
+
+/// The keys and their defaults; an empty text is worked out later.
+fn defaults() -> [(&'static str, String); 14] {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    [
+        ("listen", "127.0.0.1:8470".into()),
+        ("address_file", String::new()),
+        ("insecure_http", "false".into()),
+        ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
+        ("database", String::new()),
+        ("database_connections", "8".into()),
+        ("pepper_file", String::new()),
+        ("token_key_file", String::new()),
+        ("max_connections", "10000".into()),
+        ("queue", "256".into()),
+        ("workers", cores.to_string()),
+        ("drain_seconds", "20".into()),
+        ("log", "info".into()),
+        ("log_format", "auto".into()),
+    ]
+}
+
+/// Loads the settings; `flags` are those given on the command line, by key.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn load(file: Option<&Path>, flags: &[(&'static str, String)]) -> Result<Loaded, ConfigError> {
+    let environment: BTreeMap<String, String> =
+        std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    layered(file, flags, &environment)
+}
+
+fn layered(
+    file: Option<&Path>,
+    flags: &[(&'static str, String)],
+    environment: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    let defaults = defaults();
+    let variable = |key: &str| format!("{PREFIX}{}", key.to_ascii_uppercase());
+    // Only our own keys: other programs may use the prefix.
+    let known: config::Map<String, String> = defaults
+        .iter()
+        .filter_map(|(key, _)| Some((variable(key), environment.get(&variable(key))?.clone())))
+        .collect();
+
+    let file = file.map(Path::to_owned).or_else(|| default_file().filter(|path| path.exists()));
+    let in_file = match &file {
+        Some(path) => {
+            Some(Layers::builder().add_source(File::from(path.as_path()).format(FileFormat::Toml)).build()?)
+        }
+        None => None,
+    };
+    let mut layers = Layers::builder();
+    for (key, value) in &defaults {
+        layers = layers.set_default(*key, value.as_str())?;
+    }
+    if let Some(in_file) = in_file.clone() {
+        layers = layers.add_source(in_file);
+    }
+    layers = layers
+        .add_source(Environment::with_prefix("QCHATD").prefix_separator("_").source(Some(known.clone())));
+    for (key, value) in flags {
+        layers = layers.set_override(*key, value.as_str())?;
+    }
+
+    let origins = defaults
+        .iter()
+        .map(|(key, _)| {
+            let origin = if flags.iter().any(|(flag, _)| flag == key) {
+                Origin::Flag(format!("--{}", key.replace('_', "-")))
+            } else if known.contains_key(&variable(key)) {
+                Origin::Environment(variable(key))
+            } else if let (Some(path), Some(in_file)) = (&file, &in_file)
+                && in_file.get::<config::Value>(key).is_ok()
+            {
+                Origin::File(path.clone())
+            } else {
+                Origin::Default
+            };
+            (*key, origin)
+        })
+        .collect();
+    Ok(Loaded { config: check(layers.build()?.try_deserialize()?)?, origins })
+}
+
+fn check(raw: Raw) -> Result<Config, ConfigError> {
+    let invalid = |key, reason: &str| ConfigError::Invalid { key, reason: reason.to_owned() };
+    if raw.data_dir.is_empty() {
+        return Err(invalid("data_dir", "no home directory is known; set it"));
+    }
+    let data_dir = PathBuf::from(raw.data_dir);
+    let in_data_dir = |given: String, name: &str| {
+        if given.is_empty() { data_dir.join(name) } else { given.into() }
+    };
+    let database = if raw.database.is_empty() {
+        Target::Sqlite(data_dir.join("qchatd.sqlite3"))
+    } else {
+        raw.database
+            .parse()
+            .map_err(|error: crate::store::TargetError| invalid("database", &error.to_string()))?
+    };
+    for (key, value) in [
+        ("database_connections", raw.database_connections),
+        ("max_connections", raw.max_connections),
+        ("queue", raw.queue),
+        ("workers", raw.workers),
+    ] {
+        if value == 0 || value > 1_000_000 {
+            return Err(invalid(key, "is between 1 and 1000000"));
+        }
+    }
+    Ok(Config {
+        listen: raw
+            .listen
+            .parse()
+            .map_err(|_| invalid("listen", "is an address and a port, like 127.0.0.1:8470 or [::1]:8470"))?,
+        address_file: (!raw.address_file.is_empty()).then(|| raw.address_file.into()),
+        insecure_http: raw.insecure_http,
+        pepper_file: in_data_dir(raw.pepper_file, "pepper.key"),
+        token_key_file: in_data_dir(raw.token_key_file, "token.key"),
+        data_dir,
+        database,
+        database_connections: raw.database_connections,
+        max_connections: raw.max_connections,
+        queue: raw.queue,
+        workers: raw.workers,
+        drain: Duration::from_secs(raw.drain_seconds.into()),
+        log: raw.log,
+        log_format: raw.log_format,
+    })
+}
+
+impl Config {
+    /// Every setting as text, without passwords.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let format = match self.log_format {
+            LogFormat::Auto => "auto",
+            LogFormat::Pretty => "pretty",
+            LogFormat::Json => "json",
+        };
+        let path = |path: &Path| path.display().to_string();
+        vec![
+            ("listen", self.listen.to_string()),
+            ("address_file", self.address_file.as_deref().map(path).unwrap_or_default()),
+            ("insecure_http", self.insecure_http.to_string()),
+            ("data_dir", path(&self.data_dir)),
+            ("database", self.database.to_string()),
+            ("database_connections", self.database_connections.to_string()),
+            ("pepper_file", path(&self.pepper_file)),
+            ("token_key_file", path(&self.token_key_file)),
+            ("max_connections", self.max_connections.to_string()),
+            ("queue", self.queue.to_string()),
+            ("workers", self.workers.to_string()),
+            ("drain_seconds", self.drain.as_secs().to_string()),
+            ("log", self.log.clone()),
+            ("log_format", format.to_owned()),
+        ]
+    }
+}
+
+/// Root runs it as a service of the machine; anyone else as their own.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn directories() -> Option<directories::ProjectDirs> {
+    directories::ProjectDirs::from("", "", "qchatd")
+}
+
+fn data_dir() -> Option<PathBuf> {
+    if is_root() {
+        Some("/var/lib/qchatd".into())
+    } else {
+        directories().map(|dirs| dirs.data_dir().to_owned())
+    }
+}
+
+fn default_file() -> Option<PathBuf> {
+    if is_root() {
+        Some("/etc/qchatd/qchatd.toml".into())
+    } else {
+        directories().map(|dirs| dirs.config_dir().join("qchatd.toml"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_layer_outranks_the_next_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("qchatd.toml");
+        std::fs::write(&path, "queue = 7\nlisten = \"127.0.0.1:1\"\ndata_dir = \"/f\"\n").unwrap();
+        let environment = [("QCHATD_QUEUE", "8"), ("QCHATD_LOG", "debug"), ("QCHATD_OTHER", "x")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let loaded = layered(Some(&path), &[("queue", "9".to_owned())], &environment).unwrap();
+        let origins: Vec<_> =
+            ["queue", "log", "listen", "workers"].map(|key| loaded.origins[key].clone()).into();
+        assert_eq!(
+            origins,
+            [
+                Origin::Flag("--queue".into()),
+                Origin::Environment("QCHATD_LOG".into()),
+                Origin::File(path),
+                Origin::Default
+            ]
+        );
+        assert_eq!((loaded.config.queue, loaded.config.log.as_str()), (9, "debug"));
+        assert_eq!(loaded.config.database.to_string(), "sqlite:///f/qchatd.sqlite3");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("qchatd.toml");
+        for text in [
+            "lisen = \"x\"",
+            "listen = \"nowhere\"",
+            "queue = 0",
+            "queue = \"many\"",
+            "database = \"x\"",
+            "= =",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(layered(Some(&path), &[], &BTreeMap::new()).is_err(), "{text}");
+        }
+    }
+}

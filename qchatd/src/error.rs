@@ -1,0 +1,58 @@
+//! How a command fails: what the user reads, and the exit code.
+
+use std::process::ExitCode;
+
+use crate::{config::ConfigError, server::StartError, service::keys::KeyFileError, store::StoreError};
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The command line, environment or file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The daemon could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The database lacks migrations.
+    #[error("the database lacks {} migration(s): run qchatd migrate", .0.len())]
+    Pending(Vec<String>),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CommandError {
+    /// The code, as the help documents it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        let code = match self {
+            Self::Config(_) | Self::Start(StartError::Insecure(_)) => 2,
+            Self::Store(StoreError::Unavailable(_))
+            | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,
+            Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
+            | Self::Start(
+                StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
+                | StartError::Keys(KeyFileError::Open(_)),
+            )
+            | Self::Pending(_) => 6,
+            _ => 1,
+        };
+        ExitCode::from(code)
+    }
+
+    /// Tells the user, on standard error.
+    #[expect(clippy::print_stderr, reason = "the last word of a command goes to its terminal")]
+    pub(crate) fn print(&self) {
+        eprintln!("qchatd: {self}");
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !self.to_string().contains(&text) {
+                eprintln!("  because: {text}");
+            }
+            source = cause.source();
+        }
+    }
+}

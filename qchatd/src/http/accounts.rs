@@ -1,0 +1,49 @@
+//! Accounts, the directory, device lists.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use qchat_proto::{
+    ids::{AccountId, UserName},
+    wire::api::{PutDeviceList, Register},
+};
+use warp::{Filter, filters::BoxedFilter, reply::Response};
+
+use super::{answer, bearer, body, done, segment, with};
+use crate::service::{Services, sessions::Caller};
+
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let register =
+        warp::path!("v1" / "accounts").and(warp::post()).and(with(services.clone())).and(body::json()).then(
+            |services: Arc<Services>, request: Register| async move {
+                answer(StatusCode::CREATED, services.accounts.register(request).await)
+            },
+        );
+    let by_name = warp::path!("v1" / "accounts" / "by-name" / ..)
+        .and(segment::<UserName>())
+        .and(warp::path::end())
+        .and(warp::get())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .then(|name: UserName, _: Caller, services: Arc<Services>| async move {
+            answer(StatusCode::OK, services.accounts.by_name(name).await)
+        });
+    let by_id = warp::path!("v1" / "accounts" / ..)
+        .and(segment::<AccountId>())
+        .and(warp::path::end())
+        .and(warp::get())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .then(|account: AccountId, _: Caller, services: Arc<Services>| async move {
+            answer(StatusCode::OK, services.accounts.by_id(account).await)
+        });
+    let device_list = warp::path!("v1" / "account" / "device-list")
+        .and(warp::put())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .and(body::json())
+        .then(|caller: Caller, services: Arc<Services>, request: PutDeviceList| async move {
+            done(services.accounts.replace_device_list(caller, request).await)
+        });
+    register.or(by_name).unify().or(by_id).unify().or(device_list).unify().boxed()
+}

@@ -1,0 +1,60 @@
+//! JSON bodies within the limit.
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use qchat_proto::wire::{
+    fault::{Fault, FaultCode},
+    limits,
+};
+use serde::de::DeserializeOwned;
+use warp::{Filter, Rejection};
+
+use super::Refusal;
+
+/// Bytes that are read away beyond the limit, so that the client gets to see the refusal and not a reset.
+const READ_AWAY: usize = 32 * 1024 * 1024;
+
+/// Reads the body as JSON.
+pub(super) fn json<T: DeserializeOwned + Send + 'static>()
+-> impl Filter<Extract = (T,), Error = Rejection> + Copy {
+    warp::body::stream().and_then(|body| async move {
+        let bytes = collect(body).await.map_err(Refusal::reject)?;
+        serde_json::from_slice::<T>(&bytes).map_err(|error| {
+            // serde_json's text would quote the input; its category and place do not.
+            let what = match error.classify() {
+                serde_json::error::Category::Data => "is not of the documented form",
+                _ => "is not JSON",
+            };
+            Refusal::reject(Fault::new(
+                FaultCode::BadRequest,
+                format!("the body {what} (line {}, column {})", error.line(), error.column()),
+            ))
+        })
+    })
+}
+
+async fn collect<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Bytes, Fault> {
+    let mut body = std::pin::pin!(body);
+    let (mut bytes, mut total) = (BytesMut::new(), 0_usize);
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|_| Fault::new(FaultCode::BadRequest, "the body was cut off"))?;
+        total = total.saturating_add(part.remaining());
+        if total > READ_AWAY {
+            break;
+        }
+        if total <= limits::BODY {
+            while part.has_remaining() {
+                let chunk = part.chunk();
+                bytes.extend_from_slice(chunk);
+                let length = chunk.len();
+                part.advance(length);
+            }
+        } else {
+            bytes.clear();
+        }
+    }
+    if total > limits::BODY {
+        return Err(Fault::new(FaultCode::TooLarge, format!("a body has at most {} bytes", limits::BODY)));
+    }
+    Ok(bytes.freeze())
+}

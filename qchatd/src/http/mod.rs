@@ -1,0 +1,131 @@
+//! The REST interface: the table of routes. `qchat_proto::wire::api` documents the bodies.
+
+mod accounts;
+mod body;
+mod health;
+mod key_packages;
+mod reject;
+mod rooms;
+mod sessions;
+
+use std::{str::FromStr, sync::Arc};
+
+use http::{HeaderValue, StatusCode, header};
+use qchat_proto::wire::{
+    self,
+    api::ServerInfo,
+    fault::{Fault, FaultCode},
+};
+use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
+
+pub use self::reject::Refusal;
+pub(crate) use self::reject::fault_reply;
+use crate::{
+    service::{ServiceError, Services, sessions::Caller},
+    socket::{self, Sockets},
+};
+
+/// Everything that the daemon serves.
+pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
+    let services = sockets.services.clone();
+    let rest = health::live()
+        .or(health::ready(services.clone()))
+        .unify()
+        .or(server(services.clone()))
+        .unify()
+        .or(accounts::routes(&services))
+        .unify()
+        .or(sessions::routes(&services))
+        .unify()
+        .or(key_packages::routes(&services))
+        .unify()
+        .or(rooms::routes(&services))
+        .unify();
+    socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
+}
+
+/// `GET /v1/server`.
+fn server(services: Arc<Services>) -> BoxedFilter<(Response,)> {
+    warp::path!("v1" / "server")
+        .and(warp::get())
+        .map(move || {
+            warp::reply::json(&ServerInfo {
+                server_id: services.server_id,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                protocol_min: *wire::VERSIONS.start(),
+                protocol_max: *wire::VERSIONS.end(),
+            })
+            .into_response()
+        })
+        .boxed()
+}
+
+/// The caller, by the access token in `Authorization`; never by anything in the URL.
+pub fn bearer(services: Arc<Services>) -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone {
+    warp::header::optional::<HeaderValueText>(header::AUTHORIZATION.as_str()).and_then(
+        move |value: Option<HeaderValueText>| {
+            let services = services.clone();
+            async move {
+                let unauthenticated = || {
+                    Refusal::reject(Fault::new(
+                        FaultCode::Unauthenticated,
+                        "this needs an access token: Authorization: Bearer …",
+                    ))
+                };
+                let value = value.ok_or_else(unauthenticated)?;
+                let token = value.0.strip_prefix("Bearer ").ok_or_else(unauthenticated)?;
+                services
+                    .sessions
+                    .authenticate(token)
+                    .await
+                    .map_err(|error| Refusal::reject(error.into_fault()))
+            }
+        },
+    )
+}
+
+/// A header's value; one that is not text counts as missing.
+struct HeaderValueText(String);
+
+impl FromStr for HeaderValueText {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// An id or name in a path; one that does not parse is a thing that does not exist.
+fn segment<T: FromStr + Send + 'static>() -> impl Filter<Extract = (T,), Error = Rejection> + Copy {
+    warp::path::param::<String>().and_then(|text: String| async move {
+        text.parse::<T>().map_err(|_| {
+            Refusal::reject(Fault::new(FaultCode::NotFound, "there is nothing under this id or name"))
+        })
+    })
+}
+
+/// Gives a handler its services.
+fn with<T: Clone + Send>(value: T) -> impl Filter<Extract = (T,), Error = std::convert::Infallible> + Clone {
+    warp::any().map(move || value.clone())
+}
+
+/// A service's answer as a response.
+fn answer<T: serde::Serialize>(status: StatusCode, result: Result<T, ServiceError>) -> Response {
+    match result {
+        Ok(body) => {
+            let mut response = warp::reply::with_status(warp::reply::json(&body), status).into_response();
+            // Tokens and directories are for the caller alone, and change.
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(error) => fault_reply(&error.into_fault()),
+    }
+}
+
+/// As [`answer`], for requests whose success has no body: 204.
+fn done(result: Result<(), ServiceError>) -> Response {
+    match result {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => fault_reply(&error.into_fault()),
+    }
+}

@@ -1,0 +1,273 @@
+//! The daemon as a whole: starts everything in order, accepts connections, and takes everything down in the opposite
+//! order. warp's own server has no limit on slow headers and does not wait for sockets, hence a loop of our own.
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{body::Incoming, service::Service};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use qchat_proto::{
+    crypto::entropy::{EntropyError, SystemEntropy},
+    ids::ServerId,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::Bus,
+    config::Config,
+    http,
+    hub::Hub,
+    service::{
+        Services,
+        keys::{KeyFileError, ServerKeys},
+        relay::Relay,
+    },
+    socket::{Confirmations, Slot, Sockets},
+    store::{self, Store, StoreError},
+};
+
+/// How long a client may take for the header of a request.
+const HEADER: Duration = Duration::from_secs(5);
+/// Largest header of a request, and read buffer of a connection, bytes.
+const HEADER_BYTES: usize = 64 * 1024;
+/// Between two times that confirmations are written down.
+const CONFIRM: Duration = Duration::from_secs(2);
+/// How long the last commits and deliveries may take once all clients are gone.
+const COMMITS: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: the process is probably out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Plain http would leave the machine.
+    #[error(
+        "{0} is not a loopback address and this daemon speaks plain http there: put a proxy with TLS in front of it and say --insecure-http, or listen on 127.0.0.1"
+    )]
+    Insecure(SocketAddr),
+    /// The address cannot be had.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key files.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The address file.
+    #[error("cannot write {}: {source}", path.display())]
+    AddressFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A defect.
+    #[error("a start task was cancelled")]
+    Cancelled,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    address: SocketAddr,
+    drain: Duration,
+    stop: CancellationToken,
+    sockets: Sockets,
+    accepting: JoinHandle<GracefulShutdown>,
+    confirming: JoinHandle<()>,
+    relaying: JoinHandle<()>,
+    delivering: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Starts serving; returns once the address is bound and everything behind it is ready.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        if !config.insecure_http && !config.listen.ip().is_loopback() {
+            return Err(StartError::Insecure(config.listen));
+        }
+        let started = std::time::Instant::now();
+        let config = Arc::new(config);
+        let (keys, store) = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
+        };
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+
+        let fresh = ServerId::random(&SystemEntropy)?;
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
+        let hub = Arc::new(Hub::default());
+        let (bus, delivering) = Bus::start(hub.clone());
+        let (relay, relaying) = Relay::start(store.clone(), bus);
+        let services = Arc::new(Services::new(server_id, store, hub, keys, relay));
+
+        let stop = CancellationToken::new();
+        let sockets = Sockets {
+            services,
+            confirmations: Arc::new(Confirmations::default()),
+            queue: config.queue as usize,
+            stop: stop.clone(),
+            tasks: TaskTracker::new(),
+        };
+        let confirming = tokio::spawn(confirm(sockets.clone()));
+        let accepting = tokio::spawn(accept(listener, sockets.clone(), config.max_connections as usize));
+        if let Some(path) = &config.address_file {
+            write_address(path, address)
+                .map_err(|source| StartError::AddressFile { path: path.clone(), source })?;
+        }
+        tracing::info!(
+            %address,
+            database = %config.database,
+            server = %server_id,
+            ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "ready"
+        );
+        Ok(Self { address, drain: config.drain, stop, sockets, accepting, confirming, relaying, delivering })
+    }
+
+    /// The bound address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends: no new connections, sockets are closed with 1012 after what they asked for is answered, requests finish,
+    /// what was handed to the relay is committed. Takes no longer than the configured drain, and a moment for the last
+    /// commit.
+    pub async fn stop(self) {
+        let deadline = Instant::now() + self.drain;
+        self.stop.cancel();
+        let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
+        if let Ok(graceful) = self.accepting.await
+            && timeout_at(deadline, graceful.shutdown()).await.is_err()
+        {
+            late("requests");
+        }
+        self.sockets.tasks.close();
+        if timeout_at(deadline, self.sockets.tasks.wait()).await.is_err() {
+            late("sockets");
+        }
+        drop(self.confirming.await);
+        self.sockets.confirmations.flush(&self.sockets.services).await;
+        // The last handles on the relay go with the services; then its queue drains, then the bus's.
+        drop(self.sockets);
+        for task in [self.relaying, self.delivering] {
+            if timeout(COMMITS, task).await.is_err() {
+                late("commits");
+            }
+        }
+    }
+}
+
+/// Keys and database, on a thread that may block.
+fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
+    let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file)?;
+    let done = store::migrate(&config.database)?;
+    if !done.versions.is_empty() {
+        tracing::info!(versions = done.versions.join(", "), "migrations applied");
+    }
+    Ok((keys, Store::open(&config.database, config.database_connections)?))
+}
+
+async fn confirm(sockets: Sockets) {
+    while timeout(CONFIRM, sockets.stop.cancelled()).await.is_err() {
+        sockets.confirmations.flush(&sockets.services).await;
+    }
+}
+
+async fn accept(listener: TcpListener, sockets: Sockets, most: usize) -> GracefulShutdown {
+    let slots = Arc::new(Semaphore::new(most));
+    let graceful = GracefulShutdown::new();
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
+    let service = TowerToHyperService::new(warp::service(http::routes(sockets.clone())));
+    loop {
+        let slot = tokio::select! {
+            slot = slots.clone().acquire_owned() => slot,
+            () = sockets.stop.cancelled() => return graceful,
+        };
+        // Never closed.
+        let Ok(slot) = slot else { return graceful };
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = sockets.stop.cancelled() => return graceful,
+        };
+        let stream = match stream {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        serve(stream, Slot(Arc::new(slot)), &builder, service.clone(), &graceful);
+    }
+}
+
+fn serve<S>(
+    stream: TcpStream,
+    slot: Slot,
+    builder: &auto::Builder<TokioExecutor>,
+    service: S,
+    graceful: &GracefulShutdown,
+) where
+    S: Service<
+            hyper::Request<Incoming>,
+            Response = warp::reply::Response,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Send
+        + 'static,
+{
+    // Small frames go out when they are written, not when the peer has acknowledged the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        // An upgraded socket keeps the place when the connection's own task has ended.
+        request.extensions_mut().insert(slot.clone());
+        service.call(request)
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = &*error, "a connection ended early");
+        }
+    });
+}
+
+/// Writes the address under another name and moves it into place: a reader sees all of it or nothing.
+fn write_address(path: &Path, address: SocketAddr) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let temporary = PathBuf::from(name);
+    let mut file = fs::File::create(&temporary)?;
+    writeln!(file, "{address}")?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}

@@ -1,0 +1,276 @@
+//! Registration, the directory, and device lists. What is stored is what its owner signed; the daemon checks it so that
+//! a mistake shows at once, and clients check it again.
+
+use std::sync::Arc;
+
+use qchat_proto::{
+    crypto::secret::Secret,
+    identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError},
+    ids::{AccountId, UserName},
+    wire::{
+        api::{Directory, PutDeviceList, Register, Session},
+        fault::FaultCode,
+    },
+};
+
+use super::{
+    ServiceError, key_packages, now, now_sql,
+    password::Passwords,
+    sessions::{Caller, NewSession, Sessions},
+};
+use crate::{
+    hub::Hub,
+    store::{
+        Store, StoreError,
+        accounts::{self, Account, Device},
+        key_packages as stored_packages,
+        sessions::{self, Owner},
+    },
+};
+
+/// Creates accounts and answers for them.
+pub struct Accounts {
+    store: Store,
+    hub: Arc<Hub>,
+    sessions: Sessions,
+    passwords: Passwords,
+}
+
+impl Accounts {
+    pub(super) fn new(store: Store, hub: Arc<Hub>, sessions: Sessions, pepper: Arc<Secret<32>>) -> Self {
+        Self { store, hub, sessions, passwords: Passwords::new(pepper) }
+    }
+
+    /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
+    /// session of the account that is there.
+    ///
+    /// # Errors
+    /// `name_taken`, `conflict` when an id is taken, `bad_request` when a signed part is wrong.
+    pub async fn register(&self, request: Register) -> Result<Session, ServiceError> {
+        let auth_key =
+            Secret::from_slice(request.auth_key.as_ref()).ok_or_else(|| bad("auth_key has 32 bytes"))?;
+        let auth_salt: [u8; 16] =
+            request.auth_salt.as_ref().try_into().map_err(|_| bad("auth_salt has 16 bytes"))?;
+        let packages = key_packages::check(&request.key_packages)?;
+        let last_resort = key_packages::check_one(&request.last_resort_key_package)?;
+        let request = Arc::new(request);
+        let list_version = {
+            let request = request.clone();
+            blocking(move || check_registration(&request)).await?
+        };
+
+        if let Some(session) = self.registered_before(&request, &auth_key).await? {
+            return Ok(session);
+        }
+        let account = Account {
+            id: request.account_id,
+            name: request.name.clone(),
+            record: request.account_record.as_ref().to_vec(),
+            device_list: request.device_list.as_ref().to_vec(),
+            device_list_version: list_version,
+            auth_salt,
+            verifier: self.passwords.verifier(auth_key).await?,
+        };
+        let device = Device {
+            id: request.device_id,
+            account: request.account_id,
+            certificate: request.device_certificate.as_ref().to_vec(),
+            listed: true,
+        };
+        let session = NewSession::draw(Owner { account: account.id, device: device.id })?;
+        let answer = self.sessions.answer(&session)?;
+        self.store
+            .write(move |conn| {
+                let now = now_sql();
+                if accounts::by_name(conn, &account.name)?.is_some() {
+                    return Err(name_taken(&account.name));
+                }
+                let taken = |error| match error {
+                    StoreError::Conflict => {
+                        ServiceError::refuse(FaultCode::Conflict, "this account or device id is taken")
+                    }
+                    other => other.into(),
+                };
+                accounts::insert(conn, &account, now).map_err(taken)?;
+                accounts::insert_device(conn, &device, now).map_err(taken)?;
+                stored_packages::insert(conn, device.id, &packages)?;
+                stored_packages::replace_last_resort(conn, device.id, &last_resort)?;
+                session.store(conn).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(answer)
+    }
+
+    /// A session, when this very registration was done before by someone with the same password.
+    async fn registered_before(
+        &self,
+        request: &Arc<Register>,
+        auth_key: &Secret<32>,
+    ) -> Result<Option<Session>, ServiceError> {
+        let asked = request.clone();
+        let found = self
+            .store
+            .read(move |conn| {
+                let Some(account) = accounts::by_name(conn, &asked.name)? else {
+                    return Ok::<_, ServiceError>(None);
+                };
+                let device = accounts::device(conn, asked.device_id)?;
+                Ok(Some((account, device)))
+            })
+            .await?;
+        let Some((account, device)) = found else { return Ok(None) };
+        let same = account.id == request.account_id
+            && account.record == request.account_record.as_ref()
+            && device.is_some_and(|device| device.listed && device.account == account.id);
+        if !same || !self.passwords.verify(Secret::from_bytes(*auth_key.expose()), &account.verifier).await? {
+            return Err(name_taken(&request.name));
+        }
+        let session = NewSession::draw(Owner { account: account.id, device: request.device_id })?;
+        let answer = self.sessions.answer(&session)?;
+        self.store.write(move |conn| session.store(conn)).await?;
+        Ok(Some(answer))
+    }
+
+    /// The directory entry of the account with this id.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
+        self.directory(move |conn| accounts::by_id(conn, account)).await
+    }
+
+    /// The directory entry of the account with this name.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
+        self.directory(move |conn| accounts::by_name(conn, &name)).await
+    }
+
+    async fn directory(
+        &self,
+        find: impl FnOnce(&mut crate::store::Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
+    ) -> Result<Directory, ServiceError> {
+        self.store
+            .read(move |conn| {
+                let account = find(conn)?
+                    .ok_or_else(|| ServiceError::refuse(FaultCode::NotFound, "there is no such account"))?;
+                let devices = accounts::devices(conn, account.id)?;
+                Ok(Directory {
+                    name: account.name,
+                    account_id: account.id,
+                    account_record: account.record.into(),
+                    device_list: account.device_list.into(),
+                    device_certificates: devices
+                        .into_iter()
+                        .filter(|device| device.listed)
+                        .map(|device| device.certificate.into())
+                        .collect(),
+                })
+            })
+            .await
+    }
+
+    /// Replaces the caller's device list by a newer one. Devices that are no longer on it lose their sessions.
+    ///
+    /// # Errors
+    /// `bad_request` when it is not signed by the account or names an unknown device, `conflict` when it is not newer.
+    pub async fn replace_device_list(
+        &self,
+        caller: Caller,
+        request: PutDeviceList,
+    ) -> Result<(), ServiceError> {
+        let gone = self
+            .store
+            .write(move |conn| {
+                let bytes = request.device_list.as_ref();
+                let account = accounts::by_id(conn, caller.account)?
+                    .ok_or(StoreError::Corrupt("a caller's account"))?;
+                let devices = accounts::devices(conn, caller.account)?;
+                let record = AccountRecord::verify(&account.record)
+                    .map_err(|_| StoreError::Corrupt("an account record"))?;
+                let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
+                if list.account != caller.account {
+                    return Err(bad("the device list is another account's"));
+                }
+                for listed in &list.devices {
+                    let known = devices.iter().find(|device| device.id == listed.device);
+                    let key = known.and_then(|device| {
+                        DeviceCertificate::verify(&device.certificate, &record.identity_key).ok()
+                    });
+                    if key.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
+                        return Err(bad("the device list names a device without a certificate"));
+                    }
+                }
+                if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
+                    return Err(ServiceError::refuse(
+                        FaultCode::Conflict,
+                        "a device list with this version or a newer one is there",
+                    ));
+                }
+                let mut gone = Vec::new();
+                for device in devices {
+                    let listed = list.listed(device.id).is_some();
+                    if listed != device.listed {
+                        accounts::list_device(conn, device.id, listed)?;
+                    }
+                    if !listed {
+                        sessions::close_all(conn, device.id)?;
+                        gone.push(device.id);
+                    }
+                }
+                Ok(gone)
+            })
+            .await?;
+        for device in gone {
+            self.hub.end_device(device);
+        }
+        Ok(())
+    }
+}
+
+/// Checks that record, list and certificate are signed and about one account and device; returns the list's version.
+fn check_registration(request: &Register) -> Result<u64, ServiceError> {
+    let record = AccountRecord::verify(request.account_record.as_ref()).map_err(unsigned)?;
+    if record.account != request.account_id || record.name != request.name {
+        return Err(bad("the account record is about another account or name"));
+    }
+    let certificate = DeviceCertificate::verify(request.device_certificate.as_ref(), &record.identity_key)
+        .map_err(unsigned)?;
+    if certificate.account != request.account_id || certificate.device != request.device_id {
+        return Err(bad("the device certificate is about another account or device"));
+    }
+    let list =
+        DeviceList::verify(request.device_list.as_ref(), &record.identity_key, now()).map_err(unsigned)?;
+    if list.account != request.account_id {
+        return Err(bad("the device list is about another account"));
+    }
+    match list.devices.as_slice() {
+        [only]
+            if only.device == request.device_id && only.device_key_hash == certificate.device_key.hash() =>
+        {
+            Ok(list.version)
+        }
+        _ => Err(bad("the first device list names the first device and no other")),
+    }
+}
+
+/// Signatures cost CPU: off the threads that serve sockets.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ServiceError::Defect("a check was cancelled"))?
+}
+
+fn bad(message: &'static str) -> ServiceError {
+    ServiceError::refuse(FaultCode::BadRequest, message)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err passes")]
+fn unsigned(error: IdentityError) -> ServiceError {
+    ServiceError::refuse(FaultCode::BadRequest, error.to_string())
+}
+
+fn name_taken(name: &UserName) -> ServiceError {
+    ServiceError::refuse(FaultCode::NameTaken, format!("the name {name} is taken; choose another"))
+}

@@ -1,0 +1,137 @@
+//! KeyPackages: uploads within bounds, claims that hand each one out once.
+
+use qchat_proto::{
+    ids::DeviceId,
+    wire::{
+        api::{
+            Binary, ClaimKeyPackages, ClaimedKeyPackage, ClaimedKeyPackages, KeyPackageCount, PutKeyPackages,
+        },
+        fault::FaultCode,
+        limits,
+    },
+};
+use sha2::{Digest, Sha256};
+
+use super::{ServiceError, sessions::Caller};
+use crate::store::{
+    Store, accounts,
+    key_packages::{self, KeyPackage},
+};
+
+/// Most unclaimed one-time packages that a device may keep here.
+const KEPT: u32 = 200;
+
+/// Keeps KeyPackages and gives them out.
+pub struct KeyPackages {
+    store: Store,
+}
+
+impl KeyPackages {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Adds the caller's packages. Repeating an upload is harmless.
+    ///
+    /// # Errors
+    /// `bad_request`, `too_large`, or `conflict` when too many are kept already.
+    pub async fn put(
+        &self,
+        caller: Caller,
+        request: &PutKeyPackages,
+    ) -> Result<KeyPackageCount, ServiceError> {
+        let packages = check(&request.key_packages)?;
+        let last_resort = request.last_resort.as_ref().map(check_one).transpose()?;
+        self.store
+            .write(move |conn| {
+                key_packages::insert(conn, caller.device, &packages)?;
+                if let Some(package) = &last_resort {
+                    key_packages::replace_last_resort(conn, caller.device, package)?;
+                }
+                let count = key_packages::count(conn, caller.device)?;
+                if count > KEPT {
+                    return Err(ServiceError::refuse(
+                        FaultCode::Conflict,
+                        format!("at most {KEPT} KeyPackages are kept for a device"),
+                    ));
+                }
+                Ok(KeyPackageCount { count })
+            })
+            .await
+    }
+
+    /// How many one-time packages the caller's device has left.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count(&self, caller: Caller) -> Result<KeyPackageCount, ServiceError> {
+        self.store
+            .read(move |conn| Ok(KeyPackageCount { count: key_packages::count(conn, caller.device)? }))
+            .await
+    }
+
+    /// One package of each listed device of an account, or of those asked for.
+    ///
+    /// # Errors
+    /// `not_found` when there is no such account, or a device asked for is not a listed one of it.
+    pub async fn claim(&self, request: ClaimKeyPackages) -> Result<ClaimedKeyPackages, ServiceError> {
+        self.store
+            .write(move |conn| {
+                let listed: Vec<DeviceId> = accounts::devices(conn, request.account_id)?
+                    .into_iter()
+                    .filter(|device| device.listed)
+                    .map(|device| device.id)
+                    .collect();
+                let mut wanted = request.devices;
+                wanted.sort_unstable();
+                wanted.dedup();
+                if listed.is_empty() || wanted.iter().any(|device| !listed.contains(device)) {
+                    return Err(ServiceError::refuse(
+                        FaultCode::NotFound,
+                        "there is no such account, or it has no such device",
+                    ));
+                }
+                if wanted.is_empty() {
+                    wanted = listed;
+                }
+                let mut claimed = Vec::with_capacity(wanted.len());
+                for device_id in wanted {
+                    if let Some((package, last_resort)) = key_packages::claim(conn, device_id)? {
+                        claimed.push(ClaimedKeyPackage {
+                            device_id,
+                            key_package: package.into(),
+                            last_resort,
+                        });
+                    }
+                }
+                Ok(ClaimedKeyPackages { key_packages: claimed })
+            })
+            .await
+    }
+}
+
+/// Checks number and sizes.
+pub(super) fn check(packages: &[Binary]) -> Result<Vec<KeyPackage>, ServiceError> {
+    if packages.len() > limits::KEY_PACKAGES {
+        return Err(ServiceError::refuse(
+            FaultCode::TooLarge,
+            format!("at most {} KeyPackages travel in one request", limits::KEY_PACKAGES),
+        ));
+    }
+    packages.iter().map(check_one).collect()
+}
+
+/// Checks the size.
+pub(super) fn check_one(package: &Binary) -> Result<KeyPackage, ServiceError> {
+    let bytes = package.as_ref();
+    if bytes.is_empty() {
+        return Err(ServiceError::refuse(FaultCode::BadRequest, "a KeyPackage is empty"));
+    }
+    if bytes.len() > limits::KEY_PACKAGE {
+        return Err(ServiceError::refuse(
+            FaultCode::TooLarge,
+            format!("a KeyPackage has at most {} bytes", limits::KEY_PACKAGE),
+        ));
+    }
+    Ok(KeyPackage { digest: Sha256::digest(bytes).into(), bytes: bytes.to_vec() })
+}

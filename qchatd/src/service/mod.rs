@@ -1,0 +1,72 @@
+//! What the daemon decides: one service per concern, each over the store, none of them knowing HTTP or frames.
+
+mod access;
+pub mod accounts;
+mod error;
+pub mod key_packages;
+pub mod keys;
+mod password;
+pub mod relay;
+pub mod rooms;
+pub mod sessions;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use qchat_proto::ids::ServerId;
+
+pub use self::error::ServiceError;
+use self::{
+    accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
+    sessions::Sessions,
+};
+use crate::{hub::Hub, store::Store};
+
+/// All services of one daemon.
+pub struct Services {
+    /// Who this daemon's database is.
+    pub server_id: ServerId,
+    /// The database.
+    pub store: Store,
+    /// The connected devices.
+    pub hub: Arc<Hub>,
+    /// Registration and the directory.
+    pub accounts: Accounts,
+    /// Logins and tokens.
+    pub sessions: Sessions,
+    /// KeyPackages.
+    pub key_packages: KeyPackages,
+    /// Rooms and invitations.
+    pub rooms: Rooms,
+    /// The order of envelopes.
+    pub relay: Relay,
+}
+
+impl Services {
+    /// Puts the services together.
+    pub fn new(server_id: ServerId, store: Store, hub: Arc<Hub>, keys: ServerKeys, relay: Relay) -> Self {
+        let sessions = Sessions::new(store.clone(), hub.clone(), server_id, &keys);
+        Self {
+            server_id,
+            accounts: Accounts::new(store.clone(), hub.clone(), sessions.clone(), keys.pepper),
+            key_packages: KeyPackages::new(store.clone()),
+            rooms: Rooms::new(store.clone(), hub.clone()),
+            sessions,
+            relay,
+            store,
+            hub,
+        }
+    }
+}
+
+/// Seconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Seconds since the Unix epoch, as the database keeps them.
+fn now_sql() -> i64 {
+    i64::try_from(now()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,215 @@
+//! The relay: puts the envelopes of each room into one order and acknowledges them once they are durable.
+//!
+//! Requests wait in a bounded queue. One task takes all that wait, commits them in one transaction and answers them
+//! together: a durable commit costs the same for one envelope as for hundreds.
+
+mod ledger;
+
+use std::sync::Arc;
+
+use qchat_proto::{
+    ids::{DeviceId, RoomId, Seq},
+    wire::fault::FaultCode,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use self::ledger::Ledger;
+pub use self::ledger::{Publication, Refusal};
+use super::ServiceError;
+use crate::{
+    bus::Bus,
+    store::{
+        Store,
+        relay::{self as stored, Wanted},
+    },
+};
+
+/// Most requests in one transaction.
+const GROUP: usize = 256;
+/// Most devices that the deltas of one transaction name; SQLite binds 32,766 values at most.
+const NAMED: usize = 4_000;
+/// Requests that may wait; more wait in their senders.
+const WAITING: usize = 1024;
+/// KiB of requests in memory; senders wait for their share.
+const MEMORY: u32 = 64 * 1024;
+
+/// What became of a publication.
+pub type Outcome = Result<Seq, PublishError>;
+
+/// A publication was not ordered.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// By the rules.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// By a failure; trying again is safe.
+    #[error(transparent)]
+    Failed(#[from] ServiceError),
+}
+
+/// Called with the outcome, after the commit. Must not block.
+pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A handle on the relay, cheap to clone. The relay ends, after what was sent, when the last handle is gone.
+#[derive(Clone)]
+pub struct Relay {
+    requests: mpsc::Sender<Request>,
+    memory: Arc<Semaphore>,
+}
+
+struct Request {
+    action: Action,
+    reply: Reply,
+    /// Given back when the reply is called.
+    memory: OwnedSemaphorePermit,
+}
+
+enum Action {
+    Publish(Publication),
+    Join(RoomId, DeviceId),
+    Decline(RoomId, DeviceId),
+}
+
+impl Relay {
+    /// Starts the relay's task, which is to be awaited after the last handle is dropped.
+    pub fn start(store: Store, bus: Bus) -> (Self, JoinHandle<()>) {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let task = tokio::spawn(run(store, bus, waiting));
+        (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)) }, task)
+    }
+
+    /// Whether the task runs.
+    pub fn is_alive(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
+    /// Hands over an envelope; waits while the queue is full. `reply` is dropped uncalled when the relay has ended.
+    pub async fn publish(&self, publication: Publication, reply: Reply) {
+        let size = publication.size();
+        self.send(Action::Publish(publication), size, reply).await;
+    }
+
+    /// Says yes to an invitation. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `not_found` when the device is neither invited nor a member.
+    pub async fn join(&self, room: RoomId, device: DeviceId) -> Result<(), ServiceError> {
+        self.answer(Action::Join(room, device)).await
+    }
+
+    /// Says no to an invitation. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `not_found` when the device is not invited, `conflict` when it has joined.
+    pub async fn decline(&self, room: RoomId, device: DeviceId) -> Result<(), ServiceError> {
+        self.answer(Action::Decline(room, device)).await
+    }
+
+    async fn answer(&self, action: Action) -> Result<(), ServiceError> {
+        let (done, outcome) = oneshot::channel();
+        self.send(action, 0, Box::new(move |outcome| drop(done.send(outcome)))).await;
+        match outcome.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(PublishError::Failed(error))) => Err(error),
+            Ok(Err(PublishError::Refused(Refusal::Joined))) => Err(ServiceError::refuse(
+                FaultCode::Conflict,
+                "this device is a member; it leaves by asking the others to remove it",
+            )),
+            Ok(Err(PublishError::Refused(_))) => Err(ServiceError::refuse(
+                FaultCode::NotFound,
+                "no invitation to this room is waiting for this device",
+            )),
+            Err(_) => Err(ending()),
+        }
+    }
+
+    async fn send(&self, action: Action, size: usize, reply: Reply) {
+        let share = u32::try_from(size / 1024 + 1).unwrap_or(MEMORY).min(MEMORY);
+        let Ok(memory) = self.memory.clone().acquire_many_owned(share).await else { return };
+        // A closed queue drops the reply, which tells the caller.
+        drop(self.requests.send(Request { action, reply, memory }).await);
+    }
+}
+
+fn ending() -> ServiceError {
+    ServiceError::refuse(FaultCode::Unavailable, "the server is shutting down; try again")
+}
+
+async fn run(store: Store, bus: Bus, mut waiting: mpsc::Receiver<Request>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while waiting.recv_many(&mut group, GROUP).await > 0 {
+        while !group.is_empty() {
+            let rest = group.split_off(fitting(&group));
+            let fits = std::mem::replace(&mut group, rest);
+            commit(&store, &bus, fits).await;
+        }
+    }
+}
+
+/// How many requests at the front fit into one transaction; one at least.
+fn fitting(group: &[Request]) -> usize {
+    let mut named = 0;
+    let fits = group.iter().take_while(|request| {
+        if let Action::Publish(publication) = &request.action {
+            named += publication.envelope.delta.len();
+        }
+        named <= NAMED
+    });
+    fits.count().max(1)
+}
+
+async fn commit(store: &Store, bus: &Bus, group: Vec<Request>) {
+    let (actions, replies): (Vec<_>, Vec<_>) =
+        group.into_iter().map(|Request { action, reply, memory }| (action, (reply, memory))).unzip();
+    let committed = store
+        .write(move |conn| {
+            let mut wanted = Wanted::default();
+            for action in &actions {
+                action.want(&mut wanted);
+            }
+            let mut ledger = Ledger::new(stored::load(conn, &wanted)?);
+            let outcomes: Vec<_> = actions.iter().map(|action| action.apply(&mut ledger)).collect();
+            let (changes, announcements) = ledger.finish();
+            stored::save(conn, &changes)?;
+            Ok::<_, ServiceError>((outcomes, announcements))
+        })
+        .await;
+    match committed {
+        Ok((outcomes, announcements)) => {
+            // First the deliveries, which are only queued here: their order is that of the commits.
+            bus.announce(announcements).await;
+            for ((reply, _memory), outcome) in replies.into_iter().zip(outcomes) {
+                reply(outcome.map_err(PublishError::Refused));
+            }
+        }
+        Err(error) => {
+            let fault = error.into_fault();
+            for (reply, _memory) in replies {
+                reply(Err(ServiceError::Refused(fault.clone()).into()));
+            }
+        }
+    }
+}
+
+impl Action {
+    fn want(&self, wanted: &mut Wanted) {
+        match self {
+            Self::Publish(publication) => publication.want(wanted),
+            Self::Join(room, device) | Self::Decline(room, device) => {
+                wanted.rooms.insert(*room);
+                wanted.devices.insert(*device);
+            }
+        }
+    }
+
+    fn apply(&self, ledger: &mut Ledger) -> Result<Seq, Refusal> {
+        match self {
+            Self::Publish(publication) => ledger.publish(publication),
+            Self::Join(room, device) => ledger.join(*room, *device).map(|()| Seq(0)),
+            Self::Decline(room, device) => ledger.decline(*room, *device).map(|()| Seq(0)),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Rooms: creating them, seeing them, reading their logs. What changes one goes through the relay.
+
+use std::sync::Arc;
+
+use qchat_proto::{
+    ids::{DeviceId, RoomId, Seq},
+    wire::{
+        api::{MemberStatus, Room, RoomInvitation, RoomMember, Rooms as RoomList},
+        fault::FaultCode,
+        frame::Logged,
+        limits,
+    },
+};
+
+use super::{ServiceError, now_sql, sessions::Caller};
+use crate::{
+    hub::Hub,
+    store::{
+        Store, StoreError, envelopes,
+        rooms::{self, Member, RoomState, Span, Standing},
+    },
+};
+
+/// Answers for rooms.
+pub struct Rooms {
+    store: Store,
+    hub: Arc<Hub>,
+}
+
+/// A stretch of a room's log.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Oldest first.
+    pub envelopes: Vec<Logged>,
+    /// The newest seq that the reader may read.
+    pub last_seq: Seq,
+}
+
+fn no_room() -> ServiceError {
+    ServiceError::refuse(FaultCode::NotFound, "there is no such room, or it is not yours to see")
+}
+
+fn no_invitation() -> ServiceError {
+    ServiceError::refuse(FaultCode::NotFound, "no invitation to this room is waiting")
+}
+
+impl Rooms {
+    pub(super) fn new(store: Store, hub: Arc<Hub>) -> Self {
+        Self { store, hub }
+    }
+
+    /// Creates a room with the caller's device as its only member. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `conflict` when another device has created a room with this id.
+    pub async fn create(&self, caller: Caller, room: RoomId) -> Result<Room, ServiceError> {
+        let created = self
+            .store
+            .write(move |conn| {
+                let member = Member {
+                    device: caller.device,
+                    account: caller.account,
+                    standing: Standing::Full,
+                    once_full: true,
+                    waiting: false,
+                    reads: Span { after: Seq(0), until: None },
+                    past: Span::EMPTY,
+                };
+                let created = rooms::create(conn, room, &member, now_sql())?;
+                if !created && rooms::creator(conn, room)? != Some(caller.device) {
+                    return Err(ServiceError::refuse(FaultCode::Conflict, "this room id is taken"));
+                }
+                Ok(created)
+            })
+            .await?;
+        if created {
+            self.hub.joined(room, caller.device);
+        }
+        self.room(caller, room).await
+    }
+
+    /// A room, as its device sees it.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn room(&self, caller: Caller, room: RoomId) -> Result<Room, ServiceError> {
+        self.store
+            .read(move |conn| {
+                let state = rooms::state(conn, room)?.ok_or_else(no_room)?;
+                let member = rooms::member(conn, room, caller.device)?.ok_or_else(no_room)?;
+                let mut answer = describe(room, state, &member);
+                if member.follows() {
+                    answer.members = rooms::followers(conn, room)?.iter().map(describe_member).collect();
+                }
+                Ok(answer)
+            })
+            .await
+    }
+
+    /// All rooms of the calling device.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list(&self, caller: Caller) -> Result<RoomList, ServiceError> {
+        self.store
+            .read(move |conn| {
+                let rooms = rooms::of_device(conn, caller.device)?;
+                let rooms =
+                    rooms.iter().map(|(room, state, member)| describe(*room, *state, member)).collect();
+                Ok(RoomList { rooms })
+            })
+            .await
+    }
+
+    /// The rooms whose new envelopes a device receives.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn followed(&self, device: DeviceId) -> Result<Vec<RoomId>, ServiceError> {
+        Ok(self.store.read(move |conn| rooms::followed(conn, device)).await?)
+    }
+
+    /// The Welcome that waits for the calling device.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn invitation(&self, caller: Caller, room: RoomId) -> Result<RoomInvitation, ServiceError> {
+        self.store
+            .read(move |conn| {
+                let member = rooms::member(conn, room, caller.device)?.ok_or_else(no_invitation)?;
+                if !member.follows() {
+                    return Err(no_invitation());
+                }
+                let stored = rooms::welcome(conn, room, caller.device)?.ok_or_else(no_invitation)?;
+                Ok(RoomInvitation {
+                    room_id: room,
+                    seq: stored.seq,
+                    inviter: stored.inviter,
+                    welcome: stored.welcome.into(),
+                    ratchet_tree: stored.tree.into(),
+                })
+            })
+            .await
+    }
+
+    /// Envelopes after `after`, as far as the device may read; `limit` 0 leaves their number to the daemon.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn page(
+        &self,
+        device: DeviceId,
+        room: RoomId,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Page, ServiceError> {
+        let limit = if limit == 0 { limits::PAGE_ENVELOPES } else { limit.min(limits::PAGE_ENVELOPES) };
+        self.store
+            .read(move |conn| {
+                // First the end of the log, then the place: see `envelopes::page`.
+                let bound = rooms::state(conn, room)?.ok_or_else(no_room)?.last_seq();
+                let member = rooms::member(conn, room, device)?.ok_or_else(no_room)?;
+                let envelopes = envelopes::page(conn, room, &member, after, bound, limit)?;
+                Ok(Page { envelopes, last_seq: envelopes::last_readable(&member, bound) })
+            })
+            .await
+    }
+
+    /// Notes how far devices have processed rooms.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm(&self, confirmed: Vec<(RoomId, DeviceId, Seq)>) -> Result<(), StoreError> {
+        self.store
+            .write(move |conn| {
+                for (room, device, seq) in confirmed {
+                    rooms::confirm(conn, room, device, seq)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn describe(room: RoomId, state: RoomState, member: &Member) -> Room {
+    Room {
+        room_id: room,
+        status: status(member.standing),
+        last_seq: envelopes::last_readable(member, state.last_seq()),
+        commit_seq: state.commit_seq,
+        members: Vec::new(),
+    }
+}
+
+fn describe_member(member: &Member) -> RoomMember {
+    RoomMember { account_id: member.account, device_id: member.device, status: status(member.standing) }
+}
+
+fn status(standing: Standing) -> MemberStatus {
+    match standing {
+        Standing::Full => MemberStatus::Full,
+        Standing::Invited => MemberStatus::Invited,
+        Standing::Removed | Standing::Declined => MemberStatus::Removed,
+    }
+}

@@ -1,0 +1,343 @@
+//! Logins by a device's signature, and the two tokens that follow: a short-lived access token that every node can
+//! check, and a refresh token that is good once.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use qchat_proto::{
+    crypto::{
+        entropy::{Entropy, SystemEntropy},
+        secret::Secret,
+        sign::DevicePublicKey,
+    },
+    identity::{AccountRecord, DeviceCertificate, LoginProof},
+    ids::{AccountId, DeviceId, ServerId},
+    wire::{
+        api::{Challenge, Login, Refresh, Session},
+        fault::FaultCode,
+    },
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{ServiceError, keys::ServerKeys, now, now_sql};
+use crate::{
+    hub::Hub,
+    service::access::AccessTokens,
+    store::{
+        Connection, Store, StoreError, accounts,
+        sessions::{self, Owner, SessionId},
+    },
+};
+
+/// Life of an access token, seconds.
+const ACCESS_LIFE: u32 = 5 * 60;
+/// Life of a refresh token, seconds; each exchange starts it anew.
+const REFRESH_LIFE: i64 = 30 * 24 * 60 * 60;
+/// Life of a challenge, seconds.
+const CHALLENGE_LIFE: u64 = 60;
+/// How long a retried exchange gets the same answer, seconds.
+const RETRY: i64 = 30;
+/// Sizes that an idempotency key may have, bytes.
+const IDEMPOTENCY_KEY: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// A caller whose access token is good and whose session is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// The device.
+    pub device: DeviceId,
+    /// The session.
+    pub session: SessionId,
+}
+
+/// Opens, renews and closes sessions.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    hub: Arc<Hub>,
+    server: ServerId,
+    access: AccessTokens,
+    refresh: Secret<32>,
+    challenge: Secret<32>,
+}
+
+/// A session to be opened, with its first tokens: made before the transaction that stores it.
+pub(super) struct NewSession {
+    id: SessionId,
+    refresh: RefreshToken,
+    owner: Owner,
+}
+
+/// A refresh token in clear; only its digest is stored.
+struct RefreshToken(Secret<32>);
+
+impl RefreshToken {
+    fn read(text: &str) -> Option<Self> {
+        let bytes = zeroize::Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+        Secret::from_slice(&bytes).map(Self)
+    }
+
+    fn digest(&self) -> sessions::Digest {
+        Sha256::digest(self.0.expose()).into()
+    }
+
+    fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.expose())
+    }
+}
+
+fn refused(message: &'static str) -> ServiceError {
+    ServiceError::refuse(FaultCode::Unauthenticated, message)
+}
+
+impl Sessions {
+    pub(super) fn new(store: Store, hub: Arc<Hub>, server: ServerId, keys: &ServerKeys) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            hub,
+            server,
+            access: AccessTokens::new(&keys.access, server),
+            refresh: Secret::from_bytes(*keys.refresh.expose()),
+            challenge: Secret::from_bytes(*keys.challenge.expose()),
+        }))
+    }
+
+    /// Something to sign. The nonce authenticates itself, so that asking costs the database nothing.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn challenge(&self, account: AccountId, device: DeviceId) -> Result<Challenge, ServiceError> {
+        let expires_at = now() + CHALLENGE_LIFE;
+        let mut nonce = [0; 32];
+        nonce[..8].copy_from_slice(&expires_at.to_be_bytes());
+        SystemEntropy.fill(&mut nonce[8..16])?;
+        let tag = self.nonce_tag(&nonce, account, device)?;
+        nonce[16..].copy_from_slice(&tag);
+        Ok(Challenge { nonce: nonce.to_vec().into(), server_id: self.0.server, expires_at })
+    }
+
+    /// Opens a session for a device that proves itself.
+    ///
+    /// # Errors
+    /// `unauthenticated` when anything about the proof is wrong, without saying what.
+    pub async fn log_in(&self, login: Login) -> Result<Session, ServiceError> {
+        let (account, device) = (login.account_id, login.device_id);
+        let nonce: [u8; 32] =
+            login.nonce.as_ref().try_into().map_err(|_| refused("the login proof does not verify"))?;
+        let expires_at = self.check_nonce(&nonce, account, device)?;
+        let proof = LoginProof { nonce, server: self.0.server, expires_at, account, device };
+        let session = NewSession::draw(Owner { account, device })?;
+        let answer = self.answer(&session)?;
+        let proved = move |conn: &mut Connection| {
+            let key = device_key(conn, account, device)?
+                .ok_or_else(|| refused("the login proof does not verify"))?;
+            proof
+                .verify(login.signature.as_ref(), &key, now())
+                .map_err(|_| refused("the login proof does not verify"))
+        };
+        // The signature is checked before the write: nobody without the key gets a durable commit out of us.
+        self.0.store.read(proved).await?;
+        self.0
+            .store
+            .write(move |conn| {
+                let expires = i64::try_from(expires_at).unwrap_or(i64::MAX);
+                if !sessions::spend_nonce(conn, &nonce, expires, now_sql())? {
+                    return Err(refused("this challenge was used before; ask for a new one"));
+                }
+                session.store(conn).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(answer)
+    }
+
+    /// Exchanges a refresh token for the next pair.
+    ///
+    /// # Errors
+    /// `unauthenticated` when it is unknown, expired or was used before; the last ends the session.
+    pub async fn refresh(&self, request: &Refresh) -> Result<Session, ServiceError> {
+        const UNKNOWN: &str = "the refresh token is not good; log in again";
+        let key = request.idempotency_key.as_ref();
+        if !IDEMPOTENCY_KEY.contains(&key.len()) {
+            return Err(ServiceError::refuse(FaultCode::BadRequest, "an idempotency key has 8 to 64 bytes"));
+        }
+        let old = RefreshToken::read(&request.refresh_token).ok_or_else(|| refused(UNKNOWN))?;
+        let (old_digest, with): (_, [u8; 32]) = (old.digest(), Sha256::digest(key).into());
+        // Derived, so that a retry gets the same one although only its digest is stored.
+        let new = RefreshToken(self.successor(&old, key)?);
+        let new_digest = new.digest();
+        let exchanged = self
+            .0
+            .store
+            .write(move |conn| exchange(conn, &old_digest, &with, &new_digest).map_err(ServiceError::from))
+            .await?;
+        match exchanged {
+            Exchange::Done(session, owner) => Ok(Session {
+                access_token: self.0.access.issue(owner, &session, ACCESS_LIFE)?,
+                expires_in: ACCESS_LIFE,
+                refresh_token: new.text(),
+            }),
+            Exchange::Unknown => Err(refused(UNKNOWN)),
+            Exchange::Reused(session) => {
+                tracing::warn!("a refresh token was used twice: its session is closed");
+                self.0.hub.end_session(&session);
+                Err(refused("the refresh token was used before; the session is closed, log in again"))
+            }
+        }
+    }
+
+    /// Ends the caller's session: its tokens and sockets.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn log_out(&self, caller: Caller) -> Result<(), ServiceError> {
+        self.0.store.write(move |conn| sessions::close(conn, &caller.session)).await?;
+        self.0.hub.end_session(&caller.session);
+        Ok(())
+    }
+
+    /// Who an access token belongs to, if it is genuine, in time, and its session is open.
+    ///
+    /// # Errors
+    /// `unauthenticated` otherwise, without saying why.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
+        const UNKNOWN: &str = "the access token is not good; refresh it or log in again";
+        let (claimed, session) = self.0.access.check(token).ok_or_else(|| refused(UNKNOWN))?;
+        let owner = self.0.store.read(move |conn| sessions::owner(conn, &session, now_sql())).await?;
+        match owner {
+            Some(owner) if owner == claimed => {
+                Ok(Caller { account: owner.account, device: owner.device, session })
+            }
+            _ => Err(refused(UNKNOWN)),
+        }
+    }
+
+    /// What a client gets for a session that is about to be stored.
+    pub(super) fn answer(&self, session: &NewSession) -> Result<Session, ServiceError> {
+        Ok(Session {
+            access_token: self.0.access.issue(session.owner, &session.id, ACCESS_LIFE)?,
+            expires_in: ACCESS_LIFE,
+            refresh_token: session.refresh.text(),
+        })
+    }
+
+    /// The nonce's expiry, if it is ours, for these two, and in time.
+    fn check_nonce(
+        &self,
+        nonce: &[u8; 32],
+        account: AccountId,
+        device: DeviceId,
+    ) -> Result<u64, ServiceError> {
+        let genuine = self.nonce_mac(nonce, account, device)?.verify_truncated_left(&nonce[16..]).is_ok();
+        let mut expires_at = [0; 8];
+        expires_at.copy_from_slice(&nonce[..8]);
+        let expires_at = u64::from_be_bytes(expires_at);
+        if genuine && now() < expires_at {
+            Ok(expires_at)
+        } else {
+            Err(refused("the challenge is not good any more; ask for a new one"))
+        }
+    }
+
+    fn nonce_tag(
+        &self,
+        nonce: &[u8; 32],
+        account: AccountId,
+        device: DeviceId,
+    ) -> Result<[u8; 16], ServiceError> {
+        let mut tag = [0; 16];
+        let whole = self.nonce_mac(nonce, account, device)?.finalize().into_bytes();
+        tag.copy_from_slice(&whole[..16]);
+        Ok(tag)
+    }
+
+    fn nonce_mac(
+        &self,
+        nonce: &[u8; 32],
+        account: AccountId,
+        device: DeviceId,
+    ) -> Result<Hmac<Sha256>, ServiceError> {
+        let mut mac = keyed(&self.0.challenge)?;
+        mac.update(&nonce[..16]);
+        mac.update(account.as_bytes());
+        mac.update(device.as_bytes());
+        Ok(mac)
+    }
+
+    fn successor(&self, old: &RefreshToken, idempotency_key: &[u8]) -> Result<Secret<32>, ServiceError> {
+        let mut mac = keyed(&self.0.refresh)?;
+        mac.update(old.0.expose());
+        mac.update(idempotency_key);
+        Ok(Secret::from_bytes(mac.finalize().into_bytes().into()))
+    }
+}
+
+impl NewSession {
+    pub(super) fn draw(owner: Owner) -> Result<Self, ServiceError> {
+        let mut id = [0; 16];
+        SystemEntropy.fill(&mut id)?;
+        Ok(Self { id, refresh: RefreshToken(Secret::random(&SystemEntropy)?), owner })
+    }
+
+    pub(super) fn store(&self, conn: &mut Connection) -> Result<(), StoreError> {
+        let (now, expires_at) = (now_sql(), now_sql() + REFRESH_LIFE);
+        sessions::open(conn, &self.id, self.owner.device, now, expires_at)?;
+        sessions::insert_token(conn, &self.refresh.digest(), &self.id, expires_at)
+    }
+}
+
+enum Exchange {
+    Done(SessionId, Owner),
+    Unknown,
+    Reused(SessionId),
+}
+
+fn exchange(
+    conn: &mut Connection,
+    old: &sessions::Digest,
+    with: &sessions::Digest,
+    new: &sessions::Digest,
+) -> Result<Exchange, StoreError> {
+    let now = now_sql();
+    let Some(token) = sessions::token(conn, old)? else { return Ok(Exchange::Unknown) };
+    let Some(owner) = sessions::owner(conn, &token.session, now)? else { return Ok(Exchange::Unknown) };
+    match token.used {
+        Some((used_at, used_with)) if used_with == with && now - used_at <= RETRY => {}
+        Some(_) => {
+            sessions::close(conn, &token.session)?;
+            return Ok(Exchange::Reused(token.session));
+        }
+        None if token.expires_at <= now => return Ok(Exchange::Unknown),
+        None => {
+            sessions::use_token(conn, old, &token.session, now, with)?;
+            sessions::insert_token(conn, new, &token.session, now + REFRESH_LIFE)?;
+            sessions::extend(conn, &token.session, now + REFRESH_LIFE)?;
+        }
+    }
+    Ok(Exchange::Done(token.session, owner))
+}
+
+/// The key in the stored certificate of a listed device of this account, checked under the account's own key again.
+fn device_key(
+    conn: &mut Connection,
+    account: AccountId,
+    device: DeviceId,
+) -> Result<Option<DevicePublicKey>, StoreError> {
+    let Some(stored) = accounts::device(conn, device)? else { return Ok(None) };
+    let Some(owner) = accounts::by_id(conn, account)? else { return Ok(None) };
+    if stored.account != account || !stored.listed {
+        return Ok(None);
+    }
+    let record =
+        AccountRecord::verify(&owner.record).map_err(|_| StoreError::Corrupt("an account record"))?;
+    let certificate = DeviceCertificate::verify(&stored.certificate, &record.identity_key)
+        .map_err(|_| StoreError::Corrupt("a device certificate"))?;
+    Ok(Some(certificate.device_key))
+}
+
+fn keyed(key: &Secret<32>) -> Result<Hmac<Sha256>, ServiceError> {
+    Hmac::new_from_slice(key.expose()).map_err(|_| ServiceError::Defect("a key of the wrong size"))
+}

@@ -1,0 +1,312 @@
+//! One device's connection, from its hello to its end: a single task that reads requests, writes answers and
+//! deliveries, and notices when the peer is gone.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use qchat_proto::{
+    ids::{RoomId, Seq},
+    wire::{
+        self,
+        codec::DecodeError,
+        fault::{Fault, FaultCode},
+        frame, limits,
+        pb::{self, client_frame::Body as Request, server_frame::Body},
+    },
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
+};
+use tokio_tungstenite::tungstenite::{
+    Error, Message, error::ProtocolError, protocol::frame::coding::CloseCode,
+};
+
+use super::{
+    Sockets,
+    requests::{self, Answer},
+    stream::Socket,
+};
+use crate::{frame::encode, hub::Attached, service::sessions::Caller};
+
+/// How long a client may take for its hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// Between pings.
+const PING: Duration = Duration::from_secs(20);
+/// Silence after which the peer is taken for dead.
+const DEAD: Duration = Duration::from_secs(45);
+/// Requests of a connection that may be unanswered; the next is read when one is.
+const UNANSWERED: usize = 32;
+/// Pages of a connection in memory.
+const PAGES: usize = 2;
+/// Frames in one write.
+const BURST: usize = 64;
+/// How long answers to what was read are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// Why a connection ends, and what the peer is told.
+enum End {
+    /// Nobody is there any more.
+    Gone,
+    /// The peer closes.
+    Closed,
+    /// A fault frame, then a close frame with this code.
+    Fault(Fault, CloseCode),
+    /// The daemon drains.
+    Draining,
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Capacity(_) => Self::Fault(
+                Fault::new(FaultCode::TooLarge, format!("a frame has at most {} bytes", limits::FRAME)),
+                CloseCode::Size,
+            ),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Gone,
+            Error::Protocol(_) | Error::Utf8(_) | Error::AttackAttempt => {
+                Self::Fault(Fault::new(FaultCode::BadRequest, "not WebSocket"), CloseCode::Protocol)
+            }
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::Closed,
+            _ => Self::Gone,
+        }
+    }
+}
+
+impl From<DecodeError> for End {
+    fn from(error: DecodeError) -> Self {
+        let (code, close) = match error {
+            DecodeError::TooLarge { .. } => (FaultCode::TooLarge, CloseCode::Size),
+            DecodeError::Malformed(_) => (FaultCode::BadRequest, CloseCode::Invalid),
+        };
+        Self::Fault(Fault::new(code, error.to_string()), close)
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn run(stream: TokioIo<Upgraded>, caller: Caller, sockets: Sockets) {
+    let mut socket = Socket::new(stream).await;
+    let end = match serve(&mut socket, caller, &sockets).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    match end {
+        End::Gone => {}
+        End::Closed => socket.close(CloseCode::Normal, "").await,
+        End::Draining => socket.close(CloseCode::Restart, "the server is restarting").await,
+        End::Fault(fault, code) => {
+            tracing::debug!(device = %caller.device, code = fault.code.as_str(), "a connection is refused");
+            let mut frames = [encode(Body::Fault((&fault).into()))];
+            if socket.write(&mut frames).await.is_ok() {
+                socket.close(code, fault.code.as_str()).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    socket: &mut Socket,
+    caller: Caller,
+    sockets: &Sockets,
+) -> Result<std::convert::Infallible, End> {
+    let version = tokio::select! {
+        hello = timeout(HELLO, hello(socket)) => hello.map_err(|_| {
+            End::Fault(Fault::new(FaultCode::BadRequest, "no hello came in time"), CloseCode::Protocol)
+        })??,
+        () = sockets.stop.cancelled() => return Err(End::Draining),
+    };
+    let services = &sockets.services;
+    let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
+    let rooms = services
+        .rooms
+        .followed(caller.device)
+        .await
+        .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
+    attached.follow(rooms);
+    let ack = encode(Body::HelloAck(pb::HelloAck {
+        version,
+        server_id: Bytes::copy_from_slice(services.server_id.as_bytes()),
+        max_application: u32::try_from(limits::APPLICATION).unwrap_or(u32::MAX),
+        max_handshake: u32::try_from(limits::HANDSHAKE).unwrap_or(u32::MAX),
+    }));
+    socket.write(&mut [ack]).await?;
+
+    let (answers, answered) = mpsc::channel(UNANSWERED);
+    let mut connection = Connection {
+        socket,
+        caller,
+        sockets,
+        attached,
+        answered,
+        pages: Arc::new(Semaphore::new(PAGES)),
+        heard: Instant::now(),
+    };
+    let end = connection.exchange(&answers).await;
+    // What was read is answered before the end, if the peer can hear it.
+    drop(answers);
+    if !matches!(end, End::Gone) {
+        drop(timeout(LAST_ANSWERS, connection.last_answers()).await);
+    }
+    Err(end)
+}
+
+async fn hello(socket: &mut Socket) -> Result<u32, End> {
+    loop {
+        let Some(message) = socket.next().await else { return Err(End::Gone) };
+        let Some(frame) = binary(message?)? else { continue };
+        let Request::Hello(hello) = frame::read_client_frame(frame)? else {
+            return Err(protocol_error("the first frame is a hello"));
+        };
+        return wire::negotiate(hello.version_min..=hello.version_max).ok_or_else(|| {
+            End::Fault(
+                Fault::new(
+                    FaultCode::UnsupportedVersion,
+                    format!(
+                        "this server speaks protocol versions {} to {}, the client {} to {}: upgrade the older one",
+                        wire::VERSIONS.start(),
+                        wire::VERSIONS.end(),
+                        hello.version_min,
+                        hello.version_max
+                    ),
+                ),
+                CloseCode::Protocol,
+            )
+        });
+    }
+}
+
+/// The bytes of a binary message; `None` for control frames, which need no attention.
+fn binary(message: Message) -> Result<Option<Bytes>, End> {
+    match message {
+        Message::Binary(bytes) => Ok(Some(bytes)),
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
+        Message::Close(_) => Err(End::Closed),
+        Message::Text(_) => Err(End::Fault(
+            Fault::new(FaultCode::BadRequest, "frames are binary messages"),
+            CloseCode::Unsupported,
+        )),
+    }
+}
+
+fn protocol_error(what: &'static str) -> End {
+    End::Fault(Fault::new(FaultCode::BadRequest, what), CloseCode::Protocol)
+}
+
+struct Connection<'a> {
+    socket: &'a mut Socket,
+    caller: Caller,
+    sockets: &'a Sockets,
+    attached: Attached,
+    answered: mpsc::Receiver<Answer>,
+    pages: Arc<Semaphore>,
+    heard: Instant,
+}
+
+impl Connection<'_> {
+    async fn exchange(&mut self, answers: &mpsc::Sender<Answer>) -> End {
+        let mut pings = interval_at(Instant::now() + PING, PING);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ended = self.attached.end.clone();
+        // A request is read only when there is room for its answer.
+        let mut room = None;
+        let mut frames: Vec<Bytes> = Vec::new();
+        let mut replies: Vec<Answer> = Vec::new();
+        loop {
+            let step = tokio::select! {
+                () = self.sockets.stop.cancelled() => Err(End::Draining),
+                () = ended.cancelled() => Err(End::Fault(
+                    Fault::new(FaultCode::Unauthenticated, "the session has ended; log in again"),
+                    CloseCode::Policy,
+                )),
+                count = self.attached.frames.recv_many(&mut frames, BURST) => {
+                    // The hub holds the sender for as long as we are attached.
+                    if count == 0 { Err(End::Gone) } else { self.deliver(&mut frames).await }
+                }
+                _ = self.answered.recv_many(&mut replies, BURST) => self.answer(&mut replies).await,
+                reserved = answers.clone().reserve_owned(), if room.is_none() => {
+                    room = reserved.ok();
+                    Ok(())
+                }
+                message = self.socket.next(), if room.is_some() => match (message, room.take()) {
+                    (Some(Ok(message)), Some(permit)) => self.request(message, permit).await,
+                    (Some(Err(error)), _) => Err(error.into()),
+                    _ => Err(End::Gone),
+                },
+                _ = pings.tick() => self.check().await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    async fn deliver(&mut self, frames: &mut Vec<Bytes>) -> Result<(), End> {
+        self.socket.write(frames).await?;
+        frames.clear();
+        if self.attached.frames.is_empty() {
+            let behind = self.attached.catch_up();
+            for (room, seq) in behind {
+                self.socket.write(&mut [behind_frame(room, seq)]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, replies: &mut Vec<Answer>) -> Result<(), End> {
+        let mut frames: Vec<Bytes> = replies.iter().map(|answer| answer.frame.clone()).collect();
+        let written = self.socket.write(&mut frames).await;
+        replies.clear();
+        Ok(written?)
+    }
+
+    async fn request(&mut self, message: Message, permit: mpsc::OwnedPermit<Answer>) -> Result<(), End> {
+        self.heard = Instant::now();
+        let Some(frame) = binary(message)? else { return Ok(()) };
+        let services = &self.sockets.services;
+        match frame::read_client_frame(frame)? {
+            Request::Hello(_) => return Err(protocol_error("a second hello")),
+            Request::Publish(request) => {
+                requests::publish(services, self.caller, request, permit).await;
+                if !services.relay.is_alive() {
+                    return Err(End::Draining);
+                }
+            }
+            Request::Fetch(request) => {
+                let (services, device, pages) = (services.clone(), self.caller.device, self.pages.clone());
+                self.sockets.tasks.spawn(async move {
+                    if let Ok(held) = pages.acquire_owned().await {
+                        requests::fetch(services, device, request, held, permit).await;
+                    }
+                });
+            }
+            Request::Confirm(request) => {
+                let follows = |room| self.attached.follows(room);
+                requests::confirm(&self.sockets.confirmations, self.caller.device, &request, follows)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn check(&mut self) -> Result<(), End> {
+        if self.heard.elapsed() > DEAD {
+            return Err(End::Gone);
+        }
+        Ok(self.socket.ping().await?)
+    }
+
+    /// Writes the answers to all requests that were read.
+    async fn last_answers(&mut self) {
+        let mut replies = Vec::new();
+        while self.answered.recv_many(&mut replies, BURST).await > 0 {
+            if self.answer(&mut replies).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn behind_frame(room: RoomId, last: Seq) -> Bytes {
+    encode(Body::Behind(pb::Behind { room_id: Bytes::copy_from_slice(room.as_bytes()), last_seq: last.0 }))
+}

@@ -1,0 +1,121 @@
+//! `GET /v1/socket`: the WebSocket over which envelopes are published and delivered.
+//!
+//! The upgrade is done here rather than by warp, whose own leaves 128 KiB of buffer on every idle connection.
+
+mod connection;
+mod requests;
+mod stream;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use qchat_proto::wire::fault::{Fault, FaultCode};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use warp::{Filter, Rejection, Reply};
+
+use crate::{
+    http::{self as rest, Refusal, bearer},
+    service::{Services, sessions::Caller},
+};
+
+pub use self::requests::Confirmations;
+
+/// What every connection shares.
+#[derive(Clone)]
+pub struct Sockets {
+    /// The services.
+    pub services: Arc<Services>,
+    /// How far devices say they have processed rooms.
+    pub confirmations: Arc<Confirmations>,
+    /// Frames that a connection's queue holds.
+    pub queue: usize,
+    /// Cancelled when the daemon drains.
+    pub stop: CancellationToken,
+    /// Counts the connections, so that the drain can wait for them.
+    pub tasks: TaskTracker,
+}
+
+/// A place among the connections that the daemon serves at once; held until the socket ends.
+#[derive(Clone)]
+pub struct Slot(pub Arc<tokio::sync::OwnedSemaphorePermit>);
+
+/// The route.
+pub fn route(sockets: Sockets) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+    let services = sockets.services.clone();
+    warp::path!("v1" / "socket")
+        .and(warp::get())
+        .and(warp::header::headers_cloned())
+        .and_then(|headers: HeaderMap| async move { handshake(&headers).map_err(Refusal::reject) })
+        .and(bearer(services))
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::optional::<Slot>())
+        .then(move |key: String, caller: Caller, upgrade: Option<OnUpgrade>, slot: Option<Slot>| {
+            let sockets = sockets.clone();
+            async move {
+                match upgrade {
+                    Some(upgrade) => accept(&key, caller, upgrade, slot, sockets),
+                    None => rest::fault_reply(&upgrade_required()),
+                }
+            }
+        })
+}
+
+fn upgrade_required() -> Fault {
+    Fault::new(FaultCode::UnsupportedVersion, "this address speaks WebSocket (RFC 6455, version 13) only")
+}
+
+/// Checks the request's headers; returns the WebSocket key.
+fn handshake(headers: &HeaderMap) -> Result<String, Fault> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let lists = |name, token: &str| {
+        text(name).is_some_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+    };
+    if !lists(header::UPGRADE, "websocket")
+        || !lists(header::CONNECTION, "upgrade")
+        || text(header::SEC_WEBSOCKET_VERSION) != Some("13")
+    {
+        return Err(upgrade_required());
+    }
+    // A browser states where its script came from; nothing of ours runs in one, so only our own address may.
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        if origin.is_none() || origin != text(header::HOST) {
+            return Err(Fault::new(
+                FaultCode::Forbidden,
+                "sockets are not opened for pages of other origins",
+            ));
+        }
+    }
+    text(header::SEC_WEBSOCKET_KEY)
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| Fault::new(FaultCode::BadRequest, "Sec-WebSocket-Key is missing"))
+}
+
+fn accept(
+    key: &str,
+    caller: Caller,
+    upgrade: OnUpgrade,
+    slot: Option<Slot>,
+    sockets: Sockets,
+) -> warp::reply::Response {
+    let accept_key = derive_accept_key(key.as_bytes());
+    let tasks = sockets.tasks.clone();
+    tasks.spawn(async move {
+        let _slot = slot;
+        match upgrade.await {
+            // Pinned on the heap: the future is large, and moves otherwise.
+            Ok(upgraded) => Box::pin(connection::run(TokioIo::new(upgraded), caller, sockets)).await,
+            Err(error) => tracing::debug!(%error, "a client left during the upgrade"),
+        }
+    });
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, accept_key)
+        .body("")
+        .map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), Reply::into_response)
+}

@@ -1,0 +1,144 @@
+//! The tables of `migrations/`, as diesel sees them.
+
+diesel::table! {
+    server (id) {
+        id -> Integer,
+        server_id -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    accounts (id) {
+        id -> Binary,
+        name -> Text,
+        record -> Binary,
+        device_list -> Binary,
+        device_list_version -> BigInt,
+        auth_salt -> Binary,
+        verifier_salt -> Binary,
+        verifier -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    devices (id) {
+        id -> Binary,
+        account_id -> Binary,
+        certificate -> Binary,
+        listed -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    key_packages (id) {
+        id -> BigInt,
+        device_id -> Binary,
+        digest -> Binary,
+        last_resort -> Bool,
+        claimed -> Bool,
+        package -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Binary,
+        device_id -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (digest) {
+        digest -> Binary,
+        session_id -> Binary,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        used_with -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    spent_nonces (nonce) {
+        nonce -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    rooms (id) {
+        id -> Binary,
+        creator_device -> Binary,
+        next_seq -> BigInt,
+        commit_seq -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    members (room_id, device_id) {
+        room_id -> Binary,
+        device_id -> Binary,
+        account_id -> Binary,
+        standing -> SmallInt,
+        once_full -> Bool,
+        waiting -> Bool,
+        read_after -> BigInt,
+        read_until -> Nullable<BigInt>,
+        past_after -> BigInt,
+        past_until -> BigInt,
+        confirmed -> BigInt,
+    }
+}
+
+diesel::table! {
+    envelopes (id) {
+        id -> BigInt,
+        room_id -> Binary,
+        seq -> BigInt,
+        sender_device -> Binary,
+        message_id -> Binary,
+        size -> BigInt,
+        logged -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    ratchet_trees (room_id, seq) {
+        room_id -> Binary,
+        seq -> BigInt,
+        tree -> Binary,
+    }
+}
+
+diesel::table! {
+    welcomes (room_id, device_id) {
+        room_id -> Binary,
+        device_id -> Binary,
+        seq -> BigInt,
+        inviter -> Binary,
+        welcome -> Binary,
+    }
+}
+
+diesel::joinable!(sessions -> devices (device_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(members -> rooms (room_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    server,
+    accounts,
+    devices,
+    key_packages,
+    sessions,
+    refresh_tokens,
+    spent_nonces,
+    rooms,
+    members,
+    envelopes,
+    ratchet_trees,
+    welcomes,
+);

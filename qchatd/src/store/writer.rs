@@ -1,0 +1,140 @@
+//! SQLite's single writer: a thread that owns the writing connection and commits what is waiting in one transaction.
+//!
+//! A durable commit costs a disk flush whatever it holds, so requests that wait together share one. Each has a
+//! savepoint: one that fails undoes its own changes only.
+
+use std::{sync::Arc, thread};
+
+use diesel::{
+    connection::{AnsiTransactionManager, TransactionManager},
+    r2d2::R2D2Connection,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Connection, StoreError, Target, connection, transaction};
+
+/// Writes that may wait; more wait in their senders.
+const WAITING: usize = 1024;
+/// Most writes in one transaction.
+const GROUP: usize = 256;
+
+/// Sends writes to the thread. The thread ends, after what was sent, when the last handle is gone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    _thread: Arc<Thread>,
+}
+
+/// Joined when the last handle is dropped, so that the process does not leave with a commit half done.
+struct Thread(Option<thread::JoinHandle<()>>);
+
+trait Job: Send {
+    /// Runs the write in a savepoint.
+    fn run(&mut self, conn: &mut Connection);
+    /// Answers the sender, once it is known whether the transaction is on disk.
+    fn finish(self: Box<Self>, committed: Result<(), String>);
+}
+
+struct Write<F, T, E> {
+    query: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Write<F, T, E>
+where
+    F: FnOnce(&mut Connection) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, conn: &mut Connection) {
+        if let Some(query) = self.query.take() {
+            self.result = Some(transaction(conn, query));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), String>) {
+        let result = match (committed, self.result) {
+            // Its changes are undone either way.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(Ok(value))) => Ok(value),
+            (Ok(()), None) => Err(StoreError::Unavailable("the write did not run".into()).into()),
+            (Err(reason), _) => Err(StoreError::Unavailable(reason).into()),
+        };
+        // A sender that has gone away does not want to know.
+        drop(self.reply.send(result));
+    }
+}
+
+impl Writer {
+    pub(super) fn start(target: Target) -> Result<Self, StoreError> {
+        let conn = connection::connect(&target)?;
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || run(&target, conn, waiting))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { jobs, _thread: Arc::new(Thread(Some(thread))) })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    pub(super) async fn write<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let gone = || StoreError::Unavailable("the database writer has ended".into());
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Write { query: Some(query), result: None, reply });
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // Field order in `Writer` has closed the channel by now. A writer that panicked has said so on its own.
+        if let Some(thread) = self.0.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(target: &Target, mut conn: Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        let committed = commit(target, &mut conn, &mut group);
+        if let Err(reason) = &committed {
+            tracing::error!(%reason, writes = group.len(), "a group of writes was not committed");
+        }
+        for job in group.drain(..) {
+            job.finish(committed.clone());
+        }
+    }
+}
+
+fn commit(target: &Target, conn: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+    if conn.is_broken() {
+        *conn = connection::connect(target).map_err(|error| error.to_string())?;
+    }
+    begin(conn).map_err(|error| error.to_string())?;
+    for job in group.iter_mut() {
+        job.run(conn);
+    }
+    <Connection as diesel::Connection>::TransactionManager::commit_transaction(conn)
+        .map_err(|error| error.to_string())
+}
+
+/// `BEGIN IMMEDIATE` takes the write lock at once; a plain `BEGIN` could fail later, when reads are done already.
+fn begin(conn: &mut Connection) -> diesel::QueryResult<()> {
+    match conn {
+        Connection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        Connection::Postgres(_) => {
+            <Connection as diesel::Connection>::TransactionManager::begin_transaction(conn)
+        }
+    }
+}
