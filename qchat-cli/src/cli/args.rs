@@ -187,11 +187,7 @@ pub enum Command {
     Man,
     /// Holds an open profile's key; `unlock` starts it.
     #[command(hide = true)]
-    Agent {
-        /// For how long, in seconds.
-        #[arg(long = "for", value_name = "S", value_parser = seconds)]
-        duration: Duration,
-    },
+    Agent,
 }
 
 /// Commands about rooms.

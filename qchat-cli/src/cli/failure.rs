@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{config::SettingsError, engine::error::EngineError};
+use crate::{config::SettingsError, engine::EngineError};
 
 /// Why a command failed.
 #[derive(Debug)]

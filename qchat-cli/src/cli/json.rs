@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use crate::engine::types::{Body, Delivery, Me, Member, Message, RoomDetails, RoomStatus, RoomSummary};
+use crate::engine::{
+    Me,
+    types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary},
+};
 
 /// The version of all objects.
 const V: u8 = 1;

@@ -5,7 +5,10 @@ use time::{OffsetDateTime, macros::format_description};
 
 use super::json;
 use crate::{
-    engine::types::{Body, Me, Message, RoomDetails, RoomStatus, RoomSummary},
+    engine::{
+        Me,
+        types::{Body, Message, RoomDetails, RoomStatus, RoomSummary},
+    },
     zone::Zone,
 };
 

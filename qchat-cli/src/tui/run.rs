@@ -7,21 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::Event as TerminalEvent;
+use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::{Stream, StreamExt as _};
 use ratatui::{Terminal, backend::Backend};
 use tokio::{
+    signal::unix::{SignalKind, signal},
     sync::broadcast::error::RecvError,
     task::{JoinError, JoinSet},
     time::sleep_until,
 };
 
-use super::{
-    App, Answer, Command, Msg, start, update,
-    update::{PAGE},
-    view,
+use super::{Answer, App, Command, Msg, Theme, screen::Screen, start, update, update::PAGE, view};
+use crate::{
+    engine::{EngineError, Handle, types::Message},
+    zone::Zone,
 };
-use crate::engine::{Handle, error::EngineError, types::Message};
 
 /// Most often that the screen is drawn, however much happens.
 const FRAME: Duration = Duration::from_millis(16);
@@ -143,5 +143,21 @@ async fn perform(handle: &Handle, command: Command) -> Result<Answer, EngineErro
         Command::Invite { room, users } => handle.invite(room, users).await.map(|()| Answer::Nothing),
         Command::Join(room) => handle.join(room).await.map(|()| Answer::Nothing),
         Command::Decline(room) => handle.leave(room).await.map(|()| Answer::Nothing),
+    }
+}
+
+/// Takes the process's terminal, shows the screen, and gives the terminal back whatever happens.
+///
+/// # Errors
+/// What the terminal says.
+pub async fn open(handle: &Handle, theme: Theme, zone: Zone) -> io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    let mut screen = Screen::take()?;
+    let mut app = App::new(handle.me().name.as_str(), theme, zone);
+    tokio::select! {
+        shown = run(&mut app, &mut screen.terminal, handle, EventStream::new()) => shown,
+        _ = terminated.recv() => Ok(()),
+        _ = hung_up.recv() => Ok(()),
     }
 }
