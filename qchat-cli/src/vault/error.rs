@@ -14,7 +14,7 @@ pub enum VaultError {
     #[error("there is a vault in {} already", .0.display())]
     Exists(PathBuf),
     /// The passphrase does not open the vault; or the file was altered, which cannot be told apart.
-    #[error("wrong passphrase")]
+    #[error("the passphrase is wrong; try again")]
     WrongPassphrase,
     /// The file is not one that this program writes.
     #[error("{} is damaged: {what}", path.display())]
@@ -46,4 +46,16 @@ pub enum VaultError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl VaultError {
+    /// The process's exit code: 4 authentication or locked, 5 not found, 6 refused by policy, 1 anything else.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::WrongPassphrase | Self::Kdf(KdfError::Empty) => 4,
+            Self::Missing(_) => 5,
+            Self::Kdf(KdfError::BelowFloor(_) | KdfError::AboveCeiling(_)) => 6,
+            _ => 1,
+        }
+    }
 }

@@ -201,10 +201,10 @@ mod tests {
             ("lanes", 1.into(), "below the floor"),
             ("memory_kib", 4_000_000_000_u32.into(), "above the ceiling"),
             // Within the bounds, but not what the key was wrapped with.
-            ("iterations", 4.into(), "wrong passphrase"),
-            ("salt", "AAAAAAAAAAAAAAAAAAAAAA".into(), "wrong passphrase"),
+            ("iterations", 4.into(), "passphrase is wrong"),
+            ("salt", "AAAAAAAAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
             ("salt", "AAAA".into(), "damaged"),
-            ("nonce", "AAAAAAAAAAAAAAAA".into(), "wrong passphrase"),
+            ("nonce", "AAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
             ("nonce", "AAAA".into(), "damaged"),
             ("wrapped_key", "AAAA".into(), "damaged"),
             ("wrapped_key", serde_json::Value::Null, "damaged"),
