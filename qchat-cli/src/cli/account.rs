@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, EngineError, Handle, Options},
+    engine::{self, Handle, Options},
     vault::agent as vault_agent,
 };
 

@@ -6,60 +6,60 @@ use crate::{config::SettingsError, engine::EngineError};
 
 /// Why a command failed.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     exit: u8,
     message: String,
     broken_pipe: bool,
 }
 
 /// What a command results in.
-pub type Outcome<T = ()> = Result<T, Failure>;
+pub(super) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     /// The arguments or settings make no sense.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { exit: 2, message: message.into(), broken_pipe: false }
     }
 
     /// The passphrase is missing or wrong, or there is no profile.
-    pub fn locked(message: impl Into<String>) -> Self {
+    pub(super) fn locked(message: impl Into<String>) -> Self {
         Self { exit: 4, message: message.into(), broken_pipe: false }
     }
 
     /// Not allowed.
-    pub fn refused(message: impl Into<String>) -> Self {
+    pub(super) fn refused(message: impl Into<String>) -> Self {
         Self { exit: 6, message: message.into(), broken_pipe: false }
     }
 
     /// Nobody expected this.
-    pub fn unexpected(message: impl Into<String>) -> Self {
+    pub(super) fn unexpected(message: impl Into<String>) -> Self {
         Self { exit: 1, message: message.into(), broken_pipe: false }
     }
 
     /// The process's exit code.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         self.exit
     }
 
     /// Whether the reader of the output has gone: no failure, but the end.
-    pub fn is_broken_pipe(&self) -> bool {
+    pub(super) fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
     }
 
     /// The sentence.
-    pub fn message(&self) -> &str {
+    pub(super) fn message(&self) -> &str {
         &self.message
     }
 
     /// The sentence with more after it.
     #[must_use]
-    pub fn and(mut self, more: &str) -> Self {
+    pub(super) fn and(mut self, more: &str) -> Self {
         self.message.push_str(more);
         self
     }
 
     /// The name of the exit code.
-    pub fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self.exit {
             2 => "usage",
             3 => "network",
