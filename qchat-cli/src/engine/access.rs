@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
-    crypto::{
-        entropy::Entropy,
-        sign::DeviceSigningKey,
-    },
+    crypto::{entropy::Entropy, sign::DeviceSigningKey},
     identity::LoginProof,
     ids::{AccountId, DeviceId, ServerId},
     wire::{
@@ -19,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{clock, entropy::MixedEntropy, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},
-    store::{Profile, SessionTokens, StoreError},
+    store::{Profile, SessionTokens, StoreError, Tx},
 };
 
 /// A token with less life than this is renewed before it is used, seconds.
@@ -81,7 +78,7 @@ impl Access {
         let _lock = self.profile.lock(PATIENCE).await?;
         let Some(tokens) = self.stored().await? else { return Ok(()) };
         let told = self.rest.logout(&tokens.access_token).await;
-        self.profile.write_async(|tx| tx.forget_session()).await?;
+        self.profile.write_async(Tx::forget_session).await?;
         match told {
             // An expired token means that there is nothing left to end but the refresh token, which is forgotten here.
             Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => Ok(()),
@@ -90,7 +87,7 @@ impl Access {
     }
 
     async fn stored(&self) -> Result<Option<SessionTokens>, StoreError> {
-        self.profile.read_async(|tx| tx.session()).await
+        self.profile.read_async(Tx::session).await
     }
 
     async fn fresh(&self) -> Result<Option<Zeroizing<String>>, EngineError> {
@@ -100,15 +97,14 @@ impl Access {
 
     async fn refresh(&self, tokens: SessionTokens) -> Result<Session, EngineError> {
         // The attempt's key is stored first: a retry after a crash is the same exchange, not a reuse.
-        let attempt = match tokens.refresh_attempt {
-            Some(attempt) => attempt,
-            None => {
-                let mut attempt = [0; 16];
-                MixedEntropy.fill(&mut attempt).map_err(|error| EngineError::Keys(error.to_string()))?;
-                let begun = SessionTokens { refresh_attempt: Some(attempt), ..tokens.clone() };
-                self.profile.write_async(move |tx| tx.put_session(&begun)).await?;
-                attempt
-            }
+        let attempt = if let Some(attempt) = tokens.refresh_attempt {
+            attempt
+        } else {
+            let mut attempt = [0; 16];
+            MixedEntropy.fill(&mut attempt).map_err(|error| EngineError::Keys(error.to_string()))?;
+            let begun = SessionTokens { refresh_attempt: Some(attempt), ..tokens.clone() };
+            self.profile.write_async(move |tx| tx.put_session(&begun)).await?;
+            attempt
         };
         let request = Refresh {
             refresh_token: tokens.refresh_token.to_string(),
@@ -125,9 +121,10 @@ impl Access {
                 "this is not the server that the account was registered with; check --server".to_owned(),
             ));
         }
-        let nonce: [u8; 32] = challenge.nonce.as_ref().try_into().map_err(|_| {
-            EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
-        })?;
+        let nonce: [u8; 32] =
+            challenge.nonce.as_ref().try_into().map_err(|_| {
+                EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
+            })?;
         let proof = LoginProof {
             nonce,
             server: self.server,
@@ -135,8 +132,7 @@ impl Access {
             account: self.account,
             device: self.device,
         };
-        let signature =
-            proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let signature = proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
         let login = Login {
             account_id: self.account,
             device_id: self.device,

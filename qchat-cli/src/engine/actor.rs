@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     net::{NetError, reconnect::Backoff, rest::Client, socket::Socket},
-    store::Profile,
+    store::{Profile, Tx},
 };
 
 /// How often the database is looked at for what other processes wrote.
@@ -152,7 +152,7 @@ impl Actor {
                     tracing::info!(%error, "offline");
                     self.tell(Event::Connection(Connection::Offline(error.to_string())));
                     self.fail_waiting(&error);
-                    if self.pause(backoff.next()).await {
+                    if self.pause(backoff.pause()).await {
                         return;
                     }
                 }
@@ -201,7 +201,7 @@ impl Actor {
 
     async fn connect(&mut self) -> Result<Socket, End> {
         let token = self.access.token().await?;
-        let server = self.profile.read_async(|tx| tx.identity()).await.map_err(EngineError::from)?;
+        let server = self.profile.read_async(Tx::identity).await.map_err(EngineError::from)?;
         let server = server.ok_or(EngineError::LoggedOut)?.server_id;
         Ok(Socket::connect(self.rest.base(), &token, server).await?)
     }
@@ -241,7 +241,7 @@ impl Actor {
     async fn list_rooms(&mut self) -> Result<Vec<(RoomId, Seq, Seq)>, End> {
         let token = self.access.token().await?;
         let remote = self.rest.rooms(&token).await?.rooms;
-        let local = self.profile.read_async(|tx| tx.rooms()).await.map_err(EngineError::from)?;
+        let local = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         let mut joined = vec![];
         for room in &local {
             let id = room.state.room;
@@ -271,8 +271,8 @@ impl Actor {
         }
         self.data_version = version;
         // Another process wrote: its messages are to be shown, its rows it sends itself unless it has ended.
-        let waiting = self.profile.read_async(|tx| tx.outbox_rooms()).await.map_err(EngineError::from)?;
-        let rooms = self.profile.read_async(|tx| tx.rooms()).await.map_err(EngineError::from)?;
+        let waiting = self.profile.read_async(Tx::outbox_rooms).await.map_err(EngineError::from)?;
+        let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         for room in rooms {
             self.tell(Event::Timeline(room.state.room));
         }
@@ -460,7 +460,9 @@ impl Actor {
                     logged.retain(|logged| logged.seq > cursor);
                 }
                 Some(Stopped::Gap) => {
-                    self.trouble(&NetError::Protocol("the server withholds envelopes of a room".into()).into());
+                    self.trouble(
+                        &NetError::Protocol("the server withholds envelopes of a room".into()).into(),
+                    );
                     return Ok(Input::Blocked(room));
                 }
                 Some(Stopped::Failed(error)) => {
@@ -550,4 +552,3 @@ fn malformed() -> EngineError {
 fn logged_from(logged: pb::Logged) -> Logged {
     Logged { seq: Seq(logged.seq), bytes: logged.envelope }
 }
-

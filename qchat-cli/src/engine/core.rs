@@ -331,7 +331,10 @@ mod tests {
             assert_eq!(core.handle(Input::Delivered(ROOM, logged(seq))), []);
         }
         let effects = core.handle(processed(1));
-        assert!(matches!(&effects[..], [Effect::Process(_, kept)] if kept.len() == PUSHES_KEPT), "{effects:?}");
+        assert!(
+            matches!(&effects[..], [Effect::Process(_, kept)] if kept.len() == PUSHES_KEPT),
+            "{effects:?}"
+        );
         assert_eq!(core.handle(processed(1 + PUSHES_KEPT as u64)), [Effect::Fetch(ROOM, Seq(65))]);
     }
 

@@ -4,7 +4,7 @@ use qchat_proto::crypto::entropy::{Entropy, EntropyError};
 
 /// Draws `HKDF(OS ‖ pool)`; the pool is empty until quantum jobs fill it, and can only add.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct MixedEntropy;
+pub(crate) struct MixedEntropy;
 
 impl Entropy for MixedEntropy {
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {

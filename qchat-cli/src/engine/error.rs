@@ -97,9 +97,12 @@ impl EngineError {
                 _ => 3,
             },
             Self::Timeout(_) => 3,
-            Self::Vault(error) => error.exit_code(),
-            Self::LoggedOut | Self::OtherAccount(_) | Self::Store(StoreError::WrongKey) => 4,
-            Self::Store(StoreError::Missing(_))
+            Self::LoggedOut
+            | Self::OtherAccount(_)
+            | Self::Vault(VaultError::WrongPassphrase)
+            | Self::Store(StoreError::WrongKey) => 4,
+            Self::Vault(VaultError::Missing(_))
+            | Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
             | Self::NotInRoom(_) => 5,
@@ -119,7 +122,7 @@ impl EngineError {
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },
-            Self::Store(_) | Self::Keys(_) | Self::Stopped => 1,
+            Self::Store(_) | Self::Vault(_) | Self::Keys(_) | Self::Stopped => 1,
         }
     }
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::error::EngineError;
 use crate::{
     net::rest::Client,
-    store::{InvitationRow, KeyPackageSecret, Profile, StoreError},
+    store::{InvitationRow, KeyPackageSecret, Profile, StoreError, Tx},
 };
 
 /// Finds, names and prepares invitations.
@@ -30,7 +30,7 @@ pub(crate) struct Invitations {
 impl Invitations {
     /// Makes the stored invitations those that the daemon has; whether something changed.
     pub(crate) async fn learn(&self, token: &str, invited: &[RoomId]) -> Result<bool, EngineError> {
-        let known = self.profile.read_async(|tx| tx.invitations()).await?;
+        let known = self.profile.read_async(Tx::invitations).await?;
         let mut changed = false;
         for row in &known {
             if !invited.contains(&row.room) {

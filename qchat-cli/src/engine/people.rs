@@ -8,7 +8,7 @@ use std::{
 use qchat_proto::{
     crypto::sign::AccountPublicKey,
     identity::{AccountRecord, Answer, Asked, IdentityError, VerifiedDirectory, verify_directory},
-    ids::{AccountId, RoomId, UserName},
+    ids::{AccountId, UserName},
     mls::identity::{AccountKeys, MissingKey},
     wire::{api::Directory, fault::FaultCode},
 };
@@ -16,7 +16,7 @@ use qchat_proto::{
 use super::{access::Access, clock, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},
-    store::{AccountKey, Contact, Profile, StoreError, Tx},
+    store::{AccountKey, Contact, Profile},
 };
 
 /// The identity keys that are pinned, for the group library to ask; read from the store once each.
@@ -105,7 +105,7 @@ impl People {
                 if let Some(contact) = known.as_ref().filter(|contact| contact.changed_record.is_some()) {
                     return Err(EngineError::IdentityChanged(contact.name.clone()));
                 }
-                let contact = self.contact(&verified, directory, known);
+                let contact = contact(&verified, directory, known.as_ref());
                 let key = AccountKey {
                     account: verified.record.account,
                     public_key: verified.record.identity_key.as_bytes().to_vec(),
@@ -135,24 +135,6 @@ impl People {
         }
     }
 
-    fn contact(
-        &self,
-        verified: &VerifiedDirectory,
-        directory: &Directory,
-        known: Option<Contact>,
-    ) -> Contact {
-        Contact {
-            account: verified.record.account,
-            name: verified.record.name.clone(),
-            record: directory.account_record.as_ref().to_vec(),
-            pinned: verified.pin(),
-            device_list: directory.device_list.as_ref().to_vec(),
-            first_seen_ms: known.as_ref().map_or_else(clock::millis, |contact| contact.first_seen_ms),
-            changed_record: None,
-            verified: known.is_some_and(|contact| contact.verified),
-        }
-    }
-
     async fn mark_changed(
         &self,
         contact: Contact,
@@ -161,8 +143,7 @@ impl People {
         let name = contact.name.clone();
         let record = AccountRecord::verify(directory.account_record.as_ref())
             .map_err(|source| EngineError::Identity { who: name.to_string(), source })?;
-        let key =
-            AccountKey { account: record.account, public_key: record.identity_key.as_bytes().to_vec() };
+        let key = AccountKey { account: record.account, public_key: record.identity_key.as_bytes().to_vec() };
         let hash = record.identity_key.hash();
         let marked = Contact {
             changed_record: Some(directory.account_record.as_ref().to_vec()),
@@ -181,23 +162,22 @@ impl People {
     }
 }
 
+fn contact(verified: &VerifiedDirectory, directory: &Directory, known: Option<&Contact>) -> Contact {
+    Contact {
+        account: verified.record.account,
+        name: verified.record.name.clone(),
+        record: directory.account_record.as_ref().to_vec(),
+        pinned: verified.pin(),
+        device_list: directory.device_list.as_ref().to_vec(),
+        first_seen_ms: known.map_or_else(clock::millis, |contact| contact.first_seen_ms),
+        changed_record: None,
+        verified: known.is_some_and(|contact| contact.verified),
+    }
+}
+
 fn who(asked: Asked<'_>) -> String {
     match asked {
         Asked::Name(name) => name.to_string(),
         Asked::Account(account) => format!("account {account}"),
     }
-}
-
-/// The first member of a room whose identity has changed and was not accepted.
-pub(crate) fn changed_member(tx: &mut Tx<'_>, room: RoomId) -> Result<Option<UserName>, StoreError> {
-    let mut accounts: Vec<AccountId> = tx.roster(room)?.into_iter().map(|member| member.account).collect();
-    accounts.dedup();
-    for account in accounts {
-        if let Some(contact) = tx.contact(account)?
-            && contact.changed_record.is_some()
-        {
-            return Ok(Some(contact.name));
-        }
-    }
-    Ok(None)
 }

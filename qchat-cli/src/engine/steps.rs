@@ -74,7 +74,9 @@ impl Steps {
                 Ok(()) => batch.len(),
                 Err((place, error)) => {
                     // The transaction is gone; those before the failing one are good by themselves.
-                    if place > 0 && let Err((_, error)) = self.receive_batch(room, batch[..place].to_vec()).await? {
+                    if place > 0
+                        && let Err((_, error)) = self.receive_batch(room, batch[..place].to_vec()).await?
+                    {
                         return Err(error.into());
                     }
                     progress.stopped = Some(match error {
@@ -185,7 +187,7 @@ impl Steps {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Failed> + Send + 'static,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, EngineError> {
         self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
     }

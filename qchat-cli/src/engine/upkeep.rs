@@ -17,10 +17,8 @@ use crate::{
 const KEY_PACKAGES_LOW: u32 = 5;
 /// and then there are this many.
 pub(crate) const KEY_PACKAGES: usize = 20;
-/// How long a device list is good, seconds: 90 days.
-pub(crate) const DEVICE_LIST_LIFE: u64 = 90 * 24 * 3600;
-/// It is signed anew when less than this is left, seconds: 45 days.
-const DEVICE_LIST_MARGIN: u64 = 45 * 24 * 3600;
+/// A device list is signed anew when less than this is left of its life, seconds.
+const DEVICE_LIST_MARGIN: u64 = DeviceList::LIFETIME / 2;
 
 /// Does what is due.
 pub(crate) async fn run(
@@ -94,10 +92,11 @@ async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Res
     let renewed = DeviceList {
         version: list.version + 1,
         issued_at: now,
-        expires_at: now + DEVICE_LIST_LIFE,
+        expires_at: now + DeviceList::LIFETIME,
         ..list
     };
-    let key = AccountSigningKey::from_seed(own.account_key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let key = AccountSigningKey::from_seed(own.account_key)
+        .map_err(|error| EngineError::Keys(error.to_string()))?;
     let signed = renewed.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
     rest.put_device_list(token, &PutDeviceList { device_list: signed.clone().into() }).await?;
     contact.device_list = signed;

@@ -32,7 +32,7 @@ impl Names {
     }
 
     /// The account's name, and whether it was verified.
-    fn of(&mut self, tx: &mut Tx<'_>, account: AccountId) -> Result<(String, bool), StoreError> {
+    fn of(&mut self, tx: &mut Tx, account: AccountId) -> Result<(String, bool), StoreError> {
         if let Some(known) = self.known.get(&account) {
             return Ok(known.clone());
         }
@@ -44,11 +44,11 @@ impl Names {
         Ok(found)
     }
 
-    fn name(&mut self, tx: &mut Tx<'_>, account: AccountId) -> Result<String, StoreError> {
+    fn name(&mut self, tx: &mut Tx, account: AccountId) -> Result<String, StoreError> {
         Ok(self.of(tx, account)?.0)
     }
 
-    fn list(&mut self, tx: &mut Tx<'_>, accounts: &[AccountId]) -> Result<String, StoreError> {
+    fn list(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<String, StoreError> {
         let names = accounts.iter().map(|&account| self.name(tx, account)).collect::<Result<Vec<_>, _>>()?;
         Ok(names.join(", "))
     }
@@ -75,7 +75,7 @@ pub(crate) fn summary(row: &RoomRow) -> RoomSummary {
 
 /// An invitation in a list.
 pub(crate) fn invitation(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx,
     names: &mut Names,
     row: &InvitationRow,
 ) -> Result<RoomSummary, StoreError> {
@@ -91,7 +91,7 @@ pub(crate) fn invitation(
 
 /// A joined room with its members. `statuses`: who the daemon says has not joined yet.
 pub(crate) fn details(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx,
     names: &mut Names,
     row: &RoomRow,
     statuses: &HashMap<DeviceId, MemberStatus>,
@@ -106,8 +106,7 @@ pub(crate) fn details(
             continue;
         }
         let (name, verified) = names.of(tx, listed.account)?;
-        let admin =
-            row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&listed.account));
+        let admin = row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&listed.account));
         members.push(Member { account: listed.account, name, devices: 1, admin, invited, verified });
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
@@ -121,7 +120,7 @@ pub(crate) fn details(
 }
 
 /// A line of a timeline.
-pub(crate) fn line(tx: &mut Tx<'_>, names: &mut Names, line: Line) -> Result<Message, StoreError> {
+pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message, StoreError> {
     let Line { row, room, seq, epoch, stored_ms, delivery, body } = line;
     let delivery = match delivery {
         store::Delivery::Pending => Delivery::Pending,
@@ -129,17 +128,8 @@ pub(crate) fn line(tx: &mut Tx<'_>, names: &mut Names, line: Line) -> Result<Mes
         store::Delivery::Failed => Delivery::Failed,
     };
     let stored = clock::from_millis(stored_ms);
-    let message = |id, sender, sent_at, body| Message {
-        row,
-        room,
-        seq,
-        id,
-        sender,
-        sent_at,
-        epoch,
-        body,
-        delivery,
-    };
+    let message =
+        |id, sender, sent_at, body| Message { row, room, seq, id, sender, sent_at, epoch, body, delivery };
     match body {
         LineBody::Message { id, account, device, content } => {
             let (name, verified) = names.of(tx, account)?;
@@ -159,8 +149,8 @@ pub(crate) fn line(tx: &mut Tx<'_>, names: &mut Names, line: Line) -> Result<Mes
     }
 }
 
-fn notice(tx: &mut Tx<'_>, names: &mut Names, room: RoomId, notice: &Notice) -> Result<Body, StoreError> {
-    let device_owner = |tx: &mut Tx<'_>, names: &mut Names, device: DeviceId| {
+fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Result<Body, StoreError> {
+    let device_owner = |tx: &mut Tx, names: &mut Names, device: DeviceId| {
         let owner = tx.roster(room)?.into_iter().find(|listed| listed.device == device);
         match owner {
             Some(listed) => names.name(tx, listed.account),
