@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use qchat_proto::wire::fault::Fault;
+use qchat_proto::{sanitize, wire::fault::Fault};
+
+/// More characters than this explain nothing.
+const MOST_MESSAGE: usize = 300;
 
 /// A request was not carried out, or the connection failed. Never holds a token.
 #[derive(Debug, thiserror::Error)]
@@ -45,4 +48,17 @@ pub enum NetError {
         /// The address given.
         url: String,
     },
+}
+
+impl NetError {
+    /// The daemon's refusal. Its sentence is the daemon's own, so it is made fit for a terminal here.
+    pub(super) fn fault(mut fault: Fault) -> Self {
+        clean(&mut fault.message);
+        Self::Fault(fault)
+    }
+}
+
+/// Makes a sentence that the daemon sent fit for a single line of a terminal.
+pub(super) fn clean(message: &mut String) {
+    *message = sanitize::name(message, MOST_MESSAGE);
 }

@@ -1,6 +1,10 @@
 //! The REST interface: one method for each route of `qchat_proto::wire::api`.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use qchat_proto::{
     ids::{AccountId, RoomId, UserName},
@@ -22,6 +26,10 @@ use super::NetError;
 /// Largest answer that is read, bytes: a room's log goes over the socket, a ratchet tree comes this way.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// How long a connection is kept for the next request. The daemon closes one that idles for 5 s, and a request that
+/// crosses its closing would fail.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// A daemon's address, checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Base {
@@ -37,7 +45,12 @@ impl Base {
     /// [`NetError::PlainHttp`] for another machine, [`NetError::Address`] for another scheme or form.
     pub fn new(url: Url) -> Result<Self, NetError> {
         let wrong = || NetError::Address { url: url.to_string() };
-        if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if url.scheme() != "http" || !bare {
             return Err(wrong());
         }
         let local = match url.host() {
@@ -57,6 +70,17 @@ impl Base {
     /// Host and port.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// Where to connect to: loopback addresses, in the order to try. `localhost` is not looked up, since whoever
+    /// answers the look-up could name another machine and be sent the token in the clear.
+    pub fn sockets(&self) -> Vec<SocketAddr> {
+        let hosts = match self.url.host() {
+            Some(Host::Ipv4(host)) => vec![IpAddr::V4(host)],
+            Some(Host::Ipv6(host)) => vec![IpAddr::V6(host)],
+            _ => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        };
+        hosts.into_iter().map(|host| SocketAddr::new(host, self.port)).collect()
     }
 }
 
@@ -84,6 +108,8 @@ impl Client {
         let base = Base::new(server)?;
         let http = reqwest::Client::builder()
             .timeout(timeout)
+            .pool_idle_timeout(IDLE)
+            .resolve_to_addrs("localhost", &base.sockets())
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment has no business between two programs on one machine.
             .no_proxy()
@@ -244,10 +270,7 @@ impl Client {
             return Ok(body);
         }
         match serde_json::from_slice::<FaultBody>(&body) {
-            Ok(mut body) => {
-                body.error.message = qchat_proto::sanitize::line(&body.error.message).into_owned();
-                Err(NetError::Fault(body.error))
-            }
+            Ok(body) => Err(NetError::fault(body.error)),
             Err(_) => Err(NetError::Protocol(format!("the server answered {}", response.status()).into())),
         }
     }
@@ -280,6 +303,10 @@ mod tests {
             ("http://127.8.8.8:1/", Want::Taken("127.8.8.8:1")),
             ("http://[::1]:9", Want::Taken("[::1]:9")),
             ("http://localhost", Want::Taken("localhost:80")),
+            ("http://127.1:8440", Want::Taken("127.0.0.1:8440")),
+            ("http://[::ffff:127.0.0.1]:9", Want::Plain),
+            ("http://127.0.0.1:8440/prefix", Want::Wrong),
+            ("http://127.0.0.1:8440/?token=1", Want::Wrong),
             ("http://localhost.example.org:8440", Want::Plain),
             ("http://192.168.0.7:8440", Want::Plain),
             ("http://127.0.0.1.example.org", Want::Plain),
@@ -290,7 +317,10 @@ mod tests {
         ] {
             let base = Base::new(url.parse().unwrap());
             match (want, base) {
-                (Want::Taken(address), Ok(base)) => assert_eq!(base.address(), address),
+                (Want::Taken(address), Ok(base)) => {
+                    assert_eq!(base.address(), address);
+                    assert!(base.sockets().iter().all(|socket| socket.ip().is_loopback()));
+                }
                 (Want::Plain, Err(NetError::PlainHttp { .. }))
                 | (Want::Wrong, Err(NetError::Address { .. })) => {}
                 (_, other) => panic!("{url}: {other:?}"),

@@ -23,7 +23,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{NetError, rest::Base};
+use super::{NetError, error::clean, rest::Base};
 
 /// A connection on which nothing arrives for this long is dead; the daemon pings every 20 s.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -53,7 +53,7 @@ impl Socket {
             address: base.address(),
             reason: error.to_string(),
         };
-        let tcp = TcpStream::connect(base.address()).await.map_err(unreachable)?;
+        let tcp = TcpStream::connect(&base.sockets()[..]).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let malformed = || NetError::Address { url: base.to_string() };
         let mut request =
@@ -89,7 +89,7 @@ impl Socket {
             server::Body::HelloAck(_) => {
                 Err(NetError::Protocol("the server chose a version that this client does not speak".into()))
             }
-            server::Body::Fault(fault) => Err(NetError::Fault(fault.into())),
+            server::Body::Fault(fault) => Err(NetError::fault(fault.into())),
             _ => Err(NetError::Protocol("the server did not answer the hello".into())),
         }
     }
@@ -125,7 +125,7 @@ impl Socket {
                     })?;
                     // A frame of a kind from the future is passed over.
                     if let Some(body) = frame {
-                        return Ok(body);
+                        return Ok(fit(body));
                     }
                 }
                 Message::Close(frame) => {
@@ -147,6 +147,20 @@ impl Socket {
     }
 }
 
+/// Makes the daemon's own sentences fit for a terminal at the door, so that nobody behind it has to think of it.
+fn fit(mut body: server::Body) -> server::Body {
+    match &mut body {
+        server::Body::Fault(fault) => clean(&mut fault.message),
+        server::Body::Refused(refused) => {
+            if let Some(fault) = &mut refused.fault {
+                clean(&mut fault.message);
+            }
+        }
+        _ => {}
+    }
+    body
+}
+
 fn closed(error: tungstenite::Error) -> NetError {
     match error {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
@@ -165,7 +179,7 @@ fn failed_upgrade(error: tungstenite::Error) -> NetError {
     let tungstenite::Error::Http(response) = error else { return closed(error) };
     let said = response.body().as_deref().and_then(|body| serde_json::from_slice::<FaultBody>(body).ok());
     match said {
-        Some(body) => NetError::Fault(body.error),
+        Some(body) => NetError::fault(body.error),
         None if response.status() == StatusCode::UNAUTHORIZED => {
             NetError::Fault(Fault::new(FaultCode::Unauthenticated, "the access token was not taken"))
         }
