@@ -14,6 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Settings {
     /// The profile's name.
     pub profile: String,

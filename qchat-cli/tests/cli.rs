@@ -1,5 +1,7 @@
 //! The program's face, told without a daemon: help, usage, settings, errors, and where each of them is printed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     fs,
     io::Read as _,
@@ -64,8 +66,9 @@ fn help_of_every_command() {
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{command:?}");
         let help = stdout(&output);
         // Options of every command are printed once, with the program itself.
-        let own = if command.is_empty() { &help } else { help.split("Options of every command:").next().unwrap() };
-        transcript += &format!("$ qchat {} --help\n{}\n\n", command.join(" "), own.trim_end());
+        let own =
+            if command.is_empty() { &help } else { help.split("Options of every command:").next().unwrap() };
+        transcript.extend(["$ qchat ", &command.join(" "), " --help\n", own.trim_end(), "\n\n"]);
     }
     insta::assert_snapshot!("help", transcript);
 }
@@ -150,9 +153,12 @@ fn what_cannot_be_sent_is_refused_before_anything_is_opened() {
         (Vec::new(), "empty"),
     ] {
         fs::write(&file, content).unwrap();
-        for arguments in [&["send", "general", "-"][..], &["send", "general"], &["send", "general", "--file", "text"]] {
+        for arguments in
+            [&["send", "general", "-"][..], &["send", "general"], &["send", "general", "--file", "text"]]
+        {
             let mut command = qchat(home.path(), arguments);
-            let output = command.current_dir(home.path()).stdin(fs::File::open(&file).unwrap()).output().unwrap();
+            let output =
+                command.current_dir(home.path()).stdin(fs::File::open(&file).unwrap()).output().unwrap();
             assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
             assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
         }
@@ -163,8 +169,11 @@ fn what_cannot_be_sent_is_refused_before_anything_is_opened() {
 fn flags_come_before_environment_before_file_before_defaults() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("settings.toml");
-    fs::write(&file, "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"https://file.example\"\n")
-        .unwrap();
+    fs::write(
+        &file,
+        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"https://file.example\"\n",
+    )
+    .unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
         let mut command = qchat(home.path(), &["config", "show", "--json"]);
         let output = command.envs(environment.iter().copied()).args(flags).output().unwrap();
@@ -172,7 +181,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
         serde_json::from_str(&stdout(&output)).unwrap()
     };
     let named = [("QCHAT_CONFIG", file.to_str().unwrap())];
-    let with_profile = [named[0], ("QCHAT_PROFILE", "from-env"), ("QCHAT_NO_INPUT", "0"), ("QCHAT_TIMEOUT", "3")];
+    let with_profile =
+        [named[0], ("QCHAT_PROFILE", "from-env"), ("QCHAT_NO_INPUT", "0"), ("QCHAT_TIMEOUT", "3")];
     for (environment, flags, key, value) in [
         (&[][..], &[][..], "profile", Value::from("default")),
         (&[], &[], "timeout", Value::from(30.0)),
@@ -193,9 +203,11 @@ fn flags_come_before_environment_before_file_before_defaults() {
         assert_eq!(settings[key], value, "{environment:?} {flags:?}: {settings}");
     }
 
-    for (content, words) in
-        [("no_such_key = 1", "no_such_key"), ("timeout = \"soon\"", "timeout"), ("server = \"http://a.example\"", "https")]
-    {
+    for (content, words) in [
+        ("no_such_key = 1", "no_such_key"),
+        ("timeout = \"soon\"", "timeout"),
+        ("server = \"http://a.example\"", "https"),
+    ] {
         fs::write(&file, content).unwrap();
         let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{content}: {}", stderr(&output));
@@ -209,7 +221,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
 fn generated_pages_name_every_command() {
     let man = stdout(&run(&["man"]));
     let completions = stdout(&run(&["completions", "bash"]));
-    for command in ["register", "whoami", "unlock", "update-keys", "send", "listen", "history", "completions"] {
+    for command in ["register", "whoami", "unlock", "update-keys", "send", "listen", "history", "completions"]
+    {
         assert!(man.to_lowercase().replace("\\-", "-").contains(command), "{command} in the manual page");
         assert!(completions.contains(command), "{command} in the completions");
     }

@@ -18,6 +18,7 @@ use crate::config;
 
 /// The settings in force.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 struct SettingsObject<'a> {
     v: u8,
     profile: &'a str,
@@ -48,7 +49,8 @@ pub(super) fn settings(context: &Context) -> Outcome {
         timeout: settings.timeout.as_secs_f64(),
     };
     context.output.result(&object, || {
-        let path = |path: Option<&Path>| path.map_or_else(|| "(none)".to_owned(), |path| path.display().to_string());
+        let path =
+            |path: Option<&Path>| path.map_or_else(|| "(none)".to_owned(), |path| path.display().to_string());
         let lines = [
             ("profile", settings.profile.clone()),
             ("data_dir", path(Some(&settings.data_dir))),

@@ -20,7 +20,7 @@ use crate::{
 
 /// What was done to the profile.
 #[derive(Serialize)]
-struct Done<'a> {
+struct Deed<'a> {
     v: u8,
     done: &'static str,
     profile: &'a str,
@@ -46,10 +46,9 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
     let destination = Destination::reserve(recovery_file)?;
     let passphrase = passphrase::fresh(settings)?;
     let dir = settings.profile_dir();
-    let registering =
-        engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
-            tracing::debug!(?stage, "registering");
-        });
+    let registering = engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
+        tracing::debug!(?stage, "registering");
+    });
     let registered = progress::during(settings, "Making keys and registering", registering).await?;
     match registered.recovery_words {
         Some(words) => destination.hand_over(&words),
@@ -59,7 +58,9 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
     }
     let options = Options { timeout: settings.timeout, offline: true, server: None };
     let handle = Handle::start(registered.profile, options).await?;
-    let done = context.output.result(&MeObject::new(handle.me()), || format!("registered {}", words::me(handle.me())));
+    let done = context
+        .output
+        .result(&MeObject::new(handle.me()), || format!("registered {}", words::me(handle.me())));
     handle.shutdown().await;
     Ok(done?)
 }
@@ -67,7 +68,7 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
 pub(super) async fn login(context: &Context, name: Option<&UserName>) -> Outcome {
     let settings = &context.settings;
     let profile = open::profile(context).await?;
-    let logging_in = engine::login(&profile, name, settings.timeout, settings.server.clone());
+    let logging_in = engine::login(&profile, name, settings.server.clone(), settings.timeout);
     progress::during(settings, "Logging in", logging_in).await?;
     done(context, "logged in")
 }
@@ -121,32 +122,36 @@ pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
         .map_err(|error| Failure::unexpected(format!("this program does not know its own path: {error}")))?;
     let mut command = process::Command::new(program);
     command.arg("--data-dir").arg(&settings.data_dir).args(["--profile", &settings.profile, "agent"]);
-    open::blocking(move || vault_agent::start(command, &dir, &key, duration)).await?.map_err(agent_failed)?;
+    open::blocking(move || vault_agent::start(command, &dir, &key, duration))
+        .await?
+        .map_err(|error| agent_failed(&error))?;
     done(context, "unlocked")
 }
 
 pub(super) fn lock(context: &Context) -> Outcome {
-    let was_unlocked = vault_agent::lock(&context.settings.profile_dir()).map_err(agent_failed)?;
+    let was_unlocked =
+        vault_agent::lock(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))?;
     done(context, if was_unlocked { "locked" } else { "was locked already" })
 }
 
 /// The process that `unlock` leaves behind.
 pub(super) fn agent(context: &Context) -> Outcome {
-    vault_agent::serve(&context.settings.profile_dir()).map_err(agent_failed)
+    vault_agent::serve(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))
 }
 
-fn agent_failed(error: vault_agent::AgentError) -> Failure {
+fn agent_failed(error: &vault_agent::AgentError) -> Failure {
     Failure::locked(error.to_string())
 }
 
 fn done(context: &Context, done: &'static str) -> Outcome {
     let profile = &context.settings.profile;
-    let object = Done { v: 1, done, profile };
+    let object = Deed { v: 1, done, profile };
     Ok(context.output.result(&object, || format!("{profile}: {done}"))?)
 }
 
 /// A hash in groups that two people can read to one another.
 fn fingerprint(hash: &[u8; 48]) -> String {
-    let groups = hash.chunks(4).map(|group| group.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    groups.collect::<Vec<_>>().join(" ")
+    let groups: Vec<_> =
+        hash.as_chunks::<4>().0.iter().map(|group| format!("{:08x}", u32::from_be_bytes(*group))).collect();
+    groups.join(" ")
 }

@@ -56,6 +56,7 @@ pub struct Cli {
 /// Options of every command. Each is also in the environment and, in lower case, a key of the configuration file.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Global {
     /// The profile: an account on this machine [default: default].
     #[arg(long, global = true, env = "QCHAT_PROFILE", hide_env_values = true, value_parser = profile)]
@@ -99,7 +100,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create an account and this machine's profile of it.
-    #[command(after_help = "Example:\n  qchat --server https://chat.example.org register alice --recovery-file words")]
+    #[command(
+        after_help = "Example:\n  qchat --server https://chat.example.org register alice --recovery-file words"
+    )]
     Register {
         /// 1 to 32 characters of a-z, 0-9, '.', '_' and '-'.
         name: UserName,
@@ -177,7 +180,9 @@ pub enum Command {
     #[command(subcommand)]
     Config(Config),
     /// Print a script that completes commands in a shell.
-    #[command(after_help = "Example:\n  qchat completions bash > ~/.local/share/bash-completion/completions/qchat")]
+    #[command(
+        after_help = "Example:\n  qchat completions bash > ~/.local/share/bash-completion/completions/qchat"
+    )]
     Completions {
         /// The shell.
         shell: Shell,

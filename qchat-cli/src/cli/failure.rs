@@ -51,13 +51,6 @@ impl Failure {
         &self.message
     }
 
-    /// The sentence with more after it.
-    #[must_use]
-    pub(super) fn and(mut self, more: &str) -> Self {
-        self.message.push_str(more);
-        self
-    }
-
     /// The name of the exit code.
     pub(super) fn code(&self) -> &'static str {
         match self.exit {

@@ -85,11 +85,10 @@ impl Listener<'_> {
             };
             match event {
                 Ok(Event::Timeline(room)) => self.print(room).await?,
-                Ok(Event::Rooms) => {}
                 Ok(Event::Connection(Connection::Offline(why))) => {
                     self.context.output.say(&format!("offline: {why}"));
                 }
-                Ok(Event::Connection(Connection::Connecting | Connection::Online)) => {}
+                Ok(Event::Rooms | Event::Connection(Connection::Connecting | Connection::Online)) => {}
                 Ok(Event::Trouble(sentence)) => self.context.output.say(&format!("warning: {sentence}")),
                 Err(RecvError::Lagged(_)) => self.print_all().await?,
                 Err(RecvError::Closed) => return Err(EngineError::Stopped.into()),

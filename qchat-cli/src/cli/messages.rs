@@ -4,11 +4,12 @@ use std::{
     fs::File,
     io::{self, IsTerminal as _, Read},
     path::Path,
+    time::Instant,
 };
 
 use qchat_proto::{
     content::MAX_TEXT,
-    ids::{RoomId, Seq},
+    ids::{MessageId, RoomId, Seq},
     sanitize,
 };
 use serde::Serialize;
@@ -38,16 +39,8 @@ pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
         let message = handle.send(id, text).await?;
-        let sending = handle.wait_sent(id, message);
-        let seq = progress::during(&context.settings, "Sending", sending).await.map_err(|error| {
-            let waits = error.exit_code() == 3;
-            let failure = Failure::from(error);
-            if waits && !failure.message().contains("outbox") {
-                failure.and("; the message stays in the outbox, and the next command sends it")
-            } else {
-                failure
-            }
-        })?;
+        let sending = wait(context, handle, id, message);
+        let seq = progress::during(&context.settings, "Sending", sending).await?;
         let name = name(handle, id).await?;
         let object = Sent {
             v: 1,
@@ -61,6 +54,24 @@ pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file
         Ok(())
     })
     .await
+}
+
+/// Waits until the daemon has the message. When the connection failed, the reason decides the exit code.
+async fn wait(context: &Context, handle: &Handle, room: RoomId, message: MessageId) -> Outcome<Seq> {
+    let begun = Instant::now();
+    let error = match handle.wait_sent(room, message).await {
+        Ok(seq) => return Ok(seq),
+        Err(error) => error,
+    };
+    if error.exit_code() == 3 && begun.elapsed() < context.settings.timeout {
+        match handle.sync().await {
+            Err(reason) if reason.exit_code() != 3 => return Err(reason.into()),
+            // Connected after all.
+            Ok(()) => return Ok(handle.wait_sent(room, message).await?),
+            Err(_) => {}
+        }
+    }
+    Err(error.into())
 }
 
 pub(super) async fn history(context: &Context, room: &str, limit: usize, before: Option<Seq>) -> Outcome {
@@ -144,10 +155,12 @@ fn read_all(from: impl Read) -> Outcome<String> {
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::usage(format!("the text cannot be read: {error}")))?;
     if bytes.len() as u64 > most {
-        return Err(Failure::usage(format!("the text is too long; at most {MAX_TEXT} bytes fit into one message")));
+        return Err(Failure::usage(format!(
+            "the text is too long; at most {MAX_TEXT} bytes fit into one message"
+        )));
     }
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| Failure::usage("the text is not UTF-8; convert it with iconv"))?;
+    let mut text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage("the text is not UTF-8; convert it with iconv"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -130,7 +130,9 @@ async fn screen(context: &Context) -> Outcome {
     use std::io::IsTerminal as _;
 
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-        return Err(Failure::usage("the screen needs a terminal; `qchat --help` lists the commands for scripts"));
+        return Err(Failure::usage(
+            "the screen needs a terminal; `qchat --help` lists the commands for scripts",
+        ));
     }
     let theme = if context.settings.plain { tui::Theme::PLAIN } else { tui::Theme::detect() };
     let zone = context.zone.clone();

@@ -24,18 +24,14 @@ pub(super) fn existing(settings: &Settings) -> Outcome<Zeroizing<String>> {
 
 /// Reads the passphrase for a new profile; typed ones are asked for twice.
 pub(super) fn fresh(settings: &Settings) -> Outcome<Zeroizing<String>> {
-    let passphrase = match &settings.passphrase_file {
-        Some(path) => from_file(path)?,
-        None => {
-            let first = ask(settings, "A passphrase for the new profile: ")?;
-            if first.is_empty() {
-                return Err(Failure::usage("an empty passphrase protects nothing; choose several words"));
-            }
-            if *first != *ask(settings, "The same once more: ")? {
-                return Err(Failure::usage("the two passphrases differ; try again"));
-            }
-            first
+    let passphrase = if let Some(path) = &settings.passphrase_file {
+        from_file(path)?
+    } else {
+        let first = ask(settings, "A passphrase for the new profile: ")?;
+        if !first.is_empty() && *first != *ask(settings, "The same once more: ")? {
+            return Err(Failure::usage("the two passphrases differ; try again"));
         }
+        first
     };
     if passphrase.is_empty() {
         return Err(Failure::usage("an empty passphrase protects nothing; choose several words"));
@@ -59,9 +55,11 @@ fn from_file(path: &Path) -> Outcome<Zeroizing<String>> {
 
 fn ask(settings: &Settings, prompt: &str) -> Outcome<Zeroizing<String>> {
     if settings.no_input || !io::stderr().is_terminal() {
-        return Err(Failure::locked("a passphrase is needed and nobody can be asked; use --passphrase-file F"));
+        return Err(Failure::locked(
+            "a passphrase is needed and nobody can be asked; use --passphrase-file F",
+        ));
     }
-    rpassword::prompt_password(prompt)
-        .map(Zeroizing::new)
-        .map_err(|error| Failure::locked(format!("the passphrase cannot be read: {error}; use --passphrase-file F")))
+    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+        Failure::locked(format!("the passphrase cannot be read: {error}; use --passphrase-file F"))
+    })
 }

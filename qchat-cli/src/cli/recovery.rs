@@ -28,12 +28,13 @@ impl Destination {
     /// Takes the place before there are words: a file that exists is never overwritten.
     pub(super) fn reserve(path: Option<&Path>) -> Outcome<Self> {
         let Some(path) = path else { return Ok(Self(None)) };
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            Failure::refused(format!(
-                "the recovery words cannot be written to {}: {error}; name a new file",
-                path.display()
-            ))
-        })?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+                Failure::refused(format!(
+                    "the recovery words cannot be written to {}: {error}; name a new file",
+                    path.display()
+                ))
+            })?;
         Ok(Self(Some(Reserved { path: path.to_owned(), file, written: false })))
     }
 
@@ -69,7 +70,9 @@ impl Drop for Destination {
 }
 
 fn show(words: &str) {
-    output::say("\nThe recovery words of this account, shown this once. Write them down on paper, in this order:\n");
+    output::say(
+        "\nThe recovery words of this account, shown this once. Write them down on paper, in this order:\n",
+    );
     let words: Vec<_> = words.split_whitespace().collect();
     for line in words.chunks(IN_A_LINE) {
         output::say(&format!("    {}", line.join(" ")));

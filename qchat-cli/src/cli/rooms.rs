@@ -17,7 +17,7 @@ use crate::engine::{
 
 /// What was done to a room.
 #[derive(Serialize)]
-struct Done<'a> {
+struct Deed<'a> {
     v: u8,
     done: &'static str,
     room: &'a str,
@@ -52,7 +52,8 @@ pub(super) async fn show(context: &Context, room: &str) -> Outcome {
     open::with_engine(context, async |handle| {
         open::sync_or_warn(context, handle).await?;
         let id = handle.find_room(room).await?;
-        if let Some(invitation) = summary(handle, id).await?.filter(|room| room.status == RoomStatus::Invited) {
+        if let Some(invitation) = summary(handle, id).await?.filter(|room| room.status == RoomStatus::Invited)
+        {
             context.output.result(&RoomObject::new(&invitation), || words::room(&invitation))?;
             return Ok(());
         }
@@ -132,12 +133,13 @@ async fn report(
     users: &[UserName],
 ) -> Outcome {
     let room = summary(handle, id).await?;
-    let room = room.ok_or_else(|| Failure::unexpected("the room has gone; `qchat room list` shows the rooms"))?;
+    let room =
+        room.ok_or_else(|| Failure::unexpected("the room has gone; `qchat room list` shows the rooms"))?;
     print(context, &room, done, users)
 }
 
 fn print(context: &Context, room: &RoomSummary, done: &'static str, users: &[UserName]) -> Outcome {
-    let object = Done { v: 1, done, room: &room.name, room_id: room.id.to_string(), users };
+    let object = Deed { v: 1, done, room: &room.name, room_id: room.id.to_string(), users };
     context.output.result(&object, || {
         let name = sanitize::line(&room.name);
         let names: Vec<_> = users.iter().map(UserName::as_str).collect();

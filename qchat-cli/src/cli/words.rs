@@ -57,7 +57,8 @@ pub(super) fn details(details: &RoomDetails) -> String {
     }
     lines.push(format!("  members  {}", details.members.len()));
     for member in &details.members {
-        let mut notes = vec![format!("{} device{}", member.devices, if member.devices == 1 { "" } else { "s" })];
+        let mut notes =
+            vec![format!("{} device{}", member.devices, if member.devices == 1 { "" } else { "s" })];
         let flags = [(member.admin, "admin"), (member.invited, "invited"), (member.verified, "verified")];
         notes.extend(flags.iter().filter(|(set, _)| *set).map(|(_, note)| (*note).to_owned()));
         lines.push(format!("    {} ({})", sanitize::line(&member.name), notes.join(", ")));

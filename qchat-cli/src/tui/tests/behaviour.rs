@@ -159,7 +159,6 @@ fn rooms_come_and_go() {
     let mut invited = vec![room(5, "plans", RoomStatus::Invited, 0)];
     stage.asked();
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(invited.clone())));
-    stage.tell(Msg::Engine(Event::Rooms));
     stage.tell(Msg::Engine(Event::Timeline(id(5))));
     assert_eq!(stage.asked(), [Command::LoadRooms], "nothing of an invitation is read");
     invited[0].status = RoomStatus::Joined;
