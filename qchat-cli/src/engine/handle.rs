@@ -122,8 +122,12 @@ impl Handle {
         let Parts { me, rest, access, steps } =
             parts(&profile, options.server.clone(), options.timeout).await?;
         let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
-        let invitations =
-            Invitations { profile: profile.clone(), rest: rest.clone(), device: Arc::clone(&steps.device) };
+        let invitations = Invitations {
+            profile: profile.clone(),
+            rest: rest.clone(),
+            device: Arc::clone(&steps.device),
+            people: people.clone(),
+        };
         let (events, _) = broadcast::channel(EVENTS);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
