@@ -109,9 +109,8 @@ rm "$cluster/password"
 started=no
 for _ in 1 2 3 4 5; do
     port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
-    # Tests measure what the programs do with a durable database, not how fast this machine's disk is.
     if (cd / && "${unprivileged[@]}" "$programs/pg_ctl" -D "$cluster/data" -w -t 60 -l "$cluster/log" \
-        -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster -c fsync=off -c max_connections=200" \
+        -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster -c max_connections=200" \
         start >/dev/null); then
         started=yes
         break

@@ -53,8 +53,10 @@ impl Daemon {
             .arg(self.address.to_string())
             .arg("--address-file")
             .arg(&address_file)
+            // All that it would ever log, for the tests that search its log.
+            .env("QCHATD_LOG", "qchatd=trace,info")
             // A URL with a password stands in no argument list.
-            .envs(self.postgres.as_ref().map(|database| ("QCHATD_DATABASE_URL", database.url())))
+            .envs(self.postgres.as_ref().map(|database| ("QCHATD_DATABASE", database.url())))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);

@@ -54,8 +54,8 @@ impl PostgresDatabase {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("qchat_e2e_{}_{count}", std::process::id());
         let database = Self { admin_url, name };
-        database.psql(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name));
-        database.psql(&format!("CREATE DATABASE {}", database.name));
+        psql(&database.admin_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name));
+        psql(&database.admin_url, &format!("CREATE DATABASE {}", database.name));
         database
     }
 
@@ -80,14 +80,9 @@ impl PostgresDatabase {
         output.stdout
     }
 
-    fn psql(&self, sql: &str) {
-        let output = Command::new("psql")
-            .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", sql, "--dbname"])
-            .arg(&self.admin_url)
-            .stdin(Stdio::null())
-            .output();
-        let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    /// Changes it behind the daemon's back, as a malicious operator would.
+    pub fn execute(&self, sql: &str) {
+        psql(&self.url(), sql);
     }
 }
 
@@ -104,4 +99,13 @@ impl Drop for PostgresDatabase {
                 .output(),
         );
     }
+}
+
+fn psql(url: &str, sql: &str) {
+    let output = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", sql, "--dbname", url])
+        .stdin(Stdio::null())
+        .output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
 }

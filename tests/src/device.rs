@@ -13,6 +13,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
     wire::{
         api::{self, Binary},
+        fault::FaultBody,
         frame::{self, Envelope, Kind},
         pb::{self, client_frame, server_frame},
     },
@@ -61,6 +62,11 @@ pub fn noise(size: usize) -> Vec<u8> {
 impl Device {
     /// Registers an account with one device.
     pub async fn register(server: &str, name: &str) -> Self {
+        Self::try_register(server, name).await.unwrap_or_else(|code| panic!("{name} cannot register: {code}"))
+    }
+
+    /// The same, giving the fault's code when it is refused.
+    pub async fn try_register(server: &str, name: &str) -> Result<Self, String> {
         let name: UserName = name.parse().expect("a user name");
         let (account, id) = (draw!(AccountId), draw!(DeviceId));
         let identity = AccountSigningKey::generate(&SystemEntropy).expect("a key");
@@ -103,9 +109,12 @@ impl Device {
         let http = reqwest::Client::new();
         let response =
             http.post(format!("{server}/v1/accounts")).json(&body).send().await.expect("an answer");
-        assert_eq!(response.status(), 201, "{}", response.text().await.unwrap_or_default());
+        if response.status() != 201 {
+            let fault: FaultBody = response.json().await.expect("a fault");
+            return Err(fault.error.code.as_str().to_owned());
+        }
         let session = response.json().await.expect("a session");
-        Self { server: server.to_owned(), http, account, id, key, session }
+        Ok(Self { server: server.to_owned(), http, account, id, key, session })
     }
 
     /// Logs in with the device key.
@@ -137,6 +146,11 @@ impl Device {
         let room_id = draw!(RoomId);
         let _: api::Room = self.post("/v1/rooms", &api::CreateRoom { room_id }).await;
         room_id
+    }
+
+    /// Takes one KeyPackage of each device of an account.
+    pub async fn claim_key_packages(&self, account_id: AccountId) -> api::ClaimedKeyPackages {
+        self.post("/v1/key-packages/claim", &api::ClaimKeyPackages { account_id, devices: Vec::new() }).await
     }
 
     async fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> A {
@@ -216,6 +230,20 @@ impl Socket {
     /// Sends a text message, which the protocol does not know.
     pub async fn send_text(&mut self, text: &str) {
         drop(self.0.send(Message::Text(text.to_owned().into())).await);
+    }
+
+    /// The daemon's next answer, past what it pushes; `None` when it has closed.
+    pub async fn answer(&mut self) -> Option<server_frame::Body> {
+        loop {
+            match self.next().await {
+                Some(
+                    server_frame::Body::Deliver(_)
+                    | server_frame::Body::Behind(_)
+                    | server_frame::Body::RoomHint(_),
+                ) => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// The daemon's next frame; `None` when it has closed.

@@ -10,7 +10,7 @@ CREATE TABLE identity (
     server_id BLOB NOT NULL,
     device_key BLOB NOT NULL,
     account_key BLOB NOT NULL,
-    credential BLOB NOT NULL,
+    certificate BLOB NOT NULL,
     list_version INTEGER NOT NULL
 ) STRICT;
 

@@ -1,3 +1,24 @@
 //! The client engine: the one place that decides what is sealed, sent, opened and stored.
+//!
+//! Clients hold a [`Handle`]: it reads the store, puts what people want into the outbox, and gives events. Behind it one
+//! task, the actor, owns the connection; what it does is decided by a core without I/O.
 
+mod access;
+mod actor;
+mod clock;
+mod core;
+mod entropy;
+mod error;
+mod handle;
+mod invitations;
+mod people;
+mod register;
+mod rooms;
+mod steps;
 pub mod types;
+mod upkeep;
+mod view;
+
+pub use error::EngineError;
+pub use handle::{Handle, Me, Options};
+pub use register::{Registered, Stage, login, register};

@@ -3,12 +3,12 @@
 use diesel::{OptionalExtension, prelude::*};
 use qchat_proto::{
     identity::Pinned,
-    ids::{AccountId, UserName},
+    ids::{AccountId, RoomId, UserName},
 };
 
 use super::{
     StoreError, Tx, convert,
-    schema::{account_keys, contacts},
+    schema::{account_keys, contacts, roster},
 };
 
 /// A person.
@@ -85,6 +85,22 @@ impl Tx {
     pub fn contacts(&mut self) -> Result<Vec<Contact>, StoreError> {
         let rows: Vec<Row> = contacts::table.order(contacts::name).load(&mut self.conn)?;
         rows.into_iter().map(contact).collect()
+    }
+
+    /// The name of somebody in this room's group whose identity key has changed and was not accepted.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn changed_member(&mut self, room: RoomId) -> Result<Option<UserName>, StoreError> {
+        let members = roster::table.filter(roster::room.eq(&room.as_bytes()[..])).select(roster::account);
+        let name: Option<String> = contacts::table
+            .filter(contacts::changed_record.is_not_null())
+            .filter(contacts::account.eq_any(members))
+            .order(contacts::name)
+            .select(contacts::name)
+            .first(&mut self.conn)
+            .optional()?;
+        name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("user name"))).transpose()
     }
 
     /// Stores a contact in place of what was stored of this account.

@@ -25,8 +25,8 @@ pub struct Identity {
     pub device_key: Secret<64>,
     /// Seed of the account's identity key.
     pub account_key: Secret<64>,
-    /// The encoded leaf credential.
-    pub credential: Vec<u8>,
+    /// The signed certificate of this device, of which the leaf credential is made.
+    pub certificate: Vec<u8>,
     /// Version of the newest device list that this device has signed or seen of its own account.
     pub list_version: u64,
 }
@@ -61,7 +61,7 @@ impl Tx {
             server_id,
             device_key,
             account_key,
-            credential,
+            certificate,
             version,
         )) = row
         else {
@@ -76,7 +76,7 @@ impl Tx {
             server_id: convert::id("server id", &server_id)?,
             device_key: Secret::from_slice(&device_key).ok_or(StoreError::Corrupt("device key"))?,
             account_key: Secret::from_slice(&account_key).ok_or(StoreError::Corrupt("account key"))?,
-            credential,
+            certificate,
             list_version: convert::unsigned("list version", version)?,
         }))
     }
@@ -96,7 +96,7 @@ impl Tx {
                 identity::server_id.eq(&own.server_id.as_bytes()[..]),
                 identity::device_key.eq(&own.device_key.expose()[..]),
                 identity::account_key.eq(&own.account_key.expose()[..]),
-                identity::credential.eq(&own.credential),
+                identity::certificate.eq(&own.certificate),
                 identity::list_version.eq(convert::number(own.list_version)?),
             ))
             .execute(&mut self.conn)?;

@@ -65,6 +65,7 @@ impl Stored {
                 1 => Phase::Leaving(seq),
                 2 => Phase::Stuck(seq),
                 3 => Phase::Removed(seq),
+                4 => Phase::Left(seq),
                 _ => return Err(StoreError::Corrupt("phase")),
             },
             cursor: convert::seq(self.cursor)?,
@@ -87,6 +88,7 @@ pub(super) fn put_room(conn: &mut SqliteConnection, state: &RoomState) -> Result
         Phase::Leaving(seq) => (1, seq),
         Phase::Stuck(seq) => (2, seq),
         Phase::Removed(seq) => (3, seq),
+        Phase::Left(seq) => (4, seq),
     };
     let values = (
         rooms::phase.eq(phase),

@@ -10,7 +10,7 @@ diesel::table! {
         server_id -> Binary,
         device_key -> Binary,
         account_key -> Binary,
-        credential -> Binary,
+        certificate -> Binary,
         list_version -> BigInt,
     }
 }
@@ -171,3 +171,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
+diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

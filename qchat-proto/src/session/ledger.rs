@@ -25,6 +25,8 @@ pub enum Phase {
     Stuck(Seq),
     /// A commit removed it at this seq.
     Removed(Seq),
+    /// Its own SelfRemove took effect at this seq.
+    Left(Seq),
 }
 
 /// The few numbers of a room that change with every envelope.

@@ -150,7 +150,7 @@ fn a_member_that_leaves_is_removed_by_the_next_who_writes() {
     let mut own = HashMap::new();
     own.insert(peers[0].say("bye"), "bye".to_owned());
     settle(&mut relay, &mut peers);
-    assert!(matches!(peers[2].phase(), Some(Phase::Removed(_))));
+    assert!(matches!(peers[2].phase(), Some(Phase::Left(_))));
     assert_eq!(peers[1].texts(&own).len(), 1);
     assert_eq!(peers[1].view().roster.len(), 2);
 }
@@ -171,7 +171,7 @@ fn a_leave_that_a_commit_passed_over_stays_a_duty_for_joiners_too() {
     dave.join(&mut relay);
     peers.push(dave);
     settle(&mut relay, &mut peers);
-    assert!(matches!(peers[2].phase(), Some(Phase::Removed(_))), "{:?}", peers[2].phase());
+    assert!(matches!(peers[2].phase(), Some(Phase::Left(_))), "{:?}", peers[2].phase());
     peers[3].say("hello");
     settle(&mut relay, &mut peers);
     for number in [0, 1] {

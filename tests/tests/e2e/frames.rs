@@ -50,17 +50,17 @@ async fn malformed_frames_get_a_fault_and_the_daemon_lives_on() {
     for (what, bytes) in cases {
         let mut socket = device.connect().await;
         socket.send_bytes(bytes).await;
-        assert_eq!(code(socket.next().await), "bad_request", "{what}");
+        assert_eq!(code(socket.answer().await), "bad_request", "{what}");
         assert!(daemon.is_ready(), "after {what}");
     }
     let mut socket = device.connect().await;
     socket.send_text("{\"hello\": true}").await;
-    assert!(matches!(code(socket.next().await).as_str(), "bad_request" | "closed"));
+    assert!(matches!(code(socket.answer().await).as_str(), "bad_request" | "closed"));
 
     // The same device is served as before.
     let mut socket = device.connect().await;
     socket.send(publish(7, &good)).await;
-    match socket.next().await {
+    match socket.answer().await {
         Some(server_frame::Body::Accepted(accepted)) => {
             assert_eq!((accepted.request_id, accepted.seq), (7, 1));
         }
@@ -99,7 +99,7 @@ async fn malformed_envelopes_are_refused_by_their_request() {
     let mut socket = device.connect().await;
     for (what, body, expected) in cases {
         socket.send(body).await;
-        let answer = socket.next().await;
+        let answer = socket.answer().await;
         if let Some(server_frame::Body::Refused(refused)) = &answer {
             assert_eq!(refused.request_id, 9, "{what}");
         }
@@ -115,7 +115,7 @@ async fn malformed_envelopes_are_refused_by_their_request() {
     // Somebody else's room.
     let mut socket = stranger.connect().await;
     socket.send(publish(9, &stranger.envelope(room, Seq(0), noise(200)))).await;
-    assert!(matches!(code(socket.next().await).as_str(), "not_member" | "not_found"));
+    assert!(matches!(code(socket.answer().await).as_str(), "not_member" | "not_found"));
     socket
         .send(Body::Fetch(pb::Fetch {
             request_id: 3,
@@ -124,7 +124,7 @@ async fn malformed_envelopes_are_refused_by_their_request() {
             limit: 0,
         }))
         .await;
-    assert!(matches!(code(socket.next().await).as_str(), "not_member" | "not_found"));
+    assert!(matches!(code(socket.answer().await).as_str(), "not_member" | "not_found"));
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn a_message_of_ten_megabytes_ends_its_connection_only() {
     let mut bystander = device.connect().await;
     let mut socket = device.connect().await;
     socket.send_bytes(noise(10_000_000)).await;
-    let found = code(socket.next().await);
+    let found = code(socket.answer().await);
     assert!(matches!(found.as_str(), "too_large" | "closed"), "{found}");
     bystander.send(publish(1, &device.envelope(room, Seq(0), noise(200)))).await;
-    assert!(matches!(bystander.next().await, Some(server_frame::Body::Accepted(_))));
+    assert!(matches!(bystander.answer().await, Some(server_frame::Body::Accepted(_))));
     assert!(daemon.is_ready());
 }
 
@@ -153,7 +153,7 @@ async fn a_repeated_publish_gets_the_first_seq_again() {
         // A connection each time, as after a lost answer.
         let mut socket = device.connect().await;
         socket.send(publish(1, envelope)).await;
-        match socket.next().await {
+        match socket.answer().await {
             Some(server_frame::Body::Accepted(accepted)) => seqs.push(accepted.seq),
             other => panic!("{other:?}"),
         }
@@ -169,17 +169,17 @@ async fn a_version_that_nobody_speaks_gets_a_fault_with_a_remedy() {
         let mut socket =
             Socket::open(&daemon.url(), Some(&device.session.access_token)).await.expect("a socket");
         socket.send(hello(min, max)).await;
-        match socket.next().await {
+        match socket.answer().await {
             Some(server_frame::Body::Fault(fault)) => {
                 assert_eq!(fault.code, "unsupported_version", "{min}..={max}");
                 assert!(fault.message.contains("upgrade"), "{}", fault.message);
             }
             other => panic!("{min}..={max}: {other:?}"),
         }
-        assert_eq!(socket.next().await, None);
+        assert_eq!(socket.answer().await, None);
     }
     // Anything before the hello is out of order.
     let mut socket = Socket::open(&daemon.url(), Some(&device.session.access_token)).await.expect("a socket");
     socket.send(Body::Confirm(pb::Confirm { room_id: vec![0; 16].into(), seq: 1 })).await;
-    assert_eq!(code(socket.next().await), "bad_request");
+    assert_eq!(code(socket.answer().await), "bad_request");
 }

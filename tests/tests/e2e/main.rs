@@ -1,14 +1,16 @@
 //! The built programs, end to end: each story is told on SQLite and on PostgreSQL where the database matters.
-#![expect(clippy::expect_used, reason = "a story that goes wrong ends its test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a story that goes wrong ends its test")]
 
 mod conversation;
 mod crashes;
 mod daemon;
 mod frames;
 mod hostile;
+mod impostors;
 mod links;
 mod mistakes;
 mod processes;
+mod relay;
 mod removal;
 mod secrets;
 mod tokens;

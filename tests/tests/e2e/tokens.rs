@@ -1,12 +1,17 @@
 //! Access tokens: forged, altered, expired and missing ones open nothing.
 
+use std::fs;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use qchat_proto::crypto::kdf;
 use qchat_tests::{
     daemon::Daemon,
     database::Backend,
-    device::{Device, Socket},
+    device::{Device, Socket, now},
 };
 use serde_json::{Value, json};
+use sha2::Sha512;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 
 fn encode(value: &Value) -> String {
@@ -80,6 +85,35 @@ async fn forged_and_altered_tokens_open_nothing() {
     let log = daemon.log();
     for secret in [signature, mallory.session.refresh_token.as_str()] {
         assert!(!log.contains(secret), "a token stands in the log");
+    }
+}
+
+/// Signs claims as the daemon does, with the key out of its own files: what no attacker can do, and the only way to
+/// meet an expired token without waiting for it.
+fn signed(daemon: &Daemon, header: &str, claims: &Value) -> String {
+    let master = fs::read(daemon.data_directory().join("token.key")).expect("the daemon's token key");
+    let key = kdf::derive::<64>(&master, b"qchatd 1 access token").expect("a key");
+    let signed = format!("{header}.{}", encode(claims));
+    let mut mac = Hmac::<Sha512>::new_from_slice(key.expose()).expect("a key of any size");
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+#[tokio::test]
+async fn an_expired_token_opens_nothing() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Device::register(&daemon.url(), "alice").await;
+    let mut parts = alice.session.access_token.split('.');
+    let (header, claims) = (parts.next().unwrap_or_default(), parts.next().map(decode).unwrap_or_default());
+    let http = reqwest::Client::new();
+    for (after, status) in [(60, 200_u16), (-60, 401), (-86_400, 401)] {
+        let mut claims = claims.clone();
+        claims["exp"] = json!(i64::try_from(now()).expect("seconds") + after);
+        let token = signed(&daemon, header, &claims);
+        let answer = http.get(format!("{}/v1/rooms", daemon.url())).bearer_auth(&token).send().await;
+        assert_eq!(answer.expect("an answer").status(), status, "expires in {after} s");
+        let socket = Socket::open(&daemon.url(), Some(&token)).await;
+        assert_eq!(socket.is_ok(), status == 200, "expires in {after} s");
     }
 }
 

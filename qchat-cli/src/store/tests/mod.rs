@@ -32,7 +32,7 @@ pub(super) fn alice() -> Identity {
         server_id: ServerId::from_bytes([9; 16]),
         device_key: Secret::from_bytes([0xd1; 64]),
         account_key: Secret::from_bytes([0xd2; 64]),
-        credential: vec![7; 100],
+        certificate: vec![7; 100],
         list_version: 1,
     }
 }

@@ -5,12 +5,12 @@ use std::{fs, os::unix::fs::PermissionsExt, panic::AssertUnwindSafe, time::Durat
 use qchat_proto::{
     crypto::secret::Secret,
     identity::Pinned,
-    ids::{MessageId, Seq},
-    session::ledger::{GroupBlob, Ledger},
+    ids::{MessageId, RoomId, Seq},
+    session::ledger::{GroupBlob, Ledger, ListedDevice},
 };
 use zeroize::Zeroizing;
 
-use super::{ALICE, BOB, KEY, ROOM, alice, message, other_process, profile, read, state, write};
+use super::{ALICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, other_process, profile, read, state, write};
 use crate::store::{AccountKey, Contact, KeyPackageSecret, Profile, SessionTokens, StoreError, Tx};
 
 const CANARY: &[u8] = b"canary-4f1d2a-the-plaintext-that-must-not-be-found";
@@ -191,8 +191,8 @@ fn identity_session_and_key_packages_are_kept_and_forgotten() {
     let own = read(&profile, Tx::identity).unwrap();
     assert!(own.device_key.ct_eq(&alice().device_key) && own.account_key.ct_eq(&alice().account_key));
     assert_eq!(
-        (own.device, own.server_id, own.credential),
-        (alice().device, alice().server_id, alice().credential)
+        (own.device, own.server_id, own.certificate),
+        (alice().device, alice().server_id, alice().certificate)
     );
     write(&profile, |tx| tx.put_own_list_version(4));
     assert_eq!(read(&profile, Tx::identity).unwrap().list_version, 4);
@@ -257,6 +257,17 @@ fn contacts_are_pinned_and_a_name_belongs_to_one_of_them() {
     assert_eq!(read(&profile, |tx| tx.contact(BOB)).as_ref(), Some(&bob));
     assert_eq!(read(&profile, |tx| tx.contact_by_name(&bob.name)).as_ref(), Some(&bob));
     assert_eq!(read(&profile, Tx::contacts), [bob.clone()]);
+
+    // Only in a room that the changed person is in.
+    let other = RoomId::from_bytes([9; 16]);
+    write(&profile, |tx| {
+        let member = |account| ListedDevice { account, device: BOB_DEVICE };
+        tx.put_roster(ROOM, &[member(ALICE), member(BOB)])?;
+        tx.put_roster(other, &[member(ALICE)])
+    });
+    assert_eq!(read(&profile, |tx| tx.changed_member(ROOM)).as_ref(), Some(&bob.name));
+    assert_eq!(read(&profile, |tx| tx.changed_member(other)), None);
+    assert_eq!(read(&profile, |tx| tx.rooms_with(BOB)), [ROOM]);
 
     let impostor = Contact { account: ALICE, ..bob.clone() };
     assert!(profile.write(|tx| tx.put_contact(&impostor)).is_err());

@@ -216,3 +216,47 @@ fn rooms_are_found_by_id_or_by_name_invitations_included() {
     write(&profile, |tx| tx.forget_invitation(invited.room));
     assert_eq!(find("den"), [ROOM]);
 }
+
+#[test]
+fn pages_and_counts_never_read_a_whole_room() {
+    use diesel::{RunQueryDsl, sql_query, sql_types::Text};
+
+    #[derive(diesel::QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    let (_dir, profile) = profile();
+    for (query, plan) in [
+        (
+            "SELECT count(*) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3",
+            "SEARCH timeline USING COVERING INDEX timeline_place (room=? AND place>?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND place <= ?2 AND (place < ?2 OR \"row\" < ?3) \
+             ORDER BY place DESC, \"row\" DESC LIMIT 50",
+            "SEARCH timeline USING INDEX timeline_place (room=? AND place<?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND place >= ?2 AND place <= ?4 AND (place > ?2 OR \"row\" > ?3) \
+             ORDER BY place, \"row\" LIMIT 50",
+            "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
+        ),
+        (
+            "SELECT 1 FROM timeline WHERE room = ?1 AND device = ?2 AND message_id = ?3 \
+             AND message_id IS NOT NULL AND seq IS NOT NULL",
+            "SEARCH timeline USING INDEX timeline_message (room=? AND device=? AND message_id=?)",
+        ),
+        (
+            "SELECT * FROM outbox WHERE room = ?1 ORDER BY position LIMIT 1",
+            "SEARCH outbox USING INDEX sqlite_autoindex_outbox_1 (room=?)",
+        ),
+    ] {
+        let steps = write(&profile, |tx| {
+            Ok(sql_query(format!("EXPLAIN QUERY PLAN {query}")).load::<Step>(&mut tx.conn)?)
+        });
+        let steps: Vec<_> = steps.iter().map(|step| step.detail.as_str()).collect();
+        assert_eq!(steps, [plan], "{query}");
+    }
+}

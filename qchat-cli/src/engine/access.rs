@@ -1,0 +1,162 @@
+//! Access to the daemon: the session's tokens, refreshed or won by a device proof, by one process at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use qchat_proto::{
+    crypto::{entropy::Entropy, sign::DeviceSigningKey},
+    identity::LoginProof,
+    ids::{AccountId, DeviceId, ServerId},
+    wire::{
+        api::{Binary, ChallengeRequest, Login, Refresh, Session},
+        fault::FaultCode,
+    },
+};
+use zeroize::Zeroizing;
+
+use super::{clock, entropy::MixedEntropy, error::EngineError};
+use crate::{
+    net::{NetError, rest::Client},
+    store::{Profile, SessionTokens, StoreError, Tx},
+};
+
+/// A token with less life than this is renewed before it is used, seconds.
+const MARGIN: u64 = 30;
+/// How long to wait for another process that is renewing, seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Gives out access tokens.
+#[derive(Clone)]
+pub(crate) struct Access {
+    profile: Profile,
+    rest: Client,
+    account: AccountId,
+    device: DeviceId,
+    server: ServerId,
+    key: Arc<DeviceSigningKey>,
+}
+
+impl Access {
+    pub(crate) fn new(
+        profile: Profile,
+        rest: Client,
+        account: AccountId,
+        device: DeviceId,
+        server: ServerId,
+        key: Arc<DeviceSigningKey>,
+    ) -> Self {
+        Self { profile, rest, account, device, server, key }
+    }
+
+    /// A token that is good for at least half a minute. The profile that was logged out stays so.
+    pub(crate) async fn token(&self) -> Result<Zeroizing<String>, EngineError> {
+        if let Some(token) = self.fresh().await? {
+            return Ok(token);
+        }
+        let _lock = self.profile.lock(PATIENCE).await?;
+        // Whoever held the lock may have renewed it.
+        if let Some(token) = self.fresh().await? {
+            return Ok(token);
+        }
+        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        match self.refresh(tokens).await {
+            Ok(session) => self.keep(session).await,
+            Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::Unauthenticated => {
+                self.prove().await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Logs in by the device key, whatever the stored tokens are.
+    pub(crate) async fn login(&self) -> Result<Zeroizing<String>, EngineError> {
+        let _lock = self.profile.lock(PATIENCE).await?;
+        self.prove().await
+    }
+
+    /// Ends the session here and at the daemon.
+    pub(crate) async fn logout(&self) -> Result<(), EngineError> {
+        let _lock = self.profile.lock(PATIENCE).await?;
+        let Some(tokens) = self.stored().await? else { return Ok(()) };
+        let told = self.rest.logout(&tokens.access_token).await;
+        self.profile.write_async(Tx::forget_session).await?;
+        match told {
+            // An expired token means that there is nothing left to end but the refresh token, which is forgotten here.
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn stored(&self) -> Result<Option<SessionTokens>, StoreError> {
+        self.profile.read_async(Tx::session).await
+    }
+
+    async fn fresh(&self) -> Result<Option<Zeroizing<String>>, EngineError> {
+        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        Ok((tokens.expires_at > clock::seconds() + MARGIN).then_some(tokens.access_token))
+    }
+
+    async fn refresh(&self, tokens: SessionTokens) -> Result<Session, EngineError> {
+        // The attempt's key is stored first: a retry after a crash is the same exchange, not a reuse.
+        let attempt = if let Some(attempt) = tokens.refresh_attempt {
+            attempt
+        } else {
+            let mut attempt = [0; 16];
+            MixedEntropy.fill(&mut attempt).map_err(|error| EngineError::Keys(error.to_string()))?;
+            let begun = SessionTokens { refresh_attempt: Some(attempt), ..tokens.clone() };
+            self.profile.write_async(move |tx| tx.put_session(&begun)).await?;
+            attempt
+        };
+        let request = Refresh {
+            refresh_token: tokens.refresh_token.to_string(),
+            idempotency_key: Binary::from(attempt.to_vec()),
+        };
+        Ok(self.rest.refresh(&request).await?)
+    }
+
+    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+        let request = ChallengeRequest { account_id: self.account, device_id: self.device };
+        let challenge = self.rest.challenge(&request).await?;
+        if challenge.server_id != self.server {
+            return Err(EngineError::Refused(
+                "this is not the server that the account was registered with; check --server".to_owned(),
+            ));
+        }
+        let nonce: [u8; 32] =
+            challenge.nonce.as_ref().try_into().map_err(|_| {
+                EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
+            })?;
+        let proof = LoginProof {
+            nonce,
+            server: self.server,
+            expires_at: challenge.expires_at,
+            account: self.account,
+            device: self.device,
+        };
+        let signature = proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let login = Login {
+            account_id: self.account,
+            device_id: self.device,
+            nonce: challenge.nonce,
+            signature: signature.into(),
+        };
+        let session = self.rest.login(&login).await?;
+        self.keep(session).await
+    }
+
+    async fn keep(&self, session: Session) -> Result<Zeroizing<String>, EngineError> {
+        let tokens = tokens(session);
+        let access = tokens.access_token.clone();
+        self.profile.write_async(move |tx| tx.put_session(&tokens)).await?;
+        Ok(access)
+    }
+}
+
+/// A session as it is stored.
+pub(crate) fn tokens(session: Session) -> SessionTokens {
+    SessionTokens {
+        access_token: Zeroizing::new(session.access_token),
+        expires_at: clock::seconds() + u64::from(session.expires_in),
+        refresh_token: Zeroizing::new(session.refresh_token),
+        refresh_attempt: None,
+    }
+}

@@ -1,0 +1,554 @@
+//! The one task that holds the connection: it feeds the core and carries out its effects.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use qchat_proto::{
+    ids::{MessageId, RoomId, Seq},
+    session::outbox::Outgoing,
+    wire::{
+        api::MemberStatus,
+        codec,
+        fault::{Fault, FaultCode},
+        frame::Logged,
+        pb::{self, client_frame, server_frame},
+    },
+};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    access::Access,
+    core::{Core, Effect, Input},
+    error::EngineError,
+    invitations::Invitations,
+    people::People,
+    steps::{Progress, Steps, Stopped},
+    types::{Connection, Event},
+    upkeep,
+};
+use crate::{
+    net::{NetError, reconnect::Backoff, rest::Client, socket::Socket},
+    store::{Profile, Tx},
+};
+
+/// How often the database is looked at for what other processes wrote.
+const WATCH: Duration = Duration::from_millis(500);
+/// How often an envelope is tried again while its members' keys have to be fetched first.
+const LEARNING: usize = 3;
+
+/// What the handle asks of the task.
+pub(crate) enum Command {
+    /// A row may wait in the outbox.
+    Wrote(RoomId),
+    /// A room was created or joined.
+    Joined(RoomId),
+    /// Fetch this part of a room's log, both ends as in `joining::Span`.
+    Log(RoomId, Seq, Seq, oneshot::Sender<Result<Vec<Logged>, EngineError>>),
+    /// Answer once everything that the daemon has is processed.
+    Sync(oneshot::Sender<Result<(), EngineError>>),
+    /// Close the connection and end.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What an answer of the daemon belongs to.
+enum Asked {
+    Page(RoomId),
+    Log(RoomId, Seq, Vec<Logged>, oneshot::Sender<Result<Vec<Logged>, EngineError>>),
+    Publish(RoomId, MessageId, Seq),
+}
+
+pub(crate) struct Actor {
+    pub(crate) profile: Profile,
+    pub(crate) rest: Client,
+    pub(crate) access: Access,
+    pub(crate) people: People,
+    pub(crate) steps: Steps,
+    pub(crate) invitations: Invitations,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    core: Core,
+    asked: HashMap<u64, Asked>,
+    next_request: u64,
+    syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
+    data_version: i64,
+}
+
+/// Why the connection is given up.
+enum End {
+    Lost(EngineError),
+    Stop(Option<oneshot::Sender<()>>),
+}
+
+type Step = Result<(), End>;
+
+impl From<EngineError> for End {
+    fn from(error: EngineError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<NetError> for End {
+    fn from(error: NetError) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+impl Actor {
+    #[expect(clippy::too_many_arguments, reason = "the parts that the handle has put together, once")]
+    pub(crate) fn new(
+        profile: Profile,
+        rest: Client,
+        access: Access,
+        people: People,
+        steps: Steps,
+        invitations: Invitations,
+        events: broadcast::Sender<Event>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        Self {
+            profile,
+            rest,
+            access,
+            people,
+            steps,
+            invitations,
+            events,
+            commands,
+            core: Core::default(),
+            asked: HashMap::new(),
+            next_request: 0,
+            syncing: vec![],
+            data_version: 0,
+        }
+    }
+
+    /// Connects, works, reconnects, until told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            self.tell(Event::Connection(Connection::Connecting));
+            let end = match self.connect().await {
+                Ok(mut socket) => {
+                    backoff.reset();
+                    let end = self.work(&mut socket).await;
+                    socket.close().await;
+                    end
+                }
+                Err(end) => end,
+            };
+            self.core.handle(Input::Offline);
+            self.asked.clear();
+            match end {
+                End::Stop(done) => {
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
+                    return;
+                }
+                End::Lost(error) => {
+                    tracing::info!(%error, "offline");
+                    self.tell(Event::Connection(Connection::Offline(error.to_string())));
+                    self.fail_waiting(&error);
+                    if self.pause(backoff.pause()).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits before the next attempt; whether the task is to end.
+    async fn pause(&mut self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return false,
+                command = self.commands.recv() => match command {
+                    None => return true,
+                    Some(Command::Stop(done)) => {
+                        let _ = done.send(());
+                        return true;
+                    }
+                    // Somebody waits for the connection: try at once.
+                    Some(Command::Sync(reply)) => {
+                        self.syncing.push(reply);
+                        return false;
+                    }
+                    Some(Command::Log(.., reply)) => {
+                        let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
+                    }
+                    // Stored already; the next connection looks at every room.
+                    Some(Command::Wrote(_) | Command::Joined(_)) => {}
+                },
+            }
+        }
+    }
+
+    fn fail_waiting(&mut self, error: &EngineError) {
+        let repeat = |error: &EngineError| match error {
+            EngineError::Net(NetError::Fault(fault)) => EngineError::Net(NetError::Fault(fault.clone())),
+            EngineError::LoggedOut => EngineError::LoggedOut,
+            EngineError::Refused(text) => EngineError::Refused(text.clone()),
+            error => EngineError::Timeout(error.to_string()),
+        };
+        for waiting in self.syncing.drain(..) {
+            let _ = waiting.send(Err(repeat(error)));
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Socket, End> {
+        let token = self.access.token().await?;
+        let server = self.profile.read_async(Tx::identity).await.map_err(EngineError::from)?;
+        let server = server.ok_or(EngineError::LoggedOut)?.server_id;
+        Ok(Socket::connect(self.rest.base(), &token, server).await?)
+    }
+
+    async fn work(&mut self, socket: &mut Socket) -> End {
+        let started = async {
+            let rooms = self.list_rooms().await?;
+            self.tell(Event::Connection(Connection::Online));
+            self.feed(socket, Input::Online(rooms)).await?;
+            upkeep::run(&self.profile, &self.rest, &self.access, &self.steps).await?;
+            self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
+            Ok(())
+        };
+        if let Err(end) = started.await {
+            return end;
+        }
+        let mut watch = tokio::time::interval(WATCH);
+        loop {
+            let step: Step = tokio::select! {
+                frame = socket.recv() => match frame {
+                    Ok(frame) => self.frame(socket, frame).await,
+                    Err(error) => Err(error.into()),
+                },
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(socket, command).await,
+                    None => Err(End::Stop(None)),
+                },
+                _ = watch.tick() => self.watch(socket).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Asks for the rooms of this device, stores new invitations, and gives those that are joined.
+    async fn list_rooms(&mut self) -> Result<Vec<(RoomId, Seq, Seq)>, End> {
+        let token = self.access.token().await?;
+        let remote = self.rest.rooms(&token).await?.rooms;
+        let local = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
+        let mut joined = vec![];
+        for room in &local {
+            let id = room.state.room;
+            let theirs = remote.iter().find(|theirs| theirs.room_id == id);
+            if theirs.is_some_and(|theirs| theirs.status == MemberStatus::Invited) {
+                // Joined here, but the daemon was not told before the program ended.
+                self.rest.join(&token, id).await?;
+            }
+            joined.push((id, room.state.cursor, theirs.map_or(room.state.cursor, |theirs| theirs.last_seq)));
+        }
+        let invited: Vec<RoomId> = remote
+            .iter()
+            .filter(|theirs| theirs.status == MemberStatus::Invited)
+            .map(|theirs| theirs.room_id)
+            .filter(|id| !local.iter().any(|room| room.state.room == *id))
+            .collect();
+        if self.invitations.learn(&token, &invited).await? {
+            self.tell(Event::Rooms);
+        }
+        Ok(joined)
+    }
+
+    async fn watch(&mut self, socket: &mut Socket) -> Step {
+        let version = self.profile.data_version_async().await.map_err(EngineError::from)?;
+        if version == self.data_version {
+            return Ok(());
+        }
+        self.data_version = version;
+        // Another process wrote: its messages are to be shown, its rows it sends itself unless it has ended.
+        let waiting = self.profile.read_async(Tx::outbox_rooms).await.map_err(EngineError::from)?;
+        let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
+        for room in rooms {
+            self.tell(Event::Timeline(room.state.room));
+        }
+        self.tell(Event::Rooms);
+        for room in waiting {
+            self.feed(socket, Input::Wrote(room)).await?;
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, socket: &mut Socket, command: Command) -> Step {
+        match command {
+            Command::Wrote(room) => self.feed(socket, Input::Wrote(room)).await,
+            Command::Joined(room) => {
+                let state = self.profile.read_async(move |tx| tx.room_row(room)).await;
+                match state.map_err(EngineError::from)? {
+                    Some(row) => self.feed(socket, Input::Joined(room, row.state.cursor)).await,
+                    None => Ok(()),
+                }
+            }
+            Command::Log(room, after, until, reply) => {
+                self.fetch(socket, room, after, Asked::Log(room, until, vec![], reply)).await
+            }
+            Command::Sync(reply) => {
+                if self.core.synced() {
+                    let _ = reply.send(Ok(()));
+                } else {
+                    self.syncing.push(reply);
+                }
+                Ok(())
+            }
+            Command::Stop(done) => Err(End::Stop(Some(done))),
+        }
+    }
+
+    async fn frame(&mut self, socket: &mut Socket, frame: server_frame::Body) -> Step {
+        match frame {
+            server_frame::Body::Deliver(deliver) => {
+                let room = room_id(&deliver.room_id)?;
+                let Some(logged) = deliver.logged else { return Err(malformed().into()) };
+                self.feed(socket, Input::Delivered(room, logged_from(logged))).await
+            }
+            server_frame::Body::Behind(behind) => {
+                let room = room_id(&behind.room_id)?;
+                self.feed(socket, Input::Behind(room, Seq(behind.last_seq))).await
+            }
+            server_frame::Body::RoomHint(_) => {
+                let rooms = self.list_rooms().await?;
+                for (room, _, newest) in rooms {
+                    self.feed(socket, Input::Behind(room, newest)).await?;
+                }
+                self.tell(Event::Rooms);
+                Ok(())
+            }
+            server_frame::Body::Page(page) => self.page(socket, page).await,
+            server_frame::Body::Accepted(accepted) => {
+                let Some(Asked::Publish(room, id, _)) = self.asked.remove(&accepted.request_id) else {
+                    return Ok(());
+                };
+                self.steps.accepted(room, id, Seq(accepted.seq)).await?;
+                self.tell(Event::Timeline(room));
+                self.feed(socket, Input::Answered(room)).await
+            }
+            server_frame::Body::Refused(refused) => {
+                let fault = refused.fault.map_or_else(
+                    || Fault::new(FaultCode::Internal, "the server gave no reason"),
+                    Fault::from,
+                );
+                match self.asked.remove(&refused.request_id) {
+                    Some(Asked::Publish(room, id, under)) => {
+                        self.refused(socket, room, id, under, Seq(refused.room_commit_seq), fault).await
+                    }
+                    Some(Asked::Log(.., reply)) => {
+                        let _ = reply.send(Err(NetError::Fault(fault).into()));
+                        Ok(())
+                    }
+                    Some(Asked::Page(room)) => {
+                        self.trouble(&NetError::Fault(fault).into());
+                        self.feed(socket, Input::Blocked(room)).await
+                    }
+                    None => Ok(()),
+                }
+            }
+            server_frame::Body::Fault(fault) => Err(NetError::Fault(fault.into()).into()),
+            server_frame::Body::HelloAck(_) => Ok(()),
+        }
+    }
+
+    async fn page(&mut self, socket: &mut Socket, page: pb::Page) -> Step {
+        let envelopes: Vec<Logged> = page.envelopes.into_iter().map(logged_from).collect();
+        match self.asked.remove(&page.request_id) {
+            Some(Asked::Page(room)) => {
+                self.feed(socket, Input::Paged(room, envelopes, Seq(page.last_seq))).await
+            }
+            Some(Asked::Log(room, until, mut log, reply)) => {
+                let ended = envelopes.is_empty();
+                log.extend(envelopes.into_iter().filter(|logged| logged.seq <= until));
+                match log.last().map(|last| last.seq) {
+                    Some(last) if last < until && !ended => {
+                        self.fetch(socket, room, last, Asked::Log(room, until, log, reply)).await
+                    }
+                    _ => {
+                        let _ = reply.send(Ok(log));
+                        Ok(())
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn refused(
+        &mut self,
+        socket: &mut Socket,
+        room: RoomId,
+        id: MessageId,
+        under: Seq,
+        room_commit: Seq,
+        fault: Fault,
+    ) -> Step {
+        match fault.code {
+            FaultCode::StaleEpoch => {
+                self.steps.stale(room, id, under, room_commit).await?;
+                self.feed(socket, Input::Behind(room, room_commit)).await?;
+                self.feed(socket, Input::Answered(room)).await
+            }
+            // Only a processed Remove means removed: the rows are kept.
+            FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
+            FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {
+                self.steps.give_up(room, id).await?;
+                self.trouble(&NetError::Fault(fault).into());
+                self.tell(Event::Timeline(room));
+                self.feed(socket, Input::Answered(room)).await
+            }
+            // The same bytes are sent again with the next connection.
+            _ => Err(NetError::Fault(fault).into()),
+        }
+    }
+
+    /// Puts an input into the core and carries out what follows, until nothing more does.
+    async fn feed(&mut self, socket: &mut Socket, input: Input) -> Step {
+        let mut effects: std::collections::VecDeque<Effect> = self.core.handle(input).into();
+        while let Some(effect) = effects.pop_front() {
+            let next = match effect {
+                Effect::Fetch(room, after) => {
+                    self.fetch(socket, room, after, Asked::Page(room)).await?;
+                    None
+                }
+                Effect::Process(room, logged) => Some(self.process(room, logged).await?),
+                Effect::Send(room) => self.send(socket, room).await?,
+                Effect::Confirm(room, seq) => {
+                    let confirm = pb::Confirm { room_id: bytes(room), seq: seq.0 };
+                    socket.send(client_frame::Body::Confirm(confirm)).await?;
+                    None
+                }
+                Effect::Synced => {
+                    for waiting in self.syncing.drain(..) {
+                        let _ = waiting.send(Ok(()));
+                    }
+                    None
+                }
+            };
+            if let Some(input) = next {
+                effects.extend(self.core.handle(input));
+            }
+        }
+        Ok(())
+    }
+
+    async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
+        let mut commits = false;
+        for _ in 0..LEARNING {
+            let Progress { cursor, commits: more, stopped } =
+                self.steps.receive(room, logged.clone()).await?;
+            commits |= more;
+            self.tell(Event::Timeline(room));
+            self.tell(Event::Rooms);
+            match stopped {
+                None => return Ok(Input::Processed { room, cursor, commits }),
+                Some(Stopped::Unknown(missing)) => {
+                    if let Err(error) = self.people.learn(&missing).await {
+                        self.trouble(&error);
+                        return Ok(Input::Blocked(room));
+                    }
+                    logged.retain(|logged| logged.seq > cursor);
+                }
+                Some(Stopped::Gap) => {
+                    self.trouble(
+                        &NetError::Protocol("the server withholds envelopes of a room".into()).into(),
+                    );
+                    return Ok(Input::Blocked(room));
+                }
+                Some(Stopped::Failed(error)) => {
+                    self.trouble(&error);
+                    return Ok(Input::Blocked(room));
+                }
+            }
+        }
+        self.trouble(&NetError::Protocol("the server does not give a member's identity keys".into()).into());
+        Ok(Input::Blocked(room))
+    }
+
+    /// Seals and sends what is due; `Some` when nothing went out.
+    async fn send(&mut self, socket: &mut Socket, room: RoomId) -> Result<Option<Input>, End> {
+        let outgoing = match self.steps.next(room).await {
+            Ok(outgoing) => outgoing,
+            Err(error @ EngineError::Store(_)) => return Err(error.into()),
+            Err(error) => {
+                // A change that can never be made must not stand in the way of what waits behind it.
+                self.trouble(&error);
+                let Some(id) = self.steps.first_change(room).await? else {
+                    return Ok(Some(Input::Held(room)));
+                };
+                self.steps.give_up(room, id).await?;
+                self.tell(Event::Rooms);
+                return Ok(Some(Input::Answered(room)));
+            }
+        };
+        let Some(Outgoing { message_id, sealed }) = outgoing else {
+            // A change that was no longer needed may have been taken out: whoever waits for it has to look.
+            self.tell(Event::Rooms);
+            return Ok(Some(Input::NothingToSend(room)));
+        };
+        let request_id = self.request(Asked::Publish(room, message_id, sealed.commit_seq));
+        let publish = pb::Publish {
+            request_id,
+            envelope: sealed.envelope,
+            welcomes: sealed
+                .welcomes
+                .into_iter()
+                .map(|invitation| pb::Invitation {
+                    device_id: Bytes::copy_from_slice(invitation.device.as_bytes()),
+                    welcome: invitation.welcome,
+                })
+                .collect(),
+            ratchet_tree: sealed.ratchet_tree,
+        };
+        socket.send(client_frame::Body::Publish(publish)).await?;
+        Ok(None)
+    }
+
+    async fn fetch(&mut self, socket: &mut Socket, room: RoomId, after: Seq, asked: Asked) -> Step {
+        let request_id = self.request(asked);
+        let fetch = pb::Fetch { request_id, room_id: bytes(room), after: after.0, limit: 0 };
+        Ok(socket.send(client_frame::Body::Fetch(fetch)).await?)
+    }
+
+    fn request(&mut self, asked: Asked) -> u64 {
+        self.next_request += 1;
+        self.asked.insert(self.next_request, asked);
+        self.next_request
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listening is fine: the store is the truth.
+        let _ = self.events.send(event);
+    }
+
+    fn trouble(&self, error: &EngineError) {
+        tracing::warn!(%error, "trouble");
+        self.tell(Event::Trouble(error.to_string()));
+    }
+}
+
+fn bytes(room: RoomId) -> Bytes {
+    Bytes::copy_from_slice(room.as_bytes())
+}
+
+fn room_id(bytes: &[u8]) -> Result<RoomId, EngineError> {
+    codec::id("room id", bytes).map_err(|_| malformed())
+}
+
+fn malformed() -> EngineError {
+    NetError::Protocol("the server sent a malformed frame".into()).into()
+}
+
+fn logged_from(logged: pb::Logged) -> Logged {
+    Logged { seq: Seq(logged.seq), bytes: logged.envelope }
+}

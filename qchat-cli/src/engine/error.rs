@@ -1,0 +1,151 @@
+//! What the engine's clients are told when something does not work: what happened, and what to do.
+
+use qchat_proto::{
+    identity::IdentityError,
+    ids::UserName,
+    mls::fault::MlsFault,
+    session::error::SessionError,
+    wire::fault::{Fault, FaultCode},
+};
+
+use crate::{net::NetError, store::StoreError, vault::VaultError};
+
+/// An operation of the engine failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The local database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The way to the daemon, or the daemon's refusal.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A group operation.
+    #[error(transparent)]
+    Group(#[from] MlsFault),
+    /// A step of the protocol.
+    #[error("{0}")]
+    Session(Box<SessionError<StoreError>>),
+    /// What somebody shows of their identity does not hold.
+    #[error("the identity of {who} cannot be trusted: {source}")]
+    Identity {
+        /// Whose.
+        who: String,
+        /// What is wrong.
+        source: IdentityError,
+    },
+    /// Somebody's identity key is not the one that was pinned.
+    #[error(
+        "the identity key of {0} has changed since this device first saw it: someone may be impersonating them. \
+         Nothing is sent to them. Ask them over another channel whether they registered anew"
+    )]
+    IdentityChanged(UserName),
+    /// No such room here.
+    #[error("there is no room {0:?} here; `qchat room list` shows the rooms")]
+    NoSuchRoom(String),
+    /// Several rooms have that name.
+    #[error("several rooms are called {0:?}; use the id that `qchat room list` shows")]
+    AmbiguousRoom(String),
+    /// Nobody of that name.
+    #[error("there is no user {0}; check the spelling")]
+    NoSuchUser(UserName),
+    /// The room has no such member.
+    #[error("{0} is not in that room")]
+    NotInRoom(UserName),
+    /// The user is in the room already.
+    #[error("{0} is in that room already")]
+    AlreadyInRoom(UserName),
+    /// The user cannot be reached by a group at all.
+    #[error("{0} has no device that could be invited; they have to log in once")]
+    NoDevices(UserName),
+    /// This account is not in the room.
+    #[error("you are not in that room{0}")]
+    NotMember(&'static str),
+    /// The room's rules.
+    #[error("{0}")]
+    Refused(String),
+    /// The text or name cannot be sent as it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// Not registered or logged out.
+    #[error("this profile is logged out; `qchat login NAME` logs it in")]
+    LoggedOut,
+    /// The profile belongs to somebody else.
+    #[error("this profile belongs to {0}; use --profile to choose another")]
+    OtherAccount(UserName),
+    /// It took too long.
+    #[error("{0}")]
+    Timeout(String),
+    /// No randomness, or a key could not be made.
+    #[error("keys cannot be made: {0}")]
+    Keys(String),
+    /// The engine has been shut down.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl EngineError {
+    /// The process's exit code: 0 done, 1 unexpected, 2 usage, 3 network or timeout, 4 authentication or locked, 5 not
+    /// found, 6 refused by policy or untrusted key, 7 rate-limited.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Net(error) => match error {
+                NetError::Fault(fault) => fault_exit_code(fault),
+                NetError::PlainHttp { .. } => 6,
+                _ => 3,
+            },
+            Self::Timeout(_) => 3,
+            Self::LoggedOut
+            | Self::OtherAccount(_)
+            | Self::Vault(VaultError::WrongPassphrase)
+            | Self::Store(StoreError::WrongKey) => 4,
+            Self::Vault(VaultError::Missing(_))
+            | Self::Store(StoreError::Missing(_))
+            | Self::NoSuchRoom(_)
+            | Self::NoSuchUser(_)
+            | Self::NotInRoom(_) => 5,
+            Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
+            Self::Identity { .. }
+            | Self::IdentityChanged(_)
+            | Self::NotMember(_)
+            | Self::Refused(_)
+            | Self::NoDevices(_)
+            | Self::AlreadyInRoom(_)
+            | Self::Group(_) => 6,
+            Self::Session(error) => match &**error {
+                SessionError::NotWriting(_)
+                | SessionError::NotJoined
+                | SessionError::Welcome(_)
+                | SessionError::Anchor
+                | SessionError::Joined
+                | SessionError::Mls(_) => 6,
+                _ => 1,
+            },
+            Self::Store(_) | Self::Vault(_) | Self::Keys(_) | Self::Stopped => 1,
+        }
+    }
+}
+
+fn fault_exit_code(fault: &Fault) -> u8 {
+    match fault.code {
+        FaultCode::BadRequest | FaultCode::TooLarge => 2,
+        FaultCode::Unauthenticated => 4,
+        FaultCode::NotFound => 5,
+        FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
+        FaultCode::RateLimited => 7,
+        FaultCode::Unavailable => 3,
+        FaultCode::StaleEpoch | FaultCode::UnsupportedVersion | FaultCode::Internal => 1,
+    }
+}
+
+impl From<SessionError<StoreError>> for EngineError {
+    fn from(error: SessionError<StoreError>) -> Self {
+        match error {
+            SessionError::Ledger(error) => Self::Store(error),
+            SessionError::Mls(fault) | SessionError::Unsealable { source: fault, .. } => Self::Group(fault),
+            error => Self::Session(Box::new(error)),
+        }
+    }
+}

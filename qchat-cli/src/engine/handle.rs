@@ -1,0 +1,428 @@
+//! The engine as its clients hold it: TUI, CLI and scripts alike.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use qchat_proto::{
+    content::{Content, ContentError},
+    crypto::sign::DeviceSigningKey,
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
+    mls::device::Device,
+    session::ledger::Want,
+    wire::api::MemberStatus,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use url::Url;
+
+use super::{
+    access::Access,
+    actor::{Actor, Command},
+    clock,
+    entropy::MixedEntropy,
+    error::EngineError,
+    invitations::Invitations,
+    people::{People, PinnedKeys},
+    steps::Steps,
+    types::{Connection, Event, Message, RoomDetails, RoomSummary},
+    view,
+};
+use crate::{
+    net::rest::Client,
+    store::{Delivery, Line, Profile, StoreError, Tx},
+};
+
+/// Commands that may wait for the task.
+const COMMANDS: usize = 64;
+/// Events kept for a slow listener; one that lags is told so and reads everything again.
+const EVENTS: usize = 256;
+
+/// How the engine is to behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long one request, or the wait for one thing, may take.
+    pub timeout: Duration,
+    /// Never connect: show what is stored, keep what is written.
+    pub offline: bool,
+}
+
+/// Who this profile is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// The account's name.
+    pub name: UserName,
+    /// The account.
+    pub account: AccountId,
+    /// This device.
+    pub device: DeviceId,
+    /// The daemon.
+    pub server: Url,
+}
+
+/// The engine; clones are the same engine.
+#[derive(Clone)]
+pub struct Handle(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) me: Me,
+    pub(super) options: Options,
+    pub(super) profile: Profile,
+    pub(super) rest: Client,
+    pub(super) access: Access,
+    pub(super) people: People,
+    pub(super) steps: Steps,
+    pub(super) invitations: Invitations,
+    events: broadcast::Sender<Event>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// The parts that registration needs before there is an engine.
+pub(super) struct Parts {
+    pub(super) me: Me,
+    pub(super) rest: Client,
+    pub(super) access: Access,
+    pub(super) steps: Steps,
+}
+
+/// Puts a profile's parts together.
+pub(super) async fn parts(profile: &Profile, timeout: Duration) -> Result<Parts, EngineError> {
+    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
+    let server: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
+    let key =
+        DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let keys = Arc::new(PinnedKeys::new(profile.clone()));
+    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys)
+        .map_err(|_| StoreError::Corrupt("own certificate"))?;
+    let rest = Client::new(server.clone(), timeout)?;
+    let access =
+        Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
+    Ok(Parts {
+        me: Me { name: own.name, account: own.account, device: own.device, server },
+        rest,
+        access,
+        steps: Steps { profile: profile.clone(), device: Arc::new(device) },
+    })
+}
+
+impl Handle {
+    /// Starts the engine on an open profile; it connects in the background unless told not to.
+    ///
+    /// # Errors
+    /// When the profile is not registered or cannot be read.
+    pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
+        let Parts { me, rest, access, steps } = parts(&profile, options.timeout).await?;
+        let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
+        let invitations = Invitations {
+            profile: profile.clone(),
+            rest: rest.clone(),
+            device: Arc::clone(&steps.device),
+            people: people.clone(),
+        };
+        let (events, _) = broadcast::channel(EVENTS);
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        if !options.offline {
+            let actor = Actor::new(
+                profile.clone(),
+                rest.clone(),
+                access.clone(),
+                people.clone(),
+                steps.clone(),
+                invitations.clone(),
+                events.clone(),
+                receiver,
+            );
+            tokio::spawn(actor.run());
+        }
+        let inner =
+            Inner { me, options, profile, rest, access, people, steps, invitations, events, commands };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// What happens from now on. After `Lagged` read everything again.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.events.subscribe()
+    }
+
+    /// Who this profile is.
+    pub fn me(&self) -> &Me {
+        &self.0.me
+    }
+
+    /// All rooms: invitations first, then by their last activity.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn rooms(&self) -> Result<Vec<RoomSummary>, EngineError> {
+        let me = self.0.me.account;
+        let rooms = self.0.profile.read_async(move |tx| {
+            let mut names = view::Names::new(me);
+            let mut rooms = vec![];
+            for row in tx.invitations()? {
+                rooms.push(view::invitation(tx, &mut names, &row)?);
+            }
+            let mut joined: Vec<_> = tx.rooms()?.iter().map(view::summary).collect();
+            joined.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.name.cmp(&b.name)));
+            rooms.extend(joined);
+            Ok::<_, StoreError>(rooms)
+        });
+        Ok(rooms.await?)
+    }
+
+    /// A room with its members.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`], also for one that was not joined.
+    pub async fn room(&self, room: RoomId) -> Result<RoomDetails, EngineError> {
+        let statuses = self.statuses(room).await;
+        let me = self.0.me.account;
+        let details = self.0.profile.read_async(move |tx| {
+            let Some(row) = tx.room_row(room)? else { return Ok(None) };
+            view::details(tx, &mut view::Names::new(me), &row, &statuses).map(Some)
+        });
+        let details: Option<RoomDetails> = details.await.map_err(|error: StoreError| error)?;
+        details.ok_or_else(|| EngineError::NoSuchRoom(room.to_string()))
+    }
+
+    /// Who has joined, as the daemon says; empty when it cannot be asked.
+    async fn statuses(&self, room: RoomId) -> HashMap<DeviceId, MemberStatus> {
+        if self.0.options.offline {
+            return HashMap::new();
+        }
+        let asked = async {
+            let token = self.0.access.token().await?;
+            Ok::<_, EngineError>(self.0.rest.room(&token, room).await?)
+        };
+        match asked.await {
+            Ok(room) => room.members.into_iter().map(|member| (member.device_id, member.status)).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "the daemon was not asked who has joined");
+                HashMap::new()
+            }
+        }
+    }
+
+    /// The room of that name or id, invitations included.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
+    pub async fn find_room(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
+        let wanted = name_or_id.to_owned();
+        let found = self.0.profile.read_async(move |tx| {
+            let mut found = tx.find_rooms(&wanted)?;
+            let id = wanted.parse::<RoomId>().ok();
+            found.extend(
+                tx.invitations()?
+                    .into_iter()
+                    .filter(|row| row.name.as_deref() == Some(&wanted) || Some(row.room) == id)
+                    .map(|row| row.room),
+            );
+            found.sort_unstable();
+            found.dedup();
+            // Of several rooms of one name, those this account is no longer in step back.
+            if found.len() > 1 {
+                let mut live = vec![];
+                for &room in &found {
+                    let gone = tx.room_row(room)?.is_some_and(|row| {
+                        use qchat_proto::session::ledger::Phase;
+                        matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
+                    });
+                    if !gone {
+                        live.push(room);
+                    }
+                }
+                if !live.is_empty() {
+                    found = live;
+                }
+            }
+            Ok::<_, StoreError>(found)
+        });
+        match found.await?.as_slice() {
+            [] => Err(EngineError::NoSuchRoom(name_or_id.to_owned())),
+            [room] => Ok(*room),
+            _ => Err(EngineError::AmbiguousRoom(name_or_id.to_owned())),
+        }
+    }
+
+    /// The newest `limit` lines below row `before`, oldest first.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn timeline(
+        &self,
+        room: RoomId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Message>, EngineError> {
+        self.lines(move |tx| tx.lines_before(room, before, limit)).await
+    }
+
+    /// The newest `limit` lines below a seq, oldest first.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn timeline_before_seq(
+        &self,
+        room: RoomId,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<Message>, EngineError> {
+        self.lines(move |tx| tx.lines_before_seq(room, Some(before), limit)).await
+    }
+
+    /// The first `limit` lines above row `after`, oldest first.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn timeline_after(
+        &self,
+        room: RoomId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Message>, EngineError> {
+        self.lines(move |tx| tx.lines_after(room, after, limit)).await
+    }
+
+    pub(super) async fn lines(
+        &self,
+        select: impl FnOnce(&mut Tx) -> Result<Vec<Line>, StoreError> + Send + 'static,
+    ) -> Result<Vec<Message>, EngineError> {
+        let me = self.0.me.account;
+        let lines = self.0.profile.read_async(move |tx| {
+            let mut names = view::Names::new(me);
+            let lines = select(tx)?;
+            lines.into_iter().map(|line| view::line(tx, &mut names, line)).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(lines.await?)
+    }
+
+    /// Puts a text into the outbox; it is durable when this returns, and sent as soon as there is a connection.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for an empty or too long text, [`EngineError::NotMember`],
+    /// [`EngineError::IdentityChanged`] when a member's identity has changed.
+    pub async fn send(&self, room: RoomId, text: String) -> Result<MessageId, EngineError> {
+        let content = Content::text(text, clock::millis()).map_err(|error| match error {
+            ContentError::Empty | ContentError::TextTooLong(_) => EngineError::Invalid(error.to_string()),
+        })?;
+        self.writable(room).await?;
+        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
+        self.tell(Event::Timeline(room));
+        self.wrote(room).await;
+        Ok(id)
+    }
+
+    /// Waits until the daemon has acknowledged a message.
+    ///
+    /// # Errors
+    /// [`EngineError::Timeout`] or the reason why there is no connection: the message stays in the outbox.
+    /// [`EngineError::NotMember`] when it can never be sent.
+    pub async fn wait_sent(&self, room: RoomId, id: MessageId) -> Result<Seq, EngineError> {
+        let sent = self.until(async move |handle: &Self| {
+            let line = handle.0.profile.read_async(move |tx| tx.own_message(room, id)).await?;
+            match line {
+                Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
+                Some(Line { delivery: Delivery::Failed, .. }) | None => Err(EngineError::NotMember(
+                    " any more, or the server refused the message: it was not sent",
+                )),
+                Some(_) => Ok(None),
+            }
+        });
+        sent.await
+    }
+
+    /// Looks again after every event until there is an answer, the time is over, or the connection fails.
+    pub(super) async fn until<T>(
+        &self,
+        mut look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut events = self.events();
+        let waited = tokio::time::timeout(self.0.options.timeout, async {
+            loop {
+                if let Some(found) = look(self).await? {
+                    return Ok(found);
+                }
+                match events.recv().await {
+                    Ok(Event::Connection(Connection::Offline(reason))) => {
+                        return Err(EngineError::Timeout(format!(
+                            "{reason}. What was written stays in the outbox and is sent by the next command that connects"
+                        )));
+                    }
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Stopped),
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| {
+            Err(EngineError::Timeout(format!(
+                "no answer within {} s. What was written stays in the outbox and is sent by the next command that \
+                 connects",
+                self.0.options.timeout.as_secs()
+            )))
+        })
+    }
+
+    /// Everything in the room has been read.
+    ///
+    /// # Errors
+    /// When the profile cannot be written.
+    pub async fn mark_read(&self, room: RoomId) -> Result<(), EngineError> {
+        self.0
+            .profile
+            .write_async(move |tx| match tx.room_row(room)? {
+                Some(row) if row.read_seq < row.state.cursor => tx.mark_read(room, row.state.cursor),
+                _ => Ok(()),
+            })
+            .await?;
+        self.tell(Event::Rooms);
+        Ok(())
+    }
+
+    /// Waits until everything that the daemon has is stored here.
+    ///
+    /// # Errors
+    /// Why there is no connection, or [`EngineError::Timeout`].
+    pub async fn sync(&self) -> Result<(), EngineError> {
+        let (reply, synced) = oneshot::channel();
+        self.command(Command::Sync(reply)).await?;
+        match tokio::time::timeout(self.0.options.timeout, synced).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(EngineError::Stopped),
+            Err(_) => Err(EngineError::Timeout(format!(
+                "the server did not send everything within {} s; try again, or raise --timeout",
+                self.0.options.timeout.as_secs()
+            ))),
+        }
+    }
+
+    /// Ends the session here and at the daemon; what is stored stays.
+    ///
+    /// # Errors
+    /// When the daemon cannot be told; the session is forgotten here all the same.
+    pub async fn logout(&self) -> Result<(), EngineError> {
+        self.0.access.logout().await
+    }
+
+    /// Closes the connection and ends the background task.
+    pub async fn shutdown(self) {
+        let (done, ended) = oneshot::channel();
+        if self.0.commands.send(Command::Stop(done)).await.is_ok() {
+            let _ = ended.await;
+        }
+    }
+
+    pub(super) async fn command(&self, command: Command) -> Result<(), EngineError> {
+        if self.0.options.offline {
+            return Err(EngineError::Timeout(
+                "this needs a connection, and the engine is offline".to_owned(),
+            ));
+        }
+        self.0.commands.send(command).await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Tells the task that a row waits. Without a task (offline) the row waits for the next run.
+    pub(super) async fn wrote(&self, room: RoomId) {
+        let _ = self.0.commands.send(Command::Wrote(room)).await;
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.0.events.send(event);
+    }
+}

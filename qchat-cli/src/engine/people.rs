@@ -1,0 +1,194 @@
+//! Who others are: directories fetched, verified, and pinned at first use.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use qchat_proto::{
+    crypto::sign::AccountPublicKey,
+    identity::{AccountRecord, Answer, Asked, IdentityError, VerifiedDirectory, verify_directory},
+    ids::{AccountId, UserName},
+    mls::identity::{AccountKeys, MissingKey},
+    wire::{api::Directory, fault::FaultCode},
+};
+
+use super::{access::Access, clock, error::EngineError};
+use crate::{
+    net::{NetError, rest::Client},
+    store::{AccountKey, Contact, Profile},
+};
+
+/// The identity keys that are pinned, for the group library to ask; read from the store once each.
+pub(crate) struct PinnedKeys {
+    profile: Profile,
+    known: Mutex<HashMap<[u8; 48], (AccountId, AccountPublicKey)>>,
+}
+
+impl PinnedKeys {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self { profile, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<[u8; 48], (AccountId, AccountPublicKey)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AccountKeys for PinnedKeys {
+    fn account_key(&self, account: AccountId, identity_key_hash: &[u8; 48]) -> Option<AccountPublicKey> {
+        if let Some((owner, key)) = self.known().get(identity_key_hash) {
+            return (*owner == account).then(|| key.clone());
+        }
+        let stored: Option<AccountKey> =
+            self.profile.read(|tx| tx.account_key(identity_key_hash)).ok().flatten();
+        let stored = stored?;
+        let key = AccountPublicKey::from_bytes(&stored.public_key).ok()?;
+        self.known().insert(*identity_key_hash, (stored.account, key.clone()));
+        (stored.account == account).then_some(key)
+    }
+}
+
+/// Asks the daemon about people.
+#[derive(Clone)]
+pub(crate) struct People {
+    pub(crate) profile: Profile,
+    pub(crate) rest: Client,
+    pub(crate) access: Access,
+}
+
+impl People {
+    /// The person of that name, as verified now. First use pins; a changed identity is an error.
+    pub(crate) async fn by_name(&self, name: &UserName) -> Result<VerifiedDirectory, EngineError> {
+        let token = self.access.token().await?;
+        let directory = self.rest.directory_by_name(&token, name).await.map_err(|error| match error {
+            NetError::Fault(fault) if fault.code == FaultCode::NotFound => {
+                EngineError::NoSuchUser(name.clone())
+            }
+            error => error.into(),
+        })?;
+        let wanted = name.clone();
+        let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
+        self.judge(Asked::Name(name), &directory, known).await
+    }
+
+    /// Pins somebody who is only known by their account id, unless they are pinned already.
+    pub(crate) async fn meet(&self, account: AccountId) -> Result<(), EngineError> {
+        if self.profile.read_async(move |tx| tx.contact(account)).await?.is_some() {
+            return Ok(());
+        }
+        let token = self.access.token().await?;
+        let directory = self.rest.directory(&token, account).await?;
+        self.judge(Asked::Account(account), &directory, None).await?;
+        Ok(())
+    }
+
+    /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
+    /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
+    pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
+        let token = self.access.token().await?;
+        for key in missing {
+            let directory = self.rest.directory(&token, key.account).await?;
+            let account = key.account;
+            let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
+            match self.judge(Asked::Account(account), &directory, known).await {
+                Ok(_) | Err(EngineError::IdentityChanged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge(
+        &self,
+        asked: Asked<'_>,
+        directory: &Directory,
+        known: Option<Contact>,
+    ) -> Result<VerifiedDirectory, EngineError> {
+        let answer = Answer {
+            record: directory.account_record.as_ref(),
+            list: directory.device_list.as_ref(),
+            certificates: directory.device_certificates.iter().map(AsRef::as_ref).collect(),
+        };
+        let pinned = known.as_ref().map(|contact| &contact.pinned);
+        match verify_directory(asked, &answer, pinned, clock::seconds()) {
+            Ok(verified) => {
+                if let Some(contact) = known.as_ref().filter(|contact| contact.changed_record.is_some()) {
+                    return Err(EngineError::IdentityChanged(contact.name.clone()));
+                }
+                let contact = contact(&verified, directory, known.as_ref());
+                let key = AccountKey {
+                    account: verified.record.account,
+                    public_key: verified.record.identity_key.as_bytes().to_vec(),
+                };
+                let hash = verified.record.identity_key.hash();
+                self.profile
+                    .write_async(move |tx| {
+                        // The directory may give a name to somebody new; the pinned owner of the name keeps it.
+                        if let Some(other) = tx.contact_by_name(&contact.name)?
+                            && other.account != contact.account
+                        {
+                            return Err(EngineError::IdentityChanged(contact.name));
+                        }
+                        tx.put_account_key(&hash, &key)?;
+                        Ok::<_, EngineError>(tx.put_contact(&contact)?)
+                    })
+                    .await?;
+                Ok(verified)
+            }
+            Err(IdentityError::IdentityChanged { .. }) => {
+                let Some(contact) = known else {
+                    return Err(EngineError::Refused("the directory contradicts itself".to_owned()));
+                };
+                self.mark_changed(contact, directory).await
+            }
+            Err(source) => Err(EngineError::Identity { who: who(asked), source }),
+        }
+    }
+
+    async fn mark_changed(
+        &self,
+        contact: Contact,
+        directory: &Directory,
+    ) -> Result<VerifiedDirectory, EngineError> {
+        let name = contact.name.clone();
+        let record = AccountRecord::verify(directory.account_record.as_ref())
+            .map_err(|source| EngineError::Identity { who: name.to_string(), source })?;
+        let key = AccountKey { account: record.account, public_key: record.identity_key.as_bytes().to_vec() };
+        let hash = record.identity_key.hash();
+        let marked = Contact {
+            changed_record: Some(directory.account_record.as_ref().to_vec()),
+            verified: false,
+            ..contact
+        };
+        self.profile
+            .write_async(move |tx| {
+                if record.account == marked.account {
+                    tx.put_account_key(&hash, &key)?;
+                }
+                tx.put_contact(&marked)
+            })
+            .await?;
+        Err(EngineError::IdentityChanged(name))
+    }
+}
+
+fn contact(verified: &VerifiedDirectory, directory: &Directory, known: Option<&Contact>) -> Contact {
+    Contact {
+        account: verified.record.account,
+        name: verified.record.name.clone(),
+        record: directory.account_record.as_ref().to_vec(),
+        pinned: verified.pin(),
+        device_list: directory.device_list.as_ref().to_vec(),
+        first_seen_ms: known.map_or_else(clock::millis, |contact| contact.first_seen_ms),
+        changed_record: None,
+        verified: known.is_some_and(|contact| contact.verified),
+    }
+}
+
+fn who(asked: Asked<'_>) -> String {
+    match asked {
+        Asked::Name(name) => name.to_string(),
+        Asked::Account(account) => format!("account {account}"),
+    }
+}

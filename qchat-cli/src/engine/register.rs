@@ -1,0 +1,298 @@
+//! How an account begins: its keys are made here, its public half goes to the daemon, its profile is stored.
+
+use std::{path::Path, time::Duration};
+
+use qchat_proto::{
+    crypto::{
+        entropy::Entropy,
+        password::{self, KdfParams},
+        secret::Secret,
+        sign::{AccountSigningKey, DeviceSigningKey},
+    },
+    identity::{
+        AccountRecord, Answer, Asked, DeviceCertificate, DeviceList, ListedDevice, RecoveryKey,
+        verify_directory,
+    },
+    ids::{AccountId, DeviceId, UserName},
+    wire::{
+        api::{Binary, Register},
+        fault::FaultCode,
+    },
+};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    access, clock,
+    entropy::MixedEntropy,
+    error::EngineError,
+    handle::{Parts, parts},
+    upkeep,
+};
+use crate::{
+    net::{NetError, rest::Client},
+    store::{AccountKey, Contact, Identity, Profile, StoreError},
+    vault,
+};
+
+/// What registration is busy with, for a progress line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Argon2id makes keys of the passphrase.
+    DerivingKeys,
+    /// Signature keys and KeyPackages are made.
+    MakingKeys,
+    /// The daemon is asked.
+    Registering,
+}
+
+/// A new account.
+pub struct Registered {
+    /// Its profile, open.
+    pub profile: Profile,
+    /// The 24 recovery words, to be shown once. `None` when an interrupted registration turned out to have succeeded.
+    pub recovery_words: Option<Zeroizing<String>>,
+}
+
+/// The keys of an account and its first device.
+struct Keys {
+    recovery: RecoveryKey,
+    recovery_signing: AccountSigningKey,
+    account: AccountSigningKey,
+    device: DeviceSigningKey,
+}
+
+/// Registers `name` at `server` and creates the profile in `dir`. When it fails nothing is left behind, except that a
+/// profile whose registration may have reached the daemon is kept, so that calling this again completes it.
+///
+/// # Errors
+/// [`EngineError`]; a taken name is a `NetError::Fault`.
+pub async fn register(
+    dir: &Path,
+    server: Url,
+    name: UserName,
+    passphrase: Zeroizing<String>,
+    timeout: Duration,
+    progress: impl Fn(Stage),
+) -> Result<Registered, EngineError> {
+    if Profile::exists(dir) {
+        return resume(dir, &name, passphrase, timeout, progress).await;
+    }
+    let rest = Client::new(server.clone(), timeout)?;
+    let info = rest.server().await?;
+
+    progress(Stage::DerivingKeys);
+    let mut salt = [0; 16];
+    MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let home = dir.to_owned();
+    let (db_key, auth_key) = blocking(move || {
+        let db_key = vault::create(&home, &passphrase, KdfParams::VAULT, &MixedEntropy)?;
+        let auth_key = password::derive_auth_key(&passphrase, &salt, KdfParams::AUTH)
+            .map_err(|error| EngineError::Keys(error.to_string()))?;
+        Ok((db_key, auth_key))
+    })
+    .await?;
+
+    progress(Stage::MakingKeys);
+    let made = prepare(dir, db_key, server, info.server_id, name.clone(), &auth_key, salt, timeout).await;
+    let (profile, request, words) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            discard(dir)?;
+            return Err(error);
+        }
+    };
+
+    progress(Stage::Registering);
+    match rest.register(&request).await {
+        Ok(session) => {
+            let tokens = access::tokens(session);
+            profile.write_async(move |tx| tx.put_session(&tokens)).await?;
+            Ok(Registered { profile, recovery_words: Some(words) })
+        }
+        // A refusal: the daemon has not registered anything.
+        Err(error @ NetError::Fault(_)) => {
+            drop(profile);
+            discard(dir)?;
+            Err(error.into())
+        }
+        // Unknown: the account may exist now, and only these keys can use it.
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Completes a registration whose answer was lost, or finds that it never happened and starts over.
+async fn resume(
+    dir: &Path,
+    name: &UserName,
+    passphrase: Zeroizing<String>,
+    timeout: Duration,
+    progress: impl Fn(Stage),
+) -> Result<Registered, EngineError> {
+    progress(Stage::DerivingKeys);
+    let home = dir.to_owned();
+    let db_key = blocking(move || Ok(vault::unlock(&home, &passphrase)?)).await?;
+    let profile = Profile::open(dir, db_key)?;
+    let (own, session) =
+        profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.session()?))).await?;
+    let own = own.ok_or(StoreError::Corrupt("own identity"))?;
+    if own.name != *name || session.is_some() {
+        return Err(EngineError::OtherAccount(own.name));
+    }
+    progress(Stage::Registering);
+    let Parts { access, .. } = parts(&profile, timeout).await?;
+    match access.login().await {
+        Ok(_) => Ok(Registered { profile, recovery_words: None }),
+        Err(EngineError::Net(NetError::Fault(fault)))
+            if matches!(fault.code, FaultCode::Unauthenticated | FaultCode::NotFound) =>
+        {
+            drop(profile);
+            discard(dir)?;
+            Err(EngineError::Refused(
+                "the earlier registration had not reached the server; it has been cleared, register again"
+                    .to_owned(),
+            ))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one registration, used once")]
+async fn prepare(
+    dir: &Path,
+    db_key: Secret<32>,
+    server: Url,
+    server_id: qchat_proto::ids::ServerId,
+    name: UserName,
+    auth_key: &Secret<32>,
+    salt: [u8; 16],
+    timeout: Duration,
+) -> Result<(Profile, Register, Zeroizing<String>), EngineError> {
+    let keys = blocking(make_keys).await?;
+    let now = clock::seconds();
+    let no_randomness =
+        |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
+    let account = AccountId::random(&MixedEntropy).map_err(no_randomness)?;
+    let device = DeviceId::random(&MixedEntropy).map_err(no_randomness)?;
+    let signing = |error: qchat_proto::identity::IdentityError| EngineError::Keys(error.to_string());
+    let record = AccountRecord {
+        account,
+        name: name.clone(),
+        identity_key: keys.account.public().clone(),
+        recovery_key: keys.recovery_signing.public().clone(),
+        created_at: now,
+    }
+    .sign(&keys.account, &keys.recovery_signing)
+    .map_err(signing)?;
+    let certificate = DeviceCertificate {
+        account,
+        device,
+        device_key: keys.device.public().clone(),
+        identity_key_hash: keys.account.public().hash(),
+        created_at: now,
+    }
+    .sign(&keys.account)
+    .map_err(signing)?;
+    let list = DeviceList {
+        account,
+        version: 1,
+        issued_at: now,
+        expires_at: now + DeviceList::LIFETIME,
+        devices: vec![ListedDevice { device, device_key_hash: keys.device.public().hash() }],
+    }
+    .sign(&keys.account)
+    .map_err(signing)?;
+
+    // The account is its own first contact: its devices are leaves like any other.
+    let answer = Answer { record: &record, list: &list, certificates: vec![&certificate] };
+    let verified = verify_directory(Asked::Account(account), &answer, None, now).map_err(signing)?;
+    let contact = Contact {
+        account,
+        name: name.clone(),
+        record: record.clone(),
+        pinned: verified.pin(),
+        device_list: list.clone(),
+        first_seen_ms: clock::millis(),
+        changed_record: None,
+        verified: true,
+    };
+    let key = AccountKey { account, public_key: keys.account.public().as_bytes().to_vec() };
+    let key_hash = keys.account.public().hash();
+    let own = Identity {
+        account,
+        device,
+        name: name.clone(),
+        server_url: server.to_string(),
+        server_id,
+        device_key: copy(keys.device.seed()),
+        account_key: copy(keys.account.seed()),
+        certificate: certificate.clone(),
+        list_version: 1,
+    };
+    let profile = Profile::create(dir, db_key)?;
+    profile
+        .write_async(move |tx| {
+            tx.put_identity(&own)?;
+            tx.put_account_key(&key_hash, &key)?;
+            tx.put_contact(&contact)
+        })
+        .await?;
+    let Parts { steps, .. } = parts(&profile, timeout).await?;
+    let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
+    let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
+    secrets.extend(last_secret);
+    profile.write_async(move |tx| secrets.iter().try_for_each(|secret| tx.put_key_package(secret))).await?;
+    let last_resort_key_package =
+        last_resort.into_iter().next().ok_or_else(|| EngineError::Keys("no KeyPackage".to_owned()))?;
+    let request = Register {
+        name,
+        account_id: account,
+        device_id: device,
+        auth_key: Binary::from(auth_key.expose().to_vec()),
+        auth_salt: Binary::from(salt.to_vec()),
+        account_record: record.into(),
+        device_list: list.into(),
+        device_certificate: certificate.into(),
+        key_packages,
+        last_resort_key_package,
+    };
+    Ok((profile, request, keys.recovery.words()))
+}
+
+fn make_keys() -> Result<Keys, EngineError> {
+    let failed = |error: qchat_proto::crypto::sign::SignError| EngineError::Keys(error.to_string());
+    let recovery =
+        RecoveryKey::generate(&MixedEntropy).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let recovery_signing = recovery.signing_key().map_err(failed)?;
+    let account = AccountSigningKey::generate(&MixedEntropy).map_err(failed)?;
+    let device = DeviceSigningKey::generate(&MixedEntropy).map_err(failed)?;
+    Ok(Keys { recovery, recovery_signing, account, device })
+}
+
+fn copy(seed: &Secret<64>) -> Secret<64> {
+    Secret::from_bytes(*seed.expose())
+}
+
+fn discard(dir: &Path) -> Result<(), EngineError> {
+    Profile::destroy(dir)?;
+    Ok(vault::destroy(dir)?)
+}
+
+/// Logs a profile in by its device key.
+///
+/// # Errors
+/// [`EngineError::OtherAccount`] when the profile is somebody else's; why the daemon refused.
+pub async fn login(profile: &Profile, name: &UserName, timeout: Duration) -> Result<(), EngineError> {
+    let Parts { me, access, .. } = parts(profile, timeout).await?;
+    if me.name != *name {
+        return Err(EngineError::OtherAccount(me.name));
+    }
+    access.login().await?;
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| EngineError::Stopped)?
+}

@@ -1,0 +1,278 @@
+//! What people do with rooms: create, invite, join, remove, leave, renew keys.
+
+use qchat_proto::{
+    content::{MAX_ROOM_NAME, RoomSettings},
+    identity::VerifiedDirectory,
+    ids::{AccountId, MessageId, RoomId, UserName},
+    session::{
+        error::SessionError,
+        joining,
+        ledger::{Change, Ledger, Phase, Want},
+    },
+    wire::api::{ClaimKeyPackages, CreateRoom, RoomInvitation},
+};
+use tokio::sync::oneshot;
+
+use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Event};
+use crate::store::{StoreError, Tx};
+
+/// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
+const LEARNING: usize = 4;
+
+impl Handle {
+    /// Creates a room with this account as its only member and admin.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for an empty or too long name; otherwise why the daemon did not take it.
+    pub async fn create_room(&self, name: String) -> Result<RoomId, EngineError> {
+        if name.is_empty() || name.len() > MAX_ROOM_NAME {
+            return Err(EngineError::Invalid(format!("a room's name has 1 to {MAX_ROOM_NAME} bytes")));
+        }
+        let inner = &self.0;
+        let device = inner.steps.device.clone();
+        let room = RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let token = inner.access.token().await?;
+        inner.rest.create_room(&token, &CreateRoom { room_id: room }).await?;
+        let settings = RoomSettings { name, admins: vec![inner.me.account] };
+        self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
+        self.tell(Event::Rooms);
+        self.command(Command::Joined(room)).await?;
+        Ok(room)
+    }
+
+    /// Invites people: every device of theirs is added to the group. Returns when the commit is in effect.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchUser`], [`EngineError::AlreadyInRoom`], [`EngineError::IdentityChanged`], or that the room's
+    /// rules or the daemon refuse.
+    pub async fn invite(&self, room: RoomId, users: Vec<UserName>) -> Result<(), EngineError> {
+        self.writable(room).await?;
+        // Everybody is looked up before anybody's KeyPackage is used up.
+        let mut people = vec![];
+        for name in &users {
+            let person = self.0.people.by_name(name).await?;
+            if self.in_room(room, person.record.account).await? {
+                return Err(EngineError::AlreadyInRoom(name.clone()));
+            }
+            people.push(person);
+        }
+        let mut key_packages = vec![];
+        for person in &people {
+            key_packages.extend(self.claim(person).await?);
+        }
+        let id = self.0.steps.enqueue(room, Want::Commit(Change::Add(key_packages))).await?;
+        self.settled(room, id).await?;
+        for person in people {
+            if !self.in_room(room, person.record.account).await? {
+                return Err(EngineError::Refused(format!(
+                    "{} could not be added; try again",
+                    person.record.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// One verified KeyPackage of each listed device of a person.
+    async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+        let token = self.0.access.token().await?;
+        let devices = person.list.devices.iter().map(|listed| listed.device).collect();
+        let request = ClaimKeyPackages { account_id: person.record.account, devices };
+        let claimed = self.0.rest.claim_key_packages(&token, &request).await?;
+        let name = &person.record.name;
+        let mut key_packages = vec![];
+        for claimed in claimed.key_packages {
+            let device = self.0.steps.device.clone();
+            let message = claimed.key_package.0;
+            let inspected = {
+                let message = message.clone();
+                tokio::task::spawn_blocking(move || device.inspect_key_package(&message, clock::seconds()))
+                    .await
+                    .map_err(|_| EngineError::Stopped)?
+            };
+            let theirs = inspected.map_err(|fault| {
+                EngineError::Refused(format!("the server gave a bad KeyPackage for {name}: {fault}"))
+            })?;
+            // A device that its owner did not list is one that the server made up.
+            let genuine = theirs.account == person.record.account
+                && theirs.device == claimed.device_id
+                && person.list.listed(theirs.device).is_some();
+            if !genuine {
+                return Err(EngineError::Refused(format!(
+                    "the server offered a device for {name} that is not theirs"
+                )));
+            }
+            key_packages.push(message);
+        }
+        if key_packages.is_empty() {
+            return Err(EngineError::NoDevices(name.clone()));
+        }
+        Ok(key_packages)
+    }
+
+    /// Accepts an invitation.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
+    /// changed.
+    pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
+        let inner = &self.0;
+        if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
+        {
+            return Ok(());
+        }
+        let token = inner.access.token().await?;
+        let invitation: RoomInvitation = inner.rest.invitation(&token, room).await?;
+        let (invited, keep_key_package) = inner.invitations.prepare(invitation).await?;
+        let mut span = None;
+        for _ in 0..LEARNING {
+            match inner.invitations.needed_log(&invited) {
+                Ok(found) => {
+                    span = Some(found);
+                    break;
+                }
+                Err(SessionError::UnknownAccounts(missing)) => inner.people.learn(&missing).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let span = span.ok_or_else(|| {
+            EngineError::Refused(
+                "the server does not give the identity keys of the room's members".to_owned(),
+            )
+        })?;
+        let (reply, log) = oneshot::channel();
+        self.command(Command::Log(room, span.after, span.until, reply)).await?;
+        let log = tokio::time::timeout(inner.options.timeout, log)
+            .await
+            .map_err(|_| EngineError::Timeout("the server did not send the room's log".to_owned()))?
+            .map_err(|_| EngineError::Stopped)??;
+        let device = inner.steps.device.clone();
+        let key_package = invited.key_package.0.clone();
+        self.store(move |tx| {
+            joining::join(tx, &device, &invited, &log)?;
+            if !keep_key_package {
+                tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
+            }
+            tx.forget_invitation(room).map_err(SessionError::Ledger)
+        })
+        .await?;
+        inner.rest.join(&token, room).await?;
+        self.tell(Event::Rooms);
+        self.command(Command::Joined(room)).await
+    }
+
+    /// Removes a person with all their devices. Returns when the commit is in effect.
+    ///
+    /// # Errors
+    /// [`EngineError::NotInRoom`], or that this account may not remove others.
+    pub async fn remove(&self, room: RoomId, user: UserName) -> Result<(), EngineError> {
+        self.writable(room).await?;
+        let name = user.clone();
+        let contact = self.0.profile.read_async(move |tx| tx.contact_by_name(&name)).await?;
+        let account = contact.ok_or_else(|| EngineError::NotInRoom(user.clone()))?.account;
+        if account == self.0.me.account {
+            return Err(EngineError::Invalid(
+                "you cannot remove yourself; use `qchat room leave`".to_owned(),
+            ));
+        }
+        if !self.in_room(room, account).await? {
+            return Err(EngineError::NotInRoom(user));
+        }
+        let me = self.0.me.account;
+        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
+        if !row.and_then(|row| row.settings).is_some_and(|settings| settings.admins.contains(&me)) {
+            return Err(EngineError::Refused("only an admin of the room may remove other people".to_owned()));
+        }
+        let id = self.0.steps.enqueue(room, Want::Commit(Change::RemoveAccount(account))).await?;
+        self.settled(room, id).await?;
+        if self.in_room(room, account).await? {
+            return Err(EngineError::Refused(format!("{user} could not be removed; try again")));
+        }
+        Ok(())
+    }
+
+    /// Leaves a room, or declines an invitation. The room is hidden; the next member who writes removes this account.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`], or why the daemon was not told.
+    pub async fn leave(&self, room: RoomId) -> Result<(), EngineError> {
+        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
+        let Some(row) = row else {
+            let token = self.0.access.token().await?;
+            self.0.rest.decline(&token, room).await?;
+            self.0.profile.write_async(move |tx| tx.forget_invitation(room)).await?;
+            self.tell(Event::Rooms);
+            return Ok(());
+        };
+        if row.state.phase != Phase::Member {
+            return Err(EngineError::NotMember(""));
+        }
+        let id = self.0.steps.enqueue(room, Want::Leave).await?;
+        self.settled(room, id).await?;
+        self.tell(Event::Rooms);
+        Ok(())
+    }
+
+    /// Gives this device fresh keys in a room: what leaked before opens nothing after. Returns when they are in effect.
+    ///
+    /// # Errors
+    /// Why the commit was not made.
+    pub async fn update_keys(&self, room: RoomId) -> Result<(), EngineError> {
+        self.writable(room).await?;
+        let before = self.epoch(room).await?;
+        let id = self.0.steps.enqueue(room, Want::Commit(Change::Update)).await?;
+        self.settled(room, id).await?;
+        if self.epoch(room).await? == before {
+            return Err(EngineError::Refused("the update did not take effect; try again".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn epoch(&self, room: RoomId) -> Result<u64, EngineError> {
+        let state = self.0.profile.read_async(move |tx| tx.room(room)).await?;
+        Ok(state.map_or(0, |state| state.epoch))
+    }
+
+    /// Waits until a row has left the outbox: sent, or given up.
+    async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
+        self.wrote(room).await;
+        self.until(async move |handle: &Self| {
+            let row = handle.0.profile.read_async(move |tx| tx.outbox_row(room, id)).await?;
+            Ok(row.is_none().then_some(()))
+        })
+        .await
+    }
+
+    /// Whether something may be written to a room at all.
+    pub(super) async fn writable(&self, room: RoomId) -> Result<(), EngineError> {
+        let found = self.0.profile.read_async(move |tx| {
+            let state = tx.room(room)?;
+            Ok::<_, StoreError>((state, tx.changed_member(room)?))
+        });
+        match found.await? {
+            (None, _) => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
+            (Some(state), changed) => match state.phase {
+                Phase::Member => changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name))),
+                Phase::Leaving(_) | Phase::Left(_) => Err(EngineError::NotMember(": you left it")),
+                Phase::Removed(_) => Err(EngineError::NotMember(
+                    " any more: you were removed. Ask a member to invite you again",
+                )),
+                Phase::Stuck(_) => Err(EngineError::NotMember(
+                    ": this device cannot follow it any more. Ask a member to remove and invite you again",
+                )),
+            },
+        }
+    }
+
+    async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
+        let rooms = self.0.profile.read_async(move |tx| tx.rooms_with(account)).await?;
+        Ok(rooms.contains(&room))
+    }
+
+    async fn store(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<(), SessionError<StoreError>> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        self.0.profile.write_async(move |tx| work(tx).map_err(EngineError::from)).await
+    }
+}

@@ -1,0 +1,199 @@
+//! The protocol's steps as transactions on the profile's database.
+
+use std::sync::Arc;
+
+use qchat_proto::{
+    ids::{MessageId, RoomId, Seq},
+    mls::{device::Device, identity::MissingKey},
+    session::{
+        error::SessionError,
+        inbox,
+        ledger::{Ledger, Want},
+        outbox::{self, Outgoing},
+    },
+    wire::frame::{Envelope, Kind, Logged},
+};
+
+use super::{clock, error::EngineError};
+use crate::store::{Profile, StoreError, Tx};
+
+/// Most envelopes that are processed in one transaction: enough to share its cost, few enough not to keep other
+/// processes waiting.
+const BATCH: usize = 32;
+
+/// A step's failure inside a transaction.
+struct Failed(SessionError<StoreError>);
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self(SessionError::Ledger(error))
+    }
+}
+
+impl From<SessionError<StoreError>> for Failed {
+    fn from(error: SessionError<StoreError>) -> Self {
+        Self(error)
+    }
+}
+
+/// How far a run of envelopes was processed.
+pub(crate) struct Progress {
+    /// The cursor now.
+    pub(crate) cursor: Seq,
+    /// Whether a commit or proposal was among them.
+    pub(crate) commits: bool,
+    /// Why it went no further.
+    pub(crate) stopped: Option<Stopped>,
+}
+
+/// Why an envelope was not processed.
+pub(crate) enum Stopped {
+    /// These identity keys are needed first.
+    Unknown(Vec<MissingKey>),
+    /// Envelopes between are missing.
+    Gap,
+    /// Anything else, in words.
+    Failed(EngineError),
+}
+
+/// Runs the protocol's steps; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Steps {
+    pub(crate) profile: Profile,
+    pub(crate) device: Arc<Device>,
+}
+
+impl Steps {
+    /// Processes envelopes in order, several to a transaction, and stops before the first that fails.
+    pub(crate) async fn receive(&self, room: RoomId, logged: Vec<Logged>) -> Result<Progress, EngineError> {
+        let mut progress = Progress { cursor: Seq(0), commits: false, stopped: None };
+        let mut rest: &[Logged] = &logged;
+        while !rest.is_empty() && progress.stopped.is_none() {
+            let (batch, later) = rest.split_at(rest.len().min(BATCH));
+            let done = match self.receive_batch(room, batch.to_vec()).await? {
+                Ok(()) => batch.len(),
+                Err((place, error)) => {
+                    // The transaction is gone; those before the failing one are good by themselves.
+                    if place > 0
+                        && let Err((_, error)) = self.receive_batch(room, batch[..place].to_vec()).await?
+                    {
+                        return Err(error.into());
+                    }
+                    progress.stopped = Some(match error {
+                        SessionError::UnknownAccounts(missing) => Stopped::Unknown(missing),
+                        SessionError::NotNext { .. } => Stopped::Gap,
+                        error => Stopped::Failed(error.into()),
+                    });
+                    place
+                }
+            };
+            progress.commits |= batch[..done].iter().any(changes_group);
+            rest = later;
+        }
+        let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        progress.cursor = state.map_or(Seq(0), |state| state.cursor);
+        if progress.commits {
+            // Keys of the epoch that is over must not linger in the write-ahead log.
+            self.profile.checkpoint_async().await?;
+        }
+        Ok(progress)
+    }
+
+    /// One transaction; on failure the place of the envelope that failed.
+    async fn receive_batch(
+        &self,
+        room: RoomId,
+        batch: Vec<Logged>,
+    ) -> Result<Result<(), (usize, SessionError<StoreError>)>, EngineError> {
+        enum Out {
+            Store(StoreError),
+            At(usize, SessionError<StoreError>),
+        }
+        impl From<StoreError> for Out {
+            fn from(error: StoreError) -> Self {
+                Self::Store(error)
+            }
+        }
+        let device = Arc::clone(&self.device);
+        let result = self
+            .profile
+            .write_async(move |tx| {
+                for (place, logged) in batch.iter().enumerate() {
+                    inbox::receive(tx, &device, room, logged).map_err(|error| Out::At(place, error))?;
+                }
+                Ok(())
+            })
+            .await;
+        match result {
+            Ok(()) => Ok(Ok(())),
+            Err(Out::At(place, error)) => Ok(Err((place, error))),
+            Err(Out::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Seals what is due in a room. It is stored when this returns.
+    pub(crate) async fn next(&self, room: RoomId) -> Result<Option<Outgoing>, EngineError> {
+        let device = Arc::clone(&self.device);
+        self.run(move |tx| Ok(outbox::next(tx, &device, room, clock::seconds())?)).await
+    }
+
+    /// Stores that an envelope is in the log.
+    pub(crate) async fn accepted(&self, room: RoomId, id: MessageId, seq: Seq) -> Result<(), EngineError> {
+        self.run(move |tx| {
+            outbox::accepted(tx, room, id, seq)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores that a sealing was refused as stale.
+    pub(crate) async fn stale(
+        &self,
+        room: RoomId,
+        id: MessageId,
+        sealed_under: Seq,
+        now_under: Seq,
+    ) -> Result<(), EngineError> {
+        self.run(move |tx| Ok(outbox::refused_as_stale(tx, room, id, sealed_under, now_under)?)).await
+    }
+
+    /// Takes a row out that can never be sent, and shows its message as failed.
+    pub(crate) async fn give_up(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
+        self.run(move |tx| {
+            tx.outbox_remove(room, id)?;
+            Ok(tx.mark_failed(room, id)?)
+        })
+        .await
+    }
+
+    /// The first row of a room's outbox, when it is a change to the group.
+    pub(crate) async fn first_change(&self, room: RoomId) -> Result<Option<MessageId>, EngineError> {
+        let first = self.profile.read_async(move |tx| tx.outbox_first(room)).await?;
+        Ok(first.filter(|row| matches!(row.want, Want::Commit(_))).map(|row| row.message_id))
+    }
+
+    /// Puts something to say into the outbox; a text appears in the timeline at once.
+    pub(crate) async fn enqueue(&self, room: RoomId, want: Want) -> Result<MessageId, EngineError> {
+        let device = Arc::clone(&self.device);
+        self.run(move |tx| {
+            let id = outbox::enqueue(tx, &device, room, want.clone())?;
+            if let Want::Application(content) = &want {
+                tx.put_pending(room, id, content)?;
+            }
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
+    }
+}
+
+fn changes_group(logged: &Logged) -> bool {
+    Envelope::decode(logged.bytes.clone())
+        .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit | Kind::Proposal))
+}

@@ -1,0 +1,110 @@
+//! What a device does for its account whenever it connects: KeyPackages for others to find, a device list that is
+//! still good.
+
+use qchat_proto::{
+    crypto::sign::AccountSigningKey,
+    identity::{AccountRecord, DeviceList},
+    wire::api::{Binary, PutDeviceList, PutKeyPackages},
+};
+
+use super::{access::Access, clock, error::EngineError, steps::Steps};
+use crate::{
+    net::rest::Client,
+    store::{KeyPackageSecret, Profile, StoreError},
+};
+
+/// One-time KeyPackages are made anew when fewer than this many are left,
+const KEY_PACKAGES_LOW: u32 = 5;
+/// and then there are this many.
+pub(crate) const KEY_PACKAGES: usize = 20;
+/// A device list is signed anew when less than this is left of its life, seconds.
+const DEVICE_LIST_MARGIN: u64 = DeviceList::LIFETIME / 2;
+
+/// Does what is due.
+pub(crate) async fn run(
+    profile: &Profile,
+    rest: &Client,
+    access: &Access,
+    steps: &Steps,
+) -> Result<(), EngineError> {
+    let token = access.token().await?;
+    let left = rest.key_package_count(&token).await?.count;
+    if left < KEY_PACKAGES_LOW {
+        let missing = KEY_PACKAGES.saturating_sub(usize::try_from(left).unwrap_or(KEY_PACKAGES));
+        let (secrets, messages) = key_packages(steps, missing, false).await?;
+        // The secrets are kept before anybody can use the public halves.
+        profile
+            .write_async(move |tx| {
+                tx.forget_expired_key_packages(clock::seconds())?;
+                secrets.iter().try_for_each(|secret| tx.put_key_package(secret))
+            })
+            .await?;
+        rest.put_key_packages(&token, &PutKeyPackages { key_packages: messages, last_resort: None }).await?;
+    }
+    renew_device_list(profile, rest, &token).await
+}
+
+/// Makes KeyPackages on the blocking pool: the secrets to keep and the messages to publish.
+pub(crate) async fn key_packages(
+    steps: &Steps,
+    count: usize,
+    last_resort: bool,
+) -> Result<(Vec<KeyPackageSecret>, Vec<Binary>), EngineError> {
+    let device = steps.device.clone();
+    let now = clock::seconds();
+    let made = tokio::task::spawn_blocking(move || device.key_packages(count, last_resort, now))
+        .await
+        .map_err(|_| EngineError::Stopped)??;
+    Ok(made
+        .into_iter()
+        .map(|own| {
+            let secret = KeyPackageSecret {
+                id: own.id,
+                data: own.secret,
+                expires_at: now + qchat_proto::mls::device::KEY_PACKAGE_LIFETIME,
+                last_resort,
+            };
+            (secret, Binary::from(own.message))
+        })
+        .unzip())
+}
+
+async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Result<(), EngineError> {
+    let now = clock::seconds();
+    let (own, contact) = profile
+        .read_async(|tx| {
+            let own = tx.identity()?;
+            let contact = match &own {
+                Some(own) => tx.contact(own.account)?,
+                None => None,
+            };
+            Ok::<_, StoreError>((own, contact))
+        })
+        .await?;
+    let (Some(own), Some(mut contact)) = (own, contact) else { return Err(EngineError::LoggedOut) };
+    let corrupt = || EngineError::Store(StoreError::Corrupt("own identity"));
+    let record = AccountRecord::verify(&contact.record).map_err(|_| corrupt())?;
+    // Judged at the epoch: one that has expired while this device was away is renewed like any other.
+    let list = DeviceList::verify(&contact.device_list, &record.identity_key, 0).map_err(|_| corrupt())?;
+    if list.expires_at > now + DEVICE_LIST_MARGIN {
+        return Ok(());
+    }
+    let renewed = DeviceList {
+        version: list.version + 1,
+        issued_at: now,
+        expires_at: now + DeviceList::LIFETIME,
+        ..list
+    };
+    let key = AccountSigningKey::from_seed(own.account_key)
+        .map_err(|error| EngineError::Keys(error.to_string()))?;
+    let signed = renewed.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    rest.put_device_list(token, &PutDeviceList { device_list: signed.clone().into() }).await?;
+    contact.device_list = signed;
+    profile
+        .write_async(move |tx| {
+            tx.put_contact(&contact)?;
+            tx.put_own_list_version(renewed.version)
+        })
+        .await?;
+    Ok(())
+}

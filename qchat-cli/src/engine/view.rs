@@ -1,0 +1,195 @@
+//! From what is stored to what is shown. Names become fit for a line of a terminal here; bodies stay as they were
+//! sent, and whoever draws them sanitizes them.
+
+use std::collections::HashMap;
+
+use qchat_proto::{
+    content::{self, Content},
+    ids::{AccountId, DeviceId, RoomId},
+    sanitize,
+    session::ledger::{Notice, Phase},
+    wire::api::MemberStatus,
+};
+
+use super::{
+    clock,
+    types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender},
+};
+use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, StoreError, Tx};
+
+/// Longest name shown, characters.
+const NAME: usize = 64;
+
+/// Names of accounts, looked up once per page.
+pub(crate) struct Names {
+    me: AccountId,
+    known: HashMap<AccountId, (String, bool)>,
+}
+
+impl Names {
+    pub(crate) fn new(me: AccountId) -> Self {
+        Self { me, known: HashMap::new() }
+    }
+
+    /// The account's name, and whether it was verified.
+    fn of(&mut self, tx: &mut Tx, account: AccountId) -> Result<(String, bool), StoreError> {
+        if let Some(known) = self.known.get(&account) {
+            return Ok(known.clone());
+        }
+        let found = match tx.contact(account)? {
+            Some(contact) => (contact.name.to_string(), contact.verified || account == self.me),
+            None => (format!("account {account}"), false),
+        };
+        self.known.insert(account, found.clone());
+        Ok(found)
+    }
+
+    fn name(&mut self, tx: &mut Tx, account: AccountId) -> Result<String, StoreError> {
+        Ok(self.of(tx, account)?.0)
+    }
+
+    fn list(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<String, StoreError> {
+        let names = accounts.iter().map(|&account| self.name(tx, account)).collect::<Result<Vec<_>, _>>()?;
+        Ok(names.join(", "))
+    }
+}
+
+/// A joined room in a list.
+pub(crate) fn summary(row: &RoomRow) -> RoomSummary {
+    let status = match row.state.phase {
+        Phase::Member => RoomStatus::Joined,
+        Phase::Leaving(_) | Phase::Left(_) => RoomStatus::Left,
+        Phase::Stuck(_) => RoomStatus::Stuck,
+        Phase::Removed(_) => RoomStatus::Removed,
+    };
+    let name = row.settings.as_ref().map_or("(unnamed)", |settings| &settings.name);
+    RoomSummary {
+        id: row.state.room,
+        name: sanitize::name(name, NAME),
+        status,
+        unread: row.unread,
+        invited_by: None,
+        last_activity: row.active_ms.map(clock::from_millis),
+    }
+}
+
+/// An invitation in a list.
+pub(crate) fn invitation(
+    tx: &mut Tx,
+    names: &mut Names,
+    row: &InvitationRow,
+) -> Result<RoomSummary, StoreError> {
+    Ok(RoomSummary {
+        id: row.room,
+        name: sanitize::name(row.name.as_deref().unwrap_or("(unnamed)"), NAME),
+        status: RoomStatus::Invited,
+        unread: 0,
+        invited_by: Some(names.name(tx, row.inviter)?),
+        last_activity: None,
+    })
+}
+
+/// A joined room with its members. `statuses`: who the daemon says has not joined yet.
+pub(crate) fn details(
+    tx: &mut Tx,
+    names: &mut Names,
+    row: &RoomRow,
+    statuses: &HashMap<DeviceId, MemberStatus>,
+) -> Result<RoomDetails, StoreError> {
+    let room = row.state.room;
+    let mut members: Vec<Member> = vec![];
+    for listed in tx.roster(room)? {
+        let invited = statuses.get(&listed.device) == Some(&MemberStatus::Invited);
+        if let Some(member) = members.iter_mut().find(|member| member.account == listed.account) {
+            member.devices += 1;
+            member.invited &= invited;
+            continue;
+        }
+        let (name, verified) = names.of(tx, listed.account)?;
+        let admin = row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&listed.account));
+        members.push(Member { account: listed.account, name, devices: 1, admin, invited, verified });
+    }
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(RoomDetails {
+        summary: summary(row),
+        members,
+        epoch: row.state.epoch,
+        cursor: row.state.cursor,
+        waiting: tx.outbox_len(room)?,
+    })
+}
+
+/// A line of a timeline.
+pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message, StoreError> {
+    let Line { row, room, seq, epoch, stored_ms, delivery, body } = line;
+    let delivery = match delivery {
+        store::Delivery::Pending => Delivery::Pending,
+        store::Delivery::Sent => Delivery::Sent,
+        store::Delivery::Failed => Delivery::Failed,
+    };
+    let stored = clock::from_millis(stored_ms);
+    let message =
+        |id, sender, sent_at, body| Message { row, room, seq, id, sender, sent_at, epoch, body, delivery };
+    match body {
+        LineBody::Message { id, account, device, content } => {
+            let (name, verified) = names.of(tx, account)?;
+            let sender = Sender { account, name, device, me: account == names.me, verified };
+            let (sent_at, body) = match Content::decode(&content) {
+                Ok(Content { sent_at_ms, body: content::Body::Text(text) }) => {
+                    (clock::from_millis(sent_at_ms), Body::Text(text))
+                }
+                Ok(Content { sent_at_ms, body: content::Body::Unknown }) => {
+                    (clock::from_millis(sent_at_ms), Body::Unknown)
+                }
+                Err(_) => (stored, Body::Unknown),
+            };
+            Ok(message(Some(id), Some(sender), sent_at, body))
+        }
+        LineBody::Notice(said) => Ok(message(None, None, stored, notice(tx, names, room, &said)?)),
+    }
+}
+
+fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Result<Body, StoreError> {
+    let device_owner = |tx: &mut Tx, names: &mut Names, device: DeviceId| {
+        let owner = tx.roster(room)?.into_iter().find(|listed| listed.device == device);
+        match owner {
+            Some(listed) => names.name(tx, listed.account),
+            None => Ok(format!("device {device}")),
+        }
+    };
+    Ok(match notice {
+        Notice::Added { by, accounts } => {
+            Body::Notice(format!("{} invited {}", names.name(tx, *by)?, names.list(tx, accounts)?))
+        }
+        Notice::Removed { by, accounts } if accounts.contains(&names.me) => Body::Notice(format!(
+            "{} removed you; messages from here on cannot be read",
+            names.name(tx, *by)?
+        )),
+        Notice::Removed { by, accounts } => {
+            Body::Notice(format!("{} removed {}", names.name(tx, *by)?, names.list(tx, accounts)?))
+        }
+        Notice::DevicesChanged(account) => {
+            Body::Warning(format!("the devices of {} have changed", names.name(tx, *account)?))
+        }
+        Notice::Settings(by) => Body::Notice(format!("{} changed the room's settings", names.name(tx, *by)?)),
+        Notice::Rejected { sender, reason } => Body::Warning(format!(
+            "an envelope in the name of {} was skipped: {reason}",
+            device_owner(tx, names, *sender)?
+        )),
+        Notice::Gap { device, missing } => Body::Warning(format!(
+            "{missing} messages of {} never arrived here: the server dropped them",
+            device_owner(tx, names, *device)?
+        )),
+        Notice::Clone => Body::Warning(
+            "someone sent with a copy of this device's keys. Nothing more is sent to this room from here; \
+             register a new device"
+                .to_owned(),
+        ),
+        Notice::Stuck { reason } => Body::Warning(format!(
+            "this device cannot follow the room any more ({reason}); ask a member to remove and invite you again"
+        )),
+        Notice::ResyncAsked(device) => {
+            Body::Notice(format!("a device of {} asks to be added again", device_owner(tx, names, *device)?))
+        }
+    })
+}

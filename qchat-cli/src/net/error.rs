@@ -1,0 +1,64 @@
+//! What can go wrong between this device and the daemon.
+
+use std::borrow::Cow;
+
+use qchat_proto::{sanitize, wire::fault::Fault};
+
+/// More characters than this explain nothing.
+const MOST_MESSAGE: usize = 300;
+
+/// A request was not carried out, or the connection failed. Never holds a token.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The daemon refused, and says why.
+    #[error("the server refused: {0}")]
+    Fault(Fault),
+    /// No answer in time.
+    #[error("the server does not answer; check that qchatd runs and try again")]
+    Timeout,
+    /// No connection.
+    #[error("the server at {address} cannot be reached: {reason}. Check --server and that qchatd runs")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The connection ended.
+    #[error("the connection was closed: {0}")]
+    Closed(Cow<'static, str>),
+    /// The answer is not what the protocol says.
+    #[error("{0}; client and server may be of different versions, or this is no qchatd")]
+    Protocol(Cow<'static, str>),
+    /// The server is not the one that the account was registered with.
+    #[error("this is not the server that the account was registered with; check --server")]
+    OtherServer,
+    /// Plain http to another machine.
+    #[error(
+        "{url}: plain http is only for this machine (127.0.0.1, ::1, localhost); reach another one through an \
+         encrypted tunnel, for example `ssh -L 8440:127.0.0.1:8440 HOST`"
+    )]
+    PlainHttp {
+        /// The address given.
+        url: String,
+    },
+    /// An address of a form that this version cannot use.
+    #[error("{url}: a server's address has the form http://127.0.0.1:PORT")]
+    Address {
+        /// The address given.
+        url: String,
+    },
+}
+
+impl NetError {
+    /// The daemon's refusal. Its sentence is the daemon's own, so it is made fit for a terminal here.
+    pub(super) fn fault(mut fault: Fault) -> Self {
+        clean(&mut fault.message);
+        Self::Fault(fault)
+    }
+}
+
+/// Makes a sentence that the daemon sent fit for a single line of a terminal.
+pub(super) fn clean(message: &mut String) {
+    *message = sanitize::name(message, MOST_MESSAGE);
+}

@@ -1,0 +1,64 @@
+//! When to try again: exponential backoff with full jitter, so that clients cut off together do not return together.
+
+use std::time::Duration;
+
+/// First ceiling.
+const FIRST: Duration = Duration::from_millis(250);
+/// Highest ceiling.
+const MOST: Duration = Duration::from_secs(30);
+
+/// The pauses between attempts.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The connection was up.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The pause before the next attempt.
+    pub fn pause(&mut self) -> Duration {
+        let pause = pause(self.failures, random());
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+}
+
+/// The pause after so many failures, `share` (0 to 1) of its ceiling: 250 ms, doubled each time up to 30 s.
+pub fn pause(failures: u32, share: f64) -> Duration {
+    let ceiling = FIRST.saturating_mul(1 << failures.min(16)).min(MOST);
+    ceiling.mul_f64(share.clamp(0.0, 1.0))
+}
+
+/// A number from 0 to 1. Only spreads load; without randomness the middle will do.
+fn random() -> f64 {
+    use qchat_proto::crypto::entropy::{Entropy, SystemEntropy};
+
+    let mut bytes = [0; 4];
+    match SystemEntropy.fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute() {
+        for (failures, share, millis) in [
+            (0, 1.0, 250),
+            (1, 1.0, 500),
+            (3, 0.5, 1000),
+            (7, 1.0, 30_000),
+            (u32::MAX, 1.0, 30_000),
+            (5, 0.0, 0),
+        ] {
+            assert_eq!(pause(failures, share), Duration::from_millis(millis), "{failures} {share}");
+        }
+    }
+}

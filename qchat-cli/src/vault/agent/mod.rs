@@ -1,0 +1,44 @@
+//! Keeps an opened key warm for a chosen time, so that scripts do not pay Argon2id with each command.
+//!
+//! `qchat unlock` starts a process of its own that holds the database's key in memory and serves it over a Unix socket
+//! in the profile's directory, to processes of the same user alone, until the time is over or `qchat lock` ends it. The
+//! key reaches that process through a pipe; it never stands in an argument, in the environment or in a file.
+
+mod client;
+mod protocol;
+mod server;
+
+pub use client::{key, lock, remaining, start};
+pub use server::{Agent, serve};
+
+use std::path::PathBuf;
+
+/// The agent cannot be started, reached or believed.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// An agent for this profile is running already; it can be locked first.
+    #[error("an agent holds this profile's key already; end it with `qchat lock`")]
+    Running,
+    /// The process at the other end of the socket is another user's.
+    #[error("the agent's socket belongs to another user; refusing to use it")]
+    ForeignPeer,
+    /// What came over the socket or pipe is not the agent's protocol.
+    #[error("the agent gave an answer that makes no sense")]
+    Protocol,
+    /// The agent's process ended before it was ready.
+    #[error("the agent's process did not start")]
+    Start,
+    /// The time is zero or over 30 days.
+    #[error("a key can be kept for 1 second to 30 days")]
+    Lifetime,
+    /// The system refused.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}

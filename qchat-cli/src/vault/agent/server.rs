@@ -1,0 +1,301 @@
+//! The agent's own process.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::{OpenOptionsExt, PermissionsExt},
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use qchat_proto::crypto::secret::Secret;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    mm::{MlockAllFlags, mlockall},
+    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, setsid},
+};
+
+use super::{
+    AgentError,
+    protocol::{self, Address, KEY, LOCK, NO, REMAINING, RUNNING, YES, check_peer},
+};
+
+const LOCK_FILE: &str = "agent.lock";
+/// How long a new agent waits for the lock.
+const CLAIM: Duration = Duration::from_millis(500);
+/// The clock of the machine goes on while it sleeps, but timers do not: look at it this often.
+const TICK: Duration = Duration::from_secs(5);
+
+/// The hidden command `agent`: takes time and key from standard input, says on standard output that it serves, and
+/// returns when the time is over or it was told to lock.
+///
+/// # Errors
+/// [`AgentError::Running`] when this profile has an agent; otherwise what the system says.
+pub fn serve(dir: &Path) -> Result<(), AgentError> {
+    harden();
+    // Not `Stdin`, whose buffer would keep a copy of the key.
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| AgentError::Protocol)?;
+    let mut stdin = File::from(stdin);
+    let mut seconds = [0; 8];
+    stdin.read_exact(&mut seconds).map_err(|_| AgentError::Protocol)?;
+    let key = Secret::fill_with(|key| stdin.read_exact(key)).map_err(|_| AgentError::Protocol)?;
+    drop(stdin);
+    let bound = Agent::bind(dir, key, Duration::from_secs(u64::from_be_bytes(seconds)));
+    let answer = match &bound {
+        Ok(_) => YES,
+        Err(AgentError::Running) => RUNNING,
+        Err(_) => NO,
+    };
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&[answer]).and_then(|()| stdout.flush()).map_err(|_| AgentError::Start)?;
+    drop(stdout);
+    bound?.run()
+}
+
+/// Keeps what this process holds to itself, as far as the system lets an ordinary user do so: no core files, no
+/// debugger of the same user, no swap. Leaves the terminal's session.
+fn harden() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // Fails under a small limit of locked memory; the key is still protected by all else.
+    let _ = mlockall(MlockAllFlags::CURRENT);
+    // Fails for a process group leader only, which a child of `start` is not.
+    let _ = setsid();
+}
+
+/// Takes the agents' lock. Waits a little: a process that is being started somewhere holds copies of its parent's
+/// files, locks included, until it is loaded.
+fn claim(lock: &File) -> Result<(), AgentError> {
+    let deadline = Instant::now() + CLAIM;
+    while lock.try_lock().is_err() {
+        if Instant::now() >= deadline {
+            return Err(AgentError::Running);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// A bound agent with a key.
+pub struct Agent {
+    key: Secret<32>,
+    listener: UnixListener,
+    address: Address,
+    expiry: Expiry,
+    /// Held for as long as this agent lives: who holds it may replace the socket.
+    _lock: File,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("path", &self.address.path).finish_non_exhaustive()
+    }
+}
+
+/// When the time is over: by whichever clock comes first, so that neither sleep nor a clock set back extends it.
+struct Expiry {
+    running: Instant,
+    wall: SystemTime,
+}
+
+impl Expiry {
+    fn remaining(&self) -> Duration {
+        let running = self.running.saturating_duration_since(Instant::now());
+        let wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
+        running.min(wall)
+    }
+}
+
+impl Agent {
+    /// Binds the socket of the profile in `dir`.
+    ///
+    /// # Errors
+    /// [`AgentError::Running`], [`AgentError::Lifetime`]; otherwise what the system says.
+    pub fn bind(dir: &Path, key: Secret<32>, lifetime: Duration) -> Result<Self, AgentError> {
+        if lifetime.is_zero() || lifetime > protocol::LONGEST {
+            return Err(AgentError::Lifetime);
+        }
+        let expiry = Expiry { running: Instant::now() + lifetime, wall: SystemTime::now() + lifetime };
+        let address = Address::of(dir)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(dir.join(LOCK_FILE))
+            .map_err(address.failed("lock"))?;
+        claim(&lock)?;
+        // Left behind by an agent that was killed: its lock is free.
+        let _ = fs::remove_file(&address.path);
+        let listener = UnixListener::bind(address.socket()).map_err(address.failed("bind"))?;
+        fs::set_permissions(&address.path, Permissions::from_mode(0o600))
+            .map_err(address.failed("protect"))?;
+        listener.set_nonblocking(true).map_err(address.failed("bind"))?;
+        Ok(Self { key, listener, address, expiry, _lock: lock })
+    }
+
+    /// Serves the key until the time is over or a client locks. One request at a time: each is a few bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn run(self) -> Result<(), AgentError> {
+        let mut locked_by = None;
+        while locked_by.is_none() && !self.expiry.remaining().is_zero() {
+            self.wait()?;
+            // A client that went away again is no reason to stop.
+            if let Ok((stream, _)) = self.listener.accept() {
+                locked_by = self.answer(stream).unwrap_or(None);
+            }
+        }
+        let _ = fs::remove_file(&self.address.path);
+        drop(self);
+        if let Some(mut client) = locked_by {
+            let _ = client.write_all(&[YES]);
+        }
+        Ok(())
+    }
+
+    /// Until a client comes or the clock is to be looked at.
+    fn wait(&self) -> Result<(), AgentError> {
+        let longest = self.expiry.remaining().min(TICK);
+        let timeout = Timespec::try_from(longest).map_err(|_| AgentError::Lifetime)?;
+        match poll(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(self.address.failed("wait on")(error.into())),
+        }
+    }
+
+    /// Answers one request; gives the client back that asked to lock.
+    fn answer(&self, mut stream: UnixStream) -> Result<Option<UnixStream>, AgentError> {
+        let failed = |_| AgentError::Protocol;
+        check_peer(&stream)?;
+        stream.set_nonblocking(false).map_err(failed)?;
+        let mut request = [0];
+        stream.read_exact(&mut request).map_err(failed)?;
+        let remaining = self.expiry.remaining();
+        match request[0] {
+            LOCK => return Ok(Some(stream)),
+            _ if remaining.is_zero() => stream.write_all(&[NO]).map_err(failed)?,
+            KEY => {
+                stream.write_all(&[YES]).map_err(failed)?;
+                stream.write_all(self.key.expose()).map_err(failed)?;
+            }
+            REMAINING => {
+                let mut answer = [YES; 9];
+                answer[1..].copy_from_slice(&remaining.as_secs().to_be_bytes());
+                stream.write_all(&answer).map_err(failed)?;
+            }
+            _ => stream.write_all(&[NO]).map_err(failed)?,
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::{fs::FileTypeExt, net::UnixStream},
+        path::PathBuf,
+        thread::JoinHandle,
+    };
+
+    use super::{
+        super::{key, lock, remaining, start},
+        *,
+    };
+
+    fn running(dir: &Path, lifetime: Duration) -> JoinHandle<Result<(), AgentError>> {
+        let agent = Agent::bind(dir, Secret::from_bytes([7; 32]), lifetime).unwrap();
+        std::thread::spawn(move || agent.run())
+    }
+
+    /// A short path, and one that does not fit into a socket address.
+    fn dirs() -> (tempfile::TempDir, [PathBuf; 2]) {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("a-rather-long-name-".repeat(6));
+        fs::create_dir(&long).unwrap();
+        let short = dir.path().to_owned();
+        (dir, [short, long])
+    }
+
+    #[test]
+    fn the_agent_serves_the_key_to_its_user_until_it_is_locked() {
+        let (_dir, dirs) = dirs();
+        for dir in &dirs {
+            assert!(key(dir).unwrap().is_none());
+            assert!(!lock(dir).unwrap());
+            let thread = running(dir, Duration::from_hours(1));
+            let socket = fs::metadata(dir.join("agent.sock")).unwrap();
+            assert!(socket.file_type().is_socket());
+            assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+            for _ in 0..2 {
+                assert!(key(dir).unwrap().unwrap().ct_eq(&Secret::from_bytes([7; 32])));
+            }
+            let left = remaining(dir).unwrap().unwrap();
+            assert!(left <= Duration::from_hours(1) && left > Duration::from_mins(59), "{left:?}");
+            let second = Agent::bind(dir, Secret::from_bytes([8; 32]), Duration::from_secs(9));
+            assert!(matches!(second, Err(AgentError::Running)));
+
+            assert!(lock(dir).unwrap());
+            thread.join().unwrap().unwrap();
+            assert!(key(dir).unwrap().is_none() && remaining(dir).unwrap().is_none());
+            assert!(!dir.join("agent.sock").exists());
+        }
+        assert!(key(&dirs[0].join("nowhere")).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_agent_ends_when_its_time_is_over() {
+        let (_dir, [dir, _]) = dirs();
+        running(&dir, Duration::from_millis(1)).join().unwrap().unwrap();
+        assert!(key(&dir).unwrap().is_none());
+        for lifetime in [Duration::ZERO, protocol::LONGEST + Duration::from_secs(1)] {
+            let refused = Agent::bind(&dir, Secret::from_bytes([7; 32]), lifetime);
+            assert!(matches!(refused, Err(AgentError::Lifetime)));
+        }
+    }
+
+    #[test]
+    fn nonsense_and_silent_clients_do_not_stop_the_agent() {
+        let (_dir, [dir, _]) = dirs();
+        let thread = running(&dir, Duration::from_hours(1));
+        let socket = dir.join("agent.sock");
+        drop(UnixStream::connect(&socket).unwrap());
+        let mut client = UnixStream::connect(&socket).unwrap();
+        client.write_all(b"?").unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, [NO]);
+        assert!(key(&dir).unwrap().is_some());
+        assert!(lock(&dir).unwrap());
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_was_killed_leaves_nothing_in_the_way() {
+        let (_dir, [dir, _]) = dirs();
+        drop(Agent::bind(&dir, Secret::from_bytes([7; 32]), Duration::from_hours(1)).unwrap());
+        assert!(dir.join("agent.sock").exists(), "as a crash leaves it");
+        assert!(key(&dir).unwrap().is_none());
+        let thread = running(&dir, Duration::from_hours(1));
+        assert!(key(&dir).unwrap().is_some());
+        lock(&dir).unwrap();
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_process_that_does_not_become_an_agent_is_an_error() {
+        let (_dir, [dir, _]) = dirs();
+        let secret = Secret::from_bytes([7; 32]);
+        for program in ["false", "cat", "/nonexistent"] {
+            let started = start(std::process::Command::new(program), &dir, &secret, Duration::from_mins(1));
+            assert!(started.is_err(), "{program}");
+        }
+    }
+}
