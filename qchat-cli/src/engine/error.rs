@@ -119,6 +119,7 @@ impl EngineError {
                 | SessionError::NotJoined
                 | SessionError::Welcome(_)
                 | SessionError::Anchor
+                | SessionError::Joined
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },
@@ -143,7 +144,7 @@ impl From<SessionError<StoreError>> for EngineError {
     fn from(error: SessionError<StoreError>) -> Self {
         match error {
             SessionError::Ledger(error) => Self::Store(error),
-            SessionError::Mls(fault) => Self::Group(fault),
+            SessionError::Mls(fault) | SessionError::Unsealable { source: fault, .. } => Self::Group(fault),
             error => Self::Session(Box::new(error)),
         }
     }

@@ -11,14 +11,16 @@ use super::{
     device::{Anchor, Config, anchor_extensions, settings_extensions},
     fault::{MlsFault, OpenFault},
     identity::Missing,
+    leaf_credential,
     membership::{self, Leaf},
     rules::settings,
     staging::Staging,
 };
 use crate::{
     content::RoomSettings,
+    identity::LeafCredential,
     ids::{DeviceId, RoomId},
-    session::ledger::GroupBlob,
+    session::ledger::{GroupBlob, ListedDevice},
 };
 
 /// A group, loaded for one operation.
@@ -76,6 +78,8 @@ pub enum Opened {
         committer: Leaf,
         /// Its authenticated data.
         authenticated_data: Vec<u8>,
+        /// Whom it added.
+        added: Vec<ListedDevice>,
         /// Whether this device is no longer a member.
         removed: bool,
     },
@@ -145,9 +149,19 @@ impl Group {
         self.inner.clear_pending_commit();
     }
 
-    /// Forgets the proposals that are waiting, this device's own refused one among them.
-    pub fn abandon_proposals(&mut self) {
-        self.inner.clear_proposal_cache();
+    /// Whether this device has asked to be removed in this epoch.
+    pub fn has_proposed_leave(&self) -> bool {
+        let own = Sender::Member(self.inner.current_member_index());
+        self.inner.get_cached_proposals().iter().any(|cached| *cached.sender() == own)
+    }
+
+    /// Forgets this device's own proposal, which was refused. The library forgets all proposals or none, and a commit
+    /// of another's that is forgotten could not be followed: so nothing is done while others wait, and the caller
+    /// commits those first.
+    pub fn abandon_own_proposal(&mut self) {
+        if self.leaving().is_empty() {
+            self.inner.clear_proposal_cache();
+        }
     }
 
     /// Seals padded content.
@@ -257,15 +271,25 @@ impl Group {
                     authenticated_data: message.authenticated_data,
                 })
             }
-            ReceivedMessage::Commit(message) => Ok(Opened::Commit {
-                committer: leaf(message.committer)?,
-                authenticated_data: message.authenticated_data,
-                removed: match message.effect {
-                    CommitEffect::NewEpoch(_) => false,
-                    CommitEffect::Removed { .. } => true,
+            ReceivedMessage::Commit(message) => {
+                let (epoch, removed) = match &message.effect {
+                    CommitEffect::NewEpoch(epoch) => (epoch, false),
+                    CommitEffect::Removed { new_epoch, .. } => (new_epoch, true),
                     CommitEffect::ReInit(_) => return Err(OpenFault::Invalid),
-                },
-            }),
+                };
+                let added = epoch.applied_proposals.iter().filter_map(|info| match &info.proposal {
+                    Proposal::Add(add) => leaf_credential(add.signing_identity()),
+                    _ => None,
+                });
+                Ok(Opened::Commit {
+                    committer: leaf(message.committer)?,
+                    added: added
+                        .map(|LeafCredential { account, device, .. }| ListedDevice { account, device })
+                        .collect(),
+                    authenticated_data: message.authenticated_data,
+                    removed,
+                })
+            }
             _ => Err(OpenFault::Malformed),
         }
     }

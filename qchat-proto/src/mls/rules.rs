@@ -1,7 +1,7 @@
 //! Who may do what to a group: the room's rules, applied alike by every member to every commit, sent or received.
 //!
 //! - Only members commit; external commits, external senders, ReInit, PSK and custom proposals are refused.
-//! - Any member may add devices.
+//! - Any member may add devices; a device id stands for one account in a group.
 //! - A member may remove devices of its own account, devices that asked to leave and were passed over, and, as an
 //!   admin, any other device.
 //! - Only admins change the settings, and a room keeps at least one admin.
@@ -16,7 +16,7 @@ use mls_rs::{
 };
 use mls_rs_core::{error::IntoAnyError, extension::ExtensionList};
 
-use super::{SETTINGS_EXTENSION, leaf_credential};
+use super::{SETTINGS_EXTENSION, leaf_credential, membership};
 use crate::{content::RoomSettings, identity::LeafCredential, ids::DeviceId};
 
 /// A commit breaks the room's rules; every member sees that alike.
@@ -34,6 +34,9 @@ pub enum RuleError {
     /// It changes the settings without the right to, or to something invalid.
     #[error("only admins may change a room's settings")]
     Settings,
+    /// It adds a device under the id of another account's, or one device twice.
+    #[error("a device id belongs to one account")]
+    Device,
     /// A leaf's credential cannot be read.
     #[error("a malformed credential")]
     Credential,
@@ -68,6 +71,7 @@ impl Rules {
     ) -> Result<(), RuleError> {
         let settings = settings(&context.extensions).ok_or(RuleError::Settings)?;
         let admin = settings.admins.contains(&committer.account);
+        let mut added = BTreeSet::new();
         for info in proposals.clone().into_proposals() {
             if info.is_by_reference() && !matches!(info.proposal, Proposal::SelfRemove(_)) {
                 return Err(RuleError::Proposal);
@@ -76,7 +80,17 @@ impl Rules {
                 return Err(RuleError::NotAMember);
             }
             match info.proposal {
-                Proposal::Add(_) | Proposal::SelfRemove(_) => {}
+                Proposal::Add(add) => {
+                    let new = leaf_credential(add.signing_identity()).ok_or(RuleError::Credential)?;
+                    // Envelopes name their senders by device alone.
+                    let taken = membership::leaves(roster)
+                        .iter()
+                        .any(|leaf| leaf.device == new.device && leaf.account != new.account);
+                    if taken || !added.insert(new.device) {
+                        return Err(RuleError::Device);
+                    }
+                }
+                Proposal::SelfRemove(_) => {}
                 Proposal::Remove(removal) => {
                     let member =
                         roster.member_with_index(removal.to_remove()).map_err(|_| RuleError::Removal)?;

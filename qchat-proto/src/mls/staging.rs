@@ -54,8 +54,9 @@ impl Staging {
 impl GroupStateStorage for Staging {
     type Error = Infallible;
 
+    /// Read once, when the group is loaded.
     fn state(&self, _group_id: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
-        Ok(self.lock().group.clone())
+        Ok(self.lock().group.take())
     }
 
     /// No past epoch is ever kept: every envelope is sealed in the epoch in force.

@@ -92,7 +92,7 @@ impl Authenticated {
     }
 
     /// Whether this is the authenticated data that belongs to an envelope standing at `seq`: every field that both
-    /// have is the same, and `commit_seq` ≤ `head_seq` < `seq`.
+    /// have is the same, `commit_seq` ≤ `head_seq` < `seq`, and 1 ≤ `counter` ≤ `seq`.
     pub fn fits(&self, envelope: &Envelope, seq: Seq) -> bool {
         self.room == envelope.room
             && self.message_id == envelope.message_id
@@ -102,5 +102,6 @@ impl Authenticated {
             && self.delta_hash == delta_hash(&envelope.delta)
             && self.commit_seq <= self.head_seq
             && self.head_seq < seq
+            && (1..=seq.0).contains(&self.counter)
     }
 }

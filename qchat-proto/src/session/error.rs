@@ -2,7 +2,7 @@
 
 use crate::{
     crypto::entropy::EntropyError,
-    ids::Seq,
+    ids::{MessageId, Seq},
     mls::{
         fault::{MlsFault, OpenFault},
         identity::MissingKey,
@@ -19,12 +19,24 @@ pub enum SessionError<E: std::error::Error> {
     /// A group operation of our own failed.
     #[error(transparent)]
     Mls(#[from] MlsFault),
+    /// A change that this device may not make, or can make no longer: it is taken out with
+    /// [`super::outbox::give_up`], or nothing behind it is ever sent.
+    #[error("that change to the room cannot be made: {source}")]
+    Unsealable {
+        /// Which row it is.
+        message_id: MessageId,
+        /// Why.
+        source: MlsFault,
+    },
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
     /// This device has not joined the room.
     #[error("this device is not in that room")]
     NotJoined,
+    /// This device is in the room already, or was after the moment that this Welcome is from.
+    #[error("this device has joined that room already")]
+    Joined,
     /// This device is in the room no more, is leaving, or cannot follow.
     #[error("this device cannot write to that room: {0:?}")]
     NotWriting(Phase),

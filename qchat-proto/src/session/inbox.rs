@@ -119,11 +119,20 @@ impl<L: Ledger> Step<'_, L> {
         if known != Some(vouched.head) {
             return self.reject(envelope, "its sender saw a different history of this room");
         }
+        // A leaf that the daemon does not list could never be listed by the next commit either, if no such device
+        // exists: all would owe the room a repair that the daemon refuses.
+        if let Opened::Commit { added, .. } = &opened
+            && !added.iter().all(|added| declared(envelope, added))
+        {
+            return self.reject(envelope, "it adds a device that it does not name");
+        }
         self.count(envelope.sender, vouched.counter)?;
         match opened {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
-            Opened::Commit { committer, removed, .. } => self.commit(group, committer, removed),
+            Opened::Commit { committer, added, removed, .. } => {
+                self.commit(group, committer, &added, removed)
+            }
         }
     }
 
@@ -158,7 +167,13 @@ impl<L: Ledger> Step<'_, L> {
             .ledger
             .has_message(room, envelope.sender, envelope.message_id)
             .map_err(SessionError::Ledger)?;
-        if !repeated && self.state.phase == Phase::Member {
+        // Who asked to leave is shown what was ordered before that, and nothing after it.
+        let shown = match self.state.phase {
+            Phase::Member => true,
+            Phase::Leaving(left) => self.seq < left,
+            Phase::Stuck(_) | Phase::Removed(_) | Phase::Left(_) => false,
+        };
+        if !repeated && shown {
             let message = OpenedMessage {
                 room,
                 seq: self.seq,
@@ -179,7 +194,13 @@ impl<L: Ledger> Step<'_, L> {
     }
 
     /// The group has moved to the next epoch.
-    fn commit(&mut self, group: Group, committer: Leaf, removed: bool) -> Result<(), L> {
+    fn commit(
+        &mut self,
+        group: Group,
+        committer: Leaf,
+        added: &[ListedDevice],
+        removed: bool,
+    ) -> Result<(), L> {
         let room = self.state.room;
         let before = self.load()?;
         let old = before.leaves();
@@ -200,11 +221,19 @@ impl<L: Ledger> Step<'_, L> {
 
         let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
         lapsed.extend(waiting);
+        if matches!(self.state.phase, Phase::Leaving(left) if left < self.seq) {
+            // The others may remove this device now, and it has to follow that commit too.
+            lapsed.push(self.device.id());
+        }
         lapsed.retain(|device| new.iter().any(|leaf| leaf.device == *device));
         lapsed.sort_unstable();
         lapsed.dedup();
         self.ledger.put_lapsed(room, &lapsed).map_err(SessionError::Ledger)?;
         self.ledger.forget_counters(room, &gone).map_err(SessionError::Ledger)?;
+        for added in added.iter().filter(|added| added.device != self.device.id()) {
+            // Seen from its beginning: its first envelope is its first.
+            self.ledger.put_counter(room, added.device, 0).map_err(SessionError::Ledger)?;
+        }
         self.ledger.put_roster(room, &roster(&new)).map_err(SessionError::Ledger)?;
 
         let settings = group.settings()?;
@@ -294,6 +323,10 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
         match envelope.kind {
             Kind::Application => {
+                if envelope.commit_seq != self.before.commit_seq {
+                    let reason = "the server ordered it too late for the others to open it".to_owned();
+                    self.notice(&Notice::Rejected { sender: envelope.sender, reason })?;
+                }
                 let epoch = self.state.epoch;
                 self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)
             }
@@ -301,9 +334,13 @@ impl<L: Ledger> Step<'_, L> {
             Kind::Commit if commit => {
                 let mut group = self.load()?;
                 match group.open(&envelope.payload) {
-                    Ok(Opened::Commit { committer, removed, .. }) => self.commit(group, committer, removed),
-                    Ok(_) => self.stuck("its own commit is not the one it made"),
-                    Err(fault) => self.not_opened(envelope, fault),
+                    Ok(Opened::Commit { committer, added, removed, .. }) => {
+                        self.commit(group, committer, &added, removed)
+                    }
+                    // Ordered behind a commit that it did not know: nobody follows it.
+                    Err(OpenFault::PastEpoch) => self.reject(envelope, "the server ordered it too late"),
+                    // The others follow it, this device cannot.
+                    Ok(_) | Err(_) => self.stuck("its own commit is not the one it made"),
                 }
             }
             Kind::Commit | Kind::Resync => Ok(()),
@@ -330,6 +367,14 @@ impl<L: Ledger> Step<'_, L> {
     fn notice(&mut self, notice: &Notice) -> Result<(), L> {
         self.ledger.put_notice(self.state.room, self.seq, notice).map_err(SessionError::Ledger)
     }
+}
+
+/// Whether a commit's delta names a device that it adds.
+fn declared(envelope: &Envelope, added: &ListedDevice) -> bool {
+    envelope.delta.iter().any(|change| {
+        matches!(change.operation, Operation::Add | Operation::Readd)
+            && (change.account, change.device) == (added.account, added.device)
+    })
 }
 
 fn difference(old: &[Leaf], new: &[Leaf]) -> Vec<DeviceId> {

@@ -29,6 +29,9 @@ pub fn create<L: Ledger>(
     settings: &RoomSettings,
     now: u64,
 ) -> Result<(), SessionError<L::Error>> {
+    if ledger.room(room).map_err(SessionError::Ledger)?.is_some() {
+        return Err(SessionError::Joined);
+    }
     let mut group = device.create(room, settings, now)?;
     let own = ListedDevice { account: device.account(), device: device.id() };
     let state = RoomState {
@@ -104,7 +107,9 @@ fn open<E: std::error::Error>(
 /// Joins. `log` is what [`needed_log`] asked for. Returns who invited this device.
 ///
 /// # Errors
-/// [`SessionError::Anchor`] when the log is not the one that the inviter signed.
+/// [`SessionError::Anchor`] when the log is not the one that the inviter signed; [`SessionError::Joined`] when this
+/// device is in the room, or the Welcome is older than what it knows of the room: using one again would bring back
+/// keys that were used.
 pub fn join<L: Ledger>(
     ledger: &mut L,
     device: &Device,
@@ -115,6 +120,18 @@ pub fn join<L: Ledger>(
     let Anchor { head_seq, head, message_id, leaving } = joined.anchor;
     let mut group = joined.group;
     let room = invited.room;
+
+    if let Some(known) = ledger.room(room).map_err(SessionError::Ledger)? {
+        let newer = match known.phase {
+            Phase::Removed(at) | Phase::Left(at) | Phase::Stuck(at) => {
+                group.epoch() > known.epoch && invited.seq > at
+            }
+            Phase::Member | Phase::Leaving(_) => false,
+        };
+        if !newer {
+            return Err(SessionError::Joined);
+        }
+    }
 
     let mut state = RoomState {
         room,
@@ -160,7 +177,11 @@ pub fn join<L: Ledger>(
     lapsed.retain(|device| leaves.iter().any(|leaf| leaf.device == *device));
     let roster: Vec<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
     let settings = group.settings()?;
+    let members: Vec<_> = leaves.iter().map(|leaf| leaf.device).collect();
     (|| {
+        // From an earlier time in the room nothing holds any more.
+        ledger.forget_counters(room, &members)?;
+        ledger.forget_heads_below(room, state.cursor)?;
         ledger.put_room(&state)?;
         ledger.put_head(room, state.cursor, &state.head)?;
         ledger.put_settings(room, &settings)?;

@@ -58,7 +58,7 @@ fn joined<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<RoomState, L> {
 /// before. `now`: seconds since the Unix epoch.
 ///
 /// # Errors
-/// [`SessionError`]; a row that can never be sealed is taken out and reported by [`MlsFault`] only once.
+/// [`SessionError::Unsealable`] for a change that the room's rules refuse, until [`give_up`] takes it out.
 pub fn next<L: Ledger>(
     ledger: &mut L,
     device: &Device,
@@ -85,7 +85,14 @@ pub fn next<L: Ledger>(
     let mut sealing = Sealing { state, group: device.load(room, &blob, &lapsed)?, device, lapsed, now };
     loop {
         let Some(row) = sealing.due(ledger)? else { return Ok(None) };
-        if let Some(sealed) = sealing.seal(ledger, &row)? {
+        let sealed = sealing.seal(ledger, &row).map_err(|error| match (error, &row.want) {
+            (
+                SessionError::Mls(source),
+                Want::Commit(Change::Add(_) | Change::RemoveAccount(_) | Change::Settings(_)),
+            ) => SessionError::Unsealable { message_id: row.message_id, source },
+            (error, _) => error,
+        })?;
+        if let Some(sealed) = sealed {
             let set = RowState::Sealed(sealed.clone());
             ledger.outbox_set(room, row.message_id, &set).map_err(SessionError::Ledger)?;
             let blob = sealing.group.snapshot()?;
@@ -94,6 +101,20 @@ pub fn next<L: Ledger>(
         }
         // What it asked for is so already.
         ledger.outbox_remove(room, row.message_id).map_err(SessionError::Ledger)?;
+    }
+}
+
+/// Takes out a change that was [`SessionError::Unsealable`], in a transaction of its own. What is sealed stays: it may
+/// stand in the log.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails.
+pub fn give_up<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId) -> Result<(), L> {
+    match ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)? {
+        Some(OutboxRow { want: Want::Commit(_), state: RowState::Waiting | RowState::Stale(_), .. }) => {
+            ledger.outbox_remove(room, message_id).map_err(SessionError::Ledger)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -114,8 +135,10 @@ impl Sealing<'_> {
         if first.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_))) {
             return Ok(first);
         }
+        // What waits behind proposals of others: text, and this device's own SelfRemove that was refused in this epoch.
         let blocked = !self.group.leaving().is_empty()
-            && ledger.outbox_has_application(room).map_err(SessionError::Ledger)?;
+            && (self.group.has_proposed_leave()
+                || ledger.outbox_has_application(room).map_err(SessionError::Ledger)?);
         if !blocked && !self.owes(ledger)? {
             return Ok(first);
         }
@@ -143,8 +166,9 @@ impl Sealing<'_> {
                 Ok(Some(self.sealed(row.message_id, Kind::Application, payload, vec![])))
             }
             Want::Leave => {
-                // A SelfRemove that was refused is still cached here; the new one replaces it.
-                self.group.abandon_proposals();
+                if self.group.has_proposed_leave() {
+                    self.group.abandon_own_proposal();
+                }
                 let aad = self.authenticated(row.message_id, Kind::Proposal, &[]).encode();
                 let payload = self.group.propose_leave(aad)?;
                 Ok(Some(self.sealed(row.message_id, Kind::Proposal, payload, vec![])))
@@ -171,7 +195,9 @@ impl Sealing<'_> {
                         // It has expired while it waited; whoever asked for it sees that nobody was added.
                         continue;
                     };
-                    if leaves.iter().any(|leaf| leaf.device == theirs.device) {
+                    let known = leaves.iter().any(|leaf| leaf.device == theirs.device)
+                        || added.iter().any(|added| added.device == theirs.device);
+                    if known {
                         continue;
                     }
                     added.push(ListedDevice { account: theirs.account, device: theirs.device });

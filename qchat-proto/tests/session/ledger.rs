@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
+    sync::Arc,
 };
 
 use qchat_proto::{
@@ -21,7 +22,8 @@ pub(crate) struct Memory {
 #[derive(Clone, Default)]
 pub(crate) struct Room {
     pub(crate) state: Option<RoomState>,
-    group: Option<GroupBlob>,
+    /// Shared: wiping every copy takes most of the time of an unoptimised test.
+    group: Option<Arc<GroupBlob>>,
     pub(crate) settings: Option<RoomSettings>,
     heads: BTreeMap<Seq, Head>,
     counters: HashMap<DeviceId, u64>,
@@ -39,6 +41,10 @@ pub(crate) struct Room {
 impl Memory {
     pub(crate) fn view(&self, room: RoomId) -> Room {
         self.rooms.get(&room).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn group_of(&self, room: RoomId) -> Option<Arc<GroupBlob>> {
+        self.rooms.get(&room)?.group.clone()
     }
 
     fn at(&mut self, room: RoomId) -> &mut Room {
@@ -59,10 +65,10 @@ impl Ledger for Memory {
         Ok(())
     }
     fn group(&mut self, room: RoomId) -> Done<Option<GroupBlob>> {
-        Ok(self.at(room).group.clone())
+        Ok(self.at(room).group.as_deref().cloned())
     }
     fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Done<()> {
-        self.at(room).group = Some(blob.clone());
+        self.at(room).group = Some(Arc::new(blob.clone()));
         Ok(())
     }
     fn forget_group(&mut self, room: RoomId) -> Done<()> {

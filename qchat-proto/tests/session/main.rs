@@ -1,4 +1,10 @@
 //! Devices and a relay without sockets or clock: what the session promises, under order, loss and crashes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions"
+)]
 
 mod hostile;
 mod ledger;
@@ -6,3 +12,4 @@ mod members;
 mod peer;
 mod random;
 mod relay;
+mod witness;

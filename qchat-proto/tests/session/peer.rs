@@ -9,7 +9,7 @@ use bytes::Bytes;
 use qchat_proto::{
     content::{Content, RoomSettings},
     crypto::{
-        entropy::SystemEntropy,
+        entropy::{Entropy, EntropyError, SystemEntropy},
         sign::{AccountPublicKey, AccountSigningKey, DeviceSigningKey},
     },
     identity::DeviceCertificate,
@@ -42,6 +42,43 @@ impl AccountKeys for Keys {
     }
 }
 
+/// SplitMix64: a seed makes the same run again.
+pub(crate) struct Dice(Mutex<u64>);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+
+    pub(crate) fn roll(&self) -> u64 {
+        let mut state = self.0.lock().unwrap();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `sides`.
+    pub(crate) fn below(&self, sides: usize) -> usize {
+        usize::try_from(self.roll() % sides as u64).unwrap()
+    }
+
+    pub(crate) fn chance(&self, percent: u64) -> bool {
+        self.roll() % 100 < percent
+    }
+}
+
+impl Entropy for Dice {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        for chunk in out.chunks_mut(8) {
+            let bytes = self.roll().to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
 /// Account keys are slow to make; every test shares these.
 pub(crate) fn people() -> &'static [(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)] {
     static PEOPLE: OnceLock<Vec<(AccountSigningKey, DeviceSigningKey, AccountId, DeviceId)>> =
@@ -66,6 +103,7 @@ pub(crate) struct Peer {
     pub(crate) ledger: Memory,
     pub(crate) room: RoomId,
     key_packages: Vec<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
+    dice: Arc<Dice>,
 }
 
 impl Peer {
@@ -84,8 +122,14 @@ impl Peer {
             created_at: NOW,
         };
         let certificate = certificate.sign(identity_key).unwrap();
-        let device = Device::new(&certificate, signing_key, Arc::new(SystemEntropy), Arc::new(keys)).unwrap();
-        Self { device, ledger: Memory::default(), room, key_packages: vec![] }
+        let dice = Arc::new(Dice(Mutex::new(number as u64)));
+        let device = Device::new(&certificate, signing_key, dice.clone(), Arc::new(keys)).unwrap();
+        Self { device, ledger: Memory::default(), room, key_packages: vec![], dice }
+    }
+
+    /// Starts this device's randomness anew.
+    pub(crate) fn reseed(&self, seed: u64) {
+        *self.dice.0.lock().unwrap() = seed;
     }
 
     pub(crate) fn id(&self) -> DeviceId {
@@ -173,7 +217,14 @@ impl Peer {
     }
 
     pub(crate) fn joinable(&self, relay: &Relay) -> bool {
-        relay.welcomes.contains_key(&self.id()) && self.phase().is_none()
+        let news = match self.phase() {
+            None => true,
+            Some(Phase::Removed(at) | Phase::Left(at)) => {
+                relay.welcomes.get(&self.id()).is_some_and(|welcome| welcome.seq > at)
+            }
+            Some(_) => false,
+        };
+        news && relay.invites(self.id())
     }
 
     pub(crate) fn invited(&self, relay: &Relay) -> joining::Invited {
@@ -185,6 +236,7 @@ impl Peer {
     }
 
     pub(crate) fn join(&mut self, relay: &mut Relay) {
+        assert!(self.joinable(relay));
         let invited = self.invited(relay);
         let span = joining::needed_log::<std::convert::Infallible>(&self.device, &invited).unwrap();
         let log = relay.span(span.after, span.until);

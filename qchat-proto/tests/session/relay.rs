@@ -55,6 +55,7 @@ impl Relay {
 
     pub(crate) fn publish(&mut self, sealed: &Sealed) -> Answer {
         let envelope = Envelope::decode(sealed.envelope.clone()).expect("clients send well-formed envelopes");
+        assert_eq!(envelope.room, self.room);
         if let Some(&seq) = self.ids.get(&(envelope.sender, envelope.message_id)) {
             return Answer::Accepted(seq);
         }
@@ -73,7 +74,6 @@ impl Relay {
                     Operation::Remove => {
                         self.status.remove(&change.device);
                         self.cut.insert(change.device, seq);
-                        self.welcomes.remove(&change.device);
                     }
                     Operation::Add => {
                         self.status.insert(change.device, Status::Invited);
@@ -110,9 +110,17 @@ impl Relay {
         Seq(self.log.len() as u64)
     }
 
+    /// The device has joined; repeating it is harmless.
     pub(crate) fn join(&mut self, device: DeviceId) {
-        self.welcomes.remove(&device);
-        self.status.insert(device, Status::Full);
+        if self.status.get(&device) == Some(&Status::Invited) {
+            self.welcomes.remove(&device);
+            self.status.insert(device, Status::Full);
+        }
+    }
+
+    /// Whether a Welcome waits for a device that is listed.
+    pub(crate) fn invites(&self, device: DeviceId) -> bool {
+        self.status.contains_key(&device) && self.welcomes.contains_key(&device)
     }
 
     pub(crate) fn readable(&self, device: DeviceId, seq: Seq) -> bool {
