@@ -13,7 +13,7 @@ use qchat_proto::{
 };
 use zeroize::Zeroizing;
 
-use super::error::EngineError;
+use super::{error::EngineError, people::People};
 use crate::{
     net::rest::Client,
     store::{InvitationRow, KeyPackageSecret, Profile, StoreError, Tx},
@@ -25,6 +25,7 @@ pub(crate) struct Invitations {
     pub(crate) profile: Profile,
     pub(crate) rest: Client,
     pub(crate) device: Arc<Device>,
+    pub(crate) people: People,
 }
 
 impl Invitations {
@@ -44,6 +45,10 @@ impl Invitations {
                 continue;
             }
             let invitation = self.rest.invitation(token, room).await?;
+            // Who invites is shown by name. One whose identity does not hold is shown by id, and the join will say so.
+            if let Err(error) = self.people.meet(invitation.inviter).await {
+                tracing::warn!(%error, %room, "the inviter of a room cannot be verified");
+            }
             let row = InvitationRow {
                 room,
                 seq: invitation.seq,

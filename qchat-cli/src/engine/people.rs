@@ -72,6 +72,17 @@ impl People {
         self.judge(Asked::Name(name), &directory, known).await
     }
 
+    /// Pins somebody who is only known by their account id, unless they are pinned already.
+    pub(crate) async fn meet(&self, account: AccountId) -> Result<(), EngineError> {
+        if self.profile.read_async(move |tx| tx.contact(account)).await?.is_some() {
+            return Ok(());
+        }
+        let token = self.access.token().await?;
+        let directory = self.rest.directory(&token, account).await?;
+        self.judge(Asked::Account(account), &directory, None).await?;
+        Ok(())
+    }
+
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {

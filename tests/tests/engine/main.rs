@@ -1,0 +1,10 @@
+//! The client engine in this process, against the built daemon.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod person;
+mod rooms;

@@ -1,0 +1,34 @@
+//! Rooms between two engines.
+
+use qchat_cli::engine::types::RoomStatus;
+use qchat_tests::{daemon::Daemon, database::Backend};
+
+use crate::person::Person;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_talk_through_the_daemon() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let bob = Person::register(&daemon.url(), "bob").await;
+    let room = alice.engine.create_room("tea".to_owned()).await.unwrap();
+    alice.engine.invite(room, vec!["bob".parse().unwrap()]).await.unwrap();
+    alice.say(room, "hello bob").await;
+
+    bob.engine.sync().await.unwrap();
+    let found = bob.engine.find_room("tea").await.unwrap();
+    assert_eq!(found, room);
+    let rooms = bob.engine.rooms().await.unwrap();
+    assert_eq!((rooms[0].status, rooms[0].invited_by.as_deref()), (RoomStatus::Invited, Some("alice")));
+    bob.engine.join(room).await.unwrap();
+    bob.say(room, "hello alice").await;
+
+    let expected = ["hello bob", "hello alice"];
+    assert_eq!(alice.texts(room, 2).await, expected);
+    assert_eq!(bob.texts(room, 2).await, expected);
+    bob.engine.update_keys(room).await.unwrap();
+    alice.say(room, "in a new epoch").await;
+    assert_eq!(bob.texts(room, 3).await[2], "in a new epoch");
+    let details = bob.engine.room(room).await.unwrap();
+    assert_eq!(details.members.len(), 2);
+    assert_eq!(details.epoch, 2);
+}
