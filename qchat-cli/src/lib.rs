@@ -1,5 +1,7 @@
 //! The client `qchat` as a library: the binary is `main.rs`, tests and other programs use what is listed here.
 
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod net;
 pub mod store;

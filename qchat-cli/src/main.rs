@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use qchat_cli as _;
-
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    qchat_cli::cli::run(std::env::args_os())
 }

@@ -11,6 +11,7 @@ use qchat_proto::{
         fault::FaultCode,
     },
 };
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::{clock, entropy::MixedEntropy, error::EngineError};
@@ -33,6 +34,8 @@ pub(crate) struct Access {
     device: DeviceId,
     server: ServerId,
     key: Arc<DeviceSigningKey>,
+    /// Present at an address that is not the profile's own: set once the daemon there has given the right name.
+    named: Option<Arc<OnceCell<()>>>,
 }
 
 impl Access {
@@ -44,11 +47,31 @@ impl Access {
         server: ServerId,
         key: Arc<DeviceSigningKey>,
     ) -> Self {
-        Self { profile, rest, account, device, server, key }
+        Self { profile, rest, account, device, server, key, named: None }
+    }
+
+    /// Asks the daemon for its name before any token goes there: the user has given another address.
+    pub(crate) fn ask_for_the_name(&mut self) {
+        self.named = Some(Arc::default());
+    }
+
+    async fn named(&self) -> Result<(), EngineError> {
+        let Some(named) = &self.named else { return Ok(()) };
+        named.get_or_try_init(async || self.expect_server(self.rest.server().await?.server_id)).await.copied()
+    }
+
+    fn expect_server(&self, id: ServerId) -> Result<(), EngineError> {
+        if id == self.server {
+            return Ok(());
+        }
+        Err(EngineError::Refused(
+            "this is not the server that the account was registered with; check --server".to_owned(),
+        ))
     }
 
     /// A token that is good for at least half a minute. The profile that was logged out stays so.
     pub(crate) async fn token(&self) -> Result<Zeroizing<String>, EngineError> {
+        self.named().await?;
         if let Some(token) = self.fresh().await? {
             return Ok(token);
         }
@@ -77,6 +100,7 @@ impl Access {
     pub(crate) async fn logout(&self) -> Result<(), EngineError> {
         let _lock = self.profile.lock(PATIENCE).await?;
         let Some(tokens) = self.stored().await? else { return Ok(()) };
+        self.named().await?;
         let told = self.rest.logout(&tokens.access_token).await;
         self.profile.write_async(Tx::forget_session).await?;
         match told {
@@ -116,11 +140,7 @@ impl Access {
     async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
         let request = ChallengeRequest { account_id: self.account, device_id: self.device };
         let challenge = self.rest.challenge(&request).await?;
-        if challenge.server_id != self.server {
-            return Err(EngineError::Refused(
-                "this is not the server that the account was registered with; check --server".to_owned(),
-            ));
-        }
+        self.expect_server(challenge.server_id)?;
         let nonce: [u8; 32] =
             challenge.nonce.as_ref().try_into().map_err(|_| {
                 EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))

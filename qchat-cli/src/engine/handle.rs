@@ -22,12 +22,12 @@ use super::{
     invitations::Invitations,
     people::{People, PinnedKeys},
     steps::Steps,
-    types::{Connection, Event, Message, RoomDetails, RoomSummary},
+    types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
 };
 use crate::{
     net::rest::Client,
-    store::{Delivery, Line, Profile, StoreError, Tx},
+    store::{Contact, Delivery, Line, Profile, StoreError, Tx},
 };
 
 /// Commands that may wait for the task.
@@ -42,6 +42,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Never connect: show what is stored, keep what is written.
     pub offline: bool,
+    /// Another address of the profile's daemon than the stored one.
+    pub server: Option<Url>,
 }
 
 /// Who this profile is.
@@ -82,18 +84,27 @@ pub(super) struct Parts {
     pub(super) steps: Steps,
 }
 
-/// Puts a profile's parts together.
-pub(super) async fn parts(profile: &Profile, timeout: Duration) -> Result<Parts, EngineError> {
+/// Puts a profile's parts together, for its own daemon or another address of it.
+pub(super) async fn parts(
+    profile: &Profile,
+    server: Option<Url>,
+    timeout: Duration,
+) -> Result<Parts, EngineError> {
     let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
-    let server: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
+    let stored: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
+    let elsewhere = server.as_ref().is_some_and(|server| *server != stored);
+    let server = server.unwrap_or(stored);
     let key =
         DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let keys = Arc::new(PinnedKeys::new(profile.clone()));
     let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys)
         .map_err(|_| StoreError::Corrupt("own certificate"))?;
     let rest = Client::new(server.clone(), timeout)?;
-    let access =
+    let mut access =
         Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
+    if elsewhere {
+        access.ask_for_the_name();
+    }
     Ok(Parts {
         me: Me { name: own.name, account: own.account, device: own.device, server },
         rest,
@@ -108,7 +119,8 @@ impl Handle {
     /// # Errors
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
-        let Parts { me, rest, access, steps } = parts(&profile, options.timeout).await?;
+        let Parts { me, rest, access, steps } =
+            parts(&profile, options.server.clone(), options.timeout).await?;
         let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
         let invitations = Invitations {
             profile: profile.clone(),
@@ -278,6 +290,38 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<Message>, EngineError> {
         self.lines(move |tx| tx.lines_after(room, after, limit)).await
+    }
+
+    /// The first `limit` lines above row `after` (0: from the start) that nothing can move any more, oldest first:
+    /// whoever goes on from the last one sees each line once.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn settled_after(
+        &self,
+        room: RoomId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Message>, EngineError> {
+        self.lines(move |tx| tx.settled_lines_after(room, after, limit)).await
+    }
+
+    /// The identity keys of this account and of everybody whose key was pinned, by name.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn keys(&self) -> Result<Vec<Key>, EngineError> {
+        let me = self.0.me.account;
+        let contacts = self.0.profile.read_async(Tx::contacts).await?;
+        let key = |contact: Contact| Key {
+            name: contact.name,
+            account: contact.account,
+            hash: contact.pinned.identity_key_hash,
+            me: contact.account == me,
+            verified: contact.verified,
+            changed: contact.changed_record.is_some(),
+        };
+        Ok(contacts.into_iter().map(key).collect())
     }
 
     pub(super) async fn lines(

@@ -76,7 +76,7 @@ pub async fn register(
     progress: impl Fn(Stage),
 ) -> Result<Registered, EngineError> {
     if Profile::exists(dir) {
-        return resume(dir, &name, passphrase, timeout, progress).await;
+        return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
     let rest = Client::new(server.clone(), timeout)?;
     let info = rest.server().await?;
@@ -124,6 +124,7 @@ pub async fn register(
 /// Completes a registration whose answer was lost, or finds that it never happened and starts over.
 async fn resume(
     dir: &Path,
+    server: Url,
     name: &UserName,
     passphrase: Zeroizing<String>,
     timeout: Duration,
@@ -140,7 +141,7 @@ async fn resume(
         return Err(EngineError::OtherAccount(own.name));
     }
     progress(Stage::Registering);
-    let Parts { access, .. } = parts(&profile, timeout).await?;
+    let Parts { access, .. } = parts(&profile, Some(server), timeout).await?;
     match access.login().await {
         Ok(_) => Ok(Registered { profile, recovery_words: None }),
         Err(EngineError::Net(NetError::Fault(fault)))
@@ -237,7 +238,7 @@ async fn prepare(
             tx.put_contact(&contact)
         })
         .await?;
-    let Parts { steps, .. } = parts(&profile, timeout).await?;
+    let Parts { steps, .. } = parts(&profile, None, timeout).await?;
     let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
     let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
     secrets.extend(last_secret);
@@ -281,10 +282,15 @@ fn discard(dir: &Path) -> Result<(), EngineError> {
 /// Logs a profile in by its device key.
 ///
 /// # Errors
-/// [`EngineError::OtherAccount`] when the profile is somebody else's; why the daemon refused.
-pub async fn login(profile: &Profile, name: &UserName, timeout: Duration) -> Result<(), EngineError> {
-    let Parts { me, access, .. } = parts(profile, timeout).await?;
-    if me.name != *name {
+/// [`EngineError::OtherAccount`] when the profile is not that of `name`, if one is given; why the daemon refused.
+pub async fn login(
+    profile: &Profile,
+    name: Option<&UserName>,
+    server: Option<Url>,
+    timeout: Duration,
+) -> Result<(), EngineError> {
+    let Parts { me, access, .. } = parts(profile, server, timeout).await?;
+    if name.is_some_and(|name| me.name != *name) {
         return Err(EngineError::OtherAccount(me.name));
     }
     access.login().await?;

@@ -2,7 +2,7 @@
 //! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`]:
 //! scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
-use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
+use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName};
 use time::OffsetDateTime;
 
 /// Where this device stands in a room.
@@ -129,6 +129,23 @@ pub struct Sender {
     pub me: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,
+}
+
+/// Somebody's identity key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Whose.
+    pub name: UserName,
+    /// The account.
+    pub account: AccountId,
+    /// SHA-384 of the key that is pinned: its fingerprint.
+    pub hash: [u8; 48],
+    /// Whether it is this account's own.
+    pub me: bool,
+    /// Whether the user has compared the fingerprint.
+    pub verified: bool,
+    /// Whether the daemon shows another key now, which was not accepted.
+    pub changed: bool,
 }
 
 /// The connection to the daemon.

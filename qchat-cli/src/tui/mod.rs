@@ -1,11 +1,13 @@
 //! The terminal screen, in three parts that know little of one another: [`update`] changes the state of an [`App`] for
-//! what happened and says what to do, [`view`] draws it, [`run`](run::run) connects both to a terminal and the engine.
+//! what happened and says what to do, [`view`] draws it, [`run`] connects both to a terminal and the engine.
 
 mod app;
 mod composer;
 mod keymap;
 mod lines;
 mod msg;
+mod run;
+mod screen;
 mod text;
 mod theme;
 mod timeline;
@@ -15,6 +17,7 @@ mod view;
 pub use self::{
     app::App,
     msg::{Answer, Command, Msg},
+    run::{open, run},
     theme::Theme,
     update::{start, update},
     view::view,

@@ -159,8 +159,8 @@ fn rooms_come_and_go() {
     let mut invited = vec![room(5, "plans", RoomStatus::Invited, 0)];
     stage.asked();
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(invited.clone())));
-    assert_eq!(stage.asked(), [Command::LoadRoom(id(5))], "nothing of an invitation is read");
-    stage.tell(Msg::Done(Command::LoadRoom(id(5)), Answer::Room(Box::new(details(5, "plans")))));
+    stage.tell(Msg::Engine(Event::Timeline(id(5))));
+    assert_eq!(stage.asked(), [Command::LoadRooms], "nothing of an invitation is read");
     invited[0].status = RoomStatus::Joined;
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(invited)));
     assert_eq!(stage.asked(), opening(5));

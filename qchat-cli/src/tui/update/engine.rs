@@ -22,8 +22,9 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             commands
         }
         Event::Rooms => {
+            let invited = app.current().is_some_and(|room| room.status == RoomStatus::Invited);
             let mut commands = read_rooms(app);
-            if let Some(open) = app.open.as_mut()
+            if let Some(open) = app.open.as_mut().filter(|_| !invited)
                 && open.loading_details.ask()
             {
                 commands.push(Command::LoadRoom(open.id));
@@ -130,6 +131,9 @@ fn read_rooms(app: &mut App) -> Vec<Command> {
 }
 
 fn read_newest(app: &mut App, room: RoomId) -> Vec<Command> {
+    if app.summary(room).is_some_and(|room| room.status == RoomStatus::Invited) {
+        return Vec::new();
+    }
     let Some(open) = app.opened(room) else { return Vec::new() };
     if open.loading_newest.ask() { vec![rooms::load_newest(open)] } else { Vec::new() }
 }

@@ -48,13 +48,13 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
 /// Reads the open room again.
 pub(super) fn read_open(app: &mut App) -> Vec<Command> {
     let invited = app.current().is_some_and(|room| room.status == RoomStatus::Invited);
-    let Some(open) = &mut app.open else { return Vec::new() };
+    // Nothing of a room is opened before its invitation has been accepted.
+    let Some(open) = app.open.as_mut().filter(|_| !invited) else { return Vec::new() };
     let mut commands = Vec::new();
     if open.loading_details.ask() {
         commands.push(Command::LoadRoom(open.id));
     }
-    // Nothing of a room is opened before its invitation has been accepted.
-    if !invited && open.loading_newest.ask() {
+    if open.loading_newest.ask() {
         commands.push(load_newest(open));
     }
     commands

@@ -1,0 +1,157 @@
+//! Commands about the account, its keys, and the profile on this machine.
+
+use std::{path::Path, process, time::Duration};
+
+use qchat_proto::{ids::UserName, sanitize};
+use serde::Serialize;
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    json::MeObject,
+    open, passphrase, progress,
+    recovery::Destination,
+    words,
+};
+use crate::{
+    engine::{self, Handle, Options},
+    vault::agent as vault_agent,
+};
+
+/// What was done to the profile.
+#[derive(Serialize)]
+struct Deed<'a> {
+    v: u8,
+    done: &'static str,
+    profile: &'a str,
+}
+
+/// Whose key has which fingerprint.
+#[derive(Serialize)]
+struct KeyObject<'a> {
+    v: u8,
+    name: &'a str,
+    account: String,
+    fingerprint: String,
+    me: bool,
+    verified: bool,
+    changed: bool,
+}
+
+pub(super) async fn register(context: &Context, name: &UserName, recovery_file: Option<&Path>) -> Outcome {
+    let settings = &context.settings;
+    let server = settings.server.clone().ok_or_else(|| {
+        Failure::usage("say where to register: --server URL, or QCHAT_SERVER in the environment")
+    })?;
+    let destination = Destination::reserve(recovery_file)?;
+    let passphrase = passphrase::fresh(settings)?;
+    let dir = settings.profile_dir();
+    let registering = engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
+        tracing::debug!(?stage, "registering");
+    });
+    let registered = progress::during(settings, "Making keys and registering", registering).await?;
+    match registered.recovery_words {
+        Some(words) => destination.hand_over(&words),
+        None => context.output.say(
+            "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
+        ),
+    }
+    let options = Options { timeout: settings.timeout, offline: true, server: None };
+    let handle = Handle::start(registered.profile, options).await?;
+    let done = context
+        .output
+        .result(&MeObject::new(handle.me()), || format!("registered {}", words::me(handle.me())));
+    handle.shutdown().await;
+    Ok(done?)
+}
+
+pub(super) async fn login(context: &Context, name: Option<&UserName>) -> Outcome {
+    let settings = &context.settings;
+    let profile = open::profile(context).await?;
+    let logging_in = engine::login(&profile, name, settings.server.clone(), settings.timeout);
+    progress::during(settings, "Logging in", logging_in).await?;
+    done(context, "logged in")
+}
+
+pub(super) async fn logout(context: &Context) -> Outcome {
+    open::with_engine(context, async |handle| Ok(handle.logout().await?)).await?;
+    done(context, "logged out")
+}
+
+pub(super) async fn whoami(context: &Context) -> Outcome {
+    let profile = open::profile(context).await?;
+    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let handle = Handle::start(profile, options).await?;
+    let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
+    handle.shutdown().await;
+    Ok(shown?)
+}
+
+pub(super) async fn keys(context: &Context) -> Outcome {
+    let profile = open::profile(context).await?;
+    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let handle = Handle::start(profile, options).await?;
+    let keys = handle.keys().await;
+    handle.shutdown().await;
+    for key in keys? {
+        let fingerprint = fingerprint(&key.hash);
+        let object = KeyObject {
+            v: 1,
+            name: key.name.as_str(),
+            account: key.account.to_string(),
+            fingerprint: fingerprint.clone(),
+            me: key.me,
+            verified: key.verified,
+            changed: key.changed,
+        };
+        context.output.result(&object, || {
+            let flags = [(key.me, "you"), (key.verified && !key.me, "verified"), (key.changed, "CHANGED")];
+            let notes: Vec<_> = flags.iter().filter(|(set, _)| *set).map(|(_, note)| *note).collect();
+            let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+            format!("{}{notes}\n    {fingerprint}", sanitize::line(key.name.as_str()))
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
+    let settings = &context.settings;
+    let dir = settings.profile_dir();
+    let key = open::key(context, &dir).await?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::unexpected(format!("this program does not know its own path: {error}")))?;
+    let mut command = process::Command::new(program);
+    command.arg("--data-dir").arg(&settings.data_dir).args(["--profile", &settings.profile, "agent"]);
+    open::blocking(move || vault_agent::start(command, &dir, &key, duration))
+        .await?
+        .map_err(|error| agent_failed(&error))?;
+    done(context, "unlocked")
+}
+
+pub(super) fn lock(context: &Context) -> Outcome {
+    let was_unlocked =
+        vault_agent::lock(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))?;
+    done(context, if was_unlocked { "locked" } else { "was locked already" })
+}
+
+/// The process that `unlock` leaves behind.
+pub(super) fn agent(context: &Context) -> Outcome {
+    vault_agent::serve(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))
+}
+
+fn agent_failed(error: &vault_agent::AgentError) -> Failure {
+    Failure::locked(error.to_string())
+}
+
+fn done(context: &Context, done: &'static str) -> Outcome {
+    let profile = &context.settings.profile;
+    let object = Deed { v: 1, done, profile };
+    Ok(context.output.result(&object, || format!("{profile}: {done}"))?)
+}
+
+/// A hash in groups that two people can read to one another.
+fn fingerprint(hash: &[u8; 48]) -> String {
+    let groups: Vec<_> =
+        hash.as_chunks::<4>().0.iter().map(|group| format!("{:08x}", u32::from_be_bytes(*group))).collect();
+    groups.join(" ")
+}

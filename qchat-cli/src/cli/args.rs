@@ -1,0 +1,326 @@
+//! The command line: every command, option and example, and nothing of what they do.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+use clap_complete::Shell;
+use qchat_proto::{
+    content::MAX_ROOM_NAME,
+    ids::{Seq, UserName},
+};
+use url::Url;
+
+/// What the exit codes mean; the same words stand in the README.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  unexpected
+  2  usage
+  3  network or timeout
+  4  authentication, or the profile is locked
+  5  not found
+  6  refused by policy, or an untrusted key
+  7  rate-limited
+  8  partial
+
+Data goes to standard output, everything else to standard error. With --json, every object has \"v\":1, lists and
+messages are JSON Lines, and an error is an object on standard error with the exit code in it.";
+
+const EXAMPLES: &str = "\
+Examples:
+  qchat --server https://chat.example.org register alice
+  qchat room create general
+  qchat room invite general bob
+  qchat send general \"Hello Bob\"
+  date | qchat send general -
+  qchat listen general --json
+  qchat                              opens the screen
+
+";
+
+/// End-to-end encrypted, post-quantum group chat for the terminal.
+///
+/// Without a command the screen opens.
+#[derive(Debug, Parser)]
+#[command(name = "qchat", version, max_term_width = 100, after_help = format!("{EXAMPLES}{EXIT_CODES}"))]
+#[command(disable_help_subcommand = true, args_override_self = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command. Each is also in the environment and, in lower case, a key of the configuration file.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Global {
+    /// The profile: an account on this machine [default: default].
+    #[arg(long, global = true, env = "QCHAT_PROFILE", hide_env_values = true, value_parser = profile)]
+    pub profile: Option<String>,
+    /// Where profiles are kept [default: the user's data directory].
+    #[arg(long, global = true, env = "QCHAT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+    /// The daemon; https, or http to this machine alone. Needed to register; later on it overrides the profile's.
+    #[arg(long, global = true, env = "QCHAT_SERVER", hide_env_values = true, value_name = "URL", value_parser = server)]
+    pub server: Option<Url>,
+    /// Read the passphrase from the first line of a file instead of asking.
+    #[arg(long, global = true, env = "QCHAT_PASSPHRASE_FILE", hide_env_values = true, value_name = "F")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub passphrase_file: Option<PathBuf>,
+    /// Print JSON: one object a line.
+    #[arg(long, global = true, env = "QCHAT_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Neither colours nor anything that moves.
+    #[arg(long, global = true, env = "QCHAT_PLAIN", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub plain: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, env = "QCHAT_QUIET", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log what happens to standard error; twice for more.
+    #[arg(short, long, global = true, env = "QCHAT_VERBOSE", hide_env_values = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Never ask; fail instead.
+    #[arg(long, global = true, env = "QCHAT_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_input: bool,
+    /// How long to wait for the daemon, in seconds [default: 30].
+    #[arg(long, global = true, env = "QCHAT_TIMEOUT", hide_env_values = true, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// The configuration file, for tests.
+    #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create an account and this machine's profile of it.
+    #[command(
+        after_help = "Example:\n  qchat --server https://chat.example.org register alice --recovery-file words"
+    )]
+    Register {
+        /// 1 to 32 characters of a-z, 0-9, '.', '_' and '-'.
+        name: UserName,
+        /// Write the recovery words to this new file instead of showing them.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        recovery_file: Option<PathBuf>,
+    },
+    /// Log this device in again after a logout.
+    Login {
+        /// The account, as a check that it is the profile's.
+        name: Option<UserName>,
+    },
+    /// End this device's session with the daemon. Messages and keys stay.
+    Logout,
+    /// Show the account, the device and the server of the profile.
+    Whoami,
+    /// Keep the profile open for the commands that follow, so that they need no passphrase.
+    #[command(after_help = "Example:\n  qchat unlock --for 3600")]
+    Unlock {
+        /// For how long, in seconds.
+        #[arg(long = "for", value_name = "S", default_value = "900", value_parser = seconds)]
+        duration: Duration,
+    },
+    /// Forget what `unlock` keeps.
+    Lock,
+    /// Rooms and who is in them.
+    #[command(subcommand)]
+    Room(Room),
+    /// Send a message; done when the daemon has it on disk.
+    #[command(
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
+    )]
+    Send {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The text; `-` or nothing reads it from standard input.
+        text: Option<String>,
+        /// Read the text from a file.
+        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// What to wait for.
+        #[arg(long, value_enum, default_value_t = Wait::Sent)]
+        wait: Wait,
+    },
+    /// Print messages as they arrive, until interrupted.
+    #[command(after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body")]
+    Listen {
+        /// Rooms, by name or id; all of them when none is named.
+        #[arg(value_name = "ROOM")]
+        rooms: Vec<String>,
+        /// End after this many messages.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Print what was said in a room, oldest first.
+    #[command(
+        after_help = "Examples:\n  qchat history general --limit 20\n  qchat history general --before 117 --json"
+    )]
+    History {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// At most this many lines, the newest.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// Only lines before this place in the room's log.
+        #[arg(long, value_name = "SEQ", value_parser = seq)]
+        before: Option<Seq>,
+    },
+    /// Keys, as others see them.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Where settings come from.
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a script that completes commands in a shell.
+    #[command(
+        after_help = "Example:\n  qchat completions bash > ~/.local/share/bash-completion/completions/qchat"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Example:\n  qchat man | man -l -")]
+    Man,
+    /// Holds an open profile's key; `unlock` starts it.
+    #[command(hide = true)]
+    Agent,
+}
+
+/// Commands about rooms.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Room {
+    /// Create a room.
+    Create {
+        /// Its name; only members learn it.
+        #[arg(value_parser = room_name)]
+        name: String,
+    },
+    /// List rooms and invitations.
+    List,
+    /// Show a room and its members.
+    Show {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+    },
+    /// Invite users to a room.
+    Invite {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Whom.
+        #[arg(required = true, value_name = "USER")]
+        users: Vec<UserName>,
+    },
+    /// Accept an invitation.
+    Join {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+    },
+    /// Remove a user with all devices; only admins can.
+    Remove {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Whom.
+        user: UserName,
+    },
+    /// Leave a room, or decline an invitation.
+    Leave {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+    },
+    /// Replace this device's keys in a room, so that stolen ones become useless.
+    UpdateKeys {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+    },
+}
+
+/// Commands about keys.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Keys {
+    /// Show the fingerprints of the own identity key and of those that were pinned.
+    Show,
+}
+
+/// Commands about settings.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Config {
+    /// Show the settings in force.
+    Show,
+    /// Print where the configuration file is looked for.
+    Path,
+}
+
+/// When `send` is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Wait {
+    /// The daemon has the message on disk; every member will get it.
+    Sent,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>().map(Duration::try_from_secs_f64) {
+        Ok(Ok(duration)) if !duration.is_zero() => Ok(duration),
+        _ => Err("a number of seconds above 0 is wanted".to_owned()),
+    }
+}
+
+fn seq(text: &str) -> Result<Seq, String> {
+    text.parse().map(Seq).map_err(|_| "a place in the room's log is a number".to_owned())
+}
+
+fn room_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a room's name must not be empty".to_owned()),
+        name if name.len() > MAX_ROOM_NAME => Err(format!("a room's name has at most {MAX_ROOM_NAME} bytes")),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// A profile's name is a directory's name.
+pub(crate) fn profile(text: &str) -> Result<String, String> {
+    let good = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if good && text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a profile's name has 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"
+            .to_owned())
+    }
+}
+
+/// A server is reached over https; over http only on this machine, where nobody else listens.
+pub(crate) fn server(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; it looks like https://chat.example.org"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return Err("there is no host in it; it looks like https://chat.example.org".to_owned()),
+    };
+    match url.scheme() {
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("no user or password belongs into a server's address".to_owned())
+        }
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err("http is not encrypted and allowed only to this machine; use https".to_owned()),
+        _ => Err("only https, and http to this machine, are spoken".to_owned()),
+    }
+}

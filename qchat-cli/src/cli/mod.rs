@@ -1,0 +1,140 @@
+//! The command line: reads arguments and settings, carries out one command on the engine, and says how it went.
+
+mod about;
+mod account;
+pub mod args;
+mod failure;
+mod harden;
+mod json;
+mod listen;
+mod log;
+mod messages;
+mod open;
+mod output;
+mod passphrase;
+mod progress;
+mod recovery;
+mod rooms;
+mod words;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::Parser as _;
+
+use self::{
+    args::{Cli, Command},
+    failure::{Failure, Outcome},
+    output::Output,
+};
+use crate::{config::Settings, tui, zone::Zone};
+
+/// What every command gets.
+struct Context {
+    settings: Settings,
+    output: Output,
+    zone: Zone,
+}
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    harden::harden();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, arguments.iter().any(|argument| argument == "--json")),
+    };
+    let mut output = Output { json: cli.global.json, quiet: cli.global.quiet };
+    let outcome = Settings::resolve(&cli.global).map_err(Failure::from).and_then(|settings| {
+        output = Output { json: settings.json, quiet: settings.quiet };
+        let context = Context { settings, output, zone: Zone::local() };
+        carry_out(&context, &cli)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Help and version are results; everything else that the parser says is a failure of usage.
+fn misused(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        let message = error.render().to_string();
+        let message = message.strip_prefix("error: ").unwrap_or(&message).trim_end().to_owned();
+        Output { json, quiet: true }.failure(&Failure::usage(message));
+    } else {
+        // Where the stream is closed, nobody reads it.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn carry_out(context: &Context, cli: &Cli) -> Outcome {
+    match &cli.command {
+        Some(Command::Completions { shell }) => about::completions(*shell),
+        Some(Command::Man) => about::man(),
+        Some(Command::Config(args::Config::Show)) => about::settings(context),
+        Some(Command::Config(args::Config::Path)) => about::settings_path(context, &cli.global),
+        Some(Command::Agent) => account::agent(context),
+        command => {
+            if command.is_some() {
+                // On the screen, a log would write over what is drawn.
+                log::start(context.settings.verbose);
+            }
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::unexpected(format!("no thread can be started: {error}")))?;
+            runtime.block_on(on_the_engine(context, command.as_ref()))
+        }
+    }
+}
+
+async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
+    use args::{Keys, Room};
+
+    let Some(command) = command else { return screen(context).await };
+    match command {
+        Command::Register { name, recovery_file } => {
+            account::register(context, name, recovery_file.as_deref()).await
+        }
+        Command::Login { name } => account::login(context, name.as_ref()).await,
+        Command::Logout => account::logout(context).await,
+        Command::Whoami => account::whoami(context).await,
+        Command::Unlock { duration } => account::unlock(context, *duration).await,
+        Command::Lock => account::lock(context),
+        Command::Room(Room::Create { name }) => rooms::create(context, name).await,
+        Command::Room(Room::List) => rooms::list(context).await,
+        Command::Room(Room::Show { room }) => rooms::show(context, room).await,
+        Command::Room(Room::Invite { room, users }) => rooms::invite(context, room, users).await,
+        Command::Room(Room::Join { room }) => rooms::join(context, room).await,
+        Command::Room(Room::Remove { room, user }) => rooms::remove(context, room, user).await,
+        Command::Room(Room::Leave { room }) => rooms::leave(context, room).await,
+        Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
+        Command::Send { room, text, file, wait: args::Wait::Sent } => {
+            messages::send(context, room, text.as_deref(), file.as_deref()).await
+        }
+        Command::Listen { rooms, limit } => listen::listen(context, rooms, *limit).await,
+        Command::History { room, limit, before } => messages::history(context, room, *limit, *before).await,
+        Command::Keys(Keys::Show) => account::keys(context).await,
+        Command::Completions { .. } | Command::Man | Command::Config(_) | Command::Agent => Ok(()),
+    }
+}
+
+/// Opens the screen.
+async fn screen(context: &Context) -> Outcome {
+    use std::io::IsTerminal as _;
+
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(Failure::usage(
+            "the screen needs a terminal; `qchat --help` lists the commands for scripts",
+        ));
+    }
+    let theme = if context.settings.plain { tui::Theme::PLAIN } else { tui::Theme::detect() };
+    let zone = context.zone.clone();
+    open::with_engine(context, async |handle| Ok(tui::open(handle, theme, zone).await?)).await
+}

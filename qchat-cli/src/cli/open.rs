@@ -1,0 +1,98 @@
+//! From settings to a running engine: the key from the agent or out of a passphrase, the database, the connection.
+
+use std::path::Path;
+
+use qchat_proto::{crypto::secret::Secret, ids::RoomId};
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    passphrase, progress,
+};
+use crate::{
+    engine::{EngineError, Handle, Options},
+    store::Profile,
+    vault::{self, agent},
+};
+
+/// Runs `work` on the profile's engine, and ends the engine in order whatever became of the work.
+pub(super) async fn with_engine<T>(
+    context: &Context,
+    work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
+) -> Outcome<T> {
+    let profile = profile(context).await?;
+    on_profile(context, profile, work).await
+}
+
+/// The same on a profile that is open already.
+pub(super) async fn on_profile<T>(
+    context: &Context,
+    profile: Profile,
+    work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
+) -> Outcome<T> {
+    let settings = &context.settings;
+    let options = Options { timeout: settings.timeout, offline: false, server: settings.server.clone() };
+    let handle = Handle::start(profile, options).await?;
+    let done = work(&handle).await;
+    handle.shutdown().await;
+    done
+}
+
+/// Opens the profile's database.
+pub(super) async fn profile(context: &Context) -> Outcome<Profile> {
+    let dir = context.settings.profile_dir();
+    let key = key(context, &dir).await?;
+    blocking(move || Profile::open(&dir, key)).await?.map_err(|error| EngineError::from(error).into())
+}
+
+/// The database's key: from the agent when one holds it, else out of the passphrase.
+pub(super) async fn key(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
+    if !vault::exists(dir) {
+        return Err(Failure::locked(format!(
+            "there is no profile {:?} in {}; `qchat register NAME` creates one",
+            context.settings.profile,
+            context.settings.data_dir.display()
+        )));
+    }
+    let asked = dir.to_owned();
+    match blocking(move || agent::key(&asked)).await? {
+        Ok(Some(key)) => return Ok(key),
+        Ok(None) => {}
+        Err(error) => context.output.say(&format!("warning: {error}; the passphrase is used instead")),
+    }
+    let passphrase = passphrase::existing(&context.settings)?;
+    let dir = dir.to_owned();
+    let opened = blocking(move || vault::unlock(&dir, &passphrase));
+    let opened = progress::during(&context.settings, "Opening the profile", opened).await?;
+    opened.map_err(|error| EngineError::from(error).into())
+}
+
+/// Finds a room by name or id; one that is not known yet may have been announced since.
+pub(super) async fn room(handle: &Handle, name_or_id: &str) -> Outcome<RoomId> {
+    match handle.find_room(name_or_id).await {
+        Err(EngineError::NoSuchRoom(_)) => {
+            handle.sync().await?;
+            Ok(handle.find_room(name_or_id).await?)
+        }
+        found => Ok(found?),
+    }
+}
+
+/// Fetches what the daemon has. Without a connection what is stored has to do, and that is said.
+pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome {
+    match progress::during(&context.settings, "Fetching what is new", handle.sync()).await {
+        Ok(()) => {}
+        Err(error) if error.exit_code() == 3 => {
+            context.output.say(&format!("warning: {error}. What is stored here is shown."));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Runs what takes a thread's time on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::unexpected(format!("a task was given up: {error}")))
+}

@@ -1,0 +1,155 @@
+//! Commands about rooms.
+
+use qchat_proto::ids::{RoomId, UserName};
+use qchat_proto::sanitize;
+use serde::Serialize;
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    json::{DetailsObject, RoomObject},
+    open, progress, words,
+};
+use crate::engine::{
+    Handle,
+    types::{RoomStatus, RoomSummary},
+};
+
+/// What was done to a room.
+#[derive(Serialize)]
+struct Deed<'a> {
+    v: u8,
+    done: &'static str,
+    room: &'a str,
+    room_id: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    users: &'a [UserName],
+}
+
+pub(super) async fn create(context: &Context, name: &str) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let creating = handle.create_room(name.to_owned());
+        let room = progress::during(&context.settings, "Creating the room", creating).await?;
+        report(context, handle, room, "created", &[]).await
+    })
+    .await
+}
+
+pub(super) async fn list(context: &Context) -> Outcome {
+    open::with_engine(context, async |handle| {
+        open::sync_or_warn(context, handle).await?;
+        for room in handle.rooms().await? {
+            if room.status != RoomStatus::Left {
+                context.output.result(&RoomObject::new(&room), || words::room(&room))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn show(context: &Context, room: &str) -> Outcome {
+    open::with_engine(context, async |handle| {
+        open::sync_or_warn(context, handle).await?;
+        let id = handle.find_room(room).await?;
+        if let Some(invitation) = summary(handle, id).await?.filter(|room| room.status == RoomStatus::Invited)
+        {
+            context.output.result(&RoomObject::new(&invitation), || words::room(&invitation))?;
+            return Ok(());
+        }
+        let details = handle.room(id).await?;
+        context.output.result(&DetailsObject::new(&details), || words::details(&details))?;
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn invite(context: &Context, room: &str, users: &[UserName]) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let inviting = handle.invite(id, users.to_vec());
+        progress::during(&context.settings, "Inviting", inviting).await?;
+        report(context, handle, id, "invited", users).await
+    })
+    .await
+}
+
+pub(super) async fn join(context: &Context, room: &str) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let joining = async {
+            handle.join(id).await?;
+            // What was said since the invitation is there when this returns.
+            handle.sync().await
+        };
+        progress::during(&context.settings, "Joining", joining).await?;
+        report(context, handle, id, "joined", &[]).await
+    })
+    .await
+}
+
+pub(super) async fn remove(context: &Context, room: &str, user: &UserName) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        progress::during(&context.settings, "Removing", handle.remove(id, user.clone())).await?;
+        report(context, handle, id, "removed", std::slice::from_ref(user)).await
+    })
+    .await
+}
+
+pub(super) async fn leave(context: &Context, room: &str) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let before = summary(handle, id).await?;
+        progress::during(&context.settings, "Leaving", handle.leave(id)).await?;
+        match before {
+            Some(before) if before.status == RoomStatus::Invited => print(context, &before, "declined", &[]),
+            Some(before) => print(context, &before, "left", &[]),
+            None => Ok(()),
+        }
+    })
+    .await
+}
+
+pub(super) async fn update_keys(context: &Context, room: &str) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        progress::during(&context.settings, "Replacing keys", handle.update_keys(id)).await?;
+        report(context, handle, id, "updated", &[]).await
+    })
+    .await
+}
+
+/// The list entry of a room.
+pub(super) async fn summary(handle: &Handle, id: RoomId) -> Outcome<Option<RoomSummary>> {
+    Ok(handle.rooms().await?.into_iter().find(|room| room.id == id))
+}
+
+async fn report(
+    context: &Context,
+    handle: &Handle,
+    id: RoomId,
+    done: &'static str,
+    users: &[UserName],
+) -> Outcome {
+    let room = summary(handle, id).await?;
+    let room =
+        room.ok_or_else(|| Failure::unexpected("the room has gone; `qchat room list` shows the rooms"))?;
+    print(context, &room, done, users)
+}
+
+fn print(context: &Context, room: &RoomSummary, done: &'static str, users: &[UserName]) -> Outcome {
+    let object = Deed { v: 1, done, room: &room.name, room_id: room.id.to_string(), users };
+    context.output.result(&object, || {
+        let name = sanitize::line(&room.name);
+        let names: Vec<_> = users.iter().map(UserName::as_str).collect();
+        match done {
+            "invited" => format!("invited {} to {name}", names.join(", ")),
+            "removed" => format!("removed {} from {name}", names.join(", ")),
+            "created" => format!("created {name}  {}", room.id),
+            "updated" => format!("replaced this device's keys in {name}"),
+            done => format!("{done} {name}"),
+        }
+    })?;
+    Ok(())
+}

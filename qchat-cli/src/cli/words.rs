@@ -1,0 +1,77 @@
+//! What commands print for people: one line for each thing, everything from peers sanitised.
+
+use qchat_proto::sanitize;
+use time::{OffsetDateTime, macros::format_description};
+
+use super::json;
+use crate::{
+    engine::{
+        Me,
+        types::{Body, Message, RoomDetails, RoomStatus, RoomSummary},
+    },
+    zone::Zone,
+};
+
+/// What stands before the second and further lines of a message, so that none passes for a message of its own.
+const INDENT: &str = "    ";
+
+/// A line of a timeline; with the room's name where lines of several rooms are mixed.
+pub(super) fn message(message: &Message, room: Option<&str>, zone: &Zone) -> String {
+    let time = clock(message.sent_at, zone);
+    let room = room.map(|room| format!("[{}] ", sanitize::line(room))).unwrap_or_default();
+    let sender = message.sender.as_ref().map_or("?", |sender| sender.name.as_str());
+    let sender = sanitize::line(sender);
+    match &message.body {
+        Body::Text(text) => {
+            let text = sanitize::text(text).replace('\n', &format!("\n{INDENT}"));
+            format!("{time}  {room}{sender}: {text}")
+        }
+        Body::Unknown => format!("{time}  {room}{sender} sent something that needs a newer qchat"),
+        Body::Notice(sentence) => format!("{time}  {room}· {}", sanitize::line(sentence)),
+        Body::Warning(sentence) => format!("{time}  {room}! {}", sanitize::line(sentence)),
+    }
+}
+
+/// A room in a list: its state, unread messages, id and name.
+pub(super) fn room(room: &RoomSummary) -> String {
+    let name = sanitize::line(&room.name);
+    let more = match (&room.invited_by, room.status) {
+        (Some(by), RoomStatus::Invited) => format!("  (from {})", sanitize::line(by)),
+        _ => String::new(),
+    };
+    format!("{:<8} {:>5}  {}  {name}{more}", json::status(room.status), room.unread, room.id)
+}
+
+/// A room with its members.
+pub(super) fn details(details: &RoomDetails) -> String {
+    let room = &details.summary;
+    let mut lines = vec![
+        format!("{}", sanitize::line(&room.name)),
+        format!("  id       {}", room.id),
+        format!("  status   {}", json::status(room.status)),
+        format!("  epoch    {}", details.epoch),
+        format!("  log      read up to {}", details.cursor),
+    ];
+    if details.waiting > 0 {
+        lines.push(format!("  waiting  {} to be sent", details.waiting));
+    }
+    lines.push(format!("  members  {}", details.members.len()));
+    for member in &details.members {
+        let mut notes =
+            vec![format!("{} device{}", member.devices, if member.devices == 1 { "" } else { "s" })];
+        let flags = [(member.admin, "admin"), (member.invited, "invited"), (member.verified, "verified")];
+        notes.extend(flags.iter().filter(|(set, _)| *set).map(|(_, note)| (*note).to_owned()));
+        lines.push(format!("    {} ({})", sanitize::line(&member.name), notes.join(", ")));
+    }
+    lines.join("\n")
+}
+
+/// An account and its device.
+pub(super) fn me(me: &Me) -> String {
+    format!("{}\n  account  {}\n  device   {}\n  server   {}", me.name, me.account, me.device, me.server)
+}
+
+fn clock(at: OffsetDateTime, zone: &Zone) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    zone.show(at).format(format).unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! Settings: flags before environment before configuration file before defaults.
+
+use std::{path::PathBuf, time::Duration};
+
+use config::{ConfigError, File, FileFormat};
+use directories::ProjectDirs;
+use serde::Deserialize;
+use url::Url;
+
+use crate::cli::args::{self, Global};
+
+/// How long the daemon is waited for when nothing else is said.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The settings in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Settings {
+    /// The profile's name.
+    pub profile: String,
+    /// Where profiles are kept.
+    pub data_dir: PathBuf,
+    /// The daemon, where it is not the profile's.
+    pub server: Option<Url>,
+    /// The file with the passphrase.
+    pub passphrase_file: Option<PathBuf>,
+    /// Print JSON.
+    pub json: bool,
+    /// Neither colours nor anything that moves.
+    pub plain: bool,
+    /// Say nothing but errors.
+    pub quiet: bool,
+    /// How much to log: 0 nothing.
+    pub verbose: u8,
+    /// Never ask.
+    pub no_input: bool,
+    /// How long to wait for the daemon.
+    pub timeout: Duration,
+}
+
+/// The settings cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is there and makes no sense.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ConfigError>,
+    },
+    /// A value in the file is refused.
+    #[error("{}: {key}: {why}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no home directory to keep things in.
+    #[error("this user has no home directory; say where to keep profiles with --data-dir DIR")]
+    NoHome,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    profile: Option<String>,
+    data_dir: Option<PathBuf>,
+    server: Option<String>,
+    passphrase_file: Option<PathBuf>,
+    json: Option<bool>,
+    plain: Option<bool>,
+    quiet: Option<bool>,
+    verbose: Option<u8>,
+    no_input: Option<bool>,
+    timeout: Option<f64>,
+}
+
+impl Settings {
+    /// Puts the settings together. A file that does not exist is an empty one, unless it was named.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; all of them are the user's to repair.
+    pub fn resolve(flags: &Global) -> Result<Self, SettingsError> {
+        let path = file(flags);
+        let stored = match &path {
+            Some(path) => read(path, flags.config.is_some())?,
+            None => Stored::default(),
+        };
+        let path = path.unwrap_or_default();
+        let refused = |key| move |why| SettingsError::Value { path, key, why };
+        let profile = match (&flags.profile, stored.profile) {
+            (Some(profile), _) => profile.clone(),
+            (None, Some(profile)) => args::profile(&profile).map_err(refused.clone()("profile"))?,
+            (None, None) => "default".to_owned(),
+        };
+        let server = match (&flags.server, stored.server) {
+            (Some(server), _) => Some(server.clone()),
+            (None, Some(server)) => Some(args::server(&server).map_err(refused.clone()("server"))?),
+            (None, None) => None,
+        };
+        let timeout = match (flags.timeout, stored.timeout) {
+            (Some(timeout), _) => timeout,
+            (None, Some(seconds)) => Duration::try_from_secs_f64(seconds)
+                .map_err(|error| refused.clone()("timeout")(error.to_string()))?,
+            (None, None) => TIMEOUT,
+        };
+        let data_dir = match flags.data_dir.clone().or(stored.data_dir) {
+            Some(dir) => dir,
+            None => directories().ok_or(SettingsError::NoHome)?.data_dir().to_owned(),
+        };
+        // The agent outlives this working directory.
+        let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
+        Ok(Self {
+            profile,
+            data_dir,
+            server,
+            passphrase_file: flags.passphrase_file.clone().or(stored.passphrase_file),
+            json: flags.json || stored.json.unwrap_or(false),
+            plain: flags.plain || stored.plain.unwrap_or(false),
+            quiet: flags.quiet || (flags.verbose == 0 && stored.quiet.unwrap_or(false)),
+            verbose: if flags.verbose > 0 { flags.verbose } else { stored.verbose.unwrap_or(0) },
+            no_input: flags.no_input || stored.no_input.unwrap_or(false),
+            timeout,
+        })
+    }
+
+    /// The directory of the profile.
+    pub fn profile_dir(&self) -> PathBuf {
+        self.data_dir.join(&self.profile)
+    }
+}
+
+/// Where the configuration file is looked for; `None` without a home directory.
+pub fn file(flags: &Global) -> Option<PathBuf> {
+    flags.config.clone().or_else(|| Some(directories()?.config_dir().join("config.toml")))
+}
+
+fn directories() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "qchat")
+}
+
+fn read(path: &std::path::Path, required: bool) -> Result<Stored, SettingsError> {
+    config::Config::builder()
+        .add_source(File::from(path).format(FileFormat::Toml).required(required))
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|source| SettingsError::File { path: path.to_owned(), source: Box::new(source) })
+}

@@ -1,0 +1,241 @@
+//! The program's face, told without a daemon: help, usage, settings, errors, and where each of them is printed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+/// The program in an environment of its own, with a directory that is its home.
+fn qchat(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qchat"));
+    command.env_clear().env("HOME", home).env("COLUMNS", "100").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    qchat(home.path(), arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_of_every_command() {
+    let commands: [&[&str]; 25] = [
+        &[],
+        &["register"],
+        &["login"],
+        &["logout"],
+        &["whoami"],
+        &["unlock"],
+        &["lock"],
+        &["room"],
+        &["room", "create"],
+        &["room", "list"],
+        &["room", "show"],
+        &["room", "invite"],
+        &["room", "join"],
+        &["room", "remove"],
+        &["room", "leave"],
+        &["room", "update-keys"],
+        &["send"],
+        &["listen"],
+        &["history"],
+        &["keys", "show"],
+        &["config"],
+        &["config", "show"],
+        &["config", "path"],
+        &["completions"],
+        &["man"],
+    ];
+    let mut transcript = String::new();
+    for command in commands {
+        let output = run(&[command, &["--help"]].concat());
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{command:?}");
+        let help = stdout(&output);
+        // Options of every command are printed once, with the program itself.
+        let own =
+            if command.is_empty() { &help } else { help.split("Options of every command:").next().unwrap() };
+        transcript.extend(["$ qchat ", &command.join(" "), " --help\n", own.trim_end(), "\n\n"]);
+    }
+    insta::assert_snapshot!("help", transcript);
+}
+
+#[test]
+fn misuse_is_told_on_standard_error_with_exit_code_2() {
+    let long_name = "x".repeat(129);
+    for (arguments, words) in [
+        (&["no-such-command"][..], "no-such-command"),
+        (&["send"], "<ROOM>"),
+        (&["send", "general", ""], "empty"),
+        (&["send", "general", "x", "--file", "y"], "cannot be used with"),
+        (&["send", "general", "--file", "/no/such/file"], "/no/such/file"),
+        (&["room"], "Usage"),
+        (&["room", "create", ""], "name"),
+        (&["room", "create", &long_name], "at most 128 bytes"),
+        (&["room", "invite", "general"], "<USER>"),
+        (&["room", "invite", "general", "Bob!"], "user name"),
+        (&["history", "general", "--limit", "many"], "many"),
+        (&["history", "general", "--before", "first"], "first"),
+        (&["register", "Not A Name"], "user name"),
+        (&["register", "alice"], "--server"),
+        (&["--server", "http://chat.example.org", "whoami"], "https"),
+        (&["--server", "http://192.0.2.1:8080", "whoami"], "https"),
+        (&["--server", "ftp://127.0.0.1", "whoami"], "https"),
+        (&["--server", "not a url", "whoami"], "https"),
+        (&["--server", "https://alice:secret@chat.example.org", "whoami"], "no user or password"),
+        (&["--profile", "../other", "whoami"], "profile"),
+        (&["--timeout", "0", "whoami"], "above 0"),
+        (&["--quiet", "--verbose", "whoami"], "cannot be used with"),
+        (&["--config", "/no/such/file", "whoami"], "/no/such/file"),
+        (&[], "terminal"),
+    ] {
+        let output = run(arguments);
+        let said = stderr(&output);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?}: {said}");
+        assert!(said.contains(words) && !said.contains("panicked"), "{arguments:?}: {said}");
+
+        let output = run(&[arguments, &["--json"]].concat());
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?} --json");
+        let error: Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(
+            (error["v"].as_u64(), error["error"]["exit"].as_u64(), error["error"]["code"].as_str()),
+            (Some(1), Some(2), Some("usage")),
+            "{error}"
+        );
+        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_exit_code_4_and_says_how_to_make_one() {
+    for arguments in [
+        &["whoami"][..],
+        &["login"],
+        &["logout"],
+        &["unlock"],
+        &["room", "list"],
+        &["send", "general", "hello"],
+        &["listen"],
+        &["history", "general"],
+        &["keys", "show"],
+    ] {
+        let output = run(&[&["--no-input", "--profile", "work"], arguments].concat());
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(4), ""), "{arguments:?}");
+        assert!(stderr(&output).contains("qchat register NAME"), "{}", stderr(&output));
+        let output = run(&[&["--no-input", "--json"], arguments].concat());
+        let error: Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(error["error"]["code"], "auth", "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anything_is_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("text");
+    for (content, words) in [
+        (vec![b'x'; 10_000_000], "at most 32768 bytes"),
+        (vec![b'x'; 32 * 1024 + 1], "32769 bytes"),
+        (vec![0xff, 0xfe], "UTF-8"),
+        (b"\n".to_vec(), "empty"),
+        (Vec::new(), "empty"),
+    ] {
+        fs::write(&file, content).unwrap();
+        for arguments in
+            [&["send", "general", "-"][..], &["send", "general"], &["send", "general", "--file", "text"]]
+        {
+            let mut command = qchat(home.path(), arguments);
+            let output =
+                command.current_dir(home.path()).stdin(fs::File::open(&file).unwrap()).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn flags_come_before_environment_before_file_before_defaults() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("settings.toml");
+    fs::write(
+        &file,
+        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"https://file.example\"\n",
+    )
+    .unwrap();
+    let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
+        let mut command = qchat(home.path(), &["config", "show", "--json"]);
+        let output = command.envs(environment.iter().copied()).args(flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    let named = [("QCHAT_CONFIG", file.to_str().unwrap())];
+    let with_profile =
+        [named[0], ("QCHAT_PROFILE", "from-env"), ("QCHAT_NO_INPUT", "0"), ("QCHAT_TIMEOUT", "3")];
+    for (environment, flags, key, value) in [
+        (&[][..], &[][..], "profile", Value::from("default")),
+        (&[], &[], "timeout", Value::from(30.0)),
+        (&[], &[], "server", Value::Null),
+        (&[], &[], "no_input", Value::from(false)),
+        (&named, &[], "profile", Value::from("from-file")),
+        (&named, &[], "timeout", Value::from(7.5)),
+        (&named, &[], "no_input", Value::from(true)),
+        (&named, &[], "server", Value::from("https://file.example/")),
+        (&with_profile, &[], "profile", Value::from("from-env")),
+        (&with_profile, &[], "timeout", Value::from(3.0)),
+        (&with_profile, &["--profile", "from-flag"], "profile", Value::from("from-flag")),
+        (&with_profile, &["--timeout", "1"], "timeout", Value::from(1.0)),
+        (&[("QCHAT_JSON", "1")], &[], "json", Value::from(true)),
+        (&[("QCHAT_PASSPHRASE_FILE", "/p")], &[], "passphrase_file", Value::from("/p")),
+    ] {
+        let settings = show(environment, flags);
+        assert_eq!(settings[key], value, "{environment:?} {flags:?}: {settings}");
+    }
+
+    for (content, words) in [
+        ("no_such_key = 1", "no_such_key"),
+        ("timeout = \"soon\"", "timeout"),
+        ("server = \"http://a.example\"", "https"),
+    ] {
+        fs::write(&file, content).unwrap();
+        let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{content}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{content}: {}", stderr(&output));
+    }
+    let path = stdout(&qchat(home.path(), &["config", "path"]).output().unwrap());
+    assert!(path.trim_end().ends_with(".config/qchat/config.toml"), "{path}");
+}
+
+#[test]
+fn generated_pages_name_every_command() {
+    let man = stdout(&run(&["man"]));
+    let completions = stdout(&run(&["completions", "bash"]));
+    for command in ["register", "whoami", "unlock", "update-keys", "send", "listen", "history", "completions"]
+    {
+        assert!(man.to_lowercase().replace("\\-", "-").contains(command), "{command} in the manual page");
+        assert!(completions.contains(command), "{command} in the completions");
+    }
+    assert!(!man.contains("agent"), "what is hidden stays hidden");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_output_in_silence() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child =
+        qchat(home.path(), &["man"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
