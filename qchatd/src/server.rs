@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    config::Config,
+    config::{Config, ConfigError},
     http,
     hub::Hub,
     service::{
@@ -48,7 +48,7 @@ const HEADER: Duration = Duration::from_secs(5);
 const HEADER_BYTES: usize = 64 * 1024;
 /// Between two times that confirmations are written down.
 const CONFIRM: Duration = Duration::from_secs(2);
-/// How long the last commits and deliveries may take once all clients are gone.
+/// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the process is probably out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -67,6 +67,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data directory.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -156,10 +159,10 @@ impl Daemon {
     }
 
     /// Ends: no new connections, sockets are closed with 1012 after what they asked for is answered, requests finish,
-    /// what was handed to the relay is committed. Takes no longer than the configured drain, and a moment for the last
-    /// commit.
+    /// what was handed to the relay is committed. Takes no longer than the configured drain.
     pub async fn stop(self) {
-        let deadline = Instant::now() + self.drain;
+        let end = Instant::now() + self.drain;
+        let deadline = end.checked_sub(COMMITS).unwrap_or(end);
         self.stop.cancel();
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
         if let Ok(graceful) = self.accepting.await
@@ -176,7 +179,7 @@ impl Daemon {
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);
         for task in [self.relaying, self.delivering] {
-            if timeout(COMMITS, task).await.is_err() {
+            if timeout_at(end, task).await.is_err() {
                 late("commits");
             }
         }
@@ -185,6 +188,11 @@ impl Daemon {
 
 /// Keys and database, on a thread that may block.
 fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
+    config.make_data_dir()?;
+    if let Some(path) = &config.address_file {
+        // Whoever waits for it must not find that of a daemon which was killed.
+        drop(fs::remove_file(path));
+    }
     let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file)?;
     let done = store::migrate(&config.database)?;
     if !done.versions.is_empty() {

@@ -67,45 +67,7 @@ impl Device {
 
     /// The same, giving the fault's code when it is refused.
     pub async fn try_register(server: &str, name: &str) -> Result<Self, String> {
-        let name: UserName = name.parse().expect("a user name");
-        let (account, id) = (draw!(AccountId), draw!(DeviceId));
-        let identity = AccountSigningKey::generate(&SystemEntropy).expect("a key");
-        let recovery = RecoveryKey::generate(&SystemEntropy).expect("a key").signing_key().expect("a key");
-        let key = DeviceSigningKey::generate(&SystemEntropy).expect("a key");
-        let created_at = now();
-        let record = AccountRecord {
-            account,
-            name: name.clone(),
-            identity_key: identity.public().clone(),
-            recovery_key: recovery.public().clone(),
-            created_at,
-        };
-        let certificate = DeviceCertificate {
-            account,
-            device: id,
-            device_key: key.public().clone(),
-            identity_key_hash: identity.public().hash(),
-            created_at,
-        };
-        let list = DeviceList {
-            account,
-            version: 1,
-            issued_at: created_at,
-            expires_at: created_at + DeviceList::LIFETIME,
-            devices: vec![ListedDevice { device: id, device_key_hash: key.public().hash() }],
-        };
-        let body = api::Register {
-            name,
-            account_id: account,
-            device_id: id,
-            auth_key: noise(32).into(),
-            auth_salt: noise(16).into(),
-            account_record: record.sign(&identity, &recovery).expect("a signature").into(),
-            device_list: list.sign(&identity).expect("a signature").into(),
-            device_certificate: certificate.sign(&identity).expect("a signature").into(),
-            key_packages: (0..3).map(|_| Binary::from(noise(64))).collect(),
-            last_resort_key_package: noise(64).into(),
-        };
+        let (body, key) = registration(name);
         let http = reqwest::Client::new();
         let response =
             http.post(format!("{server}/v1/accounts")).json(&body).send().await.expect("an answer");
@@ -114,6 +76,7 @@ impl Device {
             return Err(fault.error.code.as_str().to_owned());
         }
         let session = response.json().await.expect("a session");
+        let (account, id) = (body.account_id, body.device_id);
         Ok(Self { server: server.to_owned(), http, account, id, key, session })
     }
 
@@ -184,6 +147,50 @@ impl Device {
             other => panic!("no hello back: {other:?}"),
         }
     }
+}
+
+/// What registers an account with one device, and that device's key.
+pub fn registration(name: &str) -> (api::Register, DeviceSigningKey) {
+    let name: UserName = name.parse().expect("a user name");
+    let (account, id) = (draw!(AccountId), draw!(DeviceId));
+    let identity = AccountSigningKey::generate(&SystemEntropy).expect("a key");
+    let recovery = RecoveryKey::generate(&SystemEntropy).expect("a key").signing_key().expect("a key");
+    let key = DeviceSigningKey::generate(&SystemEntropy).expect("a key");
+    let created_at = now();
+    let record = AccountRecord {
+        account,
+        name: name.clone(),
+        identity_key: identity.public().clone(),
+        recovery_key: recovery.public().clone(),
+        created_at,
+    };
+    let certificate = DeviceCertificate {
+        account,
+        device: id,
+        device_key: key.public().clone(),
+        identity_key_hash: identity.public().hash(),
+        created_at,
+    };
+    let list = DeviceList {
+        account,
+        version: 1,
+        issued_at: created_at,
+        expires_at: created_at + DeviceList::LIFETIME,
+        devices: vec![ListedDevice { device: id, device_key_hash: key.public().hash() }],
+    };
+    let body = api::Register {
+        name,
+        account_id: account,
+        device_id: id,
+        auth_key: noise(32).into(),
+        auth_salt: noise(16).into(),
+        account_record: record.sign(&identity, &recovery).expect("a signature").into(),
+        device_list: list.sign(&identity).expect("a signature").into(),
+        device_certificate: certificate.sign(&identity).expect("a signature").into(),
+        key_packages: (0..3).map(|_| Binary::from(noise(64))).collect(),
+        last_resort_key_package: noise(64).into(),
+    };
+    (body, key)
 }
 
 /// A client's first frame.

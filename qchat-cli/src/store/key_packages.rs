@@ -26,23 +26,34 @@ impl std::fmt::Debug for KeyPackageSecret {
     }
 }
 
+type Row = (Vec<u8>, Vec<u8>, i64, bool);
+
+fn secret((id, data, expires_at, last_resort): Row) -> Result<KeyPackageSecret, StoreError> {
+    Ok(KeyPackageSecret {
+        id,
+        data: Zeroizing::new(data),
+        expires_at: convert::unsigned("expiry", expires_at)?,
+        last_resort,
+    })
+}
+
 impl Tx {
     /// The secrets for this KeyPackage, if they are still kept.
     ///
     /// # Errors
     /// What the database says.
     pub fn key_package(&mut self, id: &[u8]) -> Result<Option<KeyPackageSecret>, StoreError> {
-        type Row = (Vec<u8>, Vec<u8>, i64, bool);
         let row: Option<Row> = key_packages::table.find(id).first(&mut self.conn).optional()?;
-        row.map(|(id, data, expires_at, last_resort)| {
-            Ok(KeyPackageSecret {
-                id,
-                data: Zeroizing::new(data),
-                expires_at: convert::unsigned("expiry", expires_at)?,
-                last_resort,
-            })
-        })
-        .transpose()
+        row.map(secret).transpose()
+    }
+
+    /// The secrets of every KeyPackage that this device may still be invited by.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn key_packages(&mut self) -> Result<Vec<KeyPackageSecret>, StoreError> {
+        let rows: Vec<Row> = key_packages::table.order(key_packages::expires_at).load(&mut self.conn)?;
+        rows.into_iter().map(secret).collect()
     }
 
     /// Stores the secrets of a KeyPackage.
@@ -80,17 +91,5 @@ impl Tx {
         let now = convert::number(now)?;
         Ok(diesel::delete(key_packages::table.filter(key_packages::expires_at.lt(now)))
             .execute(&mut self.conn)?)
-    }
-
-    /// How many one-time KeyPackages this device still has secrets for, claimed or not.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn key_package_count(&mut self) -> Result<u64, StoreError> {
-        let count: i64 = key_packages::table
-            .filter(key_packages::last_resort.eq(false))
-            .count()
-            .get_result(&mut self.conn)?;
-        convert::unsigned("count", count)
     }
 }

@@ -7,9 +7,13 @@
 )]
 
 mod hostile;
+mod insiders;
+mod judge;
 mod ledger;
 mod members;
 mod peer;
 mod random;
 mod relay;
+mod welcomes;
 mod witness;
+mod world;

@@ -5,10 +5,17 @@ use std::collections::HashMap;
 use qchat_proto::{
     content::RoomSettings,
     ids::{MessageId, RoomId},
-    session::ledger::{Change, Notice, Phase, Want},
+    session::{
+        error::SessionError,
+        ledger::{Change, Notice, Phase, Want},
+        outbox,
+    },
 };
 
-use crate::{peer::Peer, relay::Relay};
+use crate::{
+    peer::{NOW, Peer, people},
+    relay::Relay,
+};
 
 pub(crate) const ROOM: RoomId = RoomId::from_bytes([0xee; 16]);
 
@@ -202,4 +209,118 @@ fn a_joiner_reads_from_its_join_on_and_knows_the_room() {
     assert_eq!(carol.messages.len(), 1);
     assert_eq!(carol.settings.unwrap().name, "tea");
     assert_eq!(peers[0].view().messages.len(), 1);
+}
+
+#[test]
+fn a_removed_account_is_named_by_every_notice() {
+    let (mut relay, mut peers) = room(3);
+    let carol = people()[2].2;
+    peers[0].change(Change::RemoveAccount(carol));
+    settle(&mut relay, &mut peers);
+    let by = people()[0].2;
+    for peer in &peers {
+        let notices = peer.view().notices;
+        let removed = Notice::Removed { by, accounts: vec![carol] };
+        assert!(notices.iter().any(|(_, notice)| *notice == removed), "{notices:?}");
+    }
+}
+
+#[test]
+fn a_leaver_is_shown_what_was_ordered_before_it_left() {
+    let (mut relay, mut peers) = room(2);
+    peers[0].say("before");
+    peers[0].flush(&mut relay);
+    // Bob's SelfRemove is acknowledged before he reads what stands before it.
+    peers[1].want(Want::Leave);
+    peers[1].flush(&mut relay);
+    peers[0].say("after");
+    peers[0].catch_up(&relay);
+    peers[0].flush(&mut relay);
+    settle(&mut relay, &mut peers);
+    assert_eq!(
+        peers[1].texts(&HashMap::new()).into_iter().map(|(_, text)| text).collect::<Vec<_>>(),
+        ["before"]
+    );
+    assert!(matches!(peers[1].phase(), Some(Phase::Left(_))));
+}
+
+#[test]
+fn leavers_and_joiners_follow_whoever_carries_out_a_leave_that_was_passed_over() {
+    let (mut relay, mut peers) = room(3);
+    let mut dave = Peer::new(3, ROOM);
+    let key_package = dave.key_package();
+    // Alice adds dave without having seen carol's SelfRemove; bob, who is no admin, removes carol.
+    peers[0].change(Change::Add(vec![key_package]));
+    let commit = peers[0].next().unwrap();
+    peers[2].want(Want::Leave);
+    peers[2].flush(&mut relay);
+    let answer = relay.publish(&commit.sealed);
+    peers[0].answered(commit.sealed.commit_seq, commit.message_id, answer);
+    dave.join(&mut relay);
+    peers.push(dave);
+    peers[1].catch_up(&relay);
+    peers[1].say("bob writes first");
+    peers[1].flush(&mut relay);
+    settle(&mut relay, &mut peers);
+    assert!(matches!(peers[2].phase(), Some(Phase::Left(_))), "{:?}", peers[2].view().notices);
+    for number in [0, 1, 3] {
+        let view = peers[number].view();
+        assert_eq!(view.roster.len(), 3, "{number}: {:?}", view.notices);
+        assert!(
+            !view.notices.iter().any(|(_, n)| matches!(n, Notice::Rejected { .. })),
+            "{:?}",
+            view.notices
+        );
+    }
+}
+
+#[test]
+fn who_was_removed_can_come_back_and_starts_anew() {
+    let (mut relay, mut peers) = room(3);
+    for round in 0..2 {
+        for peer in &mut peers {
+            peer.say("hello");
+        }
+        settle(&mut relay, &mut peers);
+        let key_package = peers[2].key_package();
+        let carol = peers[2].device.account();
+        peers[0].change(Change::RemoveAccount(carol));
+        peers[0].say("without carol");
+        peers[0].change(Change::Add(vec![key_package]));
+        settle(&mut relay, &mut peers);
+        peers[2].join(&mut relay);
+        settle(&mut relay, &mut peers);
+        for peer in &mut peers {
+            peer.say("again");
+        }
+        settle(&mut relay, &mut peers);
+        for peer in &peers {
+            let notices = peer.view().notices;
+            assert!(!notices.iter().any(|(_, notice)| matches!(notice, Notice::Gap { .. })), "{notices:?}");
+            assert_eq!(peer.phase(), Some(Phase::Member));
+        }
+        // Each reads two of "hello" and of "again" a round; carol was not there for the one between.
+        assert_eq!(peers[1].view().messages.len(), 5 * (round + 1));
+        assert_eq!(peers[2].view().messages.len(), 4 * (round + 1));
+    }
+}
+
+#[test]
+fn a_change_that_the_rules_refuse_is_given_up_and_holds_nothing_back() {
+    let (mut relay, mut peers) = room(3);
+    let alice = peers[0].device.account();
+    let change = peers[1].change(Change::RemoveAccount(alice));
+    peers[1].say("behind it");
+    let bob = &mut peers[1];
+    let refused = outbox::next(&mut bob.ledger.clone(), &bob.device, ROOM, NOW);
+    let Err(SessionError::Unsealable { message_id, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(message_id, change);
+    outbox::give_up(&mut bob.ledger, ROOM, message_id).unwrap();
+    settle(&mut relay, &mut peers);
+    assert_eq!(peers[0].view().messages.len(), 1);
+    // What is sealed may stand in the log: it is not given up.
+    let id = peers[1].say("sealed");
+    let sealed = peers[1].next().unwrap();
+    outbox::give_up(&mut peers[1].ledger, ROOM, id).unwrap();
+    assert_eq!(peers[1].next(), Some(sealed));
 }

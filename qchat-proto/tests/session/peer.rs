@@ -104,27 +104,54 @@ pub(crate) struct Peer {
     pub(crate) room: RoomId,
     key_packages: Vec<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
     dice: Arc<Dice>,
+    keys: Arc<Keys>,
+}
+
+fn certificate(account: AccountId, device: DeviceId, key: &DeviceSigningKey, signer: usize) -> Vec<u8> {
+    let identity_key = &people()[signer].0;
+    let certificate = DeviceCertificate {
+        account,
+        device,
+        device_key: key.public().clone(),
+        identity_key_hash: identity_key.public().hash(),
+        created_at: NOW,
+    };
+    certificate.sign(identity_key).unwrap()
+}
+
+/// A KeyPackage of a device that is whose it says only if `signer` is.
+pub(crate) fn ghost(account: AccountId, device: DeviceId, signer: usize) -> Bytes {
+    let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+    Peer::with(&certificate(account, device, &key, signer), &key, 0, RoomId::from_bytes([0; 16]))
+        .key_package()
 }
 
 impl Peer {
     pub(crate) fn new(number: usize, room: RoomId) -> Self {
-        let keys = Keys::default();
-        for (identity_key, _, account, _) in people() {
-            let public = identity_key.public().clone();
-            keys.0.lock().unwrap().insert((*account, public.hash()), public);
-        }
-        let (identity_key, signing_key, account, device) = &people()[number];
-        let certificate = DeviceCertificate {
-            account: *account,
-            device: *device,
-            device_key: signing_key.public().clone(),
-            identity_key_hash: identity_key.public().hash(),
-            created_at: NOW,
-        };
-        let certificate = certificate.sign(identity_key).unwrap();
-        let dice = Arc::new(Dice(Mutex::new(number as u64)));
-        let device = Device::new(&certificate, signing_key, dice.clone(), Arc::new(keys)).unwrap();
-        Self { device, ledger: Memory::default(), room, key_packages: vec![], dice }
+        let (_, signing_key, account, device) = &people()[number];
+        Self::with(&certificate(*account, *device, signing_key, number), signing_key, number, room)
+    }
+
+    fn with(certificate: &[u8], signing_key: &DeviceSigningKey, number: usize, room: RoomId) -> Self {
+        let keys = Arc::new(Keys::default());
+        let dice = Arc::new(Dice::new(number as u64));
+        let device = Device::new(certificate, signing_key, dice.clone(), keys.clone()).unwrap();
+        let peer = Self { device, ledger: Memory::default(), room, key_packages: vec![], dice, keys };
+        (0..people().len()).for_each(|number| peer.pin(number));
+        peer
+    }
+
+    /// Pins a person's identity key.
+    pub(crate) fn pin(&self, number: usize) {
+        let (identity_key, _, account, _) = &people()[number];
+        let public = identity_key.public().clone();
+        self.keys.0.lock().unwrap().insert((*account, public.hash()), public);
+    }
+
+    /// Forgets a person's identity key.
+    pub(crate) fn unpin(&self, number: usize) {
+        let (_, _, account, _) = people()[number];
+        self.keys.0.lock().unwrap().retain(|(pinned, _), _| *pinned != account);
     }
 
     /// Starts this device's randomness anew.
@@ -150,8 +177,16 @@ impl Peer {
     }
 
     pub(crate) fn key_package(&mut self) -> Bytes {
+        self.make_key_package(false)
+    }
+
+    pub(crate) fn last_resort_key_package(&mut self) -> Bytes {
+        self.make_key_package(true)
+    }
+
+    fn make_key_package(&mut self, last_resort: bool) -> Bytes {
         let OwnKeyPackage { id, message, secret } =
-            self.device.key_packages(1, false, NOW).unwrap().remove(0);
+            self.device.key_packages(1, last_resort, NOW).unwrap().remove(0);
         self.key_packages.push((id, secret));
         message
     }

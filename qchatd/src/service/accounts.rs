@@ -79,26 +79,33 @@ impl Accounts {
         };
         let session = NewSession::draw(Owner { account: account.id, device: device.id })?;
         let answer = self.sessions.answer(&session)?;
-        self.store
+        let stored = self
+            .store
             .write(move |conn| {
                 let now = now_sql();
                 if accounts::by_name(conn, &account.name)?.is_some() {
                     return Err(name_taken(&account.name));
                 }
-                let taken = |error| match error {
-                    StoreError::Conflict => {
-                        ServiceError::refuse(FaultCode::Conflict, "this account or device id is taken")
-                    }
-                    other => other.into(),
-                };
-                accounts::insert(conn, &account, now).map_err(taken)?;
-                accounts::insert_device(conn, &device, now).map_err(taken)?;
+                accounts::insert(conn, &account, now)?;
+                accounts::insert_device(conn, &device, now)?;
                 stored_packages::insert(conn, device.id, &packages)?;
                 stored_packages::replace_last_resort(conn, device.id, &last_resort)?;
                 session.store(conn).map_err(ServiceError::from)
             })
-            .await?;
-        Ok(answer)
+            .await;
+        match stored {
+            // An id is taken, or someone was quicker with the name.
+            Err(ServiceError::Store(StoreError::Conflict)) => {
+                let name = request.name.clone();
+                match self.store.read(move |conn| accounts::by_name(conn, &name)).await? {
+                    Some(_) => Err(name_taken(&request.name)),
+                    None => {
+                        Err(ServiceError::refuse(FaultCode::Conflict, "this account or device id is taken"))
+                    }
+                }
+            }
+            other => other.map(|()| answer),
+        }
     }
 
     /// A session, when this very registration was done before by someone with the same password.

@@ -44,7 +44,7 @@ const PAGES: usize = 2;
 /// Frames in one write.
 const BURST: usize = 64;
 /// How long answers to what was read are waited for at the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(10);
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Why a connection ends, and what the peer is told.
 enum End {

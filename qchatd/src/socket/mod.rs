@@ -6,7 +6,7 @@ mod connection;
 mod requests;
 mod stream;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
@@ -22,6 +22,9 @@ use crate::{
 };
 
 pub use self::requests::Confirmations;
+
+/// How long a connection has for its last answers and its farewell once the daemon drains.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What every connection shares.
 #[derive(Clone)]
@@ -106,8 +109,19 @@ fn accept(
     tasks.spawn(async move {
         let _slot = slot;
         match upgrade.await {
-            // Pinned on the heap: the future is large, and moves otherwise.
-            Ok(upgraded) => Box::pin(connection::run(TokioIo::new(upgraded), caller, sockets)).await,
+            Ok(upgraded) => {
+                let stop = sockets.stop.clone();
+                let grace = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(GRACE).await;
+                };
+                // Pinned on the heap: the future is large, and moves otherwise.
+                let served = Box::pin(connection::run(TokioIo::new(upgraded), caller, sockets));
+                tokio::select! {
+                    () = served => {}
+                    () = grace => tracing::debug!("a peer that does not read is cut off"),
+                }
+            }
             Err(error) => tracing::debug!(%error, "a client left during the upgrade"),
         }
     });

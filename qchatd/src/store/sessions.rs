@@ -34,7 +34,7 @@ pub struct Token {
     pub used: Option<(i64, Vec<u8>)>,
 }
 
-/// Opens a session for a device.
+/// Opens a session for a device, and forgets those of its sessions that have expired.
 ///
 /// # Errors
 /// When the query fails.
@@ -45,6 +45,10 @@ pub fn open(
     now: i64,
     expires_at: i64,
 ) -> Result<(), StoreError> {
+    let expired = sessions::table
+        .filter(sessions::device_id.eq(device.as_bytes().as_slice()))
+        .filter(sessions::expires_at.le(now));
+    diesel::delete(expired).execute(conn)?;
     diesel::insert_into(sessions::table)
         .values((
             sessions::id.eq(session.as_slice()),

@@ -28,7 +28,7 @@ impl Person {
         .await
         .unwrap();
         assert_eq!(registered.recovery_words.unwrap().split_whitespace().count(), 24);
-        let options = Options { timeout: Duration::from_secs(20), offline: false };
+        let options = Options { timeout: Duration::from_secs(20), offline: false, server: None };
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();
         Self { directory, engine }

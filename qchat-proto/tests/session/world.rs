@@ -1,0 +1,419 @@
+//! A room's devices, its relay and the links between them, moved one step at a time.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt::Write as _,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use qchat_proto::{
+    content::{Content, RoomSettings},
+    ids::{MessageId, Seq},
+    session::{
+        error::SessionError,
+        inbox, joining,
+        ledger::{Change, GroupBlob, Phase, RowState, Want},
+        outbox::{self, Outgoing},
+    },
+    wire::frame::Envelope,
+};
+
+use crate::{
+    members::ROOM,
+    peer::{Dice, NOW, Peer},
+    relay::{Answer, Relay},
+    witness::{self, Epoch, KeyUse, KeyUses},
+};
+
+/// Rounds of a fair link within which everything drains.
+const ROUNDS: usize = 20;
+/// Random steps of a run.
+const STEPS: usize = 90;
+
+/// Something that a device wants to do in its room; devices by their number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wish {
+    Say,
+    Update,
+    Rename,
+    Add(usize),
+    Remove(usize),
+    Leave,
+}
+
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// How many devices are members from the start; the first is the admin.
+    pub(crate) members: usize,
+    /// What each device wants, in order; those beyond `members` stand outside at first.
+    pub(crate) wishes: &'static [&'static [Wish]],
+    /// Who never joins.
+    pub(crate) declines: Option<usize>,
+}
+
+/// A device and its link.
+pub(crate) struct Node {
+    pub(crate) peer: Peer,
+    wishes: VecDeque<Wish>,
+    requests: VecDeque<Outgoing>,
+    answers: VecDeque<(Seq, MessageId, Answer)>,
+    /// Joined, but the daemon may not know yet.
+    joining: bool,
+    pub(crate) acknowledged: Vec<MessageId>,
+    /// The last group that it had, to try after its removal.
+    pub(crate) last_group: Option<Arc<GroupBlob>>,
+}
+
+pub(crate) struct World {
+    pub(crate) relay: Relay,
+    pub(crate) nodes: Vec<Node>,
+    declines: Option<usize>,
+    pub(crate) texts: HashMap<MessageId, String>,
+    sealings: HashMap<Bytes, (KeyUse, Bytes)>,
+    uses: KeyUses,
+    sent: HashMap<(MessageId, Seq), Bytes>,
+    /// The epoch after each seq, as the first device found it.
+    epochs: BTreeMap<Seq, Epoch>,
+    dice: Dice,
+    pub(crate) trace: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Wish,
+    Seal,
+    SealCrash,
+    Send,
+    Serve,
+    Mute,
+    Take,
+    Lose,
+    Receive,
+    ReceiveCrash,
+    Again,
+    Join,
+    JoinCrash,
+    Joined,
+}
+
+impl World {
+    pub(crate) fn new(scene: &Scene, base: &(Relay, Vec<Peer>), seed: u64) -> Self {
+        let mut peers = base.1.clone();
+        peers.extend((scene.members..scene.wishes.len()).map(|number| Peer::new(number, ROOM)));
+        let dice = Dice::new(seed);
+        let nodes = peers
+            .into_iter()
+            .zip(scene.wishes)
+            .map(|(peer, wishes)| {
+                peer.reseed(dice.roll());
+                Node {
+                    peer,
+                    wishes: wishes.iter().copied().collect(),
+                    requests: VecDeque::new(),
+                    answers: VecDeque::new(),
+                    joining: false,
+                    acknowledged: vec![],
+                    last_group: None,
+                }
+            })
+            .collect();
+        Self {
+            relay: base.0.clone(),
+            nodes,
+            declines: scene.declines,
+            texts: HashMap::new(),
+            sealings: HashMap::new(),
+            uses: KeyUses::default(),
+            sent: HashMap::new(),
+            epochs: BTreeMap::new(),
+            dice,
+            trace: String::new(),
+        }
+    }
+
+    fn steps(&self) -> Vec<(usize, Step)> {
+        let mut steps = vec![];
+        for (number, node) in self.nodes.iter().enumerate() {
+            let view = node.peer.view();
+            let phase = node.peer.phase();
+            let mut may = |step, can: bool| steps.extend(can.then_some((number, step)));
+            may(Step::Wish, !node.wishes.is_empty() && phase.is_some());
+            let member = phase == Some(Phase::Member);
+            let first = view.outbox.front().map(|row| &row.state);
+            let sealed = member && matches!(first, Some(RowState::Sealed(_)));
+            let unsealed = member && matches!(first, Some(RowState::Waiting | RowState::Stale(_)));
+            may(Step::Seal, unsealed);
+            may(Step::SealCrash, unsealed);
+            may(Step::Send, sealed && node.requests.len() < 3);
+            may(Step::Serve, !node.requests.is_empty());
+            may(Step::Mute, !node.requests.is_empty());
+            may(Step::Take, !node.answers.is_empty());
+            may(Step::Lose, !node.requests.is_empty() || !node.answers.is_empty());
+            let cursor = view.state.as_ref().map(|state| state.cursor);
+            let more = cursor.is_some_and(|cursor| {
+                self.relay.at(cursor.next()).is_some() && self.relay.readable(node.peer.id(), cursor.next())
+            }) && !matches!(phase, Some(Phase::Removed(_) | Phase::Left(_)));
+            may(Step::Receive, more);
+            may(Step::ReceiveCrash, more);
+            may(Step::Again, cursor.is_some_and(|cursor| cursor > Seq(0)));
+            let join = self.declines != Some(number) && node.peer.joinable(&self.relay);
+            may(Step::Join, join);
+            may(Step::JoinCrash, join);
+            may(Step::Joined, node.joining);
+        }
+        // What only disturbs comes up less often.
+        steps.retain(|(_, step)| match step {
+            Step::SealCrash | Step::ReceiveCrash | Step::JoinCrash | Step::Again => self.dice.chance(15),
+            Step::Mute | Step::Lose => self.dice.chance(30),
+            _ => true,
+        });
+        steps
+    }
+
+    pub(crate) fn walk(&mut self) {
+        for _ in 0..STEPS {
+            let steps = self.steps();
+            if steps.is_empty() {
+                break;
+            }
+            let (number, step) = steps[self.dice.below(steps.len())];
+            self.take_step(number, step);
+        }
+    }
+
+    fn take_step(&mut self, number: usize, step: Step) {
+        let _ = write!(self.trace, " {step:?}:{number}");
+        match step {
+            Step::Wish => self.wish(number),
+            Step::Seal => drop(self.seal(number)),
+            Step::SealCrash => {
+                let node = &self.nodes[number];
+                let mut transaction = node.peer.ledger.clone();
+                drop(outbox::next(&mut transaction, &node.peer.device, ROOM, NOW));
+            }
+            Step::Send => self.send(number),
+            Step::Serve => self.serve(number, true),
+            Step::Mute => self.serve(number, false),
+            Step::Take => self.take(number),
+            Step::Lose => {
+                self.nodes[number].requests.clear();
+                self.nodes[number].answers.clear();
+            }
+            Step::Receive => self.receive(number),
+            Step::ReceiveCrash => {
+                let node = &mut self.nodes[number];
+                let logged = self.relay.at(node.peer.cursor().next()).unwrap();
+                let mut transaction = node.peer.ledger.clone();
+                inbox::receive(&mut transaction, &node.peer.device, ROOM, &logged).unwrap();
+            }
+            Step::Again => self.receive_again(number),
+            Step::Join => self.join(number),
+            Step::JoinCrash => {
+                let node = &mut self.nodes[number];
+                let ledger = node.peer.ledger.clone();
+                node.peer.join(&mut self.relay.clone());
+                node.peer.ledger = ledger;
+            }
+            Step::Joined => {
+                let id = self.nodes[number].peer.id();
+                self.relay.join(id);
+                self.nodes[number].joining = false;
+            }
+        }
+    }
+
+    fn wish(&mut self, number: usize) {
+        let wish = self.nodes[number].wishes.pop_front().unwrap();
+        let want = match wish {
+            Wish::Say => {
+                let text = format!("{number}.{}", self.texts.len());
+                let want = Want::Application(Content::text(&text, 0).unwrap().encode());
+                if let Some(id) = self.enqueue(number, want) {
+                    self.texts.insert(id, text);
+                }
+                return;
+            }
+            Wish::Update => Want::Commit(Change::Update),
+            Wish::Rename => {
+                let admins = vec![self.nodes[0].peer.device.account()];
+                Want::Commit(Change::Settings(RoomSettings { name: format!("by {number}"), admins }))
+            }
+            Wish::Add(who) => Want::Commit(Change::Add(vec![self.nodes[who].peer.key_package()])),
+            Wish::Remove(who) => Want::Commit(Change::RemoveAccount(self.nodes[who].peer.device.account())),
+            Wish::Leave => Want::Leave,
+        };
+        self.enqueue(number, want);
+    }
+
+    fn enqueue(&mut self, number: usize, want: Want) -> Option<MessageId> {
+        let peer = &mut self.nodes[number].peer;
+        match outbox::enqueue(&mut peer.ledger, &peer.device, ROOM, want) {
+            Ok(id) => Some(id),
+            Err(SessionError::NotWriting(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Seals in one transaction; whether something is sealed now.
+    fn seal(&mut self, number: usize) -> bool {
+        let peer = &mut self.nodes[number].peer;
+        let mut transaction = peer.ledger.clone();
+        match outbox::next(&mut transaction, &peer.device, ROOM, NOW) {
+            Ok(out) => {
+                peer.ledger = transaction;
+                let Some(out) = out else { return false };
+                let envelope = Envelope::decode(out.sealed.envelope.clone()).unwrap();
+                self.sealings.entry(out.sealed.envelope).or_insert_with(|| {
+                    let group = peer.ledger.group_of(ROOM).unwrap();
+                    let key = witness::key_use(ROOM, &group, &envelope.payload).expect("of its own epoch");
+                    (key, envelope.payload)
+                });
+                true
+            }
+            Err(SessionError::Unsealable { message_id, .. }) => {
+                outbox::give_up(&mut peer.ledger, ROOM, message_id).unwrap();
+                self.seal(number)
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Sends what the last transaction sealed.
+    fn send(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let out = outbox::next(&mut node.peer.ledger.clone(), &node.peer.device, ROOM, NOW).unwrap().unwrap();
+        let (key, payload) = &self.sealings[&out.sealed.envelope];
+        assert_eq!(self.uses.note(key, payload), Ok(()), "I3: a key seals twice");
+        // A refusal names a message and its commit_seq: it must mean one sealing.
+        let sealing =
+            self.sent.entry((out.message_id, out.sealed.commit_seq)).or_insert(out.sealed.envelope.clone());
+        assert_eq!(*sealing, out.sealed.envelope, "two sealings of {} under one commit", out.message_id);
+        node.requests.push_back(out);
+    }
+
+    fn serve(&mut self, number: usize, answer: bool) {
+        let node = &mut self.nodes[number];
+        let out = node.requests.pop_front().unwrap();
+        let outcome = self.relay.publish(&out.sealed);
+        if answer {
+            node.answers.push_back((out.sealed.commit_seq, out.message_id, outcome));
+        }
+    }
+
+    fn take(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let (sealed_under, id, answer) = node.answers.pop_front().unwrap();
+        if matches!(answer, Answer::Accepted(_)) {
+            node.acknowledged.push(id);
+        }
+        node.peer.answered(sealed_under, id, answer);
+    }
+
+    fn receive(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        node.last_group = node.peer.ledger.group_of(ROOM).or(node.last_group.take());
+        assert!(node.peer.receive(&self.relay));
+        self.compare_epoch(number);
+    }
+
+    /// I5: who has processed the same log is in the same epoch.
+    fn compare_epoch(&mut self, number: usize) {
+        let peer = &mut self.nodes[number].peer;
+        let cursor = peer.cursor();
+        let Some(group) = peer.ledger.group_of(ROOM) else { return };
+        let epoch = witness::epoch(ROOM, &group);
+        assert_eq!(Some(epoch.number), peer.view().state.map(|state| state.epoch), "the room's epoch");
+        assert_eq!(*self.epochs.entry(cursor).or_insert(epoch.clone()), epoch, "I5: epochs after {cursor}");
+    }
+
+    fn receive_again(&mut self, number: usize) {
+        let seq = Seq(self.dice.roll() % self.nodes[number].peer.cursor().0 + 1);
+        let peer = &mut self.nodes[number].peer;
+        let before = peer.view();
+        let logged = self.relay.at(seq).unwrap();
+        inbox::receive(&mut peer.ledger, &peer.device, ROOM, &logged).unwrap();
+        let after = peer.view();
+        assert_eq!((before.state, before.messages), (after.state, after.messages), "I2: delivered again");
+    }
+
+    fn join(&mut self, number: usize) {
+        let peer = &mut self.nodes[number].peer;
+        let invited = peer.invited(&self.relay);
+        let span = joining::needed_log::<std::convert::Infallible>(&peer.device, &invited).unwrap();
+        let log = self.relay.span(span.after, span.until);
+        let mut transaction = peer.ledger.clone();
+        joining::join(&mut transaction, &peer.device, &invited, &log).unwrap();
+        peer.ledger = transaction;
+        self.nodes[number].joining = true;
+        self.compare_epoch(number);
+    }
+
+    /// A link that loses nothing; the number of rounds until nothing moves, at most `ROUNDS`.
+    fn drain(&mut self) -> usize {
+        for round in 1..=ROUNDS {
+            let mut moved = false;
+            for number in 0..self.nodes.len() {
+                while !self.nodes[number].wishes.is_empty() && self.nodes[number].peer.phase().is_some() {
+                    self.take_step(number, Step::Wish);
+                }
+                for step in [Step::Joined, Step::Join] {
+                    if self.steps_of(number).contains(&step) {
+                        self.take_step(number, step);
+                        moved = true;
+                    }
+                }
+                while self.steps_of(number).contains(&Step::Receive) {
+                    self.take_step(number, Step::Receive);
+                    moved = true;
+                }
+            }
+            for number in 0..self.nodes.len() {
+                if self.nodes[number].peer.phase().is_some() && self.seal(number) {
+                    self.take_step(number, Step::Send);
+                }
+                while !self.nodes[number].requests.is_empty() {
+                    self.take_step(number, Step::Serve);
+                }
+                while !self.nodes[number].answers.is_empty() {
+                    let (_, _, answer) = self.nodes[number].answers[0];
+                    moved |= answer != Answer::NotMember;
+                    self.take_step(number, Step::Take);
+                }
+            }
+            if !moved {
+                return round;
+            }
+        }
+        panic!("I6: not drained in {ROUNDS} rounds");
+    }
+
+    fn steps_of(&self, number: usize) -> Vec<Step> {
+        let node = &self.nodes[number];
+        let mut steps = vec![];
+        let next = node.peer.view().state.map(|state| state.cursor.next());
+        if next.is_some_and(|next| self.relay.at(next).is_some() && self.relay.readable(node.peer.id(), next))
+            && !matches!(node.peer.phase(), Some(Phase::Removed(_) | Phase::Left(_)))
+        {
+            steps.push(Step::Receive);
+        }
+        if self.declines != Some(number) && node.peer.joinable(&self.relay) {
+            steps.push(Step::Join);
+        }
+        if node.joining {
+            steps.push(Step::Joined);
+        }
+        steps
+    }
+
+    /// Everybody who still can says a last word, so that what was left to the next writer is done.
+    pub(crate) fn close(&mut self) {
+        self.drain();
+        for number in 0..self.nodes.len() {
+            if self.nodes[number].peer.phase() == Some(Phase::Member) {
+                self.nodes[number].wishes.push_back(Wish::Say);
+            }
+        }
+        self.drain();
+    }
+}

@@ -1,0 +1,24 @@
+//! The daemon through its public interfaces: REST, sockets, the command line; on both databases.
+//!
+//! The PostgreSQL half needs `QCHAT_TEST_POSTGRES_URL`, which contrib/test.sh sets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a step that fails is the failure of its test"
+)]
+
+mod accounts;
+mod commands;
+mod crash;
+mod faults;
+mod key_packages;
+mod nodes;
+mod overflow;
+mod relay;
+mod sessions;
+mod shutdown;
+mod socket;
+mod story;
+mod support;

@@ -1,0 +1,66 @@
+//! A database of a test's own, gone with the test.
+
+use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use qchat_proto::{crypto::entropy::SystemEntropy, ids::RoomId};
+use qchatd::config::{self, Config};
+use tempfile::TempDir;
+
+/// Where a daemon under test keeps its data.
+pub(crate) struct Database {
+    pub(crate) dir: TempDir,
+    pub(crate) url: String,
+    /// Only dropped.
+    _postgres: Option<Scratch>,
+}
+
+/// A PostgreSQL database, dropped at the end.
+struct Scratch {
+    admin: String,
+    name: String,
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/qchatd.sqlite3", dir.path().display());
+        Self { dir, url, _postgres: None }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let admin = std::env::var("QCHAT_TEST_POSTGRES_URL").unwrap_or_else(|_| {
+            panic!(
+                "QCHAT_TEST_POSTGRES_URL is not set: run contrib/test.sh, which starts a PostgreSQL for the tests"
+            )
+        });
+        let name = format!("qchatd_{}", RoomId::random(&SystemEntropy).unwrap());
+        PgConnection::establish(&admin).unwrap().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        let (address, query) =
+            admin.split_once('?').map_or((admin.as_str(), ""), |(url, query)| (url, query));
+        let (server, _) = address.rsplit_once('/').unwrap();
+        let url = format!("{server}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
+        Self { dir: tempfile::tempdir().unwrap(), url, _postgres: Some(Scratch { admin, name }) }
+    }
+
+    /// The configuration of a daemon on this database, on a free port.
+    pub(crate) fn config(&self, more: &[(&'static str, &str)]) -> Config {
+        let mut flags = vec![
+            ("listen", "127.0.0.1:0".to_owned()),
+            ("data_dir", self.dir.path().display().to_string()),
+            ("database", self.url.clone()),
+            ("database_connections", "4".to_owned()),
+        ];
+        flags.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        config::load(None, &flags).unwrap().config
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let dropped = PgConnection::establish(&self.admin).map(|mut conn| {
+            conn.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))
+        });
+        if !std::thread::panicking() {
+            dropped.unwrap().unwrap();
+        }
+    }
+}

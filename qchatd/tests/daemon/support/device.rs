@@ -1,0 +1,214 @@
+//! A person with one device: keys, signed statements, tokens, and REST calls.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use qchat_proto::{
+    crypto::{
+        entropy::{Entropy, SystemEntropy},
+        sign::{AccountSigningKey, DeviceSigningKey},
+    },
+    identity::{AccountRecord, DeviceCertificate, DeviceList, ListedDevice, LoginProof},
+    ids::{AccountId, DeviceId, RoomId, UserName},
+    wire::{
+        api::{Binary, Challenge, ChallengeRequest, CreateRoom, Login, Register, Room, Session},
+        fault::{Fault, FaultBody, FaultCode},
+    },
+};
+use reqwest::{Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Server;
+
+pub(crate) struct Device {
+    pub(crate) name: UserName,
+    pub(crate) account: AccountId,
+    pub(crate) id: DeviceId,
+    pub(crate) identity: AccountSigningKey,
+    pub(crate) key: DeviceSigningKey,
+    pub(crate) registration: Register,
+    pub(crate) session: Session,
+    http: reqwest::Client,
+    base: String,
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemEntropy.fill(&mut bytes).unwrap();
+    bytes
+}
+
+/// Keys and a registration that nobody has sent yet.
+pub(crate) fn draw(name: &str) -> (Register, AccountSigningKey, DeviceSigningKey) {
+    let identity = AccountSigningKey::generate(&SystemEntropy).unwrap();
+    let recovery = AccountSigningKey::generate(&SystemEntropy).unwrap();
+    let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+    let (account_id, device_id) = (AccountId::from_bytes(random()), DeviceId::from_bytes(random()));
+    let name: UserName = name.parse().unwrap();
+    let record = AccountRecord {
+        account: account_id,
+        name: name.clone(),
+        identity_key: identity.public().clone(),
+        recovery_key: recovery.public().clone(),
+        created_at: now(),
+    };
+    let certificate = DeviceCertificate {
+        account: account_id,
+        device: device_id,
+        device_key: key.public().clone(),
+        identity_key_hash: identity.public().hash(),
+        created_at: now(),
+    };
+    let request = Register {
+        name,
+        account_id,
+        device_id,
+        auth_key: random::<32>().to_vec().into(),
+        auth_salt: random::<16>().to_vec().into(),
+        account_record: record.sign(&identity, &recovery).unwrap().into(),
+        device_list: list(account_id, 1, &[(device_id, &key)]).sign(&identity).unwrap().into(),
+        device_certificate: certificate.sign(&identity).unwrap().into(),
+        key_packages: (0..3).map(|_| random::<64>().to_vec().into()).collect(),
+        last_resort_key_package: random::<64>().to_vec().into(),
+    };
+    (request, identity, key)
+}
+
+/// A device list, unsigned.
+pub(crate) fn list(
+    account: AccountId,
+    version: u64,
+    devices: &[(DeviceId, &DeviceSigningKey)],
+) -> DeviceList {
+    DeviceList {
+        account,
+        version,
+        issued_at: now(),
+        expires_at: now() + DeviceList::LIFETIME,
+        devices: devices
+            .iter()
+            .map(|(device, key)| ListedDevice { device: *device, device_key_hash: key.public().hash() })
+            .collect(),
+    }
+}
+
+impl Device {
+    pub(crate) async fn register(server: &Server, name: &str) -> Self {
+        let (registration, identity, key) = draw(name);
+        let http = reqwest::Client::new();
+        let base = server.url("");
+        let response = http.post(format!("{base}/v1/accounts")).json(&registration).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        Self {
+            name: registration.name.clone(),
+            account: registration.account_id,
+            id: registration.device_id,
+            identity,
+            key,
+            registration,
+            session: response.json().await.unwrap(),
+            http,
+            base,
+        }
+    }
+
+    /// Finds the server again after a restart.
+    pub(crate) fn moved_to(&mut self, server: &Server) {
+        self.base = server.url("");
+    }
+
+    /// Finds a server at an address.
+    pub(crate) fn is_at(&mut self, address: &str) {
+        self.base = format!("http://{address}");
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    /// Sends a request with the access token.
+    pub(crate) async fn call<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<T, (StatusCode, Fault)> {
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.session.access_token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        if status == StatusCode::NO_CONTENT {
+            return Ok(serde_json::from_str("null").unwrap());
+        }
+        if status.is_success() {
+            Ok(response.json().await.unwrap())
+        } else {
+            Err((status, response.json::<FaultBody>().await.unwrap().error))
+        }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, FaultCode> {
+        self.call(Method::GET, path, None::<&()>).await.map_err(|(_, fault)| fault.code)
+    }
+
+    pub(crate) async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, FaultCode> {
+        self.call(Method::POST, path, Some(body)).await.map_err(|(_, fault)| fault.code)
+    }
+
+    pub(crate) async fn put<B: Serialize + Sync>(&self, path: &str, body: &B) -> Result<(), FaultCode> {
+        self.call(Method::PUT, path, Some(body)).await.map_err(|(_, fault)| fault.code)
+    }
+
+    pub(crate) async fn create_room(&self) -> RoomId {
+        let room_id = RoomId::from_bytes(random());
+        let room: Room = self.post("/v1/rooms", &CreateRoom { room_id }).await.unwrap();
+        assert_eq!(room.room_id, room_id);
+        room_id
+    }
+
+    pub(crate) async fn room(&self, room: RoomId) -> Result<Room, FaultCode> {
+        self.get(&format!("/v1/rooms/{room}")).await
+    }
+
+    /// `join` or `decline`.
+    pub(crate) async fn reply(&self, room: RoomId, reply: &str) -> Result<(), FaultCode> {
+        self.post(&format!("/v1/rooms/{room}/{reply}"), &()).await
+    }
+
+    pub(crate) async fn challenge(&self) -> Challenge {
+        let request = ChallengeRequest { account_id: self.account, device_id: self.id };
+        self.post("/v1/sessions/challenge", &request).await.unwrap()
+    }
+
+    /// The answer to a challenge.
+    pub(crate) fn login(&self, challenge: &Challenge) -> Login {
+        let proof = LoginProof {
+            nonce: challenge.nonce.as_ref().try_into().unwrap(),
+            server: challenge.server_id,
+            expires_at: challenge.expires_at,
+            account: self.account,
+            device: self.id,
+        };
+        Login {
+            account_id: self.account,
+            device_id: self.id,
+            nonce: challenge.nonce.clone(),
+            signature: Binary::from(proof.sign(&self.key).unwrap()),
+        }
+    }
+
+    pub(crate) async fn log_in(&mut self) {
+        let challenge = self.challenge().await;
+        self.session = self.post("/v1/sessions", &self.login(&challenge)).await.unwrap();
+    }
+}

@@ -1,0 +1,62 @@
+//! What the tests share: a daemon on either database, people with keys, and their sockets.
+
+pub(crate) mod database;
+pub(crate) mod device;
+pub(crate) mod socket;
+
+use std::net::SocketAddr;
+
+use qchatd::{config::Config, server::Daemon};
+
+pub(crate) use self::{database::Database, device::Device, socket::Socket};
+
+/// Makes a test for each database out of an async function that takes a [`Database`].
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::Database::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::Database::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// A daemon in this process.
+pub(crate) struct Server {
+    pub(crate) database: Database,
+    daemon: Daemon,
+}
+
+impl Server {
+    pub(crate) async fn start(database: Database) -> Self {
+        let config = database.config(&[]);
+        Self::start_with(database, config).await
+    }
+
+    pub(crate) async fn start_with(database: Database, config: Config) -> Self {
+        let daemon = Daemon::start(config).await.unwrap();
+        Self { database, daemon }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.daemon.address()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// Drains; the database stays.
+    pub(crate) async fn stop(self) -> Database {
+        self.daemon.stop().await;
+        self.database
+    }
+}
