@@ -354,11 +354,11 @@ impl<L: Ledger> Step<'_, L> {
         }
         let mut list: BTreeSet<ListedDevice> = listed(self.ledger, self.state.room)?.into_iter().collect();
         for change in &envelope.delta {
-            let member = ListedDevice { account: change.account, device: change.device };
-            match change.operation {
-                Operation::Remove => list.remove(&member),
-                Operation::Add | Operation::Readd | Operation::Relist => list.insert(member),
-            };
+            // As the daemon does: a device has one place, whatever account a delta gives it.
+            list.retain(|listed| listed.device != change.device);
+            if change.operation != Operation::Remove {
+                list.insert(ListedDevice { account: change.account, device: change.device });
+            }
         }
         let list: Vec<_> = list.into_iter().collect();
         self.ledger.put_listed(self.state.room, &list).map_err(SessionError::Ledger)

@@ -327,8 +327,11 @@ fn delta(
         account: member.account,
         device: member.device,
     };
-    let removed =
-        listed.union(&before).filter(|member| !after.contains(member)).map(|m| change(Operation::Remove, m));
+    let stays = |device: DeviceId| after.iter().any(|member| member.device == device);
+    let removed = listed
+        .union(&before)
+        .filter(|member| !stays(member.device))
+        .map(|member| change(Operation::Remove, member));
     let new = after.difference(&listed).map(|member| {
         let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
         change(operation, member)

@@ -7,6 +7,7 @@
 )]
 
 mod hostile;
+mod insider;
 mod insiders;
 mod judge;
 mod ledger;
