@@ -113,6 +113,8 @@ impl Settings {
             Some(dir) => dir,
             None => directories().ok_or(SettingsError::NoHome)?.data_dir().to_owned(),
         };
+        // The agent outlives this working directory.
+        let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
         Ok(Self {
             profile,
             data_dir,

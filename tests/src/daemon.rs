@@ -81,6 +81,11 @@ impl Daemon {
         self.address
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running daemon").id()
+    }
+
     /// The URL that clients are given.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
