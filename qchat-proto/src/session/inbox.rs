@@ -127,6 +127,9 @@ impl<L: Ledger> Step<'_, L> {
             return self.reject(envelope, "it adds a device that it does not name");
         }
         self.count(envelope.sender, vouched.counter)?;
+        if envelope.kind != Kind::Proposal {
+            self.stays(envelope.sender)?;
+        }
         match opened {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
@@ -154,6 +157,17 @@ impl<L: Ledger> Step<'_, L> {
             self.notice(&Notice::Gap { device: sender, missing })?;
         }
         self.ledger.put_counter(room, sender, counter).map_err(SessionError::Ledger)
+    }
+
+    /// A SelfRemove is the last thing that a device seals: whoever says more has not asked to leave, or no longer does.
+    fn stays(&mut self, sender: DeviceId) -> Result<(), L> {
+        let room = self.state.room;
+        let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        if lapsed.contains(&sender) {
+            lapsed.retain(|device| *device != sender);
+            self.ledger.put_lapsed(room, &lapsed).map_err(SessionError::Ledger)?;
+        }
+        Ok(())
     }
 
     fn message(&mut self, group: Group, envelope: &Envelope, sender: Leaf, data: &[u8]) -> Result<(), L> {

@@ -13,6 +13,7 @@ mod judge;
 mod ledger;
 mod members;
 mod peer;
+mod properties;
 mod random;
 mod relay;
 mod welcomes;
