@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq},
-    session::outbox::Outgoing,
+    session::{ledger::Phase, outbox::Outgoing},
     wire::{
         api::MemberStatus,
         codec,
@@ -274,7 +274,11 @@ impl Actor {
         let waiting = self.profile.read_async(Tx::outbox_rooms).await.map_err(EngineError::from)?;
         let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         for room in rooms {
-            self.tell(Event::Timeline(room.state.room));
+            let id = room.state.room;
+            self.tell(Event::Timeline(id));
+            if room.state.phase == Phase::Member && !self.core.follows(id) {
+                self.feed(socket, Input::Joined(id, room.state.cursor)).await?;
+            }
         }
         self.tell(Event::Rooms);
         for room in waiting {
@@ -394,6 +398,11 @@ impl Actor {
         fault: Fault,
     ) -> Step {
         match fault.code {
+            // A refusal that names no newer commit would have the row sealed again and again, a key each time.
+            FaultCode::StaleEpoch if room_commit <= under => {
+                self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
+                self.feed(socket, Input::Held(room)).await
+            }
             FaultCode::StaleEpoch => {
                 self.steps.stale(room, id, under, room_commit).await?;
                 self.feed(socket, Input::Behind(room, room_commit)).await?;

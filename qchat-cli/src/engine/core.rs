@@ -109,6 +109,11 @@ impl Core {
             })
     }
 
+    /// Whether this room is known to the connection.
+    pub(crate) fn follows(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
+    }
+
     /// Takes an input in and says what follows.
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Effect> {
         let was_synced = self.synced();
