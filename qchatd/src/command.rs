@@ -1,6 +1,6 @@
 //! What each subcommand does.
 
-use std::{fs, io::Write, os::unix::fs::DirBuilderExt, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use serde_json::json;
 
@@ -36,7 +36,6 @@ fn runtime(workers: u32) -> Result<tokio::runtime::Runtime, CommandError> {
 
 fn serve(config: Config) -> Result<(), CommandError> {
     logging::start(&config.log, config.log_format)?;
-    prepare(&config)?;
     runtime(config.workers)?.block_on(async {
         let daemon = Daemon::start(config).await?;
         stop_signal().await?;
@@ -60,7 +59,7 @@ async fn stop_signal() -> Result<(), CommandError> {
 }
 
 fn migrate(config: &Config) -> Result<(), CommandError> {
-    prepare(config)?;
+    config.make_data_dir()?;
     let done = store::migrate(&config.database)?;
     match done.versions.as_slice() {
         [] => print(&format!("{} is current", config.database)),
@@ -78,13 +77,6 @@ fn check(config: &Config) -> Result<(), CommandError> {
         store.ready().await
     })?;
     print(&format!("{}: reachable, durable, current", config.database))
-}
-
-/// Makes the data directory, for this user alone.
-fn prepare(config: &Config) -> Result<(), CommandError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(|error| {
-        CommandError::Other(format!("data directory {}: {error}", config.data_dir.display()))
-    })
 }
 
 fn show(loaded: &Loaded, explain: bool, as_json: bool) -> Result<(), CommandError> {

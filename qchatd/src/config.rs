@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -259,6 +260,19 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
 }
 
 impl Config {
+    /// Makes the data directory, for this user alone.
+    ///
+    /// # Errors
+    /// When it is not there and cannot be made.
+    pub fn make_data_dir(&self) -> Result<(), ConfigError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data_dir).map_err(|error| {
+            ConfigError::Invalid {
+                key: "data_dir",
+                reason: format!("{} cannot be made: {error}", self.data_dir.display()),
+            }
+        })
+    }
+
     /// Every setting as text, without passwords.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let format = match self.log_format {

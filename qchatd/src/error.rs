@@ -28,7 +28,7 @@ impl CommandError {
     /// The code, as the help documents it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Self::Config(_) | Self::Start(StartError::Insecure(_)) => 2,
+            Self::Config(_) | Self::Start(StartError::Insecure(_) | StartError::Config(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
             | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))

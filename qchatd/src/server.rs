@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::Bus,
-    config::Config,
+    config::{Config, ConfigError},
     http,
     hub::Hub,
     service::{
@@ -67,6 +67,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data directory.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -185,6 +188,11 @@ impl Daemon {
 
 /// Keys and database, on a thread that may block.
 fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
+    config.make_data_dir()?;
+    if let Some(path) = &config.address_file {
+        // Whoever waits for it must not find that of a daemon which was killed.
+        drop(fs::remove_file(path));
+    }
     let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file)?;
     let done = store::migrate(&config.database)?;
     if !done.versions.is_empty() {

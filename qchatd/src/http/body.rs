@@ -1,5 +1,7 @@
 //! JSON bodies within the limit.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use qchat_proto::wire::{
@@ -7,6 +9,7 @@ use qchat_proto::wire::{
     limits,
 };
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use warp::{Filter, Rejection};
 
 use super::Refusal;
@@ -14,11 +17,16 @@ use super::Refusal;
 /// Bytes that are read away beyond the limit, so that the client gets to see the refusal and not a reset.
 const READ_AWAY: usize = 32 * 1024 * 1024;
 
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads the body as JSON.
 pub(super) fn json<T: DeserializeOwned + Send + 'static>()
 -> impl Filter<Extract = (T,), Error = Rejection> + Copy {
     warp::body::stream().and_then(|body| async move {
-        let bytes = collect(body).await.map_err(Refusal::reject)?;
+        let late = |_| Fault::new(FaultCode::BadRequest, "the body did not come in time");
+        let bytes =
+            timeout(PATIENCE, collect(body)).await.map_err(late).flatten().map_err(Refusal::reject)?;
         serde_json::from_slice::<T>(&bytes).map_err(|error| {
             // serde_json's text would quote the input; its category and place do not.
             let what = match error.classify() {

@@ -63,8 +63,9 @@ pub fn serve(dir: &Path) -> Result<(), AgentError> {
 fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    // Fails under a small limit of locked memory; the key is still protected by all else.
-    let _ = mlockall(MlockAllFlags::CURRENT);
+    // Only what is in use, not the whole program. Fails under a small limit of locked memory; the key is still protected
+    // by all else.
+    let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT);
     // Fails for a process group leader only, which a child of `start` is not.
     let _ = setsid();
 }

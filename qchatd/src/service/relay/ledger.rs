@@ -252,6 +252,11 @@ impl Ledger {
                 };
                 Member { standing, reads: Span { until, ..before.reads }, ..before }
             }
+            // On the list already: nothing that it could read is taken from it.
+            (Operation::Add, Some(before)) if before.follows() => {
+                let reads = Span { after: before.reads.after.min(sealed), until: None };
+                Member { standing: Standing::Invited, waiting: true, reads, ..before }
+            }
             (Operation::Add, before) => Member {
                 standing: Standing::Invited,
                 waiting: true,
