@@ -28,14 +28,13 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .then(|name: UserName, _: Caller, services: Arc<Services>| async move {
             answer(StatusCode::OK, services.accounts.by_name(name).await)
         });
-    // The token first: "by-name" is no id, and that refusal would hide the one of a look-up by name.
     let by_id = warp::path!("v1" / "accounts" / ..)
-        .and(bearer(services.clone()))
         .and(segment::<AccountId>())
         .and(warp::path::end())
         .and(warp::get())
+        .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .then(|_: Caller, account: AccountId, services: Arc<Services>| async move {
+        .then(|account: AccountId, _: Caller, services: Arc<Services>| async move {
             answer(StatusCode::OK, services.accounts.by_id(account).await)
         });
     let device_list = warp::path!("v1" / "account" / "device-list")

@@ -95,13 +95,11 @@ impl FromStr for HeaderValueText {
     }
 }
 
-/// An id or name in a path; one that does not parse is a thing that does not exist.
+/// An id or name in a path. One that does not parse is no match, rather than a refusal: a refusal would hide that of the
+/// route which does match. So only a route whose path and method fit may refuse.
 fn segment<T: FromStr + Send + 'static>() -> impl Filter<Extract = (T,), Error = Rejection> + Copy {
-    warp::path::param::<String>().and_then(|text: String| async move {
-        text.parse::<T>().map_err(|_| {
-            Refusal::reject(Fault::new(FaultCode::NotFound, "there is nothing under this id or name"))
-        })
-    })
+    warp::path::param::<String>()
+        .and_then(|text: String| async move { text.parse::<T>().map_err(|_| warp::reject::not_found()) })
 }
 
 /// Gives a handler its services.
