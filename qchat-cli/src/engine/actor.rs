@@ -321,7 +321,8 @@ impl Actor {
                 }
             }
             Command::Log(_, after, until, reply) if until.0.saturating_sub(after.0) > LONGEST_LOG => {
-                let _ = reply.send(Err(NetError::Protocol("the server names an impossible log".into()).into()));
+                let _ =
+                    reply.send(Err(NetError::Protocol("the server names an impossible log".into()).into()));
                 Ok(())
             }
             Command::Log(room, after, until, reply) => {
@@ -509,7 +510,9 @@ impl Actor {
                             self.trouble(&NetError::Fault(fault).into());
                             return Ok(Input::Blocked(room));
                         }
-                        Err(error @ (EngineError::Net(_) | EngineError::Store(_))) => return Err(error.into()),
+                        Err(error @ (EngineError::Net(_) | EngineError::Store(_))) => {
+                            return Err(error.into());
+                        }
                         Err(error) => {
                             self.trouble(&error);
                             return Ok(Input::Blocked(room));
@@ -607,7 +610,10 @@ impl Actor {
 
 /// Whether the next connection may find it otherwise.
 fn is_passing(code: FaultCode) -> bool {
-    matches!(code, FaultCode::Unavailable | FaultCode::Internal | FaultCode::RateLimited | FaultCode::Unauthenticated)
+    matches!(
+        code,
+        FaultCode::Unavailable | FaultCode::Internal | FaultCode::RateLimited | FaultCode::Unauthenticated
+    )
 }
 
 fn bytes(room: RoomId) -> Bytes {

@@ -76,7 +76,9 @@ pub enum EngineError {
     #[error("this profile belongs to {0}; use --profile to choose another")]
     OtherAccount(UserName),
     /// Part of what was asked for could not be read.
-    #[error("the room {0} could not be read to its end; `qchat -v` says why, and the next command tries again")]
+    #[error(
+        "the room {0} could not be read to its end; `qchat -v` says why, and the next command tries again"
+    )]
     Partial(RoomId),
     /// It took too long.
     #[error("{0}")]
