@@ -127,6 +127,9 @@ impl<L: Ledger> Step<'_, L> {
             return self.reject(envelope, "it adds a device that it does not name");
         }
         self.count(envelope.sender, vouched.counter)?;
+        if envelope.kind != Kind::Proposal {
+            self.stays(envelope.sender)?;
+        }
         match opened {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
@@ -154,6 +157,17 @@ impl<L: Ledger> Step<'_, L> {
             self.notice(&Notice::Gap { device: sender, missing })?;
         }
         self.ledger.put_counter(room, sender, counter).map_err(SessionError::Ledger)
+    }
+
+    /// A SelfRemove is the last thing that a device seals: whoever says more has not asked to leave, or no longer does.
+    fn stays(&mut self, sender: DeviceId) -> Result<(), L> {
+        let room = self.state.room;
+        let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        if lapsed.contains(&sender) {
+            lapsed.retain(|device| *device != sender);
+            self.ledger.put_lapsed(room, &lapsed).map_err(SessionError::Ledger)?;
+        }
+        Ok(())
     }
 
     fn message(&mut self, group: Group, envelope: &Envelope, sender: Leaf, data: &[u8]) -> Result<(), L> {
@@ -365,11 +379,11 @@ impl<L: Ledger> Step<'_, L> {
         }
         let mut list: BTreeSet<ListedDevice> = listed(self.ledger, self.state.room)?.into_iter().collect();
         for change in &envelope.delta {
-            let member = ListedDevice { account: change.account, device: change.device };
-            match change.operation {
-                Operation::Remove => list.remove(&member),
-                Operation::Add | Operation::Readd | Operation::Relist => list.insert(member),
-            };
+            // As the daemon does: a device has one place, whatever account a delta gives it.
+            list.retain(|listed| listed.device != change.device);
+            if change.operation != Operation::Remove {
+                list.insert(ListedDevice { account: change.account, device: change.device });
+            }
         }
         let list: Vec<_> = list.into_iter().collect();
         self.ledger.put_listed(self.state.room, &list).map_err(SessionError::Ledger)

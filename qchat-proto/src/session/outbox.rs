@@ -153,9 +153,18 @@ impl Sealing<'_> {
 
     /// Whether a SelfRemove was passed over, or the daemon's list is not the group's roster.
     fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
-        let leaves = self.group.leaves();
-        let lapsed = leaves.iter().any(|leaf| self.lapsed.contains(&leaf.device));
-        Ok(lapsed || listed(ledger, self.state.room)? != roster(&leaves))
+        Ok(!self.left(ledger)?.is_empty() || listed(ledger, self.state.room)? != roster(&self.group.leaves()))
+    }
+
+    /// The leaves whose SelfRemove was passed over and that this device has heard itself. A joiner knows of a SelfRemove
+    /// before its time by the daemon's word alone: it follows who removes that leaf, but does not do it.
+    fn left<L: Ledger>(&self, ledger: &mut L) -> Result<Vec<DeviceId>, L> {
+        let mut left = vec![];
+        for leaf in self.group.leaves().iter().filter(|leaf| self.lapsed.contains(&leaf.device)) {
+            let heard = ledger.counter(self.state.room, leaf.device).map_err(SessionError::Ledger)?;
+            left.extend(heard.map(|_| leaf.device));
+        }
+        Ok(left)
     }
 
     fn seal<L: Ledger>(&mut self, ledger: &mut L, row: &OutboxRow) -> Result<Option<Sealed>, L> {
@@ -227,8 +236,7 @@ impl Sealing<'_> {
                 }
             }
         }
-        plan.remove
-            .extend(leaves.iter().map(|leaf| leaf.device).filter(|device| self.lapsed.contains(device)));
+        plan.remove.extend(self.left(ledger)?);
         plan.remove.sort_unstable();
         plan.remove.dedup();
 
@@ -327,8 +335,11 @@ fn delta(
         account: member.account,
         device: member.device,
     };
-    let removed =
-        listed.union(&before).filter(|member| !after.contains(member)).map(|m| change(Operation::Remove, m));
+    let stays = |device: DeviceId| after.iter().any(|member| member.device == device);
+    let removed = listed
+        .union(&before)
+        .filter(|member| !stays(member.device))
+        .map(|member| change(Operation::Remove, member));
     let new = after.difference(&listed).map(|member| {
         let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
         change(operation, member)

@@ -1,9 +1,10 @@
 //! Members that mean harm, and members that were removed.
 
-use bytes::Bytes;
+use mls_rs::{Extension, ExtensionList, MlsMessage, ProtocolVersion, extension::ExtensionType};
 use qchat_proto::{
+    content::{RoomSettings, pad},
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::{device::Anchor, fault::OpenFault, group::Plan},
+    mls::{fault::OpenFault, provider::SUITE},
     session::{
         authenticated::Authenticated,
         error::SessionError,
@@ -15,66 +16,16 @@ use qchat_proto::{
 };
 
 use crate::{
-    hostile::{epoch, rejections, said},
+    hostile::{epoch, receive, rejections},
+    insider::{Insider, change_of},
     members::{ROOM, room, settle},
-    peer::{NOW, Peer, people},
+    peer::{Peer, ghost, people},
     relay::Answer,
 };
 
-/// A commit as an insider can make it: any plan, any authenticated data, any delta.
-struct Insider<'a> {
-    peer: &'a Peer,
-    plan: Plan,
-    /// Devices that its own rules let it remove.
-    lapsed: Vec<DeviceId>,
-    delta: Vec<MembershipChange>,
-    kind: Kind,
-}
-
-impl<'a> Insider<'a> {
-    fn new(peer: &'a Peer) -> Self {
-        Self { peer, plan: Plan::default(), lapsed: vec![], delta: vec![], kind: Kind::Commit }
-    }
-
-    fn sealed(&self, change: impl FnOnce(&mut Authenticated)) -> Sealed {
-        let state = self.peer.view().state.unwrap();
-        let blob = self.peer.ledger.group_of(ROOM).unwrap();
-        let mut group = self.peer.device.load(ROOM, &blob, &self.lapsed).unwrap();
-        let message_id = MessageId::random(self.peer.device.entropy()).unwrap();
-        let mut vouched = Authenticated {
-            room: ROOM,
-            message_id,
-            sender: self.peer.id(),
-            kind: Kind::Commit,
-            commit_seq: state.commit_seq,
-            counter: state.accepted + 1,
-            head_seq: state.cursor,
-            head: state.head,
-            delta_hash: delta_hash(&self.delta),
-        };
-        change(&mut vouched);
-        let anchor = Anchor { head_seq: state.cursor, head: state.head, message_id, leaving: vec![] };
-        let output = group.commit(&self.plan, &anchor, vouched.encode(), NOW).unwrap();
-        self.envelope(output.message, message_id)
-    }
-
-    fn envelope(&self, payload: Bytes, message_id: MessageId) -> Sealed {
-        let commit_seq = self.peer.view().state.unwrap().commit_seq;
-        let envelope = Envelope {
-            room: ROOM,
-            message_id,
-            sender: self.peer.id(),
-            kind: self.kind,
-            commit_seq,
-            payload,
-            delta: self.delta.clone(),
-        };
-        Sealed { envelope: envelope.encode(), commit_seq, welcomes: vec![], ratchet_tree: Bytes::new() }
-    }
-}
-
-fn change_of(operation: Operation, peer: &Peer) -> MembershipChange {
-    MembershipChange { operation, account: peer.device.account(), device: peer.id() }
+/// A valid commit of carol's under authenticated data that are not true.
+fn lying(peers: &[Peer], change: fn(&mut Authenticated)) -> Sealed {
+    Insider::new(&peers[2]).commit(|plan| plan, change)
 }
 
 type Attack = fn(&[Peer]) -> Sealed;
@@ -82,57 +33,57 @@ type Attack = fn(&[Peer]) -> Sealed;
 #[test]
 fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
     let attacks: &[(&str, Attack)] = &[
-        ("no MLS message", |peers| {
-            Insider::new(&peers[2]).envelope(Bytes::from_static(b"garbage"), MessageId::from_bytes([1; 16]))
-        }),
+        ("no MLS message", |peers| Insider::new(&peers[2]).envelope("garbage")),
         ("an application message that is called a commit", |peers| {
-            let mut carol = peers[2].clone();
-            let text = said(&mut carol, "text");
-            let envelope = Envelope::decode(text).unwrap();
-            Insider::new(&peers[2]).envelope(envelope.payload, envelope.message_id)
+            Insider::new(&peers[2]).text(&pad(b"text"))
         }),
         ("a commit that is called a proposal", |peers| {
-            let mut insider = Insider::new(&peers[2]);
-            insider.kind = Kind::Proposal;
-            insider.sealed(|_| {})
+            Insider { kind: Kind::Proposal, ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {})
         }),
         ("authenticated data for another room", |peers| {
-            Insider::new(&peers[2]).sealed(|vouched| vouched.room = RoomId::from_bytes([1; 16]))
+            lying(peers, |v| v.room = RoomId::from_bytes([1; 16]))
         }),
-        ("in another's name", |peers| {
-            Insider::new(&peers[2]).sealed(|v| v.sender = DeviceId::from_bytes([1; 16]))
-        }),
-        ("under another message id", |peers| {
-            Insider::new(&peers[2]).sealed(|vouched| vouched.message_id = MessageId::from_bytes([1; 16]))
-        }),
-        ("for another kind", |peers| {
-            Insider::new(&peers[2]).sealed(|vouched| vouched.kind = Kind::Application)
-        }),
-        ("under another commit", |peers| {
-            Insider::new(&peers[2]).sealed(|vouched| vouched.commit_seq = Seq(0))
-        }),
-        ("a head from the future", |peers| {
-            Insider::new(&peers[2]).sealed(|vouched| vouched.head_seq = Seq(99))
-        }),
-        ("a head that never was", |peers| Insider::new(&peers[2]).sealed(|vouched| vouched.head = [7; 48])),
-        ("no counter", |peers| Insider::new(&peers[2]).sealed(|vouched| vouched.counter = 0)),
-        ("a counter beyond the log", |peers| Insider::new(&peers[2]).sealed(|v| v.counter = u64::MAX)),
+        ("in another's name", |peers| lying(peers, |v| v.sender = DeviceId::from_bytes([1; 16]))),
+        ("under another message id", |peers| lying(peers, |v| v.message_id = MessageId::from_bytes([1; 16]))),
+        ("for another kind", |peers| lying(peers, |v| v.kind = Kind::Application)),
+        ("under another commit", |peers| lying(peers, |v| v.commit_seq = Seq(0))),
+        ("a head from the future", |peers| lying(peers, |v| v.head_seq = Seq(99))),
+        ("a head that never was", |peers| lying(peers, |v| v.head = [7; 48])),
+        ("no counter", |peers| lying(peers, |v| v.counter = 0)),
+        ("a counter beyond the log", |peers| lying(peers, |v| v.counter = u64::MAX)),
         ("a delta that it does not vouch for", |peers| {
-            let mut insider = Insider::new(&peers[2]);
-            insider.delta = vec![change_of(Operation::Remove, &peers[1])];
-            insider.sealed(|vouched| vouched.delta_hash = delta_hash(&[]))
+            let delta = vec![change_of(Operation::Remove, &peers[1])];
+            Insider { delta, ..Insider::new(&peers[2]) }
+                .commit(|plan| plan, |v| v.delta_hash = delta_hash(&[]))
         }),
         ("a removal by somebody who is no admin", |peers| {
-            let mut insider = Insider::new(&peers[2]);
-            insider.lapsed = vec![peers[1].id()];
-            insider.plan.remove = vec![peers[1].id()];
-            insider.delta = vec![change_of(Operation::Remove, &peers[1])];
-            insider.sealed(|_| {})
+            let delta = vec![change_of(Operation::Remove, &peers[1])];
+            Insider { delta, ..Insider::new(&peers[2]) }.commit(|plan| plan.remove_member(1).unwrap(), |_| {})
+        }),
+        ("settings by somebody who is no admin", |peers| {
+            let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[2].device.account()] };
+            let extension = Extension::new(ExtensionType::new(0xf0a1), settings.encode());
+            Insider::new(&peers[2])
+                .commit(|plan| plan.set_group_context_ext(vec![extension].into()).unwrap(), |_| {})
         }),
         ("a device that its delta does not name", |peers| {
-            let mut insider = Insider::new(&peers[2]);
-            insider.plan.add = vec![Peer::new(3, ROOM).key_package()];
-            insider.sealed(|_| {})
+            let stranger = MlsMessage::from_bytes(&Peer::new(3, ROOM).key_package()).unwrap();
+            Insider::new(&peers[2]).commit(|plan| plan.add_member(stranger).unwrap(), |_| {})
+        }),
+        ("a device under the id of another's", |peers| {
+            let account = people()[3].2;
+            let stranger = MlsMessage::from_bytes(&ghost(account, peers[1].id(), 3)).unwrap();
+            let delta = vec![MembershipChange { operation: Operation::Add, account, device: peers[1].id() }];
+            Insider { delta, ..Insider::new(&peers[2]) }
+                .commit(|plan| plan.add_member(stranger).unwrap(), |_| {})
+        }),
+        ("the group's end and another in its place", |peers| {
+            let none = ExtensionList::new();
+            Insider::new(&peers[2])
+                .commit(|plan| plan.reinit(None, ProtocolVersion::MLS_10, SUITE, none).unwrap(), |_| {})
+        }),
+        ("a proposal to remove another", |peers| {
+            Insider { kind: Kind::Proposal, ..Insider::new(&peers[2]) }.propose_removal(1)
         }),
     ];
     for (what, attack) in attacks {
@@ -176,9 +127,7 @@ fn a_delta_that_lies_is_repaired_by_the_next_member_who_writes() {
     for (what, delta) in strike {
         let (mut relay, mut peers) = room(3);
         peers[1].say("from bob");
-        let mut insider = Insider::new(&peers[2]);
-        insider.delta = delta(&peers);
-        let sealed = insider.sealed(|_| {});
+        let sealed = Insider { delta: delta(&peers), ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {});
         assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)), "{what}");
         peers[0].say("from alice");
         settle(&mut relay, &mut peers[..2]);
@@ -203,8 +152,7 @@ fn a_leave_that_was_refused_within_an_epoch_forgets_no_other_leave() {
     peers[1].want(Want::Leave);
     let refused = peers[1].next().unwrap();
     peers[3].catch_up(&relay);
-    let garbage =
-        Insider::new(&peers[3]).envelope(Bytes::from_static(b"garbage"), MessageId::from_bytes([1; 16]));
+    let garbage = Insider::new(&peers[3]).envelope("garbage");
     assert!(matches!(relay.publish(&garbage), Answer::Accepted(_)));
     let answer = relay.publish(&refused.sealed);
     assert!(matches!(answer, Answer::Stale(_)));
@@ -247,4 +195,20 @@ fn a_removed_member_opens_nothing_that_follows_even_with_the_daemons_help() {
     let welcome = outbox::enqueue(&mut carol.ledger, &carol.device, ROOM, Want::Leave);
     assert!(matches!(welcome, Err(SessionError::NotWriting(_))));
     assert!(carol.next().is_none());
+}
+
+#[test]
+fn a_member_cannot_write_in_anothers_name() {
+    let (_, mut peers) = room(3);
+    let bob = peers[1].id();
+    let insider = Insider { sender: bob, ..Insider::new(&peers[2]) };
+    let text = Insider { kind: Kind::Application, ..Insider { sender: bob, ..Insider::new(&peers[2]) } };
+    let forged = [text.text(&pad(b"from bob")), insider.commit(|plan| plan, |_| {})];
+    let before = epoch(&peers[0]);
+    for sealed in &forged {
+        receive(&mut peers[0], &sealed.envelope).unwrap();
+    }
+    assert_eq!(rejections(&peers[0]).len(), 2, "{:?}", peers[0].view().notices);
+    assert_eq!(epoch(&peers[0]), before);
+    assert!(peers[0].view().messages.is_empty());
 }

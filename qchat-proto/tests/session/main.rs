@@ -7,11 +7,13 @@
 )]
 
 mod hostile;
+mod insider;
 mod insiders;
 mod judge;
 mod ledger;
 mod members;
 mod peer;
+mod properties;
 mod random;
 mod relay;
 mod welcomes;

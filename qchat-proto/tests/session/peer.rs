@@ -141,6 +141,10 @@ impl Peer {
         peer
     }
 
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys)
+    }
+
     /// Pins a person's identity key.
     pub(crate) fn pin(&self, number: usize) {
         let (identity_key, _, account, _) = &people()[number];

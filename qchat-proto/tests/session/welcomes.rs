@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use qchat_proto::{
+    content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::{
         device::{Device, KEY_PACKAGE_LIFETIME},
@@ -13,7 +14,7 @@ use qchat_proto::{
         ledger::{Change, Phase},
         outbox,
     },
-    wire::frame::Logged,
+    wire::frame::{Kind, Logged},
 };
 
 use crate::{
@@ -243,4 +244,36 @@ fn a_welcome_says_whose_key_package_it_needs() {
     let (_, secret) = &invited.key_package;
     assert!(peers[0].device.peek(&invited.welcome, b"another", secret).is_err());
     peers.truncate(1);
+}
+
+#[test]
+fn a_joiner_removes_nobody_on_the_daemons_word() {
+    let (mut relay, mut peers) = room(2);
+    let mut carol = Peer::new(2, ROOM);
+    // Carol may remove others; what she believes of bob would be carried out.
+    let admins = vec![peers[0].device.account(), carol.device.account()];
+    peers[0].change(Change::Settings(RoomSettings { name: "tea".to_owned(), admins }));
+    settle(&mut relay, &mut peers);
+    let key_package = carol.key_package();
+    peers[0].change(Change::Add(vec![key_package]));
+    let commit = peers[0].next().unwrap();
+    // The daemon puts into the log, where carol can open nothing, that bob asked to leave.
+    let forged = edited(&commit.sealed.envelope, |envelope| {
+        envelope.kind = Kind::Proposal;
+        envelope.sender = peers[1].id();
+        envelope.message_id = MessageId::from_bytes([1; 16]);
+        envelope.delta = vec![];
+        envelope.payload = Bytes::from_static(b"I leave");
+    });
+    relay.append(forged);
+    assert!(matches!(relay.publish(&commit.sealed), Answer::Accepted(_)));
+    carol.join(&mut relay);
+    carol.say("hello");
+    carol.flush(&mut relay);
+    carol.catch_up(&relay);
+    peers[0].catch_up(&relay);
+    for peer in [&carol, &peers[0]] {
+        assert_eq!(peer.view().roster.len(), 3);
+    }
+    assert_eq!(peers[0].view().messages.len(), 1);
 }

@@ -123,7 +123,7 @@ type Config =
 fn client(blob: &GroupBlob, tap: &Tap) -> Client<Config> {
     ClientBuilder::new()
         .crypto_provider(tap.clone())
-        .group_state_storage(Stored(blob.state.clone()))
+        .group_state_storage(Stored::of(blob))
         .identity_provider(QchatIdentity::new(Arc::new(Nobody)))
         .build()
 }
@@ -136,8 +136,15 @@ impl AccountKeys for Nobody {
     }
 }
 
+/// A stored group, for reading only.
 #[derive(Clone)]
-struct Stored(Zeroizing<Vec<u8>>);
+pub struct Stored(Zeroizing<Vec<u8>>);
+
+impl Stored {
+    pub fn of(blob: &GroupBlob) -> Self {
+        Self(blob.state.clone())
+    }
+}
 
 impl GroupStateStorage for Stored {
     type Error = Infallible;

@@ -1,0 +1,136 @@
+//! A member that keeps to no rule, to show what the others make of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mls_rs::{
+    Group,
+    client_builder::{
+        BaseConfig, ClientBuilder, PaddingMode, WithCryptoProvider, WithGroupStateStorage,
+        WithIdentityProvider, WithMlsRules,
+    },
+    group::CommitBuilder,
+    mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions},
+};
+use mls_rs_core::time::MlsTime;
+use qchat_proto::{
+    crypto::entropy::SystemEntropy,
+    ids::{DeviceId, MessageId},
+    mls::{identity::QchatIdentity, provider::QchatCrypto},
+    session::{authenticated::Authenticated, ledger::Sealed},
+    wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
+};
+
+use crate::{
+    members::ROOM,
+    peer::{NOW, Peer},
+    witness::Stored,
+};
+
+/// An insider: the keys of a member, without its rules.
+pub(crate) struct Insider<'a> {
+    pub(crate) peer: &'a Peer,
+    /// What its envelopes declare.
+    pub(crate) delta: Vec<MembershipChange>,
+    /// What its envelopes are called.
+    pub(crate) kind: Kind,
+    /// In whose name.
+    pub(crate) sender: DeviceId,
+}
+
+type Lawless = WithMlsRules<
+    DefaultMlsRules,
+    WithIdentityProvider<
+        QchatIdentity,
+        WithGroupStateStorage<Stored, WithCryptoProvider<QchatCrypto, BaseConfig>>,
+    >,
+>;
+
+type Builder<'g> = CommitBuilder<'g, Lawless>;
+
+impl<'a> Insider<'a> {
+    pub(crate) fn new(peer: &'a Peer) -> Self {
+        Self { peer, delta: vec![], kind: Kind::Commit, sender: peer.id() }
+    }
+
+    /// Its group, which allows what the protocol's own library allows.
+    fn group(&self) -> Group<Lawless> {
+        let rules = DefaultMlsRules::new()
+            .with_encryption_options(EncryptionOptions::new(true, PaddingMode::None))
+            .with_commit_options(CommitOptions::new().with_path_required(true));
+        let client = ClientBuilder::new()
+            .crypto_provider(QchatCrypto::new(Arc::new(SystemEntropy)))
+            .group_state_storage(Stored::of(&self.peer.ledger.group_of(ROOM).unwrap()))
+            .identity_provider(QchatIdentity::new(self.peer.keys()))
+            .mls_rules(rules)
+            .build();
+        client.load_group(ROOM.as_bytes()).unwrap()
+    }
+
+    fn vouched(&self) -> Authenticated {
+        let state = self.peer.view().state.unwrap();
+        Authenticated {
+            room: ROOM,
+            message_id: MessageId::from_bytes([0xab; 16]),
+            sender: self.sender,
+            kind: self.kind,
+            commit_seq: state.commit_seq,
+            counter: state.accepted + 1,
+            head_seq: state.cursor,
+            head: state.head,
+            delta_hash: delta_hash(&self.delta),
+        }
+    }
+
+    /// A commit of what `plan` adds to it, under authenticated data that `change` makes.
+    pub(crate) fn commit(
+        &self,
+        plan: impl for<'g> FnOnce(Builder<'g>) -> Builder<'g>,
+        change: impl FnOnce(&mut Authenticated),
+    ) -> Sealed {
+        let mut vouched = self.vouched();
+        change(&mut vouched);
+        let mut group = self.group();
+        let builder =
+            group.commit_builder().authenticated_data(vouched.encode()).commit_time(MlsTime::from(NOW));
+        let message = plan(builder).build().unwrap().commit_message;
+        self.envelope(message.to_bytes().unwrap())
+    }
+
+    /// An application message.
+    pub(crate) fn text(&self, padded: &[u8]) -> Sealed {
+        let message = self.group().encrypt_application_message(padded, self.vouched().encode()).unwrap();
+        self.envelope(message.to_bytes().unwrap())
+    }
+
+    /// A proposal to remove somebody else.
+    pub(crate) fn propose_removal(&self, leaf: u32) -> Sealed {
+        let message = self.group().propose_remove(leaf, self.vouched().encode()).unwrap();
+        self.envelope(message.to_bytes().unwrap())
+    }
+
+    /// Any bytes.
+    pub(crate) fn envelope(&self, payload: impl Into<Bytes>) -> Sealed {
+        let vouched = self.vouched();
+        let envelope = Envelope {
+            room: ROOM,
+            message_id: vouched.message_id,
+            sender: self.sender,
+            kind: self.kind,
+            commit_seq: vouched.commit_seq,
+            payload: payload.into(),
+            delta: self.delta.clone(),
+        };
+        Sealed {
+            envelope: envelope.encode(),
+            commit_seq: vouched.commit_seq,
+            welcomes: vec![],
+            ratchet_tree: Bytes::new(),
+        }
+    }
+}
+
+/// A line of a delta.
+pub(crate) fn change_of(operation: Operation, peer: &Peer) -> MembershipChange {
+    MembershipChange { operation, account: peer.device.account(), device: peer.id() }
+}
