@@ -137,7 +137,7 @@ find "$server" -type f -print0 | sort -z | xargs -0 perl -e '
             next if substr($data, $at++, 1) ne "\x32" || $seen{$id}++;
             my $size = varint(\$data, \$at);
             printf "%-20s %6d bytes of ciphertext\n", $kinds{$kind}, $size;
-            $example = unpack("H*", substr($data, $at + 100, 48)) if $kind == 1;
+            $example = unpack("H*", substr($data, $at + 400, 48)) if $kind == 1;
             $count++;
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -19,6 +19,7 @@ pub struct Client {
     server: String,
     passphrase: String,
     said: Mutex<String>,
+    unlocked: bool,
 }
 
 /// A message as `history --json` and `listen --json` give it.
@@ -45,6 +46,7 @@ impl Client {
             server: server.to_owned(),
             passphrase,
             said: Mutex::new(String::new()),
+            unlocked: false,
         };
         fs::write(client.passphrase_file(), format!("{}\n", client.passphrase)).expect("a passphrase file");
         client
@@ -91,6 +93,12 @@ impl Client {
     /// Talks to the daemon by another address from here on: through a proxy, say.
     pub fn set_server(&mut self, server: &str) {
         server.clone_into(&mut self.server);
+    }
+
+    /// Keeps the profile's key warm, so that each command does not derive it anew. It is forgotten at the end.
+    pub fn unlock(&mut self) {
+        self.ok(&["unlock", "--for", "900"]);
+        self.unlocked = true;
     }
 
     /// Everything that this user's commands have printed and said so far.
@@ -160,7 +168,7 @@ impl Client {
         Process::start(&mut self.command(arguments))
     }
 
-    /// Starts `listen --json` on a room, and waits until it listens: everything sent from here on is printed.
+    /// Starts `listen --json` on a room: it prints what the profile does not hold yet when it starts.
     pub fn listen(&self, room: &str) -> Process {
         self.start(&["listen", room, "--json"])
     }
@@ -184,6 +192,14 @@ impl Client {
             said.push('\n');
         }
         output
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.unlocked {
+            drop(self.command(&["lock"]).stdout(Stdio::null()).stderr(Stdio::null()).status());
+        }
     }
 }
 

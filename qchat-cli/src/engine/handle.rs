@@ -363,27 +363,33 @@ impl Handle {
             let line = handle.0.profile.read_async(move |tx| tx.own_message(room, id)).await?;
             match line {
                 Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
-                Some(Line { delivery: Delivery::Failed, .. }) | None => Err(EngineError::NotMember(
-                    " any more, or the server refused the message: it was not sent",
-                )),
+                Some(Line { delivery: Delivery::Failed, .. }) | None => {
+                    // What this device knows about the room says most; else it was the server's refusal.
+                    handle.writable(room).await?;
+                    Err(EngineError::Refused("the server refused the message: it was not sent".to_owned()))
+                }
                 Some(_) => Ok(None),
             }
         });
         sent.await
     }
 
-    /// Looks again after every event until there is an answer, the time is over, or the connection fails.
+    /// Looks again after every event until there is an answer, the time is over, or the connection fails twice with
+    /// nothing in between: one that only broke is taken up again, a daemon that is not there is not waited for.
     pub(super) async fn until<T>(
         &self,
         mut look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
     ) -> Result<T, EngineError> {
         let mut events = self.events();
         let waited = tokio::time::timeout(self.0.options.timeout, async {
+            let mut lost = false;
             loop {
                 if let Some(found) = look(self).await? {
                     return Ok(found);
                 }
                 match events.recv().await {
+                    Ok(Event::Connection(Connection::Online)) => lost = false,
+                    Ok(Event::Connection(Connection::Offline(_))) if !lost => lost = true,
                     Ok(Event::Connection(Connection::Offline(reason))) => {
                         return Err(EngineError::Timeout(format!(
                             "{reason}. What was written stays in the outbox and is sent by the next command that connects"

@@ -44,11 +44,13 @@ fn every_member_reads_every_message_once_in_one_order(backend: Backend) {
     const EACH: usize = 100;
     let daemon = Daemon::start(backend);
     let names = ["alice", "bob", "carol"];
-    let [alice, bob, carol] = names.map(|name| Client::register(&daemon.url(), name));
-    client::room("general", &[&alice, &bob, &carol]);
+    let mut clients = names.map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob, carol] = &clients;
+    client::room("general", &[alice, bob, carol]);
 
     let sent: BTreeSet<(String, String)> = thread::scope(|scope| {
-        let senders = [&alice, &bob].map(|sender| {
+        let senders = [alice, bob].map(|sender| {
             scope.spawn(move || {
                 let bodies = (0..EACH).map(|number| format!("{} says {number}", sender.name()));
                 bodies
@@ -63,7 +65,7 @@ fn every_member_reads_every_message_once_in_one_order(backend: Backend) {
     });
     assert_eq!(sent.len(), 2 * EACH);
 
-    let histories = [&alice, &bob, &carol].map(|reader| reader.history("general"));
+    let histories = clients.each_ref().map(|reader| reader.history("general"));
     for history in &histories {
         assert!(history.is_sorted_by(|a, b| a.seq < b.seq), "each seq once, ascending");
         let read: BTreeSet<_> =

@@ -65,9 +65,11 @@ fn judge(readers: &[&Client], sent: &BTreeMap<String, bool>) {
 fn a_killed_client_loses_and_doubles_nothing_acknowledged(backend: Backend) {
     let mut dice = Dice(0x5eed_0001);
     let daemon = Daemon::start(backend);
-    let [alice, bob] = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
-    client::room("general", &[&alice, &bob]);
-    let whole = duration_of(&alice, &["send", "general", "undisturbed"]);
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &clients;
+    client::room("general", &[alice, bob]);
+    let whole = duration_of(alice, &["send", "general", "undisturbed"]);
     let mut sent = BTreeMap::from([("undisturbed".to_owned(), true)]);
     let mut killed = 0;
     for number in 0..20 {
@@ -85,19 +87,21 @@ fn a_killed_client_loses_and_doubles_nothing_acknowledged(backend: Backend) {
     alice.ok(&["send", "general", "afterwards"]);
     bob.ok(&["send", "general", "here too"]);
     sent.extend([("afterwards".to_owned(), true), ("here too".to_owned(), true)]);
-    judge(&[&bob, &alice], &sent);
+    judge(&[bob, alice], &sent);
 }
 
 fn a_killed_daemon_loses_and_doubles_nothing_acknowledged(backend: Backend) {
     let mut dice = Dice(0x5eed_0002);
     let mut daemon = Daemon::start(backend);
-    let [alice, bob] = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
-    client::room("general", &[&alice, &bob]);
-    let whole = duration_of(&alice, &["send", "general", "undisturbed"]);
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &clients;
+    client::room("general", &[alice, bob]);
+    let whole = duration_of(alice, &["send", "general", "undisturbed"]);
     let mut sent = BTreeMap::from([("undisturbed".to_owned(), true)]);
     for round in 0..8 {
         let bodies = ["alice", "bob"].map(|name| format!("{name} in round {round}"));
-        let sending: Vec<Process> = [&alice, &bob]
+        let sending: Vec<Process> = [alice, bob]
             .iter()
             .zip(&bodies)
             .map(|(client, body)| client.start(&["--timeout", "60", "send", "general", body]))
@@ -116,5 +120,5 @@ fn a_killed_daemon_loses_and_doubles_nothing_acknowledged(backend: Backend) {
     alice.ok(&["send", "general", "afterwards"]);
     bob.ok(&["send", "general", "here too"]);
     sent.extend([("afterwards".to_owned(), true), ("here too".to_owned(), true)]);
-    judge(&[&bob, &alice], &sent);
+    judge(&[bob, alice], &sent);
 }

@@ -60,7 +60,9 @@ fn hostile_text_reaches_no_terminal() {
 #[test]
 fn a_hostile_room_name_reaches_no_terminal() {
     let daemon = Daemon::start(Backend::Sqlite);
-    let (mallory, bob) = (Client::register(&daemon.url(), "mallory"), Client::register(&daemon.url(), "bob"));
+    let mut clients = ["mallory", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [mallory, bob] = &clients;
     for (number, name) in HOSTILE.iter().enumerate() {
         let created = mallory.run(&["room", "create", name, "--json"]);
         // It is refused where it is made, or it is shown without its teeth.
@@ -72,7 +74,7 @@ fn a_hostile_room_name_reaches_no_terminal() {
         } else {
             assert!(matches!(created.code, Some(2 | 6)), "{number}: {created:?}");
         }
-        for client in [&mallory, &bob] {
+        for client in [mallory, bob] {
             for line in client.said().lines() {
                 assert!(!line.chars().any(is_hostile), "{number}: {line:?}");
             }

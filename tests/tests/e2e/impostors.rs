@@ -20,7 +20,7 @@ fn another_identity_under_a_pinned_name_is_refused() {
 
     alice.ok(&["room", "create", "second"]);
     let said = alice.fails(6, &["room", "invite", "second", "bob"]);
-    assert!(said.contains("bob") && said.contains("key"), "what happened is said: {said}");
+    assert!(said.contains("bob") && said.contains("identity"), "what happened is said: {said}");
     assert!(impostor.json(&["room", "list"]).is_empty());
     // The room with the real one goes on.
     alice.ok(&["send", "general", "still for the real bob"]);

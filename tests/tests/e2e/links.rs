@@ -65,7 +65,9 @@ fn an_acknowledgement_that_never_arrives_doubles_nothing(backend: Backend) {
         alice.set_server(&proxy.url());
         let body = format!("through {cut:?}");
         alice.ok(&["send", "general", &body]);
-        assert!(cuts.load(Ordering::Relaxed) > 2, "{cut:?} was never met");
+        // A request that is lost is made again each time; one that arrived is found in the log instead.
+        let least = if cut == Cut::BeforePublish { 3 } else { 1 };
+        assert!(cuts.load(Ordering::Relaxed) >= least, "{cut:?} was never met");
         // A resend is the same stored bytes.
         let published: Vec<_> = proxy
             .frames()
@@ -76,7 +78,7 @@ fn an_acknowledgement_that_never_arrives_doubles_nothing(backend: Backend) {
                 _ => None,
             })
             .collect();
-        assert!(published.len() >= 3, "{cut:?}");
+        assert!(published.len() >= least as usize, "{cut:?}");
         assert!(published.windows(2).all(|pair| pair[0] == pair[1]), "{cut:?}");
         expected.push(body);
     }
