@@ -131,7 +131,10 @@ pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
 pub(super) fn lock(context: &Context) -> Outcome {
     let was_unlocked =
         vault_agent::lock(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))?;
-    done(context, if was_unlocked { "locked" } else { "was locked already" })
+    if !was_unlocked {
+        context.output.say("There was nothing to lock.");
+    }
+    done(context, "locked")
 }
 
 /// The process that `unlock` leaves behind.

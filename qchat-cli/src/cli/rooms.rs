@@ -58,7 +58,9 @@ pub(super) async fn show(context: &Context, room: &str) -> Outcome {
             return Ok(());
         }
         let details = handle.room(id).await?;
-        context.output.result(&DetailsObject::new(&details), || words::details(&details))?;
+        context
+            .output
+            .result(&DetailsObject::new(&details), || words::details(&details, handle.me().account))?;
         Ok(())
     })
     .await

@@ -1,6 +1,6 @@
 //! What commands print for people: one line for each thing, everything from peers sanitised.
 
-use qchat_proto::sanitize;
+use qchat_proto::{ids::AccountId, sanitize};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::json;
@@ -43,7 +43,7 @@ pub(super) fn room(room: &RoomSummary) -> String {
 }
 
 /// A room with its members.
-pub(super) fn details(details: &RoomDetails) -> String {
+pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
     let room = &details.summary;
     let mut lines = vec![
         format!("{}", sanitize::line(&room.name)),
@@ -59,7 +59,13 @@ pub(super) fn details(details: &RoomDetails) -> String {
     for member in &details.members {
         let mut notes =
             vec![format!("{} device{}", member.devices, if member.devices == 1 { "" } else { "s" })];
-        let flags = [(member.admin, "admin"), (member.invited, "invited"), (member.verified, "verified")];
+        let own = member.account == me;
+        let flags = [
+            (own, "you"),
+            (member.admin, "admin"),
+            (member.invited, "invited"),
+            (member.verified && !own, "verified"),
+        ];
         notes.extend(flags.iter().filter(|(set, _)| *set).map(|(_, note)| (*note).to_owned()));
         lines.push(format!("    {} ({})", sanitize::line(&member.name), notes.join(", ")));
     }

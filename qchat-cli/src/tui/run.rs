@@ -37,12 +37,11 @@ pub async fn run<B>(
     mut events: impl Stream<Item = io::Result<TerminalEvent>> + Unpin,
 ) -> io::Result<()>
 where
-    B: Backend,
-    io::Error: From<B::Error>,
+    B: Backend<Error: Send + Sync + 'static>,
 {
     let mut news = handle.events();
     let mut work = Work::new(handle.clone());
-    let size = terminal.size()?;
+    let size = terminal.size().map_err(io::Error::other)?;
     let mut commands = update(app, Msg::Resize(size.width, size.height));
     commands.extend(start(app));
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
@@ -57,7 +56,7 @@ where
         let msg = tokio::select! {
             biased;
             () = sleep_until((drawn + FRAME).into()), if changed => {
-                terminal.draw(|frame| view(app, frame))?;
+                terminal.draw(|frame| view(app, frame)).map_err(io::Error::other)?;
                 drawn = Instant::now();
                 changed = false;
                 continue;

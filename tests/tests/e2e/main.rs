@@ -13,5 +13,6 @@ mod mistakes;
 mod processes;
 mod relay;
 mod removal;
+mod screen;
 mod secrets;
 mod tokens;
