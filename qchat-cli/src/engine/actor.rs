@@ -475,6 +475,7 @@ impl Actor {
                 Effect::Process(room, logged) => Some(self.process(room, logged).await?),
                 Effect::Send(room) => self.send(socket, room).await?,
                 Effect::Confirm(room, seq) => {
+                    let seq = self.steps.confirmable(room, seq).await?;
                     let confirm = pb::Confirm { room_id: bytes(room), seq: seq.0 };
                     socket.send(client_frame::Body::Confirm(confirm)).await?;
                     None

@@ -8,7 +8,7 @@ use qchat_proto::{
     session::{
         error::SessionError,
         head, inbox,
-        ledger::{Ledger, RowState, Want},
+        ledger::{Ledger, Phase, RowState, Want},
         outbox::{self, Outgoing},
     },
     wire::frame::{Envelope, Kind, Logged},
@@ -109,6 +109,15 @@ impl Steps {
             self.profile.checkpoint_async().await?;
         }
         Ok(progress)
+    }
+
+    /// How much of what was read may be confirmed: a stuck device still needs what it could not follow.
+    pub(crate) async fn confirmable(&self, room: RoomId, seq: Seq) -> Result<Seq, EngineError> {
+        let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        Ok(match state.map(|state| state.phase) {
+            Some(Phase::Stuck(at)) => seq.min(Seq(at.0.saturating_sub(1))),
+            _ => seq,
+        })
     }
 
     /// One transaction; on failure the place of the envelope that failed.
