@@ -26,6 +26,7 @@ const CONFINED: &[Confined] = &[
         to: &[
             "qchat-proto/src/mls",
             "qchat-proto/tests",
+            "tests",
             "qchat-cli/src/store/mls.rs",
             "qchat-cli/src/store/mls",
         ],

@@ -8,4 +8,7 @@
 
 mod keys;
 mod person;
+mod reuse;
 mod rooms;
+#[path = "../../../qchat-proto/tests/session/witness.rs"]
+mod witness;
