@@ -82,7 +82,7 @@ pub(super) async fn room(handle: &Handle, name_or_id: &str) -> Outcome<RoomId> {
 pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome {
     match progress::during(&context.settings, "Fetching what is new", handle.sync()).await {
         Ok(()) => {}
-        Err(error) if error.exit_code() == 3 => {
+        Err(error) if matches!(error.exit_code(), 3 | 8) => {
             context.output.say(&format!("warning: {error}. What is stored here is shown."));
         }
         Err(error) => return Err(error.into()),
@@ -95,4 +95,17 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::unexpected(format!("a task was given up: {error}")))
+}
+
+/// The room to join: an invitation of that name or id, asked for if none is known yet; else a room that is joined
+/// already, where joining once more is harmless.
+pub(super) async fn invitation(handle: &Handle, name_or_id: &str) -> Result<RoomId, Failure> {
+    match handle.find_invitation(name_or_id).await {
+        Err(EngineError::NoSuchRoom(_)) => handle.sync().await?,
+        other => return Ok(other?),
+    }
+    match handle.find_invitation(name_or_id).await {
+        Err(EngineError::NoSuchRoom(_)) => Ok(handle.find_room(name_or_id).await?),
+        other => Ok(other?),
+    }
 }

@@ -78,7 +78,7 @@ pub(super) async fn invite(context: &Context, room: &str, users: &[UserName]) ->
 
 pub(super) async fn join(context: &Context, room: &str) -> Outcome {
     open::with_engine(context, async |handle| {
-        let id = open::room(handle, room).await?;
+        let id = open::invitation(handle, room).await?;
         let joining = async {
             handle.join(id).await?;
             // What was said since the invitation is there when this returns.

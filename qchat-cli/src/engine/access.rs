@@ -90,6 +90,13 @@ impl Access {
         }
     }
 
+    /// A token in place of one that the daemon refused although its time was not over.
+    pub(crate) async fn renew(&self, refused: &str) -> Result<Zeroizing<String>, EngineError> {
+        let _lock = self.profile.lock(PATIENCE).await?;
+        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        if tokens.access_token.as_str() == refused { self.prove().await } else { Ok(tokens.access_token) }
+    }
+
     /// Logs in by the device key, whatever the stored tokens are.
     pub(crate) async fn login(&self) -> Result<Zeroizing<String>, EngineError> {
         let _lock = self.profile.lock(PATIENCE).await?;

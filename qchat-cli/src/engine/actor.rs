@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq},
-    session::outbox::Outgoing,
+    session::{ledger::Phase, outbox::Outgoing},
     wire::{
         api::MemberStatus,
         codec,
@@ -25,7 +25,7 @@ use super::{
     error::EngineError,
     invitations::Invitations,
     people::People,
-    steps::{Progress, Steps, Stopped},
+    steps::{Next, Progress, Steps, Stopped},
     types::{Connection, Event},
     upkeep,
 };
@@ -36,6 +36,10 @@ use crate::{
 
 /// How often the database is looked at for what other processes wrote.
 const WATCH: Duration = Duration::from_millis(500);
+/// A connection that lasted this long was a good one.
+const STEADY: Duration = Duration::from_secs(10);
+/// Longest part of a log that a join may need, envelopes.
+const LONGEST_LOG: u64 = 100_000;
 /// How often an envelope is tried again while its members' keys have to be fetched first.
 const LEARNING: usize = 3;
 
@@ -132,8 +136,12 @@ impl Actor {
             self.tell(Event::Connection(Connection::Connecting));
             let end = match self.connect().await {
                 Ok(mut socket) => {
-                    backoff.reset();
+                    let since = Instant::now();
                     let end = self.work(&mut socket).await;
+                    // A connection that fails at once each time must not be tried in a hot loop.
+                    if since.elapsed() > STEADY {
+                        backoff.reset();
+                    }
                     socket.close().await;
                     end
                 }
@@ -203,16 +211,27 @@ impl Actor {
         let token = self.access.token().await?;
         let server = self.profile.read_async(Tx::identity).await.map_err(EngineError::from)?;
         let server = server.ok_or(EngineError::LoggedOut)?.server_id;
-        Ok(Socket::connect(self.rest.base(), &token, server).await?)
+        match Socket::connect(self.rest.base(), &token, server).await {
+            // The token looked good, but the daemon will not have it: its key or its session is gone.
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => {
+                let token = self.access.renew(&token).await?;
+                Ok(Socket::connect(self.rest.base(), &token, server).await?)
+            }
+            other => Ok(other?),
+        }
     }
 
     async fn work(&mut self, socket: &mut Socket) -> End {
         let started = async {
+            self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
             let rooms = self.list_rooms().await?;
             self.tell(Event::Connection(Connection::Online));
             self.feed(socket, Input::Online(rooms)).await?;
-            upkeep::run(&self.profile, &self.rest, &self.access, &self.steps).await?;
-            self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
+            match upkeep::run(&self.profile, &self.rest, &self.access, &self.steps).await {
+                // The conversation goes on without it; the next connection tries again.
+                Err(error @ EngineError::Net(NetError::Fault(_))) => self.trouble(&error),
+                other => other?,
+            }
             Ok(())
         };
         if let Err(end) = started.await {
@@ -246,7 +265,8 @@ impl Actor {
         for room in &local {
             let id = room.state.room;
             let theirs = remote.iter().find(|theirs| theirs.room_id == id);
-            if theirs.is_some_and(|theirs| theirs.status == MemberStatus::Invited) {
+            let invited = theirs.is_some_and(|theirs| theirs.status == MemberStatus::Invited);
+            if invited && room.state.phase == Phase::Member {
                 // Joined here, but the daemon was not told before the program ended.
                 self.rest.join(&token, id).await?;
             }
@@ -256,7 +276,10 @@ impl Actor {
             .iter()
             .filter(|theirs| theirs.status == MemberStatus::Invited)
             .map(|theirs| theirs.room_id)
-            .filter(|id| !local.iter().any(|room| room.state.room == *id))
+            // Whoever was removed, left or is stuck and is added again has to say yes again.
+            .filter(|id| {
+                !local.iter().any(|room| room.state.room == *id && room.state.phase == Phase::Member)
+            })
             .collect();
         if self.invitations.learn(&token, &invited).await? {
             self.tell(Event::Rooms);
@@ -274,7 +297,11 @@ impl Actor {
         let waiting = self.profile.read_async(Tx::outbox_rooms).await.map_err(EngineError::from)?;
         let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         for room in rooms {
-            self.tell(Event::Timeline(room.state.room));
+            let id = room.state.room;
+            self.tell(Event::Timeline(id));
+            if room.state.phase == Phase::Member && !self.core.follows(id) {
+                self.feed(socket, Input::Joined(id, room.state.cursor)).await?;
+            }
         }
         self.tell(Event::Rooms);
         for room in waiting {
@@ -293,12 +320,17 @@ impl Actor {
                     None => Ok(()),
                 }
             }
+            Command::Log(_, after, until, reply) if until.0.saturating_sub(after.0) > LONGEST_LOG => {
+                let _ =
+                    reply.send(Err(NetError::Protocol("the server names an impossible log".into()).into()));
+                Ok(())
+            }
             Command::Log(room, after, until, reply) => {
                 self.fetch(socket, room, after, Asked::Log(room, until, vec![], reply)).await
             }
             Command::Sync(reply) => {
                 if self.core.synced() {
-                    let _ = reply.send(Ok(()));
+                    let _ = reply.send(self.read_everything());
                 } else {
                     self.syncing.push(reply);
                 }
@@ -321,7 +353,10 @@ impl Actor {
             }
             server_frame::Body::RoomHint(_) => {
                 let rooms = self.list_rooms().await?;
-                for (room, _, newest) in rooms {
+                for (room, cursor, newest) in rooms {
+                    if !self.core.follows(room) {
+                        self.feed(socket, Input::Joined(room, cursor)).await?;
+                    }
                     self.feed(socket, Input::Behind(room, newest)).await?;
                 }
                 self.tell(Event::Rooms);
@@ -349,6 +384,7 @@ impl Actor {
                         let _ = reply.send(Err(NetError::Fault(fault).into()));
                         Ok(())
                     }
+                    Some(Asked::Page(_)) if is_passing(fault.code) => Err(NetError::Fault(fault).into()),
                     Some(Asked::Page(room)) => {
                         self.trouble(&NetError::Fault(fault).into());
                         self.feed(socket, Input::Blocked(room)).await
@@ -369,7 +405,17 @@ impl Actor {
             }
             Some(Asked::Log(room, until, mut log, reply)) => {
                 let ended = envelopes.is_empty();
-                log.extend(envelopes.into_iter().filter(|logged| logged.seq <= until));
+                for logged in envelopes.into_iter().filter(|logged| logged.seq <= until) {
+                    if log.last().is_some_and(|last: &Logged| logged.seq != last.seq.next()) {
+                        let gap = NetError::Protocol("the server sent a room's log out of order".into());
+                        let _ = reply.send(Err(gap.into()));
+                        return Ok(());
+                    }
+                    log.push(logged);
+                }
+                if reply.is_closed() {
+                    return Ok(());
+                }
                 match log.last().map(|last| last.seq) {
                     Some(last) if last < until && !ended => {
                         self.fetch(socket, room, last, Asked::Log(room, until, log, reply)).await
@@ -394,6 +440,11 @@ impl Actor {
         fault: Fault,
     ) -> Step {
         match fault.code {
+            // A refusal that names no newer commit would have the row sealed again and again, a key each time.
+            FaultCode::StaleEpoch if room_commit <= under => {
+                self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
+                self.feed(socket, Input::Held(room)).await
+            }
             FaultCode::StaleEpoch => {
                 self.steps.stale(room, id, under, room_commit).await?;
                 self.feed(socket, Input::Behind(room, room_commit)).await?;
@@ -402,7 +453,7 @@ impl Actor {
             // Only a processed Remove means removed: the rows are kept.
             FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
             FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {
-                self.steps.give_up(room, id).await?;
+                self.steps.refused(room, id, under).await?;
                 self.trouble(&NetError::Fault(fault).into());
                 self.tell(Event::Timeline(room));
                 self.feed(socket, Input::Answered(room)).await
@@ -430,8 +481,8 @@ impl Actor {
                     None
                 }
                 Effect::Synced => {
-                    for waiting in self.syncing.drain(..) {
-                        let _ = waiting.send(Ok(()));
+                    for waiting in std::mem::take(&mut self.syncing) {
+                        let _ = waiting.send(self.read_everything());
                     }
                     None
                 }
@@ -454,9 +505,19 @@ impl Actor {
             match stopped {
                 None => return Ok(Input::Processed { room, cursor, commits }),
                 Some(Stopped::Unknown(missing)) => {
-                    if let Err(error) = self.people.learn(&missing).await {
-                        self.trouble(&error);
-                        return Ok(Input::Blocked(room));
+                    match self.people.learn(&missing).await {
+                        Ok(()) => {}
+                        Err(EngineError::Net(NetError::Fault(fault))) if !is_passing(fault.code) => {
+                            self.trouble(&NetError::Fault(fault).into());
+                            return Ok(Input::Blocked(room));
+                        }
+                        Err(error @ (EngineError::Net(_) | EngineError::Store(_))) => {
+                            return Err(error.into());
+                        }
+                        Err(error) => {
+                            self.trouble(&error);
+                            return Ok(Input::Blocked(room));
+                        }
                     }
                     logged.retain(|logged| logged.seq > cursor);
                 }
@@ -478,24 +539,29 @@ impl Actor {
 
     /// Seals and sends what is due; `Some` when nothing went out.
     async fn send(&mut self, socket: &mut Socket, room: RoomId) -> Result<Option<Input>, End> {
-        let outgoing = match self.steps.next(room).await {
-            Ok(outgoing) => outgoing,
-            Err(error @ EngineError::Store(_)) => return Err(error.into()),
-            Err(error) => {
-                // A change that can never be made must not stand in the way of what waits behind it.
-                self.trouble(&error);
-                let Some(id) = self.steps.first_change(room).await? else {
-                    return Ok(Some(Input::Held(room)));
-                };
+        let Outgoing { message_id, sealed } = match self.steps.next(room).await {
+            Ok(Next::Send(outgoing)) => outgoing,
+            Ok(Next::Nothing) => {
+                // A change that was no longer needed may have been taken out: whoever waits for it has to look.
+                self.tell(Event::Rooms);
+                return Ok(Some(Input::NothingToSend(room)));
+            }
+            Ok(Next::Withheld(name)) => {
+                self.trouble(&EngineError::IdentityChanged(name));
+                return Ok(Some(Input::Held(room)));
+            }
+            Ok(Next::Never(id, fault)) => {
+                // It must not stand in the way of what waits behind it.
+                self.trouble(&fault.into());
                 self.steps.give_up(room, id).await?;
                 self.tell(Event::Rooms);
                 return Ok(Some(Input::Answered(room)));
             }
-        };
-        let Some(Outgoing { message_id, sealed }) = outgoing else {
-            // A change that was no longer needed may have been taken out: whoever waits for it has to look.
-            self.tell(Event::Rooms);
-            return Ok(Some(Input::NothingToSend(room)));
+            Err(error @ EngineError::Store(_)) => return Err(error.into()),
+            Err(error) => {
+                self.trouble(&error);
+                return Ok(Some(Input::Held(room)));
+            }
         };
         let request_id = self.request(Asked::Publish(room, message_id, sealed.commit_seq));
         let publish = pb::Publish {
@@ -521,6 +587,11 @@ impl Actor {
         Ok(socket.send(client_frame::Body::Fetch(fetch)).await?)
     }
 
+    /// Whether nothing was left unread.
+    fn read_everything(&self) -> Result<(), EngineError> {
+        self.core.blocked().map_or(Ok(()), |room| Err(EngineError::Partial(room)))
+    }
+
     fn request(&mut self, asked: Asked) -> u64 {
         self.next_request += 1;
         self.asked.insert(self.next_request, asked);
@@ -536,6 +607,14 @@ impl Actor {
         tracing::warn!(%error, "trouble");
         self.tell(Event::Trouble(error.to_string()));
     }
+}
+
+/// Whether the next connection may find it otherwise.
+fn is_passing(code: FaultCode) -> bool {
+    matches!(
+        code,
+        FaultCode::Unavailable | FaultCode::Internal | FaultCode::RateLimited | FaultCode::Unauthenticated
+    )
 }
 
 fn bytes(room: RoomId) -> Bytes {

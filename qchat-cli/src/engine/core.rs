@@ -109,6 +109,16 @@ impl Core {
             })
     }
 
+    /// Whether this room is known to the connection.
+    pub(crate) fn follows(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
+    }
+
+    /// A room that cannot be read on until the next connection, if there is one.
+    pub(crate) fn blocked(&self) -> Option<RoomId> {
+        self.rooms.iter().find(|(_, room)| room.reading == Reading::Blocked).map(|(id, _)| *id)
+    }
+
     /// Takes an input in and says what follows.
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Effect> {
         let was_synced = self.synced();
@@ -253,9 +263,13 @@ impl Room {
             return;
         }
         if page.is_empty() {
-            // Nothing more may be read, whatever was announced.
-            self.newest = self.cursor;
+            // Nothing more may be read, whatever was announced; but a push may have crossed the page.
             self.reading = Reading::Idle;
+            if self.pushes.front().is_none_or(|first| first.seq > self.cursor.next()) {
+                self.pushes.clear();
+                self.newest = self.cursor;
+            }
+            self.read(id, effects);
             self.write(id, effects);
             return;
         }
@@ -358,6 +372,15 @@ mod tests {
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(1))), [Effect::Process(ROOM, vec![logged(1)])]);
         let commit = Input::Processed { room: ROOM, cursor: Seq(1), commits: true };
         assert_eq!(core.handle(commit), [Effect::Confirm(ROOM, Seq(1)), Effect::Send(ROOM), Effect::Synced]);
+    }
+
+    #[test]
+    fn a_push_that_crosses_an_empty_page_is_processed() {
+        let mut core = online(3);
+        assert_eq!(core.handle(Input::Behind(ROOM, Seq(4))), [Effect::Fetch(ROOM, Seq(3))]);
+        assert_eq!(core.handle(Input::Delivered(ROOM, logged(4))), []);
+        let effects = core.handle(Input::Paged(ROOM, vec![], Seq(3)));
+        assert_eq!(effects, [Effect::Process(ROOM, vec![logged(4)])]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use qchat_proto::{
     identity::IdentityError,
-    ids::UserName,
+    ids::{RoomId, UserName},
     mls::fault::MlsFault,
     session::error::SessionError,
     wire::fault::{Fault, FaultCode},
@@ -75,6 +75,11 @@ pub enum EngineError {
     /// The profile belongs to somebody else.
     #[error("this profile belongs to {0}; use --profile to choose another")]
     OtherAccount(UserName),
+    /// Part of what was asked for could not be read.
+    #[error(
+        "the room {0} could not be read to its end; `qchat -v` says why, and the next command tries again"
+    )]
+    Partial(RoomId),
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
@@ -88,7 +93,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// The process's exit code: 0 done, 1 unexpected, 2 usage, 3 network or timeout, 4 authentication or locked, 5 not
-    /// found, 6 refused by policy or untrusted key, 7 rate-limited.
+    /// found, 6 refused by policy or untrusted key, 7 rate-limited, 8 partial.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Net(error) => match error {
@@ -97,6 +102,7 @@ impl EngineError {
                 _ => 3,
             },
             Self::Timeout(_) => 3,
+            Self::Partial(_) => 8,
             Self::LoggedOut
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)

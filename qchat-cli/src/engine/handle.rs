@@ -7,7 +7,7 @@ use qchat_proto::{
     crypto::sign::DeviceSigningKey,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
     mls::device::Device,
-    session::ledger::Want,
+    session::ledger::{Phase, Want},
     wire::api::MemberStatus,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -170,7 +170,10 @@ impl Handle {
             for row in tx.invitations()? {
                 rooms.push(view::invitation(tx, &mut names, &row)?);
             }
-            let mut joined: Vec<_> = tx.rooms()?.iter().map(view::summary).collect();
+            // A room that one was removed from and is invited to again is an invitation.
+            let invited: Vec<RoomId> = rooms.iter().map(|room: &RoomSummary| room.id).collect();
+            let mut joined: Vec<_> =
+                tx.rooms()?.iter().map(view::summary).filter(|room| !invited.contains(&room.id)).collect();
             joined.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.name.cmp(&b.name)));
             rooms.extend(joined);
             Ok::<_, StoreError>(rooms)
@@ -211,46 +214,36 @@ impl Handle {
         }
     }
 
-    /// The room of that name or id, invitations included.
+    /// The room of that name or id: one that this account is in, else one it was in, else an invitation. So nobody can
+    /// take a name away by inviting to a room that is called the same.
     ///
     /// # Errors
     /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
     pub async fn find_room(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
         let wanted = name_or_id.to_owned();
         let found = self.0.profile.read_async(move |tx| {
-            let mut found = tx.find_rooms(&wanted)?;
-            let id = wanted.parse::<RoomId>().ok();
-            found.extend(
-                tx.invitations()?
-                    .into_iter()
-                    .filter(|row| row.name.as_deref() == Some(&wanted) || Some(row.room) == id)
-                    .map(|row| row.room),
-            );
-            found.sort_unstable();
-            found.dedup();
-            // Of several rooms of one name, those this account is no longer in step back.
-            if found.len() > 1 {
-                let mut live = vec![];
-                for &room in &found {
-                    let gone = tx.room_row(room)?.is_some_and(|row| {
-                        use qchat_proto::session::ledger::Phase;
-                        matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
-                    });
-                    if !gone {
-                        live.push(room);
-                    }
-                }
-                if !live.is_empty() {
-                    found = live;
-                }
+            let (mut here, mut gone) = (vec![], vec![]);
+            for room in tx.find_rooms(&wanted)? {
+                let row = tx.room_row(room)?;
+                let left = row.is_some_and(|row| {
+                    matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
+                });
+                if left { gone.push(room) } else { here.push(room) }
             }
-            Ok::<_, StoreError>(found)
+            let invited = invited_to(tx, &wanted)?;
+            Ok::<_, StoreError>([here, gone, invited])
         });
-        match found.await?.as_slice() {
-            [] => Err(EngineError::NoSuchRoom(name_or_id.to_owned())),
-            [room] => Ok(*room),
-            _ => Err(EngineError::AmbiguousRoom(name_or_id.to_owned())),
-        }
+        only(name_or_id, &found.await?)
+    }
+
+    /// The invitation to a room of that name or id.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
+    pub async fn find_invitation(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
+        let wanted = name_or_id.to_owned();
+        let found = self.0.profile.read_async(move |tx| invited_to(tx, &wanted)).await?;
+        only(name_or_id, &[found])
     }
 
     /// The newest `limit` lines below row `before`, oldest first.
@@ -474,5 +467,23 @@ impl Handle {
 
     pub(super) fn tell(&self, event: Event) {
         let _ = self.0.events.send(event);
+    }
+}
+
+fn invited_to(tx: &mut Tx, wanted: &str) -> Result<Vec<RoomId>, StoreError> {
+    let id = wanted.parse::<RoomId>().ok();
+    let invitations = tx.invitations()?;
+    if let Some(row) = invitations.iter().find(|row| Some(row.room) == id) {
+        return Ok(vec![row.room]);
+    }
+    Ok(invitations.iter().filter(|row| row.name.as_deref() == Some(wanted)).map(|row| row.room).collect())
+}
+
+/// The one room of the first kind that has any.
+fn only(wanted: &str, kinds: &[Vec<RoomId>]) -> Result<RoomId, EngineError> {
+    match kinds.iter().find(|rooms| !rooms.is_empty()).map(Vec::as_slice) {
+        None => Err(EngineError::NoSuchRoom(wanted.to_owned())),
+        Some([room]) => Ok(*room),
+        Some(_) => Err(EngineError::AmbiguousRoom(wanted.to_owned())),
     }
 }

@@ -64,7 +64,10 @@ impl Invitations {
     /// The room's name as the Welcome claims it; the Welcome stays unopened.
     async fn name(&self, invitation: &RoomInvitation) -> Result<Option<String>, EngineError> {
         let Some(secret) = self.secret(invitation.welcome.as_ref()).await? else { return Ok(None) };
-        let peek = self.device.peek(invitation.welcome.as_ref(), &secret.id, &secret.data);
+        let (device, welcome) = (Arc::clone(&self.device), invitation.welcome.0.clone());
+        let peek = tokio::task::spawn_blocking(move || device.peek(&welcome, &secret.id, &secret.data))
+            .await
+            .map_err(|_| EngineError::Stopped)?;
         Ok(peek.ok().filter(|peek| peek.room == invitation.room_id).map(|peek| peek.settings.name))
     }
 
@@ -101,7 +104,14 @@ impl Invitations {
     }
 
     /// Which part of the log the join needs.
-    pub(crate) fn needed_log(&self, invited: &Invited) -> Result<joining::Span, SessionError<StoreError>> {
-        joining::needed_log(&self.device, invited)
+    pub(crate) async fn needed_log(
+        &self,
+        invited: Arc<Invited>,
+    ) -> Result<Result<joining::Span, SessionError<StoreError>>, EngineError> {
+        let device = Arc::clone(&self.device);
+        // Every leaf of the tree is verified.
+        tokio::task::spawn_blocking(move || joining::needed_log(&device, &invited))
+            .await
+            .map_err(|_| EngineError::Stopped)
     }
 }

@@ -75,7 +75,7 @@ pub async fn register(
     timeout: Duration,
     progress: impl Fn(Stage),
 ) -> Result<Registered, EngineError> {
-    if Profile::exists(dir) {
+    if vault::exists(dir) || Profile::exists(dir) {
         return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
     let rest = Client::new(server.clone(), timeout)?;
@@ -110,11 +110,11 @@ pub async fn register(
             profile.write_async(move |tx| tx.put_session(&tokens)).await?;
             Ok(Registered { profile, recovery_words: Some(words) })
         }
-        // A refusal: the daemon has not registered anything.
-        Err(error @ NetError::Fault(_)) => {
+        // A refusal: the daemon has not registered anything. After any other fault the outcome is unknown.
+        Err(NetError::Fault(fault)) if is_final(fault.code) => {
             drop(profile);
             discard(dir)?;
-            Err(error.into())
+            Err(NetError::Fault(fault).into())
         }
         // Unknown: the account may exist now, and only these keys can use it.
         Err(error) => Err(error.into()),
@@ -132,11 +132,28 @@ async fn resume(
 ) -> Result<Registered, EngineError> {
     progress(Stage::DerivingKeys);
     let home = dir.to_owned();
-    let db_key = blocking(move || Ok(vault::unlock(&home, &passphrase)?)).await?;
-    let profile = Profile::open(dir, db_key)?;
+    let cleared = || {
+        EngineError::Refused(
+            "an earlier registration was interrupted before it reached the server; it has been cleared, register again"
+                .to_owned(),
+        )
+    };
+    if !Profile::exists(dir) {
+        discard(dir)?;
+        return Err(cleared());
+    }
+    let profile = blocking(move || {
+        let db_key = vault::unlock(&home, &passphrase)?;
+        Ok(Profile::open(&home, db_key)?)
+    })
+    .await?;
     let (own, session) =
         profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.session()?))).await?;
-    let own = own.ok_or(StoreError::Corrupt("own identity"))?;
+    let Some(own) = own else {
+        drop(profile);
+        discard(dir)?;
+        return Err(cleared());
+    };
     if own.name != *name || session.is_some() {
         return Err(EngineError::OtherAccount(own.name));
     }
@@ -149,10 +166,7 @@ async fn resume(
         {
             drop(profile);
             discard(dir)?;
-            Err(EngineError::Refused(
-                "the earlier registration had not reached the server; it has been cleared, register again"
-                    .to_owned(),
-            ))
+            Err(cleared())
         }
         Err(error) => Err(error),
     }
@@ -258,6 +272,20 @@ async fn prepare(
         last_resort_key_package,
     };
     Ok((profile, request, keys.recovery.words()))
+}
+
+/// Whether a refused registration certainly did not happen.
+fn is_final(code: FaultCode) -> bool {
+    matches!(
+        code,
+        FaultCode::BadRequest
+            | FaultCode::NameTaken
+            | FaultCode::Conflict
+            | FaultCode::Forbidden
+            | FaultCode::TooLarge
+            | FaultCode::RateLimited
+            | FaultCode::UnsupportedVersion
+    )
 }
 
 fn make_keys() -> Result<Keys, EngineError> {

@@ -1,5 +1,7 @@
 //! What people do with rooms: create, invite, join, remove, leave, renew keys.
 
+use std::sync::Arc;
+
 use qchat_proto::{
     content::{MAX_ROOM_NAME, RoomSettings},
     identity::VerifiedDirectory,
@@ -16,6 +18,8 @@ use tokio::sync::oneshot;
 use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Event};
 use crate::store::{StoreError, Tx};
 
+/// Most devices that one commit adds.
+const ADDED_AT_ONCE: usize = 50;
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
 
@@ -60,8 +64,14 @@ impl Handle {
         for person in &people {
             key_packages.extend(self.claim(person).await?);
         }
-        let id = self.0.steps.enqueue(room, Want::Commit(Change::Add(key_packages))).await?;
-        self.settled(room, id).await?;
+        // One commit and its Welcomes have to fit into a frame.
+        let mut ids = vec![];
+        for some in key_packages.chunks(ADDED_AT_ONCE) {
+            ids.push(self.0.steps.enqueue(room, Want::Commit(Change::Add(some.to_vec()))).await?);
+        }
+        for id in ids {
+            self.settled(room, id).await?;
+        }
         for person in people {
             if !self.in_room(room, person.record.account).await? {
                 return Err(EngineError::Refused(format!(
@@ -125,8 +135,9 @@ impl Handle {
         let invitation: RoomInvitation = inner.rest.invitation(&token, room).await?;
         let (invited, keep_key_package) = inner.invitations.prepare(invitation).await?;
         let mut span = None;
+        let invited = Arc::new(invited);
         for _ in 0..LEARNING {
-            match inner.invitations.needed_log(&invited) {
+            match inner.invitations.needed_log(Arc::clone(&invited)).await? {
                 Ok(found) => {
                     span = Some(found);
                     break;
@@ -166,7 +177,8 @@ impl Handle {
     /// # Errors
     /// [`EngineError::NotInRoom`], or that this account may not remove others.
     pub async fn remove(&self, room: RoomId, user: UserName) -> Result<(), EngineError> {
-        self.writable(room).await?;
+        // Also while somebody's identity has changed: removing them is the remedy.
+        self.member(room).await?;
         let name = user.clone();
         let contact = self.0.profile.read_async(move |tx| tx.contact_by_name(&name)).await?;
         let account = contact.ok_or_else(|| EngineError::NotInRoom(user.clone()))?.account;
@@ -197,15 +209,15 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`], or why the daemon was not told.
     pub async fn leave(&self, room: RoomId) -> Result<(), EngineError> {
         let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
-        let Some(row) = row else {
+        if row.is_none_or(|row| row.state.phase != Phase::Member) {
+            if !self.is_invited(room).await? {
+                return Err(EngineError::NotMember(""));
+            }
             let token = self.0.access.token().await?;
             self.0.rest.decline(&token, room).await?;
             self.0.profile.write_async(move |tx| tx.forget_invitation(room)).await?;
             self.tell(Event::Rooms);
             return Ok(());
-        };
-        if row.state.phase != Phase::Member {
-            return Err(EngineError::NotMember(""));
         }
         let id = self.0.steps.enqueue(room, Want::Leave).await?;
         self.settled(room, id).await?;
@@ -243,16 +255,24 @@ impl Handle {
         .await
     }
 
-    /// Whether something may be written to a room at all.
+    async fn is_invited(&self, room: RoomId) -> Result<bool, EngineError> {
+        let invitations = self.0.profile.read_async(Tx::invitations).await?;
+        Ok(invitations.iter().any(|row| row.room == room))
+    }
+
+    /// Whether something may be written to a room: this device is a member, and nobody in it has become somebody else.
     pub(super) async fn writable(&self, room: RoomId) -> Result<(), EngineError> {
-        let found = self.0.profile.read_async(move |tx| {
-            let state = tx.room(room)?;
-            Ok::<_, StoreError>((state, tx.changed_member(room)?))
-        });
-        match found.await? {
-            (None, _) => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
-            (Some(state), changed) => match state.phase {
-                Phase::Member => changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name))),
+        self.member(room).await?;
+        let changed = self.0.profile.read_async(move |tx| tx.changed_member(room)).await?;
+        changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name)))
+    }
+
+    /// Whether this device is a member that follows.
+    async fn member(&self, room: RoomId) -> Result<(), EngineError> {
+        match self.0.profile.read_async(move |tx| tx.room(room)).await? {
+            None => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
+            Some(state) => match state.phase {
+                Phase::Member => Ok(()),
                 Phase::Leaving(_) | Phase::Left(_) => Err(EngineError::NotMember(": you left it")),
                 Phase::Removed(_) => Err(EngineError::NotMember(
                     " any more: you were removed. Ask a member to invite you again",

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use qchat_proto::{
-    ids::{MessageId, RoomId, Seq},
-    mls::{device::Device, identity::MissingKey},
+    ids::{MessageId, RoomId, Seq, UserName},
+    mls::{device::Device, fault::MlsFault, identity::MissingKey},
     session::{
         error::SessionError,
-        inbox,
-        ledger::{Ledger, Phase, Want},
+        head, inbox,
+        ledger::{Ledger, Phase, RowState, Want},
         outbox::{self, Outgoing},
     },
     wire::frame::{Envelope, Kind, Logged},
@@ -54,6 +54,18 @@ pub(crate) enum Stopped {
     Gap,
     /// Anything else, in words.
     Failed(EngineError),
+}
+
+/// What a room has to send.
+pub(crate) enum Next {
+    /// Nothing.
+    Nothing,
+    /// This; it is stored.
+    Send(Outgoing),
+    /// Nothing that people wrote, while this member's identity has changed.
+    Withheld(UserName),
+    /// This change can never be made.
+    Never(MessageId, MlsFault),
 }
 
 /// Runs the protocol's steps; clones share everything.
@@ -140,10 +152,24 @@ impl Steps {
         }
     }
 
-    /// Seals what is due in a room. It is stored when this returns.
-    pub(crate) async fn next(&self, room: RoomId) -> Result<Option<Outgoing>, EngineError> {
+    /// Seals what is due in a room. It is stored when this returns. While a member's identity has changed and was not
+    /// accepted nothing that people wrote is sealed for it; the group may change, so that the member can be removed.
+    pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let device = Arc::clone(&self.device);
-        self.run(move |tx| Ok(outbox::next(tx, &device, room, clock::seconds())?)).await
+        let next = self.run(move |tx| {
+            let writes = tx.outbox_first(room)?.is_some_and(|row| !matches!(row.want, Want::Commit(_)));
+            if writes && let Some(name) = tx.changed_member(room)? {
+                return Ok(Next::Withheld(name));
+            }
+            Ok(outbox::next(tx, &device, room, clock::seconds())?.map_or(Next::Nothing, Next::Send))
+        });
+        match next.await {
+            Err(EngineError::Session(error)) => match *error {
+                SessionError::Unsealable { message_id, source } => Ok(Next::Never(message_id, source)),
+                error => Err(EngineError::Session(Box::new(error))),
+            },
+            other => other,
+        }
     }
 
     /// Stores that an envelope is in the log.
@@ -166,19 +192,26 @@ impl Steps {
         self.run(move |tx| Ok(outbox::refused_as_stale(tx, room, id, sealed_under, now_under)?)).await
     }
 
-    /// Takes a row out that can never be sent, and shows its message as failed.
+    /// Takes a change out that can never be sealed. One that another process has sealed meanwhile stays.
     pub(crate) async fn give_up(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
-        self.run(move |tx| {
-            tx.outbox_remove(room, id)?;
-            Ok(tx.mark_failed(room, id)?)
-        })
-        .await
+        self.run(move |tx| Ok(outbox::give_up(tx, room, id)?)).await
     }
 
-    /// The first row of a room's outbox, when it is a change to the group.
-    pub(crate) async fn first_change(&self, room: RoomId) -> Result<Option<MessageId>, EngineError> {
-        let first = self.profile.read_async(move |tx| tx.outbox_first(room)).await?;
-        Ok(first.filter(|row| matches!(row.want, Want::Commit(_))).map(|row| row.message_id))
+    /// Takes a row out whose sealing the daemon will not have, and shows its message as failed. Should it stand in the
+    /// log all the same, it is known as our own.
+    pub(crate) async fn refused(&self, room: RoomId, id: MessageId, under: Seq) -> Result<(), EngineError> {
+        self.run(move |tx| {
+            let row = tx.outbox_row(room, id)?;
+            if let Some(RowState::Sealed(sealed)) = row.map(|row| row.state)
+                && sealed.commit_seq == under
+            {
+                tx.put_own(room, id, &head::logged_hash(&sealed.envelope))?;
+                tx.outbox_remove(room, id)?;
+                tx.mark_failed(room, id)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Puts something to say into the outbox; a text appears in the timeline at once.

@@ -4,12 +4,15 @@
 use qchat_proto::{
     crypto::sign::AccountSigningKey,
     identity::{AccountRecord, DeviceList},
-    wire::api::{Binary, PutDeviceList, PutKeyPackages},
+    wire::{
+        api::{Binary, PutDeviceList, PutKeyPackages},
+        fault::FaultCode,
+    },
 };
 
 use super::{access::Access, clock, error::EngineError, steps::Steps};
 use crate::{
-    net::rest::Client,
+    net::{NetError, rest::Client},
     store::{KeyPackageSecret, Profile, StoreError},
 };
 
@@ -85,26 +88,29 @@ async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Res
     let corrupt = || EngineError::Store(StoreError::Corrupt("own identity"));
     let record = AccountRecord::verify(&contact.record).map_err(|_| corrupt())?;
     // Judged at the epoch: one that has expired while this device was away is renewed like any other.
-    let list = DeviceList::verify(&contact.device_list, &record.identity_key, 0).map_err(|_| corrupt())?;
-    if list.expires_at > now + DEVICE_LIST_MARGIN {
+    let mut list =
+        DeviceList::verify(&contact.device_list, &record.identity_key, 0).map_err(|_| corrupt())?;
+    if list.expires_at <= now + DEVICE_LIST_MARGIN {
+        let failed = |error: String| EngineError::Keys(error);
+        list.version += 1;
+        list.issued_at = now;
+        list.expires_at = now + DeviceList::LIFETIME;
+        let key = AccountSigningKey::from_seed(own.account_key).map_err(|error| failed(error.to_string()))?;
+        contact.device_list = list.sign(&key).map_err(|error| failed(error.to_string()))?;
+        // Kept before it is sent: two different lists of one version would be a fork.
+        let kept = contact.clone();
+        profile.write_async(move |tx| tx.put_contact(&kept)).await?;
+    }
+    if list.version <= own.list_version {
         return Ok(());
     }
-    let renewed = DeviceList {
-        version: list.version + 1,
-        issued_at: now,
-        expires_at: now + DeviceList::LIFETIME,
-        ..list
-    };
-    let key = AccountSigningKey::from_seed(own.account_key)
-        .map_err(|error| EngineError::Keys(error.to_string()))?;
-    let signed = renewed.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
-    rest.put_device_list(token, &PutDeviceList { device_list: signed.clone().into() }).await?;
-    contact.device_list = signed;
-    profile
-        .write_async(move |tx| {
-            tx.put_contact(&contact)?;
-            tx.put_own_list_version(renewed.version)
-        })
-        .await?;
+    let put = PutDeviceList { device_list: contact.device_list.into() };
+    match rest.put_device_list(token, &put).await {
+        Ok(()) => {}
+        // It arrived before, and only the answer was lost.
+        Err(NetError::Fault(fault)) if fault.code == FaultCode::Conflict => {}
+        Err(error) => return Err(error.into()),
+    }
+    profile.write_async(move |tx| tx.put_own_list_version(list.version)).await?;
     Ok(())
 }

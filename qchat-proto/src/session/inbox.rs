@@ -327,8 +327,7 @@ impl<L: Ledger> Step<'_, L> {
             }
         };
         if !ours {
-            self.notice(&Notice::Clone)?;
-            return self.stuck("an envelope claims to come from this device, which never sent it");
+            return self.not_ours(envelope);
         }
         let commit = row.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_)));
         if row.is_some() {
@@ -359,6 +358,18 @@ impl<L: Ledger> Step<'_, L> {
             }
             Kind::Commit | Kind::Resync => Ok(()),
         }
+    }
+
+    /// An envelope that names this device and is not what it sent. Anybody could write the name; only the signature in
+    /// the payload shows whether a copy of this device's keys was at work.
+    fn not_ours(&mut self, envelope: &Envelope) -> Result<(), L> {
+        let (room, id) = (self.state.room, envelope.message_id);
+        let known = self.ledger.has_message(room, envelope.sender, id).map_err(SessionError::Ledger)?;
+        if !known && self.load()?.open(&envelope.payload) == Err(OpenFault::FromSelf) {
+            self.notice(&Notice::Clone)?;
+            return self.stuck("an envelope was sealed with this device's keys, which never sent it");
+        }
+        self.reject(envelope, "it names this device as its sender, which did not send it")
     }
 
     /// The daemon applies every declared delta, that of a rejected commit too.

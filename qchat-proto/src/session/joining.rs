@@ -55,8 +55,8 @@ pub fn create<L: Ledger>(
     ledger.put_group(room, &blob).map_err(SessionError::Ledger)
 }
 
-/// An invitation with all that a join needs.
-#[derive(Clone, Debug)]
+/// An invitation with all that a join needs. Holds private keys.
+#[derive(Clone)]
 pub struct Invited {
     /// The room.
     pub room: RoomId,
@@ -68,6 +68,12 @@ pub struct Invited {
     pub ratchet_tree: Bytes,
     /// The KeyPackage that the Welcome is for: its reference and its secrets.
     pub key_package: (Vec<u8>, zeroize::Zeroizing<Vec<u8>>),
+}
+
+impl std::fmt::Debug for Invited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invited").field("room", &self.room).field("seq", &self.seq).finish_non_exhaustive()
+    }
 }
 
 /// Where a join needs the log from: the envelopes after `after`, up to and including `until`.
@@ -181,6 +187,10 @@ pub fn join<L: Ledger>(
     (|| {
         // From an earlier time in the room nothing holds any more.
         ledger.forget_counters(room, &members)?;
+        ledger.forget_heads_below(room, state.cursor)?;
+        // Whoever was here before starts anew: what it remembers of the others is of another time.
+        let devices: Vec<_> = leaves.iter().map(|leaf| leaf.device).collect();
+        ledger.forget_counters(room, &devices)?;
         ledger.forget_heads_below(room, state.cursor)?;
         ledger.put_room(&state)?;
         ledger.put_head(room, state.cursor, &state.head)?;

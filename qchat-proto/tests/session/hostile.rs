@@ -238,23 +238,23 @@ fn two_members_who_are_shown_different_logs_find_out() {
 type Forgery = fn(&mut Vec<Peer>) -> Bytes;
 
 #[test]
-fn an_envelope_in_this_devices_name_stops_it() {
-    let forge: &[(&str, Forgery)] = &[
-        ("forged by the daemon", |peers| {
+fn only_an_envelope_sealed_with_this_devices_keys_stops_it() {
+    let forge: &[(&str, bool, Forgery)] = &[
+        ("forged by the daemon", false, |peers| {
             let message = said(&mut peers[0], "hi");
             let bob = peers[1].id();
             edited(&message, |envelope| envelope.sender = bob)
         }),
-        ("sealed by a copy of its keys", |peers| {
-            let mut copy = peers[1].clone();
-            said(&mut copy, "from the copy")
-        }),
-        ("its own, once more", |peers| {
+        ("its own, once more", false, |peers| {
             let message = said(&mut peers[1], "once");
             receive(&mut peers[1], &message).unwrap();
             message
         }),
-        ("its own commit, after a refusal that was a lie", |peers| {
+        ("sealed by a copy of its keys", true, |peers| {
+            let mut copy = peers[1].clone();
+            said(&mut copy, "from the copy")
+        }),
+        ("its own commit, after a refusal that was a lie", true, |peers| {
             let id = peers[1].change(Change::Update);
             let sealed = seal(&mut peers[1]);
             outbox::refused_as_stale(&mut peers[1].ledger, ROOM, id, sealed.commit_seq, sealed.commit_seq)
@@ -263,14 +263,16 @@ fn an_envelope_in_this_devices_name_stops_it() {
             sealed.envelope
         }),
     ];
-    for (what, forge) in forge {
+    for (what, stops, forge) in forge {
         let (_, mut peers) = room(2);
         let forged = forge(&mut peers);
         peers[1].say("never sent");
         receive(&mut peers[1], &forged).unwrap();
-        assert!(has(&peers[1], &Notice::Clone), "{what}: {:?}", peers[1].view().notices);
-        assert!(matches!(peers[1].phase(), Some(Phase::Stuck(_))), "{what}");
-        assert!(peers[1].next().is_none(), "{what}");
+        let notices = peers[1].view().notices;
+        assert_eq!(has(&peers[1], &Notice::Clone), *stops, "{what}: {notices:?}");
+        assert_eq!(matches!(peers[1].phase(), Some(Phase::Stuck(_))), *stops, "{what}");
+        assert_eq!(peers[1].next().is_none(), *stops, "{what}");
+        assert!(notices.iter().any(|(_, n)| matches!(n, Notice::Clone | Notice::Rejected { .. })), "{what}");
     }
 }
 

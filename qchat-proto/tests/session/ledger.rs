@@ -163,7 +163,9 @@ impl Ledger for Memory {
         Ok(())
     }
     fn has_message(&mut self, room: RoomId, device: DeviceId, id: MessageId) -> Done<bool> {
-        Ok(self.at(room).messages.iter().any(|m| m.device == device && m.message_id == id))
+        let room = self.at(room);
+        Ok(room.messages.iter().any(|m| m.device == device && m.message_id == id)
+            || room.settled.iter().any(|&(_, own)| own == id))
     }
     fn put_message(&mut self, message: &OpenedMessage) -> Done<()> {
         self.at(message.room).messages.push(message.clone());
