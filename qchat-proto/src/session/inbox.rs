@@ -360,16 +360,20 @@ impl<L: Ledger> Step<'_, L> {
         }
     }
 
-    /// An envelope that names this device and is not what it sent. Anybody could write the name; only the signature in
-    /// the payload shows whether a copy of this device's keys was at work.
+    /// An envelope that names this device and is not what it sent. The daemon could write the name; this device's leaf
+    /// in the sender data only a member can, and a copy of this device above all. What follows must be what follows
+    /// for the others, who may be able to open it.
     fn not_ours(&mut self, envelope: &Envelope) -> Result<(), L> {
         let (room, id) = (self.state.room, envelope.message_id);
         let known = self.ledger.has_message(room, envelope.sender, id).map_err(SessionError::Ledger)?;
-        if !known && self.load()?.open(&envelope.payload) == Err(OpenFault::FromSelf) {
-            self.notice(&Notice::Clone)?;
-            return self.stuck("an envelope was sealed with this device's keys, which never sent it");
+        match self.load()?.open(&envelope.payload) {
+            Err(OpenFault::FromSelf) if !known => {
+                self.notice(&Notice::Clone)?;
+                self.stuck("an envelope was sealed with this device's keys, which never sent it")
+            }
+            Err(OpenFault::FutureEpoch) => self.stuck(&OpenFault::FutureEpoch.to_string()),
+            _ => self.reject(envelope, "it names this device as its sender, which did not send it"),
         }
-        self.reject(envelope, "it names this device as its sender, which did not send it")
     }
 
     /// The daemon applies every declared delta, that of a rejected commit too.

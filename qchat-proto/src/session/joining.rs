@@ -188,10 +188,6 @@ pub fn join<L: Ledger>(
         // From an earlier time in the room nothing holds any more.
         ledger.forget_counters(room, &members)?;
         ledger.forget_heads_below(room, state.cursor)?;
-        // Whoever was here before starts anew: what it remembers of the others is of another time.
-        let devices: Vec<_> = leaves.iter().map(|leaf| leaf.device).collect();
-        ledger.forget_counters(room, &devices)?;
-        ledger.forget_heads_below(room, state.cursor)?;
         ledger.put_room(&state)?;
         ledger.put_head(room, state.cursor, &state.head)?;
         ledger.put_settings(room, &settings)?;

@@ -278,22 +278,26 @@ fn only_an_envelope_sealed_with_this_devices_keys_stops_it() {
 
 #[test]
 fn a_device_that_cannot_follow_says_so_and_seals_nothing() {
-    let (mut relay, mut peers) = room(2);
-    // The daemon withholds a commit from bob.
-    peers[0].change(Change::Update);
-    peers[0].flush(&mut relay);
-    peers[0].catch_up(&relay);
-    let later = said(&mut peers[0], "in the next epoch");
-    peers[1].say("waits for ever");
-    let group = peers[1].ledger.group_of(ROOM).unwrap();
-    receive(&mut peers[1], &later).unwrap();
-    assert!(matches!(peers[1].phase(), Some(Phase::Stuck(_))));
-    assert!(peers[1].view().notices.iter().any(|(_, notice)| matches!(notice, Notice::Stuck { .. })));
-    assert!(peers[1].next().is_none());
-    assert_eq!(peers[1].ledger.group_of(ROOM).unwrap().state, group.state);
-    let bob = &mut peers[1];
-    let more = outbox::enqueue(&mut bob.ledger, &bob.device, ROOM, Want::Leave);
-    assert!(matches!(more, Err(SessionError::NotWriting(Phase::Stuck(_)))));
+    // Whoever the envelope of a later epoch claims to come from.
+    for name in [0, 1] {
+        let (mut relay, mut peers) = room(2);
+        // The daemon withholds a commit from bob.
+        peers[0].change(Change::Update);
+        peers[0].flush(&mut relay);
+        peers[0].catch_up(&relay);
+        let later = said(&mut peers[0], "in the next epoch");
+        let later = edited(&later, |envelope| envelope.sender = peers[name].id());
+        let bob = &mut peers[1];
+        bob.say("waits for ever");
+        let group = bob.ledger.group_of(ROOM).unwrap();
+        receive(bob, &later).unwrap();
+        assert!(matches!(bob.phase(), Some(Phase::Stuck(_))), "{name}");
+        assert!(bob.view().notices.iter().any(|(_, notice)| matches!(notice, Notice::Stuck { .. })));
+        assert!(bob.next().is_none());
+        assert_eq!(bob.ledger.group_of(ROOM).unwrap().state, group.state);
+        let more = outbox::enqueue(&mut bob.ledger, &bob.device, ROOM, Want::Leave);
+        assert!(matches!(more, Err(SessionError::NotWriting(Phase::Stuck(_)))));
+    }
 }
 
 #[test]

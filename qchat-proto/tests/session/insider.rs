@@ -9,10 +9,14 @@ use mls_rs::{
         BaseConfig, ClientBuilder, PaddingMode, WithCryptoProvider, WithGroupStateStorage,
         WithIdentityProvider, WithMlsRules,
     },
+    extension::recommended::LastResortKeyPackageExt,
     group::CommitBuilder,
     mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions},
 };
-use mls_rs_core::time::MlsTime;
+use mls_rs_core::{
+    extension::{ExtensionType, MlsExtension},
+    time::MlsTime,
+};
 use qchat_proto::{
     crypto::entropy::SystemEntropy,
     ids::{DeviceId, MessageId},
@@ -63,6 +67,7 @@ impl<'a> Insider<'a> {
             .group_state_storage(Stored::of(&self.peer.ledger.group_of(ROOM).unwrap()))
             .identity_provider(QchatIdentity::new(self.peer.keys()))
             .mls_rules(rules)
+            .extension_types([ExtensionType::new(0xf0a1), LastResortKeyPackageExt::extension_type()])
             .build();
         client.load_group(ROOM.as_bytes()).unwrap()
     }

@@ -129,6 +129,9 @@ fn a_delta_that_lies_is_repaired_by_the_next_member_who_writes() {
         peers[1].say("from bob");
         let sealed = Insider { delta: delta(&peers), ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {});
         assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)), "{what}");
+        let before = epoch(&peers[0]);
+        peers[0].catch_up(&relay);
+        assert_eq!(epoch(&peers[0]), before + 1, "{what}: the commit itself is in order");
         peers[0].say("from alice");
         settle(&mut relay, &mut peers[..2]);
         let mut listed: Vec<_> = relay.status.keys().copied().collect();

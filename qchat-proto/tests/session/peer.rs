@@ -122,8 +122,11 @@ fn certificate(account: AccountId, device: DeviceId, key: &DeviceSigningKey, sig
 /// A KeyPackage of a device that is whose it says only if `signer` is.
 pub(crate) fn ghost(account: AccountId, device: DeviceId, signer: usize) -> Bytes {
     let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
-    Peer::with(&certificate(account, device, &key, signer), &key, 0, RoomId::from_bytes([0; 16]))
-        .key_package()
+    let mut peer =
+        Peer::with(&certificate(account, device, &key, signer), &key, 0, RoomId::from_bytes([0; 16]));
+    // Not the keys of the person whose number it has.
+    peer.reseed(u64::MAX);
+    peer.key_package()
 }
 
 impl Peer {
