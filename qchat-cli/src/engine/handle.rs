@@ -82,6 +82,7 @@ pub(super) struct Parts {
     pub(super) rest: Client,
     pub(super) access: Access,
     pub(super) steps: Steps,
+    pub(super) keys: Arc<PinnedKeys>,
 }
 
 /// Puts a profile's parts together, for its own daemon or another address of it.
@@ -97,7 +98,7 @@ pub(super) async fn parts(
     let key =
         DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let keys = Arc::new(PinnedKeys::new(profile.clone()));
-    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys)
+    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys.clone())
         .map_err(|_| StoreError::Corrupt("own certificate"))?;
     let rest = Client::new(server.clone(), timeout)?;
     let mut access =
@@ -110,6 +111,7 @@ pub(super) async fn parts(
         rest,
         access,
         steps: Steps { profile: profile.clone(), device: Arc::new(device) },
+        keys,
     })
 }
 
@@ -119,9 +121,9 @@ impl Handle {
     /// # Errors
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
-        let Parts { me, rest, access, steps } =
+        let Parts { me, rest, access, steps, keys } =
             parts(&profile, options.server.clone(), options.timeout).await?;
-        let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone() };
+        let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys };
         let invitations = Invitations {
             profile: profile.clone(),
             rest: rest.clone(),

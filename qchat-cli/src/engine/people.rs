@@ -1,8 +1,8 @@
 //! Who others are: directories fetched, verified, and pinned at first use.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use qchat_proto::{
@@ -27,11 +27,30 @@ const ANY_AGE: u64 = 0;
 pub(crate) struct PinnedKeys {
     profile: Profile,
     known: Mutex<HashMap<[u8; 48], (AccountId, AccountPublicKey)>>,
+    absent: Mutex<HashSet<(AccountId, [u8; 48])>>,
 }
+
+/// More made-up keys than these are forgotten, and asked for again.
+const ABSENT_KEPT: usize = 1024;
 
 impl PinnedKeys {
     pub(crate) fn new(profile: Profile) -> Self {
-        Self { profile, known: Mutex::default() }
+        Self { profile, known: Mutex::default(), absent: Mutex::default() }
+    }
+
+    fn absent(&self) -> MutexGuard<'_, HashSet<(AccountId, [u8; 48])>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory has been asked and does not have this key.
+    fn note_absent(&self, key: &MissingKey) {
+        if self.account_key(key.account, &key.identity_key_hash).is_none() {
+            let mut absent = self.absent();
+            if absent.len() >= ABSENT_KEPT {
+                absent.clear();
+            }
+            absent.insert((key.account, key.identity_key_hash));
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<[u8; 48], (AccountId, AccountPublicKey)>> {
@@ -51,6 +70,10 @@ impl AccountKeys for PinnedKeys {
         self.known().insert(*identity_key_hash, (stored.account, key.clone()));
         (stored.account == account).then_some(key)
     }
+
+    fn is_no_key(&self, account: AccountId, identity_key_hash: &[u8; 48]) -> bool {
+        self.absent().contains(&(account, *identity_key_hash))
+    }
 }
 
 /// Asks the daemon about people.
@@ -59,6 +82,7 @@ pub(crate) struct People {
     pub(crate) profile: Profile,
     pub(crate) rest: Client,
     pub(crate) access: Access,
+    pub(crate) keys: Arc<PinnedKeys>,
 }
 
 impl People {
@@ -92,11 +116,17 @@ impl People {
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
         let token = self.access.token().await?;
         for key in missing {
-            let directory = self.rest.directory(&token, key.account).await?;
+            let directory = match self.rest.directory(&token, key.account).await {
+                Err(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
+                    self.keys.note_absent(key);
+                    continue;
+                }
+                other => other?,
+            };
             let account = key.account;
             let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
             match self.judge(Asked::Account(account), &directory, known, ANY_AGE).await {
-                Ok(_) | Err(EngineError::IdentityChanged(_)) => {}
+                Ok(_) | Err(EngineError::IdentityChanged(_)) => self.keys.note_absent(key),
                 Err(error) => return Err(error),
             }
         }

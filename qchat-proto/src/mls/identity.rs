@@ -36,6 +36,13 @@ pub trait AccountKeys: Send + Sync {
     /// Asked by account too: a key vouches only for devices of its own account, so one member cannot certify a device
     /// in another's name.
     fn account_key(&self, account: AccountId, identity_key_hash: &[u8; 48]) -> Option<AccountPublicKey>;
+
+    /// Whether it is known that `account` has no such key: the directory was asked, and its verified answer names
+    /// another or nobody. A leaf that names one is invalid for everybody; without this, one made-up name would have
+    /// every member wait for a key that does not exist.
+    fn is_no_key(&self, _account: AccountId, _identity_key_hash: &[u8; 48]) -> bool {
+        false
+    }
 }
 
 /// An identity key that a leaf names and [`AccountKeys`] does not have.
@@ -72,6 +79,9 @@ pub enum MemberError {
     /// try again.
     #[error("the identity key of account {0} is not known yet")]
     UnknownKey(AccountId),
+    /// The account has no such identity key.
+    #[error("account {0} has no such identity key")]
+    NoSuchKey(AccountId),
     /// The leaf's credential is of another type than ours.
     #[error("a leaf has a credential of type {0:#06x}")]
     CredentialType(u16),
@@ -136,6 +146,9 @@ impl QchatIdentity {
         let LeafCredential { account, identity_key_hash, .. } = credential;
         // Asked even for a leaf that was verified before: its key may have been revoked since.
         let Some(key) = self.keys.account_key(account, &identity_key_hash) else {
+            if self.keys.is_no_key(account, &identity_key_hash) {
+                return Err(MemberError::NoSuchKey(account));
+            }
             self.missing.add(MissingKey { account, identity_key_hash });
             return Err(MemberError::UnknownKey(account));
         };
