@@ -34,11 +34,22 @@ pub(crate) const NOW: u64 = 1_800_000_000;
 
 /// The identity keys that everyone has pinned.
 #[derive(Default)]
-pub(crate) struct Keys(Mutex<HashMap<(AccountId, [u8; 48]), AccountPublicKey>>);
+pub(crate) struct Keys(Mutex<HashMap<(AccountId, [u8; 48]), AccountPublicKey>>, Mutex<Vec<AccountId>>);
+
+impl Keys {
+    /// The directory has said that this account has no key but those that are pinned.
+    pub(crate) fn has_no_other(&self, account: AccountId) {
+        self.1.lock().unwrap().push(account);
+    }
+}
 
 impl AccountKeys for Keys {
     fn account_key(&self, account: AccountId, hash: &[u8; 48]) -> Option<AccountPublicKey> {
         self.0.lock().unwrap().get(&(account, *hash)).cloned()
+    }
+
+    fn is_no_key(&self, account: AccountId, _hash: &[u8; 48]) -> bool {
+        self.1.lock().unwrap().contains(&account)
     }
 }
 
@@ -159,6 +170,11 @@ impl Peer {
     pub(crate) fn unpin(&self, number: usize) {
         let (_, _, account, _) = people()[number];
         self.keys.0.lock().unwrap().retain(|(pinned, _), _| *pinned != account);
+    }
+
+    /// Learns that a person has no key but those that are pinned.
+    pub(crate) fn has_no_key(&self, number: usize) {
+        self.keys.has_no_other(people()[number].2);
     }
 
     /// Starts this device's randomness anew.

@@ -56,6 +56,31 @@ fn a_leaf_waits_until_the_key_that_certifies_it_is_pinned() {
 }
 
 #[test]
+fn a_leaf_whose_key_nobody_has_does_not_hold_the_room_up() {
+    let (mut relay, mut peers) = room(3);
+    let mut ghost = Peer::new(3, ROOM);
+    // Alice alone takes the key for genuine: she made it up.
+    peers[1].unpin(3);
+    peers[2].unpin(3);
+    let key_package = ghost.key_package();
+    peers[0].change(Change::Add(vec![key_package]));
+    peers[0].flush(&mut relay);
+    let commit = relay.log[relay.log.len() - 1].clone();
+    for peer in &mut peers[1..] {
+        assert!(matches!(receive(peer, &commit), Err(SessionError::UnknownAccounts(_))));
+        peer.has_no_key(3);
+        receive(peer, &commit).unwrap();
+        assert_eq!(peer.view().roster.len(), 3);
+        assert_eq!(rejections(peer).len(), 1);
+    }
+    // The others go on among themselves, and take the ghost off the daemon's list.
+    peers[1].say("without the ghost");
+    settle(&mut relay, &mut peers[1..]);
+    assert_eq!(peers[2].view().messages.len(), 1);
+    assert!(!relay.status.contains_key(&ghost.id()));
+}
+
+#[test]
 fn a_key_package_that_is_not_what_it_should_be_adds_nobody() {
     let genuine = Peer::new(2, ROOM).key_package();
     let flip = |at: usize| {
