@@ -31,3 +31,13 @@ lint:
 # Licences, known weaknesses and sources of the dependencies (needs cargo-deny).
 deny:
     cargo deny check
+
+# What a session's steps and the built programs cost; docs/performance.md explains the figures.
+bench:
+    cargo build --release --locked -p qchatd -p qchat-cli
+    cargo bench --locked -p qchat-tests --bench session
+    cargo bench --locked -p qchat-tests --bench programs
+
+# The manual page, out of the same definitions as the help.
+man:
+    cargo run -p qchat-cli -- man > man/qchat.1

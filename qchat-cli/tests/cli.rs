@@ -230,6 +230,13 @@ fn generated_pages_name_every_command() {
 }
 
 #[test]
+fn the_manual_page_in_the_repository_is_the_one_the_program_prints() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/qchat.1");
+    let kept = std::fs::read_to_string(&kept).unwrap_or_default();
+    assert!(kept == stdout(&run(&["man"])), "make it anew: cargo run -p qchat-cli -- man > man/qchat.1");
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_output_in_silence() {
     let home = tempfile::tempdir().unwrap();
     let mut child =
