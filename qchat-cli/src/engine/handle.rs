@@ -4,10 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::{Content, ContentError},
-    crypto::sign::DeviceSigningKey,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
-    mls::device::Device,
-    session::ledger::{Phase, Want},
+    session::ledger::Want,
     wire::api::MemberStatus,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -17,10 +15,10 @@ use super::{
     access::Access,
     actor::{Actor, Command},
     clock,
-    entropy::MixedEntropy,
     error::EngineError,
     invitations::Invitations,
-    people::{People, PinnedKeys},
+    parts::{Parts, parts},
+    people::People,
     steps::Steps,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
@@ -74,45 +72,6 @@ pub(super) struct Inner {
     pub(super) invitations: Invitations,
     events: broadcast::Sender<Event>,
     commands: mpsc::Sender<Command>,
-}
-
-/// The parts that registration needs before there is an engine.
-pub(super) struct Parts {
-    pub(super) me: Me,
-    pub(super) rest: Client,
-    pub(super) access: Access,
-    pub(super) steps: Steps,
-    pub(super) keys: Arc<PinnedKeys>,
-}
-
-/// Puts a profile's parts together, for its own daemon or another address of it.
-pub(super) async fn parts(
-    profile: &Profile,
-    server: Option<Url>,
-    timeout: Duration,
-) -> Result<Parts, EngineError> {
-    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
-    let stored: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
-    let elsewhere = server.as_ref().is_some_and(|server| *server != stored);
-    let server = server.unwrap_or(stored);
-    let key =
-        DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
-    let keys = Arc::new(PinnedKeys::new(profile.clone()));
-    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys.clone())
-        .map_err(|_| StoreError::Corrupt("own certificate"))?;
-    let rest = Client::new(server.clone(), timeout)?;
-    let mut access =
-        Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
-    if elsewhere {
-        access.ask_for_the_name();
-    }
-    Ok(Parts {
-        me: Me { name: own.name, account: own.account, device: own.device, server },
-        rest,
-        access,
-        steps: Steps { profile: profile.clone(), device: Arc::new(device) },
-        keys,
-    })
 }
 
 impl Handle {
@@ -214,38 +173,6 @@ impl Handle {
                 HashMap::new()
             }
         }
-    }
-
-    /// The room of that name or id: one that this account is in, else one it was in, else an invitation. So nobody can
-    /// take a name away by inviting to a room that is called the same.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
-    pub async fn find_room(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
-        let wanted = name_or_id.to_owned();
-        let found = self.0.profile.read_async(move |tx| {
-            let (mut here, mut gone) = (vec![], vec![]);
-            for room in tx.find_rooms(&wanted)? {
-                let row = tx.room_row(room)?;
-                let left = row.is_some_and(|row| {
-                    matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
-                });
-                if left { gone.push(room) } else { here.push(room) }
-            }
-            let invited = invited_to(tx, &wanted)?;
-            Ok::<_, StoreError>([here, gone, invited])
-        });
-        only(name_or_id, &found.await?)
-    }
-
-    /// The invitation to a room of that name or id.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
-    pub async fn find_invitation(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
-        let wanted = name_or_id.to_owned();
-        let found = self.0.profile.read_async(move |tx| invited_to(tx, &wanted)).await?;
-        only(name_or_id, &[found])
     }
 
     /// The newest `limit` lines below row `before`, oldest first.
@@ -469,23 +396,5 @@ impl Handle {
 
     pub(super) fn tell(&self, event: Event) {
         let _ = self.0.events.send(event);
-    }
-}
-
-fn invited_to(tx: &mut Tx, wanted: &str) -> Result<Vec<RoomId>, StoreError> {
-    let id = wanted.parse::<RoomId>().ok();
-    let invitations = tx.invitations()?;
-    if let Some(row) = invitations.iter().find(|row| Some(row.room) == id) {
-        return Ok(vec![row.room]);
-    }
-    Ok(invitations.iter().filter(|row| row.name.as_deref() == Some(wanted)).map(|row| row.room).collect())
-}
-
-/// The one room of the first kind that has any.
-fn only(wanted: &str, kinds: &[Vec<RoomId>]) -> Result<RoomId, EngineError> {
-    match kinds.iter().find(|rooms| !rooms.is_empty()).map(Vec::as_slice) {
-        None => Err(EngineError::NoSuchRoom(wanted.to_owned())),
-        Some([room]) => Ok(*room),
-        Some(_) => Err(EngineError::AmbiguousRoom(wanted.to_owned())),
     }
 }

@@ -26,7 +26,7 @@ use super::{
     access, clock,
     entropy::MixedEntropy,
     error::EngineError,
-    handle::{Parts, parts},
+    parts::{Parts, parts},
     upkeep,
 };
 use crate::{

@@ -1,18 +1,14 @@
 //! The one task that holds the connection: it feeds the core and carries out its effects.
 
+mod effects;
+mod frames;
+
 use std::{collections::HashMap, time::Duration};
 
-use bytes::Bytes;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq},
-    session::{ledger::Phase, outbox::Outgoing},
-    wire::{
-        api::MemberStatus,
-        codec,
-        fault::{Fault, FaultCode},
-        frame::Logged,
-        pb::{self, client_frame, server_frame},
-    },
+    session::ledger::Phase,
+    wire::{api::MemberStatus, fault::FaultCode, frame::Logged},
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -21,11 +17,11 @@ use tokio::{
 
 use super::{
     access::Access,
-    core::{Core, Effect, Input},
+    core::{Core, Input},
     error::EngineError,
     invitations::Invitations,
     people::People,
-    steps::{Next, Progress, Steps, Stopped},
+    steps::Steps,
     types::{Connection, Event},
     upkeep,
 };
@@ -340,264 +336,6 @@ impl Actor {
         }
     }
 
-    async fn frame(&mut self, socket: &mut Socket, frame: server_frame::Body) -> Step {
-        match frame {
-            server_frame::Body::Deliver(deliver) => {
-                let room = room_id(&deliver.room_id)?;
-                let Some(logged) = deliver.logged else { return Err(malformed().into()) };
-                self.feed(socket, Input::Delivered(room, logged_from(logged))).await
-            }
-            server_frame::Body::Behind(behind) => {
-                let room = room_id(&behind.room_id)?;
-                self.feed(socket, Input::Behind(room, Seq(behind.last_seq))).await
-            }
-            server_frame::Body::RoomHint(_) => {
-                let rooms = self.list_rooms().await?;
-                for (room, cursor, newest) in rooms {
-                    if !self.core.follows(room) {
-                        self.feed(socket, Input::Joined(room, cursor)).await?;
-                    }
-                    self.feed(socket, Input::Behind(room, newest)).await?;
-                }
-                self.tell(Event::Rooms);
-                Ok(())
-            }
-            server_frame::Body::Page(page) => self.page(socket, page).await,
-            server_frame::Body::Accepted(accepted) => {
-                let Some(Asked::Publish(room, id, _)) = self.asked.remove(&accepted.request_id) else {
-                    return Ok(());
-                };
-                self.steps.accepted(room, id, Seq(accepted.seq)).await?;
-                self.tell(Event::Timeline(room));
-                self.feed(socket, Input::Answered(room)).await
-            }
-            server_frame::Body::Refused(refused) => {
-                let fault = refused.fault.map_or_else(
-                    || Fault::new(FaultCode::Internal, "the server gave no reason"),
-                    Fault::from,
-                );
-                match self.asked.remove(&refused.request_id) {
-                    Some(Asked::Publish(room, id, under)) => {
-                        self.refused(socket, room, id, under, Seq(refused.room_commit_seq), fault).await
-                    }
-                    Some(Asked::Log(.., reply)) => {
-                        let _ = reply.send(Err(NetError::Fault(fault).into()));
-                        Ok(())
-                    }
-                    Some(Asked::Page(_)) if is_passing(fault.code) => Err(NetError::Fault(fault).into()),
-                    Some(Asked::Page(room)) => {
-                        self.trouble(&NetError::Fault(fault).into());
-                        self.feed(socket, Input::Blocked(room)).await
-                    }
-                    None => Ok(()),
-                }
-            }
-            server_frame::Body::Fault(fault) => Err(NetError::Fault(fault.into()).into()),
-            server_frame::Body::HelloAck(_) => Ok(()),
-        }
-    }
-
-    async fn page(&mut self, socket: &mut Socket, page: pb::Page) -> Step {
-        let envelopes: Vec<Logged> = page.envelopes.into_iter().map(logged_from).collect();
-        match self.asked.remove(&page.request_id) {
-            Some(Asked::Page(room)) => {
-                self.feed(socket, Input::Paged(room, envelopes, Seq(page.last_seq))).await
-            }
-            Some(Asked::Log(room, until, mut log, reply)) => {
-                let ended = envelopes.is_empty();
-                for logged in envelopes.into_iter().filter(|logged| logged.seq <= until) {
-                    if log.last().is_some_and(|last: &Logged| logged.seq != last.seq.next()) {
-                        let gap = NetError::Protocol("the server sent a room's log out of order".into());
-                        let _ = reply.send(Err(gap.into()));
-                        return Ok(());
-                    }
-                    log.push(logged);
-                }
-                if reply.is_closed() {
-                    return Ok(());
-                }
-                match log.last().map(|last| last.seq) {
-                    Some(last) if last < until && !ended => {
-                        self.fetch(socket, room, last, Asked::Log(room, until, log, reply)).await
-                    }
-                    _ => {
-                        let _ = reply.send(Ok(log));
-                        Ok(())
-                    }
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn refused(
-        &mut self,
-        socket: &mut Socket,
-        room: RoomId,
-        id: MessageId,
-        under: Seq,
-        room_commit: Seq,
-        fault: Fault,
-    ) -> Step {
-        match fault.code {
-            // A refusal that names no newer commit would have the row sealed again and again, a key each time.
-            FaultCode::StaleEpoch if room_commit <= under => {
-                self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
-                self.feed(socket, Input::Held(room)).await
-            }
-            FaultCode::StaleEpoch => {
-                self.steps.stale(room, id, under, room_commit).await?;
-                self.feed(socket, Input::Behind(room, room_commit)).await?;
-                self.feed(socket, Input::Answered(room)).await
-            }
-            // Only a processed Remove means removed: the rows are kept.
-            FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
-            FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {
-                self.steps.refused(room, id, under).await?;
-                self.trouble(&NetError::Fault(fault).into());
-                self.tell(Event::Timeline(room));
-                self.feed(socket, Input::Answered(room)).await
-            }
-            // The same bytes are sent again with the next connection.
-            _ => Err(NetError::Fault(fault).into()),
-        }
-    }
-
-    /// Puts an input into the core and carries out what follows, until nothing more does.
-    async fn feed(&mut self, socket: &mut Socket, input: Input) -> Step {
-        let mut effects: std::collections::VecDeque<Effect> = self.core.handle(input).into();
-        while let Some(effect) = effects.pop_front() {
-            let next = match effect {
-                Effect::Fetch(room, after) => {
-                    self.fetch(socket, room, after, Asked::Page(room)).await?;
-                    None
-                }
-                Effect::Process(room, logged) => Some(self.process(room, logged).await?),
-                Effect::Send(room) => self.send(socket, room).await?,
-                Effect::Confirm(room, seq) => {
-                    let seq = self.steps.confirmable(room, seq).await?;
-                    let confirm = pb::Confirm { room_id: bytes(room), seq: seq.0 };
-                    socket.send(client_frame::Body::Confirm(confirm)).await?;
-                    None
-                }
-                Effect::Synced => {
-                    for waiting in std::mem::take(&mut self.syncing) {
-                        let _ = waiting.send(self.read_everything());
-                    }
-                    None
-                }
-            };
-            if let Some(input) = next {
-                effects.extend(self.core.handle(input));
-            }
-        }
-        Ok(())
-    }
-
-    async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
-        let mut commits = false;
-        for _ in 0..LEARNING {
-            let Progress { cursor, commits: more, stopped } =
-                self.steps.receive(room, logged.clone()).await?;
-            commits |= more;
-            self.tell(Event::Timeline(room));
-            self.tell(Event::Rooms);
-            match stopped {
-                None => return Ok(Input::Processed { room, cursor, commits }),
-                Some(Stopped::Unknown(missing)) => {
-                    match self.people.learn(&missing).await {
-                        Ok(()) => {}
-                        Err(EngineError::Net(NetError::Fault(fault))) if !is_passing(fault.code) => {
-                            self.trouble(&NetError::Fault(fault).into());
-                            return Ok(Input::Blocked(room));
-                        }
-                        Err(error @ (EngineError::Net(_) | EngineError::Store(_))) => {
-                            return Err(error.into());
-                        }
-                        Err(error) => {
-                            self.trouble(&error);
-                            return Ok(Input::Blocked(room));
-                        }
-                    }
-                    logged.retain(|logged| logged.seq > cursor);
-                }
-                Some(Stopped::Gap) => {
-                    self.trouble(
-                        &NetError::Protocol("the server withholds envelopes of a room".into()).into(),
-                    );
-                    return Ok(Input::Blocked(room));
-                }
-                Some(Stopped::Failed(error)) => {
-                    self.trouble(&error);
-                    return Ok(Input::Blocked(room));
-                }
-            }
-        }
-        self.trouble(&NetError::Protocol("the server does not give a member's identity keys".into()).into());
-        Ok(Input::Blocked(room))
-    }
-
-    /// Seals and sends what is due; `Some` when nothing went out.
-    async fn send(&mut self, socket: &mut Socket, room: RoomId) -> Result<Option<Input>, End> {
-        let Outgoing { message_id, sealed } = match self.steps.next(room).await {
-            Ok(Next::Send(outgoing)) => outgoing,
-            Ok(Next::Nothing) => {
-                // A change that was no longer needed may have been taken out: whoever waits for it has to look.
-                self.tell(Event::Rooms);
-                return Ok(Some(Input::NothingToSend(room)));
-            }
-            Ok(Next::Withheld(name)) => {
-                self.trouble(&EngineError::IdentityChanged(name));
-                return Ok(Some(Input::Held(room)));
-            }
-            Ok(Next::Never(id, fault)) => {
-                // It must not stand in the way of what waits behind it.
-                self.trouble(&fault.into());
-                self.steps.give_up(room, id).await?;
-                self.tell(Event::Rooms);
-                return Ok(Some(Input::Answered(room)));
-            }
-            Err(error @ EngineError::Store(_)) => return Err(error.into()),
-            Err(error) => {
-                self.trouble(&error);
-                return Ok(Some(Input::Held(room)));
-            }
-        };
-        let request_id = self.request(Asked::Publish(room, message_id, sealed.commit_seq));
-        let publish = pb::Publish {
-            request_id,
-            envelope: sealed.envelope,
-            welcomes: sealed
-                .welcomes
-                .into_iter()
-                .map(|invitation| pb::Invitation {
-                    device_id: Bytes::copy_from_slice(invitation.device.as_bytes()),
-                    welcome: invitation.welcome,
-                })
-                .collect(),
-            ratchet_tree: sealed.ratchet_tree,
-        };
-        socket.send(client_frame::Body::Publish(publish)).await?;
-        Ok(None)
-    }
-
-    async fn fetch(&mut self, socket: &mut Socket, room: RoomId, after: Seq, asked: Asked) -> Step {
-        let request_id = self.request(asked);
-        let fetch = pb::Fetch { request_id, room_id: bytes(room), after: after.0, limit: 0 };
-        Ok(socket.send(client_frame::Body::Fetch(fetch)).await?)
-    }
-
-    /// Whether nothing was left unread.
-    fn read_everything(&self) -> Result<(), EngineError> {
-        self.core.blocked().map_or(Ok(()), |room| Err(EngineError::Partial(room)))
-    }
-
-    fn request(&mut self, asked: Asked) -> u64 {
-        self.next_request += 1;
-        self.asked.insert(self.next_request, asked);
-        self.next_request
-    }
-
     fn tell(&self, event: Event) {
         // Nobody listening is fine: the store is the truth.
         let _ = self.events.send(event);
@@ -615,20 +353,4 @@ fn is_passing(code: FaultCode) -> bool {
         code,
         FaultCode::Unavailable | FaultCode::Internal | FaultCode::RateLimited | FaultCode::Unauthenticated
     )
-}
-
-fn bytes(room: RoomId) -> Bytes {
-    Bytes::copy_from_slice(room.as_bytes())
-}
-
-fn room_id(bytes: &[u8]) -> Result<RoomId, EngineError> {
-    codec::id("room id", bytes).map_err(|_| malformed())
-}
-
-fn malformed() -> EngineError {
-    NetError::Protocol("the server sent a malformed frame".into()).into()
-}
-
-fn logged_from(logged: pb::Logged) -> Logged {
-    Logged { seq: Seq(logged.seq), bytes: logged.envelope }
 }

@@ -1,0 +1,154 @@
+//! What the daemon sends, as inputs of the core.
+
+use qchat_proto::{
+    ids::{MessageId, RoomId, Seq},
+    wire::{
+        codec,
+        fault::{Fault, FaultCode},
+        frame::Logged,
+        pb::{self, server_frame},
+    },
+};
+
+use super::{Actor, Asked, Step, is_passing};
+use crate::{
+    engine::{core::Input, error::EngineError, types::Event},
+    net::{NetError, socket::Socket},
+};
+
+impl Actor {
+    pub(super) async fn frame(&mut self, socket: &mut Socket, frame: server_frame::Body) -> Step {
+        match frame {
+            server_frame::Body::Deliver(deliver) => {
+                let room = room_id(&deliver.room_id)?;
+                let Some(logged) = deliver.logged else { return Err(malformed().into()) };
+                self.feed(socket, Input::Delivered(room, logged_from(logged))).await
+            }
+            server_frame::Body::Behind(behind) => {
+                let room = room_id(&behind.room_id)?;
+                self.feed(socket, Input::Behind(room, Seq(behind.last_seq))).await
+            }
+            server_frame::Body::RoomHint(_) => {
+                let rooms = self.list_rooms().await?;
+                for (room, cursor, newest) in rooms {
+                    if !self.core.follows(room) {
+                        self.feed(socket, Input::Joined(room, cursor)).await?;
+                    }
+                    self.feed(socket, Input::Behind(room, newest)).await?;
+                }
+                self.tell(Event::Rooms);
+                Ok(())
+            }
+            server_frame::Body::Page(page) => self.page(socket, page).await,
+            server_frame::Body::Accepted(accepted) => {
+                let Some(Asked::Publish(room, id, _)) = self.asked.remove(&accepted.request_id) else {
+                    return Ok(());
+                };
+                self.steps.accepted(room, id, Seq(accepted.seq)).await?;
+                self.tell(Event::Timeline(room));
+                self.feed(socket, Input::Answered(room)).await
+            }
+            server_frame::Body::Refused(refused) => {
+                let fault = refused.fault.map_or_else(
+                    || Fault::new(FaultCode::Internal, "the server gave no reason"),
+                    Fault::from,
+                );
+                match self.asked.remove(&refused.request_id) {
+                    Some(Asked::Publish(room, id, under)) => {
+                        self.refused(socket, room, id, under, Seq(refused.room_commit_seq), fault).await
+                    }
+                    Some(Asked::Log(.., reply)) => {
+                        let _ = reply.send(Err(NetError::Fault(fault).into()));
+                        Ok(())
+                    }
+                    Some(Asked::Page(_)) if is_passing(fault.code) => Err(NetError::Fault(fault).into()),
+                    Some(Asked::Page(room)) => {
+                        self.trouble(&NetError::Fault(fault).into());
+                        self.feed(socket, Input::Blocked(room)).await
+                    }
+                    None => Ok(()),
+                }
+            }
+            server_frame::Body::Fault(fault) => Err(NetError::Fault(fault.into()).into()),
+            server_frame::Body::HelloAck(_) => Ok(()),
+        }
+    }
+
+    async fn page(&mut self, socket: &mut Socket, page: pb::Page) -> Step {
+        let envelopes: Vec<Logged> = page.envelopes.into_iter().map(logged_from).collect();
+        match self.asked.remove(&page.request_id) {
+            Some(Asked::Page(room)) => {
+                self.feed(socket, Input::Paged(room, envelopes, Seq(page.last_seq))).await
+            }
+            Some(Asked::Log(room, until, mut log, reply)) => {
+                let ended = envelopes.is_empty();
+                for logged in envelopes.into_iter().filter(|logged| logged.seq <= until) {
+                    if log.last().is_some_and(|last: &Logged| logged.seq != last.seq.next()) {
+                        let gap = NetError::Protocol("the server sent a room's log out of order".into());
+                        let _ = reply.send(Err(gap.into()));
+                        return Ok(());
+                    }
+                    log.push(logged);
+                }
+                if reply.is_closed() {
+                    return Ok(());
+                }
+                match log.last().map(|last| last.seq) {
+                    Some(last) if last < until && !ended => {
+                        self.fetch(socket, room, last, Asked::Log(room, until, log, reply)).await
+                    }
+                    _ => {
+                        let _ = reply.send(Ok(log));
+                        Ok(())
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn refused(
+        &mut self,
+        socket: &mut Socket,
+        room: RoomId,
+        id: MessageId,
+        under: Seq,
+        room_commit: Seq,
+        fault: Fault,
+    ) -> Step {
+        match fault.code {
+            // A refusal that names no newer commit would have the row sealed again and again, a key each time.
+            FaultCode::StaleEpoch if room_commit <= under => {
+                self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
+                self.feed(socket, Input::Held(room)).await
+            }
+            FaultCode::StaleEpoch => {
+                self.steps.stale(room, id, under, room_commit).await?;
+                self.feed(socket, Input::Behind(room, room_commit)).await?;
+                self.feed(socket, Input::Answered(room)).await
+            }
+            // Only a processed Remove means removed: the rows are kept.
+            FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
+            FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {
+                self.steps.refused(room, id, under).await?;
+                self.trouble(&NetError::Fault(fault).into());
+                self.tell(Event::Timeline(room));
+                self.feed(socket, Input::Answered(room)).await
+            }
+            // The same bytes are sent again with the next connection.
+            _ => Err(NetError::Fault(fault).into()),
+        }
+    }
+}
+
+fn room_id(bytes: &[u8]) -> Result<RoomId, EngineError> {
+    codec::id("room id", bytes).map_err(|_| malformed())
+}
+
+fn malformed() -> EngineError {
+    NetError::Protocol("the server sent a malformed frame".into()).into()
+}
+
+fn logged_from(logged: pb::Logged) -> Logged {
+    Logged { seq: Seq(logged.seq), bytes: logged.envelope }
+}

@@ -1,0 +1,58 @@
+//! Which room somebody means by a name or an id.
+
+use qchat_proto::{ids::RoomId, session::ledger::Phase};
+
+use super::{error::EngineError, handle::Handle};
+use crate::store::{StoreError, Tx};
+
+impl Handle {
+    /// The room of that name or id: one that this account is in, else one it was in, else an invitation. So nobody can
+    /// take a name away by inviting to a room that is called the same.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
+    pub async fn find_room(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
+        let wanted = name_or_id.to_owned();
+        let found = self.0.profile.read_async(move |tx| {
+            let (mut here, mut gone) = (vec![], vec![]);
+            for room in tx.find_rooms(&wanted)? {
+                let row = tx.room_row(room)?;
+                let left = row.is_some_and(|row| {
+                    matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
+                });
+                if left { gone.push(room) } else { here.push(room) }
+            }
+            let invited = invited_to(tx, &wanted)?;
+            Ok::<_, StoreError>([here, gone, invited])
+        });
+        only(name_or_id, &found.await?)
+    }
+
+    /// The invitation to a room of that name or id.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
+    pub async fn find_invitation(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
+        let wanted = name_or_id.to_owned();
+        let found = self.0.profile.read_async(move |tx| invited_to(tx, &wanted)).await?;
+        only(name_or_id, &[found])
+    }
+}
+
+fn invited_to(tx: &mut Tx, wanted: &str) -> Result<Vec<RoomId>, StoreError> {
+    let id = wanted.parse::<RoomId>().ok();
+    let invitations = tx.invitations()?;
+    if let Some(row) = invitations.iter().find(|row| Some(row.room) == id) {
+        return Ok(vec![row.room]);
+    }
+    Ok(invitations.iter().filter(|row| row.name.as_deref() == Some(wanted)).map(|row| row.room).collect())
+}
+
+/// The one room of the first kind that has any.
+fn only(wanted: &str, kinds: &[Vec<RoomId>]) -> Result<RoomId, EngineError> {
+    match kinds.iter().find(|rooms| !rooms.is_empty()).map(Vec::as_slice) {
+        None => Err(EngineError::NoSuchRoom(wanted.to_owned())),
+        Some([room]) => Ok(*room),
+        Some(_) => Err(EngineError::AmbiguousRoom(wanted.to_owned())),
+    }
+}

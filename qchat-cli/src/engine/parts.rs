@@ -1,0 +1,53 @@
+//! What an engine, a login and a registration are made of, put together from a profile.
+
+use std::{sync::Arc, time::Duration};
+
+use qchat_proto::{crypto::sign::DeviceSigningKey, mls::device::Device};
+use url::Url;
+
+use super::{
+    access::Access, entropy::MixedEntropy, error::EngineError, handle::Me, people::PinnedKeys, steps::Steps,
+};
+use crate::{
+    net::rest::Client,
+    store::{Profile, StoreError, Tx},
+};
+
+/// The parts that registration needs before there is an engine.
+pub(super) struct Parts {
+    pub(super) me: Me,
+    pub(super) rest: Client,
+    pub(super) access: Access,
+    pub(super) steps: Steps,
+    pub(super) keys: Arc<PinnedKeys>,
+}
+
+/// Puts a profile's parts together, for its own daemon or another address of it.
+pub(super) async fn parts(
+    profile: &Profile,
+    server: Option<Url>,
+    timeout: Duration,
+) -> Result<Parts, EngineError> {
+    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
+    let stored: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
+    let elsewhere = server.as_ref().is_some_and(|server| *server != stored);
+    let server = server.unwrap_or(stored);
+    let key =
+        DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let keys = Arc::new(PinnedKeys::new(profile.clone()));
+    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys.clone())
+        .map_err(|_| StoreError::Corrupt("own certificate"))?;
+    let rest = Client::new(server.clone(), timeout)?;
+    let mut access =
+        Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
+    if elsewhere {
+        access.ask_for_the_name();
+    }
+    Ok(Parts {
+        me: Me { name: own.name, account: own.account, device: own.device, server },
+        rest,
+        access,
+        steps: Steps { profile: profile.clone(), device: Arc::new(device) },
+        keys,
+    })
+}
