@@ -4,6 +4,7 @@
 use qchat_proto::{
     crypto::sign::AccountSigningKey,
     identity::{AccountRecord, DeviceList},
+    mls::device::KEY_PACKAGE_LIFETIME,
     wire::{
         api::{Binary, PutDeviceList, PutKeyPackages},
         fault::FaultCode,
@@ -13,7 +14,7 @@ use qchat_proto::{
 use super::{access::Access, clock, error::EngineError, steps::Steps};
 use crate::{
     net::{NetError, rest::Client},
-    store::{KeyPackageSecret, Profile, StoreError},
+    store::{KeyPackageSecret, Profile, StoreError, Tx},
 };
 
 /// One-time KeyPackages are made anew when fewer than this many are left,
@@ -31,18 +32,30 @@ pub(crate) async fn run(
     steps: &Steps,
 ) -> Result<(), EngineError> {
     let token = access.token().await?;
+    let now = clock::seconds();
+    let kept = profile.read_async(Tx::key_packages).await?;
+    let newest = kept.iter().filter(|secret| secret.last_resort).map(|secret| secret.expires_at).max();
+    let aged = newest.is_none_or(|expires| expires < now + KEY_PACKAGE_LIFETIME / 2);
     let left = rest.key_package_count(&token).await?.count;
-    if left < KEY_PACKAGES_LOW {
-        let missing = KEY_PACKAGES.saturating_sub(usize::try_from(left).unwrap_or(KEY_PACKAGES));
-        let (secrets, messages) = key_packages(steps, missing, false).await?;
-        // The secrets are kept before anybody can use the public halves.
+    if aged || left < KEY_PACKAGES_LOW {
+        let there = if aged { 0 } else { usize::try_from(left).unwrap_or(KEY_PACKAGES) };
+        let missing = KEY_PACKAGES.saturating_sub(there);
+        let (mut secrets, key_packages) = key_packages(steps, missing, false).await?;
+        let mut last_resort = None;
+        if aged {
+            let (secret, message) = self::key_packages(steps, 1, true).await?;
+            secrets.extend(secret);
+            last_resort = message.into_iter().next();
+        }
+        // The secrets are kept before anybody can use the public halves; those of older ones until they expire, for
+        // somebody may have claimed them.
         profile
             .write_async(move |tx| {
-                tx.forget_expired_key_packages(clock::seconds())?;
+                tx.forget_expired_key_packages(now)?;
                 secrets.iter().try_for_each(|secret| tx.put_key_package(secret))
             })
             .await?;
-        rest.put_key_packages(&token, &PutKeyPackages { key_packages: messages, last_resort: None }).await?;
+        rest.put_key_packages(&token, &PutKeyPackages { key_packages, last_resort }).await?;
     }
     renew_device_list(profile, rest, &token).await
 }
@@ -64,7 +77,7 @@ pub(crate) async fn key_packages(
             let secret = KeyPackageSecret {
                 id: own.id,
                 data: own.secret,
-                expires_at: now + qchat_proto::mls::device::KEY_PACKAGE_LIFETIME,
+                expires_at: now + KEY_PACKAGE_LIFETIME,
                 last_resort,
             };
             (secret, Binary::from(own.message))

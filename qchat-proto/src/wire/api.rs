@@ -199,7 +199,8 @@ impl fmt::Debug for Refresh {
     }
 }
 
-/// Adds one-time KeyPackages, and replaces the last-resort one when given.
+/// Adds one-time KeyPackages. With a last-resort one given, all that were there before and are unclaimed are replaced:
+/// so a device renews them before they expire.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PutKeyPackages {
     /// At most `limits::KEY_PACKAGES`.

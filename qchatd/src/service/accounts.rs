@@ -88,8 +88,8 @@ impl Accounts {
                 }
                 accounts::insert(conn, &account, now)?;
                 accounts::insert_device(conn, &device, now)?;
+                stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
-                stored_packages::replace_last_resort(conn, device.id, &last_resort)?;
                 session.store(conn).map_err(ServiceError::from)
             })
             .await;

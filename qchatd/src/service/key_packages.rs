@@ -44,10 +44,10 @@ impl KeyPackages {
         let last_resort = request.last_resort.as_ref().map(check_one).transpose()?;
         self.store
             .write(move |conn| {
-                key_packages::insert(conn, caller.device, &packages)?;
                 if let Some(package) = &last_resort {
-                    key_packages::replace_last_resort(conn, caller.device, package)?;
+                    key_packages::renew(conn, caller.device, package)?;
                 }
+                key_packages::insert(conn, caller.device, &packages)?;
                 let count = key_packages::count(conn, caller.device)?;
                 if count > KEPT {
                     return Err(ServiceError::refuse(

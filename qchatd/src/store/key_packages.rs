@@ -25,18 +25,15 @@ pub fn insert(conn: &mut Connection, device: DeviceId, packages: &[KeyPackage]) 
     Ok(())
 }
 
-/// Replaces the last-resort package.
+/// Starts a device's packages anew: replaces the last-resort one, and takes back the one-time ones that nobody has
+/// claimed, since they are older and would run out first.
 ///
 /// # Errors
 /// When a query fails.
-pub fn replace_last_resort(
-    conn: &mut Connection,
-    device: DeviceId,
-    package: &KeyPackage,
-) -> Result<(), StoreError> {
+pub fn renew(conn: &mut Connection, device: DeviceId, package: &KeyPackage) -> Result<(), StoreError> {
     let old = key_packages::table
         .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
-        .filter(key_packages::last_resort.eq(true));
+        .filter(key_packages::claimed.eq(false));
     diesel::delete(old).execute(conn)?;
     insert_one(conn, device, package, true)
 }
