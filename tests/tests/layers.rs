@@ -19,7 +19,10 @@ const CONFINED: &[Confined] = &[
         what: &["warp"],
         to: &["qchatd/src/http", "qchatd/src/socket", "qchatd/src/server.rs", "qchatd/src/server"],
     },
-    Confined { what: &["diesel", "diesel_migrations"], to: &["qchatd/src/store", "qchat-cli/src/store"] },
+    Confined {
+        what: &["diesel", "diesel_migrations"],
+        to: &["qchatd/src/store", "qchatd/tests", "qchat-cli/src/store"],
+    },
     Confined { what: &["redis"], to: &["qchatd/src/bus/redis.rs", "qchatd/src/bus/redis"] },
     Confined {
         what: &["mls_rs", "mls_rs_core", "mls_rs_codec"],

@@ -65,6 +65,26 @@ fn keys_ask_for_this() {
 }
 
 #[test]
+fn what_is_typed_right_after_joining_is_a_message() {
+    let invited = vec![room(1, "plans", RoomStatus::Invited, 0)];
+    let mut stage = Stage::with(80, 24, invited, vec![]);
+    assert_eq!(stage.press("jy").asked(), [Command::Join(id(1))]);
+    // The list of rooms has not been read again when the join is done.
+    stage.tell(Msg::Done(Command::Join(id(1)), Answer::Nothing));
+    assert!(stage.press("now here<Enter>").asked().contains(&send("now here")));
+}
+
+#[test]
+fn a_question_goes_away_with_the_invitation_that_it_is_about() {
+    let invited = vec![room(1, "plans", RoomStatus::Invited, 0)];
+    let mut stage = Stage::with(80, 24, invited, vec![]);
+    stage.press("j");
+    // Another program of this profile has accepted meanwhile.
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(vec![room(1, "plans", RoomStatus::Joined, 0)])));
+    assert!(stage.press("yes<Enter>").asked().contains(&send("yes")));
+}
+
+#[test]
 fn a_paste_is_one_edit_and_sends_nothing() {
     let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
     stage.press("> ");

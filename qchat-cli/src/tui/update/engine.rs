@@ -4,7 +4,7 @@ use qchat_proto::ids::RoomId;
 
 use super::{
     super::{
-        app::{App, Report},
+        app::{App, Overlay, Question, Report},
         composer::Composer,
         msg::{Answer, Command},
         timeline::Merged,
@@ -81,7 +81,11 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             app.report = Some(Report::Info(format!("Invited {}.", names.join(", "))));
             read_all(app)
         }
-        (Command::Join(_), _) => {
+        (Command::Join(joined), _) => {
+            // Known before the list is read again: what is typed now is a message, not an answer.
+            for room in app.rooms.iter_mut().flatten().filter(|room| room.id == joined) {
+                room.status = RoomStatus::Joined;
+            }
             app.report = Some(Report::Info("You are in.".to_owned()));
             read_all(app)
         }
@@ -147,6 +151,11 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
     let was = app.current().map(|room| (room.id, room.status));
     let place = was.and_then(|(id, _)| app.rooms().iter().position(|room| room.id == id)).unwrap_or(0);
     app.rooms = Some(list);
+    if let Overlay::Question(Question::Join(asked) | Question::Decline(asked)) = app.overlay
+        && app.summary(asked).is_none_or(|room| room.status != RoomStatus::Invited)
+    {
+        app.overlay = Overlay::None;
+    }
     let is = app.current().map(|room| room.status);
     match (was, is) {
         // Accepted just now, here or by another program of this profile.
