@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use qchat_cli::store::{Profile, StoreError, Tx};
+use qchat_cli::store::{Identity, Profile, StoreError, Tx};
 use qchat_proto::{
     content::{Content, RoomSettings},
     crypto::{
@@ -21,7 +21,7 @@ use qchat_proto::{
         sign::{AccountPublicKey, AccountSigningKey, DeviceSigningKey},
     },
     identity::DeviceCertificate,
-    ids::{AccountId, DeviceId, RoomId, Seq},
+    ids::{AccountId, DeviceId, RoomId, Seq, ServerId},
     mls::{device::Device, identity::AccountKeys},
     session::{
         error::SessionError,
@@ -47,17 +47,18 @@ impl AccountKeys for Keys {
 }
 
 #[derive(Debug)]
-struct Failed;
+#[expect(dead_code, reason = "read by the panic that shows it")]
+struct Failed(Box<dyn std::error::Error>);
 
 impl From<StoreError> for Failed {
-    fn from(_: StoreError) -> Self {
-        Self
+    fn from(error: StoreError) -> Self {
+        Self(Box::new(error))
     }
 }
 
 impl From<SessionError<StoreError>> for Failed {
-    fn from(_: SessionError<StoreError>) -> Self {
-        Self
+    fn from(error: SessionError<StoreError>) -> Self {
+        Self(Box::new(error))
     }
 }
 
@@ -84,6 +85,18 @@ impl Person {
         let device = Device::new(&certificate, &key, Arc::new(SystemEntropy), keys).unwrap();
         let directory = TempDir::new().unwrap();
         let profile = Profile::create(directory.path(), Secret::random(&SystemEntropy).unwrap()).unwrap();
+        let own = Identity {
+            account: device.account(),
+            device: device.id(),
+            name: format!("person{number}").parse().unwrap(),
+            server_url: "http://127.0.0.1:1".to_owned(),
+            server_id: ServerId::from_bytes([0; 16]),
+            device_key: Secret::from_bytes(*key.seed().expose()),
+            account_key: Secret::from_bytes(*account.seed().expose()),
+            certificate,
+            list_version: 1,
+        };
+        profile.write(|tx| tx.put_identity(&own)).unwrap();
         Self { device, profile, _directory: directory }
     }
 

@@ -33,8 +33,7 @@ pub(crate) async fn run(
 ) -> Result<(), EngineError> {
     let token = access.token().await?;
     let now = clock::seconds();
-    let kept = profile.read_async(Tx::key_packages).await?;
-    let newest = kept.iter().filter(|secret| secret.last_resort).map(|secret| secret.expires_at).max();
+    let newest = profile.read_async(Tx::last_resort_expiry).await?;
     let aged = newest.is_none_or(|expires| expires < now + KEY_PACKAGE_LIFETIME / 2);
     let left = rest.key_package_count(&token).await?.count;
     if aged || left < KEY_PACKAGES_LOW {

@@ -56,6 +56,18 @@ impl Tx {
         rows.into_iter().map(secret).collect()
     }
 
+    /// When the newest last-resort KeyPackage stops being good, seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_resort_expiry(&mut self) -> Result<Option<u64>, StoreError> {
+        let newest: Option<i64> = key_packages::table
+            .filter(key_packages::last_resort.eq(true))
+            .select(diesel::dsl::max(key_packages::expires_at))
+            .first(&mut self.conn)?;
+        newest.map(|newest| convert::unsigned("expiry", newest)).transpose()
+    }
+
     /// Stores the secrets of a KeyPackage.
     ///
     /// # Errors

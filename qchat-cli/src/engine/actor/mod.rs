@@ -12,6 +12,7 @@ use qchat_proto::{
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -36,6 +37,8 @@ const WATCH: Duration = Duration::from_millis(500);
 const STEADY: Duration = Duration::from_secs(10);
 /// Longest part of a log that a join may need, envelopes.
 const LONGEST_LOG: u64 = 100_000;
+/// How long the end waits for upkeep under way.
+const UPKEEP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often an envelope is tried again while its members' keys have to be fetched first.
 const LEARNING: usize = 3;
 
@@ -74,6 +77,7 @@ pub(crate) struct Actor {
     next_request: u64,
     syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     data_version: i64,
+    upkeep: Option<JoinHandle<()>>,
 }
 
 /// Why the connection is given up.
@@ -122,6 +126,7 @@ impl Actor {
             next_request: 0,
             syncing: vec![],
             data_version: 0,
+            upkeep: None,
         }
     }
 
@@ -147,6 +152,9 @@ impl Actor {
             self.asked.clear();
             match end {
                 End::Stop(done) => {
+                    if let Some(upkeep) = self.upkeep.take() {
+                        let _ = tokio::time::timeout(UPKEEP_PATIENCE, upkeep).await;
+                    }
                     if let Some(done) = done {
                         let _ = done.send(());
                     }
@@ -223,11 +231,7 @@ impl Actor {
             let rooms = self.list_rooms().await?;
             self.tell(Event::Connection(Connection::Online));
             self.feed(socket, Input::Online(rooms)).await?;
-            match upkeep::run(&self.profile, &self.rest, &self.access, &self.steps).await {
-                // The conversation goes on without it; the next connection tries again.
-                Err(error @ EngineError::Net(NetError::Fault(_))) => self.trouble(&error),
-                other => other?,
-            }
+            self.start_upkeep();
             Ok(())
         };
         if let Err(end) = started.await {
@@ -250,6 +254,24 @@ impl Actor {
                 return end;
             }
         }
+    }
+
+    /// The conversation does not wait for it, nor end with it: the next connection tries again.
+    fn start_upkeep(&mut self) {
+        if self.upkeep.as_ref().is_some_and(|upkeep| !upkeep.is_finished()) {
+            return;
+        }
+        let (profile, rest, access) = (self.profile.clone(), self.rest.clone(), self.access.clone());
+        let (steps, events) = (self.steps.clone(), self.events.clone());
+        self.upkeep = Some(tokio::spawn(async move {
+            match upkeep::run(&profile, &rest, &access, &steps).await {
+                Ok(()) => {}
+                Err(error @ EngineError::Net(NetError::Fault(_))) => {
+                    let _ = events.send(Event::Trouble(error.to_string()));
+                }
+                Err(error) => tracing::debug!(%error, "upkeep"),
+            }
+        }));
     }
 
     /// Asks for the rooms of this device, stores new invitations, and gives those that are joined.
