@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -37,7 +37,8 @@ struct Inner {
     dir: PathBuf,
     key: Secret<32>,
     writer: Slot,
-    readers: [Slot; 2],
+    /// One is enough: reads are short, and opening a connection costs a command more than waiting for this one.
+    reader: Slot,
 }
 
 /// A connection, opened when it is first used; taken out while in use, so that a panic inside a transaction closes it
@@ -114,7 +115,7 @@ impl Profile {
     fn start(dir: PathBuf, key: Secret<32>) -> Result<Self, StoreError> {
         tighten(&dir, 0o700)?;
         tighten(&dir.join(DATABASE), 0o600)?;
-        let inner = Inner { dir, key, writer: Slot::default(), readers: [Slot::default(), Slot::default()] };
+        let inner = Inner { dir, key, writer: Slot::default(), reader: Slot::default() };
         inner.writer.run(|| inner.connect(false), |tx| migrate(&mut tx.conn, &inner.dir))?;
         Ok(Self(Arc::new(inner)))
     }
@@ -140,9 +141,7 @@ impl Profile {
     /// Those of `work`.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
         let inner = &*self.0;
-        let [first, second] = &inner.readers;
-        let slot = if first.is_free() { first } else { second };
-        slot.run(|| inner.connect(true), |tx| tx.run(Begin::Read, work))
+        inner.reader.run(|| inner.connect(true), |tx| tx.run(Begin::Read, work))
     }
 
     /// [`Profile::write`] on the blocking pool. A caller that stops waiting does not stop the transaction.
@@ -248,10 +247,6 @@ impl Inner {
 }
 
 impl Slot {
-    fn is_free(&self) -> bool {
-        !matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
-    }
-
     fn run<T, E: From<StoreError>>(
         &self,
         connect: impl FnOnce() -> Result<Tx, StoreError>,
