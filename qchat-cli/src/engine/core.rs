@@ -40,6 +40,8 @@ pub(crate) enum Input {
     },
     /// The room cannot be read on until the next connection.
     Blocked(RoomId),
+    /// This device is in the room no more: what comes is not for it.
+    Over(RoomId),
     /// A row may wait in the outbox.
     Wrote(RoomId),
     /// Sealing found nothing to send.
@@ -176,6 +178,9 @@ impl Core {
                     room.reading = Reading::Blocked;
                     room.pushes.clear();
                 }
+            }
+            Input::Over(id) => {
+                self.rooms.remove(&id);
             }
             Input::Wrote(id) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
@@ -372,6 +377,16 @@ mod tests {
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(1))), [Effect::Process(ROOM, vec![logged(1)])]);
         let commit = Input::Processed { room: ROOM, cursor: Seq(1), commits: true };
         assert_eq!(core.handle(commit), [Effect::Confirm(ROOM, Seq(1)), Effect::Send(ROOM), Effect::Synced]);
+    }
+
+    #[test]
+    fn a_room_that_is_over_is_not_read_on() {
+        let mut core = online(3);
+        core.handle(Input::Delivered(ROOM, logged(4)));
+        assert_eq!(core.handle(Input::Over(ROOM)), [Effect::Synced]);
+        // The daemon goes on sending: it has been invited again.
+        assert_eq!(core.handle(Input::Delivered(ROOM, logged(6))), []);
+        assert!(core.synced());
     }
 
     #[test]

@@ -205,6 +205,10 @@ impl Handle {
 
     /// Leaves a room, or declines an invitation. The room is hidden; the next member who writes removes this account.
     ///
+    /// To decline, the device joins and leaves at once: whoever is invited has a leaf already, and the members believe
+    /// only the device itself that it wants to go. On the daemon's word they would remove anybody. An invitation that
+    /// cannot be opened is declined at the daemon alone.
+    ///
     /// # Errors
     /// [`EngineError::NoSuchRoom`], or why the daemon was not told.
     pub async fn leave(&self, room: RoomId) -> Result<(), EngineError> {
@@ -213,11 +217,19 @@ impl Handle {
             if !self.is_invited(room).await? {
                 return Err(EngineError::NotMember(""));
             }
-            let token = self.0.access.token().await?;
-            self.0.rest.decline(&token, room).await?;
-            self.0.profile.write_async(move |tx| tx.forget_invitation(room)).await?;
-            self.tell(Event::Rooms);
-            return Ok(());
+            match self.join(room).await {
+                Ok(()) => {}
+                Err(error @ (EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_))) => {
+                    return Err(error);
+                }
+                Err(_) => {
+                    let token = self.0.access.token().await?;
+                    self.0.rest.decline(&token, room).await?;
+                    self.0.profile.write_async(move |tx| tx.forget_invitation(room)).await?;
+                    self.tell(Event::Rooms);
+                    return Ok(());
+                }
+            }
         }
         let id = self.0.steps.enqueue(room, Want::Leave).await?;
         self.settled(room, id).await?;

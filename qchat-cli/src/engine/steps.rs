@@ -42,6 +42,8 @@ pub(crate) struct Progress {
     pub(crate) cursor: Seq,
     /// Whether a commit or proposal was among them.
     pub(crate) commits: bool,
+    /// Whether this device is in the room no more.
+    pub(crate) over: bool,
     /// Why it went no further.
     pub(crate) stopped: Option<Stopped>,
 }
@@ -78,7 +80,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// Processes envelopes in order, several to a transaction, and stops before the first that fails.
     pub(crate) async fn receive(&self, room: RoomId, logged: Vec<Logged>) -> Result<Progress, EngineError> {
-        let mut progress = Progress { cursor: Seq(0), commits: false, stopped: None };
+        let mut progress = Progress { cursor: Seq(0), commits: false, over: false, stopped: None };
         let mut rest: &[Logged] = &logged;
         while !rest.is_empty() && progress.stopped.is_none() {
             let (batch, later) = rest.split_at(rest.len().min(BATCH));
@@ -103,6 +105,8 @@ impl Steps {
             rest = later;
         }
         let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        progress.over =
+            state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Removed(_) | Phase::Left(_)));
         progress.cursor = state.map_or(Seq(0), |state| state.cursor);
         if progress.commits {
             // Keys of the epoch that is over must not linger in the write-ahead log.

@@ -6,6 +6,31 @@ use qchat_tests::{daemon::Daemon, database::Backend};
 use crate::person::Person;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_declines_is_taken_out_of_the_group_by_the_next_who_writes() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let bob = Person::register(&daemon.url(), "bob").await;
+    let room = alice.engine.create_room("tea".to_owned()).await.unwrap();
+    alice.engine.invite(room, vec!["bob".parse().unwrap()]).await.unwrap();
+    assert_eq!(alice.engine.room(room).await.unwrap().members.len(), 2);
+
+    bob.engine.sync().await.unwrap();
+    bob.engine.leave(room).await.unwrap();
+    assert!(bob.engine.rooms().await.unwrap().iter().all(|room| room.status == RoomStatus::Left));
+    assert!(bob.engine.send(room, "no".to_owned()).await.is_err());
+    alice.engine.sync().await.unwrap();
+    alice.say(room, "alone again").await;
+    alice.engine.sync().await.unwrap();
+    let members = alice.engine.room(room).await.unwrap().members;
+    assert_eq!(members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["alice"]);
+    // Bob may be asked again, and is asked.
+    alice.engine.invite(room, vec!["bob".parse().unwrap()]).await.unwrap();
+    bob.engine.sync().await.unwrap();
+    let asked = bob.engine.rooms().await.unwrap();
+    assert_eq!((asked.len(), asked[0].status), (1, RoomStatus::Invited));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_talk_through_the_daemon() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Person::register(&daemon.url(), "alice").await;

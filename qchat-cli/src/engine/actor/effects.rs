@@ -56,12 +56,13 @@ impl Actor {
     async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
         let mut commits = false;
         for _ in 0..LEARNING {
-            let Progress { cursor, commits: more, stopped } =
+            let Progress { cursor, commits: more, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);
             match stopped {
+                _ if over => return Ok(Input::Over(room)),
                 None => return Ok(Input::Processed { room, cursor, commits }),
                 Some(Stopped::Unknown(missing)) => {
                     match self.people.learn(&missing).await {

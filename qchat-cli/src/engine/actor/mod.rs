@@ -288,6 +288,9 @@ impl Actor {
                 // Joined here, but the daemon was not told before the program ended.
                 self.rest.join(&token, id).await?;
             }
+            if matches!(room.state.phase, Phase::Removed(_) | Phase::Left(_)) {
+                continue;
+            }
             joined.push((id, room.state.cursor, theirs.map_or(room.state.cursor, |theirs| theirs.last_seq)));
         }
         let invited: Vec<RoomId> = remote
