@@ -6,7 +6,7 @@ pub mod fault;
 pub mod frame;
 
 /// The generated types of `proto/qchat/v1/*.proto`; the `.proto` files document them.
-#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+#[allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated code")]
 pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/qchat.v1.rs"));
 }
