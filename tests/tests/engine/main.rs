@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod blocked;
 mod find;
 mod invitations;
 mod keys;
