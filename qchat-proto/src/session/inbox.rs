@@ -293,7 +293,7 @@ impl<L: Ledger> Step<'_, L> {
         match fault {
             OpenFault::UnknownAccounts(accounts) => Err(SessionError::UnknownAccounts(accounts)),
             OpenFault::FutureEpoch | OpenFault::Private => self.stuck(&fault.to_string()),
-            OpenFault::Malformed | OpenFault::Invalid | OpenFault::PastEpoch => {
+            OpenFault::Malformed | OpenFault::Suite | OpenFault::Invalid | OpenFault::PastEpoch => {
                 self.reject(envelope, &fault.to_string())
             }
             OpenFault::FromSelf => self.reject(envelope, "it was sealed with this device's keys"),
