@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod kept;
 mod keys;
 mod person;
 mod reuse;
