@@ -19,6 +19,14 @@ pub enum MlsFault {
     /// The device to be removed is no member.
     #[error("no such member")]
     NoSuchMember,
+    /// A stored state cannot be read.
+    #[error("the room's stored keys are malformed; this device must be added to the room again")]
+    StoredState,
+    /// A stored state without its ratchet tree, or with another's.
+    #[error(
+        "the room's stored keys and members do not belong together; this device must be added to the room again"
+    )]
+    StoredTree,
     /// The library did not do what it documents.
     #[error("the group library broke its contract")]
     Library,

@@ -9,6 +9,7 @@
 mod blocked;
 mod find;
 mod invitations;
+mod kept;
 mod keys;
 mod person;
 mod refusals;
