@@ -3,9 +3,12 @@
 
 use std::{
     env,
+    path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 /// Which database a daemon keeps its state in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,10 +88,18 @@ impl PostgresDatabase {
         psql(&self.url(), sql)
     }
 
-    /// Changes it behind the daemon's back, as a malicious operator would.
-    pub fn execute(&self, sql: &str) {
+    /// Runs a statement in it.
+    pub(crate) fn execute(&self, sql: &str) {
         psql(&self.url(), sql);
     }
+}
+
+/// Runs a statement in the SQLite database in a daemon's data directory.
+pub(crate) fn execute_on_sqlite(data_directory: &Path, sql: &str) {
+    let file = data_directory.join("qchatd.sqlite3");
+    let mut connection = SqliteConnection::establish(&file.to_string_lossy()).expect("the daemon's database");
+    let done = connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}"));
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 impl Drop for PostgresDatabase {

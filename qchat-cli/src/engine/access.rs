@@ -121,6 +121,24 @@ impl Access {
         }
     }
 
+    /// Makes a request with a token, and once more with a new one when the daemon refuses a token that looked good: its
+    /// key or its session is gone.
+    pub(crate) async fn ask<T, F>(&self, request: impl Fn(Zeroizing<String>) -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<T, NetError>>,
+    {
+        let token = self.token().await?;
+        match request(token.clone()).await {
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => {
+                Ok(request(self.renew(&token).await?).await?)
+            }
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::SessionEnded => {
+                Err(self.forget(&token, fault).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// A token in place of one that the daemon refused although its time was not over.
     pub(crate) async fn renew(&self, refused: &str) -> Result<Zeroizing<String>, EngineError> {
         let _lock = self.profile.lock(PATIENCE).await?;
@@ -150,25 +168,7 @@ impl Access {
 
     /// Ends the sessions of all devices of the account at the daemon, and then this one's here.
     pub(crate) async fn logout_everywhere(&self) -> Result<(), EngineError> {
-        let token = self.token().await?;
-        let told = match self.rest.logout_everywhere(&token).await {
-            // The daemon may have changed its keys.
-            Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => {
-                let token = self.renew(&token).await?;
-                self.rest.logout_everywhere(&token).await
-            }
-            told => told,
-        };
-        match told {
-            Ok(()) => self.forget_here().await,
-            Err(NetError::Fault(fault)) if fault.code == FaultCode::SessionEnded => {
-                Err(self.forget(&token, fault).await?)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn forget_here(&self) -> Result<(), EngineError> {
+        self.ask(|token| async move { self.rest.logout_everywhere(&token).await }).await?;
         let _lock = self.profile.lock(PATIENCE).await?;
         self.profile.write_async(Tx::forget_session).await?;
         Ok(())

@@ -16,6 +16,7 @@ mod peer;
 mod properties;
 mod random;
 mod relay;
+mod stored;
 mod welcomes;
 mod witness;
 mod world;

@@ -68,8 +68,7 @@ fn who_was_logged_out_from_elsewhere_is_told_and_logs_in_by_hand() {
     alice.ok(&["room", "create", "general"]);
     for (ended_by, says) in [(1, "all sessions of this account were ended"), (2, "was used twice")] {
         // As a logout on another device, or a copy of a token in use somewhere else, leaves it.
-        let database = daemon.postgres().expect("a daemon on PostgreSQL");
-        database.execute(&format!("UPDATE sessions SET ended_by = {ended_by}"));
+        daemon.execute(&format!("UPDATE sessions SET ended_by = {ended_by}"));
         let said = alice.fails(4, &["--timeout", "5", "send", "general", "kept for later"]);
         assert!(said.contains(says), "{said}");
         // The device could prove itself at once, and does not: that is for its user to decide.
