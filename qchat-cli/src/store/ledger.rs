@@ -4,12 +4,12 @@ use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
     session::ledger::{
-        GroupBlob, Head, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState, RowState,
+        GroupBlob, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState, RowState,
     },
 };
 
 use super::{
-    StoreError, Tx, groups,
+    StoreError, Tx, groups, invitees,
     outbox::{self, End},
     own, rooms, timeline,
 };
@@ -83,6 +83,14 @@ impl Ledger for Tx {
 
     fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), StoreError> {
         groups::put_lapsed(&mut self.conn, room, devices)
+    }
+
+    fn invitees(&mut self, room: RoomId) -> Result<Vec<Invitee>, StoreError> {
+        invitees::invitees(&mut self.conn, room)
+    }
+
+    fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), StoreError> {
+        invitees::put_invitees(&mut self.conn, room, invitees)
     }
 
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {

@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod groups;
 mod identity;
+mod invitees;
 mod key_packages;
 mod ledger;
 mod lock;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod invitations;
 mod keys;
 mod person;
 mod reuse;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use qchat_cli::engine::{Handle, Options, register, types::Body};
+use qchat_cli::{
+    engine::{Accept, Handle, Options, register, types::Body},
+    store::Profile,
+    vault,
+};
 use qchat_proto::ids::RoomId;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -28,10 +32,23 @@ impl Person {
         .await
         .unwrap();
         assert_eq!(registered.recovery_words.unwrap().split_whitespace().count(), 24);
-        let options = Options { timeout: Duration::from_secs(20), offline: false, server: None };
-        let engine = Handle::start(registered.profile, options).await.unwrap();
-        engine.sync().await.unwrap();
+        let engine = Self::start(registered.profile, Accept::Ask).await;
         Self { directory, engine }
+    }
+
+    async fn start(profile: Profile, accept: Accept) -> Handle {
+        let options = Options { timeout: Duration::from_secs(20), offline: false, server: None, accept };
+        let engine = Handle::start(profile, options).await.unwrap();
+        engine.sync().await.unwrap();
+        engine
+    }
+
+    /// Ends the engine and starts it again.
+    pub(crate) async fn restart(&mut self, accept: Accept) {
+        self.engine.clone().shutdown().await;
+        let directory = self.directory.path().join("profile");
+        let key = vault::unlock(&directory, PASSPHRASE).unwrap();
+        self.engine = Self::start(Profile::open(&directory, key).unwrap(), accept).await;
     }
 
     pub(crate) async fn say(&self, room: RoomId, text: &str) {

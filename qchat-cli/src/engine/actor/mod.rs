@@ -6,7 +6,7 @@ mod frames;
 use std::{collections::HashMap, time::Duration};
 
 use qchat_proto::{
-    ids::{MessageId, RoomId, Seq},
+    ids::{AccountId, MessageId, RoomId, Seq},
     session::ledger::Phase,
     wire::{api::MemberStatus, fault::FaultCode, frame::Logged},
 };
@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     access::Access,
     core::{Core, Input},
+    duties,
     error::EngineError,
     invitations::Invitations,
     people::People,
@@ -78,6 +79,9 @@ pub(crate) struct Actor {
     syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     data_version: i64,
     upkeep: Option<JoinHandle<()>>,
+    me: AccountId,
+    /// What is owed by the clock is to be looked at.
+    duties_due: bool,
 }
 
 /// Why the connection is given up.
@@ -109,6 +113,7 @@ impl Actor {
         people: People,
         steps: Steps,
         invitations: Invitations,
+        me: AccountId,
         events: broadcast::Sender<Event>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
@@ -127,6 +132,8 @@ impl Actor {
             syncing: vec![],
             data_version: 0,
             upkeep: None,
+            me,
+            duties_due: false,
         }
     }
 
@@ -238,6 +245,7 @@ impl Actor {
             return end;
         }
         let mut watch = tokio::time::interval(WATCH);
+        let mut duties = tokio::time::interval(duties::INTERVAL);
         loop {
             let step: Step = tokio::select! {
                 frame = socket.recv() => match frame {
@@ -249,8 +257,15 @@ impl Actor {
                     None => Err(End::Stop(None)),
                 },
                 _ = watch.tick() => self.watch(socket).await,
+                _ = duties.tick() => {
+                    self.duties_due = true;
+                    Ok(())
+                }
             };
             if let Err(end) = step {
+                return end;
+            }
+            if let Err(end) = self.duties(socket).await {
                 return end;
             }
         }
@@ -272,6 +287,18 @@ impl Actor {
                 Err(error) => tracing::debug!(%error, "upkeep"),
             }
         }));
+    }
+
+    /// Does what is due by the clock, once everything is read.
+    async fn duties(&mut self, socket: &mut Socket) -> Step {
+        if !self.duties_due || !self.core.synced() {
+            return Ok(());
+        }
+        self.duties_due = false;
+        for room in duties::run(&self.profile, &self.steps, self.me, self.core.read_to_the_end()).await? {
+            self.feed(socket, Input::Wrote(room)).await?;
+        }
+        Ok(())
     }
 
     /// Asks for the rooms of this device, stores new invitations, and gives those that are joined.
