@@ -121,12 +121,6 @@ impl Core {
         self.rooms.iter().find(|(_, room)| room.reading == Reading::Blocked).map(|(id, _)| *id)
     }
 
-    /// The rooms that are read to the end of what the daemon has.
-    pub(crate) fn read_to_the_end(&self) -> Vec<RoomId> {
-        let read = |room: &Room| room.reading == Reading::Idle && room.cursor >= room.newest;
-        self.rooms.iter().filter(|(_, room)| read(room)).map(|(id, _)| *id).collect()
-    }
-
     /// Takes an input in and says what follows.
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Effect> {
         let was_synced = self.synced();

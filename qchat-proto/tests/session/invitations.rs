@@ -64,7 +64,11 @@ fn who_has_been_heard_is_not_withdrawn() {
         let (mut relay, mut peers, mut invitee) = invited();
         invitee.join(&mut relay);
         invitee.want(want);
+        invitee.flush(&mut relay);
         peers.push(invitee);
+        // Wanted before the answer was read, decided after.
+        peers[0].now = NOW + INVITATION_LIFETIME;
+        peers[0].change(Change::Withdraw);
         settle(&mut relay, &mut peers);
         assert!(!withdraws(&mut relay, &mut peers, 0, NOW + INVITATION_LIFETIME), "{what}");
         assert_eq!(peers[2].phase(), Some(Phase::Member), "{what}");

@@ -80,8 +80,6 @@ pub(crate) struct Actor {
     data_version: i64,
     upkeep: Option<JoinHandle<()>>,
     me: AccountId,
-    /// What is owed by the clock is to be looked at.
-    duties_due: bool,
 }
 
 /// Why the connection is given up.
@@ -133,7 +131,6 @@ impl Actor {
             data_version: 0,
             upkeep: None,
             me,
-            duties_due: false,
         }
     }
 
@@ -257,15 +254,9 @@ impl Actor {
                     None => Err(End::Stop(None)),
                 },
                 _ = watch.tick() => self.watch(socket).await,
-                _ = duties.tick() => {
-                    self.duties_due = true;
-                    Ok(())
-                }
+                _ = duties.tick() => self.duties(socket).await,
             };
             if let Err(end) = step {
-                return end;
-            }
-            if let Err(end) = self.duties(socket).await {
                 return end;
             }
         }
@@ -289,13 +280,9 @@ impl Actor {
         }));
     }
 
-    /// Does what is due by the clock, once everything is read.
+    /// Does what is due by the clock.
     async fn duties(&mut self, socket: &mut Socket) -> Step {
-        if !self.duties_due || !self.core.synced() {
-            return Ok(());
-        }
-        self.duties_due = false;
-        for room in duties::run(&self.profile, &self.steps, self.me, self.core.read_to_the_end()).await? {
+        for room in duties::run(&self.profile, &self.steps, self.me).await? {
             self.feed(socket, Input::Wrote(room)).await?;
         }
         Ok(())
