@@ -149,10 +149,26 @@ impl Device {
     }
 }
 
+/// What a daemon would say of an account whose keys are others than they were, each properly signed.
+pub fn directory(name: &str, account: AccountId) -> api::Directory {
+    let (registered, _) = registration_of(name, account);
+    api::Directory {
+        name: registered.name,
+        account_id: registered.account_id,
+        account_record: registered.account_record,
+        device_list: registered.device_list,
+        device_certificates: vec![registered.device_certificate],
+    }
+}
+
 /// What registers an account with one device, and that device's key.
 pub fn registration(name: &str) -> (api::Register, DeviceSigningKey) {
+    registration_of(name, draw!(AccountId))
+}
+
+fn registration_of(name: &str, account: AccountId) -> (api::Register, DeviceSigningKey) {
     let name: UserName = name.parse().expect("a user name");
-    let (account, id) = (draw!(AccountId), draw!(DeviceId));
+    let id = draw!(DeviceId);
     let identity = AccountSigningKey::generate(&SystemEntropy).expect("a key");
     let recovery = RecoveryKey::generate(&SystemEntropy).expect("a key").signing_key().expect("a key");
     let key = DeviceSigningKey::generate(&SystemEntropy).expect("a key");

@@ -1,8 +1,11 @@
-//! A proxy between clients and the daemon that records every WebSocket frame of both directions and can cut a
-//! connection before or after a chosen one. What is not a WebSocket is passed on as it comes, and recorded as bytes.
+//! A proxy between clients and the daemon that records every request and every WebSocket frame of both directions. By
+//! its rules it cuts a connection before or after a chosen one, loses an answer, or gives another one.
+
+mod http;
+mod websocket;
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -12,7 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::{
+    http::{Message, read_head},
+    websocket::{Part, message},
+};
 use crate::process::DEADLINE;
+
+pub use self::http::{Answer, Request};
 
 /// Which way something went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,12 +41,12 @@ pub struct Frame {
     pub direction: Direction,
     /// Unmasked and whole.
     pub payload: Vec<u8>,
-    /// Whether it was passed on: one that a connection was cut before was not.
+    /// Whether it was passed on: one that a connection was cut before was not, nor one that another took the place of.
     pub passed: bool,
 }
 
 /// What to do at a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Pass it on.
     Pass,
@@ -45,23 +54,41 @@ pub enum Action {
     CutBefore,
     /// Pass it on, then cut the connection.
     CutAfter,
+    /// Withhold it, and pass these on in its place.
+    Instead(Vec<Vec<u8>>),
+    /// Withhold it, and give this back to its sender.
+    Reply(Vec<u8>),
 }
 
-type Rule = Box<dyn FnMut(Direction, &[u8]) -> Action + Send>;
+type FrameRule = Box<dyn FnMut(Direction, &[u8]) -> Action + Send>;
+type RequestRule = Box<dyn FnMut(&Request) -> Answer + Send>;
 
 #[derive(Default)]
 struct Recorded {
     connections: usize,
-    open: Vec<(usize, TcpStream)>,
+    open: Vec<Wire>,
     frames: Vec<Frame>,
+    requests: Vec<Request>,
+    lost: usize,
     raw: Vec<u8>,
+}
+
+/// One end of an open connection.
+struct Wire {
+    connection: usize,
+    /// Where what is written to it arrives.
+    direction: Direction,
+    stream: TcpStream,
+    /// The same, for one writer at a time.
+    writer: Arc<Mutex<TcpStream>>,
 }
 
 struct Shared {
     target: SocketAddr,
     recorded: Mutex<Recorded>,
     changed: Condvar,
-    rule: Mutex<Rule>,
+    frame_rule: Mutex<FrameRule>,
+    request_rule: Mutex<RequestRule>,
     ended: AtomicBool,
 }
 
@@ -88,7 +115,8 @@ impl Proxy {
             target,
             recorded: Mutex::default(),
             changed: Condvar::new(),
-            rule: Mutex::new(Box::new(rule)),
+            frame_rule: Mutex::new(Box::new(rule)),
+            request_rule: Mutex::new(Box::new(|_| Answer::Genuine)),
             ended: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -104,6 +132,16 @@ impl Proxy {
         Self { address, shared }
     }
 
+    /// Asks this rule at every binary WebSocket message from now on.
+    pub fn at_frames(&self, rule: impl FnMut(Direction, &[u8]) -> Action + Send + 'static) {
+        *lock(&self.shared.frame_rule) = Box::new(rule);
+    }
+
+    /// Asks this rule at every request from now on, the upgrade of a socket included.
+    pub fn at_requests(&self, rule: impl FnMut(&Request) -> Answer + Send + 'static) {
+        *lock(&self.shared.request_rule) = Box::new(rule);
+    }
+
     /// The URL for clients.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -112,6 +150,16 @@ impl Proxy {
     /// Every frame so far, in the order in which they arrived here.
     pub fn frames(&self) -> Vec<Frame> {
         self.shared.lock().frames.clone()
+    }
+
+    /// Every request so far, in the order in which they arrived here.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// How many answers of the daemon were lost so far.
+    pub fn lost(&self) -> usize {
+        self.shared.lock().lost
     }
 
     /// All bytes of both directions so far, WebSocket frames unmasked.
@@ -138,10 +186,15 @@ impl Proxy {
         }
     }
 
+    /// Says something of its own on a connection.
+    pub fn say(&self, connection: usize, direction: Direction, payload: &[u8]) {
+        self.shared.say(connection, direction, payload);
+    }
+
     /// Cuts every open connection.
     pub fn cut_all(&self) {
-        for (_, stream) in self.shared.lock().open.drain(..) {
-            drop(stream.shutdown(Shutdown::Both));
+        for wire in self.shared.lock().open.drain(..) {
+            drop(wire.stream.shutdown(Shutdown::Both));
         }
     }
 }
@@ -155,140 +208,163 @@ impl Drop for Proxy {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Recorded> {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recorded)
     }
 
     fn serve(self: Arc<Self>, mut client: TcpStream) {
-        let Ok(mut daemon) = TcpStream::connect(self.target) else { return };
-        drop((client.set_nodelay(true), daemon.set_nodelay(true)));
-        let number = {
+        drop(client.set_nodelay(true));
+        let connection = {
             let mut recorded = self.lock();
-            let number = recorded.connections;
             recorded.connections += 1;
-            for stream in [&client, &daemon] {
-                recorded.open.extend(stream.try_clone().map(|stream| (number, stream)));
-            }
-            number
+            recorded.connections - 1
         };
-        let Some(head) = read_head(&mut client) else { return self.close(number) };
-        self.lock().raw.extend_from_slice(&head);
-        let is_socket = head.starts_with(b"GET /v1/socket ");
-        let (Ok(()), Ok(mut back_from), Ok(mut back_to)) =
-            (daemon.write_all(&head), daemon.try_clone(), client.try_clone())
-        else {
-            return self.close(number);
-        };
-        let back = Arc::clone(&self);
-        let answering = thread::spawn(move || {
-            if is_socket {
-                if let Some(head) = read_head(&mut back_from) {
-                    back.lock().raw.extend_from_slice(&head);
-                    if back_to.write_all(&head).is_ok() {
-                        back.pass_frames(number, Direction::ToClient, &mut back_from, &mut back_to);
-                    }
-                }
-            } else {
-                back.pass_bytes(&mut back_from, &mut back_to);
+        self.open(connection, &client, Direction::ToClient);
+        while let Some(asked) = Message::read(&mut client) {
+            if self.request(connection, &asked, &mut client).is_none() {
+                break;
             }
-            back.close(number);
-        });
-        if is_socket {
-            self.pass_frames(number, Direction::ToDaemon, &mut client, &mut daemon);
-            self.close(number);
-        } else {
-            self.pass_bytes(&mut client, &mut daemon);
-            // The answer to a request may still be on its way after its sender has nothing more to ask.
-            drop(daemon.shutdown(Shutdown::Write));
         }
+        self.close(connection);
+    }
+
+    /// Deals with one request; `None` when the connection is over.
+    fn request(self: &Arc<Self>, connection: usize, asked: &Message, client: &mut TcpStream) -> Option<()> {
+        let request = asked.request()?;
+        {
+            let mut recorded = self.lock();
+            recorded.raw.extend([&asked.head[..], &asked.body].concat());
+            recorded.requests.push(request.clone());
+            self.changed.notify_all();
+        }
+        let answer = lock(&self.request_rule)(&request);
+        let (lost, change) = match answer {
+            Answer::Cut => return None,
+            Answer::False(status, body) => return Message::answer(status, body).write(client).ok(),
+            Answer::Lost => (true, None),
+            Answer::Changed(change) => (false, Some(change)),
+            Answer::Genuine => (false, None),
+        };
+        // A connection for each request: the daemon may have ended one that idled, without the client's knowing.
+        let mut daemon = TcpStream::connect(self.target).ok()?;
+        drop(daemon.set_nodelay(true));
+        asked.write(&mut daemon).ok()?;
+        if request.is("GET", "/v1/socket") && !lost {
+            self.socket(connection, client, daemon);
+            return None;
+        }
+        let mut answer = Message::read(&mut daemon)?;
+        self.lock().raw.extend([&answer.head[..], &answer.body].concat());
+        if lost {
+            self.lock().lost += 1;
+            return None;
+        }
+        if let Some(change) = change {
+            answer = answer.with_body(change(answer.body.clone()));
+        }
+        answer.write(client).ok()
+    }
+
+    /// Passes frames both ways until one side ends.
+    fn socket(self: &Arc<Self>, connection: usize, client: &mut TcpStream, mut daemon: TcpStream) {
+        self.open(connection, &daemon, Direction::ToDaemon);
+        let Some(head) = read_head(&mut daemon) else { return };
+        self.lock().raw.extend_from_slice(&head);
+        if client.write_all(&head).is_err() {
+            return;
+        }
+        let back = Arc::clone(self);
+        let answering = thread::spawn(move || {
+            back.pass_frames(connection, Direction::ToClient, &mut daemon);
+            back.close(connection);
+        });
+        self.pass_frames(connection, Direction::ToDaemon, client);
+        self.close(connection);
         drop(answering.join());
     }
 
-    fn close(&self, number: usize) {
-        self.lock().open.retain(|(connection, stream)| {
-            if *connection == number {
-                drop(stream.shutdown(Shutdown::Both));
+    fn open(&self, connection: usize, stream: &TcpStream, direction: Direction) {
+        if let (Ok(stream), Ok(writer)) = (stream.try_clone(), stream.try_clone()) {
+            let writer = Arc::new(Mutex::new(writer));
+            self.lock().open.push(Wire { connection, direction, stream, writer });
+        }
+    }
+
+    fn close(&self, connection: usize) {
+        self.lock().open.retain(|wire| {
+            if wire.connection == connection {
+                drop(wire.stream.shutdown(Shutdown::Both));
             }
-            *connection != number
+            wire.connection != connection
         });
     }
 
-    fn pass_bytes(&self, from: &mut TcpStream, to: &mut TcpStream) {
-        let mut chunk = vec![0; 64 * 1024];
-        while let Ok(size @ 1..) = from.read(&mut chunk) {
-            self.lock().raw.extend_from_slice(&chunk[..size]);
-            if to.write_all(&chunk[..size]).is_err() {
-                break;
-            }
-        }
+    /// Writes whole frames; whether they were taken.
+    fn write(&self, connection: usize, direction: Direction, bytes: &[u8]) -> bool {
+        let writer = {
+            let recorded = self.lock();
+            let mut wires = recorded.open.iter();
+            let wire = wires.find(|wire| (wire.connection, wire.direction) == (connection, direction));
+            wire.map(|wire| Arc::clone(&wire.writer))
+        };
+        writer.is_some_and(|writer| lock(&writer).write_all(bytes).is_ok())
     }
 
-    fn pass_frames(&self, connection: usize, direction: Direction, from: &mut TcpStream, to: &mut TcpStream) {
-        let mut message: Vec<u8> = Vec::new();
+    fn say(&self, connection: usize, direction: Direction, payload: &[u8]) -> bool {
+        self.write(connection, direction, &message(payload, direction == Direction::ToDaemon))
+    }
+
+    fn pass_frames(&self, connection: usize, direction: Direction, from: &mut TcpStream) {
+        let (mut bytes, mut payload): (Vec<u8>, Vec<u8>) = Default::default();
         while let Some(part) = Part::read(from) {
-            let mut action = Action::Pass;
-            if part.is_data {
-                message.extend_from_slice(&part.payload);
-                if part.is_last {
-                    action = (self.rule.lock().unwrap_or_else(PoisonError::into_inner))(direction, &message);
-                    let payload = std::mem::take(&mut message);
-                    let passed = action != Action::CutBefore;
-                    self.lock().frames.push(Frame { connection, direction, payload, passed });
-                    self.changed.notify_all();
+            if !part.is_data {
+                if !self.write(connection, direction, &part.bytes) {
+                    break;
                 }
+                continue;
             }
-            if action == Action::CutBefore || to.write_all(&part.bytes).is_err() || action == Action::CutAfter
+            bytes.extend(part.bytes);
+            payload.extend(part.payload);
+            if !part.is_last {
+                continue;
+            }
+            let action = lock(&self.frame_rule)(direction, &payload);
             {
+                let passed = matches!(action, Action::Pass | Action::CutAfter);
+                let payload = std::mem::take(&mut payload);
+                self.lock().frames.push(Frame { connection, direction, payload, passed });
+                self.changed.notify_all();
+            }
+            let bytes = std::mem::take(&mut bytes);
+            let going = match action {
+                Action::Pass => self.write(connection, direction, &bytes),
+                Action::CutBefore => false,
+                Action::CutAfter => {
+                    self.write(connection, direction, &bytes);
+                    false
+                }
+                Action::Instead(others) => {
+                    others.iter().all(|payload| self.say(connection, direction, payload))
+                }
+                Action::Reply(payload) => self.say(connection, direction.back(), &payload),
+            };
+            if !going {
                 break;
             }
         }
     }
 }
 
-/// One frame of RFC 6455 §5.2.
-struct Part {
-    /// As it came.
-    bytes: Vec<u8>,
-    payload: Vec<u8>,
-    is_data: bool,
-    is_last: bool,
-}
-
-impl Part {
-    fn read(from: &mut TcpStream) -> Option<Self> {
-        let mut bytes = Vec::new();
-        let mut take = |size: usize| -> Option<Vec<u8>> {
-            let mut part = vec![0; size];
-            from.read_exact(&mut part).ok()?;
-            bytes.extend_from_slice(&part);
-            Some(part)
-        };
-        let start = take(2)?;
-        let size = match start[1] & 0x7f {
-            126 => take(2)?.iter().fold(0, |size, &byte| size << 8 | usize::from(byte)),
-            127 => take(8)?.iter().fold(0, |size, &byte| size << 8 | usize::from(byte)),
-            size => usize::from(size),
-        };
-        let mask = if start[1] & 0x80 == 0 { vec![0; 4] } else { take(4)? };
-        let mut payload = take(size)?;
-        for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
-            *byte ^= mask;
+impl Direction {
+    fn back(self) -> Self {
+        match self {
+            Self::ToDaemon => Self::ToClient,
+            Self::ToClient => Self::ToDaemon,
         }
-        // Opcodes: 0 continues, 1 text, 2 binary, 8 and above control.
-        Some(Self { bytes, payload, is_data: start[0] & 0x0f <= 2, is_last: start[0] & 0x80 != 0 })
     }
-}
-
-/// Reads the head of an HTTP message, and nothing beyond it.
-fn read_head(from: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() > 64 * 1024 || !matches!(from.read(&mut byte), Ok(1)) {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    Some(head)
 }

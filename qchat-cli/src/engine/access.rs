@@ -90,6 +90,21 @@ impl Access {
         }
     }
 
+    /// Makes a request with a token, and once more with a new one when the daemon refuses a token that looked good: its
+    /// key or its session is gone.
+    pub(crate) async fn ask<T, F>(&self, request: impl Fn(Zeroizing<String>) -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<T, NetError>>,
+    {
+        let token = self.token().await?;
+        match request(token.clone()).await {
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => {
+                Ok(request(self.renew(&token).await?).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// A token in place of one that the daemon refused although its time was not over.
     pub(crate) async fn renew(&self, refused: &str) -> Result<Zeroizing<String>, EngineError> {
         let _lock = self.profile.lock(PATIENCE).await?;

@@ -16,10 +16,9 @@ impl Handle {
         let found = self.0.profile.read_async(move |tx| {
             let (mut here, mut gone) = (vec![], vec![]);
             for room in tx.find_rooms(&wanted)? {
-                let row = tx.room_row(room)?;
-                let left = row.is_some_and(|row| {
-                    matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_))
-                });
+                // What has no row is an invitation alone.
+                let Some(row) = tx.room_row(room)? else { continue };
+                let left = matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_));
                 if left { gone.push(room) } else { here.push(room) }
             }
             let invited = invited_to(tx, &wanted)?;

@@ -88,12 +88,12 @@ pub(crate) struct People {
 impl People {
     /// The person of that name, as verified now. First use pins; a changed identity is an error.
     pub(crate) async fn by_name(&self, name: &UserName) -> Result<VerifiedDirectory, EngineError> {
-        let token = self.access.token().await?;
-        let directory = self.rest.directory_by_name(&token, name).await.map_err(|error| match error {
-            NetError::Fault(fault) if fault.code == FaultCode::NotFound => {
+        let asking = self.access.ask(|token| async move { self.rest.directory_by_name(&token, name).await });
+        let directory = asking.await.map_err(|error| match error {
+            EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
             }
-            error => error.into(),
+            error => error,
         })?;
         let wanted = name.clone();
         let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
@@ -105,8 +105,7 @@ impl People {
         if self.profile.read_async(move |tx| tx.contact(account)).await?.is_some() {
             return Ok(());
         }
-        let token = self.access.token().await?;
-        let directory = self.rest.directory(&token, account).await?;
+        let directory = self.directory(account).await?;
         self.judge(Asked::Account(account), &directory, None, ANY_AGE).await?;
         Ok(())
     }
@@ -114,10 +113,9 @@ impl People {
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
-        let token = self.access.token().await?;
         for key in missing {
-            let directory = match self.rest.directory(&token, key.account).await {
-                Err(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
+            let directory = match self.directory(key.account).await {
+                Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {
                     self.keys.note_absent(key);
                     continue;
                 }
@@ -131,6 +129,10 @@ impl People {
             }
         }
         Ok(())
+    }
+
+    async fn directory(&self, account: AccountId) -> Result<Directory, EngineError> {
+        self.access.ask(|token| async move { self.rest.directory(&token, account).await }).await
     }
 
     async fn judge(

@@ -36,8 +36,8 @@ impl Handle {
         let inner = &self.0;
         let device = inner.steps.device.clone();
         let room = RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
-        let token = inner.access.token().await?;
-        inner.rest.create_room(&token, &CreateRoom { room_id: room }).await?;
+        let (rest, request) = (&inner.rest, &CreateRoom { room_id: room });
+        inner.access.ask(|token| async move { rest.create_room(&token, request).await }).await?;
         let settings = RoomSettings { name, admins: vec![inner.me.account] };
         self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
         self.tell(Event::Rooms);
@@ -86,10 +86,12 @@ impl Handle {
 
     /// One verified KeyPackage of each listed device of a person.
     async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
-        let token = self.0.access.token().await?;
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
-        let request = ClaimKeyPackages { account_id: person.record.account, devices };
-        let claimed = self.0.rest.claim_key_packages(&token, &request).await?;
+        let request = &ClaimKeyPackages { account_id: person.record.account, devices };
+        let rest = &self.0.rest;
+        let claiming =
+            self.0.access.ask(|token| async move { rest.claim_key_packages(&token, request).await });
+        let claimed = claiming.await?;
         let name = &person.record.name;
         let mut key_packages = vec![];
         for claimed in claimed.key_packages {
@@ -137,8 +139,9 @@ impl Handle {
         {
             return Ok(());
         }
-        let token = inner.access.token().await?;
-        let invitation: RoomInvitation = inner.rest.invitation(&token, room).await?;
+        let rest = &inner.rest;
+        let invitation: RoomInvitation =
+            inner.access.ask(|token| async move { rest.invitation(&token, room).await }).await?;
         let (invited, keep_key_package) = inner.invitations.prepare(invitation).await?;
         let mut span = None;
         let invited = Arc::new(invited);
@@ -178,7 +181,7 @@ impl Handle {
             Ok(())
         })
         .await?;
-        inner.rest.join(&token, room).await?;
+        inner.access.ask(|token| async move { rest.join(&token, room).await }).await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await
     }
@@ -234,8 +237,8 @@ impl Handle {
                     return Err(error);
                 }
                 Err(_) => {
-                    let token = self.0.access.token().await?;
-                    self.0.rest.decline(&token, room).await?;
+                    let rest = &self.0.rest;
+                    self.0.access.ask(|token| async move { rest.decline(&token, room).await }).await?;
                     self.0.profile.write_async(move |tx| tx.forget_invitation(room)).await?;
                     self.tell(Event::Rooms);
                     return Ok(());

@@ -158,15 +158,26 @@ impl Steps {
     }
 
     /// Seals what is due in a room. It is stored when this returns. While a member's identity has changed and was not
-    /// accepted nothing that people wrote is sealed for it; the group may change, so that the member can be removed.
+    /// accepted no text is sealed, nor one sent again. What changes the group goes before the texts that wait, so that
+    /// the member can be removed, or the room left: then a text that is sealed already is sent again, since whatever
+    /// follows counts on what has become of it.
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let device = Arc::clone(&self.device);
         let next = self.run(move |tx| {
-            let writes = tx.outbox_first(room)?.is_some_and(|row| !matches!(row.want, Want::Commit(_)));
-            if writes && let Some(name) = tx.changed_member(room)? {
-                return Ok(Next::Withheld(name));
+            let changed = tx.changed_member(room)?;
+            if let Some(name) = &changed
+                && waiting_text(tx, room)?.is_some_and(|state| matches!(state, RowState::Sealed(_)))
+                && tx.outbox_first_free(room)?.is_none()
+            {
+                return Ok(Next::Withheld(name.clone()));
             }
-            Ok(outbox::next(tx, &device, room, clock::seconds())?.map_or(Next::Nothing, Next::Send))
+            if let Some(outgoing) = outbox::next(tx, &device, room, clock::seconds())? {
+                return Ok(Next::Send(outgoing));
+            }
+            Ok(match changed {
+                Some(name) if waiting_text(tx, room)?.is_some() => Next::Withheld(name),
+                _ => Next::Nothing,
+            })
         });
         match next.await {
             Err(EngineError::Session(error)) => match *error {
@@ -238,6 +249,12 @@ impl Steps {
     ) -> Result<T, EngineError> {
         self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
     }
+}
+
+/// The state of the outbox's first row, if that is a text.
+fn waiting_text(tx: &mut Tx, room: RoomId) -> Result<Option<RowState>, StoreError> {
+    let first = tx.outbox_first(room)?;
+    Ok(first.filter(|row| matches!(row.want, Want::Application(_))).map(|row| row.state))
 }
 
 fn changes_group(logged: &Logged) -> bool {

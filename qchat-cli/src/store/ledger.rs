@@ -97,6 +97,13 @@ impl Ledger for Tx {
         outbox::first(&mut self.conn, room)
     }
 
+    fn outbox_first_free(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {
+        match self.changed_member(room)? {
+            Some(_) => outbox::first_change(&mut self.conn, room),
+            None => outbox::first(&mut self.conn, room),
+        }
+    }
+
     fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, StoreError> {
         outbox::row(&mut self.conn, room, id)
     }

@@ -152,6 +152,21 @@ pub(super) fn first(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<
         .transpose()
 }
 
+/// The first row that is no text.
+pub(super) fn first_change(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+) -> Result<Option<OutboxRow>, StoreError> {
+    outbox::table
+        .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::kind.ne(APPLICATION)))
+        .order(outbox::position)
+        .select(Stored::as_select())
+        .first(conn)
+        .optional()?
+        .map(decode)
+        .transpose()
+}
+
 pub(super) fn row(
     conn: &mut SqliteConnection,
     room: RoomId,

@@ -270,6 +270,11 @@ pub trait Ledger {
 
     /// The first row of the outbox.
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;
+    /// The first row of the outbox that may be sealed now. Whoever implements this may hold texts back, and then gives
+    /// the first row that is none.
+    fn outbox_first_free(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error> {
+        self.outbox_first(room)
+    }
     /// The row with this id.
     fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, Self::Error>;
     /// Whether an application row waits anywhere in the outbox.

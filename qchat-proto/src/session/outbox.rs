@@ -131,7 +131,7 @@ impl Sealing<'_> {
     /// The row whose turn it is: a duty that this device owes the room comes before its own wishes.
     fn due<L: Ledger>(&self, ledger: &mut L) -> Result<Option<OutboxRow>, L> {
         let room = self.state.room;
-        let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+        let first = first_free(ledger, room)?;
         if first.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_))) {
             return Ok(first);
         }
@@ -318,6 +318,19 @@ impl Sealing<'_> {
             ratchet_tree: Bytes::new(),
         }
     }
+}
+
+/// The first row that may be sealed now, brought to the front: nothing sealed may stand behind what is not.
+fn first_free<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Option<OutboxRow>, L> {
+    let free = ledger.outbox_first_free(room).map_err(SessionError::Ledger)?;
+    let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+    if let Some(row) = &free
+        && first.is_none_or(|first| first.message_id != row.message_id)
+    {
+        ledger.outbox_remove(room, row.message_id).map_err(SessionError::Ledger)?;
+        ledger.outbox_push_front(room, row).map_err(SessionError::Ledger)?;
+    }
+    Ok(free)
 }
 
 /// The daemon's list, sorted.

@@ -6,9 +6,15 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod blocked;
+mod consent;
+mod find;
 mod invitations;
 mod keys;
 mod person;
+mod refusals;
+mod registration;
+mod renewals;
 mod reuse;
 mod rooms;
 #[path = "../../../qchat-proto/tests/session/witness.rs"]

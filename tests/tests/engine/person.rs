@@ -3,18 +3,31 @@
 use std::time::Duration;
 
 use qchat_cli::{
-    engine::{Accept, Handle, Options, register, types::Body},
+    engine::{Accept, EngineError, Handle, Options, register, types::Body, types::Event},
     store::Profile,
     vault,
 };
-use qchat_proto::ids::RoomId;
+use qchat_proto::{
+    ids::RoomId,
+    wire::{
+        frame::{Envelope, read_client_frame},
+        pb::{self, client_frame},
+    },
+};
+use qchat_tests::proxy::{Direction, Proxy};
 use tempfile::TempDir;
+use tokio::sync::broadcast::Receiver;
 use zeroize::Zeroizing;
 
 pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
+/// How long one thing may take on a slow, busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a connection may break before somebody has read everything.
+const ATTEMPTS: usize = 10;
 
 pub(crate) struct Person {
     pub(crate) directory: TempDir,
+    pub(crate) profile: Profile,
     pub(crate) engine: Handle,
 }
 
@@ -26,34 +39,58 @@ impl Person {
             server.parse().unwrap(),
             name.parse().unwrap(),
             Zeroizing::new(PASSPHRASE.to_owned()),
-            Duration::from_secs(20),
+            PATIENCE,
             |_| {},
         )
         .await
         .unwrap();
         assert_eq!(registered.recovery_words.unwrap().split_whitespace().count(), 24);
-        let engine = Self::start(registered.profile, Accept::Ask).await;
-        Self { directory, engine }
-    }
-
-    async fn start(profile: Profile, accept: Accept) -> Handle {
-        let options = Options { timeout: Duration::from_secs(20), offline: false, server: None, accept };
-        let engine = Handle::start(profile, options).await.unwrap();
+        let profile = registered.profile;
+        let engine = engine(&profile, None, Accept::Ask).await;
         engine.sync().await.unwrap();
-        engine
+        Self { directory, profile, engine }
     }
 
-    /// Ends the engine and starts it again.
-    pub(crate) async fn restart(&mut self, accept: Accept) {
+    /// Ends the engine. Whatever is written to the profile from here on is not seen by it.
+    pub(crate) async fn stop(&self) {
         self.engine.clone().shutdown().await;
-        let directory = self.directory.path().join("profile");
-        let key = vault::unlock(&directory, PASSPHRASE).unwrap();
-        self.engine = Self::start(Profile::open(&directory, key).unwrap(), accept).await;
+    }
+
+    /// Ends the engine and starts another, which talks to the daemon through this proxy.
+    pub(crate) async fn through(&mut self, proxy: &Proxy) {
+        self.stop().await;
+        self.engine = engine(&self.profile, Some(proxy), Accept::Ask).await;
+    }
+
+    /// Ends the engine and starts another, which accepts these invitations by itself.
+    pub(crate) async fn accepting(&mut self, accept: Accept) {
+        self.stop().await;
+        self.engine = engine(&self.profile, None, accept).await;
+        self.engine.sync().await.unwrap();
+    }
+
+    /// The profile as another process has it open, with an engine of its own.
+    pub(crate) async fn second_process(&self, proxy: &Proxy) -> Handle {
+        let dir = self.directory.path().join("profile");
+        let profile = Profile::open(&dir, vault::unlock(&dir, PASSPHRASE).unwrap()).unwrap();
+        engine(&profile, Some(proxy), Accept::Ask).await
     }
 
     pub(crate) async fn say(&self, room: RoomId, text: &str) {
         let id = self.engine.send(room, text.to_owned()).await.unwrap();
         self.engine.wait_sent(room, id).await.unwrap();
+    }
+
+    /// Reads everything, over as many connections as it takes, and leaves nothing out.
+    pub(crate) async fn read_everything(&self) {
+        for _ in 0..ATTEMPTS {
+            match self.engine.sync().await {
+                Ok(()) => return,
+                Err(error @ EngineError::Partial(_)) => panic!("{error}"),
+                Err(_) => {}
+            }
+        }
+        panic!("no connection lasts");
     }
 
     /// The texts of a room, once there are as many as that.
@@ -72,10 +109,69 @@ impl Person {
             if texts.len() >= count {
                 return texts;
             }
-            tokio::time::timeout(Duration::from_secs(20), events.recv())
-                .await
-                .expect("news in time")
-                .unwrap();
+            next(&mut events).await;
         }
     }
+}
+
+async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {
+    let server = proxy.map(|proxy| proxy.url().parse().unwrap());
+    let options = Options { timeout: PATIENCE, offline: false, server, accept };
+    Handle::start(profile.clone(), options).await.unwrap()
+}
+
+/// A room with its members: the first one creates it and invites the others, who join.
+pub(crate) async fn room(name: &str, members: &[&Person]) -> RoomId {
+    let (creator, invited) = members.split_first().unwrap();
+    let room = creator.engine.create_room(name.to_owned()).await.unwrap();
+    if !invited.is_empty() {
+        let names = invited.iter().map(|person| person.engine.me().name.clone()).collect();
+        creator.engine.invite(room, names).await.unwrap();
+    }
+    for person in invited {
+        person.engine.join(room).await.unwrap();
+    }
+    room
+}
+
+/// Waits for a sentence about trouble that has these words in it.
+pub(crate) async fn trouble(events: &mut Receiver<Event>, words: &str) {
+    loop {
+        match next(events).await {
+            Event::Trouble(sentence) if sentence.contains(words) => return,
+            _ => {}
+        }
+    }
+}
+
+pub(crate) async fn next(events: &mut Receiver<Event>) -> Event {
+    tokio::time::timeout(PATIENCE, events.recv()).await.expect("news in time").unwrap()
+}
+
+/// Waits until there is an answer, for what no event tells.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+/// What a client has asked for in a frame.
+pub(crate) fn publish(direction: Direction, payload: &[u8]) -> Option<pb::Publish> {
+    match read_client_frame(payload.to_vec().into()) {
+        Ok(client_frame::Body::Publish(publish)) if direction == Direction::ToDaemon => Some(publish),
+        _ => None,
+    }
+}
+
+/// Every envelope that clients have put on the wire, accepted or not, again for each time that it was sent.
+pub(crate) fn published(proxy: &Proxy) -> Vec<Envelope> {
+    let frames = proxy.frames().into_iter();
+    let published = frames.filter_map(|frame| publish(frame.direction, &frame.payload));
+    published.map(|publish| Envelope::decode(publish.envelope).unwrap()).collect()
 }
