@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use diesel::result::Error as DieselError;
+use qchat_proto::crypto::entropy::EntropyError;
 
 /// A profile cannot be opened, read or written. Never holds a key or a stored value.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,9 @@ pub enum StoreError {
     /// The schema cannot be brought up to date.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(String),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
     /// The transaction's thread ended early: the program is shutting down, or a defect.
     #[error("the transaction was abandoned")]
     Abandoned,

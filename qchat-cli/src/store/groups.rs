@@ -1,41 +1,63 @@
-//! What the protocol keeps of a group: MLS state, heads, counters, the two lists of devices, lapsed leavers.
+//! What the protocol keeps of a group: MLS state and tree, heads, counters, the two lists of devices, lapsed leavers.
 
 use std::collections::BTreeSet;
 
 use diesel::{OptionalExtension, SqliteConnection, prelude::*};
 use qchat_proto::{
+    crypto::entropy::{Entropy, SystemEntropy},
     ids::{AccountId, DeviceId, RoomId, Seq},
-    session::ledger::{GroupBlob, Head, ListedDevice},
+    session::ledger::{GroupBlob, GroupUpdate, Head, ListedDevice},
 };
 use zeroize::Zeroizing;
 
 use super::{
     StoreError, Tx, convert,
-    schema::{counters, groups, heads, lapsed, listed, roster},
+    schema::{counters, groups, heads, lapsed, listed, roster, trees},
 };
 
 pub(super) fn group(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<GroupBlob>, StoreError> {
-    let state: Option<Vec<u8>> =
-        groups::table.find(&room.as_bytes()[..]).select(groups::state).first(conn).optional()?;
-    Ok(state.map(|state| GroupBlob { state: Zeroizing::new(state) }))
+    let room = &room.as_bytes()[..];
+    let state: Option<Vec<u8>> = groups::table.find(room).select(groups::state).first(conn).optional()?;
+    let Some(state) = state else { return Ok(None) };
+    let tree: Option<Vec<u8>> = trees::table.find(room).select(trees::tree).first(conn).optional()?;
+    Ok(Some(GroupBlob { state: Zeroizing::new(state), tree: tree.unwrap_or_default().into() }))
+}
+
+/// Which writing of a group's state is stored.
+pub(super) fn group_version(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<i64>, StoreError> {
+    Ok(groups::table.find(&room.as_bytes()[..]).select(groups::version).first(conn).optional()?)
 }
 
 pub(super) fn put_group(
     conn: &mut SqliteConnection,
     room: RoomId,
-    blob: &GroupBlob,
+    update: &GroupUpdate,
 ) -> Result<(), StoreError> {
+    let room = &room.as_bytes()[..];
+    // A number that counts up would come again: after a rollback, or for a group that is forgotten and joined again.
+    let mut version = [0; 8];
+    SystemEntropy.fill(&mut version)?;
+    let row = (groups::state.eq(&update.state[..]), groups::version.eq(i64::from_le_bytes(version)));
     diesel::insert_into(groups::table)
-        .values((groups::room.eq(&room.as_bytes()[..]), groups::state.eq(&blob.state[..])))
+        .values((groups::room.eq(room), row))
         .on_conflict(groups::room)
         .do_update()
-        .set(groups::state.eq(&blob.state[..]))
+        .set(row)
         .execute(conn)?;
+    if let Some(tree) = &update.tree {
+        diesel::insert_into(trees::table)
+            .values((trees::room.eq(room), trees::tree.eq(&tree[..])))
+            .on_conflict(trees::room)
+            .do_update()
+            .set(trees::tree.eq(&tree[..]))
+            .execute(conn)?;
+    }
     Ok(())
 }
 
 pub(super) fn forget_group(conn: &mut SqliteConnection, room: RoomId) -> Result<(), StoreError> {
     diesel::delete(groups::table.find(&room.as_bytes()[..])).execute(conn)?;
+    diesel::delete(trees::table.find(&room.as_bytes()[..])).execute(conn)?;
     Ok(())
 }
 

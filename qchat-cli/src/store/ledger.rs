@@ -3,8 +3,10 @@
 use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
+    mls::group::Group,
     session::ledger::{
-        GroupBlob, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState, RowState,
+        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        RoomState, RowState,
     },
 };
 
@@ -29,12 +31,24 @@ impl Ledger for Tx {
         groups::group(&mut self.conn, room)
     }
 
-    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Result<(), StoreError> {
-        groups::put_group(&mut self.conn, room, blob)
+    fn put_group(&mut self, room: RoomId, update: &GroupUpdate) -> Result<(), StoreError> {
+        groups::put_group(&mut self.conn, room, update)
     }
 
     fn forget_group(&mut self, room: RoomId) -> Result<(), StoreError> {
         groups::forget_group(&mut self.conn, room)
+    }
+
+    fn take_kept(&mut self, room: RoomId) -> Result<Option<Group>, StoreError> {
+        let version = groups::group_version(&mut self.conn, room)?;
+        Ok(self.kept.take(room, version))
+    }
+
+    fn keep(&mut self, room: RoomId, group: Group) -> Result<(), StoreError> {
+        if let Some(version) = groups::group_version(&mut self.conn, room)? {
+            self.kept.put(room, version, group);
+        }
+        Ok(())
     }
 
     fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Result<(), StoreError> {

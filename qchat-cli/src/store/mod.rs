@@ -10,6 +10,7 @@ mod error;
 mod groups;
 mod identity;
 mod invitees;
+mod kept;
 mod key_packages;
 mod ledger;
 mod lock;

@@ -17,6 +17,7 @@ use qchat_proto::crypto::secret::Secret;
 
 use super::{
     ProfileLock, StoreError, connect,
+    kept::Kept,
     tx::{Begin, Tx},
 };
 
@@ -242,7 +243,7 @@ impl Inner {
         if read_only {
             conn.batch_execute("PRAGMA query_only = ON")?;
         }
-        Ok(Tx { conn })
+        Ok(Tx { conn, kept: Kept::default() })
     }
 }
 

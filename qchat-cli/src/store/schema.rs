@@ -91,6 +91,14 @@ diesel::table! {
     groups (room) {
         room -> Binary,
         state -> Binary,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    trees (room) {
+        room -> Binary,
+        tree -> Binary,
     }
 }
 

@@ -5,11 +5,12 @@ use diesel::{
     connection::{AnsiTransactionManager, TransactionManager},
 };
 
-use super::StoreError;
+use super::{StoreError, kept::Kept};
 
 /// An open transaction on a profile. The files beside this one say what it can do.
 pub struct Tx {
     pub(super) conn: SqliteConnection,
+    pub(super) kept: Kept,
 }
 
 impl std::fmt::Debug for Tx {
@@ -41,12 +42,17 @@ impl Tx {
         AnsiTransactionManager::begin_transaction_sql(&mut self.conn, sql).map_err(StoreError::from)?;
         match work(self) {
             Ok(done) => {
-                AnsiTransactionManager::commit_transaction(&mut self.conn).map_err(StoreError::from)?;
+                AnsiTransactionManager::commit_transaction(&mut self.conn).map_err(|error| {
+                    self.kept.clear();
+                    StoreError::from(error)
+                })?;
                 Ok(done)
             }
             Err(error) => {
                 // Failing to roll back leaves the connection marked as broken, and its owner closes it.
                 let _ = AnsiTransactionManager::rollback_transaction(&mut self.conn);
+                // What it kept is not what is stored.
+                self.kept.clear();
                 Err(error)
             }
         }

@@ -1,6 +1,6 @@
 //! This device as an MLS client: it makes KeyPackages, creates, loads and joins groups.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mls_rs::{
@@ -30,8 +30,9 @@ use super::{
     leaf_credential,
     membership::Leaf,
     provider::{QchatCrypto, SUITE, secret_key},
-    rules::{Rules, settings},
+    rules::{Lapsed, Rules, settings},
     staging::Staging,
+    stored,
 };
 use crate::{
     content::RoomSettings,
@@ -162,8 +163,8 @@ impl Device {
         &*self.entropy
     }
 
-    fn client(&self, staging: &Staging, lapsed: &[DeviceId]) -> Client<Config> {
-        let rules = Rules { lapsed: Arc::new(lapsed.iter().copied().collect::<BTreeSet<_>>()) };
+    fn client(&self, staging: &Staging, lapsed: &Lapsed) -> Client<Config> {
+        let rules = Rules { lapsed: lapsed.clone() };
         ClientBuilder::new()
             .crypto_provider(self.crypto.clone())
             .group_state_storage(staging.clone())
@@ -195,7 +196,7 @@ impl Device {
 
     fn key_package(&self, last_resort: bool, now: u64) -> Result<OwnKeyPackage, MlsFault> {
         let staging = Staging::default();
-        let client = self.client(&staging, &[]);
+        let client = self.client(&staging, &Lapsed::default());
         let mut extensions = ExtensionList::new();
         if last_resort {
             extensions.set_from(LastResortKeyPackageExt)?;
@@ -218,11 +219,11 @@ impl Device {
     /// # Errors
     /// [`OpenFault::UnknownAccounts`] when the account's key must be fetched first, otherwise what is wrong with it.
     pub fn inspect_key_package(&self, message: &[u8], now: u64) -> Result<RemoteKeyPackage, OpenFault> {
-        let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+        let message = of_the_suite(message)?;
         let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
         let credential = leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
         let staging = Staging::default();
-        let client = self.client(&staging, &[]);
+        let client = self.client(&staging, &Lapsed::default());
         // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
         let scratch = client.create_group(
             settings_extensions(&RoomSettings { name: "-".to_owned(), admins: vec![self.account()] })
@@ -247,33 +248,56 @@ impl Device {
     /// [`MlsFault`] when the entropy source or the library fails.
     pub fn create(&self, room: RoomId, settings: &RoomSettings, now: u64) -> Result<Group, MlsFault> {
         let staging = Staging::default();
-        let client = self.client(&staging, &[]);
+        let lapsed = Lapsed::default();
+        let client = self.client(&staging, &lapsed);
         let inner = client.create_group_with_id(
             room.as_bytes().to_vec(),
             settings_extensions(settings)?,
             ExtensionList::new(),
             Some(MlsTime::from(now)),
         )?;
-        Ok(Group::new(inner, staging, self.missing(), room, self.id))
+        Ok(self.group(inner, staging, lapsed, room))
     }
 
     /// Loads a stored group. `lapsed` are the devices that any member may remove.
     ///
     /// # Errors
-    /// [`MlsFault`] when the stored state cannot be read.
+    /// [`MlsFault::StoredState`] or another when the stored state cannot be read; [`MlsFault::StoredTree`] when the tree
+    /// beside it is missing or another's.
     pub fn load(&self, room: RoomId, blob: &GroupBlob, lapsed: &[DeviceId]) -> Result<Group, MlsFault> {
+        let expected = stored::context(&blob.state)?.tree_hash;
         let staging = Staging::with_group(blob.state.clone());
-        let client = self.client(&staging, lapsed);
-        let inner = client.load_group(room.as_bytes())?;
-        Ok(Group::new(inner, staging, self.missing(), room, self.id))
+        let rule = Lapsed::default();
+        rule.set(lapsed);
+        let client = self.client(&staging, &rule);
+        if blob.tree.is_empty() {
+            // Written before trees were stored apart: it holds its own, unless that is gone.
+            let inner = client.load_group(room.as_bytes())?;
+            if stored::tree_hash(&inner.export_tree()).is_none_or(|hash| expected != hash) {
+                return Err(MlsFault::StoredTree);
+            }
+            return Ok(self.group(inner, staging, rule, room));
+        }
+        let tree = ExportedTree::from_bytes(&blob.tree).map_err(|_| MlsFault::StoredTree)?;
+        if stored::tree_hash(&tree).is_none_or(|hash| expected != hash) {
+            return Err(MlsFault::StoredTree);
+        }
+        let inner = client.load_group_with_ratchet_tree(room.as_bytes(), tree)?;
+        let mut group = self.group(inner, staging, rule, room);
+        group.tree_is_stored();
+        Ok(group)
+    }
+
+    fn group(&self, inner: mls_rs::Group<Config>, staging: Staging, lapsed: Lapsed, room: RoomId) -> Group {
+        Group::new(inner, staging, lapsed, self.missing(), room, self.id)
     }
 
     /// The references of the KeyPackages that a Welcome is for.
     ///
     /// # Errors
-    /// [`OpenFault::Malformed`] when it is no Welcome.
+    /// [`OpenFault::Malformed`] when it is no Welcome, [`OpenFault::Suite`] when it is one of another suite.
     pub fn welcome_key_packages(welcome: &[u8]) -> Result<Vec<Vec<u8>>, OpenFault> {
-        let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
+        let message = of_the_suite(welcome)?;
         Ok(message.welcome_key_package_references().into_iter().map(|id| id.to_vec()).collect())
     }
 
@@ -283,7 +307,7 @@ impl Device {
     /// [`OpenFault`] when this device cannot open it.
     pub fn peek(&self, welcome: &[u8], id: &[u8], secret: &[u8]) -> Result<Peek, OpenFault> {
         let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
-        let (client, _) = self.joining_client(id, secret)?;
+        let (client, ..) = self.joining_client(id, secret)?;
         let info = client
             .examine_welcome_message(&message)
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
@@ -308,7 +332,7 @@ impl Device {
     ) -> Result<Joined, OpenFault> {
         let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
         let tree = ExportedTree::from_bytes(ratchet_tree).map_err(|_| OpenFault::Malformed)?;
-        let (client, staging) = self.joining_client(id, secret)?;
+        let (client, staging, lapsed) = self.joining_client(id, secret)?;
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
@@ -321,16 +345,31 @@ impl Device {
         if inner.group_id() != room.as_bytes() || settings(inner.context().extensions()).is_none() {
             return Err(OpenFault::Malformed);
         }
-        let group = Group::new(inner, staging, self.missing(), room, self.id);
+        let group = self.group(inner, staging, lapsed, room);
         let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
         Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })
     }
 
-    fn joining_client(&self, id: &[u8], secret: &[u8]) -> Result<(Client<Config>, Staging), OpenFault> {
+    fn joining_client(
+        &self,
+        id: &[u8],
+        secret: &[u8],
+    ) -> Result<(Client<Config>, Staging, Lapsed), OpenFault> {
         let staging = Staging::default();
         let data = KeyPackageData::mls_decode(&mut &*secret).map_err(|_| OpenFault::Malformed)?;
         staging.add_key_package(id.to_vec(), data);
-        Ok((self.client(&staging, &[]), staging))
+        let lapsed = Lapsed::default();
+        Ok((self.client(&staging, &lapsed), staging, lapsed))
+    }
+}
+
+/// Reads a KeyPackage or Welcome, which says which suite it is of.
+fn of_the_suite(message: &[u8]) -> Result<MlsMessage, OpenFault> {
+    let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+    match message.cipher_suite() {
+        Some(SUITE) => Ok(message),
+        Some(_) => Err(OpenFault::Suite),
+        None => Err(OpenFault::Malformed),
     }
 }
 

@@ -19,6 +19,14 @@ pub enum MlsFault {
     /// The device to be removed is no member.
     #[error("no such member")]
     NoSuchMember,
+    /// A stored state cannot be read.
+    #[error("the room's stored keys are malformed; this device must be added to the room again")]
+    StoredState,
+    /// A stored state without its ratchet tree, or with another's.
+    #[error(
+        "the room's stored keys and members do not belong together; this device must be added to the room again"
+    )]
+    StoredTree,
     /// The library did not do what it documents.
     #[error("the group library broke its contract")]
     Library,
@@ -36,6 +44,9 @@ pub enum OpenFault {
     /// Not an MLS message of the expected kind.
     #[error("it is malformed")]
     Malformed,
+    /// Of a cipher suite that this version does not speak.
+    #[error("it is of another cipher suite; the older of the two programs has to be upgraded")]
+    Suite,
     /// Wrong in a way that every member sees alike: it is skipped by all.
     #[error("it is invalid")]
     Invalid,

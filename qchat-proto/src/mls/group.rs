@@ -13,20 +13,24 @@ use super::{
     identity::Missing,
     leaf_credential,
     membership::{self, Leaf},
-    rules::settings,
+    rules::{Lapsed, settings},
     staging::Staging,
+    stored,
 };
 use crate::{
     content::RoomSettings,
     identity::LeafCredential,
     ids::{DeviceId, RoomId},
-    session::ledger::{GroupBlob, ListedDevice},
+    session::ledger::{GroupUpdate, ListedDevice},
 };
 
-/// A group, loaded for one operation.
+/// A group in memory. It may serve one operation after the other as long as each one's outcome is stored.
 pub struct Group {
     inner: mls_rs::Group<Config>,
     staging: Staging,
+    lapsed: Lapsed,
+    /// The hash of the tree that is stored; empty when none is.
+    stored_tree: Vec<u8>,
     missing: Missing,
     room: RoomId,
     own: DeviceId,
@@ -89,11 +93,22 @@ impl Group {
     pub(crate) fn new(
         inner: mls_rs::Group<Config>,
         staging: Staging,
+        lapsed: Lapsed,
         missing: Missing,
         room: RoomId,
         own: DeviceId,
     ) -> Self {
-        Self { inner, staging, missing, room, own }
+        Self { inner, staging, lapsed, stored_tree: vec![], missing, room, own }
+    }
+
+    /// The tree came from storage: it need not be written until it changes.
+    pub(super) fn tree_is_stored(&mut self) {
+        self.stored_tree.clone_from(&self.inner.context().tree_hash);
+    }
+
+    /// Which devices any member may remove from now on.
+    pub(crate) fn set_lapsed(&mut self, devices: &[DeviceId]) {
+        self.lapsed.set(devices);
     }
 
     /// The room.
@@ -294,13 +309,19 @@ impl Group {
         }
     }
 
-    /// The state to store.
+    /// What to store: the state, and the tree when it is not the one that was loaded or stored last. Both belong into one
+    /// transaction; when that fails, this group must be dropped.
     ///
     /// # Errors
     /// [`MlsFault`] when the library fails.
-    pub fn snapshot(&mut self) -> Result<GroupBlob, MlsFault> {
-        self.inner.write_to_storage()?;
-        let state = self.staging.take_group().ok_or(MlsFault::Library)?;
-        Ok(GroupBlob { state })
+    pub fn snapshot(&mut self) -> Result<GroupUpdate, MlsFault> {
+        self.inner.write_to_storage_without_ratchet_tree()?;
+        let state = stored::without_index(&self.staging.take_group().ok_or(MlsFault::Library)?)?;
+        let mut tree = None;
+        if self.stored_tree != self.inner.context().tree_hash {
+            tree = Some(self.inner.export_tree().to_bytes()?.into());
+            self.tree_is_stored();
+        }
+        Ok(GroupUpdate { state, tree })
     }
 }

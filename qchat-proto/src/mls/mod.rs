@@ -8,6 +8,7 @@ pub mod membership;
 pub mod provider;
 pub mod rules;
 mod staging;
+mod stored;
 
 use mls_rs_core::{extension::ExtensionType, identity::SigningIdentity};
 

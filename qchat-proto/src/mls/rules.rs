@@ -7,7 +7,10 @@
 //! - Only admins change the settings, and a room keeps at least one admin.
 //! - Proposals by reference are SelfRemoves only.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use mls_rs::{
     MlsRules,
@@ -51,8 +54,22 @@ impl IntoAnyError for RuleError {
 /// The rules, with what they need to know beside the group itself.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
-    /// Devices whose SelfRemove an earlier commit passed over.
-    pub(crate) lapsed: Arc<BTreeSet<DeviceId>>,
+    pub(crate) lapsed: Lapsed,
+}
+
+/// Devices whose SelfRemove an earlier commit passed over. Clones share them: a group lives longer than they hold.
+#[derive(Clone, Default)]
+pub(crate) struct Lapsed(Arc<Mutex<BTreeSet<DeviceId>>>);
+
+impl Lapsed {
+    /// Replaces them.
+    pub(crate) fn set(&self, devices: &[DeviceId]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = devices.iter().copied().collect();
+    }
+
+    fn contains(&self, device: &DeviceId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(device)
+    }
 }
 
 /// Reads the room's settings out of a group context.

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    content::{self, Body, Content},
+    content::{self, Body, Content, RoomSettings},
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::{
         device::Device,
-        fault::OpenFault,
+        fault::{MlsFault, OpenFault},
         group::{Group, Opened},
         membership::Leaf,
     },
     session::{
         authenticated::Authenticated,
         error::SessionError,
-        head,
+        groups, head,
         ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
         outbox::{finish, leave, listed, roster},
     },
@@ -57,6 +57,22 @@ pub fn receive<L: Ledger>(
     ledger.put_room(&state).map_err(SessionError::Ledger)
 }
 
+/// What a commit is held against: the group before it.
+struct Before {
+    leaves: Vec<Leaf>,
+    settings: RoomSettings,
+    leaving: Vec<DeviceId>,
+}
+
+impl Before {
+    fn of(group: &Group, envelope: &Envelope) -> std::result::Result<Option<Self>, MlsFault> {
+        if envelope.kind != Kind::Commit {
+            return Ok(None);
+        }
+        Ok(Some(Self { leaves: group.leaves(), settings: group.settings()?, leaving: group.leaving() }))
+    }
+}
+
 /// One envelope being processed.
 struct Step<'a, L: Ledger> {
     ledger: &'a mut L,
@@ -83,17 +99,15 @@ impl<L: Ledger> Step<'_, L> {
             return self.own(envelope, bytes);
         }
         let mut group = self.load()?;
+        let before = Before::of(&group, envelope)?;
         match self.open(&mut group, envelope) {
-            Ok(opened) => self.apply(group, envelope, opened),
+            Ok(opened) => self.apply(group, envelope, opened, before),
             Err(fault) => self.not_opened(envelope, fault),
         }
     }
 
     fn load(&mut self) -> Result<Group, L> {
-        let room = self.state.room;
-        let lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
-        let blob = self.ledger.group(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
-        Ok(self.device.load(room, &blob, &lapsed)?)
+        groups::load(self.ledger, self.device, self.state.room)
     }
 
     /// Opens the payload and holds what it vouches for against the envelope and the log.
@@ -115,7 +129,13 @@ impl<L: Ledger> Step<'_, L> {
         Ok(opened)
     }
 
-    fn apply(&mut self, group: Group, envelope: &Envelope, opened: Opened) -> Result<(), L> {
+    fn apply(
+        &mut self,
+        group: Group,
+        envelope: &Envelope,
+        opened: Opened,
+        before: Option<Before>,
+    ) -> Result<(), L> {
         let (Opened::Application { authenticated_data, .. }
         | Opened::SelfRemove { authenticated_data, .. }
         | Opened::Commit { authenticated_data, .. }) = &opened;
@@ -144,7 +164,7 @@ impl<L: Ledger> Step<'_, L> {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
             Opened::Commit { committer, added, removed, .. } => {
-                self.commit(group, committer, &added, removed)
+                self.commit(group, before, committer, &added, removed)
             }
         }
     }
@@ -228,24 +248,23 @@ impl<L: Ledger> Step<'_, L> {
         self.store(group)
     }
 
-    fn store(&mut self, mut group: Group) -> Result<(), L> {
-        let blob = group.snapshot()?;
-        self.ledger.put_group(self.state.room, &blob).map_err(SessionError::Ledger)
+    fn store(&mut self, group: Group) -> Result<(), L> {
+        groups::store(self.ledger, self.state.room, group)
     }
 
     /// The group has moved to the next epoch.
     fn commit(
         &mut self,
         group: Group,
+        before: Option<Before>,
         committer: Leaf,
         added: &[ListedDevice],
         removed: bool,
     ) -> Result<(), L> {
         let room = self.state.room;
-        let before = self.load()?;
-        let old = before.leaves();
-        let old_settings = before.settings()?;
-        let waiting = before.leaving();
+        // Only an envelope that says it is a commit gets here.
+        let Before { leaves: old, settings: old_settings, leaving: waiting } =
+            before.ok_or(MlsFault::Library)?;
         self.state.commit_seq = self.seq;
         self.ledger.forget_heads_below(room, self.seq).map_err(SessionError::Ledger)?;
         if removed {
@@ -338,7 +357,7 @@ impl<L: Ledger> Step<'_, L> {
         match fault {
             OpenFault::UnknownAccounts(accounts) => Err(SessionError::UnknownAccounts(accounts)),
             OpenFault::FutureEpoch | OpenFault::Private => self.stuck(&fault.to_string()),
-            OpenFault::Malformed | OpenFault::Invalid | OpenFault::PastEpoch => {
+            OpenFault::Malformed | OpenFault::Suite | OpenFault::Invalid | OpenFault::PastEpoch => {
                 self.reject(envelope, &fault.to_string())
             }
             OpenFault::FromSelf => self.reject(envelope, "it was sealed with this device's keys"),
@@ -391,9 +410,10 @@ impl<L: Ledger> Step<'_, L> {
             Kind::Proposal => leave(self.ledger, &mut self.state, self.seq),
             Kind::Commit if commit => {
                 let mut group = self.load()?;
+                let before = Before::of(&group, envelope)?;
                 match group.open(&envelope.payload) {
                     Ok(Opened::Commit { committer, added, removed, .. }) => {
-                        self.commit(group, committer, &added, removed)
+                        self.commit(group, before, committer, &added, removed)
                     }
                     // Ordered behind a commit that it did not know: nobody follows it.
                     Err(OpenFault::PastEpoch) => self.reject(envelope, "the server ordered it too late"),

@@ -12,7 +12,7 @@ use crate::{
     },
     session::{
         error::SessionError,
-        head,
+        groups, head,
         ledger::{Ledger, ListedDevice, Phase, RoomState},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -32,7 +32,7 @@ pub fn create<L: Ledger>(
     if ledger.room(room).map_err(SessionError::Ledger)?.is_some() {
         return Err(SessionError::Joined);
     }
-    let mut group = device.create(room, settings, now)?;
+    let group = device.create(room, settings, now)?;
     let own = ListedDevice { account: device.account(), device: device.id() };
     let state = RoomState {
         room,
@@ -51,8 +51,7 @@ pub fn create<L: Ledger>(
         ledger.put_roster(room, &[own])
     })()
     .map_err(SessionError::Ledger)?;
-    let blob = group.snapshot()?;
-    ledger.put_group(room, &blob).map_err(SessionError::Ledger)
+    groups::store(ledger, room, group)
 }
 
 /// An invitation with all that a join needs. Holds private keys.
@@ -124,7 +123,7 @@ pub fn join<L: Ledger>(
 ) -> Result<Leaf, SessionError<L::Error>> {
     let joined = open(device, invited)?;
     let Anchor { head_seq, head, message_id, leaving } = joined.anchor;
-    let mut group = joined.group;
+    let group = joined.group;
     let room = invited.room;
 
     if let Some(known) = ledger.room(room).map_err(SessionError::Ledger)? {
@@ -198,7 +197,6 @@ pub fn join<L: Ledger>(
         ledger.put_invitees(room, &[])
     })()
     .map_err(SessionError::Ledger)?;
-    let blob = group.snapshot()?;
-    ledger.put_group(room, &blob).map_err(SessionError::Ledger)?;
+    groups::store(ledger, room, group)?;
     Ok(joined.inviter)
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    mls::group::Group,
     wire::frame::Invitation,
 };
 
@@ -48,11 +49,22 @@ pub struct RoomState {
     pub epoch: u64,
 }
 
-/// A group's MLS state as the library writes it. Holds every secret of the room.
+/// A group as it is stored. Holds every secret of the room.
 #[derive(Clone)]
 pub struct GroupBlob {
-    /// The snapshot.
+    /// What the library writes, without the ratchet tree.
     pub state: Zeroizing<Vec<u8>>,
+    /// The ratchet tree that belongs to it; empty when it was stored before trees stood apart.
+    pub tree: Bytes,
+}
+
+/// A group to be stored.
+#[derive(Clone)]
+pub struct GroupUpdate {
+    /// Replaces the stored state.
+    pub state: Zeroizing<Vec<u8>>,
+    /// Replaces the stored ratchet tree; `None` when that is still the one.
+    pub tree: Option<Bytes>,
 }
 
 /// A device on the list that the daemon keeps, as all declared deltas make it.
@@ -227,12 +239,29 @@ pub trait Ledger {
     /// Stores a room's numbers.
     fn put_room(&mut self, state: &RoomState) -> Result<(), Self::Error>;
 
-    /// The MLS state.
+    /// The MLS state and its tree.
     fn group(&mut self, room: RoomId) -> Result<Option<GroupBlob>, Self::Error>;
     /// Stores the MLS state, overwriting the last.
-    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Result<(), Self::Error>;
+    fn put_group(&mut self, room: RoomId, update: &GroupUpdate) -> Result<(), Self::Error>;
     /// Deletes the MLS state for good.
     fn forget_group(&mut self, room: RoomId) -> Result<(), Self::Error>;
+
+    /// Takes out the group that was kept in memory, if what is stored now is still what it was kept for. An operation
+    /// that fails does not give it back, so that a group that was spoiled is never used again.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn take_kept(&mut self, _room: RoomId) -> Result<Option<Group>, Self::Error> {
+        Ok(None)
+    }
+    /// May keep a group in memory whose state is the one that is stored in this transaction. It must not come back from
+    /// [`Ledger::take_kept`] once anything else is stored, be it by another process or because this transaction failed.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn keep(&mut self, _room: RoomId, _group: Group) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// The room's settings as of the last commit, kept outside the MLS state for lists and screens.
     fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Result<(), Self::Error>;

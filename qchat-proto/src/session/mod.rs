@@ -2,6 +2,7 @@
 
 pub mod authenticated;
 pub mod error;
+mod groups;
 pub mod head;
 pub mod inbox;
 pub mod joining;

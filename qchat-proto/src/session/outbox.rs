@@ -17,7 +17,7 @@ use crate::{
     session::{
         authenticated::Authenticated,
         error::SessionError,
-        head,
+        groups, head,
         ledger::{Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
     },
     wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
@@ -81,10 +81,16 @@ pub fn next<L: Ledger>(
         _ => {}
     }
     let lapsed = ledger.lapsed(room).map_err(SessionError::Ledger)?;
-    let blob = ledger.group(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
-    let mut sealing = Sealing { state, group: device.load(room, &blob, &lapsed)?, device, lapsed, now };
+    let mut sealing = Sealing { state, group: groups::load(ledger, device, room)?, device, lapsed, now };
+    let mut touched = false;
     loop {
-        let Some(row) = sealing.due(ledger)? else { return Ok(None) };
+        let Some(row) = sealing.due(ledger)? else {
+            if !touched {
+                ledger.keep(room, sealing.group).map_err(SessionError::Ledger)?;
+            }
+            return Ok(None);
+        };
+        touched = true;
         let sealed = sealing.seal(ledger, &row).map_err(|error| match (error, &row.want) {
             (
                 SessionError::Mls(source),
@@ -95,8 +101,7 @@ pub fn next<L: Ledger>(
         if let Some(sealed) = sealed {
             let set = RowState::Sealed(sealed.clone());
             ledger.outbox_set(room, row.message_id, &set).map_err(SessionError::Ledger)?;
-            let blob = sealing.group.snapshot()?;
-            ledger.put_group(room, &blob).map_err(SessionError::Ledger)?;
+            groups::store(ledger, room, sealing.group)?;
             return Ok(Some(Outgoing { message_id: row.message_id, sealed }));
         }
         // What it asked for is so already.

@@ -10,7 +10,7 @@ use mls_rs::{
         WithIdentityProvider, WithMlsRules,
     },
     extension::recommended::LastResortKeyPackageExt,
-    group::CommitBuilder,
+    group::{CommitBuilder, ExportedTree},
     mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions},
 };
 use mls_rs_core::{
@@ -62,14 +62,16 @@ impl<'a> Insider<'a> {
         let rules = DefaultMlsRules::new()
             .with_encryption_options(EncryptionOptions::new(true, PaddingMode::None))
             .with_commit_options(CommitOptions::new().with_path_required(true));
+        let stored = self.peer.ledger.group_of(ROOM).unwrap();
         let client = ClientBuilder::new()
             .crypto_provider(QchatCrypto::new(Arc::new(SystemEntropy)))
-            .group_state_storage(Stored::of(&self.peer.ledger.group_of(ROOM).unwrap()))
+            .group_state_storage(Stored::of(&stored))
             .identity_provider(QchatIdentity::new(self.peer.keys()))
             .mls_rules(rules)
             .extension_types([ExtensionType::new(0xf0a1), LastResortKeyPackageExt::extension_type()])
             .build();
-        client.load_group(ROOM.as_bytes()).unwrap()
+        let tree = ExportedTree::from_bytes(&stored.tree).unwrap();
+        client.load_group_with_ratchet_tree(ROOM.as_bytes(), tree).unwrap()
     }
 
     fn vouched(&self) -> Authenticated {

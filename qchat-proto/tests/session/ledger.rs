@@ -3,22 +3,28 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
+    mls::group::Group,
     session::ledger::{
-        GroupBlob, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState,
-        RowState, Want,
+        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        RoomState, RowState, Want,
     },
 };
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     rooms: HashMap<RoomId, Room>,
+    /// Groups in memory, each with the stored group that it was kept for. Every clone sees them, as every transaction
+    /// of a process does, whether it was committed or not.
+    kept: Arc<Mutex<HashMap<RoomId, Kept>>>,
 }
+
+type Kept = (Arc<GroupBlob>, Group);
 
 #[derive(Clone, Default)]
 pub(crate) struct Room {
@@ -69,12 +75,26 @@ impl Ledger for Memory {
     fn group(&mut self, room: RoomId) -> Done<Option<GroupBlob>> {
         Ok(self.at(room).group.as_deref().cloned())
     }
-    fn put_group(&mut self, room: RoomId, blob: &GroupBlob) -> Done<()> {
-        self.at(room).group = Some(Arc::new(blob.clone()));
+    fn put_group(&mut self, room: RoomId, update: &GroupUpdate) -> Done<()> {
+        let tree = update.tree.clone().or_else(|| self.group_of(room).map(|old| old.tree.clone()));
+        let blob = GroupBlob { state: update.state.clone(), tree: tree.unwrap_or_default() };
+        self.at(room).group = Some(Arc::new(blob));
         Ok(())
     }
     fn forget_group(&mut self, room: RoomId) -> Done<()> {
         self.at(room).group = None;
+        Ok(())
+    }
+    fn take_kept(&mut self, room: RoomId) -> Done<Option<Group>> {
+        let kept = self.kept.lock().unwrap().remove(&room);
+        let stored = self.group_of(room);
+        Ok(kept
+            .and_then(|(of, group)| stored.is_some_and(|stored| Arc::ptr_eq(&of, &stored)).then_some(group)))
+    }
+    fn keep(&mut self, room: RoomId, group: Group) -> Done<()> {
+        if let Some(stored) = self.group_of(room) {
+            self.kept.lock().unwrap().insert(room, (stored, group));
+        }
         Ok(())
     }
     fn put_settings(&mut self, room: RoomId, settings: &RoomSettings) -> Done<()> {

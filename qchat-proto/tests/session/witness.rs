@@ -13,10 +13,11 @@ use std::{
 };
 
 use mls_rs::{
-    Client, MlsMessage,
+    MlsMessage,
     client_builder::{
         BaseConfig, ClientBuilder, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
     },
+    group::ExportedTree,
 };
 use mls_rs_core::{
     crypto::{
@@ -76,15 +77,14 @@ impl KeyUses {
 
 /// The epoch that a stored group is in.
 pub fn epoch(room: RoomId, blob: &GroupBlob) -> Epoch {
-    let group = client(blob, &Tap::new()).load_group(room.as_bytes()).expect("a stored group");
-    epoch_of(&group)
+    epoch_of(&load(room, blob, &Tap::new()))
 }
 
 /// The key that sealed `message` (an MLSMessage); `None` when it is not of the epoch that the group is in, or forged.
 pub fn key_use(room: RoomId, blob: &GroupBlob, message: &[u8]) -> Option<KeyUse> {
     let message = MlsMessage::from_bytes(message).ok()?;
     let tap = Tap::new();
-    let mut group = client(blob, &tap).load_group(room.as_bytes()).expect("a stored group");
+    let mut group = load(room, blob, &tap);
     if message.epoch()? != group.current_epoch() || message.group_id()? != room.as_bytes() {
         return None;
     }
@@ -120,12 +120,14 @@ fn epoch_of(group: &mls_rs::Group<Config>) -> Epoch {
 type Config =
     WithIdentityProvider<QchatIdentity, WithGroupStateStorage<Stored, WithCryptoProvider<Tap, BaseConfig>>>;
 
-fn client(blob: &GroupBlob, tap: &Tap) -> Client<Config> {
-    ClientBuilder::new()
+fn load(room: RoomId, blob: &GroupBlob, tap: &Tap) -> mls_rs::Group<Config> {
+    let client = ClientBuilder::new()
         .crypto_provider(tap.clone())
         .group_state_storage(Stored::of(blob))
         .identity_provider(QchatIdentity::new(Arc::new(Nobody)))
-        .build()
+        .build();
+    let tree = ExportedTree::from_bytes(&blob.tree).expect("a stored tree");
+    client.load_group_with_ratchet_tree(room.as_bytes(), tree).expect("a stored group")
 }
 
 struct Nobody;

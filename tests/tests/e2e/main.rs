@@ -15,4 +15,5 @@ mod relay;
 mod removal;
 mod screen;
 mod secrets;
+mod suites;
 mod tokens;

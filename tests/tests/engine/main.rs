@@ -10,6 +10,7 @@ mod blocked;
 mod consent;
 mod find;
 mod invitations;
+mod kept;
 mod keys;
 mod person;
 mod refusals;

@@ -5,8 +5,8 @@ use qchat_proto::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, RoomId, Seq},
     session::ledger::{
-        Change, GroupBlob, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase, RowState,
-        Sealed, Want,
+        Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase,
+        RowState, Sealed, Want,
     },
     wire::frame::Invitation,
 };
@@ -36,11 +36,21 @@ fn numbers_and_state(l: &mut impl Ledger) {
     assert_eq!(l.room(OTHER).unwrap(), None);
 
     for state in [vec![1; 10], vec![2; 2_000_000], Vec::new()] {
-        l.put_group(ROOM, &GroupBlob { state: Zeroizing::new(state.clone()) }).unwrap();
-        assert!(*l.group(ROOM).unwrap().unwrap().state == state);
+        let tree = Some(Bytes::copy_from_slice(&state));
+        for tree in [tree, None] {
+            l.put_group(ROOM, &GroupUpdate { state: Zeroizing::new(state.clone()), tree }).unwrap();
+            let stored = l.group(ROOM).unwrap().unwrap();
+            assert!(*stored.state == state && stored.tree == state);
+        }
     }
+    let only = GroupUpdate { state: Zeroizing::new(vec![3]), tree: None };
+    l.put_group(OTHER, &only).unwrap();
+    assert!(l.group(OTHER).unwrap().unwrap().tree.is_empty());
     l.forget_group(ROOM).unwrap();
     assert!(l.group(ROOM).unwrap().is_none());
+    l.put_group(ROOM, &only).unwrap();
+    assert!(l.group(ROOM).unwrap().unwrap().tree.is_empty(), "the tree is forgotten with the group");
+    l.forget_group(ROOM).unwrap();
     l.put_settings(ROOM, &RoomSettings { name: "one".into(), admins: vec![ALICE] }).unwrap();
     l.put_settings(ROOM, &RoomSettings { name: "two".into(), admins: vec![ALICE, BOB] }).unwrap();
 }

@@ -6,7 +6,7 @@ use qchat_proto::{
     crypto::secret::Secret,
     identity::Pinned,
     ids::{MessageId, RoomId, Seq},
-    session::ledger::{GroupBlob, Ledger, ListedDevice},
+    session::ledger::{GroupUpdate, Ledger, ListedDevice},
 };
 use zeroize::Zeroizing;
 
@@ -25,7 +25,8 @@ fn nothing_stored_is_readable_in_the_files_and_only_their_owner_may_open_them() 
     write(&profile, |tx| {
         tx.put_room(&state(0))?;
         tx.put_pending(ROOM, message(1), CANARY)?;
-        tx.put_group(ROOM, &GroupBlob { state: Zeroizing::new(CANARY.repeat(1000)) })
+        let tree = Some(CANARY.repeat(1000).into());
+        tx.put_group(ROOM, &GroupUpdate { state: Zeroizing::new(CANARY.repeat(1000)), tree })
     });
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(profile.dir()), 0o700);
@@ -80,6 +81,24 @@ fn a_newer_profile_is_refused() {
     write(&profile, |tx| Ok(tx.conn.batch_execute("PRAGMA user_version = 9999")?));
     let refused = Profile::open(profile.dir(), Secret::from_bytes(KEY));
     assert!(matches!(refused, Err(StoreError::TooNew)), "{refused:?}");
+}
+
+#[test]
+fn a_group_that_was_stored_before_trees_stood_apart_is_found() {
+    use diesel::connection::SimpleConnection;
+    let (_dir, profile) = profile();
+    write(&profile, |tx| {
+        let sql = "INSERT INTO groups (room, state) VALUES (x'01010101010101010101010101010101', x'aabb'); \
+                   DROP TABLE trees; ALTER TABLE groups DROP COLUMN version; PRAGMA user_version = 1; \
+                   DELETE FROM __diesel_schema_migrations WHERE version = '0002'";
+        Ok(tx.conn.batch_execute(sql)?)
+    });
+    let room = RoomId::from_bytes([1; 16]);
+    let dir = profile.dir().to_owned();
+    drop(profile);
+    let profile = Profile::open(&dir, Secret::from_bytes(KEY)).unwrap();
+    let group = write(&profile, |tx| tx.group(room)).unwrap();
+    assert!(*group.state == [0xaa, 0xbb] && group.tree.is_empty());
 }
 
 #[test]
