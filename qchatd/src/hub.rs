@@ -2,7 +2,7 @@
 //! full gets nothing more of that room until its device has been told to catch up from the log.
 
 use std::{
-    collections::{BTreeMap, HashMap, btree_map, hash_map},
+    collections::{BTreeMap, HashMap, HashSet, btree_map, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -137,10 +137,18 @@ impl Hub {
         self.lock().set(room, device, true);
     }
 
-    /// Closes the sockets of a session.
-    pub fn end_session(&self, session: &SessionId) {
+    /// The sessions that have sockets here.
+    pub fn sessions(&self) -> HashSet<SessionId> {
+        self.lock().links.values().map(|link| link.session).collect()
+    }
+
+    /// Closes the sockets of these sessions.
+    pub fn end_sessions(&self, sessions: &HashSet<SessionId>) {
+        if sessions.is_empty() {
+            return;
+        }
         for link in self.lock().links.values() {
-            if link.session == *session {
+            if sessions.contains(&link.session) {
                 link.end.cancel();
             }
         }

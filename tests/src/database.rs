@@ -83,6 +83,11 @@ impl PostgresDatabase {
         output.stdout
     }
 
+    /// The one value that a query gives.
+    pub fn value(&self, sql: &str) -> String {
+        psql(&self.url(), sql)
+    }
+
     /// Runs a statement in it.
     pub(crate) fn execute(&self, sql: &str) {
         psql(&self.url(), sql);
@@ -112,11 +117,13 @@ impl Drop for PostgresDatabase {
     }
 }
 
-fn psql(url: &str, sql: &str) {
+fn psql(url: &str, sql: &str) -> String {
     let output = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", sql, "--dbname", url])
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+        .args(["--command", sql, "--dbname", url])
         .stdin(Stdio::null())
         .output();
     let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -73,7 +73,11 @@ pub(super) async fn login(context: &Context, name: Option<&UserName>) -> Outcome
     done(context, "logged in")
 }
 
-pub(super) async fn logout(context: &Context) -> Outcome {
+pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
+    if everywhere {
+        open::with_engine(context, async |handle| Ok(handle.logout_everywhere().await?)).await?;
+        return done(context, "logged out everywhere");
+    }
     open::with_engine(context, async |handle| Ok(handle.logout().await?)).await?;
     done(context, "logged out")
 }

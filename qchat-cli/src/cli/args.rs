@@ -116,7 +116,11 @@ pub enum Command {
         name: Option<UserName>,
     },
     /// End this device's session with the daemon. Messages and keys stay.
-    Logout,
+    Logout {
+        /// End the sessions of all devices of the account: each says so, and needs a `qchat login`.
+        #[arg(long)]
+        everywhere: bool,
+    },
     /// Show the account, the device and the server of the profile.
     Whoami,
     /// Keep the profile open for the commands that follow, so that they need no passphrase.

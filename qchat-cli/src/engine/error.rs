@@ -144,7 +144,7 @@ fn partial(rooms: &[RoomId]) -> String {
 fn fault_exit_code(fault: &Fault) -> u8 {
     match fault.code {
         FaultCode::BadRequest | FaultCode::TooLarge => 2,
-        FaultCode::Unauthenticated => 4,
+        FaultCode::Unauthenticated | FaultCode::SessionEnded => 4,
         FaultCode::NotFound => 5,
         FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,

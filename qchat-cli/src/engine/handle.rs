@@ -372,6 +372,14 @@ impl Handle {
         self.0.access.logout().await
     }
 
+    /// Ends the sessions of all devices of the account, this one's included; what is stored stays.
+    ///
+    /// # Errors
+    /// When the daemon cannot be told; then nothing has changed here either.
+    pub async fn logout_everywhere(&self) -> Result<(), EngineError> {
+        self.0.access.logout_everywhere().await
+    }
+
     /// Closes the connection and ends the background task.
     pub async fn shutdown(self) {
         let (done, ended) = oneshot::channel();

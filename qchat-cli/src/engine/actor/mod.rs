@@ -221,6 +221,9 @@ impl Actor {
                 let token = self.access.renew(&token).await?;
                 Ok(Socket::connect(self.rest.base(), &token, server).await?)
             }
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::SessionEnded => {
+                Err(self.access.forget(&token, fault).await?.into())
+            }
             other => Ok(other?),
         }
     }
