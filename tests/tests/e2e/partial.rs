@@ -19,7 +19,9 @@ use qchat_tests::{
 fn a_room_that_cannot_be_read_to_its_end_gives_exit_code_8_and_no_other_does() {
     let daemon = Daemon::start(Backend::Sqlite);
     let proxy = Proxy::start(daemon.address());
-    let (alice, mut bob) = (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "bob"));
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, mut bob] = clients;
     for room in ["tea", "cake"] {
         client::room(room, &[&alice, &bob]);
         alice.ok(&["send", room, "first"]);
