@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Handle, Options},
+    engine::{self, Accept, Handle, Options},
     vault::agent as vault_agent,
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
             "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
         ),
     }
-    let options = Options { timeout: settings.timeout, offline: true, server: None };
+    let options = Options { timeout: settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(registered.profile, options).await?;
     let done = context
         .output
@@ -84,7 +84,8 @@ pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
 
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let options =
+        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
     handle.shutdown().await;
@@ -93,7 +94,8 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
 
 pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let options =
+        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
     handle.shutdown().await;
