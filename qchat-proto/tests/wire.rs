@@ -261,7 +261,7 @@ fn sizes_are_kept_to_the_byte() {
         (Kind::Application, limits::APPLICATION),
         (Kind::Proposal, limits::APPLICATION),
         (Kind::Commit, limits::HANDSHAKE),
-        (Kind::Resync, limits::HANDSHAKE),
+        (Kind::Resync, limits::RESYNC),
     ] {
         let sized = |size: usize| {
             raw(|raw| {

@@ -36,7 +36,11 @@ use super::{
 };
 use crate::{
     content::RoomSettings,
-    crypto::{entropy::Entropy, sign::DeviceSigningKey},
+    crypto::{
+        entropy::Entropy,
+        secret::Secret,
+        sign::{DevicePublicKey, DeviceSigningKey, SignatureUse},
+    },
     identity::{IdentityError, LeafCredential},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     session::ledger::{GroupBlob, Head},
@@ -76,6 +80,8 @@ pub struct RemoteKeyPackage {
     pub device: DeviceId,
     /// SHA-384 of the account identity key that certifies it.
     pub identity_key_hash: [u8; 48],
+    /// The key that the device signs with.
+    pub device_key: DevicePublicKey,
 }
 
 /// What a Welcome says before it is opened: claims, until the join verifies them.
@@ -163,6 +169,13 @@ impl Device {
         &*self.entropy
     }
 
+    /// Signs outside MLS, with the key that signs for this device's leaves.
+    pub(crate) fn sign(&self, usage: SignatureUse, message: &[u8]) -> Result<Vec<u8>, MlsFault> {
+        let seed = Secret::from_slice(self.signer.as_bytes()).ok_or(MlsFault::Library)?;
+        let key = DeviceSigningKey::from_seed(seed).map_err(|_| MlsFault::Library)?;
+        key.sign(usage, message).map_err(|_| MlsFault::Library)
+    }
+
     fn client(&self, staging: &Staging, lapsed: &Lapsed) -> Client<Config> {
         let rules = Rules { lapsed: lapsed.clone() };
         ClientBuilder::new()
@@ -222,6 +235,8 @@ impl Device {
         let message = of_the_suite(message)?;
         let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
         let credential = leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
+        let device_key = DevicePublicKey::from_bytes(&key_package.signing_identity().signature_key)
+            .map_err(|_| OpenFault::Malformed)?;
         let staging = Staging::default();
         let client = self.client(&staging, &Lapsed::default());
         // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
@@ -239,6 +254,7 @@ impl Device {
             account: credential.account,
             device: credential.device,
             identity_key_hash: credential.identity_key_hash,
+            device_key,
         })
     }
 

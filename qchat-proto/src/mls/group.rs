@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     content::RoomSettings,
+    crypto::sign::DevicePublicKey,
     identity::LeafCredential,
     ids::{DeviceId, RoomId},
     session::ledger::{GroupUpdate, ListedDevice},
@@ -136,6 +137,15 @@ impl Group {
 
     pub(crate) fn leaf(&self, index: u32) -> Option<Leaf> {
         membership::leaf(&self.inner.member_at_index(index)?)
+    }
+
+    /// A device's leaf and the key that it signs with; `None` when it has none.
+    pub fn device_key(&self, device: DeviceId) -> Option<(Leaf, DevicePublicKey)> {
+        let roster = self.inner.roster();
+        roster.members_iter().find_map(|member| {
+            let leaf = membership::leaf(&member).filter(|leaf| leaf.device == device)?;
+            Some((leaf, DevicePublicKey::from_bytes(&member.signing_identity.signature_key).ok()?))
+        })
     }
 
     /// Devices other than this one whose SelfRemove waits to be committed.

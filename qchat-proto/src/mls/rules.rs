@@ -4,6 +4,8 @@
 //! - Any member may add devices; a device id stands for one account in a group.
 //! - A member may remove devices of its own account, devices that asked to leave and were passed over, and, as an
 //!   admin, any other device.
+//! - Any member may remove a device and add it again in one commit, under the same account and device key: it could not
+//!   follow any more.
 //! - Only admins change the settings, and a room keeps at least one admin.
 //! - Proposals by reference are SelfRemoves only.
 
@@ -17,7 +19,7 @@ use mls_rs::{
     group::{GroupContext, Member, Roster, Sender, proposal::Proposal},
     mls_rules::{CommitDirection, CommitOptions, CommitSource, EncryptionOptions, ProposalBundle},
 };
-use mls_rs_core::{error::IntoAnyError, extension::ExtensionList};
+use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::SigningIdentity};
 
 use super::{SETTINGS_EXTENSION, leaf_credential, membership};
 use crate::{content::RoomSettings, identity::LeafCredential, ids::DeviceId};
@@ -89,7 +91,15 @@ impl Rules {
         let settings = settings(&context.extensions).ok_or(RuleError::Settings)?;
         let admin = settings.admins.contains(&committer.account);
         let mut added = BTreeSet::new();
-        for info in proposals.clone().into_proposals() {
+        let proposals: Vec<_> = proposals.clone().into_proposals().collect();
+        let additions: Vec<_> = proposals
+            .iter()
+            .filter_map(|info| match &info.proposal {
+                Proposal::Add(add) => Some(add.signing_identity().clone()),
+                _ => None,
+            })
+            .collect();
+        for info in proposals {
             if info.is_by_reference() && !matches!(info.proposal, Proposal::SelfRemove(_)) {
                 return Err(RuleError::Proposal);
             }
@@ -112,8 +122,9 @@ impl Rules {
                     let member =
                         roster.member_with_index(removal.to_remove()).map_err(|_| RuleError::Removal)?;
                     let target = credential_of(&member)?;
-                    if target.account != committer.account && !admin && !self.lapsed.contains(&target.device)
-                    {
+                    let again = additions.iter().any(|added| is_same_device(added, &member.signing_identity));
+                    let own = target.account == committer.account;
+                    if !own && !admin && !again && !self.lapsed.contains(&target.device) {
                         return Err(RuleError::Removal);
                     }
                 }
@@ -128,6 +139,12 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// Whether two leaves are of one device of one account, and signed by one key. Its certificate may have been renewed.
+fn is_same_device(one: &SigningIdentity, other: &SigningIdentity) -> bool {
+    let of = |identity| leaf_credential(identity).map(|leaf| (leaf.account, leaf.device));
+    of(one).is_some() && of(one) == of(other) && one.signature_key == other.signature_key
 }
 
 fn credential_of(member: &Member) -> Result<LeafCredential, RuleError> {

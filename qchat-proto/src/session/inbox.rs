@@ -17,6 +17,7 @@ use crate::{
         groups, head,
         ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
         outbox::{finish, leave, listed, roster},
+        resync::{self, Judged},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -89,11 +90,10 @@ impl<L: Ledger> Step<'_, L> {
             self.follow_list(envelope)?;
         }
         if envelope.kind == Kind::Resync {
-            // Answering one takes a later version; that somebody asked is worth showing.
-            return self.notice(&Notice::ResyncAsked(envelope.sender));
+            return self.asked(envelope, bytes);
         }
         if matches!(self.state.phase, Phase::Stuck(_)) {
-            return Ok(());
+            return self.not_followed(envelope, bytes);
         }
         if envelope.sender == self.device.id() {
             return self.own(envelope, bytes);
@@ -104,6 +104,73 @@ impl<L: Ledger> Step<'_, L> {
             Ok(opened) => self.apply(group, envelope, opened, before),
             Err(fault) => self.not_opened(envelope, fault),
         }
+    }
+
+    /// A request to be added again. The log says alike for all who follow who asked; each judges by its own group.
+    fn asked(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
+        let room = self.state.room;
+        if envelope.sender == self.device.id() {
+            let own = self.ledger.request(room).map_err(SessionError::Ledger)?;
+            if own.is_some_and(|own| own.envelope == bytes) {
+                resync::logged(self.ledger, room, envelope.message_id)?;
+            } else if self.state.phase == Phase::Member {
+                return self.reject(envelope, "it names this device as its sender, which did not send it");
+            }
+            return Ok(());
+        }
+        if self.state.phase != Phase::Member {
+            return Ok(());
+        }
+        let group = self.load()?;
+        let added_at = self.ledger.added_at(room, envelope.sender).map_err(SessionError::Ledger)?;
+        let places = (added_at.unwrap_or(Seq(0)), self.seq);
+        let judged = resync::judge(self.device, &group, envelope, places, self.now)?;
+        self.ledger.keep(room, group).map_err(SessionError::Ledger)?;
+        match judged {
+            Judged::Owed(asked) => {
+                let mut all = self.ledger.asked(room).map_err(SessionError::Ledger)?;
+                if all.contains(&asked) {
+                    return Ok(());
+                }
+                all.retain(|other| other.device != asked.device);
+                all.push(asked);
+                self.ledger.put_asked(room, &all).map_err(SessionError::Ledger)?;
+                self.notice(&Notice::ResyncAsked(envelope.sender))
+            }
+            Judged::Moot => Ok(()),
+            Judged::Forged(reason) => self.reject(envelope, reason),
+        }
+    }
+
+    /// What a stuck device still learns from the log: which of its own envelopes stand in it, and that it was added
+    /// again. By then its request is answered: should the Welcome not open, the next one is made because of this.
+    fn not_followed(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
+        if readds(envelope, self.device.id()) {
+            self.state.phase = Phase::Stuck(self.seq);
+        }
+        if envelope.sender != self.device.id() {
+            return Ok(());
+        }
+        let (room, id) = (self.state.room, envelope.message_id);
+        let row = self.ledger.outbox_row(room, id).map_err(SessionError::Ledger)?;
+        let ours = match row.map(|row| row.state) {
+            Some(RowState::Sealed(sealed) | RowState::Accepted(sealed)) => sealed.envelope == bytes,
+            Some(RowState::Waiting | RowState::Stale(_)) => false,
+            None => {
+                let known = self.ledger.own(room, id).map_err(SessionError::Ledger)?;
+                known == Some(head::logged_hash(bytes))
+            }
+        };
+        if !ours {
+            return Ok(());
+        }
+        self.ledger.outbox_remove(room, id).map_err(SessionError::Ledger)?;
+        self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
+        if envelope.kind == Kind::Application {
+            let epoch = self.state.epoch;
+            self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)?;
+        }
+        Ok(())
     }
 
     fn load(&mut self) -> Result<Group, L> {
@@ -164,7 +231,8 @@ impl<L: Ledger> Step<'_, L> {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
             Opened::Commit { committer, added, removed, .. } => {
-                self.commit(group, before, committer, &added, removed)
+                let readded = readds(envelope, self.device.id());
+                self.commit(group, before, committer, &added, (removed, readded))
             }
         }
     }
@@ -259,7 +327,7 @@ impl<L: Ledger> Step<'_, L> {
         before: Option<Before>,
         committer: Leaf,
         added: &[ListedDevice],
-        removed: bool,
+        (removed, readded): (bool, bool),
     ) -> Result<(), L> {
         let room = self.state.room;
         // Only an envelope that says it is a commit gets here.
@@ -267,6 +335,11 @@ impl<L: Ledger> Step<'_, L> {
             before.ok_or(MlsFault::Library)?;
         self.state.commit_seq = self.seq;
         self.ledger.forget_heads_below(room, self.seq).map_err(SessionError::Ledger)?;
+        if removed && readded && self.state.phase == Phase::Member {
+            // Its leaf is another now, and the Welcome for that lies at the daemon.
+            self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
+            return self.stuck("a member has added this device again");
+        }
         if removed {
             let asked = matches!(self.state.phase, Phase::Leaving(_));
             self.state.phase = if asked { Phase::Left(self.seq) } else { Phase::Removed(self.seq) };
@@ -292,9 +365,14 @@ impl<L: Ledger> Step<'_, L> {
         for added in added.iter().filter(|added| added.device != self.device.id()) {
             // Seen from its beginning: its first envelope is its first.
             self.ledger.put_counter(room, added.device, 0).map_err(SessionError::Ledger)?;
+            self.ledger.put_added_at(room, added.device, self.seq).map_err(SessionError::Ledger)?;
+            if old.iter().any(|leaf| leaf.device == added.device) {
+                self.notice(&Notice::Readded(added.device))?;
+            }
         }
+        self.answered(&new, added)?;
         self.ledger.put_roster(room, &roster(&new)).map_err(SessionError::Ledger)?;
-        self.invite(&new, added)?;
+        self.invite(&old, &new, added)?;
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
@@ -306,8 +384,24 @@ impl<L: Ledger> Step<'_, L> {
         self.store(group)
     }
 
-    /// Dates the invitations that a commit made, and forgets those whose device is gone.
-    fn invite(&mut self, new: &[Leaf], added: &[ListedDevice]) -> Result<(), L> {
+    /// Forgets the requests that a commit has answered, whoever made it, and those of devices that are gone.
+    fn answered(&mut self, new: &[Leaf], added: &[ListedDevice]) -> Result<(), L> {
+        let room = self.state.room;
+        let before = self.ledger.asked(room).map_err(SessionError::Ledger)?;
+        let mut asked = before.clone();
+        asked.retain(|asked| {
+            new.iter().any(|leaf| leaf.device == asked.device)
+                && !added.iter().any(|added| added.device == asked.device)
+        });
+        if asked == before {
+            return Ok(());
+        }
+        self.ledger.put_asked(room, &asked).map_err(SessionError::Ledger)
+    }
+
+    /// Dates the invitations that a commit made, and forgets those whose device is gone. Who was added again had said
+    /// yes before.
+    fn invite(&mut self, old: &[Leaf], new: &[Leaf], added: &[ListedDevice]) -> Result<(), L> {
         let room = self.state.room;
         let before = self.ledger.invitees(room).map_err(SessionError::Ledger)?;
         let mut invitees = before.clone();
@@ -316,7 +410,9 @@ impl<L: Ledger> Step<'_, L> {
                 && !added.iter().any(|added| added.device == invitee.device)
         });
         let own = self.device.id();
-        let devices = added.iter().map(|added| added.device).filter(|device| *device != own);
+        let devices = added.iter().map(|added| added.device).filter(|device| {
+            *device != own && !old.iter().any(|leaf| leaf.device == *device)
+        });
         invitees.extend(devices.map(|device| Invitee { device, since: self.now }));
         if invitees == before {
             return Ok(());
@@ -413,7 +509,7 @@ impl<L: Ledger> Step<'_, L> {
                 let before = Before::of(&group, envelope)?;
                 match group.open(&envelope.payload) {
                     Ok(Opened::Commit { committer, added, removed, .. }) => {
-                        self.commit(group, before, committer, &added, removed)
+                        self.commit(group, before, committer, &added, (removed, false))
                     }
                     // Ordered behind a commit that it did not know: nobody follows it.
                     Err(OpenFault::PastEpoch) => self.reject(envelope, "the server ordered it too late"),
@@ -461,6 +557,11 @@ impl<L: Ledger> Step<'_, L> {
     fn notice(&mut self, notice: &Notice) -> Result<(), L> {
         self.ledger.put_notice(self.state.room, self.seq, notice).map_err(SessionError::Ledger)
     }
+}
+
+/// Whether an envelope declares that it adds this device again.
+fn readds(envelope: &Envelope, device: DeviceId) -> bool {
+    envelope.delta.iter().any(|change| change.device == device && change.operation == Operation::Readd)
 }
 
 /// Whether a commit's delta names a device that it adds.

@@ -13,7 +13,7 @@ use crate::{
     session::{
         error::SessionError,
         groups, head,
-        ledger::{Ledger, ListedDevice, Phase, RoomState},
+        ledger::{Ledger, ListedDevice, Notice, Phase, RoomState, RowState},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -126,16 +126,18 @@ pub fn join<L: Ledger>(
     let group = joined.group;
     let room = invited.room;
 
+    let mut stuck = None;
     if let Some(known) = ledger.room(room).map_err(SessionError::Ledger)? {
         let newer = match known.phase {
-            Phase::Removed(at) | Phase::Left(at) | Phase::Stuck(at) => {
-                group.epoch() > known.epoch && invited.seq > at
-            }
+            Phase::Removed(at) | Phase::Left(at) => group.epoch() > known.epoch && invited.seq > at,
+            // What it cannot follow may be the commit that has added it again.
+            Phase::Stuck(at) => group.epoch() > known.epoch && invited.seq >= at,
             Phase::Member | Phase::Leaving(_) => false,
         };
         if !newer {
             return Err(SessionError::Joined);
         }
+        stuck = matches!(known.phase, Phase::Stuck(_)).then_some(known);
     }
 
     let mut state = RoomState {
@@ -176,6 +178,10 @@ pub fn join<L: Ledger>(
         return Err(SessionError::Anchor);
     }
 
+    if let Some(known) = &stuck {
+        goes_on(ledger, known, &state)?;
+    }
+
     let leaves = group.leaves();
     lapsed.sort_unstable();
     lapsed.dedup();
@@ -194,9 +200,41 @@ pub fn join<L: Ledger>(
         ledger.put_roster(room, &roster)?;
         ledger.put_lapsed(room, &lapsed)?;
         // Who of them has answered an invitation is not known: nobody here is withdrawn by this device.
-        ledger.put_invitees(room, &[])
+        ledger.put_invitees(room, &[])?;
+        // Nor whether a request to be added again is from before: all are, as far as this device can tell.
+        members.iter().try_for_each(|member| ledger.put_added_at(room, *member, invited.seq))?;
+        ledger.put_asked(room, &[])?;
+        ledger.forget_request(room)?;
+        if stuck.is_some() {
+            ledger.put_notice(room, invited.seq, &Notice::Readded(device.id()))?;
+        }
+        Ok(())
     })()
     .map_err(SessionError::Ledger)?;
     groups::store(ledger, room, group)?;
     Ok(joined.inviter)
+}
+
+/// A device that could not follow does again, from the state that it is about to store. The log that it has read
+/// itself must be the one that the Welcome is anchored in; what it had sealed and not seen there was refused or never
+/// arrived, and is sealed anew, in its place.
+fn goes_on<L: Ledger>(
+    ledger: &mut L,
+    known: &RoomState,
+    state: &RoomState,
+) -> Result<(), SessionError<L::Error>> {
+    let room = state.room;
+    let has_read = known.cursor >= state.cursor;
+    let head = ledger.head(room, state.cursor).map_err(SessionError::Ledger)?;
+    if has_read && head != Some(state.head) {
+        return Err(SessionError::Anchor);
+    }
+    let Some(first) = ledger.outbox_first(room).map_err(SessionError::Ledger)? else { return Ok(()) };
+    match first.state {
+        RowState::Accepted(_) => ledger.outbox_remove(room, first.message_id).map_err(SessionError::Ledger),
+        RowState::Sealed(_) if has_read => {
+            ledger.outbox_set(room, first.message_id, &RowState::Waiting).map_err(SessionError::Ledger)
+        }
+        _ => Ok(()),
+    }
 }

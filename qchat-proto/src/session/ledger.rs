@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    mls::group::Group,
+    mls::{device::OwnKeyPackage, group::Group},
     wire::frame::Invitation,
 };
 
@@ -96,6 +96,30 @@ impl Invitee {
     }
 }
 
+/// A device that asked to be added again, by a request that its device key has signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// The device.
+    pub device: DeviceId,
+    /// The KeyPackage (MLSMessage) that it wants to be added by.
+    pub key_package: Bytes,
+}
+
+/// This device's request to be added again to a room that it cannot follow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnRequest {
+    /// Drawn once.
+    pub message_id: MessageId,
+    /// The logged bytes.
+    pub envelope: Bytes,
+    /// The envelope's `commit_seq`.
+    pub commit_seq: Seq,
+    /// When its KeyPackage stops being good, seconds since the Unix epoch.
+    pub expires_at: u64,
+    /// Whether it is in the log, or the daemon says so: it is sent no more.
+    pub logged: bool,
+}
+
 /// A thing this device wants to say; it waits as plaintext until it is sealed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Want {
@@ -120,8 +144,8 @@ pub enum Change {
     Settings(RoomSettings),
     /// Fresh keys for this device's path.
     Update,
-    /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over, and leads the daemon's
-    /// list back to the group's: whatever of these is owed.
+    /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over, leads the daemon's list
+    /// back to the group's, and adds a device again that asked for it: whatever of these is owed.
     Duties,
 }
 
@@ -227,6 +251,8 @@ pub enum Notice {
     },
     /// A device asks to be added again.
     ResyncAsked(DeviceId),
+    /// A device that could not follow was added again.
+    Readded(DeviceId),
 }
 
 /// A device's memory. All functions act inside the transaction that the implementor has opened.
@@ -296,6 +322,25 @@ pub trait Ledger {
     fn invitees(&mut self, room: RoomId) -> Result<Vec<Invitee>, Self::Error>;
     /// Replaces them.
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), Self::Error>;
+
+    /// The commit that added a device last, as far as this device has seen; `None` when it has not.
+    fn added_at(&mut self, room: RoomId, device: DeviceId) -> Result<Option<Seq>, Self::Error>;
+    /// Stores it.
+    fn put_added_at(&mut self, room: RoomId, device: DeviceId, seq: Seq) -> Result<(), Self::Error>;
+
+    /// The devices that asked to be added again and were not yet.
+    fn asked(&mut self, room: RoomId) -> Result<Vec<Asked>, Self::Error>;
+    /// Replaces them.
+    fn put_asked(&mut self, room: RoomId, asked: &[Asked]) -> Result<(), Self::Error>;
+
+    /// This device's own request to be added again.
+    fn request(&mut self, room: RoomId) -> Result<Option<OwnRequest>, Self::Error>;
+    /// Stores it in the place of the one before.
+    fn put_request(&mut self, room: RoomId, request: &OwnRequest) -> Result<(), Self::Error>;
+    /// Deletes it.
+    fn forget_request(&mut self, room: RoomId) -> Result<(), Self::Error>;
+    /// Stores the secrets of the KeyPackage in a request. `expires_at`: seconds since the Unix epoch.
+    fn keep_key_package(&mut self, key_package: &OwnKeyPackage, expires_at: u64) -> Result<(), Self::Error>;
 
     /// The first row of the outbox.
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;

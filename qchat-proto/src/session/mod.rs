@@ -8,3 +8,4 @@ pub mod inbox;
 pub mod joining;
 pub mod ledger;
 pub mod outbox;
+pub mod resync;

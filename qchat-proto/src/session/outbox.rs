@@ -18,7 +18,10 @@ use crate::{
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
+        ledger::{
+            Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want,
+        },
+        resync,
     },
     wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
 };
@@ -67,7 +70,7 @@ pub fn next<L: Ledger>(
 ) -> Result<Option<Outgoing>, L> {
     let state = joined(ledger, room)?;
     if state.phase != Phase::Member {
-        return Ok(None);
+        return resync::next(ledger, device, &state, now);
     }
     // Only its Sealed form costs the MLS state nothing, so look before loading the group.
     let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
@@ -156,9 +159,25 @@ impl Sealing<'_> {
         Ok(Some(row))
     }
 
-    /// Whether a SelfRemove was passed over, or the daemon's list is not the group's roster.
+    /// Whether a SelfRemove was passed over, the daemon's list is not the group's roster, or a device asked to be added
+    /// again.
     fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
-        Ok(!self.left(ledger)?.is_empty() || listed(ledger, self.state.room)? != roster(&self.group.leaves()))
+        Ok(!self.left(ledger)?.is_empty()
+            || listed(ledger, self.state.room)? != roster(&self.group.leaves())
+            || self.readd(ledger)?.is_some())
+    }
+
+    /// A device that asked to be added again and can be: one for each commit.
+    fn readd<L: Ledger>(&self, ledger: &mut L) -> Result<Option<(ListedDevice, Asked)>, L> {
+        let asked = ledger.asked(self.state.room).map_err(SessionError::Ledger)?;
+        Ok(asked.into_iter().find_map(|asked| {
+            let leaf = self.group.leaves().into_iter().find(|leaf| leaf.device == asked.device)?;
+            // Who wants to leave is not held back.
+            let leaves = self.lapsed.contains(&leaf.device) || self.group.leaving().contains(&leaf.device);
+            // It was verified when it was read, and may have expired since.
+            let good = !leaves && self.device.inspect_key_package(&asked.key_package, self.now).is_ok();
+            good.then(|| (leaf.into(), asked))
+        }))
     }
 
     /// The leaves whose SelfRemove was passed over and that this device has heard itself. A joiner knows of a SelfRemove
@@ -212,6 +231,7 @@ impl Sealing<'_> {
         let leaves = self.group.leaves();
         let listed = listed(ledger, self.state.room)?;
         let mut added: Vec<ListedDevice> = vec![];
+        let mut readded = None;
         let mut plan = Plan::default();
         match change {
             Change::Add(key_packages) => {
@@ -256,6 +276,12 @@ impl Sealing<'_> {
                 if settled {
                     return Ok(None);
                 }
+                if let Some((device, asked)) = self.readd(ledger)? {
+                    plan.remove.push(device.device);
+                    plan.add.push(asked.key_package);
+                    added.push(device);
+                    readded = Some(device);
+                }
             }
         }
         plan.remove.extend(self.left(ledger)?);
@@ -264,7 +290,7 @@ impl Sealing<'_> {
 
         let mut gone: BTreeSet<DeviceId> = plan.remove.iter().copied().collect();
         gone.extend(self.group.leaving());
-        let delta = delta(&leaves, &listed, &gone, &added);
+        let delta = delta(&leaves, &listed, &gone, &added, readded);
         let aad = self.authenticated(message_id, Kind::Commit, &delta);
         let anchor = Anchor {
             head_seq: self.state.cursor,
@@ -359,6 +385,7 @@ fn delta(
     listed: &[ListedDevice],
     gone: &BTreeSet<DeviceId>,
     added: &[ListedDevice],
+    readded: Option<ListedDevice>,
 ) -> Vec<MembershipChange> {
     let before: BTreeSet<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
     let mut after: BTreeSet<ListedDevice> =
@@ -375,13 +402,17 @@ fn delta(
         .union(&before)
         .filter(|member| !stays(member.device))
         .map(|member| change(Operation::Remove, member));
-    let new = after.difference(&listed).map(|member| {
+    let new = after.difference(&listed).filter(|member| readded != Some(**member)).map(|member| {
         let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
         change(operation, member)
     });
     // A device that was listed but had no leaf and gets one now needs its Welcome: it is added, not kept.
-    let regained = added.iter().filter(|m| listed.contains(m)).map(|m| change(Operation::Add, m));
-    removed.chain(new).chain(regained).collect()
+    let regained = added
+        .iter()
+        .filter(|member| listed.contains(member) && readded != Some(**member))
+        .map(|member| change(Operation::Add, member));
+    let readded = readded.iter().map(|member| change(Operation::Readd, member));
+    removed.chain(new).chain(regained).chain(readded).collect()
 }
 
 /// The daemon has the row's envelope at `seq`. A commit takes effect only when the inbox gets there.
@@ -389,6 +420,9 @@ fn delta(
 /// # Errors
 /// [`SessionError`] when the ledger fails.
 pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, seq: Seq) -> Result<(), L> {
+    if resync::logged(ledger, room, message_id)? {
+        return Ok(());
+    }
     let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
     let Some(OutboxRow { want, state: RowState::Sealed(sealed), .. }) = row else { return Ok(()) };
     match want {

@@ -39,7 +39,8 @@ impl Kind {
     pub const fn limit(self) -> usize {
         match self {
             Self::Application | Self::Proposal => limits::APPLICATION,
-            Self::Commit | Self::Resync => limits::HANDSHAKE,
+            Self::Commit => limits::HANDSHAKE,
+            Self::Resync => limits::RESYNC,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A member that keeps to no rule, to show what the others make of it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use mls_rs::{
     Group,
@@ -18,9 +16,8 @@ use mls_rs_core::{
     time::MlsTime,
 };
 use qchat_proto::{
-    crypto::entropy::SystemEntropy,
     ids::{DeviceId, MessageId},
-    mls::{identity::QchatIdentity, provider::QchatCrypto},
+    mls::identity::QchatIdentity,
     session::{authenticated::Authenticated, ledger::Sealed},
     wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
 };
@@ -28,7 +25,7 @@ use qchat_proto::{
 use crate::{
     members::ROOM,
     peer::{NOW, Peer},
-    witness::Stored,
+    witness::{Stored, Tap},
 };
 
 /// An insider: the keys of a member, without its rules.
@@ -40,13 +37,15 @@ pub(crate) struct Insider<'a> {
     pub(crate) kind: Kind,
     /// In whose name.
     pub(crate) sender: DeviceId,
+    /// The leaf that cannot open the path of its commits.
+    pub(crate) spoils: Option<usize>,
 }
 
 type Lawless = WithMlsRules<
     DefaultMlsRules,
     WithIdentityProvider<
         QchatIdentity,
-        WithGroupStateStorage<Stored, WithCryptoProvider<QchatCrypto, BaseConfig>>,
+        WithGroupStateStorage<Stored, WithCryptoProvider<Tap, BaseConfig>>,
     >,
 >;
 
@@ -54,7 +53,7 @@ type Builder<'g> = CommitBuilder<'g, Lawless>;
 
 impl<'a> Insider<'a> {
     pub(crate) fn new(peer: &'a Peer) -> Self {
-        Self { peer, delta: vec![], kind: Kind::Commit, sender: peer.id() }
+        Self { peer, delta: vec![], kind: Kind::Commit, sender: peer.id(), spoils: None }
     }
 
     /// Its group, which allows what the protocol's own library allows.
@@ -63,14 +62,18 @@ impl<'a> Insider<'a> {
             .with_encryption_options(EncryptionOptions::new(true, PaddingMode::None))
             .with_commit_options(CommitOptions::new().with_path_required(true));
         let stored = self.peer.ledger.group_of(ROOM).unwrap();
+        let tree = ExportedTree::from_bytes(&stored.tree).unwrap();
+        // The keys of a leaf and of the node above it, which it shares with its neighbour.
+        let spoiled = self.spoils.iter().flat_map(|leaf| [2 * leaf, (2 * leaf) / 4 * 4 + 1]);
+        let spoiled = spoiled.filter_map(|node| tree.nodes().get(node)?.as_ref());
+        let spoiled = spoiled.map(|node| node.public_key().clone()).collect();
         let client = ClientBuilder::new()
-            .crypto_provider(QchatCrypto::new(Arc::new(SystemEntropy)))
+            .crypto_provider(Tap::spoiling(spoiled))
             .group_state_storage(Stored::of(&stored))
             .identity_provider(QchatIdentity::new(self.peer.keys()))
             .mls_rules(rules)
             .extension_types([ExtensionType::new(0xf0a1), LastResortKeyPackageExt::extension_type()])
             .build();
-        let tree = ExportedTree::from_bytes(&stored.tree).unwrap();
         client.load_group_with_ratchet_tree(ROOM.as_bytes(), tree).unwrap()
     }
 

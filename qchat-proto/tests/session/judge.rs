@@ -30,9 +30,14 @@ impl World {
             for message in &view.failed {
                 assert!(!ids.contains(&(id, *message)), "I7: failed for {number}, but in the log");
             }
+            // Who was kept from following knows it, and so does whoever did it: in its own name, behind its back.
+            let knows = |notice: &Notice| {
+                self.hurt && number > 0 && matches!(notice, Notice::Stuck { .. } | Notice::Clone)
+            };
             let alarms: Vec<_> = view
                 .notices
                 .iter()
+                .filter(|(_, notice)| !knows(notice))
                 .filter(|(_, notice)| {
                     matches!(
                         notice,
@@ -54,7 +59,9 @@ impl World {
         let mut member = number == 0;
         let mut left = false;
         let (mut due, mut own) = (vec![], vec![]);
+        let stuck = |seq| view.notices.iter().any(|(at, n)| *at == seq && matches!(n, Notice::Stuck { .. }));
         for (seq, envelope) in log {
+            member &= !stuck(*seq);
             match envelope.kind {
                 Kind::Application if envelope.sender == id => own.push((*seq, envelope.message_id)),
                 Kind::Application if member && !left => {
@@ -72,7 +79,8 @@ impl World {
                         let used = view.state.is_some() && !self.superseded(id, *seq, log);
                         member &= used;
                     }
-                    Operation::Readd | Operation::Relist => {}
+                    Operation::Readd => member = true,
+                    Operation::Relist => {}
                 }
             }
         }

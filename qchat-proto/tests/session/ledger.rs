@@ -9,21 +9,25 @@ use std::{
 use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::group::Group,
+    mls::{device::OwnKeyPackage, group::Group},
     session::ledger::{
-        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        RoomState, RowState, Want,
+        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage,
+        OutboxRow, OwnRequest, RoomState, RowState, Want,
     },
 };
+use zeroize::Zeroizing;
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     rooms: HashMap<RoomId, Room>,
+    /// Secrets of the KeyPackages in requests to be added again.
+    pub(crate) key_packages: Vec<Keys>,
     /// Groups in memory, each with the stored group that it was kept for. Every clone sees them, as every transaction
     /// of a process does, whether it was committed or not.
     kept: Arc<Mutex<HashMap<RoomId, Kept>>>,
 }
 
+type Keys = Arc<(Vec<u8>, Zeroizing<Vec<u8>>)>;
 type Kept = (Arc<GroupBlob>, Group);
 
 #[derive(Clone, Default)]
@@ -38,6 +42,9 @@ pub(crate) struct Room {
     pub(crate) roster: Vec<ListedDevice>,
     lapsed: Vec<DeviceId>,
     pub(crate) invitees: Vec<Invitee>,
+    added_at: HashMap<DeviceId, Seq>,
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) request: Option<OwnRequest>,
     pub(crate) outbox: VecDeque<OutboxRow>,
     own: HashMap<MessageId, Head>,
     pub(crate) messages: Vec<OpenedMessage>,
@@ -148,6 +155,35 @@ impl Ledger for Memory {
 
     fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Done<()> {
         self.at(room).lapsed = devices.to_vec();
+        Ok(())
+    }
+    fn added_at(&mut self, room: RoomId, device: DeviceId) -> Done<Option<Seq>> {
+        Ok(self.at(room).added_at.get(&device).copied())
+    }
+    fn put_added_at(&mut self, room: RoomId, device: DeviceId, seq: Seq) -> Done<()> {
+        self.at(room).added_at.insert(device, seq);
+        Ok(())
+    }
+    fn asked(&mut self, room: RoomId) -> Done<Vec<Asked>> {
+        Ok(self.at(room).asked.clone())
+    }
+    fn put_asked(&mut self, room: RoomId, asked: &[Asked]) -> Done<()> {
+        self.at(room).asked = asked.to_vec();
+        Ok(())
+    }
+    fn request(&mut self, room: RoomId) -> Done<Option<OwnRequest>> {
+        Ok(self.at(room).request.clone())
+    }
+    fn put_request(&mut self, room: RoomId, request: &OwnRequest) -> Done<()> {
+        self.at(room).request = Some(request.clone());
+        Ok(())
+    }
+    fn forget_request(&mut self, room: RoomId) -> Done<()> {
+        self.at(room).request = None;
+        Ok(())
+    }
+    fn keep_key_package(&mut self, key_package: &OwnKeyPackage, _expires_at: u64) -> Done<()> {
+        self.key_packages.push(Arc::new((key_package.id.clone(), key_package.secret.clone())));
         Ok(())
     }
     fn outbox_first(&mut self, room: RoomId) -> Done<Option<OutboxRow>> {

@@ -283,16 +283,27 @@ impl Peer {
             Some(Phase::Removed(at) | Phase::Left(at)) => {
                 relay.welcomes.get(&self.id()).is_some_and(|welcome| welcome.seq > at)
             }
-            Some(_) => false,
+            // Unasked, once it has read the commit that added it again.
+            Some(Phase::Stuck(at)) => relay.welcomes.get(&self.id()).is_some_and(|welcome| {
+                let read = self.view().state.is_some_and(|state| state.cursor >= welcome.seq);
+                welcome.seq >= at && read && self.view().request.is_some()
+            }),
+            Some(Phase::Member | Phase::Leaving(_)) => false,
         };
         news && relay.invites(self.id())
     }
 
     pub(crate) fn invited(&self, relay: &Relay) -> joining::Invited {
-        let Welcomed { seq, invitation, ratchet_tree } = relay.welcomes[&self.id()].clone();
+        let Welcomed { seq, invitation, ratchet_tree, .. } = relay.welcomes[&self.id()].clone();
         let wanted = Device::welcome_key_packages(&invitation.welcome).unwrap();
-        let key_package =
-            self.key_packages.iter().find(|(id, _)| wanted.contains(id)).expect("its KeyPackage").clone();
+        let requested = self.ledger.key_packages.iter().map(|keys| (**keys).clone());
+        let key_package = self
+            .key_packages
+            .iter()
+            .cloned()
+            .chain(requested)
+            .find(|(id, _)| wanted.contains(id))
+            .expect("its KeyPackage");
         joining::Invited { room: self.room, seq, welcome: invitation.welcome, ratchet_tree, key_package }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     relay::Relay,
     world::{Scene, Wish, World},
 };
-use Wish::{Add, Leave, Remove, Rename, Say, Update, Withdraw};
+use Wish::{Add, Hurt, Leave, Remove, Rename, Say, Update, Withdraw};
 
 const SCENES: &[Scene] = &[
     Scene { name: "talk", members: 2, wishes: &[&[Say, Say, Say], &[Say, Say, Say]], declines: None },
@@ -77,6 +77,18 @@ const SCENES: &[Scene] = &[
         name: "no right to",
         members: 3,
         wishes: &[&[Say, Rename], &[Remove(2), Say, Rename, Say], &[Say]],
+        declines: None,
+    },
+    Scene {
+        name: "one cannot follow",
+        members: 3,
+        wishes: &[&[Say, Update, Say], &[Say, Hurt, Say], &[Say, Update, Say, Say]],
+        declines: None,
+    },
+    Scene {
+        name: "some cannot follow",
+        members: 4,
+        wishes: &[&[Say, Add(4), Say], &[Hurt, Say], &[Say, Say], &[Update, Say], &[Say]],
         declines: None,
     },
     Scene {

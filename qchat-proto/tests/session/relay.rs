@@ -20,6 +20,8 @@ pub(crate) struct Welcomed {
     pub(crate) seq: Seq,
     pub(crate) invitation: Invitation,
     pub(crate) ratchet_tree: Bytes,
+    /// Whether its device is to say yes to it.
+    waiting: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,10 +61,12 @@ impl Relay {
         if let Some(&seq) = self.ids.get(&(envelope.sender, envelope.message_id)) {
             return Answer::Accepted(seq);
         }
-        if self.status.get(&envelope.sender) != Some(&Status::Full) {
+        let resync = envelope.kind == Kind::Resync;
+        let removed = self.cut.contains_key(&envelope.sender);
+        if self.status.get(&envelope.sender) != Some(&Status::Full) && !(resync && removed) {
             return Answer::NotMember;
         }
-        if envelope.commit_seq != self.commit_seq {
+        if !resync && envelope.commit_seq != self.commit_seq {
             return Answer::Stale(self.commit_seq);
         }
         let seq = self.append(sealed.envelope.clone());
@@ -83,7 +87,8 @@ impl Relay {
                         self.status.insert(change.device, Status::Full);
                     }
                     Operation::Relist => {
-                        let status = if self.welcomes.contains_key(&change.device) {
+                        let waits = self.welcomes.get(&change.device).is_some_and(|welcome| welcome.waiting);
+                        let status = if waits {
                             Status::Invited
                         } else {
                             Status::Full
@@ -97,6 +102,7 @@ impl Relay {
                     seq,
                     invitation: invitation.clone(),
                     ratchet_tree: sealed.ratchet_tree.clone(),
+                    waiting: self.status.get(&invitation.device) == Some(&Status::Invited),
                 };
                 self.welcomes.insert(invitation.device, welcomed);
             }

@@ -172,20 +172,27 @@ impl GroupStateStorage for Stored {
 
 /// The suite, with an ear on the first ciphertext that is opened: in a private message that is the sender data.
 #[derive(Clone)]
-struct Tap {
+pub struct Tap {
     suite: TappedSuite,
 }
 
 #[derive(Clone)]
-struct TappedSuite {
+pub struct TappedSuite {
     inner: QchatSuite,
+    /// What is sealed to these comes out spoiled.
+    spoiled: Arc<Vec<HpkePublicKey>>,
     sender_data: Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>,
 }
 
 impl Tap {
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::spoiling(vec![])
+    }
+
+    /// Spoils what is sealed to some keys: who has them cannot follow a commit's path.
+    pub fn spoiling(keys: Vec<HpkePublicKey>) -> Self {
         let inner = QchatCrypto::new(Arc::new(SystemEntropy)).suite().clone();
-        Self { suite: TappedSuite { inner, sender_data: Arc::default() } }
+        Self { suite: TappedSuite { inner, spoiled: Arc::new(keys), sender_data: Arc::default() } }
     }
 }
 
@@ -231,6 +238,20 @@ impl CipherSuiteProvider for TappedSuite {
         Ok(opened)
     }
 
+    fn hpke_seal(
+        &self,
+        key: &HpkePublicKey,
+        info: &[u8],
+        aad: Option<&[u8]>,
+        pt: &[u8],
+    ) -> Done<HpkeCiphertext> {
+        let mut sealed = self.inner.hpke_seal(key, info, aad, pt)?;
+        if self.spoiled.contains(key) {
+            sealed.ciphertext[0] ^= 1;
+        }
+        Ok(sealed)
+    }
+
     delegate! {
         fn cipher_suite() -> CipherSuite;
         fn hash(data: &[u8]) -> Done<Vec<u8>>;
@@ -241,7 +262,6 @@ impl CipherSuiteProvider for TappedSuite {
         fn kdf_extract(salt: &[u8], ikm: &[u8]) -> Done<Zeroizing<Vec<u8>>>;
         fn kdf_expand(prk: &[u8], info: &[u8], len: usize) -> Done<Zeroizing<Vec<u8>>>;
         fn kdf_extract_size() -> usize;
-        fn hpke_seal(key: &HpkePublicKey, info: &[u8], aad: Option<&[u8]>, pt: &[u8]) -> Done<HpkeCiphertext>;
         fn hpke_seal_psk(
             key: &HpkePublicKey, info: &[u8], aad: Option<&[u8]>, pt: &[u8], psk: HpkePsk<'_>
         ) -> Done<HpkeCiphertext>;
