@@ -116,6 +116,11 @@ impl Core {
         self.rooms.contains_key(&room)
     }
 
+    /// Whether a room was read further than to this seq by what is known here.
+    pub(crate) fn is_beyond(&self, room: RoomId, cursor: Seq) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.cursor > cursor)
+    }
+
     /// The rooms that cannot be read on until the next connection.
     pub(crate) fn blocked(&self) -> Vec<RoomId> {
         let blocked = self.rooms.iter().filter(|(_, room)| room.reading == Reading::Blocked);

@@ -20,6 +20,7 @@ use super::{
     invitations::Invitations,
     parts::{Parts, parts},
     people::People,
+    readmission,
     steps::Steps,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
@@ -113,6 +114,7 @@ impl Handle {
         let handle = Self(Arc::new(inner));
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
+            readmission::start(&handle);
         }
         Ok(handle)
     }

@@ -16,6 +16,7 @@ mod handle;
 mod invitations;
 mod parts;
 mod people;
+mod readmission;
 mod register;
 mod rooms;
 mod steps;

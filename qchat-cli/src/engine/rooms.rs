@@ -133,7 +133,7 @@ impl Handle {
     }
 
     /// Joins; `announced`: with its yes as the first thing to send.
-    async fn enter(&self, room: RoomId, announced: bool) -> Result<(), EngineError> {
+    pub(super) async fn enter(&self, room: RoomId, announced: bool) -> Result<(), EngineError> {
         let inner = &self.0;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
@@ -304,7 +304,7 @@ impl Handle {
                     " any more: you were removed. Ask a member to invite you again",
                 )),
                 Phase::Stuck(_) => Err(EngineError::NotMember(
-                    ": this device cannot follow it any more. Ask a member to remove and invite you again",
+                    ": this device cannot follow it any more and waits for a member to add it again",
                 )),
             },
         }

@@ -40,7 +40,7 @@ impl From<SessionError<StoreError>> for Failed {
 pub(crate) struct Progress {
     /// The cursor now.
     pub(crate) cursor: Seq,
-    /// Whether a commit or proposal was among them.
+    /// Whether something may be due now: a commit, a proposal or a request was among them.
     pub(crate) commits: bool,
     /// Whether this device is in the room no more.
     pub(crate) over: bool,
@@ -105,6 +105,8 @@ impl Steps {
             rest = later;
         }
         let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        // Whoever cannot follow has something to send: a request.
+        progress.commits |= state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
         progress.over =
             state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Removed(_) | Phase::Left(_)));
         progress.cursor = state.map_or(Seq(0), |state| state.cursor);
@@ -164,6 +166,11 @@ impl Steps {
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let device = Arc::clone(&self.device);
         let next = self.run(move |tx| {
+            // It asks to be added again, whoever is in the room: nothing that people wrote is in that.
+            if tx.room(room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_))) {
+                let request = outbox::next(tx, &device, room, clock::seconds())?;
+                return Ok(request.map_or(Next::Nothing, Next::Send));
+            }
             let changed = tx.changed_member(room)?;
             if let Some(name) = &changed
                 && waiting_text(tx, room)?.is_some_and(|state| matches!(state, RowState::Sealed(_)))
@@ -206,6 +213,12 @@ impl Steps {
         now_under: Seq,
     ) -> Result<(), EngineError> {
         self.run(move |tx| Ok(outbox::refused_as_stale(tx, room, id, sealed_under, now_under)?)).await
+    }
+
+    /// Whether this device cannot follow the room.
+    pub(crate) async fn is_stuck(&self, room: RoomId) -> Result<bool, EngineError> {
+        let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        Ok(state.is_some_and(|state| matches!(state.phase, Phase::Stuck(_))))
     }
 
     /// Takes a change out that can never be sealed. One that another process has sealed meanwhile stays.
@@ -259,5 +272,5 @@ fn waiting_text(tx: &mut Tx, room: RoomId) -> Result<Option<RowState>, StoreErro
 
 fn changes_group(logged: &Logged) -> bool {
     Envelope::decode(logged.bytes.clone())
-        .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit | Kind::Proposal))
+        .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit | Kind::Proposal | Kind::Resync))
 }

@@ -187,13 +187,20 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
             device_owner(tx, names, *device)?
         )),
         Notice::Clone => Body::Warning(
-            "someone sent with a copy of this device's keys. Nothing more is sent to this room from here; \
-             register a new device"
+            "someone sent with a copy of this device's keys, or a member pretends so. If it was not you who \
+             restored a copy of this profile, register a new device"
                 .to_owned(),
         ),
         Notice::Stuck { reason } => Body::Warning(format!(
-            "this device cannot follow the room any more ({reason}); ask a member to remove and invite you again"
+            "this device cannot follow the room any more ({reason}); it asks the others to add it again"
         )),
+        Notice::Readded(device) if tx.identity()?.is_some_and(|own| own.device == *device) => Body::Notice(
+            "this device was added again and follows the room; what was said meanwhile cannot be read here"
+                .to_owned(),
+        ),
+        Notice::Readded(device) => {
+            Body::Notice(format!("a device of {} was added again", device_owner(tx, names, *device)?))
+        }
         Notice::ResyncAsked(device) => {
             Body::Notice(format!("a device of {} asks to be added again", device_owner(tx, names, *device)?))
         }

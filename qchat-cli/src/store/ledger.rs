@@ -3,17 +3,17 @@
 use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::group::Group,
+    mls::{device::OwnKeyPackage, group::Group},
     session::ledger::{
-        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        RoomState, RowState,
+        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        OwnRequest, RoomState, RowState,
     },
 };
 
 use super::{
-    StoreError, Tx, groups, invitees,
+    KeyPackageSecret, StoreError, Tx, groups, invitees,
     outbox::{self, End},
-    own, rooms, timeline,
+    own, resyncs, rooms, timeline,
 };
 
 impl Ledger for Tx {
@@ -105,6 +105,43 @@ impl Ledger for Tx {
 
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), StoreError> {
         invitees::put_invitees(&mut self.conn, room, invitees)
+    }
+
+    fn added_at(&mut self, room: RoomId, device: DeviceId) -> Result<Option<Seq>, StoreError> {
+        resyncs::added_at(&mut self.conn, room, device)
+    }
+
+    fn put_added_at(&mut self, room: RoomId, device: DeviceId, seq: Seq) -> Result<(), StoreError> {
+        resyncs::put_added_at(&mut self.conn, room, device, seq)
+    }
+
+    fn asked(&mut self, room: RoomId) -> Result<Vec<Asked>, StoreError> {
+        resyncs::asked(&mut self.conn, room)
+    }
+
+    fn put_asked(&mut self, room: RoomId, asked: &[Asked]) -> Result<(), StoreError> {
+        resyncs::put_asked(&mut self.conn, room, asked)
+    }
+
+    fn request(&mut self, room: RoomId) -> Result<Option<OwnRequest>, StoreError> {
+        resyncs::request(&mut self.conn, room)
+    }
+
+    fn put_request(&mut self, room: RoomId, request: &OwnRequest) -> Result<(), StoreError> {
+        resyncs::put_request(&mut self.conn, room, request)
+    }
+
+    fn forget_request(&mut self, room: RoomId) -> Result<(), StoreError> {
+        resyncs::forget_request(&mut self.conn, room)
+    }
+
+    fn keep_key_package(&mut self, key_package: &OwnKeyPackage, expires_at: u64) -> Result<(), StoreError> {
+        self.put_key_package(&KeyPackageSecret {
+            id: key_package.id.clone(),
+            data: key_package.secret.clone(),
+            expires_at,
+            last_resort: false,
+        })
     }
 
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {

@@ -21,6 +21,7 @@ enum Stored {
     Clone,
     Stuck { reason: String },
     ResyncAsked { device: DeviceId },
+    Readded { device: DeviceId },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -35,6 +36,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::Clone => Stored::Clone,
         Notice::Stuck { reason } => Stored::Stuck { reason },
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
+        Notice::Readded(device) => Stored::Readded { device },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -52,5 +54,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::Clone => Notice::Clone,
         Stored::Stuck { reason } => Notice::Stuck { reason },
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
+        Stored::Readded { device } => Notice::Readded(device),
     })
 }

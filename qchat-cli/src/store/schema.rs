@@ -150,6 +150,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    added (room, device) {
+        room -> Binary,
+        device -> Binary,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    asked (room, device) {
+        room -> Binary,
+        device -> Binary,
+        key_package -> Binary,
+    }
+}
+
+diesel::table! {
+    requests (room) {
+        room -> Binary,
+        message_id -> Binary,
+        envelope -> Binary,
+        commit_seq -> BigInt,
+        expires_at -> BigInt,
+        logged -> Bool,
+    }
+}
+
+diesel::table! {
     outbox (room, position) {
         room -> Binary,
         position -> BigInt,

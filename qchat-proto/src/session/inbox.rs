@@ -410,9 +410,10 @@ impl<L: Ledger> Step<'_, L> {
                 && !added.iter().any(|added| added.device == invitee.device)
         });
         let own = self.device.id();
-        let devices = added.iter().map(|added| added.device).filter(|device| {
-            *device != own && !old.iter().any(|leaf| leaf.device == *device)
-        });
+        let devices = added
+            .iter()
+            .map(|added| added.device)
+            .filter(|device| *device != own && !old.iter().any(|leaf| leaf.device == *device));
         invitees.extend(devices.map(|device| Invitee { device, since: self.now }));
         if invitees == before {
             return Ok(());

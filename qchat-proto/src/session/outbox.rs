@@ -18,9 +18,7 @@ use crate::{
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{
-            Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want,
-        },
+        ledger::{Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
         resync,
     },
     wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},

@@ -74,8 +74,7 @@ impl Request {
 
     /// Whether `key` has signed this request as what `envelope` says it is.
     fn is_signed_by(&self, key: &DevicePublicKey, envelope: &Envelope) -> bool {
-        let signed =
-            signed(envelope.room, envelope.message_id, envelope.sender, self.seq, &self.key_package);
+        let signed = signed(envelope.room, envelope.message_id, envelope.sender, self.seq, &self.key_package);
         key.verify(SignatureUse::Resync, &signed, &self.signature).is_ok()
     }
 }

@@ -43,10 +43,7 @@ pub(crate) struct Insider<'a> {
 
 type Lawless = WithMlsRules<
     DefaultMlsRules,
-    WithIdentityProvider<
-        QchatIdentity,
-        WithGroupStateStorage<Stored, WithCryptoProvider<Tap, BaseConfig>>,
-    >,
+    WithIdentityProvider<QchatIdentity, WithGroupStateStorage<Stored, WithCryptoProvider<Tap, BaseConfig>>>,
 >;
 
 type Builder<'g> = CommitBuilder<'g, Lawless>;

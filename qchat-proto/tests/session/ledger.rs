@@ -11,8 +11,8 @@ use qchat_proto::{
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::{device::OwnKeyPackage, group::Group},
     session::ledger::{
-        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage,
-        OutboxRow, OwnRequest, RoomState, RowState, Want,
+        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        OwnRequest, RoomState, RowState, Want,
     },
 };
 use zeroize::Zeroizing;

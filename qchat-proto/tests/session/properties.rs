@@ -4,10 +4,20 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use qchat_proto::{
     content::{Body, Content, MAX_ROOM_NAME, MAX_TEXT, RoomSettings, pad, padded_size, unpad},
+    crypto::sign::{Device, Level},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    session::authenticated::{Authenticated, SIZE},
-    wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
+    session::{
+        authenticated::{Authenticated, SIZE},
+        resync::Request,
+    },
+    wire::{
+        frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
+        limits,
+    },
 };
+
+/// Size of a device's signature, bytes.
+const SIGNATURE: usize = Device::SIGNATURE;
 
 fn kind() -> impl Strategy<Value = Kind> {
     prop::sample::select(vec![Kind::Application, Kind::Commit, Kind::Proposal, Kind::Resync])
@@ -72,6 +82,38 @@ prop_compose! {
 }
 
 proptest! {
+    #[test]
+    fn requests_to_be_added_again_have_one_form(
+        seq in any::<u64>(),
+        signature in vec(any::<u8>(), SIGNATURE),
+        key_package in vec(any::<u8>(), 1..600),
+        cut in 1..4000_usize,
+        version in 2..=u8::MAX,
+    ) {
+        let key_package = Bytes::from(key_package);
+        let request = Request { seq: Seq(seq), signature: signature.try_into().unwrap(), key_package };
+        let bytes = request.encode();
+        prop_assert_eq!(Request::decode(&bytes), Some(request));
+        let short = bytes.slice(..(1 + 8 + SIGNATURE).saturating_sub(cut - 1));
+        prop_assert_eq!(Request::decode(&short), None);
+        let mut other = bytes.to_vec();
+        other[0] = version;
+        prop_assert_eq!(Request::decode(&other.into()), None);
+    }
+
+    #[test]
+    fn whatever_is_read_as_a_request_encodes_to_the_same(
+        mut bytes in vec(any::<u8>(), 0..5000),
+        version in 0..3_u8,
+    ) {
+        if let Some(first) = bytes.first_mut() {
+            *first = version;
+        }
+        let read = Request::decode(&bytes.clone().into());
+        prop_assert_eq!(read.is_some(), version == 1 && bytes.len() > 1 + 8 + SIGNATURE);
+        prop_assert!(read.is_none_or(|read| read.encode() == bytes));
+    }
+
     #[test]
     fn authenticated_data_has_one_form(data in authenticated()) {
         let bytes = data.encode();
@@ -152,6 +194,16 @@ proptest! {
         let settings = RoomSettings { name: text, admins: admins.into_iter().map(AccountId::from_bytes).collect() };
         let good = settings.name.len() <= MAX_ROOM_NAME && !settings.admins.is_empty();
         prop_assert_eq!(RoomSettings::decode(&settings.encode()).ok(), good.then_some(settings));
+    }
+}
+
+#[test]
+fn a_request_holds_a_key_package_of_at_most_its_limit() {
+    for (size, good) in [(0, false), (1, true), (limits::KEY_PACKAGE, true), (limits::KEY_PACKAGE + 1, false)]
+    {
+        let request = Request { seq: Seq(1), signature: [0; SIGNATURE], key_package: vec![0; size].into() };
+        assert_eq!(Request::decode(&request.encode()).is_some(), good, "{size}");
+        assert!(size > limits::KEY_PACKAGE || request.encode().len() <= limits::RESYNC, "{size}");
     }
 }
 

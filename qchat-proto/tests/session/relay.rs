@@ -88,11 +88,7 @@ impl Relay {
                     }
                     Operation::Relist => {
                         let waits = self.welcomes.get(&change.device).is_some_and(|welcome| welcome.waiting);
-                        let status = if waits {
-                            Status::Invited
-                        } else {
-                            Status::Full
-                        };
+                        let status = if waits { Status::Invited } else { Status::Full };
                         self.status.insert(change.device, status);
                     }
                 }

@@ -334,10 +334,8 @@ fn a_member_may_add_another_again_as_the_very_same_device_only() {
             delta = vec![MembershipChange { operation: Operation::Add, account: people()[1].2, device }];
         }
         let key_package = MlsMessage::from_bytes(&key_package(&peers)).unwrap();
-        let sealed = Insider { delta, ..Insider::new(&peers[2]) }.commit(
-            |plan| plan.remove_member(1).unwrap().add_member(key_package).unwrap(),
-            |_| {},
-        );
+        let sealed = Insider { delta, ..Insider::new(&peers[2]) }
+            .commit(|plan| plan.remove_member(1).unwrap().add_member(key_package).unwrap(), |_| {});
         assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)), "{what}");
         for peer in &mut peers[..2] {
             peer.catch_up(&relay);

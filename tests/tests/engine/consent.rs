@@ -16,7 +16,7 @@ use qchat_tests::{daemon::Daemon, database::Backend};
 use crate::person::{Person, next};
 
 /// Waits for what only the engine's own work can bring about.
-async fn until(engine: &Handle, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(engine: &Handle, mut done: impl AsyncFnMut() -> bool) {
     let mut events = engine.events();
     while !done().await {
         assert!(!matches!(next(&mut events).await, Event::Trouble(_)));

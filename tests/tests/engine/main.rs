@@ -16,6 +16,7 @@ mod person;
 mod refusals;
 mod registration;
 mod renewals;
+mod resync;
 mod reuse;
 mod rooms;
 #[path = "../../../qchat-proto/tests/session/witness.rs"]

@@ -81,6 +81,10 @@ impl Actor {
                     }
                     logged.retain(|logged| logged.seq > cursor);
                 }
+                // It was led back by a Welcome meanwhile: what follows that is to be read.
+                Some(Stopped::Gap) if self.core.is_beyond(room, cursor) => {
+                    return Ok(Input::Processed { room, cursor, commits: true });
+                }
                 Some(Stopped::Gap) => {
                     self.trouble(
                         &NetError::Protocol("the server withholds envelopes of a room".into()).into(),

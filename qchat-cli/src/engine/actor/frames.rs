@@ -122,6 +122,17 @@ impl Actor {
                 self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
                 self.feed(socket, Input::Held(room)).await
             }
+            // Of a request nothing is stale, and it has no other form that could be sent instead.
+            FaultCode::StaleEpoch
+            | FaultCode::BadRequest
+            | FaultCode::TooLarge
+            | FaultCode::Forbidden
+            | FaultCode::NotFound
+                if self.steps.is_stuck(room).await? =>
+            {
+                self.trouble(&NetError::Fault(fault).into());
+                self.feed(socket, Input::Held(room)).await
+            }
             FaultCode::StaleEpoch => {
                 self.steps.stale(room, id, under, room_commit).await?;
                 self.feed(socket, Input::Behind(room, room_commit)).await?;

@@ -352,6 +352,8 @@ impl Actor {
         match command {
             Command::Wrote(room) => self.feed(socket, Input::Wrote(room)).await,
             Command::Joined(room) => {
+                // A page of what this device has read without following it is of no use any more.
+                self.asked.retain(|_, asked| !matches!(asked, Asked::Page(of) if *of == room));
                 let state = self.profile.read_async(move |tx| tx.room_row(room)).await;
                 match state.map_err(EngineError::from)? {
                     Some(row) => self.feed(socket, Input::Joined(room, row.state.cursor)).await,

@@ -5,8 +5,8 @@ use qchat_proto::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, RoomId, Seq},
     session::ledger::{
-        Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase,
-        RowState, Sealed, Want,
+        Asked, Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        OwnRequest, Phase, RowState, Sealed, Want,
     },
     wire::frame::Invitation,
 };
@@ -21,6 +21,7 @@ fn ledger_contract(l: &mut impl Ledger) {
     numbers_and_state(l);
     heads_and_counters(l);
     lists(l);
+    resyncs(l);
     outbox(l);
     messages(l);
 }
@@ -105,6 +106,38 @@ fn lists(l: &mut impl Ledger) {
     assert_eq!(l.listed(OTHER).unwrap(), [device(9)]);
     assert_eq!(l.lapsed(OTHER).unwrap(), []);
     assert_eq!(l.invitees(OTHER).unwrap(), []);
+}
+
+fn resyncs(l: &mut impl Ledger) {
+    let device = |n| DeviceId::from_bytes([n; 16]);
+    assert_eq!(l.added_at(ROOM, device(1)).unwrap(), None);
+    l.put_added_at(OTHER, device(1), Seq(9)).unwrap();
+    for seq in [Seq(3), Seq(5)] {
+        l.put_added_at(ROOM, device(1), seq).unwrap();
+        assert_eq!(l.added_at(ROOM, device(1)).unwrap(), Some(seq));
+    }
+    let asked = |n: u8| Asked { device: device(n), key_package: Bytes::from(vec![n; 300]) };
+    for all in [vec![asked(1)], vec![asked(2), asked(3)], vec![]] {
+        l.put_asked(OTHER, &[asked(9)]).unwrap();
+        l.put_asked(ROOM, &all).unwrap();
+        assert_eq!(l.asked(ROOM).unwrap(), all);
+    }
+    assert_eq!(l.asked(OTHER).unwrap(), [asked(9)]);
+    let request = OwnRequest {
+        message_id: message(70),
+        envelope: Bytes::from_static(b"request"),
+        commit_seq: Seq(4),
+        expires_at: 1_800_000_000,
+        logged: false,
+    };
+    assert_eq!(l.request(ROOM).unwrap(), None);
+    for request in [request.clone(), OwnRequest { logged: true, message_id: message(71), ..request }] {
+        l.put_request(ROOM, &request).unwrap();
+        assert_eq!(l.request(ROOM).unwrap(), Some(request));
+        assert_eq!(l.request(OTHER).unwrap(), None);
+    }
+    l.forget_request(ROOM).unwrap();
+    assert_eq!(l.request(ROOM).unwrap(), None);
 }
 
 fn outbox(l: &mut impl Ledger) {
@@ -204,6 +237,7 @@ fn messages(l: &mut impl Ledger) {
         Notice::Clone,
         Notice::Stuck { reason: "why".into() },
         Notice::ResyncAsked(BOB_DEVICE),
+        Notice::Readded(BOB_DEVICE),
     ];
     for notice in &notices {
         l.put_notice(ROOM, Seq(4), notice).unwrap();
