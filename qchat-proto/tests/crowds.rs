@@ -1,6 +1,7 @@
 //! Large rooms: made in chunks, joined through a tree that travels beside the Welcome, written in, and made small again.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions"
 )]
