@@ -27,21 +27,6 @@ install_package() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package" || die "$remedy"
 }
 
-# Prints the directory of PostgreSQL's server programs, the newest first.
-postgres_programs() {
-    local directory
-    for directory in \
-        "$(pg_config --bindir 2>/dev/null || true)" \
-        $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr) \
-        "$(dirname "$(command -v initdb || echo /nowhere/initdb)")"; do
-        if [ -x "$directory/initdb" ] && [ -x "$directory/postgres" ] && [ -x "$directory/pg_ctl" ]; then
-            printf '%s\n' "$directory"
-            return
-        fi
-    done
-    return 1
-}
-
 heading "What the build needs"
 command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs and run this again"
 command -v cc >/dev/null || install_package "a C compiler" build-essential
@@ -50,8 +35,9 @@ command -v make >/dev/null || install_package "make" make
 perl -MIPC::Cmd -MFindBin -e 1 2>/dev/null || install_package "perl" perl
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || die "install rustfmt: rustup component add rustfmt"
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || die "install clippy: rustup component add clippy"
-postgres_programs >/dev/null || install_package "PostgreSQL's server" postgresql
-programs=$(postgres_programs) || die "PostgreSQL's initdb is not found, though its package is installed"
+contrib/postgres.sh programs >/dev/null || install_package "PostgreSQL's server" postgresql
+programs=$(contrib/postgres.sh programs) || die "PostgreSQL's initdb is not found, though its package is installed"
+command -v openssl >/dev/null || install_package "openssl" openssl
 [ -x "$programs/psql" ] || command -v psql >/dev/null || install_package "psql" postgresql-client
 printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$programs/postgres" --version)"
 
@@ -69,57 +55,23 @@ heading "PostgreSQL in a temporary directory"
 # Not below TMPDIR: the unprivileged user must be able to walk there.
 temporary=$(mktemp -d /tmp/qchat-test.XXXXXXXX)
 chmod 711 "$temporary"
-# PostgreSQL refuses to run as root.
-unprivileged=()
-if [ "$(id -u)" = 0 ]; then
-    user=postgres
-    id -u "$user" >/dev/null 2>&1 || user=nobody
-    if command -v setpriv >/dev/null; then
-        unprivileged=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups)
-    else
-        unprivileged=(runuser -u "$user" --)
-    fi
-fi
-cluster=$temporary/cluster
-mkdir "$cluster"
-[ ${#unprivileged[@]} = 0 ] || chown "$user" "$cluster"
-
 stop() {
     local status=$?
     trap - EXIT INT TERM
-    if [ -f "$cluster/data/postmaster.pid" ]; then
-        (cd / && "${unprivileged[@]}" "$programs/pg_ctl" -D "$cluster/data" -m immediate -w stop >/dev/null 2>&1) || true
-    fi
+    contrib/postgres.sh stop "$temporary" || true
     rm -rf "$temporary"
     exit "$status"
 }
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-printf '%s\n' "$password" >"$cluster/password"
-[ ${#unprivileged[@]} = 0 ] || chown "$user" "$cluster/password"
-(cd / && "${unprivileged[@]}" "$programs/initdb" -D "$cluster/data" -U qchat --auth=scram-sha-256 \
-    --pwfile="$cluster/password" --encoding=UTF8 --locale=C --no-sync >"$temporary/initdb.log" 2>&1) ||
-    { cat "$temporary/initdb.log" >&2; die "initdb failed"; }
-rm "$cluster/password"
-
-# A free port is only free until somebody else takes it: try another one then.
-started=no
-for _ in 1 2 3 4 5; do
-    port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
-    if (cd / && "${unprivileged[@]}" "$programs/pg_ctl" -D "$cluster/data" -w -t 60 -l "$cluster/log" \
-        -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster -c max_connections=200" \
-        start >/dev/null); then
-        started=yes
-        break
-    fi
-done
-[ "$started" = yes ] || { cat "$cluster/log" >&2; die "PostgreSQL did not start"; }
-export QCHAT_TEST_POSTGRES_URL="postgres://qchat:$password@127.0.0.1:$port/postgres"
+contrib/postgres.sh start "$temporary"
+QCHAT_TEST_POSTGRES_URL=$(cat "$temporary/url")
+export QCHAT_TEST_POSTGRES_URL
+# It offers TLS: who signed its certificate, and somebody else.
+export QCHAT_TEST_POSTGRES_ROOT_CERT="$temporary/root.crt" QCHAT_TEST_POSTGRES_OTHER_CERT="$temporary/other.crt"
 export PATH="$programs:$PATH"
-printf 'ready on 127.0.0.1:%s\n' "$port"
+printf 'ready on %s\n' "${QCHAT_TEST_POSTGRES_URL##*@}"
 
 heading "Tests"
 log=$temporary/tests.log

@@ -7,7 +7,7 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use url::Url;
 
-use crate::cli::args::{self, Global};
+use crate::cli::args::{self, AcceptInvites, Global};
 
 /// How long the daemon is waited for when nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,6 +36,8 @@ pub struct Settings {
     pub no_input: bool,
     /// How long to wait for the daemon.
     pub timeout: Duration,
+    /// Which invitations are accepted without asking.
+    pub accept_invites: AcceptInvites,
 }
 
 /// The settings cannot be read.
@@ -78,6 +80,7 @@ struct Stored {
     verbose: Option<u8>,
     no_input: Option<bool>,
     timeout: Option<f64>,
+    accept_invites: Option<AcceptInvites>,
 }
 
 impl Settings {
@@ -126,6 +129,7 @@ impl Settings {
             verbose: if flags.verbose > 0 { flags.verbose } else { stored.verbose.unwrap_or(0) },
             no_input: flags.no_input || stored.no_input.unwrap_or(false),
             timeout,
+            accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or(AcceptInvites::Ask),
         })
     }
 

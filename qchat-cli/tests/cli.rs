@@ -91,10 +91,12 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["history", "general", "--before", "first"], "first"),
         (&["register", "Not A Name"], "user name"),
         (&["register", "alice"], "--server"),
-        (&["--server", "http://chat.example.org", "whoami"], "https"),
-        (&["--server", "http://192.0.2.1:8080", "whoami"], "https"),
-        (&["--server", "ftp://127.0.0.1", "whoami"], "https"),
-        (&["--server", "not a url", "whoami"], "https"),
+        (&["--server", "http://chat.example.org", "whoami"], "a tunnel: ssh"),
+        (&["--server", "http://192.0.2.1:8080", "whoami"], "a tunnel: ssh"),
+        (&["--server", "https://chat.example.org", "whoami"], "a tunnel: ssh"),
+        (&["--server", "ftp://127.0.0.1", "whoami"], "only http"),
+        (&["--server", "not a url", "whoami"], "http://127.0.0.1:8470"),
+        (&["--accept-invites", "some", "whoami"], "verified"),
         (&["--server", "https://alice:secret@chat.example.org", "whoami"], "no user or password"),
         (&["--profile", "../other", "whoami"], "profile"),
         (&["--timeout", "0", "whoami"], "above 0"),
@@ -171,7 +173,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
     let file = home.path().join("settings.toml");
     fs::write(
         &file,
-        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"https://file.example\"\n",
+        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\naccept_invites = \"all\"\n",
     )
     .unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
@@ -187,11 +189,14 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[][..], &[][..], "profile", Value::from("default")),
         (&[], &[], "timeout", Value::from(30.0)),
         (&[], &[], "server", Value::Null),
+        (&[], &[], "accept_invites", Value::from("ask")),
+        (&named, &[], "accept_invites", Value::from("all")),
+        (&named, &["--accept-invites", "verified"], "accept_invites", Value::from("verified")),
         (&[], &[], "no_input", Value::from(false)),
         (&named, &[], "profile", Value::from("from-file")),
         (&named, &[], "timeout", Value::from(7.5)),
         (&named, &[], "no_input", Value::from(true)),
-        (&named, &[], "server", Value::from("https://file.example/")),
+        (&named, &[], "server", Value::from("http://127.0.0.1:7/")),
         (&with_profile, &[], "profile", Value::from("from-env")),
         (&with_profile, &[], "timeout", Value::from(3.0)),
         (&with_profile, &["--profile", "from-flag"], "profile", Value::from("from-flag")),
@@ -206,7 +211,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
     for (content, words) in [
         ("no_such_key = 1", "no_such_key"),
         ("timeout = \"soon\"", "timeout"),
-        ("server = \"http://a.example\"", "https"),
+        ("server = \"http://a.example\"", "tunnel"),
+        ("accept_invites = \"some\"", "accept_invites"),
     ] {
         fs::write(&file, content).unwrap();
         let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();

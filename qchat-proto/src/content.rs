@@ -33,6 +33,8 @@ pub struct Content {
 pub enum Body {
     /// Plain text, as it was sent: not yet fit for a terminal.
     Text(String),
+    /// The sender's device has accepted its invitation: the first thing it says.
+    Joined,
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -62,10 +64,16 @@ impl Content {
         }
     }
 
+    /// What a device says first where it was invited.
+    pub fn joined(sent_at_ms: i64) -> Self {
+        Self { sent_at_ms, body: Body::Joined }
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
             Body::Text(text) => Some(pb::content::Body::Text(pb::Text { body: text.clone() })),
+            Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
             Body::Unknown => None,
         };
         pb::Content { sent_at_ms: self.sent_at_ms, body }.encode_to_vec().into()
@@ -79,6 +87,7 @@ impl Content {
         let raw = pb::Content::decode(bytes).map_err(|_| DecodeError::Malformed("content"))?;
         let body = match raw.body {
             Some(pb::content::Body::Text(text)) => Body::Text(text.body),
+            Some(pb::content::Body::Joined(_)) => Body::Joined,
             None => Body::Unknown,
         };
         Ok(Self { sent_at_ms: raw.sent_at_ms, body })

@@ -34,11 +34,23 @@ pub(crate) enum Command {
     Migrate,
     /// Check the configuration and the database without serving.
     Check,
+    /// The keys that sign access tokens.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// The configuration.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+}
+
+/// What about the keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a new signing key for all nodes on this database; nobody is logged out. Happens by itself every 7 days.
+    Rotate,
 }
 
 /// What about the configuration.

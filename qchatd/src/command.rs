@@ -5,11 +5,12 @@ use std::{io::Write, process::ExitCode};
 use serde_json::json;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command, ConfigCommand, KeysCommand},
     config::{self, Config, Loaded},
     error::CommandError,
     harden, logging,
     server::Daemon,
+    service::{ServiceError, sessions},
     store::{self, Store},
 };
 
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Serve => serve(loaded.config)?,
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
+        Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,15 +70,42 @@ fn migrate(config: &Config) -> Result<(), CommandError> {
 }
 
 fn check(config: &Config) -> Result<(), CommandError> {
-    let pending = store::pending(&config.database)?;
-    if !pending.versions.is_empty() {
-        return Err(CommandError::Pending(pending.versions));
-    }
+    current(config)?;
     runtime(1)?.block_on(async {
         let store = Store::open(&config.database, 1)?;
         store.ready().await
     })?;
     print(&format!("{}: reachable, durable, current", config.database))
+}
+
+fn current(config: &Config) -> Result<(), CommandError> {
+    let pending = store::pending(&config.database)?;
+    if pending.versions.is_empty() { Ok(()) } else { Err(CommandError::Pending(pending.versions)) }
+}
+
+fn rotate_keys(config: &Config) -> Result<(), CommandError> {
+    current(config)?;
+    let keys = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1)?;
+        store.write(sessions::rotate_keys).await
+    });
+    let keys = keys.map_err(|error| match error {
+        ServiceError::Store(error) => CommandError::Store(error),
+        other => CommandError::Other(other.to_string()),
+    })?;
+    for key in keys {
+        let end = key.ends_at.map_or_else(String::new, |end| format!(", is good until {}", moment(end)));
+        print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
+    }
+    Ok(())
+}
+
+/// Unix seconds as RFC 3339.
+fn moment(seconds: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|moment| moment.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_else(|| seconds.to_string())
 }
 
 fn show(loaded: &Loaded, explain: bool, as_json: bool) -> Result<(), CommandError> {

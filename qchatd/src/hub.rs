@@ -2,7 +2,7 @@
 //! full gets nothing more of that room until its device has been told to catch up from the log.
 
 use std::{
-    collections::{BTreeMap, HashMap, btree_map, hash_map},
+    collections::{BTreeMap, HashMap, HashSet, btree_map, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -106,16 +106,8 @@ impl Hub {
         for device in &announcement.joined {
             connections.set(room, *device, true);
         }
-        for device in &announcement.invited {
-            let hint =
-                encode(Body::RoomHint(pb::RoomHint { room_id: Bytes::copy_from_slice(room.as_bytes()) }));
-            let last = announcement.envelope.as_ref().map_or(Seq(0), |(seq, _)| *seq);
-            for number in connections.devices.get(device).into_iter().flatten() {
-                if let Some(link) = connections.links.get(number) {
-                    link.queue.offer(room, last, &hint);
-                }
-            }
-        }
+        let last = announcement.envelope.as_ref().map_or(Seq(0), |(seq, _)| *seq);
+        connections.hint(room, last, &announcement.invited);
         if let Some((seq, logged)) = &announcement.envelope
             && let Some(followers) = connections.rooms.get(&room)
         {
@@ -130,6 +122,8 @@ impl Hub {
         for device in &announcement.left {
             connections.set(room, *device, false);
         }
+        // Who was only invited opens no commit that would tell it.
+        connections.hint(room, last, &announcement.left);
     }
 
     /// A device follows a room from now on.
@@ -137,10 +131,18 @@ impl Hub {
         self.lock().set(room, device, true);
     }
 
-    /// Closes the sockets of a session.
-    pub fn end_session(&self, session: &SessionId) {
+    /// The sessions that have sockets here.
+    pub fn sessions(&self) -> HashSet<SessionId> {
+        self.lock().links.values().map(|link| link.session).collect()
+    }
+
+    /// Closes the sockets of these sessions.
+    pub fn end_sessions(&self, sessions: &HashSet<SessionId>) {
+        if sessions.is_empty() {
+            return;
+        }
         for link in self.lock().links.values() {
-            if link.session == *session {
+            if sessions.contains(&link.session) {
                 link.end.cancel();
             }
         }
@@ -162,6 +164,19 @@ impl Hub {
 }
 
 impl Connections {
+    /// Tells devices to ask anew which rooms they are in.
+    fn hint(&self, room: RoomId, last: Seq, devices: &[DeviceId]) {
+        if devices.is_empty() {
+            return;
+        }
+        let hint = encode(Body::RoomHint(pb::RoomHint { room_id: Bytes::copy_from_slice(room.as_bytes()) }));
+        for number in devices.iter().filter_map(|device| self.devices.get(device)).flatten() {
+            if let Some(link) = self.links.get(number) {
+                link.queue.offer(room, last, &hint);
+            }
+        }
+    }
+
     fn set(&mut self, room: RoomId, device: DeviceId, follows: bool) {
         let Some(numbers) = self.devices.get(&device) else { return };
         for number in numbers {

@@ -34,7 +34,7 @@ use crate::{
     http,
     hub::Hub,
     service::{
-        Services,
+        ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
         relay::Relay,
     },
@@ -48,6 +48,9 @@ const HEADER: Duration = Duration::from_secs(5);
 const HEADER_BYTES: usize = 64 * 1024;
 /// Between two times that confirmations are written down.
 const CONFIRM: Duration = Duration::from_secs(2);
+/// Between two looks at which sessions are open still, and which keys sign. What another node has ended has lost its
+/// sockets here within 5 s: this, the query, and what a socket takes to end.
+const WATCH: Duration = Duration::from_secs(2);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the process is probably out of file descriptors.
@@ -67,6 +70,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The token keys.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The data directory.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -97,6 +103,7 @@ pub struct Daemon {
     sockets: Sockets,
     accepting: JoinHandle<GracefulShutdown>,
     confirming: JoinHandle<()>,
+    watching: JoinHandle<()>,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
 }
@@ -128,6 +135,7 @@ impl Daemon {
         let (bus, delivering) = Bus::start(hub.clone());
         let (relay, relaying) = Relay::start(store.clone(), bus);
         let services = Arc::new(Services::new(server_id, store, hub, keys, relay));
+        services.sessions.renew_keys().await?;
 
         let stop = CancellationToken::new();
         let sockets = Sockets {
@@ -138,6 +146,7 @@ impl Daemon {
             tasks: TaskTracker::new(),
         };
         let confirming = tokio::spawn(confirm(sockets.clone()));
+        let watching = tokio::spawn(watch(sockets.clone()));
         let accepting = tokio::spawn(accept(listener, sockets.clone(), config.max_connections as usize));
         if let Some(path) = &config.address_file {
             write_address(path, address)
@@ -150,7 +159,17 @@ impl Daemon {
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
-        Ok(Self { address, drain: config.drain, stop, sockets, accepting, confirming, relaying, delivering })
+        Ok(Self {
+            address,
+            drain: config.drain,
+            stop,
+            sockets,
+            accepting,
+            confirming,
+            watching,
+            relaying,
+            delivering,
+        })
     }
 
     /// The bound address.
@@ -175,6 +194,7 @@ impl Daemon {
             late("sockets");
         }
         drop(self.confirming.await);
+        drop(self.watching.await);
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);
@@ -204,6 +224,18 @@ fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
 async fn confirm(sockets: Sockets) {
     while timeout(CONFIRM, sockets.stop.cancelled()).await.is_err() {
         sockets.confirmations.flush(&sockets.services).await;
+    }
+}
+
+async fn watch(sockets: Sockets) {
+    let sessions = &sockets.services.sessions;
+    while timeout(WATCH, sockets.stop.cancelled()).await.is_err() {
+        if let Err(error) = sessions.end_revoked().await {
+            tracing::warn!(%error, "sessions that others have ended are not known");
+        }
+        if let Err(error) = sessions.renew_keys().await {
+            tracing::warn!(%error, "token keys are not known");
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl Person {
 
     fn receive(&self, seq: Seq, bytes: &Bytes) {
         let logged = Logged { seq, bytes: bytes.clone() };
-        self.write(|tx| Ok(inbox::receive(tx, &self.device, ROOM, &logged)?));
+        self.write(|tx| Ok(inbox::receive(tx, &self.device, ROOM, &logged, NOW)?));
     }
 }
 

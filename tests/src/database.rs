@@ -3,9 +3,12 @@
 
 use std::{
     env,
+    path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 /// Which database a daemon keeps its state in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,10 +83,23 @@ impl PostgresDatabase {
         output.stdout
     }
 
-    /// Changes it behind the daemon's back, as a malicious operator would.
-    pub fn execute(&self, sql: &str) {
+    /// The one value that a query gives.
+    pub fn value(&self, sql: &str) -> String {
+        psql(&self.url(), sql)
+    }
+
+    /// Runs a statement in it.
+    pub(crate) fn execute(&self, sql: &str) {
         psql(&self.url(), sql);
     }
+}
+
+/// Runs a statement in the SQLite database in a daemon's data directory.
+pub(crate) fn execute_on_sqlite(data_directory: &Path, sql: &str) {
+    let file = data_directory.join("qchatd.sqlite3");
+    let mut connection = SqliteConnection::establish(&file.to_string_lossy()).expect("the daemon's database");
+    let done = connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}"));
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 impl Drop for PostgresDatabase {
@@ -101,11 +117,13 @@ impl Drop for PostgresDatabase {
     }
 }
 
-fn psql(url: &str, sql: &str) {
+fn psql(url: &str, sql: &str) -> String {
     let output = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", sql, "--dbname", url])
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+        .args(["--command", sql, "--dbname", url])
         .stdin(Stdio::null())
         .output();
     let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -21,7 +21,7 @@ const CONFINED: &[Confined] = &[
     },
     Confined {
         what: &["diesel", "diesel_migrations"],
-        to: &["qchatd/src/store", "qchatd/tests", "qchat-cli/src/store"],
+        to: &["qchatd/src/store", "qchatd/tests", "qchat-cli/src/store", "tests/src/database.rs"],
     },
     Confined { what: &["redis"], to: &["qchatd/src/bus/redis.rs", "qchatd/src/bus/redis"] },
     Confined {

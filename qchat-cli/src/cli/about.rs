@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     Context,
-    args::{Cli, Global},
+    args::{AcceptInvites, Cli, Global},
     failure::Outcome,
 };
 use crate::config;
@@ -31,6 +31,7 @@ struct SettingsObject<'a> {
     verbose: u8,
     no_input: bool,
     timeout: f64,
+    accept_invites: AcceptInvites,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -47,6 +48,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
         verbose: settings.verbose,
         no_input: settings.no_input,
         timeout: settings.timeout.as_secs_f64(),
+        accept_invites: settings.accept_invites,
     };
     context.output.result(&object, || {
         let path =
@@ -62,6 +64,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("verbose", settings.verbose.to_string()),
             ("no_input", settings.no_input.to_string()),
             ("timeout", object.timeout.to_string()),
+            ("accept_invites", format!("{:?}", settings.accept_invites).to_lowercase()),
         ];
         lines.map(|(key, value)| format!("{key:<16} {value}")).join("\n")
     })?;

@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Handle, Options},
+    engine::{self, Accept, Handle, Options},
     vault::agent as vault_agent,
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
             "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
         ),
     }
-    let options = Options { timeout: settings.timeout, offline: true, server: None };
+    let options = Options { timeout: settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(registered.profile, options).await?;
     let done = context
         .output
@@ -73,14 +73,19 @@ pub(super) async fn login(context: &Context, name: Option<&UserName>) -> Outcome
     done(context, "logged in")
 }
 
-pub(super) async fn logout(context: &Context) -> Outcome {
+pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
+    if everywhere {
+        open::with_engine(context, async |handle| Ok(handle.logout_everywhere().await?)).await?;
+        return done(context, "logged out everywhere");
+    }
     open::with_engine(context, async |handle| Ok(handle.logout().await?)).await?;
     done(context, "logged out")
 }
 
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let options =
+        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
     handle.shutdown().await;
@@ -89,7 +94,8 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
 
 pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options = Options { timeout: context.settings.timeout, offline: true, server: None };
+    let options =
+        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
     handle.shutdown().await;

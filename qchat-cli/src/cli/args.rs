@@ -8,6 +8,7 @@ use qchat_proto::{
     content::MAX_ROOM_NAME,
     ids::{Seq, UserName},
 };
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// What the exit codes mean; the same words stand in the README.
@@ -21,14 +22,14 @@ Exit codes:
   5  not found
   6  refused by policy, or an untrusted key
   7  rate-limited
-  8  partial
+  8  partial: not all of a room could be read; the rest was printed
 
 Data goes to standard output, everything else to standard error. With --json, every object has \"v\":1, lists and
 messages are JSON Lines, and an error is an object on standard error with the exit code in it.";
 
 const EXAMPLES: &str = "\
 Examples:
-  qchat --server https://chat.example.org register alice
+  qchat --server http://127.0.0.1:8470 register alice
   qchat room create general
   qchat room invite general bob
   qchat send general \"Hello Bob\"
@@ -65,7 +66,8 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     #[arg(value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
-    /// The daemon; https, or http to this machine alone. Needed to register; later on it overrides the profile's.
+    /// The daemon: http to this machine, where it runs or a tunnel to it begins. Needed to register; later on it
+    /// overrides the profile's.
     #[arg(long, global = true, env = "QCHAT_SERVER", hide_env_values = true, value_name = "URL", value_parser = server)]
     pub server: Option<Url>,
     /// Read the passphrase from the first line of a file instead of asking.
@@ -91,9 +93,24 @@ pub struct Global {
     /// How long to wait for the daemon, in seconds [default: 30].
     #[arg(long, global = true, env = "QCHAT_TIMEOUT", hide_env_values = true, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// Which invitations are accepted without asking [default: ask].
+    #[arg(long, global = true, env = "QCHAT_ACCEPT_INVITES", hide_env_values = true, value_name = "WHOSE")]
+    pub accept_invites: Option<AcceptInvites>,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
+}
+
+/// Which invitations are accepted without asking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptInvites {
+    /// None: `room join` accepts one.
+    Ask,
+    /// Those of people whose safety number was compared.
+    Verified,
+    /// Everybody's.
+    All,
 }
 
 /// The commands.
@@ -101,7 +118,7 @@ pub struct Global {
 pub enum Command {
     /// Create an account and this machine's profile of it.
     #[command(
-        after_help = "Example:\n  qchat --server https://chat.example.org register alice --recovery-file words"
+        after_help = "Example:\n  qchat --server http://127.0.0.1:8470 register alice --recovery-file words"
     )]
     Register {
         /// 1 to 32 characters of a-z, 0-9, '.', '_' and '-'.
@@ -116,7 +133,11 @@ pub enum Command {
         name: Option<UserName>,
     },
     /// End this device's session with the daemon. Messages and keys stay.
-    Logout,
+    Logout {
+        /// End the sessions of all devices of the account: each says so, and needs a `qchat login`.
+        #[arg(long)]
+        everywhere: bool,
+    },
     /// Show the account, the device and the server of the profile.
     Whoami,
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
@@ -305,22 +326,27 @@ pub(crate) fn profile(text: &str) -> Result<String, String> {
     }
 }
 
-/// A server is reached over https; over http only on this machine, where nobody else listens.
+/// What a server's address looks like.
+const SERVER_EXAMPLE: &str = "it looks like http://127.0.0.1:8470";
+/// How a daemon on another machine is reached.
+const TUNNEL: &str = "reach a daemon elsewhere through a tunnel: ssh -L 8470:127.0.0.1:8470 HOST, and then \
+                      --server http://127.0.0.1:8470";
+
+/// A server is reached over http on this machine, where nobody else listens. TLS is not spoken yet.
 pub(crate) fn server(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error}; it looks like https://chat.example.org"))?;
+    let url = Url::parse(text).map_err(|error| format!("{error}; {SERVER_EXAMPLE}"))?;
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
-        None => return Err("there is no host in it; it looks like https://chat.example.org".to_owned()),
+        None => return Err(format!("there is no host in it; {SERVER_EXAMPLE}")),
     };
     match url.scheme() {
         _ if !url.username().is_empty() || url.password().is_some() => {
             Err("no user or password belongs into a server's address".to_owned())
         }
-        "https" => Ok(url),
         "http" if loopback => Ok(url),
-        "http" => Err("http is not encrypted and allowed only to this machine; use https".to_owned()),
-        _ => Err("only https, and http to this machine, are spoken".to_owned()),
+        "http" => Err(format!("http is not encrypted and allowed only to this machine; {TUNNEL}")),
+        _ => Err(format!("only http to this machine is spoken; {TUNNEL}")),
     }
 }

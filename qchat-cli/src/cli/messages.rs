@@ -76,7 +76,7 @@ async fn wait(context: &Context, handle: &Handle, room: RoomId, message: Message
 
 pub(super) async fn history(context: &Context, room: &str, limit: usize, before: Option<Seq>) -> Outcome {
     open::with_engine(context, async |handle| {
-        open::sync_or_warn(context, handle).await?;
+        let partial = open::sync_or_warn(context, handle).await?;
         let id = handle.find_room(room).await?;
         let name = name(handle, id).await?;
         let messages = match before {
@@ -90,7 +90,7 @@ pub(super) async fn history(context: &Context, room: &str, limit: usize, before:
         if waiting > 0 {
             context.output.say(&format!("{waiting} more of your messages wait to be sent."));
         }
-        Ok(())
+        open::unread(partial, Some(id))
     })
     .await
 }

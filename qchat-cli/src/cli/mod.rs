@@ -103,7 +103,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             account::register(context, name, recovery_file.as_deref()).await
         }
         Command::Login { name } => account::login(context, name.as_ref()).await,
-        Command::Logout => account::logout(context).await,
+        Command::Logout { everywhere } => account::logout(context, *everywhere).await,
         Command::Whoami => account::whoami(context).await,
         Command::Unlock { duration } => account::unlock(context, *duration).await,
         Command::Lock => account::lock(context),

@@ -6,11 +6,12 @@ use qchat_proto::{crypto::secret::Secret, ids::RoomId};
 
 use super::{
     Context,
+    args::AcceptInvites,
     failure::{Failure, Outcome},
     passphrase, progress,
 };
 use crate::{
-    engine::{EngineError, Handle, Options},
+    engine::{Accept, EngineError, Handle, Options},
     store::Profile,
     vault::{self, agent},
 };
@@ -31,7 +32,13 @@ pub(super) async fn on_profile<T>(
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
     let settings = &context.settings;
-    let options = Options { timeout: settings.timeout, offline: false, server: settings.server.clone() };
+    let accept = match settings.accept_invites {
+        AcceptInvites::Ask => Accept::Ask,
+        AcceptInvites::Verified => Accept::Verified,
+        AcceptInvites::All => Accept::All,
+    };
+    let options =
+        Options { timeout: settings.timeout, offline: false, server: settings.server.clone(), accept };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
     handle.shutdown().await;
@@ -71,23 +78,39 @@ pub(super) async fn key(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
 pub(super) async fn room(handle: &Handle, name_or_id: &str) -> Outcome<RoomId> {
     match handle.find_room(name_or_id).await {
         Err(EngineError::NoSuchRoom(_)) => {
-            handle.sync().await?;
+            sync_around(handle).await?;
             Ok(handle.find_room(name_or_id).await?)
         }
         found => Ok(found?),
     }
 }
 
-/// Fetches what the daemon has. Without a connection what is stored has to do, and that is said.
-pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome {
+/// Fetches what the daemon has. Without a connection what is stored has to do, and that is said. Gives the rooms that
+/// could not be read to their end: whoever shows one of them ends with [`unread`].
+pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome<Vec<RoomId>> {
     match progress::during(&context.settings, "Fetching what is new", handle.sync()).await {
-        Ok(()) => {}
-        Err(error) if matches!(error.exit_code(), 3 | 8) => {
+        Ok(()) => Ok(vec![]),
+        Err(EngineError::Partial(rooms)) => Ok(rooms),
+        Err(error) if error.exit_code() == 3 => {
             context.output.say(&format!("warning: {error}. What is stored here is shown."));
+            Ok(vec![])
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
+}
+
+/// What a command ends with that has shown `room`, or all rooms, while some could not be read to their end.
+pub(super) fn unread(mut partial: Vec<RoomId>, room: Option<RoomId>) -> Outcome {
+    partial.retain(|partial| room.is_none_or(|room| room == *partial));
+    if partial.is_empty() { Ok(()) } else { Err(EngineError::Partial(partial).into()) }
+}
+
+/// Fetches what the daemon has, where it does not matter which rooms cannot be read to their end.
+async fn sync_around(handle: &Handle) -> Result<(), EngineError> {
+    match handle.sync().await {
+        Ok(()) | Err(EngineError::Partial(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs what takes a thread's time on a thread of its own.
@@ -101,7 +124,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// already, where joining once more is harmless.
 pub(super) async fn invitation(handle: &Handle, name_or_id: &str) -> Result<RoomId, Failure> {
     match handle.find_invitation(name_or_id).await {
-        Err(EngineError::NoSuchRoom(_)) => handle.sync().await?,
+        Err(EngineError::NoSuchRoom(_)) => sync_around(handle).await?,
         other => return Ok(other?),
     }
     match handle.find_invitation(name_or_id).await {

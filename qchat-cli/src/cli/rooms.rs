@@ -11,7 +11,7 @@ use super::{
     open, progress, words,
 };
 use crate::engine::{
-    Handle,
+    EngineError, Handle,
     types::{RoomStatus, RoomSummary},
 };
 
@@ -37,20 +37,20 @@ pub(super) async fn create(context: &Context, name: &str) -> Outcome {
 
 pub(super) async fn list(context: &Context) -> Outcome {
     open::with_engine(context, async |handle| {
-        open::sync_or_warn(context, handle).await?;
+        let partial = open::sync_or_warn(context, handle).await?;
         for room in handle.rooms().await? {
             if room.status != RoomStatus::Left {
                 context.output.result(&RoomObject::new(&room), || words::room(&room))?;
             }
         }
-        Ok(())
+        open::unread(partial, None)
     })
     .await
 }
 
 pub(super) async fn show(context: &Context, room: &str) -> Outcome {
     open::with_engine(context, async |handle| {
-        open::sync_or_warn(context, handle).await?;
+        let partial = open::sync_or_warn(context, handle).await?;
         let id = handle.find_room(room).await?;
         if let Some(invitation) = summary(handle, id).await?.filter(|room| room.status == RoomStatus::Invited)
         {
@@ -61,7 +61,7 @@ pub(super) async fn show(context: &Context, room: &str) -> Outcome {
         context
             .output
             .result(&DetailsObject::new(&details), || words::details(&details, handle.me().account))?;
-        Ok(())
+        open::unread(partial, Some(id))
     })
     .await
 }
@@ -81,8 +81,11 @@ pub(super) async fn join(context: &Context, room: &str) -> Outcome {
         let id = open::invitation(handle, room).await?;
         let joining = async {
             handle.join(id).await?;
-            // What was said since the invitation is there when this returns.
-            handle.sync().await
+            // What was said since the invitation is there when this returns, whatever there is of other rooms.
+            match handle.sync().await {
+                Err(EngineError::Partial(rooms)) if !rooms.contains(&id) => Ok(()),
+                other => other,
+            }
         };
         progress::during(&context.settings, "Joining", joining).await?;
         report(context, handle, id, "joined", &[]).await

@@ -1,6 +1,9 @@
 //! Access to the daemon: the session's tokens, refreshed or won by a device proof, by one process at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use qchat_proto::{
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
@@ -8,7 +11,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, ServerId},
     wire::{
         api::{Binary, ChallengeRequest, Login, Refresh, Session},
-        fault::FaultCode,
+        fault::{Fault, FaultCode},
     },
 };
 use tokio::sync::OnceCell;
@@ -36,6 +39,8 @@ pub(crate) struct Access {
     key: Arc<DeviceSigningKey>,
     /// Present at an address that is not the profile's own: set once the daemon there has given the right name.
     named: Option<Arc<OnceCell<()>>>,
+    /// What the daemon said when it refused because the session was ended: whoever asks later is told as well.
+    ended: Arc<Mutex<Option<Fault>>>,
 }
 
 impl Access {
@@ -47,7 +52,7 @@ impl Access {
         server: ServerId,
         key: Arc<DeviceSigningKey>,
     ) -> Self {
-        Self { profile, rest, account, device, server, key, named: None }
+        Self { profile, rest, account, device, server, key, named: None, ended: Arc::default() }
     }
 
     /// Asks the daemon for its name before any token goes there: the user has given another address.
@@ -80,13 +85,39 @@ impl Access {
         if let Some(token) = self.fresh().await? {
             return Ok(token);
         }
-        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        let tokens = self.stored().await?.ok_or_else(|| self.logged_out())?;
         match self.refresh(tokens).await {
             Ok(session) => self.keep(session).await,
             Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::Unauthenticated => {
                 self.prove().await
             }
+            Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::SessionEnded => {
+                self.profile.write_async(Tx::forget_session).await?;
+                Err(self.was_ended(fault))
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets the session of a token, after the daemon has said that it was ended on purpose: this device logs in
+    /// again when its user says so, and not by itself. Gives the error to go on with.
+    pub(crate) async fn forget(&self, token: &str, fault: Fault) -> Result<EngineError, EngineError> {
+        let _lock = self.profile.lock(PATIENCE).await?;
+        if self.stored().await?.is_some_and(|tokens| tokens.access_token.as_str() == token) {
+            self.profile.write_async(Tx::forget_session).await?;
+        }
+        Ok(self.was_ended(fault))
+    }
+
+    fn was_ended(&self, fault: Fault) -> EngineError {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+        NetError::Fault(fault).into()
+    }
+
+    fn logged_out(&self) -> EngineError {
+        match &*self.ended.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(fault) => NetError::Fault(fault.clone()).into(),
+            None => EngineError::LoggedOut,
         }
     }
 
@@ -101,6 +132,9 @@ impl Access {
             Err(NetError::Fault(fault)) if fault.code == FaultCode::Unauthenticated => {
                 Ok(request(self.renew(&token).await?).await?)
             }
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::SessionEnded => {
+                Err(self.forget(&token, fault).await?)
+            }
             other => Ok(other?),
         }
     }
@@ -108,7 +142,7 @@ impl Access {
     /// A token in place of one that the daemon refused although its time was not over.
     pub(crate) async fn renew(&self, refused: &str) -> Result<Zeroizing<String>, EngineError> {
         let _lock = self.profile.lock(PATIENCE).await?;
-        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        let tokens = self.stored().await?.ok_or_else(|| self.logged_out())?;
         if tokens.access_token.as_str() == refused { self.prove().await } else { Ok(tokens.access_token) }
     }
 
@@ -132,12 +166,20 @@ impl Access {
         }
     }
 
+    /// Ends the sessions of all devices of the account at the daemon, and then this one's here.
+    pub(crate) async fn logout_everywhere(&self) -> Result<(), EngineError> {
+        self.ask(|token| async move { self.rest.logout_everywhere(&token).await }).await?;
+        let _lock = self.profile.lock(PATIENCE).await?;
+        self.profile.write_async(Tx::forget_session).await?;
+        Ok(())
+    }
+
     async fn stored(&self) -> Result<Option<SessionTokens>, StoreError> {
         self.profile.read_async(Tx::session).await
     }
 
     async fn fresh(&self) -> Result<Option<Zeroizing<String>>, EngineError> {
-        let tokens = self.stored().await?.ok_or(EngineError::LoggedOut)?;
+        let tokens = self.stored().await?.ok_or_else(|| self.logged_out())?;
         Ok((tokens.expires_at > clock::seconds() + MARGIN).then_some(tokens.access_token))
     }
 
@@ -189,6 +231,7 @@ impl Access {
         let tokens = tokens(session);
         let access = tokens.access_token.clone();
         self.profile.write_async(move |tx| tx.put_session(&tokens)).await?;
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(access)
     }
 }

@@ -116,9 +116,10 @@ impl Core {
         self.rooms.contains_key(&room)
     }
 
-    /// A room that cannot be read on until the next connection, if there is one.
-    pub(crate) fn blocked(&self) -> Option<RoomId> {
-        self.rooms.iter().find(|(_, room)| room.reading == Reading::Blocked).map(|(id, _)| *id)
+    /// The rooms that cannot be read on until the next connection.
+    pub(crate) fn blocked(&self) -> Vec<RoomId> {
+        let blocked = self.rooms.iter().filter(|(_, room)| room.reading == Reading::Blocked);
+        blocked.map(|(id, _)| *id).collect()
     }
 
     /// Takes an input in and says what follows.

@@ -75,11 +75,9 @@ pub enum EngineError {
     /// The profile belongs to somebody else.
     #[error("this profile belongs to {0}; use --profile to choose another")]
     OtherAccount(UserName),
-    /// Part of what was asked for could not be read.
-    #[error(
-        "the room {0} could not be read to its end; `qchat -v` says why, and the next command tries again"
-    )]
-    Partial(RoomId),
+    /// These rooms could not be read to their end; all others were.
+    #[error("{}", partial(.0))]
+    Partial(Vec<RoomId>),
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
@@ -134,10 +132,19 @@ impl EngineError {
     }
 }
 
+fn partial(rooms: &[RoomId]) -> String {
+    let rooms: Vec<String> = rooms.iter().map(RoomId::to_string).collect();
+    let what = if rooms.len() == 1 { "the room" } else { "the rooms" };
+    format!(
+        "{what} {} could not be read to the end; `qchat -v` says why, and the next command tries again",
+        rooms.join(", ")
+    )
+}
+
 fn fault_exit_code(fault: &Fault) -> u8 {
     match fault.code {
         FaultCode::BadRequest | FaultCode::TooLarge => 2,
-        FaultCode::Unauthenticated => 4,
+        FaultCode::Unauthenticated | FaultCode::SessionEnded => 4,
         FaultCode::NotFound => 5,
         FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,

@@ -15,6 +15,7 @@ use super::{
     access::Access,
     actor::{Actor, Command},
     clock,
+    consent::{self, Accept},
     error::EngineError,
     invitations::Invitations,
     parts::{Parts, parts},
@@ -42,6 +43,8 @@ pub struct Options {
     pub offline: bool,
     /// Another address of the profile's daemon than the stored one.
     pub server: Option<Url>,
+    /// Which invitations are accepted without asking.
+    pub accept: Accept,
 }
 
 /// Who this profile is.
@@ -99,6 +102,7 @@ impl Handle {
                 people.clone(),
                 steps.clone(),
                 invitations.clone(),
+                me.account,
                 events.clone(),
                 receiver,
             );
@@ -106,7 +110,11 @@ impl Handle {
         }
         let inner =
             Inner { me, options, profile, rest, access, people, steps, invitations, events, commands };
-        Ok(Self(Arc::new(inner)))
+        let handle = Self(Arc::new(inner));
+        if !handle.0.options.offline {
+            consent::start(&handle, handle.0.options.accept);
+        }
+        Ok(handle)
     }
 
     /// What happens from now on. After `Lagged` read everything again.
@@ -370,6 +378,14 @@ impl Handle {
     /// When the daemon cannot be told; the session is forgotten here all the same.
     pub async fn logout(&self) -> Result<(), EngineError> {
         self.0.access.logout().await
+    }
+
+    /// Ends the sessions of all devices of the account, this one's included; what is stored stays.
+    ///
+    /// # Errors
+    /// When the daemon cannot be told; then nothing has changed here either.
+    pub async fn logout_everywhere(&self) -> Result<(), EngineError> {
+        self.0.access.logout_everywhere().await
     }
 
     /// Closes the connection and ends the background task.

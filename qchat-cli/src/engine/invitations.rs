@@ -87,6 +87,8 @@ impl Invitations {
 
     /// Everything that a join needs of an invitation; the second value tells whether its KeyPackage may be used again.
     pub(crate) async fn prepare(&self, invitation: RoomInvitation) -> Result<(Invited, bool), EngineError> {
+        Device::welcome_key_packages(invitation.welcome.as_ref())
+            .map_err(SessionError::<StoreError>::Welcome)?;
         let secret = self.secret(invitation.welcome.as_ref()).await?.ok_or_else(|| {
             EngineError::Refused(
                 "this device no longer has the keys that the invitation was made for; ask to be invited again"

@@ -6,7 +6,9 @@
 mod access;
 mod actor;
 mod clock;
+mod consent;
 mod core;
+mod duties;
 mod entropy;
 mod error;
 mod find;
@@ -21,6 +23,7 @@ pub mod types;
 mod upkeep;
 mod view;
 
+pub use consent::Accept;
 pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};

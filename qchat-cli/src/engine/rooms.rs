@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use qchat_proto::{
-    content::{MAX_ROOM_NAME, RoomSettings},
+    content::{Content, MAX_ROOM_NAME, RoomSettings},
     identity::VerifiedDirectory,
     ids::{AccountId, MessageId, RoomId, UserName},
     session::{
         error::SessionError,
         joining,
         ledger::{Change, Ledger, Phase, Want},
+        outbox,
     },
     wire::api::{ClaimKeyPackages, CreateRoom, RoomInvitation},
 };
@@ -128,6 +129,11 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
+        self.enter(room, true).await
+    }
+
+    /// Joins; `announced`: with its yes as the first thing to send.
+    async fn enter(&self, room: RoomId, announced: bool) -> Result<(), EngineError> {
         let inner = &self.0;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
@@ -167,7 +173,12 @@ impl Handle {
             if !keep_key_package {
                 tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
             }
-            tx.forget_invitation(room).map_err(SessionError::Ledger)
+            tx.forget_invitation(room).map_err(SessionError::Ledger)?;
+            if announced {
+                let yes = Want::Application(Content::joined(clock::millis()).encode());
+                outbox::enqueue(tx, &device, room, yes)?;
+            }
+            Ok(())
         })
         .await?;
         inner.access.ask(|token| async move { rest.join(&token, room).await }).await?;
@@ -220,7 +231,7 @@ impl Handle {
             if !self.is_invited(room).await? {
                 return Err(EngineError::NotMember(""));
             }
-            match self.join(room).await {
+            match self.enter(room, false).await {
                 Ok(()) => {}
                 Err(error @ (EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_))) => {
                     return Err(error);

@@ -144,7 +144,8 @@ impl Steps {
             .profile
             .write_async(move |tx| {
                 for (place, logged) in batch.iter().enumerate() {
-                    inbox::receive(tx, &device, room, logged).map_err(|error| Out::At(place, error))?;
+                    inbox::receive(tx, &device, room, logged, clock::seconds())
+                        .map_err(|error| Out::At(place, error))?;
                 }
                 Ok(())
             })

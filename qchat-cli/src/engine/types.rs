@@ -48,7 +48,8 @@ pub struct Member {
     pub devices: usize,
     /// Whether it may remove others and change settings.
     pub admin: bool,
-    /// Whether it was invited and has not joined yet (as the daemon says).
+    /// Whether it was invited and has not joined yet: nothing was heard of it since it was added. Of those who were
+    /// there before this device it is the daemon that says so.
     pub invited: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,

@@ -7,7 +7,7 @@ use qchat_proto::{
     content::{self, Content},
     ids::{AccountId, DeviceId, RoomId},
     sanitize,
-    session::ledger::{Notice, Phase},
+    session::ledger::{Ledger, Notice, Phase},
     wire::api::MemberStatus,
 };
 
@@ -89,7 +89,8 @@ pub(crate) fn invitation(
     })
 }
 
-/// A joined room with its members. `statuses`: who the daemon says has not joined yet.
+/// A joined room with its members. `statuses`: who the daemon says has not joined yet; it is believed only about those
+/// whose coming this device has not seen.
 pub(crate) fn details(
     tx: &mut Tx,
     names: &mut Names,
@@ -97,9 +98,13 @@ pub(crate) fn details(
     statuses: &HashMap<DeviceId, MemberStatus>,
 ) -> Result<RoomDetails, StoreError> {
     let room = row.state.room;
+    let invitees = tx.invitees(room)?;
     let mut members: Vec<Member> = vec![];
     for listed in tx.roster(room)? {
-        let invited = statuses.get(&listed.device) == Some(&MemberStatus::Invited);
+        let invited = match tx.counter(room, listed.device)? {
+            Some(_) => invitees.iter().any(|invitee| invitee.device == listed.device),
+            None => statuses.get(&listed.device) == Some(&MemberStatus::Invited),
+        };
         if let Some(member) = members.iter_mut().find(|member| member.account == listed.account) {
             member.devices += 1;
             member.invited &= invited;
@@ -138,7 +143,7 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                 Ok(Content { sent_at_ms, body: content::Body::Text(text) }) => {
                     (clock::from_millis(sent_at_ms), Body::Text(text))
                 }
-                Ok(Content { sent_at_ms, body: content::Body::Unknown }) => {
+                Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown }) => {
                     (clock::from_millis(sent_at_ms), Body::Unknown)
                 }
                 Err(_) => (stored, Body::Unknown),
@@ -168,6 +173,7 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::Removed { by, accounts } => {
             Body::Notice(format!("{} removed {}", names.name(tx, *by)?, names.list(tx, accounts)?))
         }
+        Notice::Joined(account) => Body::Notice(format!("{} has joined", names.name(tx, *account)?)),
         Notice::DevicesChanged(account) => {
             Body::Warning(format!("the devices of {} have changed", names.name(tx, *account)?))
         }

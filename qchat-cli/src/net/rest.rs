@@ -172,6 +172,11 @@ impl Client {
         self.done(self.request(Method::DELETE, "sessions", Some(token))?).await
     }
 
+    /// `DELETE /v1/account/sessions`
+    pub async fn logout_everywhere(&self, token: &str) -> Answer<()> {
+        self.done(self.request(Method::DELETE, "account/sessions", Some(token))?).await
+    }
+
     /// `POST /v1/key-packages`
     pub async fn put_key_packages(&self, token: &str, body: &PutKeyPackages) -> Answer<KeyPackageCount> {
         self.post("key-packages", Some(token), body).await

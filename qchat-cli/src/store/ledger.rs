@@ -5,13 +5,13 @@ use qchat_proto::{
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::group::Group,
     session::ledger::{
-        GroupBlob, GroupUpdate, Head, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState,
-        RowState,
+        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        RoomState, RowState,
     },
 };
 
 use super::{
-    StoreError, Tx, groups,
+    StoreError, Tx, groups, invitees,
     outbox::{self, End},
     own, rooms, timeline,
 };
@@ -97,6 +97,14 @@ impl Ledger for Tx {
 
     fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), StoreError> {
         groups::put_lapsed(&mut self.conn, room, devices)
+    }
+
+    fn invitees(&mut self, room: RoomId) -> Result<Vec<Invitee>, StoreError> {
+        invitees::invitees(&mut self.conn, room)
+    }
+
+    fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), StoreError> {
+        invitees::put_invitees(&mut self.conn, room, invitees)
     }
 
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {

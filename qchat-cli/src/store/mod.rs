@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod groups;
 mod identity;
+mod invitees;
 mod kept;
 mod key_packages;
 mod ledger;

@@ -13,6 +13,7 @@ use super::StoreError;
 enum Stored {
     Added { by: AccountId, accounts: Vec<AccountId> },
     Removed { by: AccountId, accounts: Vec<AccountId> },
+    Joined { by: AccountId },
     DevicesChanged { by: AccountId },
     Settings { by: AccountId },
     Rejected { sender: DeviceId, reason: String },
@@ -26,6 +27,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
     let stored = match notice.clone() {
         Notice::Added { by, accounts } => Stored::Added { by, accounts },
         Notice::Removed { by, accounts } => Stored::Removed { by, accounts },
+        Notice::Joined(by) => Stored::Joined { by },
         Notice::DevicesChanged(by) => Stored::DevicesChanged { by },
         Notice::Settings(by) => Stored::Settings { by },
         Notice::Rejected { sender, reason } => Stored::Rejected { sender, reason },
@@ -42,6 +44,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
     Ok(match stored {
         Stored::Added { by, accounts } => Notice::Added { by, accounts },
         Stored::Removed { by, accounts } => Notice::Removed { by, accounts },
+        Stored::Joined { by } => Notice::Joined(by),
         Stored::DevicesChanged { by } => Notice::DevicesChanged(by),
         Stored::Settings { by } => Notice::Settings(by),
         Stored::Rejected { sender, reason } => Notice::Rejected { sender, reason },

@@ -33,6 +33,7 @@ fn encode_want(want: &Want) -> (i32, Vec<u8>) {
         Want::Commit(Change::Settings(settings)) => (4, settings.encode()),
         Want::Commit(Change::Update) => (5, Vec::new()),
         Want::Commit(Change::Duties) => (6, Vec::new()),
+        Want::Commit(Change::Withdraw) => (7, Vec::new()),
     }
 }
 
@@ -46,6 +47,7 @@ fn decode_want(kind: i32, bytes: Vec<u8>) -> Result<Want, StoreError> {
         4 => Want::Commit(Change::Settings(RoomSettings::decode(&bytes).map_err(|_| CORRUPT)?)),
         5 => Want::Commit(Change::Update),
         6 => Want::Commit(Change::Duties),
+        7 => Want::Commit(Change::Withdraw),
         _ => return Err(CORRUPT),
     })
 }

@@ -135,6 +135,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    invitees (room, device) {
+        room -> Binary,
+        device -> Binary,
+        since -> BigInt,
+    }
+}
+
+diesel::table! {
     lapsed (room, device) {
         room -> Binary,
         device -> Binary,

@@ -224,7 +224,7 @@ impl Device {
     /// # Errors
     /// [`OpenFault::UnknownAccounts`] when the account's key must be fetched first, otherwise what is wrong with it.
     pub fn inspect_key_package(&self, message: &[u8], now: u64) -> Result<RemoteKeyPackage, OpenFault> {
-        let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+        let message = of_the_suite(message)?;
         let key_package = message.as_key_package().ok_or(OpenFault::Malformed)?;
         let credential = leaf_credential(key_package.signing_identity()).ok_or(OpenFault::Malformed)?;
         let staging = Staging::default();
@@ -300,9 +300,9 @@ impl Device {
     /// The references of the KeyPackages that a Welcome is for.
     ///
     /// # Errors
-    /// [`OpenFault::Malformed`] when it is no Welcome.
+    /// [`OpenFault::Malformed`] when it is no Welcome, [`OpenFault::Suite`] when it is one of another suite.
     pub fn welcome_key_packages(welcome: &[u8]) -> Result<Vec<Vec<u8>>, OpenFault> {
-        let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
+        let message = of_the_suite(welcome)?;
         Ok(message.welcome_key_package_references().into_iter().map(|id| id.to_vec()).collect())
     }
 
@@ -383,6 +383,16 @@ impl Device {
         staging.add_key_package(id.to_vec(), data);
         let lapsed = Lapsed::default();
         Ok((self.client(&staging, &lapsed), staging, lapsed))
+    }
+}
+
+/// Reads a KeyPackage or Welcome, which says which suite it is of.
+fn of_the_suite(message: &[u8]) -> Result<MlsMessage, OpenFault> {
+    let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
+    match message.cipher_suite() {
+        Some(SUITE) => Ok(message),
+        Some(_) => Err(OpenFault::Suite),
+        None => Err(OpenFault::Malformed),
     }
 }
 

@@ -44,6 +44,9 @@ pub enum OpenFault {
     /// Not an MLS message of the expected kind.
     #[error("it is malformed")]
     Malformed,
+    /// Of a cipher suite that this version does not speak.
+    #[error("it is of another cipher suite; the older of the two programs has to be upgraded")]
+    Suite,
     /// Wrong in a way that every member sees alike: it is skipped by all.
     #[error("it is invalid")]
     Invalid,

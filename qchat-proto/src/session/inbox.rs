@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    content::{self, RoomSettings},
+    content::{self, Body, Content, RoomSettings},
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::{
         device::Device,
@@ -15,7 +15,7 @@ use crate::{
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
+        ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
         outbox::{finish, leave, listed, roster},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -24,12 +24,19 @@ use crate::{
 type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
 
 /// Processes the envelope after the cursor. Text, MLS state and cursor change in the caller's one transaction. An
-/// envelope at or below the cursor is passed over, so that a repeated delivery is harmless.
+/// envelope at or below the cursor is passed over, so that a repeated delivery is harmless. `now`, seconds since the
+/// Unix epoch, dates the invitations that the envelope makes.
 ///
 /// # Errors
 /// [`SessionError::NotNext`] when envelopes between are missing; [`SessionError::UnknownAccounts`] when identity keys
 /// must be fetched first; anything else leaves the room as it was, to be tried again.
-pub fn receive<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, logged: &Logged) -> Result<(), L> {
+pub fn receive<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    logged: &Logged,
+    now: u64,
+) -> Result<(), L> {
     let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
     if logged.seq <= state.cursor || matches!(state.phase, Phase::Removed(_) | Phase::Left(_)) {
         return Ok(());
@@ -41,7 +48,7 @@ pub fn receive<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, logged:
     if envelope.room != room {
         return Err(SessionError::Server);
     }
-    let mut step = Step { ledger, device, seq: logged.seq, before: state.clone(), state };
+    let mut step = Step { ledger, device, seq: logged.seq, now, before: state.clone(), state };
     step.state.cursor = logged.seq;
     step.state.head = head::next(&step.before.head, room, logged.seq, &logged.bytes);
     step.process(&envelope, &logged.bytes)?;
@@ -71,6 +78,7 @@ struct Step<'a, L: Ledger> {
     ledger: &'a mut L,
     device: &'a Device,
     seq: Seq,
+    now: u64,
     before: RoomState,
     state: RoomState,
 }
@@ -146,7 +154,9 @@ impl<L: Ledger> Step<'_, L> {
         {
             return self.reject(envelope, "it adds a device that it does not name");
         }
-        self.count(envelope.sender, vouched.counter)?;
+        if self.count(envelope.sender, vouched.counter)? {
+            self.heard(envelope.sender)?;
+        }
         if envelope.kind != Kind::Proposal {
             self.stays(envelope.sender)?;
         }
@@ -166,8 +176,9 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.head(self.state.room, seq).map_err(SessionError::Ledger)
     }
 
-    /// Follows a device's counter; a jump means that envelopes of it were dropped.
-    fn count(&mut self, sender: DeviceId, counter: u64) -> Result<(), L> {
+    /// Follows a device's counter; a jump means that envelopes of it were dropped. Whether this is the first that was
+    /// heard of it since it was added.
+    fn count(&mut self, sender: DeviceId, counter: u64) -> Result<bool, L> {
         let room = self.state.room;
         let last = self.ledger.counter(room, sender).map_err(SessionError::Ledger)?;
         if let Some(last) = last
@@ -176,7 +187,19 @@ impl<L: Ledger> Step<'_, L> {
             let missing = counter.saturating_sub(last.saturating_add(1));
             self.notice(&Notice::Gap { device: sender, missing })?;
         }
-        self.ledger.put_counter(room, sender, counter).map_err(SessionError::Ledger)
+        self.ledger.put_counter(room, sender, counter).map_err(SessionError::Ledger)?;
+        Ok(last == Some(0))
+    }
+
+    /// A device that says something has accepted its invitation.
+    fn heard(&mut self, sender: DeviceId) -> Result<(), L> {
+        let room = self.state.room;
+        let mut invitees = self.ledger.invitees(room).map_err(SessionError::Ledger)?;
+        if invitees.iter().any(|invitee| invitee.device == sender) {
+            invitees.retain(|invitee| invitee.device != sender);
+            self.ledger.put_invitees(room, &invitees).map_err(SessionError::Ledger)?;
+        }
+        Ok(())
     }
 
     /// A SelfRemove is the last thing that a device seals: whoever says more has not asked to leave, or no longer does.
@@ -207,7 +230,10 @@ impl<L: Ledger> Step<'_, L> {
             Phase::Leaving(left) => self.seq < left,
             Phase::Stuck(_) | Phase::Removed(_) | Phase::Left(_) => false,
         };
-        if !repeated && shown {
+        let joined = matches!(Content::decode(&content), Ok(Content { body: Body::Joined, .. }));
+        if !repeated && shown && joined {
+            self.notice(&Notice::Joined(sender.account))?;
+        } else if !repeated && shown {
             let message = OpenedMessage {
                 room,
                 seq: self.seq,
@@ -268,6 +294,7 @@ impl<L: Ledger> Step<'_, L> {
             self.ledger.put_counter(room, added.device, 0).map_err(SessionError::Ledger)?;
         }
         self.ledger.put_roster(room, &roster(&new)).map_err(SessionError::Ledger)?;
+        self.invite(&new, added)?;
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
@@ -277,6 +304,24 @@ impl<L: Ledger> Step<'_, L> {
         }
         self.state.epoch = group.epoch();
         self.store(group)
+    }
+
+    /// Dates the invitations that a commit made, and forgets those whose device is gone.
+    fn invite(&mut self, new: &[Leaf], added: &[ListedDevice]) -> Result<(), L> {
+        let room = self.state.room;
+        let before = self.ledger.invitees(room).map_err(SessionError::Ledger)?;
+        let mut invitees = before.clone();
+        invitees.retain(|invitee| {
+            new.iter().any(|leaf| leaf.device == invitee.device)
+                && !added.iter().any(|added| added.device == invitee.device)
+        });
+        let own = self.device.id();
+        let devices = added.iter().map(|added| added.device).filter(|device| *device != own);
+        invitees.extend(devices.map(|device| Invitee { device, since: self.now }));
+        if invitees == before {
+            return Ok(());
+        }
+        self.ledger.put_invitees(room, &invitees).map_err(SessionError::Ledger)
     }
 
     /// Says who came, who went, and whose devices changed.
@@ -312,7 +357,7 @@ impl<L: Ledger> Step<'_, L> {
         match fault {
             OpenFault::UnknownAccounts(accounts) => Err(SessionError::UnknownAccounts(accounts)),
             OpenFault::FutureEpoch | OpenFault::Private => self.stuck(&fault.to_string()),
-            OpenFault::Malformed | OpenFault::Invalid | OpenFault::PastEpoch => {
+            OpenFault::Malformed | OpenFault::Suite | OpenFault::Invalid | OpenFault::PastEpoch => {
                 self.reject(envelope, &fault.to_string())
             }
             OpenFault::FromSelf => self.reject(envelope, "it was sealed with this device's keys"),

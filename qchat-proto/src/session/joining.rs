@@ -192,7 +192,9 @@ pub fn join<L: Ledger>(
         ledger.put_settings(room, &settings)?;
         ledger.put_listed(room, &roster)?;
         ledger.put_roster(room, &roster)?;
-        ledger.put_lapsed(room, &lapsed)
+        ledger.put_lapsed(room, &lapsed)?;
+        // Who of them has answered an invitation is not known: nobody here is withdrawn by this device.
+        ledger.put_invitees(room, &[])
     })()
     .map_err(SessionError::Ledger)?;
     groups::store(ledger, room, group)?;

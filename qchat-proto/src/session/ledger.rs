@@ -76,6 +76,26 @@ pub struct ListedDevice {
     pub device: DeviceId,
 }
 
+/// How long an invitation may stay unanswered, seconds: 7 days.
+pub const INVITATION_LIFETIME: u64 = 7 * 24 * 3600;
+
+/// A device that a commit has added and that has not been heard since. Whether it is one, each member finds out alone:
+/// the daemon's word would let it have members removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Invitee {
+    /// The device.
+    pub device: DeviceId,
+    /// When this device processed the Add, seconds since the Unix epoch by its own clock.
+    pub since: u64,
+}
+
+impl Invitee {
+    /// Whether the invitation has stayed unanswered for too long. `now`: seconds since the Unix epoch.
+    pub fn is_overdue(&self, now: u64) -> bool {
+        now.saturating_sub(self.since) >= INVITATION_LIFETIME
+    }
+}
+
 /// A thing this device wants to say; it waits as plaintext until it is sealed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Want {
@@ -94,6 +114,8 @@ pub enum Change {
     Add(Vec<Bytes>),
     /// Removes every device of an account.
     RemoveAccount(AccountId),
+    /// Removes the devices whose invitation is overdue, if any is when it is sealed.
+    Withdraw,
     /// Replaces the room's settings.
     Settings(RoomSettings),
     /// Fresh keys for this device's path.
@@ -176,6 +198,8 @@ pub enum Notice {
         /// The accounts that are no longer in the room.
         accounts: Vec<AccountId>,
     },
+    /// A device of this account has accepted its invitation.
+    Joined(AccountId),
     /// A commit changed a member's devices.
     DevicesChanged(AccountId),
     /// A commit changed the settings.
@@ -275,6 +299,11 @@ pub trait Ledger {
     fn lapsed(&mut self, room: RoomId) -> Result<Vec<DeviceId>, Self::Error>;
     /// Replaces them.
     fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Result<(), Self::Error>;
+
+    /// Devices that were added and have not been heard since.
+    fn invitees(&mut self, room: RoomId) -> Result<Vec<Invitee>, Self::Error>;
+    /// Replaces them.
+    fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), Self::Error>;
 
     /// The first row of the outbox.
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;

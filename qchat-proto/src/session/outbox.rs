@@ -172,6 +172,17 @@ impl Sealing<'_> {
         Ok(left)
     }
 
+    /// The leaves whose invitation is overdue by this device's own clock and ears, and that it may remove.
+    fn overdue<L: Ledger>(&self, ledger: &mut L, leaves: &[Leaf]) -> Result<Vec<DeviceId>, L> {
+        let invitees = ledger.invitees(self.state.room).map_err(SessionError::Ledger)?;
+        let own = self.device.account();
+        let admin = self.group.settings()?.admins.contains(&own);
+        let overdue = invitees.iter().filter(|invitee| invitee.is_overdue(self.now)).filter(|invitee| {
+            leaves.iter().any(|leaf| leaf.device == invitee.device && (admin || leaf.account == own))
+        });
+        Ok(overdue.map(|invitee| invitee.device).collect())
+    }
+
     fn seal<L: Ledger>(&mut self, ledger: &mut L, row: &OutboxRow) -> Result<Option<Sealed>, L> {
         match &row.want {
             Want::Application(content) => {
@@ -228,6 +239,12 @@ impl Sealing<'_> {
                     .filter(|leaf| leaf.account == *account && leaf.device != own)
                     .map(|leaf| leaf.device)
                     .collect();
+                if plan.remove.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Change::Withdraw => {
+                plan.remove = self.overdue(ledger, &leaves)?;
                 if plan.remove.is_empty() {
                     return Ok(None);
                 }

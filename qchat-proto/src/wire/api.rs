@@ -9,7 +9,7 @@
 //! | `POST /v1/sessions/challenge` | [`ChallengeRequest`] | [`Challenge`] |
 //! | `POST /v1/sessions` | [`Login`] | [`Session`] |
 //! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
-//! | `DELETE /v1/sessions` | | 204 |
+//! | `DELETE /v1/sessions`, `DELETE /v1/account/sessions` | | 204 |
 //! | `POST /v1/key-packages` | [`PutKeyPackages`] | [`KeyPackageCount`] |
 //! | `GET /v1/key-packages` | | [`KeyPackageCount`] |
 //! | `POST /v1/key-packages/claim` | [`ClaimKeyPackages`] | [`ClaimedKeyPackages`] |

@@ -37,6 +37,8 @@ codes! {
     BadRequest = "bad_request", 400;
     /// No token, or one that is forged, expired or revoked; or a login proof that does not verify.
     Unauthenticated = "unauthenticated", 401;
+    /// The session was ended before its time, on purpose: the token is genuine, and its user has to log in again.
+    SessionEnded = "session_ended", 401;
     /// The token is good, but not for this.
     Forbidden = "forbidden", 403;
     /// No such account, device, room or thing, or none that this device may see.

@@ -28,7 +28,7 @@ pub(crate) fn receive(peer: &mut Peer, bytes: &Bytes) -> Received {
 pub(crate) fn receive_at(peer: &mut Peer, seq: Seq, bytes: &Bytes) -> Received {
     let mut transaction = peer.ledger.clone();
     let logged = Logged { seq, bytes: bytes.clone() };
-    inbox::receive(&mut transaction, &peer.device, ROOM, &logged)?;
+    inbox::receive(&mut transaction, &peer.device, ROOM, &logged, peer.now)?;
     peer.ledger = transaction;
     Ok(())
 }

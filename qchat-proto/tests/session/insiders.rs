@@ -192,7 +192,7 @@ fn a_removed_member_opens_nothing_that_follows_even_with_the_daemons_help() {
     assert!(carol.ledger.group_of(ROOM).is_none());
     for seq in 1..=relay.log.len() as u64 {
         let logged = relay.at(Seq(seq)).unwrap();
-        inbox::receive(&mut carol.ledger, &carol.device, ROOM, &logged).unwrap();
+        inbox::receive(&mut carol.ledger, &carol.device, ROOM, &logged, carol.now).unwrap();
     }
     assert_eq!(carol.phase(), removed);
     assert!(carol.view().messages.is_empty());

@@ -81,7 +81,7 @@ impl World {
             .iter()
             .map(|message| match Content::decode(&message.content).unwrap().body {
                 Body::Text(text) => (message.seq, text),
-                Body::Unknown => panic!("not a text"),
+                Body::Joined | Body::Unknown => panic!("not a text"),
             })
             .collect();
         assert_eq!(got, due, "I2: delivered to {number}");

@@ -15,8 +15,8 @@ use qchat_proto::{
         psk::{Psk, PskId},
     },
     session::ledger::{
-        GroupBlob, GroupUpdate, Head, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, RoomState,
-        RowState, Want,
+        GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
+        RoomState, RowState, Want,
     },
 };
 
@@ -42,6 +42,7 @@ pub(crate) struct Room {
     pub(crate) listed: Vec<ListedDevice>,
     pub(crate) roster: Vec<ListedDevice>,
     lapsed: Vec<DeviceId>,
+    pub(crate) invitees: Vec<Invitee>,
     pub(crate) outbox: VecDeque<OutboxRow>,
     own: HashMap<MessageId, Head>,
     pub(crate) messages: Vec<OpenedMessage>,
@@ -149,6 +150,15 @@ impl Ledger for Memory {
     fn lapsed(&mut self, room: RoomId) -> Done<Vec<DeviceId>> {
         Ok(self.at(room).lapsed.clone())
     }
+    fn invitees(&mut self, room: RoomId) -> Done<Vec<Invitee>> {
+        Ok(self.at(room).invitees.clone())
+    }
+
+    fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Done<()> {
+        self.at(room).invitees = invitees.to_vec();
+        Ok(())
+    }
+
     fn put_lapsed(&mut self, room: RoomId, devices: &[DeviceId]) -> Done<()> {
         self.at(room).lapsed = devices.to_vec();
         Ok(())

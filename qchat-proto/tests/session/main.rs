@@ -9,6 +9,7 @@
 mod hostile;
 mod insider;
 mod insiders;
+mod invitations;
 mod judge;
 mod ledger;
 mod members;

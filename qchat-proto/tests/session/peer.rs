@@ -113,6 +113,8 @@ pub(crate) struct Peer {
     pub(crate) device: Device,
     pub(crate) ledger: Memory,
     pub(crate) room: RoomId,
+    /// Its clock, seconds since the Unix epoch.
+    pub(crate) now: u64,
     key_packages: Vec<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
     dice: Arc<Dice>,
     keys: Arc<Keys>,
@@ -150,7 +152,8 @@ impl Peer {
         let keys = Arc::new(Keys::default());
         let dice = Arc::new(Dice::new(number as u64));
         let device = Device::new(certificate, signing_key, dice.clone(), keys.clone()).unwrap();
-        let peer = Self { device, ledger: Memory::default(), room, key_packages: vec![], dice, keys };
+        let peer =
+            Self { device, ledger: Memory::default(), room, now: NOW, key_packages: vec![], dice, keys };
         (0..people().len()).for_each(|number| peer.pin(number));
         peer
     }
@@ -228,7 +231,7 @@ impl Peer {
     }
 
     pub(crate) fn next(&mut self) -> Option<Outgoing> {
-        outbox::next(&mut self.ledger, &self.device, self.room, NOW).unwrap()
+        outbox::next(&mut self.ledger, &self.device, self.room, self.now).unwrap()
     }
 
     pub(crate) fn answered(&mut self, sealed_under: Seq, id: MessageId, answer: Answer) {
@@ -265,7 +268,7 @@ impl Peer {
         let seq = self.cursor().next();
         let Some(logged) = relay.at(seq).filter(|_| relay.readable(self.id(), seq)) else { return false };
         let mut transaction = self.ledger.clone();
-        inbox::receive(&mut transaction, &self.device, self.room, &logged).unwrap();
+        inbox::receive(&mut transaction, &self.device, self.room, &logged, self.now).unwrap();
         self.ledger = transaction;
         true
     }

@@ -11,7 +11,7 @@ use crate::{
     relay::Relay,
     world::{Scene, Wish, World},
 };
-use Wish::{Add, Leave, Remove, Rename, Say, Update};
+use Wish::{Add, Leave, Remove, Rename, Say, Update, Withdraw};
 
 const SCENES: &[Scene] = &[
     Scene { name: "talk", members: 2, wishes: &[&[Say, Say, Say], &[Say, Say, Say]], declines: None },
@@ -35,6 +35,18 @@ const SCENES: &[Scene] = &[
         name: "decline",
         members: 2,
         wishes: &[&[Add(2), Say, Remove(2), Say], &[Say, Update], &[Say]],
+        declines: Some(2),
+    },
+    Scene {
+        name: "withdraw",
+        members: 2,
+        wishes: &[&[Add(2), Say, Withdraw, Say], &[Say, Withdraw, Update], &[Say, Say]],
+        declines: None,
+    },
+    Scene {
+        name: "withdraw from a silent one",
+        members: 2,
+        wishes: &[&[Add(2), Say, Withdraw, Say], &[Say, Update, Say], &[Say]],
         declines: Some(2),
     },
     Scene {

@@ -13,7 +13,7 @@ use qchat_proto::{
     session::{
         error::SessionError,
         inbox, joining,
-        ledger::{Change, GroupBlob, Phase, RowState, Want},
+        ledger::{Change, GroupBlob, INVITATION_LIFETIME, Phase, RowState, Want},
         outbox::{self, Outgoing},
     },
     wire::frame::Envelope,
@@ -21,7 +21,7 @@ use qchat_proto::{
 
 use crate::{
     members::ROOM,
-    peer::{Dice, NOW, Peer},
+    peer::{Dice, Peer},
     relay::{Answer, Relay},
     witness::{self, Epoch, KeyUse, KeyUses},
 };
@@ -40,6 +40,8 @@ pub(crate) enum Wish {
     Add(usize),
     Remove(usize),
     Leave,
+    /// Lets an invitation's life pass on this device's clock, and withdraws what is overdue.
+    Withdraw,
 }
 
 pub(crate) struct Scene {
@@ -190,7 +192,7 @@ impl World {
             Step::SealCrash => {
                 let node = &self.nodes[number];
                 let mut transaction = node.peer.ledger.clone();
-                drop(outbox::next(&mut transaction, &node.peer.device, ROOM, NOW));
+                drop(outbox::next(&mut transaction, &node.peer.device, ROOM, node.peer.now));
             }
             Step::Send => self.send(number),
             Step::Serve => self.serve(number, true),
@@ -205,7 +207,7 @@ impl World {
                 let node = &mut self.nodes[number];
                 let logged = self.relay.at(node.peer.cursor().next()).unwrap();
                 let mut transaction = node.peer.ledger.clone();
-                inbox::receive(&mut transaction, &node.peer.device, ROOM, &logged).unwrap();
+                inbox::receive(&mut transaction, &node.peer.device, ROOM, &logged, node.peer.now).unwrap();
             }
             Step::Again => self.receive_again(number),
             Step::Join => self.join(number),
@@ -242,6 +244,10 @@ impl World {
             Wish::Add(who) => Want::Commit(Change::Add(vec![self.nodes[who].peer.key_package()])),
             Wish::Remove(who) => Want::Commit(Change::RemoveAccount(self.nodes[who].peer.device.account())),
             Wish::Leave => Want::Leave,
+            Wish::Withdraw => {
+                self.nodes[number].peer.now += INVITATION_LIFETIME;
+                Want::Commit(Change::Withdraw)
+            }
         };
         self.enqueue(number, want);
     }
@@ -259,7 +265,7 @@ impl World {
     fn seal(&mut self, number: usize) -> bool {
         let peer = &mut self.nodes[number].peer;
         let mut transaction = peer.ledger.clone();
-        match outbox::next(&mut transaction, &peer.device, ROOM, NOW) {
+        match outbox::next(&mut transaction, &peer.device, ROOM, peer.now) {
             Ok(out) => {
                 peer.ledger = transaction;
                 let Some(out) = out else { return false };
@@ -282,7 +288,8 @@ impl World {
     /// Sends what the last transaction sealed.
     fn send(&mut self, number: usize) {
         let node = &mut self.nodes[number];
-        let out = outbox::next(&mut node.peer.ledger.clone(), &node.peer.device, ROOM, NOW).unwrap().unwrap();
+        let (mut ledger, now) = (node.peer.ledger.clone(), node.peer.now);
+        let out = outbox::next(&mut ledger, &node.peer.device, ROOM, now).unwrap().unwrap();
         let (key, payload) = &self.sealings[&out.sealed.envelope];
         assert_eq!(self.uses.note(key, payload), Ok(()), "I3: a key seals twice");
         // A refusal names a message and its commit_seq: it must mean one sealing.
@@ -332,7 +339,7 @@ impl World {
         let peer = &mut self.nodes[number].peer;
         let before = peer.view();
         let logged = self.relay.at(seq).unwrap();
-        inbox::receive(&mut peer.ledger, &peer.device, ROOM, &logged).unwrap();
+        inbox::receive(&mut peer.ledger, &peer.device, ROOM, &logged, peer.now).unwrap();
         let after = peer.view();
         assert_eq!((before.state, before.messages), (after.state, after.messages), "I2: delivered again");
     }

@@ -11,11 +11,7 @@ mod sessions;
 use std::{str::FromStr, sync::Arc};
 
 use http::{HeaderValue, StatusCode, header};
-use qchat_proto::wire::{
-    self,
-    api::ServerInfo,
-    fault::{Fault, FaultCode},
-};
+use qchat_proto::wire::{self, api::ServerInfo};
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
 
 pub use self::reject::Refusal;
@@ -66,14 +62,8 @@ pub fn bearer(services: Arc<Services>) -> impl Filter<Extract = (Caller,), Error
         move |value: Option<HeaderValueText>| {
             let services = services.clone();
             async move {
-                let unauthenticated = || {
-                    Refusal::reject(Fault::new(
-                        FaultCode::Unauthenticated,
-                        "this needs an access token: Authorization: Bearer …",
-                    ))
-                };
-                let value = value.ok_or_else(unauthenticated)?;
-                let token = value.0.strip_prefix("Bearer ").ok_or_else(unauthenticated)?;
+                // None is as bad as a forged one, and is answered alike.
+                let token = value.as_ref().and_then(|value| value.0.strip_prefix("Bearer ")).unwrap_or("");
                 services
                     .sessions
                     .authenticate(token)

@@ -37,5 +37,21 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .then(|caller: Caller, services: Arc<Services>| async move {
             done(services.sessions.log_out(caller).await)
         });
-    challenge.or(log_in).unify().or(refresh).unify().or(log_out).unify().boxed()
+    let log_out_everywhere = warp::path!("v1" / "account" / "sessions")
+        .and(warp::delete())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .then(|caller: Caller, services: Arc<Services>| async move {
+            done(services.sessions.log_out_everywhere(caller).await)
+        });
+    challenge
+        .or(log_in)
+        .unify()
+        .or(refresh)
+        .unify()
+        .or(log_out)
+        .unify()
+        .or(log_out_everywhere)
+        .unify()
+        .boxed()
 }

@@ -1,18 +1,38 @@
 //! Access tokens: JWTs signed with HS512, checked against that one algorithm, this server and the clock.
+//!
+//! The signing key changes by itself: a new one is announced in the database before it signs, and the old one is taken
+//! until the last token that it signed has expired. So nobody is logged out by it.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use qchat_proto::{
-    crypto::secret::Secret,
+    crypto::{
+        entropy::{Entropy, SystemEntropy},
+        kdf,
+        secret::Secret,
+    },
     ids::{AccountId, DeviceId, ServerId},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{ServiceError, now};
-use crate::store::sessions::{Owner, SessionId};
+use super::{ServiceError, now, now_sql};
+use crate::store::{
+    Connection,
+    sessions::{Owner, SessionId},
+    token_keys::{self, TokenKey},
+};
 
+/// Life of an access token, seconds.
+pub(super) const LIFE: u32 = 5 * 60;
 /// By how much the clocks of two nodes may differ, seconds.
 const SKEW: u64 = 5;
+/// How long before it signs a key is announced, seconds: every node looks for new keys more often than that.
+const LEAD: i64 = 6;
+/// How long a key signs, seconds.
+const KEY_LIFE: i64 = 7 * 24 * 60 * 60;
+/// How long a key is taken after its successor signs, seconds: the life of a token, and what clocks differ by.
+const AFTERLIFE: i64 = LIFE as i64 + 2 * SKEW.cast_signed();
 
 /// What a token says.
 #[derive(Serialize, Deserialize)]
@@ -32,32 +52,73 @@ struct Claims {
 
 /// Issues and checks access tokens.
 pub(super) struct AccessTokens {
-    header: Header,
+    root: Secret<64>,
+    server: ServerId,
+    validation: Validation,
+    ring: RwLock<Arc<Ring>>,
+}
+
+/// The keys that this node knows, the oldest first.
+#[derive(Default)]
+struct Ring {
+    rows: Vec<TokenKey>,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    kid: String,
+    signs_from: i64,
+    ends_at: Option<i64>,
     signing: EncodingKey,
     checking: DecodingKey,
-    validation: Validation,
-    server: ServerId,
 }
 
 impl AccessTokens {
-    pub(super) fn new(key: &Secret<64>, server: ServerId) -> Self {
-        let mut header = Header::new(Algorithm::HS512);
-        header.kid = Some(hex::encode(&Sha256::digest(key.expose())[..8]));
+    /// Knows no key until [`Self::take`] gives it some.
+    pub(super) fn new(root: &Secret<64>, server: ServerId) -> Self {
         let mut validation = Validation::new(Algorithm::HS512);
         validation.set_audience(&[server]);
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = SKEW;
-        Self {
-            header,
-            signing: EncodingKey::from_secret(key.expose()),
-            checking: DecodingKey::from_secret(key.expose()),
-            validation,
-            server,
-        }
+        Self { root: Secret::from_bytes(*root.expose()), server, validation, ring: RwLock::default() }
     }
 
-    pub(super) fn issue(&self, owner: Owner, session: &SessionId, life: u32) -> Result<String, ServiceError> {
+    /// Takes over what the database says about the keys.
+    pub(super) fn take(&self, rows: Vec<TokenKey>) -> Result<(), ServiceError> {
+        if self.ring().rows == rows {
+            return Ok(());
+        }
+        let keys = rows.iter().map(|row| self.key(row)).collect::<Result<_, _>>()?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ring { rows, keys });
+        Ok(())
+    }
+
+    fn key(&self, row: &TokenKey) -> Result<Key, ServiceError> {
+        let info = [b"qchatd 2 access token ".as_slice(), &row.salt].concat();
+        let secret: Secret<64> = kdf::derive(self.root.expose(), &info)
+            .map_err(|_| ServiceError::Defect("a token key could not be derived"))?;
+        Ok(Key {
+            kid: hex::encode(row.id),
+            signs_from: row.signs_from,
+            ends_at: row.ends_at,
+            signing: EncodingKey::from_secret(secret.expose()),
+            checking: DecodingKey::from_secret(secret.expose()),
+        })
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn issue(&self, owner: Owner, session: &SessionId) -> Result<String, ServiceError> {
+        let ring = self.ring();
+        let time = now_sql();
+        // By a clock that is behind, none may sign yet: then the first, which every node knows.
+        let key = ring.keys.iter().rev().find(|key| key.signs_from <= time).or(ring.keys.first());
+        let key = key.ok_or(ServiceError::Defect("there is no key to sign an access token"))?;
+        let mut header = Header::new(Algorithm::HS512);
+        header.kid = Some(key.kid.clone());
         let now = now();
         let claims = Claims {
             sub: owner.account,
@@ -66,20 +127,47 @@ impl AccessTokens {
             aud: self.server,
             iat: now,
             nbf: now,
-            exp: now + u64::from(life),
+            exp: now + u64::from(LIFE),
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing)
+        jsonwebtoken::encode(&header, &claims, &key.signing)
             .map_err(|_| ServiceError::Defect("an access token could not be signed"))
     }
 
     /// Who the token is about, if it is genuine and in time.
     pub(super) fn check(&self, token: &str) -> Option<(Owner, SessionId)> {
-        let token = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
-        if token.header.kid != self.header.kid {
+        let ring = self.ring();
+        let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+        let key = ring.keys.iter().find(|key| key.kid == kid)?;
+        if key.ends_at.is_some_and(|end| end <= now_sql()) {
+            return None;
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.checking, &self.validation).ok()?.claims;
+        if claims.iat > now() + SKEW {
             return None;
         }
         let mut session = SessionId::default();
-        hex::decode_to_slice(&token.claims.sid, &mut session).ok()?;
-        Some((Owner { account: token.claims.sub, device: token.claims.dev }, session))
+        hex::decode_to_slice(&claims.sid, &mut session).ok()?;
+        Some((Owner { account: claims.sub, device: claims.dev }, session))
     }
+}
+
+/// Whether a key has to be made: there is none, or the newest has signed for its time.
+pub(super) fn is_due(keys: &[TokenKey], now: i64) -> bool {
+    keys.iter().map(|key| key.signs_from).max().is_none_or(|newest| newest + KEY_LIFE <= now)
+}
+
+/// Makes a new key if one is due, or in any case if `asked` for; returns what there is then, the oldest first.
+pub(super) fn rotate(conn: &mut Connection, asked: bool) -> Result<Vec<TokenKey>, ServiceError> {
+    token_keys::lock(conn)?;
+    let now = now_sql();
+    let keys = token_keys::all(conn)?;
+    if !asked && !is_due(&keys, now) {
+        return Ok(keys);
+    }
+    let signs_from = if keys.is_empty() { now } else { now + LEAD };
+    let mut new = TokenKey { id: [0; 8], salt: [0; 32], signs_from, ends_at: None };
+    SystemEntropy.fill(&mut new.id)?;
+    SystemEntropy.fill(&mut new.salt)?;
+    token_keys::succeed(conn, &new, signs_from + AFTERLIFE, now)?;
+    Ok(token_keys::all(conn)?)
 }

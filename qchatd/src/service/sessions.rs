@@ -1,7 +1,7 @@
 //! Logins by a device's signature, and the two tokens that follow: a short-lived access token that every node can
 //! check, and a refresh token that is good once.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,24 +20,25 @@ use qchat_proto::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{ServiceError, keys::ServerKeys, now, now_sql};
+use super::{ServiceError, access, keys::ServerKeys, now, now_sql};
 use crate::{
     hub::Hub,
     service::access::AccessTokens,
     store::{
         Connection, Store, StoreError, accounts,
-        sessions::{self, Owner, SessionId},
+        sessions::{self, Ended, Found, Owner, SessionId},
+        token_keys::{self, TokenKey},
     },
 };
 
-/// Life of an access token, seconds.
-const ACCESS_LIFE: u32 = 5 * 60;
 /// Life of a refresh token, seconds; each exchange starts it anew.
 const REFRESH_LIFE: i64 = 30 * 24 * 60 * 60;
 /// Life of a challenge, seconds.
 const CHALLENGE_LIFE: u64 = 60;
 /// How long a retried exchange gets the same answer, seconds.
 const RETRY: i64 = 30;
+/// Sessions in one query; SQLite binds 32,766 values at most.
+const ASKED: usize = 10_000;
 /// Sizes that an idempotency key may have, bytes.
 const IDEMPOTENCY_KEY: std::ops::RangeInclusive<usize> = 8..=64;
 
@@ -92,6 +93,26 @@ impl RefreshToken {
 
 fn refused(message: &'static str) -> ServiceError {
     ServiceError::refuse(FaultCode::Unauthenticated, message)
+}
+
+/// What whoever has genuine tokens of an ended session is told.
+fn ended(why: Ended) -> ServiceError {
+    let message = match why {
+        Ended::Everywhere => "all sessions of this account were ended from one of its devices; log in again",
+        Ended::Reuse => {
+            "a refresh token of this session was used twice, so somebody else may have a copy of it: the session is \
+             closed for both; log in again"
+        }
+    };
+    ServiceError::refuse(FaultCode::SessionEnded, message)
+}
+
+/// Makes a new signing key for access tokens, which all nodes use soon; returns all keys, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn rotate_keys(conn: &mut Connection) -> Result<Vec<TokenKey>, ServiceError> {
+    access::rotate(conn, true)
 }
 
 impl Sessions {
@@ -157,7 +178,8 @@ impl Sessions {
     /// Exchanges a refresh token for the next pair.
     ///
     /// # Errors
-    /// `unauthenticated` when it is unknown, expired or was used before; the last ends the session.
+    /// `unauthenticated` when it is unknown, expired, or a repetition that comes late; `session_ended` when it was used
+    /// before, which ends the session for everybody who has a token of it, and when the session has been ended.
     pub async fn refresh(&self, request: &Refresh) -> Result<Session, ServiceError> {
         const UNKNOWN: &str = "the refresh token is not good; log in again";
         let key = request.idempotency_key.as_ref();
@@ -176,15 +198,24 @@ impl Sessions {
             .await?;
         match exchanged {
             Exchange::Done(session, owner) => Ok(Session {
-                access_token: self.0.access.issue(owner, &session, ACCESS_LIFE)?,
-                expires_in: ACCESS_LIFE,
+                access_token: self.0.access.issue(owner, &session)?,
+                expires_in: access::LIFE,
                 refresh_token: new.text(),
             }),
             Exchange::Unknown => Err(refused(UNKNOWN)),
-            Exchange::Reused(session) => {
-                tracing::warn!("a refresh token was used twice: its session is closed");
-                self.0.hub.end_session(&session);
-                Err(refused("the refresh token was used before; the session is closed, log in again"))
+            Exchange::Ended(why) => Err(ended(why)),
+            Exchange::Late(session) => {
+                self.0.hub.end_sessions(&HashSet::from([session]));
+                Err(refused(UNKNOWN))
+            }
+            Exchange::Reused(session, owner) => {
+                tracing::warn!(
+                    account = %owner.account,
+                    device = %owner.device,
+                    "a refresh token was used twice: its session is closed"
+                );
+                self.0.hub.end_sessions(&HashSet::from([session]));
+                Err(ended(Ended::Reuse))
             }
         }
     }
@@ -195,31 +226,77 @@ impl Sessions {
     /// When the database fails.
     pub async fn log_out(&self, caller: Caller) -> Result<(), ServiceError> {
         self.0.store.write(move |conn| sessions::close(conn, &caller.session)).await?;
-        self.0.hub.end_session(&caller.session);
+        self.0.hub.end_sessions(&HashSet::from([caller.session]));
+        Ok(())
+    }
+
+    /// Ends every session of the caller's account, the caller's own included: tokens and sockets, on all nodes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn log_out_everywhere(&self, caller: Caller) -> Result<(), ServiceError> {
+        let all = move |conn: &mut Connection| sessions::end_all(conn, caller.account, Ended::Everywhere);
+        let ended = self.0.store.write(all).await?;
+        self.0.hub.end_sessions(&ended.into_iter().collect());
         Ok(())
     }
 
     /// Who an access token belongs to, if it is genuine, in time, and its session is open.
     ///
     /// # Errors
-    /// `unauthenticated` otherwise, without saying why.
+    /// `session_ended` when it is genuine and its session was ended; `unauthenticated` otherwise, without saying why.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
-        const UNKNOWN: &str = "the access token is not good; refresh it or log in again";
+        const UNKNOWN: &str =
+            "this needs a good access token (Authorization: Bearer …); refresh yours or log in again";
         let (claimed, session) = self.0.access.check(token).ok_or_else(|| refused(UNKNOWN))?;
-        let owner = self.0.store.read(move |conn| sessions::owner(conn, &session, now_sql())).await?;
-        match owner {
-            Some(owner) if owner == claimed => {
-                Ok(Caller { account: owner.account, device: owner.device, session })
-            }
+        let found = self.0.store.read(move |conn| sessions::find(conn, &session, now_sql())).await?;
+        match found {
+            Some(Found { owner, ended: why }) if owner == claimed => match why {
+                None => Ok(Caller { account: owner.account, device: owner.device, session }),
+                Some(why) => Err(ended(why)),
+            },
             _ => Err(refused(UNKNOWN)),
         }
+    }
+
+    /// Closes the sockets whose sessions are no longer open: what other nodes have ended, and what has expired.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is closed that it has not answered for.
+    pub async fn end_revoked(&self) -> Result<(), ServiceError> {
+        let mut connected: Vec<SessionId> = self.0.hub.sessions().into_iter().collect();
+        while !connected.is_empty() {
+            let asked = connected.split_off(connected.len().saturating_sub(ASKED));
+            let gone = self
+                .0
+                .store
+                .read(move |conn| {
+                    let open = sessions::open_among(conn, &asked, now_sql())?;
+                    Ok::<HashSet<_>, StoreError>(asked.into_iter().filter(|id| !open.contains(id)).collect())
+                })
+                .await?;
+            self.0.hub.end_sessions(&gone);
+        }
+        Ok(())
+    }
+
+    /// Learns the keys of access tokens that the database tells of, and makes one when it is time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn renew_keys(&self) -> Result<(), ServiceError> {
+        let mut keys = self.0.store.read(token_keys::all).await?;
+        if access::is_due(&keys, now_sql()) {
+            keys = self.0.store.write(|conn| access::rotate(conn, false)).await?;
+        }
+        self.0.access.take(keys)
     }
 
     /// What a client gets for a session that is about to be stored.
     pub(super) fn answer(&self, session: &NewSession) -> Result<Session, ServiceError> {
         Ok(Session {
-            access_token: self.0.access.issue(session.owner, &session.id, ACCESS_LIFE)?,
-            expires_in: ACCESS_LIFE,
+            access_token: self.0.access.issue(session.owner, &session.id)?,
+            expires_in: access::LIFE,
             refresh_token: session.refresh.text(),
         })
     }
@@ -292,7 +369,12 @@ impl NewSession {
 enum Exchange {
     Done(SessionId, Owner),
     Unknown,
-    Reused(SessionId),
+    /// The session was ended before.
+    Ended(Ended),
+    /// A repetition whose first answer nobody has used, after the time for retries. The session is closed.
+    Late(SessionId),
+    /// Somebody else has the token. The session is closed.
+    Reused(SessionId, Owner),
 }
 
 fn exchange(
@@ -303,12 +385,23 @@ fn exchange(
 ) -> Result<Exchange, StoreError> {
     let now = now_sql();
     let Some(token) = sessions::token(conn, old)? else { return Ok(Exchange::Unknown) };
-    let Some(owner) = sessions::owner(conn, &token.session, now)? else { return Ok(Exchange::Unknown) };
+    let Some(found) = sessions::find(conn, &token.session, now)? else { return Ok(Exchange::Unknown) };
+    if let Some(why) = found.ended {
+        return Ok(Exchange::Ended(why));
+    }
     match token.used {
         Some((used_at, used_with)) if used_with == with && now - used_at <= RETRY => {}
-        Some(_) => {
+        // The answer was lost, and the owner comes back late: no reason for alarm, as long as nobody has gone on
+        // with what was answered.
+        Some((_, used_with))
+            if used_with == with && sessions::token(conn, new)?.is_some_and(|next| next.used.is_none()) =>
+        {
             sessions::close(conn, &token.session)?;
-            return Ok(Exchange::Reused(token.session));
+            return Ok(Exchange::Late(token.session));
+        }
+        Some(_) => {
+            sessions::end(conn, &token.session, Ended::Reuse)?;
+            return Ok(Exchange::Reused(token.session, found.owner));
         }
         None if token.expires_at <= now => return Ok(Exchange::Unknown),
         None => {
@@ -317,7 +410,7 @@ fn exchange(
             sessions::extend(conn, &token.session, now + REFRESH_LIFE)?;
         }
     }
-    Ok(Exchange::Done(token.session, owner))
+    Ok(Exchange::Done(token.session, found.owner))
 }
 
 /// The key in the stored certificate of a listed device of this account, checked under the account's own key again.

@@ -18,7 +18,7 @@ use qchat_proto::{
 };
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::{Instant, MissedTickBehavior, interval_at, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{
     Error, Message, error::ProtocolError, protocol::frame::coding::CloseCode,
@@ -45,6 +45,9 @@ const PAGES: usize = 2;
 const BURST: usize = 64;
 /// How long answers to what was read are waited for at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long a peer may take to accept what is written to it once its session has ended, and to accept the reason why a
+/// connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a connection ends, and what the peer is told.
 enum End {
@@ -99,7 +102,7 @@ pub(super) async fn run(stream: TokioIo<Upgraded>, caller: Caller, sockets: Sock
         End::Fault(fault, code) => {
             tracing::debug!(device = %caller.device, code = fault.code.as_str(), "a connection is refused");
             let mut frames = [encode(Body::Fault((&fault).into()))];
-            if socket.write(&mut frames).await.is_ok() {
+            if let Ok(Ok(())) = timeout(FAREWELL, socket.write(&mut frames)).await {
                 socket.close(code, fault.code.as_str()).await;
             }
         }
@@ -147,7 +150,8 @@ async fn serve(
     // What was read is answered before the end, if the peer can hear it.
     drop(answers);
     if !matches!(end, End::Gone) {
-        drop(timeout(LAST_ANSWERS, connection.last_answers()).await);
+        let patience = if connection.attached.end.is_cancelled() { FAREWELL } else { LAST_ANSWERS };
+        drop(timeout(patience, connection.last_answers()).await);
     }
     Err(end)
 }
@@ -243,22 +247,39 @@ impl Connection<'_> {
     }
 
     async fn deliver(&mut self, frames: &mut Vec<Bytes>) -> Result<(), End> {
-        self.socket.write(frames).await?;
-        frames.clear();
-        if self.attached.frames.is_empty() {
-            let behind = self.attached.catch_up();
-            for (room, seq) in behind {
-                self.socket.write(&mut [behind_frame(room, seq)]).await?;
+        // Whose session has ended gets nothing more, whatever waits in its queue.
+        if !self.attached.end.is_cancelled() {
+            self.write(frames).await?;
+            if self.attached.frames.is_empty() {
+                let behind = self.attached.catch_up();
+                for (room, seq) in behind {
+                    self.write(&mut [behind_frame(room, seq)]).await?;
+                }
             }
         }
+        frames.clear();
         Ok(())
+    }
+
+    /// Writes whole frames. A peer that does not take them, to stay, is left once its session has ended.
+    async fn write(&mut self, frames: &mut [Bytes]) -> Result<(), End> {
+        let ended = self.attached.end.clone();
+        let left = async {
+            ended.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            biased;
+            written = self.socket.write(frames) => Ok(written?),
+            () = left => Err(End::Gone),
+        }
     }
 
     async fn answer(&mut self, replies: &mut Vec<Answer>) -> Result<(), End> {
         let mut frames: Vec<Bytes> = replies.iter().map(|answer| answer.frame.clone()).collect();
-        let written = self.socket.write(&mut frames).await;
+        let written = self.write(&mut frames).await;
         replies.clear();
-        Ok(written?)
+        written
     }
 
     async fn request(&mut self, message: Message, permit: mpsc::OwnedPermit<Answer>) -> Result<(), End> {

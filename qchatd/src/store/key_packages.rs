@@ -100,6 +100,7 @@ pub fn claim(conn: &mut Connection, device: DeviceId) -> Result<Option<(Vec<u8>,
     let last_resort: Option<Option<Vec<u8>>> = key_packages::table
         .select(key_packages::package)
         .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
+        .filter(key_packages::claimed.eq(false))
         .filter(key_packages::last_resort.eq(true))
         .first(conn)
         .optional()?;

@@ -14,6 +14,7 @@ mod schema;
 pub mod server;
 pub mod sessions;
 mod target;
+pub mod token_keys;
 mod writer;
 
 use std::{sync::Arc, time::Duration};

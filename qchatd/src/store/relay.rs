@@ -247,7 +247,7 @@ fn advance(conn: &mut Connection, rooms: &BTreeMap<RoomId, RoomState>) -> Result
             let commit: Vec<i64> = rooms.values().map(|state| to_sql(state.commit_seq.0)).collect();
             diesel::sql_query(
                 "UPDATE rooms SET next_seq = new.next_seq, commit_seq = new.commit_seq \
-                 FROM unnest($1, $2, $3) AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id",
+                 FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id",
             )
             .bind::<Array<Binary>, _>(ids)
             .bind::<Array<BigInt>, _>(next)

@@ -49,6 +49,16 @@ diesel::table! {
         device_id -> Binary,
         created_at -> BigInt,
         expires_at -> BigInt,
+        ended_by -> Nullable<SmallInt>,
+    }
+}
+
+diesel::table! {
+    token_keys (id) {
+        id -> Binary,
+        salt -> Binary,
+        signs_from -> BigInt,
+        ends_at -> Nullable<BigInt>,
     }
 }
 
@@ -135,6 +145,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     key_packages,
     sessions,
     refresh_tokens,
+    token_keys,
     spent_nonces,
     rooms,
     members,

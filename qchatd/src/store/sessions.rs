@@ -1,5 +1,7 @@
 //! Sessions: families of refresh tokens, and the challenges that logins have used. Tokens are kept as digests.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId};
 
@@ -21,6 +23,25 @@ pub struct Owner {
     pub account: AccountId,
     /// The device.
     pub device: DeviceId,
+}
+
+/// Why a session was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Ended {
+    /// By a logout of all sessions of the account.
+    Everywhere = 1,
+    /// Because a refresh token of it was used twice.
+    Reuse = 2,
+}
+
+/// A session that has not expired, of a device that is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Why it is not open; `None` when it is.
+    pub ended: Option<Ended>,
 }
 
 /// A refresh token as stored.
@@ -60,20 +81,50 @@ pub fn open(
     Ok(())
 }
 
-/// The owner of a session that is open, not expired, and whose device is listed.
+/// A session with its owner.
 ///
 /// # Errors
 /// When the query fails.
-pub fn owner(conn: &mut Connection, session: &SessionId, now: i64) -> Result<Option<Owner>, StoreError> {
-    let row: Option<(Vec<u8>, Vec<u8>)> = sessions::table
+pub fn find(conn: &mut Connection, session: &SessionId, now: i64) -> Result<Option<Found>, StoreError> {
+    let row: Option<(Vec<u8>, Vec<u8>, Option<i16>)> = sessions::table
         .inner_join(devices::table)
-        .select((devices::account_id, devices::id))
+        .select((devices::account_id, devices::id, sessions::ended_by))
         .filter(sessions::id.eq(session.as_slice()))
         .filter(sessions::expires_at.gt(now))
         .filter(devices::listed.eq(true))
         .first(conn)
         .optional()?;
-    row.map(|(account, device)| Ok(Owner { account: id(&account)?, device: id(&device)? })).transpose()
+    row.map(|(account, device, ended)| {
+        let ended = match ended {
+            None => None,
+            Some(1) => Some(Ended::Everywhere),
+            Some(2) => Some(Ended::Reuse),
+            Some(_) => return Err(StoreError::Corrupt("the end of a session")),
+        };
+        Ok(Found { owner: Owner { account: id(&account)?, device: id(&device)? }, ended })
+    })
+    .transpose()
+}
+
+/// Those of `asked` that are open, not expired, and whose device is listed. SQLite binds 32,766 values at most.
+///
+/// # Errors
+/// When the query fails.
+pub fn open_among(
+    conn: &mut Connection,
+    asked: &[SessionId],
+    now: i64,
+) -> Result<HashSet<SessionId>, StoreError> {
+    let asked: Vec<&[u8]> = asked.iter().map(SessionId::as_slice).collect();
+    let rows: Vec<Vec<u8>> = on_each!(conn, conn => sessions::table
+        .inner_join(devices::table)
+        .select(sessions::id)
+        .filter(sessions::id.eq_any(asked))
+        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::ended_by.is_null())
+        .filter(devices::listed.eq(true))
+        .load(conn))?;
+    rows.into_iter().map(session_id).collect()
 }
 
 /// Moves a session's end.
@@ -87,7 +138,37 @@ pub fn extend(conn: &mut Connection, session: &SessionId, expires_at: i64) -> Re
     Ok(())
 }
 
-/// Ends a session with all its tokens.
+/// Ends a session, and keeps why for whoever comes with its tokens.
+///
+/// # Errors
+/// When the query fails.
+pub fn end(conn: &mut Connection, session: &SessionId, why: Ended) -> Result<(), StoreError> {
+    diesel::update(sessions::table.filter(sessions::id.eq(session.as_slice())))
+        .set(sessions::ended_by.eq(Some(why as i16)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Ends all sessions of an account that are open, and keeps why; returns them.
+///
+/// # Errors
+/// When a query fails.
+pub fn end_all(conn: &mut Connection, account: AccountId, why: Ended) -> Result<Vec<SessionId>, StoreError> {
+    let rows: Vec<Vec<u8>> = sessions::table
+        .inner_join(devices::table)
+        .select(sessions::id)
+        .filter(devices::account_id.eq(account.as_bytes().as_slice()))
+        .filter(sessions::ended_by.is_null())
+        .load(conn)?;
+    let open: Vec<SessionId> = rows.into_iter().map(session_id).collect::<Result<_, _>>()?;
+    let ids: Vec<&[u8]> = open.iter().map(SessionId::as_slice).collect();
+    on_each!(conn, conn => diesel::update(sessions::table.filter(sessions::id.eq_any(ids)))
+        .set(sessions::ended_by.eq(Some(why as i16)))
+        .execute(conn))?;
+    Ok(open)
+}
+
+/// Forgets a session with all its tokens.
 ///
 /// # Errors
 /// When the query fails.
@@ -96,7 +177,7 @@ pub fn close(conn: &mut Connection, session: &SessionId) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Ends all sessions of a device.
+/// Forgets all sessions of a device.
 ///
 /// # Errors
 /// When the query fails.
@@ -148,11 +229,7 @@ pub fn token(conn: &mut Connection, digest: &Digest) -> Result<Option<Token>, St
     }
     .optional()?;
     row.map(|(session, expires_at, used_at, used_with)| {
-        Ok(Token {
-            session: session.try_into().map_err(|_| StoreError::Corrupt("a session id"))?,
-            expires_at,
-            used: used_at.zip(used_with),
-        })
+        Ok(Token { session: session_id(session)?, expires_at, used: used_at.zip(used_with) })
     })
     .transpose()
 }
@@ -195,4 +272,8 @@ pub fn spend_nonce(
         .on_conflict_do_nothing()
         .execute(conn))?;
     Ok(inserted == 1)
+}
+
+fn session_id(bytes: Vec<u8>) -> Result<SessionId, StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt("a session id"))
 }

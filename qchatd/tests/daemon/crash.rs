@@ -1,44 +1,10 @@
 //! Killed at any moment, the daemon keeps what it acknowledged.
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
-
 use qchat_proto::wire::pb::server_frame::Body;
-use tokio::time::timeout;
 
-use crate::support::{Database, Device, Server, Socket, on_both, socket::envelope};
+use crate::support::{Database, Device, Program, Server, Socket, on_both, socket::envelope};
 
 on_both!(a_killed_daemon_loses_and_doubles_nothing);
-
-/// The program, on the data of `database`; returns when it is ready.
-async fn spawn(database: &Database) -> (Child, String) {
-    let file = database.dir.path().join("address");
-    drop(std::fs::remove_file(&file));
-    let child = Command::new(env!("CARGO_BIN_EXE_qchatd"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--database", &database.url])
-        .arg("--data-dir")
-        .arg(database.dir.path())
-        .arg("--address-file")
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let address = timeout(Duration::from_mins(1), appears(&file)).await.expect("the daemon is not ready");
-    (child, address)
-}
-
-async fn appears(file: &Path) -> String {
-    loop {
-        if let Ok(text) = std::fs::read_to_string(file) {
-            return text.trim().to_owned();
-        }
-        tokio::task::yield_now().await;
-    }
-}
 
 async fn a_killed_daemon_loses_and_doubles_nothing(database: Database) {
     // Registered in process, then served by the program.
@@ -49,8 +15,8 @@ async fn a_killed_daemon_loses_and_doubles_nothing(database: Database) {
     let mut acked: Vec<(u64, bytes::Bytes)> = Vec::new();
     let mut unanswered = Vec::new();
     for round in 0..3_usize {
-        let (mut child, address) = spawn(&database).await;
-        alice.is_at(&address);
+        let mut program = Program::start(&database).await;
+        alice.is_at(&program.address);
         let mut socket = Socket::connect(&alice).await;
         // What was sent and not answered is sent again, the same bytes; then something new.
         let resent = std::mem::take(&mut unanswered);
@@ -67,11 +33,10 @@ async fn a_killed_daemon_loses_and_doubles_nothing(database: Database) {
                 acked.push((ack.seq, sent.remove(place).1.encode()));
                 answers += 1;
                 if answers == 5 * (round + 1) {
-                    child.kill().unwrap();
+                    program.kill();
                 }
             }
         }
-        child.wait().unwrap();
         unanswered = sent.into_iter().map(|(_, envelope)| envelope).collect();
     }
     let server = Server::start(database).await;

@@ -2,12 +2,21 @@
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use futures_util::future::join_all;
-use qchat_proto::wire::{fault::FaultCode, frame::Operation};
+use qchat_proto::{
+    ids::RoomId,
+    wire::{
+        api::{PutDeviceList, Refresh, Session},
+        fault::FaultCode,
+        frame::Operation,
+    },
+};
 use qchatd::server::Daemon;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{
     Database, Device, Server, Socket,
+    device::{list, random},
     socket::{Published, commit, envelope},
 };
 
@@ -50,6 +59,51 @@ async fn two_nodes_share_one_order_per_room() {
         assert_eq!(at_first, (1..=1 + 2 * EACH as u64 / 4).collect::<Vec<_>>());
     }
     drop((a, b));
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_ends_has_no_socket_at_another() {
+    let database = Database::postgres();
+    let config = database.config(&[]);
+    let first = Server::start(database).await;
+    let second = Daemon::start(config).await.unwrap();
+    let at_second = second.address().to_string();
+    let mut bob = Device::register(&first, "bob").await;
+    bob.is_at(&at_second);
+    let mut bystander = Socket::connect(&bob).await;
+    let refresh = async |alice: &Device, token: &str| {
+        let request =
+            Refresh { refresh_token: token.to_owned(), idempotency_key: random::<16>().to_vec().into() };
+        alice.post::<_, Session>("/v1/sessions/refresh", &request).await
+    };
+    for how in ["a logout", "a logout everywhere", "a refresh token used twice", "an empty device list"] {
+        let mut alice = Device::register(&first, &how.replace(' ', "_")).await;
+        alice.is_at(&at_second);
+        let mut socket = Socket::connect(&alice).await;
+        alice.moved_to(&first);
+        match how {
+            "a logout" => alice.call::<(), ()>(Method::DELETE, "/v1/sessions", None).await.unwrap(),
+            "a logout everywhere" => {
+                alice.call::<(), ()>(Method::DELETE, "/v1/account/sessions", None).await.unwrap();
+            }
+            "a refresh token used twice" => {
+                let token = alice.session.refresh_token.clone();
+                refresh(&alice, &token).await.unwrap();
+                assert_eq!(refresh(&alice, &token).await.unwrap_err(), FaultCode::SessionEnded);
+            }
+            _ => {
+                let device_list = list(alice.account, 2, &[]).sign(&alice.identity).unwrap().into();
+                alice.put("/v1/account/device-list", &PutDeviceList { device_list }).await.unwrap();
+            }
+        }
+        let ended = (Some(FaultCode::Unauthenticated), Some(CloseCode::Policy));
+        assert_eq!(socket.end().await, ended, "{how}");
+    }
+    // Whose session goes on keeps its socket.
+    let nowhere = bystander.page(RoomId::from_bytes(random()), 0, 1).await;
+    assert_eq!(nowhere.unwrap_err(), FaultCode::NotFound);
+    drop(bystander);
     second.stop().await;
 }
 

@@ -5,17 +5,18 @@ use qchat_tests::{
     daemon::Daemon,
     database::Backend,
     device::Device,
+    on_both,
 };
 
-#[test]
-fn another_identity_under_a_pinned_name_is_refused() {
-    let mut daemon = Daemon::start(Backend::Postgres);
+on_both!(another_identity_under_a_pinned_name_is_refused);
+
+fn another_identity_under_a_pinned_name_is_refused(backend: Backend) {
+    let mut daemon = Daemon::start(backend);
     let (alice, bob) = (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "bob"));
     client::room("general", &[&alice, &bob]);
     alice.ok(&["send", "general", "for the real bob"]);
 
-    let database = daemon.postgres().expect("a PostgreSQL database");
-    database.execute("UPDATE accounts SET name = 'moved' WHERE name = 'bob'");
+    daemon.execute("UPDATE accounts SET name = 'moved' WHERE name = 'bob'");
     let impostor = Client::register(&daemon.url(), "bob");
 
     alice.ok(&["room", "create", "second"]);

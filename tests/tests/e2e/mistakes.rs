@@ -62,6 +62,30 @@ fn each_mistake_has_its_exit_code(backend: Backend) {
 }
 
 #[test]
+fn who_was_logged_out_from_elsewhere_is_told_and_logs_in_by_hand() {
+    let daemon = Daemon::start(Backend::Postgres);
+    let alice = Client::register(&daemon.url(), "alice");
+    alice.ok(&["room", "create", "general"]);
+    for (ended_by, says) in [(1, "all sessions of this account were ended"), (2, "was used twice")] {
+        // As a logout on another device, or a copy of a token in use somewhere else, leaves it.
+        daemon.execute(&format!("UPDATE sessions SET ended_by = {ended_by}"));
+        let said = alice.fails(4, &["--timeout", "5", "send", "general", "kept for later"]);
+        assert!(said.contains(says), "{said}");
+        // The device could prove itself at once, and does not: that is for its user to decide.
+        let said = alice.fails(4, &["--timeout", "5", "send", "general", "this too"]);
+        assert!(said.contains("logged out"), "{said}");
+        alice.ok(&["login"]);
+        alice.ok(&["send", "general", "logged in"]);
+    }
+    alice.ok(&["logout", "--everywhere"]);
+    let open = "SELECT count(*) FROM sessions WHERE ended_by IS NULL";
+    assert_eq!(daemon.postgres().expect("a daemon on PostgreSQL").value(open), "0");
+    alice.fails(4, &["--timeout", "5", "send", "general", "kept for later"]);
+    alice.ok(&["login"]);
+    alice.ok(&["send", "general", "logged in again"]);
+}
+
+#[test]
 fn ten_megabytes_are_refused_before_they_leave() {
     let mut daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");

@@ -88,11 +88,15 @@ async fn forged_and_altered_tokens_open_nothing() {
     }
 }
 
-/// Signs claims as the daemon does, with the key out of its own files: what no attacker can do, and the only way to
+/// Signs claims as the daemon does, with the key out of its own files and database: what no attacker can do, and the only way to
 /// meet an expired token without waiting for it.
 fn signed(daemon: &Daemon, header: &str, claims: &Value) -> String {
     let master = fs::read(daemon.data_directory().join("token.key")).expect("the daemon's token key");
-    let key = kdf::derive::<64>(&master, b"qchatd 1 access token").expect("a key");
+    let root = kdf::derive::<64>(&master, b"qchatd 1 access token").expect("a key");
+    let database = daemon.postgres().expect("a daemon on PostgreSQL");
+    let salt = hex::decode(database.value("SELECT encode(salt, 'hex') FROM token_keys")).expect("hex");
+    let info = [b"qchatd 2 access token ".as_slice(), &salt].concat();
+    let key = kdf::derive::<64>(root.expose(), &info).expect("a key");
     let signed = format!("{header}.{}", encode(claims));
     let mut mac = Hmac::<Sha512>::new_from_slice(key.expose()).expect("a key of any size");
     mac.update(signed.as_bytes());
@@ -101,7 +105,7 @@ fn signed(daemon: &Daemon, header: &str, claims: &Value) -> String {
 
 #[tokio::test]
 async fn an_expired_token_opens_nothing() {
-    let daemon = Daemon::start(Backend::Sqlite);
+    let daemon = Daemon::start(Backend::Postgres);
     let alice = Device::register(&daemon.url(), "alice").await;
     let mut parts = alice.session.access_token.split('.');
     let (header, claims) = (parts.next().unwrap_or_default(), parts.next().map(decode).unwrap_or_default());

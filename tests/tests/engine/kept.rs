@@ -132,7 +132,7 @@ impl Somebody {
 
     fn receive(&self, tx: &mut Tx, log: &[Sealed], seq: usize) -> Result<(), Failed> {
         let logged = Logged { seq: Seq(seq as u64), bytes: log[seq - 1].envelope.clone() };
-        Ok(inbox::receive(tx, &self.device, ROOM, &logged)?)
+        Ok(inbox::receive(tx, &self.device, ROOM, &logged, NOW)?)
     }
 
     /// Reads the whole log; what was read before is passed over.

@@ -7,6 +7,7 @@
 )]
 
 mod blocked;
+mod consent;
 mod find;
 mod invitations;
 mod kept;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qchat_cli::{
-    engine::{EngineError, Handle, Options, register, types::Body, types::Event},
+    engine::{Accept, EngineError, Handle, Options, register, types::Body, types::Event},
     store::Profile,
     vault,
 };
@@ -46,7 +46,7 @@ impl Person {
         .unwrap();
         assert_eq!(registered.recovery_words.unwrap().split_whitespace().count(), 24);
         let profile = registered.profile;
-        let engine = engine(&profile, None).await;
+        let engine = engine(&profile, None, Accept::Ask).await;
         engine.sync().await.unwrap();
         Self { directory, profile, engine }
     }
@@ -59,14 +59,21 @@ impl Person {
     /// Ends the engine and starts another, which talks to the daemon through this proxy.
     pub(crate) async fn through(&mut self, proxy: &Proxy) {
         self.stop().await;
-        self.engine = engine(&self.profile, Some(proxy)).await;
+        self.engine = engine(&self.profile, Some(proxy), Accept::Ask).await;
+    }
+
+    /// Ends the engine and starts another, which accepts these invitations by itself.
+    pub(crate) async fn accepting(&mut self, accept: Accept) {
+        self.stop().await;
+        self.engine = engine(&self.profile, None, accept).await;
+        self.engine.sync().await.unwrap();
     }
 
     /// The profile as another process has it open, with an engine of its own.
     pub(crate) async fn second_process(&self, proxy: &Proxy) -> Handle {
         let dir = self.directory.path().join("profile");
         let profile = Profile::open(&dir, vault::unlock(&dir, PASSPHRASE).unwrap()).unwrap();
-        engine(&profile, Some(proxy)).await
+        engine(&profile, Some(proxy), Accept::Ask).await
     }
 
     pub(crate) async fn say(&self, room: RoomId, text: &str) {
@@ -107,9 +114,10 @@ impl Person {
     }
 }
 
-async fn engine(profile: &Profile, proxy: Option<&Proxy>) -> Handle {
+async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {
     let server = proxy.map(|proxy| proxy.url().parse().unwrap());
-    Handle::start(profile.clone(), Options { timeout: PATIENCE, offline: false, server }).await.unwrap()
+    let options = Options { timeout: PATIENCE, offline: false, server, accept };
+    Handle::start(profile.clone(), options).await.unwrap()
 }
 
 /// A room with its members: the first one creates it and invites the others, who join.

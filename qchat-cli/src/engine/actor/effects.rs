@@ -155,7 +155,8 @@ impl Actor {
 
     /// Whether nothing was left unread.
     pub(super) fn read_everything(&self) -> Result<(), EngineError> {
-        self.core.blocked().map_or(Ok(()), |room| Err(EngineError::Partial(room)))
+        let blocked = self.core.blocked();
+        if blocked.is_empty() { Ok(()) } else { Err(EngineError::Partial(blocked)) }
     }
 
     pub(super) fn request(&mut self, asked: Asked) -> u64 {

@@ -6,7 +6,7 @@ mod frames;
 use std::{collections::HashMap, time::Duration};
 
 use qchat_proto::{
-    ids::{MessageId, RoomId, Seq},
+    ids::{AccountId, MessageId, RoomId, Seq},
     session::ledger::Phase,
     wire::{api::MemberStatus, fault::FaultCode, frame::Logged},
 };
@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     access::Access,
     core::{Core, Input},
+    duties,
     error::EngineError,
     invitations::Invitations,
     people::People,
@@ -78,6 +79,7 @@ pub(crate) struct Actor {
     syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     data_version: i64,
     upkeep: Option<JoinHandle<()>>,
+    me: AccountId,
 }
 
 /// Why the connection is given up.
@@ -109,6 +111,7 @@ impl Actor {
         people: People,
         steps: Steps,
         invitations: Invitations,
+        me: AccountId,
         events: broadcast::Sender<Event>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
@@ -127,6 +130,7 @@ impl Actor {
             syncing: vec![],
             data_version: 0,
             upkeep: None,
+            me,
         }
     }
 
@@ -221,6 +225,9 @@ impl Actor {
                 let token = self.access.renew(&token).await?;
                 Ok(Socket::connect(self.rest.base(), &token, server).await?)
             }
+            Err(NetError::Fault(fault)) if fault.code == FaultCode::SessionEnded => {
+                Err(self.access.forget(&token, fault).await?.into())
+            }
             other => Ok(other?),
         }
     }
@@ -238,6 +245,7 @@ impl Actor {
             return end;
         }
         let mut watch = tokio::time::interval(WATCH);
+        let mut duties = tokio::time::interval(duties::INTERVAL);
         loop {
             let step: Step = tokio::select! {
                 frame = socket.recv() => match frame {
@@ -249,6 +257,7 @@ impl Actor {
                     None => Err(End::Stop(None)),
                 },
                 _ = watch.tick() => self.watch(socket).await,
+                _ = duties.tick() => self.duties(socket).await,
             };
             if let Err(end) = step {
                 return end;
@@ -272,6 +281,14 @@ impl Actor {
                 Err(error) => tracing::debug!(%error, "upkeep"),
             }
         }));
+    }
+
+    /// Does what is due by the clock.
+    async fn duties(&mut self, socket: &mut Socket) -> Step {
+        for room in duties::run(&self.profile, &self.steps, self.me).await? {
+            self.feed(socket, Input::Wrote(room)).await?;
+        }
+        Ok(())
     }
 
     /// Asks for the rooms of this device, stores new invitations, and gives those that are joined.

@@ -5,8 +5,8 @@ use qchat_proto::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, RoomId, Seq},
     session::ledger::{
-        Change, GroupUpdate, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase, RowState, Sealed,
-        Want,
+        Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow, Phase,
+        RowState, Sealed, Want,
     },
     wire::frame::Invitation,
 };
@@ -96,9 +96,15 @@ fn lists(l: &mut impl Ledger) {
         let mut found = l.lapsed(ROOM).unwrap();
         found.sort_unstable();
         assert_eq!(found, lapsed);
+
+        let invitees: Vec<_> =
+            (1_u64..).zip(&list).map(|(since, listed)| Invitee { device: listed.device, since }).collect();
+        l.put_invitees(ROOM, &invitees).unwrap();
+        assert_eq!(l.invitees(ROOM).unwrap(), invitees);
     }
     assert_eq!(l.listed(OTHER).unwrap(), [device(9)]);
     assert_eq!(l.lapsed(OTHER).unwrap(), []);
+    assert_eq!(l.invitees(OTHER).unwrap(), []);
 }
 
 fn outbox(l: &mut impl Ledger) {
@@ -113,6 +119,7 @@ fn outbox(l: &mut impl Ledger) {
         Want::Commit(Change::Settings(RoomSettings { name: "three".into(), admins: vec![BOB] })),
         Want::Commit(Change::Update),
         Want::Commit(Change::Duties),
+        Want::Commit(Change::Withdraw),
         Want::Leave,
         Want::Application(Bytes::from_static(b"said")),
     ];

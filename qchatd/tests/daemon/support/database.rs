@@ -1,16 +1,18 @@
 //! A database of a test's own, gone with the test.
 
-use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 use qchat_proto::{crypto::entropy::SystemEntropy, ids::RoomId};
-use qchatd::config::{self, Config};
+use qchatd::{
+    config::{self, Config},
+    store::Connection,
+};
 use tempfile::TempDir;
 
 /// Where a daemon under test keeps its data.
 pub(crate) struct Database {
     pub(crate) dir: TempDir,
     pub(crate) url: String,
-    /// Only dropped.
-    _postgres: Option<Scratch>,
+    postgres: Option<Scratch>,
 }
 
 /// A PostgreSQL database, dropped at the end.
@@ -23,7 +25,7 @@ impl Database {
     pub(crate) fn sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/qchatd.sqlite3", dir.path().display());
-        Self { dir, url, _postgres: None }
+        Self { dir, url, postgres: None }
     }
 
     pub(crate) fn postgres() -> Self {
@@ -32,13 +34,42 @@ impl Database {
                 "QCHAT_TEST_POSTGRES_URL is not set: run contrib/test.sh, which starts a PostgreSQL for the tests"
             )
         });
+        Self::postgres_at(&admin)
+    }
+
+    /// A database of the server that has one of this URL.
+    pub(crate) fn postgres_at(admin: &str) -> Self {
         let name = format!("qchatd_{}", RoomId::random(&SystemEntropy).unwrap());
-        PgConnection::establish(&admin).unwrap().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        let (address, query) =
-            admin.split_once('?').map_or((admin.as_str(), ""), |(url, query)| (url, query));
+        PgConnection::establish(admin).unwrap().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        let (address, query) = admin.split_once('?').unwrap_or((admin, ""));
         let (server, _) = address.rsplit_once('/').unwrap();
         let url = format!("{server}/{name}{}{query}", if query.is_empty() { "" } else { "?" });
-        Self { dir: tempfile::tempdir().unwrap(), url, _postgres: Some(Scratch { admin, name }) }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            url,
+            postgres: Some(Scratch { admin: admin.to_owned(), name }),
+        }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// A connection behind the daemon's back.
+    pub(crate) fn connect(&self) -> Connection {
+        match self.url.strip_prefix("sqlite://") {
+            Some(path) => {
+                let mut conn = SqliteConnection::establish(path).unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 20000; PRAGMA foreign_keys = ON").unwrap();
+                Connection::Sqlite(conn)
+            }
+            None => Connection::Postgres(PgConnection::establish(&self.url).unwrap()),
+        }
+    }
+
+    /// Changes it behind the daemon's back.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap();
     }
 
     /// The configuration of a daemon on this database, on a free port.

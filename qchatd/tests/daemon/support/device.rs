@@ -97,11 +97,18 @@ pub(crate) fn list(
 
 impl Device {
     pub(crate) async fn register(server: &Server, name: &str) -> Self {
-        let (registration, identity, key) = draw(name);
-        let http = reqwest::Client::new();
-        let base = server.url("");
-        let response = http.post(format!("{base}/v1/accounts")).json(&registration).send().await.unwrap();
+        let mut device = Self::unregistered(name);
+        device.moved_to(server);
+        let request = device.http.post(server.url("/v1/accounts")).json(&device.registration);
+        let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
+        device.session = response.json().await.unwrap();
+        device
+    }
+
+    /// One that no server knows, without a session.
+    pub(crate) fn unregistered(name: &str) -> Self {
+        let (registration, identity, key) = draw(name);
         Self {
             name: registration.name.clone(),
             account: registration.account_id,
@@ -109,9 +116,9 @@ impl Device {
             identity,
             key,
             registration,
-            session: response.json().await.unwrap(),
-            http,
-            base,
+            session: Session { access_token: String::new(), expires_in: 0, refresh_token: String::new() },
+            http: reqwest::Client::new(),
+            base: String::new(),
         }
     }
 

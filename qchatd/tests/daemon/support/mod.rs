@@ -2,13 +2,14 @@
 
 pub(crate) mod database;
 pub(crate) mod device;
+pub(crate) mod program;
 pub(crate) mod socket;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use qchatd::{config::Config, server::Daemon};
 
-pub(crate) use self::{database::Database, device::Device, socket::Socket};
+pub(crate) use self::{database::Database, device::Device, program::Program, socket::Socket};
 
 /// Makes a test for each database out of an async function that takes a [`Database`].
 macro_rules! on_both {
@@ -28,6 +29,17 @@ macro_rules! on_both {
     };
 }
 pub(crate) use on_both;
+
+/// Waits until something has come true that nobody announces.
+pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let came = tokio::time::timeout(Duration::from_mins(1), waiting).await;
+    assert!(came.is_ok(), "{what}: not within a minute");
+}
 
 /// A daemon in this process.
 pub(crate) struct Server {

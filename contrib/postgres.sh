@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# A PostgreSQL of the tests' own, on a free port of 127.0.0.1, that offers TLS and takes plain connections too.
+#
+#   contrib/postgres.sh programs       prints the directory of PostgreSQL's server programs
+#   contrib/postgres.sh start DIR      starts a server in DIR, an empty directory that everybody may walk through, and
+#                                      writes DIR/url, DIR/root.crt (who signed its certificate, which is made out to
+#                                      127.0.0.1 and to no name) and DIR/other.crt (who did not)
+#   contrib/postgres.sh stop DIR       ends it
+set -euo pipefail
+
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# Prints the directory of PostgreSQL's server programs, the newest first.
+programs() {
+    local directory
+    for directory in \
+        "$(pg_config --bindir 2>/dev/null || true)" \
+        $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr) \
+        "$(dirname "$(command -v initdb || echo /nowhere/initdb)")"; do
+        if [ -x "$directory/initdb" ] && [ -x "$directory/postgres" ] && [ -x "$directory/pg_ctl" ]; then
+            printf '%s\n' "$directory"
+            return
+        fi
+    done
+    return 1
+}
+
+# PostgreSQL refuses to run as root.
+unprivileged=()
+if [ "$(id -u)" = 0 ]; then
+    user=postgres
+    id -u "$user" >/dev/null 2>&1 || user=nobody
+    if command -v setpriv >/dev/null; then
+        unprivileged=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups)
+    else
+        unprivileged=(runuser -u "$user" --)
+    fi
+fi
+
+# Runs one of its programs as its user, from a directory that this user may be in.
+run() { (cd / && "${unprivileged[@]}" "$@"); }
+
+# A certificate authority of one certificate: NAME.key and NAME.crt in the current directory.
+authority() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj "/CN=$1 of the tests" \
+        -keyout "$1.key" -out "$1.crt" 2>/dev/null
+}
+
+certificates() (
+    cd "$1"
+    umask 077
+    authority root
+    authority other
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=PostgreSQL of the tests" \
+        -keyout server.key -out server.csr 2>/dev/null
+    printf 'subjectAltName = IP:127.0.0.1\n' >server.ext
+    openssl x509 -req -in server.csr -CA root.crt -CAkey root.key -CAcreateserial -days 3650 -extfile server.ext \
+        -out server.crt 2>/dev/null
+    rm root.key other.key server.csr server.ext
+    chmod 644 root.crt other.crt
+)
+
+start() {
+    local directory programs password port started=no
+    directory=$(cd "$1" && pwd)
+    programs=$(programs) || die "PostgreSQL's initdb is not found"
+    command -v openssl >/dev/null || die "openssl is missing"
+    local cluster=$directory/cluster
+    mkdir "$cluster"
+    certificates "$directory" || die "openssl made no certificates"
+    mv "$directory/server.key" "$directory/server.crt" "$cluster"
+    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    printf '%s\n' "$password" >"$cluster/password"
+    [ ${#unprivileged[@]} = 0 ] || chown -R "$user" "$cluster"
+    run "$programs/initdb" -D "$cluster/data" -U qchat --auth=scram-sha-256 --pwfile="$cluster/password" \
+        --encoding=UTF8 --locale=C --no-sync >"$directory/initdb.log" 2>&1 ||
+        { cat "$directory/initdb.log" >&2; die "initdb failed"; }
+    rm "$cluster/password"
+
+    # A free port is only free until somebody else takes it: try another one then.
+    for _ in 1 2 3 4 5; do
+        port=$(perl -MIO::Socket::INET \
+            -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
+        if run "$programs/pg_ctl" -D "$cluster/data" -w -t 60 -l "$cluster/log" -o "-c listen_addresses=127.0.0.1 \
+            -c port=$port -c unix_socket_directories=$cluster -c max_connections=200 -c ssl=on \
+            -c ssl_cert_file=$cluster/server.crt -c ssl_key_file=$cluster/server.key" start >/dev/null; then
+            started=yes
+            break
+        fi
+    done
+    [ "$started" = yes ] || { cat "$cluster/log" >&2; die "PostgreSQL did not start"; }
+    (umask 077 && printf 'postgres://qchat:%s@127.0.0.1:%s/postgres\n' "$password" "$port" >"$directory/url")
+}
+
+stop() {
+    if [ -f "$1/cluster/data/postmaster.pid" ]; then
+        run "$(programs)/pg_ctl" -D "$1/cluster/data" -m immediate -w stop >/dev/null
+    fi
+}
+
+case "${1-} $#" in
+"programs 1") programs ;;
+"start 2") start "$2" ;;
+"stop 2") stop "$2" ;;
+*) die "usage: contrib/postgres.sh programs | start DIR | stop DIR" ;;
+esac

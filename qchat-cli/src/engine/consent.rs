@@ -1,0 +1,87 @@
+//! Invitations that are accepted without asking, where the user has chosen so.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use qchat_proto::ids::{RoomId, Seq};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::{
+    error::EngineError,
+    handle::{Handle, Inner},
+    types::Event,
+};
+use crate::store::{StoreError, Tx};
+
+/// Which invitations are accepted without asking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Accept {
+    /// None.
+    #[default]
+    Ask,
+    /// Those of accounts whose safety number was compared and whose identity has not changed since.
+    Verified,
+    /// Everybody's.
+    All,
+}
+
+/// Looks for invitations after every event until the engine ends. One that could not be accepted waits for the user.
+pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept: Accept) {
+    let mut tried = HashSet::new();
+    loop {
+        {
+            let Some(inner) = engine.upgrade() else { return };
+            let handle = Handle(inner);
+            match acceptable(&handle, accept).await {
+                Ok(found) => {
+                    for (room, seq) in found {
+                        if tried.insert((room, seq))
+                            && let Err(error) = handle.join(room).await
+                        {
+                            handle.tell(Event::Trouble(error.to_string()));
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "invitations"),
+            }
+        }
+        loop {
+            match events.recv().await {
+                Ok(Event::Rooms) | Err(RecvError::Lagged(_)) => break,
+                Ok(_) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+/// The invitations that may be accepted, by room and place.
+async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)>, EngineError> {
+    let profile = &handle.0.profile;
+    let found = profile.read_async(move |tx: &mut Tx| {
+        let mut found = vec![];
+        for row in tx.invitations()? {
+            let good = match accept {
+                Accept::Ask => false,
+                Accept::Verified => tx
+                    .contact(row.inviter)?
+                    .is_some_and(|contact| contact.verified && contact.changed_record.is_none()),
+                Accept::All => true,
+            };
+            if good {
+                found.push((row.room, row.seq));
+            }
+        }
+        Ok::<_, StoreError>(found)
+    });
+    Ok(found.await?)
+}
+
+/// Starts [`run`], unless everything is asked.
+pub(super) fn start(handle: &Handle, accept: Accept) {
+    if accept != Accept::Ask {
+        tokio::spawn(run(Arc::downgrade(&handle.0), handle.events(), accept));
+    }
+}

@@ -1,0 +1,52 @@
+//! What a device owes its rooms by the clock: withdrawing invitations that nobody answers.
+//!
+//! Who has answered is what this device has heard itself; the daemon's word would let it have members removed. What is
+//! put into an outbox here is decided again when it is sealed, and the core seals only in rooms that are read to the end:
+//! an answer that was not read yet when this looked still counts.
+
+use std::time::Duration;
+
+use qchat_proto::{
+    ids::{AccountId, RoomId},
+    session::ledger::{Change, Ledger, Phase, Want},
+};
+
+use super::{clock, error::EngineError, steps::Steps};
+use crate::store::{Profile, RoomRow, StoreError, Tx};
+
+/// How often it looks while connected.
+pub(super) const INTERVAL: Duration = Duration::from_hours(1);
+
+/// Puts what is due into the outboxes; the rooms that have something to send now.
+pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Result<Vec<RoomId>, EngineError> {
+    let now = clock::seconds();
+    let due = profile.read_async(move |tx| {
+        let mut due = vec![];
+        for row in tx.rooms()? {
+            if row.state.phase == Phase::Member && is_due(tx, &row, me, now)? {
+                due.push(row.state.room);
+            }
+        }
+        Ok::<_, StoreError>(due)
+    });
+    let due = due.await?;
+    for &room in &due {
+        steps.enqueue(room, Want::Commit(Change::Withdraw)).await?;
+    }
+    Ok(due)
+}
+
+fn is_due(tx: &mut Tx, row: &RoomRow, me: AccountId, now: u64) -> Result<bool, StoreError> {
+    let room = row.state.room;
+    let invitees = tx.invitees(room)?;
+    // What waits is sealed first, and looked at again an hour later.
+    if !invitees.iter().any(|invitee| invitee.is_overdue(now)) || tx.outbox_len(room)? > 0 {
+        return Ok(false);
+    }
+    if row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&me)) {
+        return Ok(true);
+    }
+    let own = tx.roster(room)?.into_iter().filter(|listed| listed.account == me);
+    let own: Vec<_> = own.map(|listed| listed.device).collect();
+    Ok(invitees.iter().any(|invitee| invitee.is_overdue(now) && own.contains(&invitee.device)))
+}

@@ -1,0 +1,426 @@
+//! The store's queries themselves: one story on both databases that runs every one of them, and how each is planned.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use diesel::{
+    Connection as _, QueryableByName, RunQueryDsl,
+    connection::{InstrumentationEvent, SimpleConnection},
+    sql_query,
+    sql_types::Text,
+};
+use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId};
+use qchatd::store::{
+    self, Connection, StoreError,
+    accounts::{self, Account, Device, Verifier},
+    envelopes,
+    key_packages::{self, KeyPackage},
+    relay::{self, Changes, NewEnvelope, NewWelcome, Wanted},
+    rooms::{self, Member, RoomState, Span, Standing},
+    server,
+    sessions::{self, Ended, Found, Owner},
+    token_keys::{self, TokenKey},
+};
+
+use crate::support::{Database, on_both};
+
+on_both!(every_query_does_on_both_databases_what_it_says, no_query_reads_a_table_from_end_to_end);
+
+/// A database with its tables and nothing in them.
+fn empty(database: &Database) -> Connection {
+    store::migrate(&database.url.parse().unwrap()).unwrap();
+    database.connect()
+}
+
+/// An id of one repeated byte, which a failed assertion shows at a glance.
+macro_rules! id {
+    ($kind:ident, $byte:expr) => {
+        $kind::from_bytes([$byte; 16])
+    };
+}
+
+fn full(device: DeviceId, account: AccountId) -> Member {
+    Member {
+        device,
+        account,
+        standing: Standing::Full,
+        once_full: true,
+        waiting: false,
+        reads: Span { after: Seq(0), until: None },
+        past: Span::EMPTY,
+    }
+}
+
+/// Two accounts, a room, and what becomes of them, told to the store function by function.
+#[expect(clippy::too_many_lines, reason = "one story, in its order")]
+fn story(conn: &mut Connection) {
+    let (alice, bob) = (id!(AccountId, 1), id!(AccountId, 2));
+    let (phone, laptop) = (id!(DeviceId, 11), id!(DeviceId, 12));
+
+    // Who the database is, it stays.
+    let first = server::identify(conn, id!(ServerId, 90), 5).unwrap();
+    assert_eq!(server::identify(conn, id!(ServerId, 91), 6).unwrap(), first);
+
+    // Accounts and devices.
+    for (account, name, device) in [(alice, "alice", phone), (bob, "bob", laptop)] {
+        let new = Account {
+            id: account,
+            name: name.parse().unwrap(),
+            record: vec![3; 9],
+            device_list: vec![4; 9],
+            device_list_version: 1,
+            auth_salt: [5; 16],
+            verifier: Verifier { salt: [6; 16], hash: [7; 32] },
+        };
+        accounts::insert(conn, &new, 100).unwrap();
+        let found = accounts::by_name(conn, &new.name).unwrap().unwrap();
+        assert_eq!((found.id, found.auth_salt, found.verifier.hash), (account, [5; 16], [7; 32]));
+        assert_eq!(accounts::by_id(conn, account).unwrap().unwrap().name, new.name);
+        let new = Device { id: device, account, certificate: vec![8; 9], listed: true };
+        accounts::insert_device(conn, &new, 100).unwrap();
+        assert_eq!(accounts::device(conn, device).unwrap().unwrap().account, account);
+        assert_eq!(accounts::devices(conn, account).unwrap().len(), 1);
+    }
+    assert!(accounts::by_name(conn, &"carol".parse().unwrap()).unwrap().is_none());
+    assert!(accounts::by_id(conn, id!(AccountId, 3)).unwrap().is_none());
+    for (version, replaced) in [(3, true), (3, false), (2, false), (4, true)] {
+        let outcome = accounts::replace_device_list(conn, alice, &[9; 9], version).unwrap();
+        assert_eq!(outcome, replaced, "version {version}");
+    }
+
+    // Sessions: open, found, extended, renewed, ended, forgotten.
+    let now = 1_000;
+    let owner = Owner { account: alice, device: phone };
+    let names: [_; 4] = [[21; 16], [22; 16], [23; 16], [24; 16]];
+    for (session, device) in names.iter().zip([phone, phone, laptop, laptop]) {
+        sessions::open(conn, session, device, now, now + 50).unwrap();
+        sessions::insert_token(conn, &[session[0]; 32], session, now + 50).unwrap();
+    }
+    assert_eq!(sessions::find(conn, &names[0], now).unwrap(), Some(Found { owner, ended: None }));
+    assert_eq!(sessions::find(conn, &names[0], now + 50).unwrap(), None);
+    sessions::extend(conn, &names[0], now + 90).unwrap();
+    assert!(sessions::find(conn, &names[0], now + 50).unwrap().is_some());
+    sessions::use_token(conn, &[21; 32], &names[0], now, &[31; 32]).unwrap();
+    let token = sessions::token(conn, &[21; 32]).unwrap().unwrap();
+    assert_eq!((token.session, token.used), (names[0], Some((now, vec![31; 32]))));
+    assert!(sessions::token(conn, &[99; 32]).unwrap().is_none());
+    let open = |conn: &mut Connection| -> BTreeSet<u8> {
+        let open = sessions::open_among(conn, &[names.as_slice(), &[[99; 16]]].concat(), now).unwrap();
+        open.iter().map(|session| session[0]).collect()
+    };
+    assert_eq!(open(conn), BTreeSet::from([21, 22, 23, 24]));
+    accounts::list_device(conn, laptop, false).unwrap();
+    assert_eq!(open(conn), BTreeSet::from([21, 22]), "devices that are listed");
+    accounts::list_device(conn, laptop, true).unwrap();
+    sessions::end(conn, &names[0], Ended::Reuse).unwrap();
+    assert_eq!(
+        sessions::find(conn, &names[0], now).unwrap(),
+        Some(Found { owner, ended: Some(Ended::Reuse) })
+    );
+    assert_eq!(sessions::end_all(conn, alice, Ended::Everywhere).unwrap(), [names[1]], "what was open");
+    assert_eq!(sessions::find(conn, &names[0], now).unwrap().unwrap().ended, Some(Ended::Reuse));
+    assert_eq!(sessions::find(conn, &names[1], now).unwrap().unwrap().ended, Some(Ended::Everywhere));
+    sessions::close(conn, &names[2]).unwrap();
+    assert!(sessions::token(conn, &[23; 32]).unwrap().is_none(), "its tokens go with it");
+    assert_eq!(open(conn), BTreeSet::from([24]));
+    sessions::close_all(conn, laptop).unwrap();
+    assert_eq!(open(conn), BTreeSet::new());
+    for (nonce, spent) in [([1; 32], true), ([1; 32], false), ([2; 32], true)] {
+        assert_eq!(sessions::spend_nonce(conn, &nonce, now + 60, now).unwrap(), spent);
+    }
+
+    // The keys of access tokens, each with its successor.
+    token_keys::lock(conn).unwrap();
+    let key = |byte, signs_from| TokenKey { id: [byte; 8], salt: [byte; 32], signs_from, ends_at: None };
+    for (byte, now) in [(1, 10), (2, 20), (3, 100)] {
+        token_keys::succeed(conn, &key(byte, now), now + 30, now).unwrap();
+    }
+    let kept: Vec<_> = token_keys::all(conn).unwrap().iter().map(|key| (key.id[0], key.ends_at)).collect();
+    assert_eq!(kept, [(2, Some(130)), (3, None)], "the first had ended");
+
+    // KeyPackages: each once, the last resort again and again.
+    let package = |byte| KeyPackage { digest: [byte; 32], bytes: vec![byte; 9] };
+    key_packages::insert(conn, laptop, &[package(1), package(2)]).unwrap();
+    key_packages::renew(conn, laptop, &package(3)).unwrap();
+    key_packages::insert(conn, laptop, &[package(4), package(5), package(4)]).unwrap();
+    assert_eq!(key_packages::count(conn, laptop).unwrap(), 2);
+    let claimed: Vec<_> = (0..4).map(|_| key_packages::claim(conn, laptop).unwrap().unwrap()).collect();
+    assert_eq!(
+        claimed.iter().map(|(bytes, last)| (bytes[0], *last)).collect::<Vec<_>>(),
+        [(4, false), (5, false), (3, true), (3, true)]
+    );
+    assert!(key_packages::claim(conn, phone).unwrap().is_none());
+
+    // A room: Alice's, into which she invites Bob, by one group of publications.
+    let room = id!(RoomId, 41);
+    for created in [true, false] {
+        assert_eq!(rooms::create(conn, room, &full(phone, alice), now).unwrap(), created);
+    }
+    assert_eq!(rooms::creator(conn, room).unwrap(), Some(phone));
+    assert_eq!(rooms::state(conn, room).unwrap(), Some(RoomState { next_seq: Seq(1), commit_seq: Seq(0) }));
+    assert_eq!(rooms::lock(conn, room).unwrap(), rooms::state(conn, room).unwrap());
+    assert_eq!(rooms::member(conn, room, phone).unwrap(), Some(full(phone, alice)));
+    assert_eq!(rooms::member(conn, room, laptop).unwrap(), None);
+    let invited = Member {
+        standing: Standing::Invited,
+        once_full: false,
+        waiting: true,
+        reads: Span { after: Seq(1), until: None },
+        ..full(laptop, bob)
+    };
+    let envelope = |seq: u8| NewEnvelope {
+        room,
+        seq: Seq(seq.into()),
+        sender: phone,
+        message: id!(MessageId, seq),
+        logged: Bytes::from(vec![seq; 9]),
+    };
+    let welcome = NewWelcome { seq: Seq(2), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let changes = Changes {
+        envelopes: vec![envelope(1), envelope(2), envelope(3)],
+        rooms: BTreeMap::from([(room, RoomState { next_seq: Seq(4), commit_seq: Seq(2) })]),
+        members: HashMap::from([((room, laptop), invited.clone())]),
+        trees: vec![(room, Seq(2), Bytes::from_static(b"tree"))],
+        welcomes: HashMap::from([((room, laptop), Some(welcome))]),
+    };
+    relay::save(conn, &changes).unwrap();
+    let wanted = Wanted {
+        rooms: BTreeSet::from([room]),
+        devices: BTreeSet::from([phone, laptop]),
+        named: BTreeSet::from([laptop]),
+        messages: BTreeSet::from([id!(MessageId, 3), id!(MessageId, 7)]),
+    };
+    let snapshot = relay::load(conn, &wanted).unwrap();
+    assert_eq!(snapshot.rooms[&room], RoomState { next_seq: Seq(4), commit_seq: Seq(2) });
+    assert_eq!(snapshot.members[&(room, laptop)], invited);
+    assert_eq!(snapshot.accounts, HashMap::from([(laptop, bob)]));
+    assert_eq!(snapshot.accepted, HashMap::from([((room, phone, id!(MessageId, 3)), Seq(3))]));
+    assert_eq!(rooms::followers(conn, room).unwrap(), [full(phone, alice), invited.clone()]);
+    assert_eq!(rooms::followed(conn, laptop).unwrap(), [room]);
+    assert_eq!(rooms::of_device(conn, laptop).unwrap(), [(room, snapshot.rooms[&room], invited.clone())]);
+    let waiting = rooms::welcome(conn, room, laptop).unwrap().unwrap();
+    assert_eq!((waiting.seq, waiting.inviter, &*waiting.tree), (Seq(2), alice, b"tree".as_slice()));
+
+    // The log, as far as each may read it.
+    assert_eq!(envelopes::newest(conn, room).unwrap(), Seq(3));
+    assert_eq!(envelopes::newest(conn, id!(RoomId, 42)).unwrap(), Seq(0));
+    let page = |conn: &mut Connection, reader: &Member, after, limit| -> Vec<u64> {
+        let page = envelopes::page(conn, room, reader, Seq(after), Seq(3), limit).unwrap();
+        page.iter().map(|logged| logged.seq.0).collect()
+    };
+    assert_eq!(page(conn, &full(phone, alice), 0, 10), [1, 2, 3]);
+    assert_eq!(page(conn, &full(phone, alice), 1, 1), [2]);
+    assert_eq!(page(conn, &invited, 0, 10), [2, 3]);
+
+    // Bob joins; what he has opened is deleted. Then he is removed, and what is left reads no further.
+    rooms::put_member(conn, room, &full(laptop, bob)).unwrap();
+    rooms::confirm(conn, room, laptop, Seq(1)).unwrap();
+    assert!(rooms::welcome(conn, room, laptop).unwrap().is_some());
+    rooms::confirm(conn, room, laptop, Seq(3)).unwrap();
+    assert!(rooms::welcome(conn, room, laptop).unwrap().is_none());
+    let removed = Member {
+        standing: Standing::Removed,
+        reads: Span { after: Seq(1), until: Some(Seq(2)) },
+        ..full(laptop, bob)
+    };
+    rooms::put_member(conn, room, &removed).unwrap();
+    assert_eq!(rooms::followed(conn, laptop).unwrap(), []);
+    assert_eq!(page(conn, &removed, 0, 10), [2]);
+    assert_eq!(envelopes::last_readable(&removed, Seq(3)), Seq(2));
+}
+
+async fn every_query_does_on_both_databases_what_it_says(database: Database) {
+    let mut conn = empty(&database);
+    story(&mut conn);
+    // Taken ids and names are conflicts, whichever database says so.
+    let taken = Account {
+        id: id!(AccountId, 9),
+        name: "alice".parse().unwrap(),
+        record: vec![],
+        device_list: vec![],
+        device_list_version: 1,
+        auth_salt: [0; 16],
+        verifier: Verifier { salt: [0; 16], hash: [0; 32] },
+    };
+    assert!(matches!(accounts::insert(&mut conn, &taken, 1), Err(StoreError::Conflict)));
+}
+
+#[test]
+fn the_story_leaves_no_query_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let told = include_str!("store.rs");
+    let (mut found, mut missing) = (0, Vec::new());
+    for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let module = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let source = fs::read_to_string(&file).unwrap();
+        for (at, _) in source.match_indices("\npub fn ") {
+            let signature = source[at + 8..].split('{').next().unwrap();
+            let name = signature.split(['(', '<']).next().unwrap();
+            if signature.contains("conn: &mut Connection") {
+                found += 1;
+                if !told.contains(&format!("{module}::{name}(conn")) {
+                    missing.push(format!("{module}::{name}"));
+                }
+            }
+        }
+    }
+    assert!(found > 30, "only {found} queries were found");
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[derive(QueryableByName)]
+struct SqliteStep {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct PostgresStep {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    step: String,
+}
+
+/// Tables of a handful of rows for ever, which are read whole.
+const SMALL: [&str; 2] = ["server", "token_keys"];
+
+/// The steps of a statement's plan that read a table, or an index, from end to end.
+fn scans(conn: &mut Connection, statement: &str) -> Vec<String> {
+    let is_small = |step: &str| step.split_whitespace().any(|word| SMALL.contains(&word));
+    match conn {
+        Connection::Sqlite(conn) => {
+            let plan: Vec<SqliteStep> =
+                sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
+            plan.into_iter()
+                .map(|step| step.detail)
+                .filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW") && !is_small(step))
+                .collect()
+        }
+        Connection::Postgres(conn) => {
+            // As a plan that holds for all values; a scan is taken only where nothing else is possible.
+            conn.batch_execute(
+                "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; DEALLOCATE ALL",
+            )
+            .unwrap();
+            conn.batch_execute(&format!("PREPARE explained AS {statement}")).unwrap();
+            let values = (1..100).take_while(|number| statement.contains(&format!("${number}"))).count();
+            let values = vec!["NULL"; values].join(", ");
+            let call =
+                if values.is_empty() { "explained".to_owned() } else { format!("explained({values})") };
+            let plan: Vec<PostgresStep> = sql_query(format!("EXPLAIN EXECUTE {call}")).load(conn).unwrap();
+            let lines: Vec<String> = plan.into_iter().map(|step| step.step).collect();
+            let is_node = |line: &str| line.contains("(cost=");
+            lines
+                .iter()
+                .enumerate()
+                .filter(|(at, line)| {
+                    // An index without a condition is read from end to end, too.
+                    let details = || lines[at + 1..].iter().take_while(|line| !is_node(line));
+                    let whole = line.contains("Index Scan") || line.contains("Index Only Scan");
+                    let sought = || details().any(|line| line.contains("Index Cond"));
+                    line.contains("Seq Scan") || (is_node(line) && whole && !sought())
+                })
+                .map(|(_, line)| line.clone())
+                .filter(|line| !is_small(line))
+                .collect()
+        }
+    }
+}
+
+async fn no_query_reads_a_table_from_end_to_end(database: Database) {
+    let mut conn = empty(&database);
+    let statements: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let heard = statements.clone();
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let statement = text.split(" -- binds:").next().unwrap_or_default().to_owned();
+            if ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| statement.starts_with(verb)) {
+                heard.lock().unwrap().insert(statement);
+            }
+        }
+    });
+    story(&mut conn);
+    let statements = statements.lock().unwrap().clone();
+    assert!(statements.len() > 40, "only {} statements were heard", statements.len());
+    let mut conn = database.connect();
+    let slow: Vec<_> = statements
+        .iter()
+        .flat_map(|statement| {
+            scans(&mut conn, statement).into_iter().map(move |step| format!("{step}\n    in {statement}"))
+        })
+        .collect();
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+    // The measure itself: a column without an index is a scan to it.
+    let unindexed = match &conn {
+        Connection::Sqlite(_) => "SELECT 1 FROM envelopes WHERE size = ?",
+        Connection::Postgres(_) => "SELECT 1 FROM envelopes WHERE size = $1",
+    };
+    assert_eq!(scans(&mut conn, unindexed).len(), 1);
+}
+
+/// Foreign keys, indexes and columns of a database, in words that both databases share.
+fn shape(conn: &mut Connection) -> BTreeSet<String> {
+    let query = match conn {
+        Connection::Sqlite(_) => {
+            r#"SELECT 'key ' || t.name || ' (' || group_concat(f."from", ', ') || ') REFERENCES ' || f."table" || '('
+                   || group_concat(f."to", ', ') || ')'
+                   || CASE f.on_delete WHEN 'NO ACTION' THEN '' ELSE ' ON DELETE ' || f.on_delete END AS line
+               FROM sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table' GROUP BY t.name, f.id
+               UNION ALL
+               SELECT CASE i."unique" WHEN 1 THEN 'unique ' ELSE 'index ' END || t.name || ' ('
+                   || (SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno))
+                   || ')'
+               FROM sqlite_master t, pragma_index_list(t.name) i WHERE t.type = 'table'
+               UNION ALL
+               SELECT 'column ' || t.name || '.' || c.name
+                   || CASE WHEN c."notnull" = 1 OR c.pk > 0 THEN ' NOT NULL' ELSE '' END
+               FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"#
+        }
+        Connection::Postgres(_) => {
+            "SELECT 'key ' || conrelid::regclass || ' ' || replace(pg_get_constraintdef(oid), 'FOREIGN KEY ', '') AS line \
+             FROM pg_constraint WHERE contype = 'f' \
+             UNION ALL \
+             SELECT CASE WHEN indisunique THEN 'unique ' ELSE 'index ' END || indrelid::regclass || ' (' || \
+                 (SELECT string_agg(attname, ', ' ORDER BY place) \
+                  FROM unnest(indkey::int2[]) WITH ORDINALITY AS k (number, place) \
+                  JOIN pg_attribute a ON a.attrelid = indrelid AND a.attnum = k.number) || ')' \
+             FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE c.relnamespace = 'public'::regnamespace \
+             UNION ALL \
+             SELECT 'column ' || table_name || '.' || column_name || \
+                 CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END \
+             FROM information_schema.columns WHERE table_schema = 'public'"
+        }
+    };
+    let lines: Vec<Line> = match conn {
+        Connection::Sqlite(conn) => sql_query(query).load(conn).unwrap(),
+        Connection::Postgres(conn) => sql_query(query).load(conn).unwrap(),
+    };
+    lines
+        .into_iter()
+        .map(|line| line.line)
+        // SQLite's rowid needs no index; the books of the migrations are not ours.
+        .filter(|line| !line.ends_with(" (id)") || !line.starts_with("unique "))
+        .filter(|line| !line.contains("__diesel") && !line.contains("sqlite_"))
+        .collect()
+}
+
+#[test]
+fn both_databases_have_the_same_columns_keys_and_indexes() {
+    let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
+    let (of_sqlite, of_postgres) = (shape(&mut empty(&sqlite)), shape(&mut empty(&postgres)));
+    let differing: Vec<_> = of_sqlite.symmetric_difference(&of_postgres).collect();
+    assert!(differing.is_empty(), "{differing:#?}");
+    assert!(of_sqlite.contains("key welcomes (room_id, device_id) REFERENCES members(room_id, device_id)"));
+    assert!(of_sqlite.contains("unique envelopes (room_id, seq)"));
+}
