@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    mls::group::Group,
+    mls::{group::Group, psk::Psk},
     wire::frame::Invitation,
 };
 
@@ -275,6 +275,14 @@ pub trait Ledger {
     fn put_group(&mut self, room: RoomId, update: &GroupUpdate) -> Result<(), Self::Error>;
     /// Deletes the MLS state for good.
     fn forget_group(&mut self, room: RoomId) -> Result<(), Self::Error>;
+
+    /// The pre-shared keys that a commit in this room may ask for.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn psks(&mut self, _room: RoomId) -> Result<Vec<Psk>, Self::Error> {
+        Ok(vec![])
+    }
 
     /// Takes out the group that was kept in memory, if what is stored now is still what it was kept for. An operation
     /// that fails does not give it back, so that a group that was spoiled is never used again.

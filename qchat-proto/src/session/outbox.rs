@@ -86,7 +86,7 @@ pub fn next<L: Ledger>(
     loop {
         let Some(row) = sealing.due(ledger)? else {
             if !touched {
-                ledger.keep(room, sealing.group).map_err(SessionError::Ledger)?;
+                groups::keep(ledger, room, sealing.group)?;
             }
             return Ok(None);
         };

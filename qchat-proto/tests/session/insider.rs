@@ -15,12 +15,17 @@ use mls_rs::{
 };
 use mls_rs_core::{
     extension::{ExtensionType, MlsExtension},
+    psk::{ExternalPskId, PreSharedKey},
     time::MlsTime,
 };
 use qchat_proto::{
     crypto::entropy::SystemEntropy,
     ids::{DeviceId, MessageId},
-    mls::{identity::QchatIdentity, provider::QchatCrypto},
+    mls::{
+        identity::QchatIdentity,
+        provider::QchatCrypto,
+        psk::{PskId, PskKind},
+    },
     session::{authenticated::Authenticated, ledger::Sealed},
     wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
 };
@@ -30,6 +35,12 @@ use crate::{
     peer::{NOW, Peer},
     witness::Stored,
 };
+
+/// A pre-shared key's name that is not one of ours.
+pub(crate) const FOREIGN_PSK: &[u8] = b"somebody else's";
+
+/// A pre-shared key that it has; its secret is 32 times 8.
+pub(crate) const SHARED_PSK: PskId = PskId { kind: PskKind::QuantumLink, id: [8; 32] };
 
 /// An insider: the keys of a member, without its rules.
 pub(crate) struct Insider<'a> {
@@ -68,6 +79,8 @@ impl<'a> Insider<'a> {
             .group_state_storage(Stored::of(&stored))
             .identity_provider(QchatIdentity::new(self.peer.keys()))
             .mls_rules(rules)
+            .psk(ExternalPskId::new(FOREIGN_PSK.to_vec()), PreSharedKey::new(vec![7; 32]))
+            .psk(ExternalPskId::new(SHARED_PSK.encode()), PreSharedKey::new(vec![8; 32]))
             .extension_types([ExtensionType::new(0xf0a1), LastResortKeyPackageExt::extension_type()])
             .build();
         let tree = ExportedTree::from_bytes(&stored.tree).unwrap();

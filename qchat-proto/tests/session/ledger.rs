@@ -8,8 +8,12 @@ use std::{
 
 use qchat_proto::{
     content::RoomSettings,
+    crypto::secret::Secret,
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::group::Group,
+    mls::{
+        group::Group,
+        psk::{Psk, PskId},
+    },
     session::ledger::{
         GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
         Renewal, RoomState, RowState, Want,
@@ -31,6 +35,7 @@ pub(crate) struct Room {
     pub(crate) state: Option<RoomState>,
     /// Shared: wiping every copy takes most of the time of an unoptimised test.
     group: Option<Arc<GroupBlob>>,
+    pub(crate) psks: Vec<(PskId, [u8; 32])>,
     pub(crate) settings: Option<RoomSettings>,
     heads: BTreeMap<Seq, Head>,
     counters: HashMap<DeviceId, u64>,
@@ -50,6 +55,10 @@ pub(crate) struct Room {
 impl Memory {
     pub(crate) fn view(&self, room: RoomId) -> Room {
         self.rooms.get(&room).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn add_psk(&mut self, room: RoomId, id: PskId, secret: [u8; 32]) {
+        self.at(room).psks.push((id, secret));
     }
 
     pub(crate) fn group_of(&self, room: RoomId) -> Option<Arc<GroupBlob>> {
@@ -85,6 +94,10 @@ impl Ledger for Memory {
     fn forget_group(&mut self, room: RoomId) -> Done<()> {
         self.at(room).group = None;
         Ok(())
+    }
+    fn psks(&mut self, room: RoomId) -> Done<Vec<Psk>> {
+        let psks = &self.at(room).psks;
+        Ok(psks.iter().map(|&(id, secret)| Psk { id, secret: Secret::from_bytes(secret) }).collect())
     }
     fn take_kept(&mut self, room: RoomId) -> Done<Option<Group>> {
         let kept = self.kept.lock().unwrap().remove(&room);

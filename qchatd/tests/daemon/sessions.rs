@@ -1,6 +1,7 @@
 //! Logins, tokens, and every way to forge one.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Binary};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use qchat_proto::{
     crypto::kdf,
@@ -12,7 +13,10 @@ use qchat_proto::{
 };
 use qchatd::{
     server::Daemon,
-    store::token_keys::{self, TokenKey},
+    store::{
+        Connection,
+        token_keys::{self, TokenKey},
+    },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,6 +33,7 @@ on_both!(
     only_the_device_logs_in_and_once_per_challenge,
     refresh_tokens_rotate,
     a_late_retry_is_no_theft_unless_somebody_has_gone_on,
+    a_copy_of_the_database_opens_no_session,
     a_logout_everywhere_ends_every_session_of_the_account_and_no_other,
     a_session_that_expires_loses_its_sockets,
     keys_change_on_all_nodes_and_nobody_is_logged_out,
@@ -277,6 +282,39 @@ async fn a_late_retry_is_no_theft_unless_somebody_has_gone_on(database: Database
         assert_eq!(refresh(&renew(&next.refresh_token, b"third try")).await.unwrap_err(), code);
         assert_eq!(alice.get::<Value>("/v1/rooms").await.unwrap_err(), code);
     }
+}
+
+#[derive(QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = Binary)]
+    bytes: Vec<u8>,
+}
+
+async fn a_copy_of_the_database_opens_no_session(database: Database) {
+    let server = Server::start(database).await;
+    let mut alice = Device::register(&server, "alice").await;
+    let refresh = async |token: &str| {
+        let request =
+            Refresh { refresh_token: token.to_owned(), idempotency_key: random::<16>().to_vec().into() };
+        alice.post::<_, Session>("/v1/sessions/refresh", &request).await
+    };
+    let renewed = refresh(&alice.session.refresh_token).await.unwrap();
+    // All that is stored of tokens, of used ones too: none of it is one.
+    let query = sql_query(
+        "SELECT digest AS bytes FROM refresh_tokens UNION ALL \
+         SELECT used_with FROM refresh_tokens WHERE used_with IS NOT NULL",
+    );
+    let stored: Vec<Stored> = match server.database.connect() {
+        Connection::Sqlite(mut conn) => query.load(&mut conn).unwrap(),
+        Connection::Postgres(mut conn) => query.load(&mut conn).unwrap(),
+    };
+    assert_eq!(stored.len(), 3);
+    for row in stored {
+        let outcome = refresh(&URL_SAFE_NO_PAD.encode(row.bytes)).await;
+        assert_eq!(outcome.unwrap_err(), FaultCode::Unauthenticated);
+    }
+    alice.session = refresh(&renewed.refresh_token).await.unwrap();
+    assert!(alice.get::<Value>("/v1/rooms").await.is_ok());
 }
 
 async fn a_logout_everywhere_ends_every_session_of_the_account_and_no_other(database: Database) {

@@ -121,18 +121,23 @@ impl Socket {
     /// The fault and the close code with which the daemon ends the connection.
     pub(crate) async fn end(&mut self) -> (Option<FaultCode>, Option<CloseCode>) {
         let mut fault = None;
-        loop {
-            match timeout(LONG, self.stream.next()).await.expect("nothing came") {
-                Some(Ok(Message::Binary(bytes))) => {
-                    if let Some(Body::Fault(raw)) = read_server_frame(bytes).unwrap() {
-                        fault = Some(Fault::from(raw).code);
+        let end = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Binary(bytes))) => {
+                        if let Some(Body::Fault(raw)) = read_server_frame(bytes).unwrap() {
+                            fault = Some(Fault::from(raw).code);
+                        }
                     }
+                    Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return None,
                 }
-                Some(Ok(Message::Close(frame))) => return (fault, frame.map(|frame| frame.code)),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return (fault, None),
             }
-        }
+        };
+        // Pings come for as long as it is open: the whole has a limit, not each message.
+        let code = timeout(LONG, end).await.expect("the socket stays open");
+        (fault, code)
     }
 
     /// The next frame that `pick` takes; the others are kept aside, in order.
