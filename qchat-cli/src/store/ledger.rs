@@ -6,14 +6,14 @@ use qchat_proto::{
     mls::group::Group,
     session::ledger::{
         GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        RoomState, RowState,
+        Renewal, RoomState, RowState,
     },
 };
 
 use super::{
     StoreError, Tx, groups, invitees,
     outbox::{self, End},
-    own, rooms, timeline,
+    own, renewals, rooms, timeline,
 };
 
 impl Ledger for Tx {
@@ -105,6 +105,14 @@ impl Ledger for Tx {
 
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), StoreError> {
         invitees::put_invitees(&mut self.conn, room, invitees)
+    }
+
+    fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, StoreError> {
+        renewals::renewal(&mut self.conn, room)
+    }
+
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Result<(), StoreError> {
+        renewals::put_renewal(&mut self.conn, room, renewal)
     }
 
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {

@@ -18,6 +18,7 @@ mod notice;
 mod outbox;
 mod own;
 mod profile;
+mod renewals;
 mod rooms;
 mod schema;
 mod session;

@@ -162,6 +162,12 @@ impl Device {
         self.id
     }
 
+    /// A number of this device's own, for spreading what many devices do by the clock.
+    pub fn jitter(&self) -> u64 {
+        let (number, _) = self.id.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_be_bytes(*number)
+    }
+
     /// Where this device's random bytes come from.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy

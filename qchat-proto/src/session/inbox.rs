@@ -15,7 +15,9 @@ use crate::{
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
+        ledger::{
+            Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, Renewal, RoomState, RowState, Want,
+        },
         outbox::{finish, leave, listed, roster},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -413,6 +415,8 @@ impl<L: Ledger> Step<'_, L> {
                 let before = Before::of(&group, envelope)?;
                 match group.open(&envelope.payload) {
                     Ok(Opened::Commit { committer, added, removed, .. }) => {
+                        let renewal = Renewal { at: self.now, accepted: self.state.accepted };
+                        self.ledger.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
                         self.commit(group, before, committer, &added, removed)
                     }
                     // Ordered behind a commit that it did not know: nobody follows it.

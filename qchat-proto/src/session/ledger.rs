@@ -96,6 +96,36 @@ impl Invitee {
     }
 }
 
+/// When this device last gave itself fresh keys in a room, with a commit of its own or by joining.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Renewal {
+    /// Seconds since the Unix epoch by its own clock.
+    pub at: u64,
+    /// [`RoomState::accepted`] then.
+    pub accepted: u64,
+}
+
+impl Renewal {
+    /// Longest life of a device's keys in a small room, seconds: a day.
+    const LIFETIME: u64 = 24 * 3600;
+    /// Most envelopes that it seals with them.
+    const ENVELOPES: u64 = 100;
+    /// In a large room there is one renewal in so many seconds: 10 minutes.
+    const APART: u64 = 600;
+
+    /// Whether it is time for fresh keys. `now`: seconds since the Unix epoch; `accepted`: envelopes of this device so
+    /// far; `devices`: how many are in the room; `jitter`: any number, so that devices which began together do not
+    /// renew together: it takes up to an eighth off the time.
+    pub fn is_due(&self, now: u64, accepted: u64, devices: u64, jitter: u64) -> bool {
+        let life = Self::LIFETIME.max(devices.saturating_mul(Self::APART));
+        let life = life - jitter % (life / 8);
+        // As many more envelopes as the time is longer.
+        let envelopes =
+            Self::ENVELOPES.max(devices.saturating_mul(Self::ENVELOPES) / (Self::LIFETIME / Self::APART));
+        now.saturating_sub(self.at) >= life || accepted.saturating_sub(self.accepted) >= envelopes
+    }
+}
+
 /// A thing this device wants to say; it waits as plaintext until it is sealed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Want {
@@ -304,6 +334,11 @@ pub trait Ledger {
     fn invitees(&mut self, room: RoomId) -> Result<Vec<Invitee>, Self::Error>;
     /// Replaces them.
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Result<(), Self::Error>;
+
+    /// When this device last renewed its keys; `None` while nobody has noted it.
+    fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, Self::Error>;
+    /// Stores it.
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Result<(), Self::Error>;
 
     /// The first row of the outbox.
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;

@@ -16,7 +16,7 @@ use qchat_proto::{
     },
     session::ledger::{
         GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        RoomState, RowState, Want,
+        Renewal, RoomState, RowState, Want,
     },
 };
 
@@ -43,6 +43,7 @@ pub(crate) struct Room {
     pub(crate) roster: Vec<ListedDevice>,
     lapsed: Vec<DeviceId>,
     pub(crate) invitees: Vec<Invitee>,
+    renewal: Option<Renewal>,
     pub(crate) outbox: VecDeque<OutboxRow>,
     own: HashMap<MessageId, Head>,
     pub(crate) messages: Vec<OpenedMessage>,
@@ -156,6 +157,15 @@ impl Ledger for Memory {
 
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Done<()> {
         self.at(room).invitees = invitees.to_vec();
+        Ok(())
+    }
+
+    fn renewal(&mut self, room: RoomId) -> Done<Option<Renewal>> {
+        Ok(self.at(room).renewal)
+    }
+
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Done<()> {
+        self.at(room).renewal = Some(renewal);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod peer;
 mod properties;
 mod random;
 mod relay;
+mod renewals;
 mod stored;
 mod welcomes;
 mod witness;
