@@ -36,6 +36,8 @@ deny:
 bench:
     cargo build --release --locked -p qchatd -p qchat-cli
     cargo bench --locked -p qchat-tests --bench session
+    cargo bench --locked -p qchat-proto --bench groups
+    taskset -c 1 cargo bench --locked -p qchat-proto --bench crypto -- --verbose
     cargo bench --locked -p qchat-tests --bench programs
 
 # The manual page, out of the same definitions as the help.

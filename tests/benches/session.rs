@@ -26,7 +26,7 @@ use qchat_proto::{
     session::{
         error::SessionError,
         inbox, joining,
-        ledger::{Change, Sealed, Want},
+        ledger::{Change, Ledger, Renewal, Sealed, Want},
         outbox,
     },
     wire::frame::Logged,
@@ -157,6 +157,8 @@ fn room() -> (Person, Person, Vec<Bytes>) {
     };
     let log = [Logged { seq: Seq(1), bytes: sealed.envelope.clone() }];
     bob.write(|tx| Ok(joining::join(tx, &bob.device, &invited, &log)?));
+    // Nobody renews keys in the middle of a measurement.
+    alice.write(|tx| Ok(tx.put_renewal(ROOM, Renewal { at: NOW, accepted: u64::MAX >> 1 })?));
     (alice, bob, vec![sealed.envelope])
 }
 

@@ -88,6 +88,11 @@ const MANIFESTS: &[(&str, &[&str], &[&str])] = &[
     ("qchat-cli", &["qchat-proto", "qchat-quantum"], &["warp", "redis", "pq-sys"]),
 ];
 
+/// What tests and benchmarks hold beside the product's signatures, and no program may: round-3 Dilithium, and libraries
+/// of ML-DSA other than the one (decision 1).
+const NOT_IN_PROGRAMS: [&str; 5] =
+    ["libcrux-ml-dsa", "ml-dsa", "pqcrypto-dilithium", "pqcrypto-mldsa", "pqcrypto-traits"];
+
 /// Whether `path` is `rule` or something inside it.
 fn within(path: &[String], rule: &str) -> bool {
     let rule: Vec<&str> = rule.split("::").collect();
@@ -154,6 +159,7 @@ fn manifests_keep_to_the_directions() {
         let dependencies = dependencies(&manifest);
         for dependency in &dependencies {
             assert!(!never.contains(&dependency.as_str()), "{package} depends on {dependency}");
+            assert!(!NOT_IN_PROGRAMS.contains(&dependency.as_str()), "{package} depends on {dependency}");
             assert!(
                 !OWN.contains(&dependency.as_str()) || own.contains(&dependency.as_str()),
                 "{package} depends on {dependency}"

@@ -95,6 +95,7 @@ pub(super) struct DetailsObject<'a> {
     epoch: u64,
     cursor: u64,
     waiting: usize,
+    keys_renewed: Option<String>,
     members: Vec<MemberObject<'a>>,
 }
 
@@ -123,6 +124,7 @@ impl<'a> DetailsObject<'a> {
             epoch: details.epoch,
             cursor: details.cursor.0,
             waiting: details.waiting,
+            keys_renewed: details.keys_renewed.map(rfc3339),
             members: details.members.iter().map(member).collect(),
         }
     }

@@ -52,6 +52,9 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         format!("  epoch    {}", details.epoch),
         format!("  log      read up to {}", details.cursor),
     ];
+    if let Some(renewed) = details.keys_renewed {
+        lines.push(format!("  keys     renewed {}", json::rfc3339(renewed)));
+    }
     if details.waiting > 0 {
         lines.push(format!("  waiting  {} to be sent", details.waiting));
     }

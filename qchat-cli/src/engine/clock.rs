@@ -18,6 +18,11 @@ pub(crate) fn millis() -> i64 {
     i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A time that this device has noted, in seconds.
+pub(crate) fn from_seconds(seconds: u64) -> OffsetDateTime {
+    from_millis(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
+}
+
 /// A time of the timeline. What lies outside the calendar (a peer may claim anything) is shown as the epoch.
 pub(crate) fn from_millis(millis: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)

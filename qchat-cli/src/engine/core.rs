@@ -50,6 +50,10 @@ pub(crate) enum Input {
     Answered(RoomId),
     /// It was refused in a way that only something new can change.
     Held(RoomId),
+    /// Commits of this room keep losing the race: nothing is sealed until [`Input::Resume`].
+    BackOff(RoomId),
+    /// The pause is over.
+    Resume(RoomId),
 }
 
 /// What is to be done about it.
@@ -80,6 +84,7 @@ enum Writing {
     Idle,
     Busy,
     Held,
+    BackingOff,
 }
 
 #[derive(Debug)]
@@ -207,6 +212,20 @@ impl Core {
                 if let Some(room) = self.rooms.get_mut(&id) {
                     room.writing = Writing::Idle;
                     room.wrote = true;
+                    room.write(id, &mut effects);
+                }
+            }
+            Input::BackOff(id) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.writing = Writing::BackingOff;
+                    room.wrote = true;
+                }
+            }
+            Input::Resume(id) => {
+                if let Some(room) = self.rooms.get_mut(&id)
+                    && room.writing == Writing::BackingOff
+                {
+                    room.writing = Writing::Idle;
                     room.write(id, &mut effects);
                 }
             }
@@ -383,6 +402,20 @@ mod tests {
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(1))), [Effect::Process(ROOM, vec![logged(1)])]);
         let commit = Input::Processed { room: ROOM, cursor: Seq(1), commits: true };
         assert_eq!(core.handle(commit), [Effect::Confirm(ROOM, Seq(1)), Effect::Send(ROOM), Effect::Synced]);
+    }
+
+    #[test]
+    fn a_room_that_backs_off_sends_nothing_until_the_pause_is_over() {
+        let mut core = online(3);
+        assert_eq!(core.handle(Input::Wrote(ROOM)), [Effect::Send(ROOM)]);
+        assert_eq!(core.handle(Input::BackOff(ROOM)), []);
+        // Neither the commit that won nor anything new ends it.
+        core.handle(Input::Delivered(ROOM, logged(4)));
+        let won = Input::Processed { room: ROOM, cursor: Seq(4), commits: true };
+        assert_eq!(core.handle(won), [Effect::Confirm(ROOM, Seq(4)), Effect::Synced]);
+        assert_eq!(core.handle(Input::Wrote(ROOM)), []);
+        assert_eq!(core.handle(Input::Resume(ROOM)), [Effect::Send(ROOM)]);
+        assert_eq!(core.handle(Input::Resume(ROOM)), []);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a device owes its rooms by the clock: withdrawing invitations that nobody answers.
+//! What a device owes its rooms by the clock: withdrawing invitations that nobody answers, and fresh keys of its own where
+//! it has not written for long (who writes renews them as it seals).
 //!
 //! Who has answered is what this device has heard itself; the daemon's word would let it have members removed. What is
 //! put into an outbox here is decided again when it is sealed, and the core seals only in rooms that are read to the end:
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use qchat_proto::{
     ids::{AccountId, RoomId},
-    session::ledger::{Change, Ledger, Phase, Want},
+    session::ledger::{Change, Ledger, Phase, Renewal, Want},
 };
 
 use super::{clock, error::EngineError, steps::Steps};
@@ -20,27 +21,38 @@ pub(super) const INTERVAL: Duration = Duration::from_hours(1);
 /// Puts what is due into the outboxes; the rooms that have something to send now.
 pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Result<Vec<RoomId>, EngineError> {
     let now = clock::seconds();
+    let jitter = steps.device.jitter();
     let due = profile.read_async(move |tx| {
         let mut due = vec![];
         for row in tx.rooms()? {
-            if row.state.phase == Phase::Member && is_due(tx, &row, me, now)? {
-                due.push(row.state.room);
+            let room = row.state.room;
+            // What waits is sealed first, and looked at again an hour later.
+            if row.state.phase != Phase::Member || tx.outbox_len(room)? > 0 {
+                continue;
+            }
+            let renewal = tx.renewal(room)?.unwrap_or(Renewal { at: 0, accepted: 0 });
+            let devices = tx.roster(room)?.len() as u64;
+            if withdraws(tx, &row, me, now)? {
+                due.push((room, Change::Withdraw));
+            } else if devices > 1 && renewal.is_due(now, row.state.accepted, devices, jitter) {
+                due.push((room, Change::Update));
             }
         }
         Ok::<_, StoreError>(due)
     });
-    let due = due.await?;
-    for &room in &due {
-        steps.enqueue(room, Want::Commit(Change::Withdraw)).await?;
+    let mut rooms = vec![];
+    for (room, change) in due.await? {
+        steps.enqueue(room, Want::Commit(change)).await?;
+        rooms.push(room);
     }
-    Ok(due)
+    Ok(rooms)
 }
 
-fn is_due(tx: &mut Tx, row: &RoomRow, me: AccountId, now: u64) -> Result<bool, StoreError> {
+/// Whether there is an overdue invitation that this account may withdraw.
+fn withdraws(tx: &mut Tx, row: &RoomRow, me: AccountId, now: u64) -> Result<bool, StoreError> {
     let room = row.state.room;
     let invitees = tx.invitees(room)?;
-    // What waits is sealed first, and looked at again an hour later.
-    if !invitees.iter().any(|invitee| invitee.is_overdue(now)) || tx.outbox_len(room)? > 0 {
+    if !invitees.iter().any(|invitee| invitee.is_overdue(now)) {
         return Ok(false);
     }
     if row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&me)) {

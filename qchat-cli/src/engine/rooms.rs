@@ -9,7 +9,7 @@ use qchat_proto::{
     session::{
         error::SessionError,
         joining,
-        ledger::{Change, Ledger, Phase, Want},
+        ledger::{Change, Ledger, Phase, Renewal, Want},
         outbox,
     },
     wire::api::{ClaimKeyPackages, CreateRoom, RoomInvitation},
@@ -174,6 +174,8 @@ impl Handle {
                 tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
             }
             tx.forget_invitation(room).map_err(SessionError::Ledger)?;
+            let renewal = Renewal { at: clock::seconds(), accepted: 0 };
+            tx.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
             if announced {
                 let yes = Want::Application(Content::joined(clock::millis()).encode());
                 outbox::enqueue(tx, &device, room, yes)?;

@@ -68,6 +68,8 @@ pub struct RoomDetails {
     pub cursor: Seq,
     /// Messages that wait to be sent.
     pub waiting: usize,
+    /// When this device last gave itself fresh keys here.
+    pub keys_renewed: Option<OffsetDateTime>,
 }
 
 /// How far an own message has come; one from somebody else is always `Sent`.

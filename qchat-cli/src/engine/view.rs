@@ -121,6 +121,7 @@ pub(crate) fn details(
         epoch: row.state.epoch,
         cursor: row.state.cursor,
         waiting: tx.outbox_len(room)?,
+        keys_renewed: tx.renewal(room)?.map(|renewal| clock::from_seconds(renewal.at)),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use qchat_proto::{ids::RoomId, mls::group::Group};
 
-/// At most so many groups: those of the rooms that are written and read now. One of a thousand devices takes 30 MB.
+/// At most so many groups: those of the rooms that are written and read now. One of a thousand devices takes 12 MB.
 const GROUPS: usize = 8;
 
 /// The groups, the one used last behind all others.

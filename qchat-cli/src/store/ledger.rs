@@ -6,14 +6,14 @@ use qchat_proto::{
     mls::{device::OwnKeyPackage, group::Group},
     session::ledger::{
         Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        OwnRequest, RoomState, RowState,
+        OwnRequest, Renewal, RoomState, RowState,
     },
 };
 
 use super::{
     KeyPackageSecret, StoreError, Tx, groups, invitees,
     outbox::{self, End},
-    own, resyncs, rooms, timeline,
+    own, renewals, resyncs, rooms, timeline,
 };
 
 impl Ledger for Tx {
@@ -142,6 +142,14 @@ impl Ledger for Tx {
             expires_at,
             last_resort: false,
         })
+    }
+
+    fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, StoreError> {
+        renewals::renewal(&mut self.conn, room)
+    }
+
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Result<(), StoreError> {
+        renewals::put_renewal(&mut self.conn, room, renewal)
     }
 
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {

@@ -18,6 +18,7 @@ mod notice;
 mod outbox;
 mod own;
 mod profile;
+mod renewals;
 mod resyncs;
 mod rooms;
 mod schema;

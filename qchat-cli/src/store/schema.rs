@@ -143,6 +143,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    renewals (room) {
+        room -> Binary,
+        at -> BigInt,
+        accepted -> BigInt,
+    }
+}
+
+diesel::table! {
     lapsed (room, device) {
         room -> Binary,
         device -> Binary,

@@ -7,7 +7,7 @@ use mls_rs::{
     Client, ExtensionList, MlsMessage,
     client_builder::{
         BaseConfig, ClientBuilder, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
-        WithKeyPackageRepo, WithMlsRules,
+        WithKeyPackageRepo, WithMlsRules, WithPskStore,
     },
     extension::recommended::LastResortKeyPackageExt,
     group::ExportedTree,
@@ -30,6 +30,7 @@ use super::{
     leaf_credential,
     membership::Leaf,
     provider::{QchatCrypto, SUITE, secret_key},
+    psk::Psk,
     rules::{Lapsed, Rules, settings},
     staging::Staging,
     stored,
@@ -53,7 +54,10 @@ pub(crate) type Config = WithIdentityProvider<
         Rules,
         WithKeyPackageRepo<
             Staging,
-            WithGroupStateStorage<Staging, WithCryptoProvider<QchatCrypto, BaseConfig>>,
+            WithPskStore<
+                Staging,
+                WithGroupStateStorage<Staging, WithCryptoProvider<QchatCrypto, BaseConfig>>,
+            >,
         >,
     >,
 >;
@@ -164,6 +168,12 @@ impl Device {
         self.id
     }
 
+    /// A number of this device's own, for spreading what many devices do by the clock.
+    pub fn jitter(&self) -> u64 {
+        let (number, _) = self.id.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_be_bytes(*number)
+    }
+
     /// Where this device's random bytes come from.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
@@ -181,6 +191,7 @@ impl Device {
         ClientBuilder::new()
             .crypto_provider(self.crypto.clone())
             .group_state_storage(staging.clone())
+            .psk_store(staging.clone())
             .key_package_repo(staging.clone())
             .mls_rules(rules)
             .identity_provider(self.members.clone())
@@ -346,9 +357,26 @@ impl Device {
         id: &[u8],
         secret: &[u8],
     ) -> Result<Joined, OpenFault> {
+        self.join_with(room, welcome, ratchet_tree, id, secret, &[])
+    }
+
+    /// [`Device::join`] with pre-shared keys at hand, should the Welcome ask for them.
+    ///
+    /// # Errors
+    /// As there; [`OpenFault::Private`] when it asks for one that is missing.
+    pub fn join_with(
+        &self,
+        room: RoomId,
+        welcome: &[u8],
+        ratchet_tree: &[u8],
+        id: &[u8],
+        secret: &[u8],
+        psks: &[Psk],
+    ) -> Result<Joined, OpenFault> {
         let message = MlsMessage::from_bytes(welcome).map_err(|_| OpenFault::Malformed)?;
         let tree = ExportedTree::from_bytes(ratchet_tree).map_err(|_| OpenFault::Malformed)?;
         let (client, staging, lapsed) = self.joining_client(id, secret)?;
+        staging.set_psks(psks);
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
@@ -361,6 +389,7 @@ impl Device {
         if inner.group_id() != room.as_bytes() || settings(inner.context().extensions()).is_none() {
             return Err(OpenFault::Malformed);
         }
+        staging.set_psks(&[]);
         let group = self.group(inner, staging, lapsed, room);
         let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
         Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })

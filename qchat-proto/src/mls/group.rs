@@ -13,6 +13,7 @@ use super::{
     identity::Missing,
     leaf_credential,
     membership::{self, Leaf},
+    psk::{Psk, PskId},
     rules::{Lapsed, settings},
     staging::Staging,
     stored,
@@ -46,6 +47,8 @@ pub struct Plan {
     pub remove: Vec<DeviceId>,
     /// New settings.
     pub settings: Option<RoomSettings>,
+    /// Pre-shared keys to mix into the next epoch; they must be at hand ([`Group::set_psks`]).
+    pub psks: Vec<PskId>,
 }
 
 /// A commit of ours, to be sent; it takes effect when [`Group::open`] meets it again.
@@ -105,6 +108,11 @@ impl Group {
     /// The tree came from storage: it need not be written until it changes.
     pub(super) fn tree_is_stored(&mut self) {
         self.stored_tree.clone_from(&self.inner.context().tree_hash);
+    }
+
+    /// Which pre-shared keys are at hand from now on, and no others.
+    pub fn set_psks(&mut self, psks: &[Psk]) {
+        self.staging.set_psks(psks);
     }
 
     /// Which devices any member may remove from now on.
@@ -236,6 +244,9 @@ impl Group {
             }
             let leaf = leaves.iter().find(|leaf| leaf.device == *device).ok_or(MlsFault::NoSuchMember)?;
             builder = builder.remove_member(leaf.index)?;
+        }
+        for psk in &plan.psks {
+            builder = builder.add_external_psk(psk.external())?;
         }
         if let Some(extensions) = extensions {
             builder = builder.set_group_context_ext(extensions)?;

@@ -6,6 +6,7 @@ pub mod group;
 pub mod identity;
 pub mod membership;
 pub mod provider;
+pub mod psk;
 pub mod rules;
 mod staging;
 mod stored;

@@ -1,16 +1,17 @@
 //! Who may do what to a group: the room's rules, applied alike by every member to every commit, sent or received.
 //!
-//! - Only members commit; external commits, external senders, ReInit, PSK and custom proposals are refused.
+//! - Only members commit; external commits, external senders, ReInit, resumption PSKs and custom proposals are refused.
 //! - Any member may add devices; a device id stands for one account in a group.
 //! - A member may remove devices of its own account, devices that asked to leave and were passed over, and, as an
 //!   admin, any other device.
 //! - Any member may remove a device and add it again in one commit, under the same account and device key: it could not
 //!   follow any more.
 //! - Only admins change the settings, and a room keeps at least one admin.
+//! - A member may commit external PSKs whose ids are ours.
 //! - Proposals by reference are SelfRemoves only.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,8 +22,12 @@ use mls_rs::{
 };
 use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::SigningIdentity};
 
-use super::{SETTINGS_EXTENSION, leaf_credential, membership};
-use crate::{content::RoomSettings, identity::LeafCredential, ids::DeviceId};
+use super::{SETTINGS_EXTENSION, leaf_credential, membership, psk::PskId};
+use crate::{
+    content::RoomSettings,
+    identity::LeafCredential,
+    ids::{AccountId, DeviceId},
+};
 
 /// A commit breaks the room's rules; every member sees that alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +96,7 @@ impl Rules {
         let settings = settings(&context.extensions).ok_or(RuleError::Settings)?;
         let admin = settings.admins.contains(&committer.account);
         let mut added = BTreeSet::new();
+        let mut members = None;
         let proposals: Vec<_> = proposals.clone().into_proposals().collect();
         let additions: Vec<_> = proposals
             .iter()
@@ -110,14 +116,15 @@ impl Rules {
                 Proposal::Add(add) => {
                     let new = leaf_credential(add.signing_identity()).ok_or(RuleError::Credential)?;
                     // Envelopes name their senders by device alone.
-                    let taken = membership::leaves(roster)
-                        .iter()
-                        .any(|leaf| leaf.device == new.device && leaf.account != new.account);
+                    let members = members.get_or_insert_with(|| owners(roster));
+                    let taken = members.get(&new.device).is_some_and(|account| *account != new.account);
                     if taken || !added.insert(new.device) {
                         return Err(RuleError::Device);
                     }
                 }
                 Proposal::SelfRemove(_) => {}
+                Proposal::Psk(psk) if psk.external_psk_id().is_some_and(|id| PskId::decode(id).is_some()) => {
+                }
                 Proposal::Remove(removal) => {
                     let member =
                         roster.member_with_index(removal.to_remove()).map_err(|_| RuleError::Removal)?;
@@ -145,6 +152,11 @@ impl Rules {
 fn is_same_device(one: &SigningIdentity, other: &SigningIdentity) -> bool {
     let of = |identity| leaf_credential(identity).map(|leaf| (leaf.account, leaf.device));
     of(one).is_some() && of(one) == of(other) && one.signature_key == other.signature_key
+}
+
+/// Whose each device in the group is.
+fn owners(roster: &Roster<'_>) -> BTreeMap<DeviceId, AccountId> {
+    membership::leaves(roster).into_iter().map(|leaf| (leaf.device, leaf.account)).collect()
 }
 
 fn credential_of(member: &Member) -> Result<LeafCredential, RuleError> {

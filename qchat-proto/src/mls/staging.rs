@@ -9,8 +9,11 @@ use std::{
 use mls_rs_core::{
     group::{EpochRecord, GroupState, GroupStateStorage},
     key_package::{KeyPackageData, KeyPackageStorage},
+    psk::{ExternalPskId, PreSharedKey, PreSharedKeyStorage},
 };
 use zeroize::Zeroizing;
+
+use super::psk::Psk;
 
 /// One operation's memory; clones share it.
 #[derive(Clone, Default)]
@@ -20,6 +23,7 @@ pub(crate) struct Staging(Arc<Mutex<Staged>>);
 struct Staged {
     group: Option<Zeroizing<Vec<u8>>>,
     key_packages: Vec<(Vec<u8>, KeyPackageData)>,
+    psks: Vec<(Vec<u8>, PreSharedKey)>,
 }
 
 impl Staging {
@@ -28,6 +32,11 @@ impl Staging {
         let staging = Self::default();
         staging.lock().group = Some(state);
         staging
+    }
+
+    /// Makes pre-shared keys available, and none but these.
+    pub(crate) fn set_psks(&self, psks: &[Psk]) {
+        self.lock().psks = psks.iter().map(Psk::entry).collect();
     }
 
     /// Makes a KeyPackage's secrets available for a join.
@@ -95,5 +104,14 @@ impl KeyPackageStorage for Staging {
     fn get(&self, id: &[u8]) -> Result<Option<KeyPackageData>, Infallible> {
         let staged = self.lock();
         Ok(staged.key_packages.iter().find(|(known, _)| known == id).map(|(_, data)| data.clone()))
+    }
+}
+
+impl PreSharedKeyStorage for Staging {
+    type Error = Infallible;
+
+    fn get(&self, id: &ExternalPskId) -> Result<Option<PreSharedKey>, Infallible> {
+        let staged = self.lock();
+        Ok(staged.psks.iter().find(|(known, _)| known[..] == **id).map(|(_, psk)| psk.clone()))
     }
 }

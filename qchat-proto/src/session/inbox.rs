@@ -15,7 +15,9 @@ use crate::{
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState, RowState, Want},
+        ledger::{
+            Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, Renewal, RoomState, RowState, Want,
+        },
         outbox::{finish, leave, listed, roster},
         resync::{self, Judged},
     },
@@ -125,7 +127,7 @@ impl<L: Ledger> Step<'_, L> {
         let added_at = self.ledger.added_at(room, envelope.sender).map_err(SessionError::Ledger)?;
         let places = (added_at.unwrap_or(Seq(0)), self.seq);
         let judged = resync::judge(self.device, &group, envelope, places, self.now)?;
-        self.ledger.keep(room, group).map_err(SessionError::Ledger)?;
+        groups::keep(self.ledger, room, group)?;
         match judged {
             Judged::Owed(asked) => {
                 let mut all = self.ledger.asked(room).map_err(SessionError::Ledger)?;
@@ -510,6 +512,8 @@ impl<L: Ledger> Step<'_, L> {
                 let before = Before::of(&group, envelope)?;
                 match group.open(&envelope.payload) {
                     Ok(Opened::Commit { committer, added, removed, .. }) => {
+                        let renewal = Renewal { at: self.now, accepted: self.state.accepted };
+                        self.ledger.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
                         self.commit(group, before, committer, &added, (removed, false))
                     }
                     // Ordered behind a commit that it did not know: nobody follows it.

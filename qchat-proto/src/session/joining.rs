@@ -13,7 +13,7 @@ use crate::{
     session::{
         error::SessionError,
         groups, head,
-        ledger::{Ledger, ListedDevice, Notice, Phase, RoomState, RowState},
+        ledger::{Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -48,7 +48,8 @@ pub fn create<L: Ledger>(
         ledger.put_head(room, Seq(0), &head::EMPTY)?;
         ledger.put_settings(room, settings)?;
         ledger.put_listed(room, &[own])?;
-        ledger.put_roster(room, &[own])
+        ledger.put_roster(room, &[own])?;
+        ledger.put_renewal(room, Renewal { at: now, accepted: 0 })
     })()
     .map_err(SessionError::Ledger)?;
     groups::store(ledger, room, group)

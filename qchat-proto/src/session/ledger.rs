@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    mls::{device::OwnKeyPackage, group::Group},
+    mls::{device::OwnKeyPackage, group::Group, psk::Psk},
     wire::frame::Invitation,
 };
 
@@ -118,6 +118,36 @@ pub struct OwnRequest {
     pub expires_at: u64,
     /// Whether it is in the log, or the daemon says so: it is sent no more.
     pub logged: bool,
+}
+
+/// When this device last gave itself fresh keys in a room, with a commit of its own or by joining.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Renewal {
+    /// Seconds since the Unix epoch by its own clock.
+    pub at: u64,
+    /// [`RoomState::accepted`] then.
+    pub accepted: u64,
+}
+
+impl Renewal {
+    /// Longest life of a device's keys in a small room, seconds: a day.
+    const LIFETIME: u64 = 24 * 3600;
+    /// Most envelopes that it seals with them.
+    const ENVELOPES: u64 = 100;
+    /// In a large room there is one renewal in so many seconds: 10 minutes.
+    const APART: u64 = 600;
+
+    /// Whether it is time for fresh keys. `now`: seconds since the Unix epoch; `accepted`: envelopes of this device so
+    /// far; `devices`: how many are in the room; `jitter`: any number, so that devices which began together do not
+    /// renew together: it takes up to an eighth off the time.
+    pub fn is_due(&self, now: u64, accepted: u64, devices: u64, jitter: u64) -> bool {
+        let life = Self::LIFETIME.max(devices.saturating_mul(Self::APART));
+        let life = life - jitter % (life / 8);
+        // As many more envelopes as the time is longer.
+        let envelopes =
+            Self::ENVELOPES.max(devices.saturating_mul(Self::ENVELOPES) / (Self::LIFETIME / Self::APART));
+        now.saturating_sub(self.at) >= life || accepted.saturating_sub(self.accepted) >= envelopes
+    }
 }
 
 /// A thing this device wants to say; it waits as plaintext until it is sealed.
@@ -272,6 +302,14 @@ pub trait Ledger {
     /// Deletes the MLS state for good.
     fn forget_group(&mut self, room: RoomId) -> Result<(), Self::Error>;
 
+    /// The pre-shared keys that a commit in this room may ask for.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn psks(&mut self, _room: RoomId) -> Result<Vec<Psk>, Self::Error> {
+        Ok(vec![])
+    }
+
     /// Takes out the group that was kept in memory, if what is stored now is still what it was kept for. An operation
     /// that fails does not give it back, so that a group that was spoiled is never used again.
     ///
@@ -341,6 +379,11 @@ pub trait Ledger {
     fn forget_request(&mut self, room: RoomId) -> Result<(), Self::Error>;
     /// Stores the secrets of the KeyPackage in a request. `expires_at`: seconds since the Unix epoch.
     fn keep_key_package(&mut self, key_package: &OwnKeyPackage, expires_at: u64) -> Result<(), Self::Error>;
+
+    /// When this device last renewed its keys; `None` while nobody has noted it.
+    fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, Self::Error>;
+    /// Stores it.
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Result<(), Self::Error>;
 
     /// The first row of the outbox.
     fn outbox_first(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error>;

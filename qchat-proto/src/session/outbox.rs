@@ -87,7 +87,7 @@ pub fn next<L: Ledger>(
     loop {
         let Some(row) = sealing.due(ledger)? else {
             if !touched {
-                ledger.keep(room, sealing.group).map_err(SessionError::Ledger)?;
+                groups::keep(ledger, room, sealing.group)?;
             }
             return Ok(None);
         };
@@ -145,16 +145,31 @@ impl Sealing<'_> {
         let blocked = !self.group.leaving().is_empty()
             && (self.group.has_proposed_leave()
                 || ledger.outbox_has_application(room).map_err(SessionError::Ledger)?);
-        if !blocked && !self.owes(ledger)? {
+        let change = if blocked || self.owes(ledger)? {
+            Change::Duties
+        } else if matches!(&first, Some(OutboxRow { want: Want::Application(_), .. }))
+            && self.renewal_due(ledger)?
+        {
+            Change::Update
+        } else {
             return Ok(first);
-        }
+        };
         let row = OutboxRow {
             message_id: MessageId::random(self.device.entropy())?,
-            want: Want::Commit(Change::Duties),
+            want: Want::Commit(change),
             state: RowState::Waiting,
         };
         ledger.outbox_push_front(room, &row).map_err(SessionError::Ledger)?;
         Ok(Some(row))
+    }
+
+    /// Whether this device has used its keys for long enough: what leaked of them must not open everything that follows.
+    fn renewal_due<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
+        let renewal = ledger.renewal(self.state.room).map_err(SessionError::Ledger)?;
+        let devices = self.group.leaves().len() as u64;
+        Ok(renewal.is_some_and(|renewal| {
+            renewal.is_due(self.now, self.state.accepted, devices, self.device.jitter())
+        }))
     }
 
     /// Whether a SelfRemove was passed over, the daemon's list is not the group's roster, or a device asked to be added

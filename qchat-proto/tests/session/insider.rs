@@ -13,11 +13,15 @@ use mls_rs::{
 };
 use mls_rs_core::{
     extension::{ExtensionType, MlsExtension},
+    psk::{ExternalPskId, PreSharedKey},
     time::MlsTime,
 };
 use qchat_proto::{
     ids::{DeviceId, MessageId},
-    mls::identity::QchatIdentity,
+    mls::{
+        identity::QchatIdentity,
+        psk::{PskId, PskKind},
+    },
     session::{authenticated::Authenticated, ledger::Sealed},
     wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
 };
@@ -27,6 +31,12 @@ use crate::{
     peer::{NOW, Peer},
     witness::{Stored, Tap},
 };
+
+/// A pre-shared key's name that is not one of ours.
+pub(crate) const FOREIGN_PSK: &[u8] = b"somebody else's";
+
+/// A pre-shared key that it has; its secret is 32 times 8.
+pub(crate) const SHARED_PSK: PskId = PskId { kind: PskKind::QuantumLink, id: [8; 32] };
 
 /// An insider: the keys of a member, without its rules.
 pub(crate) struct Insider<'a> {
@@ -69,6 +79,8 @@ impl<'a> Insider<'a> {
             .group_state_storage(Stored::of(&stored))
             .identity_provider(QchatIdentity::new(self.peer.keys()))
             .mls_rules(rules)
+            .psk(ExternalPskId::new(FOREIGN_PSK.to_vec()), PreSharedKey::new(vec![7; 32]))
+            .psk(ExternalPskId::new(SHARED_PSK.encode()), PreSharedKey::new(vec![8; 32]))
             .extension_types([ExtensionType::new(0xf0a1), LastResortKeyPackageExt::extension_type()])
             .build();
         client.load_group_with_ratchet_tree(ROOM.as_bytes(), tree).unwrap()

@@ -1,6 +1,7 @@
 //! Members that mean harm, and members that were removed.
 
 use mls_rs::{Extension, ExtensionList, MlsMessage, ProtocolVersion, extension::ExtensionType};
+use mls_rs_core::psk::ExternalPskId;
 use qchat_proto::{
     content::{RoomSettings, pad},
     ids::{DeviceId, MessageId, RoomId, Seq},
@@ -17,7 +18,7 @@ use qchat_proto::{
 
 use crate::{
     hostile::{epoch, receive, rejections},
-    insider::{Insider, change_of},
+    insider::{FOREIGN_PSK, Insider, SHARED_PSK, change_of},
     members::{ROOM, room, settle},
     peer::{Peer, ghost, people},
     relay::Answer,
@@ -81,6 +82,10 @@ fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
             let none = ExtensionList::new();
             Insider::new(&peers[2])
                 .commit(|plan| plan.reinit(None, ProtocolVersion::MLS_10, SUITE, none).unwrap(), |_| {})
+        }),
+        ("a pre-shared key under a name that is not ours", |peers| {
+            let id = ExternalPskId::new(FOREIGN_PSK.to_vec());
+            Insider::new(&peers[2]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {})
         }),
         ("a proposal to remove another", |peers| {
             Insider { kind: Kind::Proposal, ..Insider::new(&peers[2]) }.propose_removal(1)
@@ -214,4 +219,20 @@ fn a_member_cannot_write_in_anothers_name() {
     assert_eq!(rejections(&peers[0]).len(), 2, "{:?}", peers[0].view().notices);
     assert_eq!(epoch(&peers[0]), before);
     assert!(peers[0].view().messages.is_empty());
+}
+
+#[test]
+fn a_commit_that_asks_for_a_pre_shared_key_is_followed_by_who_has_it_and_stops_who_has_not() {
+    let (mut relay, mut peers) = room(3);
+    peers[0].ledger.add_psk(ROOM, SHARED_PSK, [8; 32]);
+    let before = epoch(&peers[0]);
+    let id = ExternalPskId::new(SHARED_PSK.encode());
+    let sealed = Insider::new(&peers[2]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {});
+    let Answer::Accepted(seq) = relay.publish(&sealed) else { panic!("the daemon cannot tell") };
+    for peer in &mut peers[..2] {
+        peer.catch_up(&relay);
+    }
+    assert_eq!((epoch(&peers[0]), peers[0].phase()), (before + 1, Some(Phase::Member)));
+    assert_eq!((epoch(&peers[1]), peers[1].phase()), (before, Some(Phase::Stuck(seq))));
+    assert!(rejections(&peers[1]).is_empty());
 }

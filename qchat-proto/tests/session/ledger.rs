@@ -8,11 +8,16 @@ use std::{
 
 use qchat_proto::{
     content::RoomSettings,
+    crypto::secret::Secret,
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::{device::OwnKeyPackage, group::Group},
+    mls::{
+        device::OwnKeyPackage,
+        group::Group,
+        psk::{Psk, PskId},
+    },
     session::ledger::{
         Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        OwnRequest, RoomState, RowState, Want,
+        OwnRequest, Renewal, RoomState, RowState, Want,
     },
 };
 use zeroize::Zeroizing;
@@ -35,6 +40,7 @@ pub(crate) struct Room {
     pub(crate) state: Option<RoomState>,
     /// Shared: wiping every copy takes most of the time of an unoptimised test.
     group: Option<Arc<GroupBlob>>,
+    pub(crate) psks: Vec<(PskId, [u8; 32])>,
     pub(crate) settings: Option<RoomSettings>,
     heads: BTreeMap<Seq, Head>,
     counters: HashMap<DeviceId, u64>,
@@ -45,6 +51,7 @@ pub(crate) struct Room {
     added_at: HashMap<DeviceId, Seq>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) request: Option<OwnRequest>,
+    renewal: Option<Renewal>,
     pub(crate) outbox: VecDeque<OutboxRow>,
     own: HashMap<MessageId, Head>,
     pub(crate) messages: Vec<OpenedMessage>,
@@ -56,6 +63,10 @@ pub(crate) struct Room {
 impl Memory {
     pub(crate) fn view(&self, room: RoomId) -> Room {
         self.rooms.get(&room).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn add_psk(&mut self, room: RoomId, id: PskId, secret: [u8; 32]) {
+        self.at(room).psks.push((id, secret));
     }
 
     pub(crate) fn group_of(&self, room: RoomId) -> Option<Arc<GroupBlob>> {
@@ -91,6 +102,10 @@ impl Ledger for Memory {
     fn forget_group(&mut self, room: RoomId) -> Done<()> {
         self.at(room).group = None;
         Ok(())
+    }
+    fn psks(&mut self, room: RoomId) -> Done<Vec<Psk>> {
+        let psks = &self.at(room).psks;
+        Ok(psks.iter().map(|&(id, secret)| Psk { id, secret: Secret::from_bytes(secret) }).collect())
     }
     fn take_kept(&mut self, room: RoomId) -> Done<Option<Group>> {
         let kept = self.kept.lock().unwrap().remove(&room);
@@ -150,6 +165,15 @@ impl Ledger for Memory {
 
     fn put_invitees(&mut self, room: RoomId, invitees: &[Invitee]) -> Done<()> {
         self.at(room).invitees = invitees.to_vec();
+        Ok(())
+    }
+
+    fn renewal(&mut self, room: RoomId) -> Done<Option<Renewal>> {
+        Ok(self.at(room).renewal)
+    }
+
+    fn put_renewal(&mut self, room: RoomId, renewal: Renewal) -> Done<()> {
+        self.at(room).renewal = Some(renewal);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod peer;
 mod properties;
 mod random;
 mod relay;
+mod renewals;
 mod resync;
 mod stored;
 mod welcomes;

@@ -57,3 +57,30 @@ async fn two_people_talk_through_the_daemon() {
     assert_eq!(details.members.len(), 2);
     assert_eq!(details.epoch, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_whose_commits_race_all_get_through() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let people = [
+        Person::register(&daemon.url(), "alice").await,
+        Person::register(&daemon.url(), "bob").await,
+        Person::register(&daemon.url(), "carol").await,
+    ];
+    let room = crate::person::room("tea", &people.each_ref()).await;
+    for round in 0..3 {
+        let renewing = people.each_ref().map(|person| person.engine.update_keys(room));
+        let [alice, bob, carol] = renewing;
+        let (alice, bob, carol) = tokio::join!(alice, bob, carol);
+        for renewed in [alice, bob, carol] {
+            renewed.unwrap();
+        }
+        people[round].say(room, &format!("round {round}")).await;
+    }
+    for person in &people {
+        assert_eq!(person.texts(room, 3).await, ["round 0", "round 1", "round 2"]);
+        assert_eq!(
+            person.engine.room(room).await.unwrap().epoch,
+            people[0].engine.room(room).await.unwrap().epoch
+        );
+    }
+}

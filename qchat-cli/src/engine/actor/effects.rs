@@ -5,7 +5,7 @@ use qchat_proto::{
     ids::{RoomId, Seq},
     session::outbox::Outgoing,
     wire::{
-        frame::Logged,
+        frame::{Envelope, Kind, Logged},
         pb::{self, client_frame},
     },
 };
@@ -127,7 +127,10 @@ impl Actor {
                 return Ok(Some(Input::Held(room)));
             }
         };
-        let request_id = self.request(Asked::Publish(room, message_id, sealed.commit_seq));
+        let commit = Envelope::decode(sealed.envelope.clone())
+            .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit));
+        let under = sealed.commit_seq;
+        let request_id = self.request(Asked::Publish { room, id: message_id, under, commit });
         let publish = pb::Publish {
             request_id,
             envelope: sealed.envelope,

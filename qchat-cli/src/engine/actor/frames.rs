@@ -9,8 +9,9 @@ use qchat_proto::{
         pb::{self, server_frame},
     },
 };
+use tokio::time::Instant;
 
-use super::{Actor, Asked, Step, is_passing};
+use super::{Actor, Asked, BACK_OFF, RACES, Step, is_passing};
 use crate::{
     engine::{core::Input, error::EngineError, types::Event},
     net::{NetError, socket::Socket},
@@ -41,9 +42,13 @@ impl Actor {
             }
             server_frame::Body::Page(page) => self.page(socket, page).await,
             server_frame::Body::Accepted(accepted) => {
-                let Some(Asked::Publish(room, id, _)) = self.asked.remove(&accepted.request_id) else {
+                let Some(Asked::Publish { room, id, commit, .. }) = self.asked.remove(&accepted.request_id)
+                else {
                     return Ok(());
                 };
+                if commit {
+                    self.lost_races.remove(&room);
+                }
                 self.steps.accepted(room, id, Seq(accepted.seq)).await?;
                 self.tell(Event::Timeline(room));
                 self.feed(socket, Input::Answered(room)).await
@@ -54,7 +59,10 @@ impl Actor {
                     Fault::from,
                 );
                 match self.asked.remove(&refused.request_id) {
-                    Some(Asked::Publish(room, id, under)) => {
+                    Some(Asked::Publish { room, id, under, commit }) => {
+                        if commit && fault.code == FaultCode::StaleEpoch {
+                            *self.lost_races.entry(room).or_default() += 1;
+                        }
                         self.refused(socket, room, id, under, Seq(refused.room_commit_seq), fault).await
                     }
                     Some(Asked::Log(.., reply)) => {
@@ -135,8 +143,14 @@ impl Actor {
             }
             FaultCode::StaleEpoch => {
                 self.steps.stale(room, id, under, room_commit).await?;
+                let backs_off = self.lost_races.get(&room).is_some_and(|lost| *lost >= RACES);
+                if backs_off {
+                    self.lost_races.remove(&room);
+                    self.backing_off.push_back((Instant::now() + BACK_OFF, room));
+                    self.feed(socket, Input::BackOff(room)).await?;
+                }
                 self.feed(socket, Input::Behind(room, room_commit)).await?;
-                self.feed(socket, Input::Answered(room)).await
+                if backs_off { Ok(()) } else { self.feed(socket, Input::Answered(room)).await }
             }
             // Only a processed Remove means removed: the rows are kept.
             FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,

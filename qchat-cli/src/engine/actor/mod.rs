@@ -3,7 +3,10 @@
 mod effects;
 mod frames;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use qchat_proto::{
     ids::{AccountId, MessageId, RoomId, Seq},
@@ -40,6 +43,10 @@ const STEADY: Duration = Duration::from_secs(10);
 const LONGEST_LOG: u64 = 100_000;
 /// How long the end waits for upkeep under way.
 const UPKEEP_PATIENCE: Duration = Duration::from_secs(5);
+/// Commits refused as stale before a device lets the others go first,
+const RACES: u32 = 2;
+/// and for how long it does.
+const BACK_OFF: Duration = Duration::from_secs(2);
 /// How often an envelope is tried again while its members' keys have to be fetched first.
 const LEARNING: usize = 3;
 
@@ -61,7 +68,7 @@ pub(crate) enum Command {
 enum Asked {
     Page(RoomId),
     Log(RoomId, Seq, Vec<Logged>, oneshot::Sender<Result<Vec<Logged>, EngineError>>),
-    Publish(RoomId, MessageId, Seq),
+    Publish { room: RoomId, id: MessageId, under: Seq, commit: bool },
 }
 
 pub(crate) struct Actor {
@@ -80,6 +87,10 @@ pub(crate) struct Actor {
     data_version: i64,
     upkeep: Option<JoinHandle<()>>,
     me: AccountId,
+    /// How often commits of a room were refused as stale since one was accepted.
+    lost_races: HashMap<RoomId, u32>,
+    /// Rooms that back off, and until when; the pause is the same for all, so the first ends first.
+    backing_off: VecDeque<(Instant, RoomId)>,
 }
 
 /// Why the connection is given up.
@@ -131,6 +142,8 @@ impl Actor {
             data_version: 0,
             upkeep: None,
             me,
+            lost_races: HashMap::new(),
+            backing_off: VecDeque::new(),
         }
     }
 
@@ -154,6 +167,7 @@ impl Actor {
             };
             self.core.handle(Input::Offline);
             self.asked.clear();
+            self.backing_off.clear();
             match end {
                 End::Stop(done) => {
                     if let Some(upkeep) = self.upkeep.take() {
@@ -258,6 +272,7 @@ impl Actor {
                 },
                 _ = watch.tick() => self.watch(socket).await,
                 _ = duties.tick() => self.duties(socket).await,
+                room = rested(&mut self.backing_off) => self.feed(socket, Input::Resume(room)).await,
             };
             if let Err(end) = step {
                 return end;
@@ -388,6 +403,18 @@ impl Actor {
     fn trouble(&self, error: &EngineError) {
         tracing::warn!(%error, "trouble");
         self.tell(Event::Trouble(error.to_string()));
+    }
+}
+
+/// Waits until the first pause is over; for ever when no room backs off.
+async fn rested(backing_off: &mut VecDeque<(Instant, RoomId)>) -> RoomId {
+    match backing_off.front().copied() {
+        Some((until, room)) => {
+            tokio::time::sleep_until(until).await;
+            backing_off.pop_front();
+            room
+        }
+        None => std::future::pending().await,
     }
 }
 

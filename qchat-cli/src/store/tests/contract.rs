@@ -6,7 +6,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, RoomId, Seq},
     session::ledger::{
         Asked, Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        OwnRequest, Phase, RowState, Sealed, Want,
+        OwnRequest, Phase, Renewal, RowState, Sealed, Want,
     },
     wire::frame::Invitation,
 };
@@ -85,6 +85,12 @@ fn lists(l: &mut impl Ledger) {
         device: DeviceId::from_bytes([n + 100; 16]),
     };
     l.put_listed(OTHER, &[device(9)]).unwrap();
+    assert_eq!(l.renewal(ROOM).unwrap(), None);
+    for at in [7, 8] {
+        l.put_renewal(ROOM, Renewal { at, accepted: at + 1 }).unwrap();
+        assert_eq!(l.renewal(ROOM).unwrap(), Some(Renewal { at, accepted: at + 1 }));
+    }
+    assert_eq!(l.renewal(OTHER).unwrap(), None);
     for list in [vec![device(1), device(2)], vec![device(2), device(3), device(4)], vec![], vec![device(1)]] {
         l.put_listed(ROOM, &list).unwrap();
         l.put_roster(ROOM, &list).unwrap();

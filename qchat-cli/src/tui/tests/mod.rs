@@ -69,6 +69,7 @@ fn details(n: u8, name: &str) -> RoomDetails {
         epoch: 3,
         cursor: Seq(9),
         waiting: 0,
+        keys_renewed: None,
     }
 }
 
