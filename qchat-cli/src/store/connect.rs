@@ -46,9 +46,9 @@ pub(super) fn open(path: &Path, key: &Secret<32>) -> Result<SqliteConnection, St
         Ok(version) if !version.is_empty() => {}
         _ => return Err(StoreError::NotEncrypted),
     }
-    // Decrypted pages are wiped when SQLite gives them back, and kept off the swap as far as the system allows.
-    // Measured with a state of 100 kB: 3 % of a transaction, and 3 ms once when the profile is opened.
-    conn.batch_execute("PRAGMA cipher_memory_security = ON").map_err(|_| StoreError::NotEncrypted)?;
+    // SQLCipher's keys are locked and wiped always. `cipher_memory_security`, which does so with all that SQLite
+    // allocates, stays off: two system calls for each piece were more than half of every transaction, while the same
+    // texts stand in this program's own memory (docs/THREATS.md).
     unlock(&mut conn, key)?;
     set_busy_timeout(&mut conn, BUSY)?;
     // The first page that is read shows whether the key is right.
