@@ -256,6 +256,10 @@ async fn prepare(
     let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
     let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
     secrets.extend(last_secret);
+    // They reach the daemon with the account or not at all.
+    for secret in &mut secrets {
+        secret.published = true;
+    }
     profile.write_async(move |tx| secrets.iter().try_for_each(|secret| tx.put_key_package(secret))).await?;
     let last_resort_key_package =
         last_resort.into_iter().next().ok_or_else(|| EngineError::Keys("no KeyPackage".to_owned()))?;

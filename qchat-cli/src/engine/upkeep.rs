@@ -48,6 +48,7 @@ pub(crate) async fn run(
         }
         // The secrets are kept before anybody can use the public halves; those of older ones until they expire, for
         // somebody may have claimed them.
+        let ids: Vec<_> = secrets.iter().map(|secret| secret.id.clone()).collect();
         profile
             .write_async(move |tx| {
                 tx.forget_expired_key_packages(now)?;
@@ -55,6 +56,7 @@ pub(crate) async fn run(
             })
             .await?;
         rest.put_key_packages(&token, &PutKeyPackages { key_packages, last_resort }).await?;
+        profile.write_async(move |tx| tx.note_published(&ids)).await?;
     }
     renew_device_list(profile, rest, &token).await
 }
@@ -78,6 +80,7 @@ pub(crate) async fn key_packages(
                 data: own.secret,
                 expires_at: now + KEY_PACKAGE_LIFETIME,
                 last_resort,
+                published: false,
             };
             (secret, Binary::from(own.message))
         })

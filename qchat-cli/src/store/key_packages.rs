@@ -15,6 +15,8 @@ pub struct KeyPackageSecret {
     pub expires_at: u64,
     /// Whether it may be used again and again.
     pub last_resort: bool,
+    /// Whether the daemon has said that it has the public half.
+    pub published: bool,
 }
 
 impl std::fmt::Debug for KeyPackageSecret {
@@ -26,14 +28,15 @@ impl std::fmt::Debug for KeyPackageSecret {
     }
 }
 
-type Row = (Vec<u8>, Vec<u8>, i64, bool);
+type Row = (Vec<u8>, Vec<u8>, i64, bool, bool);
 
-fn secret((id, data, expires_at, last_resort): Row) -> Result<KeyPackageSecret, StoreError> {
+fn secret((id, data, expires_at, last_resort, published): Row) -> Result<KeyPackageSecret, StoreError> {
     Ok(KeyPackageSecret {
         id,
         data: Zeroizing::new(data),
         expires_at: convert::unsigned("expiry", expires_at)?,
         last_resort,
+        published,
     })
 }
 
@@ -56,13 +59,14 @@ impl Tx {
         rows.into_iter().map(secret).collect()
     }
 
-    /// When the newest last-resort KeyPackage stops being good, seconds since the Unix epoch.
+    /// When the newest last-resort KeyPackage that the daemon has stops being good, seconds since the Unix epoch.
     ///
     /// # Errors
     /// What the database says.
     pub fn last_resort_expiry(&mut self) -> Result<Option<u64>, StoreError> {
         let newest: Option<i64> = key_packages::table
             .filter(key_packages::last_resort.eq(true))
+            .filter(key_packages::published.eq(true))
             .select(diesel::dsl::max(key_packages::expires_at))
             .first(&mut self.conn)?;
         newest.map(|newest| convert::unsigned("expiry", newest)).transpose()
@@ -80,7 +84,19 @@ impl Tx {
                 // "For ever" is u64::MAX in a KeyPackage's lifetime.
                 key_packages::expires_at.eq(i64::try_from(secret.expires_at).unwrap_or(i64::MAX)),
                 key_packages::last_resort.eq(secret.last_resort),
+                key_packages::published.eq(secret.published),
             ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Notes that the daemon has the public halves of these KeyPackages.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn note_published(&mut self, ids: &[Vec<u8>]) -> Result<(), StoreError> {
+        diesel::update(key_packages::table.filter(key_packages::id.eq_any(ids)))
+            .set(key_packages::published.eq(true))
             .execute(&mut self.conn)?;
         Ok(())
     }

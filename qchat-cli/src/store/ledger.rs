@@ -141,6 +141,7 @@ impl Ledger for Tx {
             data: key_package.secret.clone(),
             expires_at,
             last_resort: false,
+            published: true,
         })
     }
 

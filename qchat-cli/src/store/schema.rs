@@ -31,6 +31,7 @@ diesel::table! {
         data -> Binary,
         expires_at -> BigInt,
         last_resort -> Bool,
+        published -> Bool,
     }
 }
 

@@ -236,7 +236,13 @@ fn identity_session_and_key_packages_are_kept_and_forgotten() {
     write(&profile, |tx| {
         for (id, expires_at, last_resort) in [(1, 10, false), (2, 20, false), (3, u64::MAX, true)] {
             let data = Zeroizing::new(vec![id; 50]);
-            tx.put_key_package(&KeyPackageSecret { id: vec![id; 48], data, expires_at, last_resort })?;
+            tx.put_key_package(&KeyPackageSecret {
+                id: vec![id; 48],
+                data,
+                expires_at,
+                last_resort,
+                published: true,
+            })?;
         }
         Ok(())
     });
