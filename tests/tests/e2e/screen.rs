@@ -136,7 +136,7 @@ fn a_conversation_on_the_screen() {
 
     bob.ok(&["room", "create", "second"]);
     bob.ok(&["room", "invite", "second", "alice"]);
-    screen.shows("invited");
+    screen.shows("?second");
     screen.press("\u{1b}a");
     screen.shows("bob invites you to “second”");
     screen.press("j");
