@@ -16,6 +16,7 @@ pub mod programs;
 pub mod proxy;
 pub mod search;
 pub mod source;
+pub mod sqlcipher;
 
 use std::path::PathBuf;
 

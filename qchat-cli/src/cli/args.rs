@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::F
 use clap_complete::Shell;
 use qchat_proto::{
     content::MAX_ROOM_NAME,
-    ids::{Seq, UserName},
+    ids::{MessageId, Seq, UserName},
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -194,6 +194,29 @@ pub enum Command {
         #[arg(long, value_name = "SEQ", value_parser = seq)]
         before: Option<Seq>,
     },
+    /// Delete messages from this device; others keep theirs.
+    ///
+    /// A message that waits to be sent and has not left yet is not sent any more. Deleted messages do not come back.
+    #[command(
+        after_help = "Examples:\n  qchat delete general 5f0c7a1e8b3d4c2f9a6e1d0b7c8f3a25\n  qchat delete general --before 117\n  qchat delete general --all --yes"
+    )]
+    Delete {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Messages, by the ids that `history --json` shows.
+        #[arg(value_name = "ID", required_unless_present_any = ["before", "all"], value_parser = message)]
+        ids: Vec<MessageId>,
+        /// All messages before this place in the room's log.
+        #[arg(long, value_name = "SEQ", value_parser = seq, conflicts_with_all = ["ids", "all"])]
+        before: Option<Seq>,
+        /// All messages of the room.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Delete many without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
@@ -305,6 +328,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn seq(text: &str) -> Result<Seq, String> {
     text.parse().map(Seq).map_err(|_| "a place in the room's log is a number".to_owned())
+}
+
+fn message(text: &str) -> Result<MessageId, String> {
+    text.parse().map_err(|_| "a message's id has 32 hexadecimal digits".to_owned())
 }
 
 fn room_name(text: &str) -> Result<String, String> {

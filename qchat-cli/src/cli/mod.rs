@@ -3,6 +3,7 @@
 mod about;
 mod account;
 pub mod args;
+mod deletion;
 mod failure;
 mod harden;
 mod json;
@@ -23,6 +24,7 @@ use clap::Parser as _;
 
 use self::{
     args::{Cli, Command},
+    deletion::Which,
     failure::{Failure, Outcome},
     output::Output,
 };
@@ -120,6 +122,10 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Listen { rooms, limit } => listen::listen(context, rooms, *limit).await,
         Command::History { room, limit, before } => messages::history(context, room, *limit, *before).await,
+        Command::Delete { room, ids, before, all: _, yes } => {
+            let which = if ids.is_empty() { Which::Before(*before) } else { Which::Ids(ids) };
+            deletion::delete(context, room, which, *yes).await
+        }
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Completions { .. } | Command::Man | Command::Config(_) | Command::Agent => Ok(()),
     }

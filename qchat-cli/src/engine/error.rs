@@ -2,12 +2,13 @@
 
 use qchat_proto::{
     identity::IdentityError,
-    ids::{RoomId, UserName},
+    ids::{MessageId, RoomId, UserName},
     mls::fault::MlsFault,
     session::error::SessionError,
     wire::fault::{Fault, FaultCode},
 };
 
+use super::types::Deletion;
 use crate::{net::NetError, store::StoreError, vault::VaultError};
 
 /// An operation of the engine failed.
@@ -78,6 +79,9 @@ pub enum EngineError {
     /// These rooms could not be read to their end; all others were.
     #[error("{}", partial(.0))]
     Partial(Vec<RoomId>),
+    /// These messages were not deleted; others may have been.
+    #[error("{}", undeleted(.0))]
+    NotDeleted(Deletion),
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
@@ -101,6 +105,10 @@ impl EngineError {
             },
             Self::Timeout(_) => 3,
             Self::Partial(_) => 8,
+            Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
+            Self::NotDeleted(Deletion { on_their_way, .. }) => {
+                if on_their_way.is_empty() { 5 } else { 6 }
+            }
             Self::LoggedOut
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)
@@ -139,6 +147,21 @@ fn partial(rooms: &[RoomId]) -> String {
         "{what} {} could not be read to the end; `qchat -v` says why, and the next command tries again",
         rooms.join(", ")
     )
+}
+
+fn undeleted(deletion: &Deletion) -> String {
+    let list = |ids: &[MessageId]| ids.iter().map(MessageId::to_string).collect::<Vec<_>>().join(", ");
+    let mut sentences = vec![];
+    if !deletion.unknown.is_empty() {
+        let ids = list(&deletion.unknown);
+        sentences
+            .push(format!("there is no message {ids} in that room here; `qchat history --json` shows the ids"));
+    }
+    if !deletion.on_their_way.is_empty() {
+        let ids = list(&deletion.on_their_way);
+        sentences.push(format!("{ids} is on its way to the server; delete it again when it has been sent"));
+    }
+    sentences.join(". ")
 }
 
 fn fault_exit_code(fault: &Fault) -> u8 {

@@ -22,6 +22,7 @@ use super::{
     people::People,
     readmission,
     steps::Steps,
+    tidy,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
 };
@@ -112,6 +113,7 @@ impl Handle {
         let inner =
             Inner { me, options, profile, rest, access, people, steps, invitations, events, commands };
         let handle = Self(Arc::new(inner));
+        tidy::start(&handle);
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
             readmission::start(&handle);
@@ -390,12 +392,13 @@ impl Handle {
         self.0.access.logout_everywhere().await
     }
 
-    /// Closes the connection and ends the background task.
+    /// Closes the connection, ends the background task, and leaves nothing in the write-ahead log.
     pub async fn shutdown(self) {
         let (done, ended) = oneshot::channel();
         if self.0.commands.send(Command::Stop(done)).await.is_ok() {
             let _ = ended.await;
         }
+        tidy::now(&self.0.profile).await;
     }
 
     pub(super) async fn command(&self, command: Command) -> Result<(), EngineError> {

@@ -16,7 +16,7 @@ use qchat_proto::{
 };
 use tokio::sync::oneshot;
 
-use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Event};
+use super::{actor::Command, clock, error::EngineError, handle::Handle, tidy, types::Event};
 use crate::store::{StoreError, Tx};
 
 /// Most devices that one commit adds.
@@ -183,6 +183,8 @@ impl Handle {
             Ok(())
         })
         .await?;
+        // The keys that the Welcome was sealed to are used up.
+        tidy::now(&inner.profile).await;
         inner.access.ask(|token| async move { rest.join(&token, room).await }).await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await

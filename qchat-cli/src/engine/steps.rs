@@ -14,7 +14,7 @@ use qchat_proto::{
     wire::frame::{Envelope, Kind, Logged},
 };
 
-use super::{clock, error::EngineError};
+use super::{clock, error::EngineError, tidy};
 use crate::store::{Profile, StoreError, Tx};
 
 /// Most envelopes that are processed in one transaction: enough to share its cost, few enough not to keep other
@@ -112,7 +112,7 @@ impl Steps {
         progress.cursor = state.map_or(Seq(0), |state| state.cursor);
         if progress.commits {
             // Keys of the epoch that is over must not linger in the write-ahead log.
-            self.profile.checkpoint_async().await?;
+            tidy::now(&self.profile).await;
         }
         Ok(progress)
     }

@@ -5,6 +5,8 @@
 use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName};
 use time::OffsetDateTime;
 
+pub use crate::store::Deletion;
+
 /// Where this device stands in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RoomStatus {
@@ -167,6 +169,8 @@ pub enum Connection {
 pub enum Event {
     /// Lines were stored in, or changed in, this room.
     Timeline(RoomId),
+    /// Messages were deleted from this device, here or by another process: what was read before may be gone.
+    Deleted,
     /// The list of rooms, or what it says of one, changed.
     Rooms,
     /// The connection changed.

@@ -6,6 +6,7 @@
 mod connect;
 mod contacts;
 mod convert;
+mod deletions;
 mod error;
 mod groups;
 mod identity;
@@ -27,6 +28,7 @@ mod timeline;
 mod tx;
 
 pub use contacts::{AccountKey, Contact};
+pub use deletions::Deletion;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use key_packages::KeyPackageSecret;

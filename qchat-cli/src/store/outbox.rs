@@ -1,4 +1,7 @@
 //! What waits to be said, in order, as plaintext until it is sealed.
+//!
+//! Rows come and go here, which SQLite answers by moving those beside them, and a move leaves copies behind. So a text that
+//! the timeline shows stands there alone: its row is found by the message id.
 
 use bytes::Bytes;
 use diesel::{OptionalExtension, SqliteConnection, dsl, prelude::*};
@@ -9,7 +12,10 @@ use qchat_proto::{
     wire::{codec, frame::Invitation, pb},
 };
 
-use super::{StoreError, Tx, convert, schema::outbox};
+use super::{
+    StoreError, Tx, convert,
+    schema::{identity, outbox, timeline},
+};
 
 const APPLICATION: i32 = 0;
 
@@ -133,12 +139,37 @@ fn decode_state(stored: &mut Stored) -> Result<RowState, StoreError> {
     })
 }
 
-fn decode(mut stored: Stored) -> Result<OutboxRow, StoreError> {
+fn decode(conn: &mut SqliteConnection, room: RoomId, mut stored: Stored) -> Result<OutboxRow, StoreError> {
+    if stored.kind == APPLICATION && stored.want.is_empty() {
+        stored.want = text(conn, room, &stored.message_id)?.ok_or(StoreError::Corrupt("outbox row"))?;
+    }
     Ok(OutboxRow {
         message_id: convert::id("message id", &stored.message_id)?,
         state: decode_state(&mut stored)?,
         want: decode_want(stored.kind, stored.want)?,
     })
+}
+
+/// What an own message says, as the timeline shows it.
+fn text(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let own: Option<Vec<u8>> = identity::table.select(identity::device).first(conn).optional()?;
+    Ok(timeline::table
+        .filter(timeline::room.eq(&room.as_bytes()[..]))
+        .filter(timeline::device.eq(own))
+        .filter(timeline::message_id.eq(id))
+        .filter(timeline::message_id.is_not_null())
+        .select(timeline::body)
+        .first(conn)
+        .optional()?)
+}
+
+/// The timeline has what this row says.
+pub(super) fn forget_text(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+    let row = outbox::table
+        .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])))
+        .filter(outbox::kind.eq(APPLICATION));
+    diesel::update(row).set(outbox::want.eq(&[][..] as &[u8])).execute(conn)?;
+    Ok(())
 }
 
 pub(super) fn first(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<OutboxRow>, StoreError> {
@@ -148,7 +179,7 @@ pub(super) fn first(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<
         .select(Stored::as_select())
         .first(conn)
         .optional()?
-        .map(decode)
+        .map(|stored| decode(conn, room, stored))
         .transpose()
 }
 
@@ -163,7 +194,7 @@ pub(super) fn first_change(
         .select(Stored::as_select())
         .first(conn)
         .optional()?
-        .map(decode)
+        .map(|stored| decode(conn, room, stored))
         .transpose()
 }
 
@@ -177,7 +208,7 @@ pub(super) fn row(
         .select(Stored::as_select())
         .first(conn)
         .optional()?
-        .map(decode)
+        .map(|stored| decode(conn, room, stored))
         .transpose()
 }
 

@@ -23,12 +23,11 @@ use super::{
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/client");
 const DATABASE: &str = "profile.db";
+const LOG: &str = "profile.db-wal";
 const MIGRATION_LOCK: &str = "migrate.lock";
 const PROFILE_LOCK: &str = "profile.lock";
 /// How long opening waits for another process that brings the schema up to date.
 const MIGRATION_PATIENCE: Duration = Duration::from_mins(1);
-/// A checkpoint is an improvement, not a need: it gives way to anything that takes longer than this.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(200);
 
 /// A profile's open database. Clones share it.
 #[derive(Clone)]
@@ -197,17 +196,21 @@ impl Profile {
     }
 
     /// Moves the write-ahead log into the database and empties it, so that deleted keys do not stay in it. `false`
-    /// when a reader or writer was in the way: the next call will do it.
+    /// when a reader or writer was in the way for longer than `patience`: the next call will do it.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn checkpoint(&self) -> Result<bool, StoreError> {
+    pub fn checkpoint(&self, patience: Duration) -> Result<bool, StoreError> {
         let inner = &*self.0;
+        // It may have gone with the last process that closed the database.
+        if fs::metadata(inner.dir.join(LOG)).map_or(0, |log| log.len()) == 0 {
+            return Ok(true);
+        }
         inner.writer.run(
             || inner.connect(false),
             |tx| {
                 let conn = &mut tx.conn;
-                connect::set_busy_timeout(conn, CHECKPOINT_PATIENCE)?;
+                connect::set_busy_timeout(conn, patience)?;
                 let blocked = connect::number(conn, "wal_checkpoint(TRUNCATE)");
                 connect::set_busy_timeout(conn, connect::BUSY)?;
                 match blocked {
@@ -223,9 +226,9 @@ impl Profile {
     ///
     /// # Errors
     /// As there.
-    pub async fn checkpoint_async(&self) -> Result<bool, StoreError> {
+    pub async fn checkpoint_async(&self, patience: Duration) -> Result<bool, StoreError> {
         let profile = self.clone();
-        blocking(move || profile.checkpoint()).await
+        blocking(move || profile.checkpoint(patience)).await
     }
 
     /// Takes the lock over all processes of this profile, waiting for at most `patience`. Not reentrant.

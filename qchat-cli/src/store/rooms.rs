@@ -139,6 +139,7 @@ fn row(
         .filter(timeline::room.eq(&stored.room))
         .filter(timeline::place.gt(stored.read_seq))
         .filter(timeline::account.ne(own_account))
+        .filter(timeline::deleted.eq(false))
         .count()
         .get_result(conn)?;
     Ok(RoomRow {

@@ -218,6 +218,7 @@ diesel::table! {
         epoch -> BigInt,
         stored_ms -> BigInt,
         delivery -> Integer,
+        deleted -> Bool,
         body -> Binary,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Lines are shown in *log order*: by seq, then those that failed (after the last line they could see), and last those
 //! that are pending, in the order they were written. A line keeps its `row` for ever, so a row names a line; which line
-//! stands before which is decided by the log alone and is the same on every device.
+//! stands before which is decided by the log alone and is the same on every device. Lines are never removed: a deleted
+//! message leaves one that pages pass over.
 
 use bytes::Bytes;
 use diesel::{OptionalExtension, SqliteConnection, prelude::*};
@@ -12,7 +13,7 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert, notice, rooms as room_rows,
+    StoreError, Tx, convert, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
 };
 
@@ -259,6 +260,7 @@ impl Tx {
             ))
             .returning(timeline::row)
             .get_result(&mut self.conn)?;
+        outbox::forget_text(&mut self.conn, room, id)?;
         room_rows::touch(&mut self.conn, room, now)?;
         Ok(row)
     }
@@ -271,7 +273,7 @@ impl Tx {
         fail(&mut self.conn, room, id.as_bytes())
     }
 
-    /// An own message.
+    /// An own message, also when it was deleted: then its content is zeros.
     ///
     /// # Errors
     /// What the database says.
@@ -373,6 +375,7 @@ impl Tx {
     ) -> Result<Vec<Line>, StoreError> {
         let mut rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::deleted.eq(false))
             .filter(timeline::place.le(place))
             .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
             .order((timeline::place.desc(), timeline::row.desc()))
@@ -396,6 +399,7 @@ impl Tx {
         };
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::deleted.eq(false))
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))

@@ -61,6 +61,23 @@ impl From<SessionError<StoreError>> for Failed {
     }
 }
 
+/// An identity of its own, to store.
+pub(crate) fn identity(number: u8) -> Identity {
+    let account = AccountSigningKey::generate(&SystemEntropy).unwrap();
+    let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+    Identity {
+        account: AccountId::from_bytes([number; 16]),
+        device: DeviceId::from_bytes([0x80 + number; 16]),
+        name: format!("person{number}").parse().unwrap(),
+        server_url: "http://127.0.0.1:1".to_owned(),
+        server_id: ServerId::from_bytes([0; 16]),
+        device_key: Secret::from_bytes(*key.seed().expose()),
+        account_key: Secret::from_bytes(*account.seed().expose()),
+        certificate: vec![],
+        list_version: 1,
+    }
+}
+
 /// Somebody whose profile two processes have open.
 struct Somebody {
     device: Device,

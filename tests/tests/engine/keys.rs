@@ -12,7 +12,7 @@ use crate::person::{PASSPHRASE, Person};
 
 /// The fields of an encoded KeyPackage secret, each behind its length (RFC 9420 §2.1.2): the public KeyPackage, the
 /// init key, the leaf's encryption key.
-fn key_package_keys(mut encoded: &[u8]) -> [Vec<u8>; 2] {
+pub(crate) fn key_package_keys(mut encoded: &[u8]) -> [Vec<u8>; 2] {
     let mut field = || {
         let (length, header) = match encoded[0] >> 6 {
             0 => (usize::from(encoded[0]), 1),

@@ -8,6 +8,7 @@
 
 mod blocked;
 mod consent;
+mod disk;
 mod find;
 mod invitations;
 mod kept;

@@ -85,6 +85,8 @@ pub(crate) struct Actor {
     next_request: u64,
     syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     data_version: i64,
+    /// How many messages have been deleted from this device.
+    deleted: i64,
     upkeep: Option<JoinHandle<()>>,
     me: AccountId,
     /// How often commits of a room were refused as stale since one was accepted.
@@ -140,6 +142,7 @@ impl Actor {
             next_request: 0,
             syncing: vec![],
             data_version: 0,
+            deleted: 0,
             upkeep: None,
             me,
             lost_races: HashMap::new(),
@@ -249,6 +252,7 @@ impl Actor {
     async fn work(&mut self, socket: &mut Socket) -> End {
         let started = async {
             self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
+            self.deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
             let rooms = self.list_rooms().await?;
             self.tell(Event::Connection(Connection::Online));
             self.feed(socket, Input::Online(rooms)).await?;
@@ -347,6 +351,11 @@ impl Actor {
         }
         self.data_version = version;
         // Another process wrote: its messages are to be shown, its rows it sends itself unless it has ended.
+        let deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
+        if deleted != self.deleted {
+            self.deleted = deleted;
+            self.tell(Event::Deleted);
+        }
         let waiting = self.profile.read_async(Tx::outbox_rooms).await.map_err(EngineError::from)?;
         let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         for room in rooms {

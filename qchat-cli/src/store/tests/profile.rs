@@ -43,7 +43,7 @@ fn nothing_stored_is_readable_in_the_files_and_only_their_owner_may_open_them() 
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
         assert!(bytes > 40_000);
-        assert!(profile.checkpoint().unwrap());
+        assert!(profile.checkpoint(Duration::ZERO).unwrap());
         assert_eq!(fs::metadata(profile.dir().join("profile.db-wal")).unwrap().len(), 0);
     }
     let found = read(&profile, |tx| tx.lines_before(ROOM, None, 1));

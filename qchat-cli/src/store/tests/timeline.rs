@@ -230,17 +230,17 @@ fn pages_and_counts_never_read_a_whole_room() {
     let (_dir, profile) = profile();
     for (query, plan) in [
         (
-            "SELECT count(*) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3",
+            "SELECT count(*) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3 AND deleted = 0",
             "SEARCH timeline USING COVERING INDEX timeline_place (room=? AND place>?)",
         ),
         (
-            "SELECT * FROM timeline WHERE room = ?1 AND place <= ?2 AND (place < ?2 OR \"row\" < ?3) \
+            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place <= ?2 AND (place < ?2 OR \"row\" < ?3) \
              ORDER BY place DESC, \"row\" DESC LIMIT 50",
             "SEARCH timeline USING INDEX timeline_place (room=? AND place<?)",
         ),
         (
-            "SELECT * FROM timeline WHERE room = ?1 AND place >= ?2 AND place <= ?4 AND (place > ?2 OR \"row\" > ?3) \
-             ORDER BY place, \"row\" LIMIT 50",
+            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place >= ?2 AND place <= ?4 \
+             AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
             "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
         ),
         (

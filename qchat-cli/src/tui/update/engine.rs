@@ -7,7 +7,7 @@ use super::{
         app::{App, Overlay, Question, Report},
         composer::Composer,
         msg::{Answer, Command},
-        timeline::Merged,
+        timeline::{Merged, Timeline},
     },
     PAGE, rooms,
 };
@@ -20,6 +20,13 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             let mut commands = read_newest(app, room);
             commands.extend(read_rooms(app));
             commands
+        }
+        Event::Deleted => {
+            // Which lines it were is not said, so that all of the open room is read anew.
+            if let Some(open) = &mut app.open {
+                open.timeline = Timeline::new();
+            }
+            read_all(app)
         }
         Event::Rooms => {
             let invited = app.current().is_some_and(|room| room.status == RoomStatus::Invited);

@@ -1,0 +1,112 @@
+//! Messages that the user deleted from this device. What they said is overwritten where it stands; the line stays, so that
+//! the message is known when it comes again and nothing else loses its place.
+
+use diesel::{SqliteConnection, dsl::sql, prelude::*, sql_types::{Binary, Bool}};
+use qchat_proto::{
+    ids::{MessageId, RoomId, Seq},
+    session::ledger::RowState,
+};
+
+use super::{StoreError, Tx, convert, outbox, schema::timeline, timeline as lines};
+
+/// What came of the wish to delete messages.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Deletion {
+    /// How many were deleted.
+    pub deleted: usize,
+    /// No such message is stored here.
+    pub unknown: Vec<MessageId>,
+    /// Own messages that have left, or may have, and are not known to be in the log: their text is needed until then.
+    pub on_their_way: Vec<MessageId>,
+}
+
+/// Overwrites lines. The body keeps its length: a row that changes its size is moved, and a move leaves copies behind.
+macro_rules! erase {
+    ($conn:expr, $lines:expr) => {
+        diesel::update($lines)
+            .set((timeline::body.eq(sql::<Binary>("zeroblob(length(body))")), timeline::deleted.eq(true)))
+            .execute($conn)
+    };
+}
+
+impl Tx {
+    /// Deletes messages of a room from this device, by id. One that waits to be sent, and was never sealed, is not sent
+    /// any more. Others keep theirs.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn delete_messages(&mut self, room: RoomId, ids: &[MessageId]) -> Result<Deletion, StoreError> {
+        let mut deletion = Deletion::default();
+        for id in ids {
+            let rows: Vec<(i64, Option<i64>)> = timeline::table
+                .filter(timeline::room.eq(&room.as_bytes()[..]))
+                .filter(timeline::message_id.eq(&id.as_bytes()[..]))
+                .filter(timeline::message_id.is_not_null())
+                .filter(timeline::deleted.eq(false))
+                .select((timeline::row, timeline::seq))
+                .load(&mut self.conn)?;
+            if rows.is_empty() {
+                deletion.unknown.push(*id);
+            }
+            for (row, seq) in rows {
+                if seq.is_none() && !take_back(&mut self.conn, room, *id)? {
+                    deletion.on_their_way.push(*id);
+                    continue;
+                }
+                deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
+            }
+        }
+        Ok(deletion)
+    }
+
+    /// Deletes all messages of a room from this device that stand before a seq in its log; without one really all, those
+    /// that wait to be sent included.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn delete_messages_before(
+        &mut self,
+        room: RoomId,
+        before: Option<Seq>,
+    ) -> Result<Deletion, StoreError> {
+        let messages = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::message_id.is_not_null())
+            .filter(timeline::deleted.eq(false));
+        let Some(before) = before else {
+            let logged = erase!(&mut self.conn, messages.filter(timeline::seq.is_not_null()))?;
+            let ids: Vec<Option<Vec<u8>>> = messages.select(timeline::message_id).load(&mut self.conn)?;
+            let ids = ids.iter().flatten().map(|id| convert::id("message id", id));
+            let ids = ids.collect::<Result<Vec<_>, _>>()?;
+            let mut deletion = self.delete_messages(room, &ids)?;
+            deletion.deleted += logged;
+            return Ok(deletion);
+        };
+        let before = i64::try_from(before.0).unwrap_or(i64::MAX);
+        let deleted = erase!(&mut self.conn, messages.filter(timeline::seq.lt(before)))?;
+        Ok(Deletion { deleted, ..Deletion::default() })
+    }
+
+    /// How many messages have been deleted from this device.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn deleted_messages(&mut self) -> Result<i64, StoreError> {
+        // As it stands in the index: a bound value would not be found to be the same.
+        Ok(timeline::table.filter(sql::<Bool>("deleted = 1")).count().get_result(&mut self.conn)?)
+    }
+}
+
+/// Takes a message that is not known to be in the log out of the outbox; `false` when it has left, or may have.
+fn take_back(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<bool, StoreError> {
+    match outbox::row(conn, room, id)?.map(|row| row.state) {
+        // It failed, or it was acknowledged and the inbox comes to it later.
+        None => Ok(true),
+        Some(RowState::Waiting) => {
+            outbox::remove(conn, room, id)?;
+            lines::fail(conn, room, id.as_bytes())?;
+            Ok(true)
+        }
+        Some(RowState::Sealed(_) | RowState::Stale(_) | RowState::Accepted(_)) => Ok(false),
+    }
+}
