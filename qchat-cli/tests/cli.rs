@@ -33,7 +33,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 26] = [
         &[],
         &["register"],
         &["login"],
@@ -53,6 +53,7 @@ fn help_of_every_command() {
         &["send"],
         &["listen"],
         &["history"],
+        &["delete"],
         &["keys", "show"],
         &["config"],
         &["config", "show"],

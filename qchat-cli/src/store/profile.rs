@@ -21,7 +21,7 @@ use super::{
     tx::{Begin, Tx},
 };
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/client");
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/client");
 const DATABASE: &str = "profile.db";
 const LOG: &str = "profile.db-wal";
 const MIGRATION_LOCK: &str = "migrate.lock";

@@ -5,6 +5,7 @@ mod agent;
 mod conversation;
 mod crashes;
 mod daemon;
+mod deletion;
 mod frames;
 mod hostile;
 mod impostors;

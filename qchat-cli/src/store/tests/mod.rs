@@ -1,6 +1,8 @@
 //! The store through its public interface, on real files.
 
 mod contract;
+mod deletions;
+mod migrations;
 mod profile;
 mod timeline;
 

@@ -84,24 +84,6 @@ fn a_newer_profile_is_refused() {
 }
 
 #[test]
-fn a_group_that_was_stored_before_trees_stood_apart_is_found() {
-    use diesel::connection::SimpleConnection;
-    let (_dir, profile) = profile();
-    write(&profile, |tx| {
-        let sql = "INSERT INTO groups (room, state) VALUES (x'01010101010101010101010101010101', x'aabb'); \
-                   DROP TABLE trees; ALTER TABLE groups DROP COLUMN version; PRAGMA user_version = 1; \
-                   DELETE FROM __diesel_schema_migrations WHERE version = '0002'";
-        Ok(tx.conn.batch_execute(sql)?)
-    });
-    let room = RoomId::from_bytes([1; 16]);
-    let dir = profile.dir().to_owned();
-    drop(profile);
-    let profile = Profile::open(&dir, Secret::from_bytes(KEY)).unwrap();
-    let group = write(&profile, |tx| tx.group(room)).unwrap();
-    assert!(*group.state == [0xaa, 0xbb] && group.tree.is_empty());
-}
-
-#[test]
 fn what_a_failed_or_crashed_transaction_wrote_is_gone() {
     let (_dir, profile) = profile();
     let other = other_process(&profile);
@@ -127,6 +109,28 @@ fn what_a_failed_or_crashed_transaction_wrote_is_gone() {
     write(&profile, |tx| tx.put_room(&state(7)));
     write(&other, |tx| tx.put_room(&state(8)));
     assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(8)));
+}
+
+#[test]
+fn a_log_that_is_in_use_is_emptied_by_the_next_who_can() {
+    let (_dir, profile) = profile();
+    let other = other_process(&profile);
+    let log = || fs::metadata(profile.dir().join("profile.db-wal")).unwrap().len();
+    write(&profile, |tx| tx.put_room(&state(1)));
+    other
+        .read(|tx| {
+            tx.room(ROOM)?;
+            write(&profile, |tx| tx.put_room(&state(2)));
+            assert!(!profile.checkpoint(Duration::ZERO)?, "somebody reads what is older");
+            assert!(log() > 0);
+            // Nobody is kept from writing by that.
+            write(&profile, |tx| tx.put_room(&state(3)));
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    assert!(other.checkpoint(Duration::ZERO).unwrap());
+    assert_eq!(log(), 0);
+    assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(3)));
 }
 
 #[test]
@@ -190,7 +194,12 @@ async fn a_change_by_another_process_is_noticed_and_an_own_one_is_not() {
     read(&profile, |tx| tx.room(ROOM));
     assert_eq!(profile.data_version_async().await.unwrap(), before);
     write(&other, |tx| tx.put_room(&state(2)));
-    assert_ne!(profile.data_version_async().await.unwrap(), before);
+    let after = profile.data_version_async().await.unwrap();
+    assert_ne!(after, before);
+    // Nor does emptying the log.
+    write(&profile, |tx| tx.put_room(&state(3)));
+    assert!(profile.checkpoint(Duration::ZERO).unwrap());
+    assert_eq!(profile.data_version_async().await.unwrap(), after);
 }
 
 #[tokio::test]

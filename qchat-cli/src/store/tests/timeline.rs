@@ -11,7 +11,7 @@ use super::{ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, ROOM, message, profile, read, 
 use crate::store::{Delivery, InvitationRow, Line, LineBody, Profile, StoreError, Tx};
 
 /// Bob's message with this seq arrives.
-fn receive(tx: &mut Tx, seq: u8) -> Result<(), StoreError> {
+pub(super) fn receive(tx: &mut Tx, seq: u8) -> Result<(), StoreError> {
     tx.put_message(&OpenedMessage {
         room: ROOM,
         seq: Seq(seq.into()),

@@ -19,6 +19,22 @@ fn opening(n: u8) -> Vec<Command> {
 }
 
 #[test]
+fn what_was_deleted_vanishes_from_the_open_room_older_lines_too() {
+    let messages: Vec<_> = (1..=9).map(|row| message(row, row, "bob", &format!("text {row}"))).collect();
+    let mut stage = Stage::with(60, 20, two_rooms(), messages[5..].to_vec());
+    stage.tell(Msg::Done(Command::LoadOlder { room: id(1), before: 6 }, Answer::Page(messages[..5].to_vec())));
+    assert!(stage.drawn().contains("text 3") && stage.drawn().contains("text 8"));
+    stage.commands.clear();
+    stage.tell(Msg::Engine(Event::Deleted));
+    let newest = Command::LoadNewest { room: id(1), limit: 200 };
+    assert!(stage.asked().contains(&newest), "it is read anew");
+    let left = messages.into_iter().filter(|message| ![3, 8].contains(&message.row)).collect();
+    stage.newest(id(1), left);
+    let drawn = stage.drawn();
+    assert!(!drawn.contains("text 3") && !drawn.contains("text 8") && drawn.contains("text 4"), "{drawn}");
+}
+
+#[test]
 fn keys_ask_for_this() {
     let joined = two_rooms();
     let invited = vec![room(1, "plans", RoomStatus::Invited, 0)];
