@@ -42,7 +42,9 @@ pub fn pages(dir: &Path, key: &[u8; 32]) -> Vec<Page> {
     assert!(found[0].bytes.starts_with(b"SQLite format 3\0"));
     // It is away while nobody has the database open.
     let log = fs::read(dir.join("profile.db-wal")).unwrap_or_default();
-    for (place, frame) in log.get(LOG_HEADER..).unwrap_or_default().chunks_exact(FRAME_HEADER + PAGE).enumerate() {
+    for (place, frame) in
+        log.get(LOG_HEADER..).unwrap_or_default().chunks_exact(FRAME_HEADER + PAGE).enumerate()
+    {
         let (header, page) = frame.split_at(FRAME_HEADER);
         let number = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
         found.push(Page {

@@ -1,5 +1,5 @@
 -- SQLite overwrites what is deleted (secure_delete), but not the copies that it leaves in a page when it moves rows to
--- another one. So no secret may stand where rows are moved: docs/decisions/0008-forward-secrecy-on-disk.md.
+-- another one. So no secret may stand where rows are moved: docs/decisions/0007-forward-secrecy-on-disk.md.
 
 -- Lines are appended only, and deleted ones are overwritten where they stand: the row stays, with a body of zeros.
 CREATE TABLE lines (

@@ -22,7 +22,7 @@ Exit codes:
   5  not found
   6  refused by policy, or an untrusted key
   7  rate-limited
-  8  partial: not all of a room could be read; the rest was printed
+  8  partial: not all of a room could be read, the rest was printed; or not all could be deleted
 
 Data goes to standard output, everything else to standard error. With --json, every object has \"v\":1, lists and
 messages are JSON Lines, and an error is an object on standard error with the exit code in it.";

@@ -88,7 +88,11 @@ impl Listener<'_> {
                 Ok(Event::Connection(Connection::Offline(why))) => {
                     self.context.output.say(&format!("offline: {why}"));
                 }
-                Ok(Event::Deleted | Event::Rooms | Event::Connection(Connection::Connecting | Connection::Online)) => {}
+                Ok(
+                    Event::Deleted
+                    | Event::Rooms
+                    | Event::Connection(Connection::Connecting | Connection::Online),
+                ) => {}
                 Ok(Event::Trouble(sentence)) => self.context.output.say(&format!("warning: {sentence}")),
                 Err(RecvError::Lagged(_)) => self.print_all().await?,
                 Err(RecvError::Closed) => return Err(EngineError::Stopped.into()),

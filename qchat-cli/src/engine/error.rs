@@ -107,7 +107,11 @@ impl EngineError {
             Self::Partial(_) => 8,
             Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
             Self::NotDeleted(Deletion { on_their_way, .. }) => {
-                if on_their_way.is_empty() { 5 } else { 6 }
+                if on_their_way.is_empty() {
+                    5
+                } else {
+                    6
+                }
             }
             Self::LoggedOut
             | Self::OtherAccount(_)
@@ -154,8 +158,9 @@ fn undeleted(deletion: &Deletion) -> String {
     let mut sentences = vec![];
     if !deletion.unknown.is_empty() {
         let ids = list(&deletion.unknown);
-        sentences
-            .push(format!("there is no message {ids} in that room here; `qchat history --json` shows the ids"));
+        sentences.push(format!(
+            "there is no message {ids} in that room here; `qchat history --json` shows the ids"
+        ));
     }
     if !deletion.on_their_way.is_empty() {
         let ids = list(&deletion.on_their_way);

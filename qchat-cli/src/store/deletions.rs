@@ -1,7 +1,12 @@
 //! Messages that the user deleted from this device. What they said is overwritten where it stands; the line stays, so that
 //! the message is known when it comes again and nothing else loses its place.
 
-use diesel::{SqliteConnection, dsl::sql, prelude::*, sql_types::{Binary, Bool}};
+use diesel::{
+    SqliteConnection,
+    dsl::sql,
+    prelude::*,
+    sql_types::{Binary, Bool},
+};
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq},
     session::ledger::RowState,

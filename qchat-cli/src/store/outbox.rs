@@ -164,7 +164,11 @@ fn text(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Result<Option<V
 }
 
 /// The timeline has what this row says.
-pub(super) fn forget_text(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+pub(super) fn forget_text(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    id: MessageId,
+) -> Result<(), StoreError> {
     let row = outbox::table
         .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])))
         .filter(outbox::kind.eq(APPLICATION));

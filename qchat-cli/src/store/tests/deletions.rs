@@ -68,7 +68,9 @@ fn an_own_message_is_deleted_before_it_is_sealed_or_after_it_is_sent_and_not_bet
     let (_dir, profile) = profile();
     write(&profile, |tx| {
         tx.put_room(&state(3))?;
-        for (id, state) in [(1, sealed()), (2, RowState::Stale(Seq(2))), (3, RowState::Waiting), (4, sealed())] {
+        for (id, state) in
+            [(1, sealed()), (2, RowState::Stale(Seq(2))), (3, RowState::Waiting), (4, sealed())]
+        {
             waiting(tx, id, state)?;
         }
         // Acknowledged; the inbox has not come to it yet.

@@ -41,7 +41,8 @@ INSERT INTO outbox VALUES
     (x'01010101010101010101010101010101', 1, x'0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', 0, x'796573', 0, 0, NULL),
     (x'01010101010101010101010101010101', 2, x'0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b', 5, x'', 0, 0, NULL);
 ";
-const GROUP_1: &str = "INSERT INTO groups (room, state) VALUES (x'01010101010101010101010101010101', x'aabb');";
+const GROUP_1: &str =
+    "INSERT INTO groups (room, state) VALUES (x'01010101010101010101010101010101', x'aabb');";
 const GROUP_2: &str = "
 INSERT INTO groups (room, state, version) VALUES (x'01010101010101010101010101010101', x'aabb', 99);
 INSERT INTO trees VALUES (x'01010101010101010101010101010101', x'ccdd');";
@@ -129,7 +130,10 @@ fn a_database_of_every_earlier_version_is_read_whole() {
         let tree: &[u8] = if version < 2 { b"" } else { b"\xcc\xdd" };
         assert_eq!((&group.state[..], &group.tree[..]), (&b"\xaa\xbb"[..], tree), "{version}");
         let package = read(&profile, |tx| tx.key_package(&[0x11])).unwrap();
-        assert_eq!((&package.data[..], package.expires_at, package.published), (&b"\x22\x22"[..], 90, version < 6));
+        assert_eq!(
+            (&package.data[..], package.expires_at, package.published),
+            (&b"\x22\x22"[..], 90, version < 6)
+        );
 
         assert_eq!(read(&profile, |tx| tx.head(ROOM, Seq(8))), Some([0; 48]));
         assert_eq!(read(&profile, |tx| tx.counter(ROOM, BOB_DEVICE)), Some(5));

@@ -22,7 +22,8 @@ fn opening(n: u8) -> Vec<Command> {
 fn what_was_deleted_vanishes_from_the_open_room_older_lines_too() {
     let messages: Vec<_> = (1..=9).map(|row| message(row, row, "bob", &format!("text {row}"))).collect();
     let mut stage = Stage::with(60, 20, two_rooms(), messages[5..].to_vec());
-    stage.tell(Msg::Done(Command::LoadOlder { room: id(1), before: 6 }, Answer::Page(messages[..5].to_vec())));
+    stage
+        .tell(Msg::Done(Command::LoadOlder { room: id(1), before: 6 }, Answer::Page(messages[..5].to_vec())));
     assert!(stage.drawn().contains("text 3") && stage.drawn().contains("text 8"));
     stage.commands.clear();
     stage.tell(Msg::Engine(Event::Deleted));
