@@ -57,7 +57,9 @@ pub fn pages(dir: &Path, key: &[u8; 32]) -> Vec<Page> {
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
     let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 

@@ -104,8 +104,7 @@ impl EngineError {
                 _ => 3,
             },
             Self::Timeout(_) => 3,
-            Self::Partial(_) => 8,
-            Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
+            Self::Partial(_) | Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
             Self::NotDeleted(Deletion { on_their_way, .. }) => {
                 if on_their_way.is_empty() {
                     5

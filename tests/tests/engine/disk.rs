@@ -52,9 +52,9 @@ fn windows(bytes: &[u8]) -> HashSet<&[u8]> {
 fn superseded(old: &[u8], current: &[&[u8]]) -> HashSet<Vec<u8>> {
     let mut over = windows(old);
     for bytes in current {
-        bytes.windows(WINDOW).for_each(|window| {
+        for window in bytes.windows(WINDOW) {
             over.remove(window);
-        });
+        }
     }
     over.into_iter().map(<[u8]>::to_vec).collect()
 }
@@ -315,7 +315,9 @@ fn deleted_texts_are_nowhere_whatever_stands_beside_them() {
             }
             Ok(())
         });
-        deleted.into_iter().for_each(|(.., token)| shelf.is_over(token, "a deleted text"));
+        for (.., token) in deleted {
+            shelf.is_over(token, "a deleted text");
+        }
         shelf.search(round);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use bytes::Bytes;
-use diesel::connection::SimpleConnection;
+use diesel::{connection::SimpleConnection, prelude::*};
 use diesel_migrations::MigrationHarness;
 use qchat_proto::{
     content::RoomSettings,
@@ -13,7 +13,7 @@ use qchat_proto::{
 };
 
 use super::{ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, KEY, ROOM, message, read, write};
-use crate::store::{Delivery, LineBody, Profile, Tx, connect, profile::MIGRATIONS};
+use crate::store::{Delivery, LineBody, Profile, Tx, connect, profile::MIGRATIONS, schema::room_settings};
 
 /// What all versions wrote alike. Ids as in the other tests: 01 is the room, a1/a2 are alice, b1/b2 bob.
 const SINCE_1: &str = "
@@ -77,12 +77,10 @@ fn of_version(version: usize, settings: &RoomSettings) -> (tempfile::TempDir, Pr
             conn.batch_execute(sql).unwrap();
         }
     }
-    let encoded: String = settings.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-    conn.batch_execute(&format!(
-        "INSERT INTO room_settings VALUES (x'01010101010101010101010101010101', 'den', x'{encoded}'); \
-         PRAGMA user_version = {version}"
-    ))
-    .unwrap();
+    let room = room_settings::room.eq(&ROOM.as_bytes()[..]);
+    let row = (room, room_settings::name.eq("den"), room_settings::settings.eq(settings.encode()));
+    diesel::insert_into(room_settings::table).values(row).execute(&mut conn).unwrap();
+    conn.batch_execute(&format!("PRAGMA user_version = {version}")).unwrap();
     drop(conn);
     let profile = Profile::open(dir.path(), Secret::from_bytes(KEY)).unwrap();
     (dir, profile)
