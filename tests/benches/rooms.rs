@@ -24,7 +24,7 @@ const MESSAGES: usize = 20;
 /// People who are removed, each with a commit.
 const REMOVED: usize = 10;
 /// Longer than any step takes.
-const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// One engine with its profile.
 struct Person {
@@ -35,7 +35,8 @@ struct Person {
 impl Person {
     async fn register(server: &str, name: &str) -> Self {
         let directory = TempDir::with_prefix("qchat-").unwrap();
-        let (path, passphrase) = (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
+        let (path, passphrase) =
+            (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
         let (server, name) = (server.parse().unwrap(), name.parse().unwrap());
         let registered = register(&path, server, name, passphrase, PATIENCE, |_| {}).await.unwrap();
         let options = Options { timeout: PATIENCE, offline: false, server: None, accept: Accept::Ask };
@@ -99,8 +100,11 @@ fn size(folder: &Path) -> u64 {
 
 #[tokio::main]
 async fn main() {
-    let devices =
-        std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(DEVICES).max(REMOVED + 4);
+    let devices = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(DEVICES)
+        .max(REMOVED + 4);
     let daemon = Daemon::start(Backend::Sqlite);
     let mut steps = Steps { daemon: &daemon, start: Instant::now() };
     let creator = Person::register(&daemon.url(), "creator").await;

@@ -23,7 +23,7 @@ use mls_rs::{
 };
 use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::SigningIdentity};
 
-use super::{SETTINGS_EXTENSION, leaf_credential, membership, psk::PskId};
+use super::{SETTINGS_EXTENSION, identity::QchatIdentity, leaf_credential, membership, psk::PskId};
 use crate::{
     content::RoomSettings,
     identity::LeafCredential,
@@ -63,9 +63,10 @@ impl IntoAnyError for RuleError {
 }
 
 /// The rules, with what they need to know beside the group itself.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) lapsed: Lapsed,
+    pub(crate) members: QchatIdentity,
 }
 
 /// Devices whose SelfRemove an earlier commit passed over. Clones share them: a group lives longer than they hold.
@@ -187,6 +188,9 @@ impl MlsRules for Rules {
     ) -> Result<ProposalBundle, RuleError> {
         let CommitSource::ExistingMember(member) = source else { return Err(RuleError::NotAMember) };
         self.check(&credential_of(&member)?, current_roster, current_context, &proposals)?;
+        for add in proposals.add_proposals() {
+            self.members.note_missing(add.proposal.signing_identity());
+        }
         Ok(proposals)
     }
 

@@ -54,11 +54,16 @@ impl Actor {
     }
 
     async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
-        let mut commits = false;
-        for _ in 0..LEARNING {
+        let (mut commits, mut tries, mut reached) = (false, 0, Seq(0));
+        while tries < LEARNING {
+            tries += 1;
             let Progress { cursor, commits: more, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
+            if cursor > reached {
+                // Each envelope may bring people of its own.
+                (reached, tries) = (cursor, 1);
+            }
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);
             match stopped {
