@@ -43,6 +43,12 @@ pub struct StoredTree {
     pub size: u64,
 }
 
+/// Row, room, hash, whether it is complete.
+type StagedRow = (TreeId, Vec<u8>, Option<Vec<u8>>, bool);
+
+/// Row, room, device, hash.
+type FoundRow = (TreeId, Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// Makes room for a tree; `None` when the device has this very one staged already. One of another name that it had staged
 /// in the room gives way, and its oldest when it has too many.
 ///
@@ -55,7 +61,7 @@ pub fn begin(
     hash: &TreeHash,
     now: i64,
 ) -> Result<Option<TreeId>, StoreError> {
-    let staged: Vec<(TreeId, Vec<u8>, Option<Vec<u8>>, bool)> = trees::table
+    let staged: Vec<StagedRow> = trees::table
         .select((trees::id, trees::room_id, trees::hash, trees::complete))
         .filter(trees::device_id.eq(device.as_bytes().as_slice()))
         .filter(trees::seq.is_null())
@@ -169,8 +175,7 @@ pub fn staged(
         .filter(trees::seq.is_null())
         .filter(trees::complete.eq(true))
         .order(trees::id);
-    type Row = (TreeId, Vec<u8>, Vec<u8>, Vec<u8>);
-    let rows: Vec<Row> = match conn {
+    let rows: Vec<FoundRow> = match conn {
         Connection::Sqlite(conn) => query
             .filter(trees::device_id.eq_any(devices))
             .filter(trees::hash.assume_not_null().eq_any(hashes))

@@ -17,6 +17,9 @@ use crate::person::{Person, publish, room};
 /// Devices whose tree is larger than 4 MiB.
 const MANY: usize = 370;
 
+/// What becomes of a tree on its way.
+type Lie = fn(Vec<u8>) -> Vec<u8>;
+
 fn puts(request: &Request) -> bool {
     request.method == "PUT" && request.path.contains("/trees/")
 }
@@ -145,7 +148,6 @@ async fn a_tree_that_the_daemon_has_changed_joins_nothing_and_the_true_one_does(
     alice.engine.invite(room, vec!["bob".parse().unwrap()]).await.unwrap();
     bob.through(&proxy).await;
     bob.engine.sync().await.unwrap();
-    type Lie = fn(Vec<u8>) -> Vec<u8>;
     let lies: [(&str, Lie); 5] = [
         ("a bit of it", |mut tree| {
             let middle = tree.len() / 2;
