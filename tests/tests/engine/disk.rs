@@ -258,7 +258,7 @@ fn what_waited_to_be_sent_is_nowhere_once_it_is_sent_and_deleted() {
                 envelope: Bytes::from(vec![0x5e; 300 + length(number, 5000)]),
                 commit_seq: Seq(1),
                 welcomes: vec![],
-                ratchet_tree: Bytes::new(),
+                tree: None,
             };
             // Refused once, and sealed again; a commit goes first, and is in its way.
             let commit = OutboxRow {

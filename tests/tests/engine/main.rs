@@ -20,5 +20,6 @@ mod renewals;
 mod resync;
 mod reuse;
 mod rooms;
+mod trees;
 #[path = "../../../qchat-proto/tests/session/witness.rs"]
 mod witness;

@@ -62,7 +62,7 @@ fn an_own_message_is_deleted_before_it_is_sealed_or_after_it_is_sent_and_not_bet
             envelope: Bytes::from_static(b"sealed"),
             commit_seq: Seq(1),
             welcomes: vec![],
-            ratchet_tree: Bytes::new(),
+            tree: None,
         })
     };
     let (_dir, profile) = profile();
