@@ -63,7 +63,9 @@ fn page(manual: &Manual<'_>, path: &[&Command]) -> Page {
     if !parents.is_empty() {
         let program = manual.program.get_name();
         let lead = if own.is_empty() { "There are no others than those" } else { "And those" };
-        page.control("PP", []);
+        if !own.is_empty() {
+            page.control("PP", []);
+        }
         page.text([
             roman(format!("{lead} of every command, which stand in ")),
             bold(program),

@@ -136,9 +136,10 @@ fn the_page_of_the_configuration_file_has_every_key_with_its_default() {
 
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/qchatd.toml.5")).unwrap();
-    let keys = page.split("\n.TP\n\\fB").skip(1).filter_map(|entry| entry.split_once("\\fR = "));
-    let described: BTreeMap<&str, &str> = keys.collect();
-    assert_eq!(described.keys().copied().collect::<BTreeSet<_>>(), known);
+    // A key stands before what its value looks like; all up to the next one is about it.
+    let heads = page.lines().filter_map(|line| line.strip_prefix("\\fB")?.split_once("\\fR = "));
+    let described: BTreeSet<&str> = heads.map(|(key, _)| key).collect();
+    assert_eq!(described, known);
     let shown = Command::new(env!("CARGO_BIN_EXE_qchatd"))
         .args(["config", "show", "--json"])
         .env_clear()
@@ -146,7 +147,8 @@ fn the_page_of_the_configuration_file_has_every_key_with_its_default() {
         .output()
         .unwrap();
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    for (key, entry) in described {
+    for key in described {
+        let entry = page.split(&format!("\\fB{key}\\fR = ")).nth(1).unwrap();
         assert!(entry.contains(&format!("\\fBQCHATD_{}\\fR", key.to_uppercase())), "{entry}");
         let default = entry.split("Default: ").nth(1).and_then(|rest| rest.split(". Env").next()).unwrap();
         let value = shown["settings"][key].as_str().unwrap();

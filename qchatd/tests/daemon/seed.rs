@@ -3,14 +3,19 @@
 use qchat_proto::{
     identity::{AccountRecord, DeviceCertificate, DeviceList},
     wire::{
-        api::{Directory, RoomList},
+        api::{Directory, Rooms},
         frame::{Envelope, Kind},
     },
 };
 use qchatd::service::seed::{Person, Plan};
 use serde_json::{Value, json};
 
-use crate::support::{Database, Device, Server, Socket, device::now, on_both, program, socket::envelope};
+use crate::support::{
+    Database, Device, Server, Socket,
+    device::now,
+    on_both, program,
+    socket::{Published, envelope},
+};
 
 on_both!(a_filled_database_serves_the_devices_of_its_seed, a_database_with_accounts_is_not_filled);
 
@@ -60,7 +65,7 @@ async fn a_filled_database_serves_the_devices_of_its_seed(database: Database) {
         assert_eq!(certificate.device, device.id);
 
         // The log is read from its beginning to its end, and goes on.
-        let list: RoomList = device.get("/v1/rooms").await.unwrap();
+        let list: Rooms = device.get("/v1/rooms").await.unwrap();
         assert!(list.rooms.iter().any(|room| room.room_id == id && room.last_seq.0 == 301));
         let mut socket = Socket::connect(&device).await;
         assert_eq!(socket.seqs(id, 0).await, (1..=301).collect::<Vec<_>>());
@@ -72,7 +77,8 @@ async fn a_filled_database_serves_the_devices_of_its_seed(database: Database) {
             .map(|envelope| (envelope.kind, envelope.commit_seq.0, envelope.payload.len()))
             .collect();
         assert_eq!(kinds, [(Kind::Commit, 0, 500), (Kind::Application, 1, 500)]);
-        assert_eq!(socket.post(&envelope(&device, id, 301, "the next"), &[], "").await, 302);
+        let next = socket.publish(&envelope(&device, id, 301, "the next")).await;
+        assert_eq!(next, Published::Accepted(302));
     }
 }
 

@@ -122,8 +122,7 @@ fn the_scripts_of_both_programs_load_in_the_real_shells() {
 #[test]
 fn bash_reads_each_offered_word_as_the_name_of_a_room() {
     let names = HOSTILE.map(|(_, name, _)| name);
-    let alice = unlocked_with_rooms(&names);
-    alice.ok(&["room", "create", UNSPEAKABLE]);
+    let alice = unlocked_with_rooms(&[&names[..], &[UNSPEAKABLE]].concat());
     let driver = format!(
         r#". '{}'
 complete() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _qchat_complete; }}
