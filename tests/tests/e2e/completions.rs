@@ -137,11 +137,11 @@ for word in "${{COMPREPLY[@]}}"; do eval "set -- $word"; printf '%s|%s\n' "$#" "
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     let mut read: Vec<&str> = printed.lines().collect();
     read.sort_unstable();
-    let id = alice
-        .json(&["room", "list"])
-        .into_iter()
-        .find(|room| room["name"].as_str().is_some_and(|name| name.starts_with("two")));
-    let id = id.expect("the room").get("id").and_then(|id| id.as_str().map(str::to_owned)).expect("its id");
+    let rooms = alice.json(&["room", "list"]);
+    let unspeakable =
+        rooms.iter().find(|room| room["room"].as_str().is_some_and(|name| name.starts_with("two")));
+    let unspeakable = unspeakable.unwrap_or_else(|| panic!("the room is not there: {rooms:?}"));
+    let id = unspeakable["room_id"].as_str().expect("its id");
     let mut expected: Vec<String> = names.iter().map(|name| format!("1|{name}")).collect();
     expected.push(format!("1|{id}"));
     expected.sort_unstable();
