@@ -206,7 +206,7 @@ fn a_removed_member_opens_nothing_that_follows_even_with_the_daemons_help() {
 }
 
 #[test]
-fn a_member_cannot_write_in_anothers_name() {
+fn a_member_cannot_write_in_the_name_of_another() {
     let (_, mut peers) = room(3);
     let bob = peers[1].id();
     let insider = Insider { sender: bob, ..Insider::new(&peers[2]) };
