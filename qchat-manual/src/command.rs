@@ -58,7 +58,9 @@ fn page(manual: &Manual<'_>, path: &[&Command]) -> Page {
         arguments(&built).partition(|arg| arg.get_help_heading().is_some());
     if !own.is_empty() || !parents.is_empty() {
         prose::heading(&mut page, "Options");
-        own.iter().for_each(|arg| argument(&mut page, arg));
+        for arg in &own {
+            argument(&mut page, arg);
+        }
     }
     if !parents.is_empty() {
         let program = manual.program.get_name();
@@ -74,7 +76,9 @@ fn page(manual: &Manual<'_>, path: &[&Command]) -> Page {
     }
     if let Some(heading) = headed.first().and_then(|arg| arg.get_help_heading()) {
         prose::heading(&mut page, heading);
-        headed.iter().for_each(|arg| argument(&mut page, arg));
+        for arg in &headed {
+            argument(&mut page, arg);
+        }
     }
     if shown(command).next().is_some() {
         prose::heading(&mut page, "Commands");

@@ -31,7 +31,7 @@ use crate::store::{
 /// Accounts in one transaction; making their keys takes longer than storing them.
 const ACCOUNTS: u32 = 64;
 /// Envelopes in one transaction.
-const ENVELOPES: u64 = 256;
+const ENVELOPES: usize = 256;
 /// Every so many envelopes is a commit, the first one too.
 const COMMIT: u64 = 100;
 /// Bytes of a KeyPackage: what clients upload.
@@ -297,8 +297,8 @@ pub async fn fill(store: &Store, plan: Plan, mut told: impl FnMut(Seeded)) -> Re
         done.members += people.len() as u64;
         let id = plan.room(room);
         store.write(move |conn| put_room(conn, id, &people)).await?;
-        for first in (1..=plan.messages).step_by(ENVELOPES as usize) {
-            let last = first.saturating_add(ENVELOPES - 1).min(plan.messages);
+        for first in (1..=plan.messages).step_by(ENVELOPES) {
+            let last = first.saturating_add(ENVELOPES as u64 - 1).min(plan.messages);
             let senders = devices.clone();
             let made = tokio::task::spawn_blocking(move || {
                 (first..=last).map(|seq| plan.envelope(room, &senders, seq)).collect::<Vec<_>>()

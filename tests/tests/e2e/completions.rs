@@ -51,6 +51,7 @@ fn shell(user: &Client, program: &str, arguments: &[&str]) -> Command {
     fs::create_dir_all(&home).expect("a home");
     command
         .env_clear()
+        .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
         .env("PATH", format!("{}:{path}", folder.display()))
         .env("HOME", &home)
         .env("LANG", "C.UTF-8")
