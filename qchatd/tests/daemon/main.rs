@@ -26,3 +26,4 @@ mod store;
 mod story;
 mod support;
 mod tls;
+mod trees;
