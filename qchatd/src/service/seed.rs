@@ -308,7 +308,7 @@ pub async fn fill(store: &Store, plan: Plan, mut told: impl FnMut(Seeded)) -> Re
             done.bytes += envelopes.iter().map(|envelope| envelope.logged.len() as u64).sum::<u64>();
             let state = RoomState { next_seq: Seq(last).next(), commit_seq: Seq(last_commit(last)) };
             let changes = Changes { envelopes, rooms: [(id, state)].into(), ..Changes::default() };
-            store.write(move |conn| relay::save(conn, &changes)).await?;
+            store.write(move |conn| relay::save(conn, &changes, super::now_sql())).await?;
             told(done);
         }
     }
