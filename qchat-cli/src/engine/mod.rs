@@ -18,6 +18,7 @@ mod parts;
 mod people;
 mod readmission;
 mod register;
+mod restart;
 mod rooms;
 mod steps;
 pub mod types;

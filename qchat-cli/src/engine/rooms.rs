@@ -20,7 +20,7 @@ use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Ev
 use crate::store::{StoreError, Tx};
 
 /// Most devices that one commit adds.
-const ADDED_AT_ONCE: usize = 50;
+pub(super) const ADDED_AT_ONCE: usize = 50;
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
 
@@ -85,7 +85,7 @@ impl Handle {
     }
 
     /// One verified KeyPackage of each listed device of a person.
-    async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+    pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
         let request = &ClaimKeyPackages { account_id: person.record.account, devices };
         let rest = &self.0.rest;
@@ -274,7 +274,7 @@ impl Handle {
     }
 
     /// Waits until a row has left the outbox: sent, or given up.
-    async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
+    pub(super) async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
         self.wrote(room).await;
         self.until(async move |handle: &Self| {
             let row = handle.0.profile.read_async(move |tx| tx.outbox_row(room, id)).await?;
@@ -306,7 +306,8 @@ impl Handle {
                     " any more: you were removed. Ask a member to invite you again",
                 )),
                 Phase::Stuck(_) => Err(EngineError::NotMember(
-                    ": this device cannot follow it any more and waits for a member to add it again",
+                    ": this device cannot follow it any more and waits for a member to add it again. If nobody can, \
+                     an admin restarts the room with `qchat room restart`",
                 )),
             },
         }

@@ -29,6 +29,8 @@ pub mod limits {
     pub const HANDSHAKE: usize = 2 * 1024 * 1024;
     /// Largest request to be added again, bytes: a KeyPackage, a signature and a few numbers.
     pub const RESYNC: usize = 72 * 1024;
+    /// Largest word that a room goes on with another group, bytes: a signature and a few numbers.
+    pub const RESTART: usize = 4 * 1024;
     /// Largest ratchet tree that travels with a commit, bytes.
     pub const RATCHET_TREE: usize = 4 * 1024 * 1024;
     /// Largest WebSocket message, bytes. Room for a commit, its tree and its Welcomes.

@@ -147,7 +147,7 @@ impl Ledger {
         let (seq, inviter) = (room.next_seq, sender.account);
         let mut next = room;
         next.next_seq = seq.next();
-        if envelope.kind == Kind::Commit {
+        if envelope.kind.ends_epoch() {
             next.commit_seq = seq;
         }
         self.state.rooms.insert(envelope.room, next);
