@@ -249,6 +249,20 @@ fn a_restart_that_no_admin_has_signed_for_this_place_is_skipped_by_all_who_follo
 }
 
 #[test]
+fn a_restart_of_before_that_the_daemon_repeats_ends_nothing() {
+    let (mut relay, mut peers) = hurt(|_, _| {});
+    wants(&mut peers, ALICE).unwrap();
+    let restart = seal(&mut peers[ALICE]).envelope;
+    go_on(&mut relay, &mut peers);
+    relay.append(restart);
+    for peer in &mut peers {
+        peer.catch_up(&relay);
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+        assert_eq!(rejections(peer).len(), 1);
+    }
+}
+
+#[test]
 fn a_welcome_into_a_group_of_somebody_elses_making_is_refused() {
     // Bob cannot follow; carol, who is no admin, makes another group of the room and adds him there.
     const BOB: usize = 1;
