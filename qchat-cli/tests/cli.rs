@@ -15,6 +15,8 @@ use serde_json::Value;
 fn qchat(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qchat"));
     command.env_clear().env("HOME", home).env("COLUMNS", "100").args(arguments).stdin(Stdio::null());
+    // Where a program that counts its covered lines puts its counts.
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command
 }
 

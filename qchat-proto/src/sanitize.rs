@@ -35,7 +35,8 @@ pub fn name(text: &str, most: usize) -> String {
         return cleaned;
     }
     let mut cut: String = cleaned.chars().take(most.saturating_sub(1)).collect();
-    cut.truncate(cut.trim_end().len());
+    // A joiner whose neighbour was cut off joins nothing, and hides.
+    cut.truncate(cut.trim_end_matches([' ', ZWJ, ZWNJ]).len());
     if most > 0 {
         cut.push(CUT);
     }
@@ -217,6 +218,8 @@ mod tests {
             ("\u{202e}", 4, "\\u{…"),
             ("abc", 0, ""),
             (" \u{a0} ", 4, ""),
+            ("👩\u{200d}👩\u{200d}👧x", 5, "👩\u{200d}👩…"),
+            ("می\u{200c}خواهم", 4, "می…"),
         ] {
             assert_eq!(name(given, most), shown, "{given:?}");
         }
@@ -260,6 +263,8 @@ mod tests {
             let (once, one_line) = (text(&given), line(&given));
             prop_assert_eq!(text(&once), once.as_ref());
             prop_assert_eq!(line(&one_line), one_line.as_ref());
+            let short = name(&given, most);
+            prop_assert_eq!(name(&short, most), short);
         }
     }
 }

@@ -115,7 +115,12 @@ impl Client {
         let mut command = Command::new(crate::programs::qchat());
         command
             .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "RUST_BACKTRACE"))
+            // The last one: where a program that counts its covered lines puts its counts.
+            .envs(
+                ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"]
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             // Whatever the program looks for in a home, it finds nothing of the machine's.
             .env("HOME", self.directory.path())
             .env("LANG", "C.UTF-8")

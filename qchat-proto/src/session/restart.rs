@@ -27,6 +27,7 @@ use crate::{
     wire::{
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
         limits,
+        tree::TreeHash,
     },
 };
 
@@ -149,9 +150,12 @@ pub(super) fn next<L: Ledger>(
         RowState::Accepted(_) => Ok(None),
         RowState::Stale(until) if state.commit_seq < until => Ok(None),
         RowState::Waiting | RowState::Stale(_) => {
-            let sealed = seal(ledger, device, state, message_id, &key_packages, now)?;
+            let (sealed, tree) = seal(ledger, device, state, message_id, &key_packages, now)?;
             let set = RowState::Sealed(sealed.clone());
             ledger.outbox_set(state.room, message_id, &set).map_err(SessionError::Ledger)?;
+            if let Some(tree) = tree {
+                ledger.outbox_put_tree(state.room, message_id, &tree).map_err(SessionError::Ledger)?;
+            }
             Ok(Some(Outgoing { message_id, sealed }))
         }
     }
@@ -164,7 +168,7 @@ fn seal<L: Ledger>(
     message_id: MessageId,
     key_packages: &[Bytes],
     now: u64,
-) -> Result<Sealed, L> {
+) -> Result<(Sealed, Option<Bytes>), L> {
     let room = state.room;
     let old = groups::load(ledger, device, room)?;
     let settings = old.settings()?;
@@ -216,7 +220,8 @@ fn seal<L: Ledger>(
         payload: Statement { vouched, signature }.encode(),
         delta,
     };
-    Ok(Sealed {
+    let tree = (!output.welcomes.is_empty()).then_some(output.ratchet_tree);
+    let sealed = Sealed {
         envelope: envelope.encode(),
         commit_seq: state.commit_seq,
         welcomes: devices
@@ -224,8 +229,9 @@ fn seal<L: Ledger>(
             .zip(output.welcomes)
             .map(|(listed, welcome)| Invitation { device: listed.device, welcome })
             .collect(),
-        ratchet_tree: output.ratchet_tree,
-    })
+        tree: tree.as_deref().map(TreeHash::of),
+    };
+    Ok((sealed, tree))
 }
 
 /// The members whom a restart may bring along. Whom the daemon's list has lost was removed after this device lost track,

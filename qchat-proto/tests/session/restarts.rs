@@ -11,12 +11,16 @@ use qchat_proto::{
         ledger::{Change, Notice, Phase, RowState, Want},
         restart::{self, Statement},
     },
-    wire::frame::{Envelope, Kind, Operation},
+    wire::{
+        frame::{Envelope, Kind, Operation},
+        tree::TreeHash,
+    },
 };
 
 use crate::{
     hostile::{epoch, has, receive, rejections, seal},
     insider::{Insider, change_of},
+    ledger::trees,
     members::{ROOM, room, settle},
     peer::{Peer, people},
     relay::{Answer, Relay},
@@ -290,7 +294,8 @@ fn a_welcome_into_a_group_of_somebody_elses_making_is_refused() {
         let mut envelope = Envelope::decode(sealed.envelope.clone()).unwrap();
         envelope.message_id = message_id;
         sealed.envelope = envelope.encode();
-        sealed.ratchet_tree = output.ratchet_tree.clone();
+        trees::keep(&output.ratchet_tree);
+        sealed.tree = Some(TreeHash::of(&output.ratchet_tree));
         sealed.welcomes = vec![qchat_proto::wire::frame::Invitation {
             device: peers[BOB].id(),
             welcome: output.welcomes[0].clone(),

@@ -11,6 +11,8 @@ fn qchatd(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_qchatd"))
         .args(args)
         .env_clear()
+        // Where a program that counts its covered lines puts its counts.
+        .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
         .env("QCHATD_DATA_DIR", dir.join("data"))
         .env("QCHATD_LISTEN", "127.0.0.1:0")
         .output()

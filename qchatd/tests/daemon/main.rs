@@ -25,3 +25,4 @@ mod store;
 mod story;
 mod support;
 mod tls;
+mod trees;

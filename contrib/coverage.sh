@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Which lines the tests run. `env` prints the environment in which builds count (source it, then build and test as
+# usual: programs that tests start count too), `clean` forgets the counts of former runs, and `report [OPTIONS]` is
+# `cargo llvm-cov report` over what has been counted since.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Only the workspace's own crates are made to count. The files with the counts are named by an absolute path, so that
+# programs find them from any directory.
+environment() {
+    # A directory of its own: cargo does not tell builds that count from those that do not.
+    export CARGO_TARGET_DIR=$PWD/target/coverage
+    printf 'export CARGO_TARGET_DIR=%q\n' "$CARGO_TARGET_DIR"
+    cargo llvm-cov show-env --sh --no-cfg-coverage 2>/dev/null
+}
+
+lines=$(environment)
+eval "$lines"
+
+case ${1:-} in
+env)
+    printf '%s\n' "$lines"
+    ;;
+clean)
+    cargo llvm-cov clean --profraw-only
+    ;;
+report)
+    shift
+    # Sources that are generated lie below target; tests, benchmarks and examples leave themselves out.
+    cargo llvm-cov report --locked --ignore-filename-regex '/target/' "$@"
+    ;;
+*)
+    printf 'usage: contrib/coverage.sh env|clean|report [OPTIONS]\n' >&2
+    exit 2
+    ;;
+esac

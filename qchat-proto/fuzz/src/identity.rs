@@ -1,0 +1,153 @@
+//! Signed statements, keys, signatures and HPKE: nothing is believed but what was signed or sealed.
+
+use std::sync::LazyLock;
+
+use qchat_proto::{
+    crypto::{
+        hpke,
+        sign::{AccountPublicKey, DevicePublicKey, SignatureUse},
+    },
+    identity::{
+        AccountRecord, Answer, Asked, DeviceCertificate, DeviceList, LeafCredential, LoginProof, Pinned,
+        verify_directory,
+    },
+    ids::ServerId,
+};
+
+use crate::{
+    edits::{edit, edited},
+    world::{NOW, Owner, Repeated},
+};
+
+static ALICE: LazyLock<Owner> = LazyLock::new(|| Owner::new("alice", 1, &Repeated::default()));
+/// Size of an account's signature, bytes.
+const SIGNATURE: usize = 4691;
+
+/// A directory's answer: statements that are believed are those that were signed.
+pub fn statements(input: &[u8]) {
+    static PINNED: LazyLock<Pinned> =
+        LazyLock::new(|| answer(&ALICE.record, &ALICE.list, &ALICE.certificate).expect("a true answer"));
+    let alice = &*ALICE;
+    let credential = LeafCredential::from_certificate(&alice.certificate).expect("a credential").encode();
+    let genuine =
+        [alice.record.clone(), alice.list.clone(), alice.certificate.clone(), credential, PINNED.encode()];
+    let bytes = edited(&genuine, input);
+    let identity = alice.identity.public();
+    let good = [
+        AccountRecord::verify(&bytes).is_ok(),
+        DeviceList::verify(&bytes, identity, NOW).is_ok(),
+        DeviceCertificate::verify(&bytes, identity).is_ok(),
+    ];
+    for (good, genuine) in good.into_iter().zip(&genuine) {
+        assert_eq!(good, bytes == *genuine);
+    }
+    if let Ok(credential) = LeafCredential::decode(&bytes) {
+        assert_eq!(credential.encode(), bytes);
+        assert_eq!(credential.verify(alice.key.public().clone(), identity).is_ok(), bytes == genuine[3]);
+    }
+    drop(LeafCredential::from_certificate(&bytes));
+    if let Ok(pinned) = Pinned::decode(&bytes) {
+        assert_eq!(pinned.encode(), bytes);
+    }
+    for (place, [record, list, certificate]) in [
+        [&bytes, &alice.list, &alice.certificate],
+        [&alice.record, &bytes, &alice.certificate],
+        [&alice.record, &alice.list, &bytes],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if answer(record, list, certificate).is_some() {
+            assert_eq!(bytes, genuine[place]);
+        }
+    }
+}
+
+fn answer(record: &[u8], list: &[u8], certificate: &[u8]) -> Option<Pinned> {
+    let answer = Answer { record, list, certificates: vec![certificate] };
+    verify_directory(Asked::Name(&ALICE.name), &answer, None, NOW).ok().map(|directory| directory.pin())
+}
+
+/// What an account's owner signs and is not a statement is not taken for one: each has one encoding.
+pub fn signed(input: &[u8]) {
+    let alice = &*ALICE;
+    let Some((choice, script)) = input.split_first() else { return };
+    let sign = |usage, bytes: &[u8]| alice.identity.sign(usage, bytes).expect("a signature");
+    match choice % 3 {
+        0 => {
+            let body = edit(alice.record[..alice.record.len() - 2 * SIGNATURE].to_vec(), script);
+            let by_recovery = alice.recovery.sign(SignatureUse::AccountRecord, &body).expect("a signature");
+            let bytes = [&body[..], &sign(SignatureUse::AccountRecord, &body), &by_recovery].concat();
+            if let Ok(record) = AccountRecord::verify(&bytes) {
+                let again = record.sign(&alice.identity, &alice.recovery).expect("what was read is signed");
+                assert_eq!(again[..body.len()], body);
+            }
+        }
+        1 => {
+            let body = edit(alice.list[..alice.list.len() - SIGNATURE].to_vec(), script);
+            let bytes = [&body[..], &sign(SignatureUse::DeviceList, &body)].concat();
+            if let Ok(list) = DeviceList::verify(&bytes, alice.identity.public(), NOW) {
+                assert!(list.devices.len() <= DeviceList::MOST_DEVICES && NOW < list.expires_at);
+                assert_eq!(list.sign(&alice.identity).expect("what was read is signed")[..body.len()], body);
+            }
+        }
+        _ => {
+            let body = edit(alice.certificate[..alice.certificate.len() - SIGNATURE].to_vec(), script);
+            let bytes = [&body[..], &sign(SignatureUse::DeviceCertificate, &body)].concat();
+            if let Ok(certificate) = DeviceCertificate::verify(&bytes, alice.identity.public()) {
+                assert_eq!(
+                    certificate.sign(&alice.identity).expect("what was read is signed")[..body.len()],
+                    body
+                );
+            }
+        }
+    }
+}
+
+/// Public keys and bare signatures.
+pub fn keys(input: &[u8]) {
+    static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| proof().sign(&ALICE.key).expect("a signature"));
+    let (account, device) = (ALICE.identity.public(), ALICE.key.public());
+    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone()];
+    let bytes = edited(&genuine, input);
+    if let Ok(key) = AccountPublicKey::from_bytes(&bytes) {
+        assert_eq!(key.as_bytes(), bytes);
+        assert!(key.verify(SignatureUse::Login, b"message", &[0; SIGNATURE]).is_err());
+    }
+    if let Ok(key) = DevicePublicKey::from_bytes(&bytes) {
+        assert_eq!(key.as_bytes(), bytes);
+        assert_eq!(proof().verify(&SIGNED, &key, NOW).is_ok(), bytes == genuine[1]);
+    }
+    assert_eq!(proof().verify(&bytes, device, NOW).is_ok(), bytes == genuine[2]);
+}
+
+fn proof() -> LoginProof {
+    LoginProof {
+        nonce: [6; 32],
+        server: ServerId::from_bytes([7; 16]),
+        expires_at: NOW + 60,
+        account: ALICE.account,
+        device: ALICE.device,
+    }
+}
+
+/// HPKE: nothing opens but what was sealed.
+pub fn sealed(input: &[u8]) {
+    static GENUINE: LazyLock<(Vec<u8>, Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
+        let entropy = Repeated::default();
+        let (secret, public) = hpke::generate_key_pair(&entropy).expect("a key pair");
+        let sealed =
+            hpke::seal(&entropy, &public, b"info", None, b"aad", b"plaintext").expect("a ciphertext");
+        (secret.expose().to_vec(), public, [sealed.encapsulated_key, sealed.ciphertext].concat())
+    });
+    let (secret, public, genuine) = &*GENUINE;
+    let bytes = edited(&[genuine.clone(), public.clone()], input);
+    if let Some((key, ciphertext)) = bytes.split_at_checked(hpke::ENCAPSULATED_KEY) {
+        let opened = hpke::open(secret, (key, ciphertext), b"info", None, b"aad");
+        assert_eq!(opened.is_ok(), bytes == *genuine);
+    }
+    drop(hpke::open(secret, (&bytes, &bytes), b"info", None, b"aad"));
+    if hpke::validate_public_key(&bytes).is_ok() {
+        hpke::seal(&Repeated::default(), &bytes, b"", None, b"", b"").expect("a valid key is sealed to");
+    }
+}

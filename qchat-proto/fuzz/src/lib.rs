@@ -1,0 +1,16 @@
+//! What each fuzz target holds of a decoder. The input is an edit of a genuine encoding, which the target makes itself
+//! ([`edits`]), or raw bytes: so the fuzzer gets behind signatures, sizes and checksums without a corpus of files.
+
+#![forbid(unsafe_code)]
+
+mod edits;
+mod identity;
+mod mls;
+mod text;
+mod wire;
+mod world;
+
+pub use identity::{keys, sealed, signed, statements};
+pub use mls::{key_packages, messages, stored, welcomes};
+pub use text::{names, recovery_words, sanitize};
+pub use wire::{authenticated, content, envelopes, frames, rest};

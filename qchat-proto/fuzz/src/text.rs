@@ -1,0 +1,81 @@
+//! Strings: names, recovery words, and what is shown on a screen.
+
+use std::{fmt, str::FromStr, sync::LazyLock};
+
+use qchat_proto::{
+    identity::RecoveryKey,
+    ids::{AccountId, DeviceId, MessageId, RoomId, ServerId, UserName},
+    mls::psk::{PskId, PskKind},
+    sanitize,
+    wire::fault::FaultCode,
+};
+
+use crate::{edits::edited, world::Repeated};
+
+/// Ids and names: what is read is printed as it was, ids in lower case.
+pub fn names(input: &[u8]) {
+    fn read<T: FromStr + fmt::Display>(text: &str) {
+        if let Ok(name) = text.parse::<T>() {
+            assert_eq!(name.to_string(), text.to_ascii_lowercase());
+        }
+    }
+    let psk = PskId { kind: PskKind::InviteLink, id: [7; 32] }.encode();
+    let bytes = edited(&[b"alice.b-c_1".to_vec(), "0a".repeat(16).into_bytes(), psk, vec![5; 16]], input);
+    if let Some(id) = PskId::decode(&bytes) {
+        assert_eq!(id.encode(), bytes);
+    }
+    if let Ok(id) = RoomId::try_from(&bytes[..]) {
+        assert_eq!(id.as_bytes()[..], bytes);
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else { return };
+    read::<AccountId>(text);
+    read::<DeviceId>(text);
+    read::<RoomId>(text);
+    read::<MessageId>(text);
+    read::<ServerId>(text);
+    read::<UserName>(text);
+    let code = FaultCode::from_wire(text);
+    assert!(code == FaultCode::Internal || code.as_str() == text);
+}
+
+/// What is shown has no character that acts, and is shown the same when it is sanitised again.
+pub fn sanitize(input: &[u8]) {
+    let genuine =
+        ["a\u{301}\u{202e}\n\t\u{1b}[2J", "👩\u{200d}👩\u{200d}👧 🏳\u{fe0f}\u{200d}🌈", "می\u{200c}خواهم"];
+    let bytes = edited(&genuine.map(|text| text.as_bytes().to_vec()), input);
+    let given = String::from_utf8_lossy(&bytes);
+    let most = usize::from(input.first().copied().unwrap_or(0) / 4);
+
+    let text = sanitize::text(&given);
+    let line = sanitize::line(&given);
+    let name = sanitize::name(&given, most);
+    assert!(!text.chars().any(|c| acts(c) && c != '\n'), "{text:?}");
+    assert!(!line.chars().any(acts), "{line:?}");
+    assert!(!name.chars().any(acts), "{name:?}");
+    assert!(name.chars().count() <= most, "{name:?}");
+    assert_eq!(sanitize::text(&text), text);
+    assert_eq!(sanitize::line(&line), line);
+    assert_eq!(sanitize::name(&name, most), name);
+}
+
+/// Control characters, and those that turn a line around.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Words that are taken for a recovery key are the key's words.
+pub fn recovery_words(input: &[u8]) {
+    static GENUINE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let entropy = Repeated::default();
+        let words = |_| RecoveryKey::generate(&entropy).expect("random bytes").words().as_bytes().to_vec();
+        (0..4).map(words).collect()
+    });
+    let bytes = edited(&GENUINE, input);
+    let text = String::from_utf8_lossy(&bytes);
+    if let Ok(key) = RecoveryKey::from_words(&text) {
+        let plain: Vec<_> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
+        assert_eq!(*key.words(), plain.join(" "));
+        key.signing_key().expect("every key signs");
+    }
+}
