@@ -193,7 +193,7 @@ pub fn join<L: Ledger>(
     let leaves = group.leaves();
     if let Some((old, known)) = &stuck {
         goes_on(ledger, known, &state)?;
-        announce::changes(ledger, (room, invited.seq), joined.inviter.account, old, &leaves)?;
+        announce::changes(ledger, (room, invited.seq), joined.inviter.account, (old, &leaves), &[])?;
     }
     lapsed.sort_unstable();
     lapsed.dedup();

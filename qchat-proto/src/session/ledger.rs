@@ -257,6 +257,11 @@ pub enum Notice {
         /// The accounts that are no longer in the room.
         accounts: Vec<AccountId>,
     },
+    /// A commit, whoever made it, carried out that these had asked to leave.
+    Left {
+        /// The accounts that are no longer in the room.
+        accounts: Vec<AccountId>,
+    },
     /// A device of this account has accepted its invitation.
     Joined(AccountId),
     /// A commit changed a member's devices.

@@ -8,6 +8,7 @@ pub mod keys;
 mod password;
 pub mod relay;
 pub mod rooms;
+pub mod seed;
 pub mod sessions;
 pub mod trees;
 

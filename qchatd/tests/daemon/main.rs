@@ -18,6 +18,7 @@ mod migrations;
 mod nodes;
 mod overflow;
 mod relay;
+mod seed;
 mod sessions;
 mod shutdown;
 mod socket;

@@ -247,6 +247,7 @@ fn messages(l: &mut impl Ledger) {
     let notices = [
         Notice::Added { by: ALICE, accounts: vec![BOB] },
         Notice::Removed { by: ALICE, accounts: vec![] },
+        Notice::Left { accounts: vec![BOB] },
         Notice::DevicesChanged(BOB),
         Notice::Settings(BOB),
         Notice::Rejected { sender: BOB_DEVICE, reason: "why".into() },

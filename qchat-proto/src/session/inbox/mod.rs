@@ -325,12 +325,17 @@ impl<L: Ledger> Step<'_, L> {
             self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
             self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
             let accounts = vec![self.device.account()];
-            return self.notice(&Notice::Removed { by: committer.account, accounts });
+            return self.notice(&if asked {
+                Notice::Left { accounts }
+            } else {
+                Notice::Removed { by: committer.account, accounts }
+            });
         }
         let new = group.leaves();
         let gone: Vec<DeviceId> = difference(&old, &new);
 
         let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        let asked = self.asked_to_leave(&waiting, &lapsed)?;
         lapsed.extend(waiting);
         if matches!(self.state.phase, Phase::Leaving(left) if left < self.seq) {
             // The others may remove this device now, and it has to follow that commit too.
@@ -355,7 +360,7 @@ impl<L: Ledger> Step<'_, L> {
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
-        announce::changes(self.ledger, (room, self.seq), committer.account, &old, &new)?;
+        announce::changes(self.ledger, (room, self.seq), committer.account, (&old, &new), &asked)?;
         if settings != old_settings {
             self.notice(&Notice::Settings(committer.account))?;
         }
@@ -398,6 +403,17 @@ impl<L: Ledger> Step<'_, L> {
             return Ok(());
         }
         self.ledger.put_invitees(room, &invitees).map_err(SessionError::Ledger)
+    }
+
+    /// The devices that have asked to leave in this device's own hearing: by a SelfRemove that waits, or by one that was
+    /// passed over. Of what was passed over before it joined, a member knows by the word of another alone.
+    fn asked_to_leave(&mut self, waiting: &[DeviceId], lapsed: &[DeviceId]) -> Result<Vec<DeviceId>, L> {
+        let mut asked = waiting.to_vec();
+        for device in lapsed {
+            let heard = self.ledger.counter(self.state.room, *device).map_err(SessionError::Ledger)?;
+            asked.extend(heard.map(|_| *device));
+        }
+        Ok(asked)
     }
 
     /// What could not be opened, by what follows from it. Nothing of the spoiled group is stored.

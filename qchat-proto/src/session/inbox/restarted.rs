@@ -65,7 +65,11 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
         self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
         let accounts = vec![self.device.account()];
-        self.notice(&Notice::Removed { by: admin.account, accounts })
+        self.notice(&if asked {
+            Notice::Left { accounts }
+        } else {
+            Notice::Removed { by: admin.account, accounts }
+        })
     }
 
     /// This device's own restart stands in the log: the group that it has prepared is the room's.
@@ -73,7 +77,9 @@ impl<L: Ledger> Step<'_, L> {
         let room = self.state.room;
         let prepared = self.ledger.prepared(room).map_err(SessionError::Ledger)?;
         let prepared = prepared.ok_or(SessionError::NotJoined)?;
-        let old = self.load()?.leaves();
+        let before = self.load()?;
+        let (old, mut asked) = (before.leaves(), before.leaving());
+        asked.extend(self.ledger.lapsed(room).map_err(SessionError::Ledger)?);
         let group = self.device.load(room, &prepared, &[])?;
         let new = group.leaves();
         let update = GroupUpdate { state: prepared.state, tree: Some(prepared.tree) };
@@ -110,7 +116,7 @@ impl<L: Ledger> Step<'_, L> {
         .map_err(SessionError::Ledger)?;
         joining::unseal(self.ledger, room, true)?;
         self.notice(&Notice::Restarted(self.device.account()))?;
-        announce::changes(self.ledger, (room, seq), self.device.account(), &old, &new)
+        announce::changes(self.ledger, (room, seq), self.device.account(), (&old, &new), &asked)
     }
 
     /// From here on this device needs a Welcome to follow.
