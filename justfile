@@ -61,6 +61,8 @@ bench:
     taskset -c 1 cargo bench --locked -p qchat-proto --bench crypto -- --verbose
     cargo bench --locked -p qchat-tests --bench programs
 
-# The manual page, out of the same definitions as the help.
+# The manual, out of the definitions that the programs read their arguments and settings by.
 man:
-    cargo run -p qchat-cli -- man > man/qchat.1
+    rm -f man/*
+    cargo run -p qchat-cli -- man --dir man
+    cargo run -p qchatd -- man --dir man

@@ -7,7 +7,10 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use url::Url;
 
-use crate::cli::args::{self, AcceptInvites, Global};
+use crate::{
+    cli::args::{self, Global},
+    engine::Accept,
+};
 
 /// How long the daemon is waited for when nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +40,7 @@ pub struct Settings {
     /// How long to wait for the daemon.
     pub timeout: Duration,
     /// Which invitations are accepted without asking.
-    pub accept_invites: AcceptInvites,
+    pub accept_invites: Accept,
 }
 
 /// The settings cannot be read.
@@ -79,8 +82,8 @@ struct Stored {
     quiet: Option<bool>,
     verbose: Option<u8>,
     no_input: Option<bool>,
-    timeout: Option<f64>,
-    accept_invites: Option<AcceptInvites>,
+    timeout: Option<config::Value>,
+    accept_invites: Option<Accept>,
 }
 
 impl Settings {
@@ -108,8 +111,11 @@ impl Settings {
         };
         let timeout = match (flags.timeout, stored.timeout) {
             (Some(timeout), _) => timeout,
-            (None, Some(seconds)) => Duration::try_from_secs_f64(seconds)
-                .map_err(|error| refused.clone()("timeout")(error.to_string()))?,
+            (None, Some(time)) => time
+                .into_string()
+                .map_err(|error| error.to_string())
+                .and_then(|time| args::time(&time))
+                .map_err(refused.clone()("timeout"))?,
             (None, None) => TIMEOUT,
         };
         let data_dir = match flags.data_dir.clone().or(stored.data_dir) {
@@ -129,7 +135,7 @@ impl Settings {
             verbose: if flags.verbose > 0 { flags.verbose } else { stored.verbose.unwrap_or(0) },
             no_input: flags.no_input || stored.no_input.unwrap_or(false),
             timeout,
-            accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or(AcceptInvites::Ask),
+            accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
         })
     }
 

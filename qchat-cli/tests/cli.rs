@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
     path::Path,
@@ -102,6 +103,11 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["--server", "https://alice:secret@chat.example.org", "whoami"], "no user or password"),
         (&["--profile", "../other", "whoami"], "profile"),
         (&["--timeout", "0", "whoami"], "above 0"),
+        (&["--timeout", "soon", "whoami"], "above 0"),
+        (&["--timeout=-1h", "whoami"], "above 0"),
+        (&["unlock", "--for", "a while"], "15m"),
+        (&["unlock", "--for", "1mo"], "15m"),
+        (&["unlock", "--for", "31d"], "30 days"),
         (&["--quiet", "--verbose", "whoami"], "cannot be used with"),
         (&["--config", "/no/such/file", "whoami"], "/no/such/file"),
         (&[], "terminal"),
@@ -203,6 +209,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&with_profile, &[], "timeout", Value::from(3.0)),
         (&with_profile, &["--profile", "from-flag"], "profile", Value::from("from-flag")),
         (&with_profile, &["--timeout", "1"], "timeout", Value::from(1.0)),
+        (&[], &["--timeout", "90s"], "timeout", Value::from(90.0)),
+        (&[], &["--timeout", "1h 30m"], "timeout", Value::from(5400.0)),
+        (&[("QCHAT_TIMEOUT", "1d")], &[], "timeout", Value::from(86400.0)),
         (&[("QCHAT_JSON", "1")], &[], "json", Value::from(true)),
         (&[("QCHAT_PASSPHRASE_FILE", "/p")], &[], "passphrase_file", Value::from("/p")),
     ] {
@@ -225,23 +234,67 @@ fn flags_come_before_environment_before_file_before_defaults() {
     assert!(path.trim_end().ends_with(".config/qchat/config.toml"), "{path}");
 }
 
-#[test]
-fn generated_pages_name_every_command() {
-    let man = stdout(&run(&["man"]));
-    let completions = stdout(&run(&["completions", "bash"]));
-    for command in ["register", "whoami", "unlock", "update-keys", "send", "listen", "history", "completions"]
-    {
-        assert!(man.to_lowercase().replace("\\-", "-").contains(command), "{command} in the manual page");
-        assert!(completions.contains(command), "{command} in the completions");
-    }
-    assert!(!man.contains("agent"), "what is hidden stays hidden");
+/// The pages in a directory that are this program's, by name.
+fn pages(dir: &Path) -> BTreeMap<String, String> {
+    let pages = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let own = pages.filter(|page| {
+        let name = page.file_name().into_string().unwrap();
+        ["qchat.", "qchat-"].iter().any(|own| name.starts_with(own))
+    });
+    own.map(|page| (page.file_name().into_string().unwrap(), fs::read_to_string(page.path()).unwrap()))
+        .collect()
 }
 
 #[test]
-fn the_manual_page_in_the_repository_is_the_one_the_program_prints() {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/qchat.1");
-    let kept = std::fs::read_to_string(&kept).unwrap_or_default();
-    assert!(kept == stdout(&run(&["man"])), "make it anew: cargo run -p qchat-cli -- man > man/qchat.1");
+fn the_manual_in_the_repository_is_the_one_that_the_program_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(&["man", "--dir", dir.path().to_str().unwrap()]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let written = pages(dir.path());
+    let kept = pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../man"));
+    assert_eq!(
+        kept.keys().collect::<Vec<_>>(),
+        written.keys().collect::<Vec<_>>(),
+        "write it anew: just man"
+    );
+    for (page, text) in &written {
+        assert!(kept[page] == *text, "write {page} anew: just man");
+    }
+    assert!(written["qchat.1"] == stdout(&run(&["man"])));
+    // What is hidden stays hidden.
+    assert!(written.contains_key("qchat-room-update-keys.1") && !written.contains_key("qchat-agent.1"));
+    assert!(!written["qchat.toml.5"].contains("QCHAT_CONFIG"));
+}
+
+#[test]
+fn the_page_of_the_configuration_file_has_every_key_that_the_file_may_have() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("settings.toml");
+    fs::write(&file, "no_such_key = 1").unwrap();
+    let refused = qchat(home.path(), &["config", "show"]).env("QCHAT_CONFIG", &file).output().unwrap();
+    let said = stderr(&refused);
+    // The refusal names the keys that there are.
+    let known: BTreeSet<&str> =
+        said.split('`').skip(1).step_by(2).filter(|key| *key != "no_such_key").collect();
+    assert!(known.contains("accept_invites"), "{said}");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/qchat.toml.5");
+    let page = fs::read_to_string(kept).unwrap();
+    let described: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("\\fB")?.split_once("\\fR = "))
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(described, known);
+    for key in known {
+        assert!(page.contains(&format!("\\fBQCHAT_{}\\fR", key.to_uppercase())), "{key} in the environment");
+    }
+}
+
+#[test]
+fn a_manual_that_cannot_be_written_is_told() {
+    let output = run(&["man", "--dir", "/proc/nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("/proc/nowhere"), "{}", stderr(&output));
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub enum IdError {
     /// An id is 16 bytes, or 32 hexadecimal digits.
     #[error("an id has 16 bytes (32 hexadecimal digits)")]
     Length,
+    /// A [`crate::wire::tree::TreeHash`] is 48 bytes, or 96 hexadecimal digits.
+    #[error("a tree's hash has 48 bytes (96 hexadecimal digits)")]
+    TreeHash,
     /// See [`UserName`].
     #[error(
         "a user name has 1 to 32 characters out of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit"

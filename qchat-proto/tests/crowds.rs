@@ -37,7 +37,7 @@ fn a_large_room_is_made_joined_written_in_and_made_small_again() {
     for chunk in people[1..].chunks(AT_ONCE) {
         let output = commit(&mut creator, &adds(chunk));
         assert_eq!(output.welcomes.len(), chunk.len());
-        assert!(output.message.len() < limits::HANDSHAKE, "{}", output.message.len());
+        assert!(output.message.len() < limits::COMMIT, "{}", output.message.len());
         follow([&mut creator].into_iter().chain(early.as_mut()), &output);
         let newest =
             join(chunk.last().unwrap(), output.welcomes.last().unwrap(), &output.ratchet_tree).unwrap();
@@ -50,7 +50,7 @@ fn a_large_room_is_made_joined_written_in_and_made_small_again() {
     for from in 0..all.len() {
         say(&mut all, from, b"everybody hears this");
         let output = commit(all[from], &Plan::default());
-        assert!(output.message.len() < limits::HANDSHAKE, "{}", output.message.len());
+        assert!(output.message.len() < limits::COMMIT, "{}", output.message.len());
         follow(all.iter_mut().map(|group| &mut **group), &output);
     }
     // All but those three.

@@ -82,8 +82,8 @@ fn client() -> impl Strategy<Value = Client> {
             Client::Hello(pb::Hello { version_min, version_max, agent })
         }),
         (any::<u64>(), blob(300), prop::collection::vec(welcome, 0..4), blob(100)).prop_map(
-            |(request_id, envelope, welcomes, ratchet_tree)| {
-                Client::Publish(pb::Publish { request_id, envelope, welcomes, ratchet_tree })
+            |(request_id, envelope, welcomes, tree_hash)| {
+                Client::Publish(pb::Publish { request_id, envelope, welcomes, tree_hash })
             }
         ),
         (any::<u64>(), blob(20), any::<u64>(), any::<u32>()).prop_map(
@@ -260,7 +260,7 @@ fn sizes_are_kept_to_the_byte() {
     for (kind, limit) in [
         (Kind::Application, limits::APPLICATION),
         (Kind::Proposal, limits::APPLICATION),
-        (Kind::Commit, limits::HANDSHAKE),
+        (Kind::Commit, limits::COMMIT),
         (Kind::Resync, limits::RESYNC),
     ] {
         let sized = |size: usize| {
@@ -280,7 +280,7 @@ fn sizes_are_kept_to_the_byte() {
     }
     // The largest honest commit fits, and nothing near ten megabytes is even read.
     let largest = raw(|raw| {
-        raw.payload = vec![0; limits::HANDSHAKE].into();
+        raw.payload = vec![0; limits::COMMIT].into();
         raw.delta = (0..limits::DELTA)
             .map(|n| pb::MembershipChange {
                 operation: 4,

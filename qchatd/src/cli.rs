@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
+Examples:
+  qchatd serve
+  qchatd serve --database postgres://qchat@db/qchat?sslmode=verify-full
+  qchatd check --config /etc/qchatd/qchatd.toml
+
 Settings come from flags, then QCHATD_* in the environment, then the configuration file, then defaults;
 `qchatd config show --explain` tells which.
 
@@ -13,7 +19,8 @@ Exit codes:
   1  unexpected failure
   2  wrong usage or configuration
   3  the database cannot be reached, or the address cannot be listened on
-  6  refused: the database does not promise durability, its schema is not this daemon's, or a key file is open to others";
+  6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, or the
+     database to be filled has accounts";
 
 /// The qchat daemon.
 #[derive(Debug, Parser)]
@@ -39,10 +46,68 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Work on the database while no daemon needs it.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// The configuration.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Print a script that completes commands in a shell.
+    #[command(
+        after_help = "Example:\n  qchatd completions bash > /usr/local/share/bash-completion/completions/qchatd"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write the whole manual.
+    #[command(
+        after_help = "Examples:\n  qchatd man | man -l -\n  qchatd man --dir /usr/local/share/man/man8"
+    )]
+    Man {
+        /// Write a page for each command, and one for the configuration file, into this directory.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// What to do to the database.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Fill a new database with accounts, rooms and envelopes, for development alone.
+    ///
+    /// The accounts are called user-1, user-2 and so on. Their signed statements and keys are real, and follow from the
+    /// seed: whoever knows it can log in as any device, and nobody by a password. The envelopes are of real size and
+    /// random content, every hundredth a commit. A database that has an account is refused.
+    #[command(
+        after_help = "Example:\n  qchatd admin seed --database sqlite:///tmp/seeded.sqlite3 --rooms 20 --messages 5000"
+    )]
+    Seed {
+        /// Accounts, each with one device.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        accounts: u32,
+        /// Rooms.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        rooms: u32,
+        /// Members of each room.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        members: u32,
+        /// Envelopes in each room.
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        messages: u64,
+        /// Bytes of each envelope's payload; that of a short message has about 3600.
+        #[arg(long, value_name = "BYTES", default_value_t = 3600)]
+        size: u32,
+        /// The number that ids, names, keys and payloads follow from.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -85,7 +150,8 @@ pub(crate) struct Settings {
     /// Directory of the database and the key files [default: /var/lib/qchatd as root, else the user's data directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
-    /// Database: sqlite:///path or postgres://user@host/name; a password belongs in the environment or the file
+    /// Database: sqlite:///path or postgres://user@host/name; a password belongs in the environment or the
+    /// file [default: qchatd.sqlite3 in the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
     /// Database connections for reading (SQLite) or altogether (PostgreSQL) [default: 8]
@@ -112,8 +178,8 @@ pub(crate) struct Settings {
     /// What to log, e.g. info or qchatd=debug [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
-    /// auto, pretty or json; auto is pretty on a terminal and json elsewhere [default: auto]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    /// How logs look; auto is pretty on a terminal and json elsewhere [default: auto]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["auto", "pretty", "json"])]
     pub(crate) log_format: Option<String>,
 }
 

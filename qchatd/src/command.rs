@@ -1,22 +1,40 @@
 //! What each subcommand does.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write},
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use qchat_manual::{Configuration, Manual};
 use serde_json::json;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, KeysCommand},
+    cli::{AdminCommand, Cli, Command, ConfigCommand, KeysCommand},
     config::{self, Config, Loaded},
     error::CommandError,
     harden, logging,
     server::Daemon,
-    service::{ServiceError, sessions},
+    service::{
+        ServiceError,
+        seed::{self, Plan, Seeded},
+        sessions,
+    },
     store::{self, Store},
 };
 
 /// Carries out a command.
 pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
     harden::process().map_err(|error| CommandError::Other(format!("cannot forbid core dumps: {error}")))?;
+    // What is about the program alone needs no configuration.
+    match &cli.command {
+        Command::Completions { shell } => return completions(*shell).map(|()| ExitCode::SUCCESS),
+        Command::Man { dir } => return man(dir.as_deref()).map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
     let loaded = config::load(cli.settings.config.as_deref(), &cli.settings.given())?;
     match &cli.command {
         Command::Config { command: ConfigCommand::Show { explain, json } } => show(&loaded, *explain, *json)?,
@@ -24,6 +42,14 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
         Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
+        Command::Admin {
+            command: AdminCommand::Seed { accounts, rooms, members, messages, size, seed, json },
+        } => {
+            let (accounts, rooms, members, messages) = (*accounts, *rooms, *members, *messages);
+            let plan = Plan { accounts, rooms, members, messages, size: *size, seed: *seed };
+            fill(&loaded.config, plan, *json)?;
+        }
+        Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -100,6 +126,85 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// A word about the progress every so often, when somebody looks.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+fn fill(config: &Config, plan: Plan, as_json: bool) -> Result<(), CommandError> {
+    plan.check()?;
+    config.make_data_dir()?;
+    store::migrate(&config.database)?;
+    let watched = std::io::stderr().is_terminal();
+    let mut last = Instant::now();
+    let done = runtime(2)?.block_on(async {
+        let store = Store::open(&config.database, 1)?;
+        let told = |done: Seeded| {
+            if watched && last.elapsed() >= PROGRESS {
+                last = Instant::now();
+                // Where standard error is closed, nobody looks.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "{} of {} accounts, {} of {} rooms, {} envelopes",
+                    done.accounts,
+                    plan.accounts,
+                    done.rooms,
+                    plan.rooms,
+                    done.envelopes
+                );
+            }
+        };
+        seed::fill(&store, plan, told).await.map_err(CommandError::from)
+    })?;
+    let Seeded { accounts, rooms, members, envelopes, bytes } = done;
+    if as_json {
+        let counts = json!({"accounts": accounts, "rooms": rooms, "members": members, "envelopes": envelopes,
+            "bytes": bytes});
+        let database = config.database.to_string();
+        return print(
+            &json!({"v": 1, "database": database, "seed": plan.seed, "seeded": counts}).to_string(),
+        );
+    }
+    print(&format!(
+        "{}: {accounts} accounts, {rooms} rooms with {members} places, {envelopes} envelopes of {bytes} bytes",
+        config.database
+    ))
+}
+
+fn completions(shell: Shell) -> Result<(), CommandError> {
+    let mut script = vec![];
+    clap_complete::generate(shell, &mut Cli::command(), "qchatd", &mut script);
+    write(&script)
+}
+
+fn man(dir: Option<&Path>) -> Result<(), CommandError> {
+    let manual = Manual {
+        program: Cli::command(),
+        section: 8,
+        prefix: "QCHATD_",
+        files: &[
+            ("/etc/qchatd/qchatd.toml", "The configuration file, when root runs the daemon."),
+            (
+                "/var/lib/qchatd/",
+                "The data directory, when root runs the daemon: the SQLite database, pepper.key and token.key.",
+            ),
+        ],
+        configuration: Configuration {
+            name: "qchatd.toml",
+            place: "The file is /etc/qchatd/qchatd.toml when root runs the daemon, else qchatd.toml in ~/.config/qchatd, \
+                    or what `--config` or `QCHATD_CONFIG` names; `qchatd config show --explain` prints what is in \
+                    force, and where from. It may be missing.",
+            example: "listen = \"127.0.0.1:8470\"\ndatabase = \"postgres://qchat@db/qchat?sslmode=verify-full\"\n\
+                      database_connections = 16",
+        },
+    };
+    let pages = manual.pages();
+    if let Some(dir) = dir {
+        return qchat_manual::write(&pages, dir).map_err(|error| {
+            CommandError::Other(format!("the manual cannot be written to {}: {error}", dir.display()))
+        });
+    }
+    write(pages.first().map(|page| page.text.as_bytes()).unwrap_or_default())
+}
+
 /// Unix seconds as RFC 3339.
 fn moment(seconds: i64) -> String {
     time::OffsetDateTime::from_unix_timestamp(seconds)
@@ -133,5 +238,10 @@ fn show(loaded: &Loaded, explain: bool, as_json: bool) -> Result<(), CommandErro
 
 /// A line on standard output; a reader that has gone away is no reason to panic.
 fn print(line: &str) -> Result<(), CommandError> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| CommandError::Other(error.to_string()))
+    write(format!("{line}\n").as_bytes())
+}
+
+fn write(bytes: &[u8]) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| CommandError::Other(error.to_string()))
 }

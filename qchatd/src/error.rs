@@ -2,7 +2,21 @@
 
 use std::process::ExitCode;
 
-use crate::{config::ConfigError, server::StartError, service::keys::KeyFileError, store::StoreError};
+use crate::{
+    config::ConfigError,
+    server::StartError,
+    service::{keys::KeyFileError, seed::SeedError},
+    store::StoreError,
+};
+
+impl From<SeedError> for CommandError {
+    fn from(error: SeedError) -> Self {
+        match error {
+            SeedError::Store(error) => Self::Store(error),
+            error => Self::Seed(error),
+        }
+    }
+}
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +33,9 @@ pub(crate) enum CommandError {
     /// The database lacks migrations.
     #[error("the database lacks {} migration(s): run qchatd migrate", .0.len())]
     Pending(Vec<String>),
+    /// The database was not filled.
+    #[error(transparent)]
+    Seed(SeedError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -28,7 +45,9 @@ impl CommandError {
     /// The code, as the help documents it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Self::Config(_) | Self::Start(StartError::Insecure(_) | StartError::Config(_)) => 2,
+            Self::Config(_)
+            | Self::Start(StartError::Insecure(_) | StartError::Config(_))
+            | Self::Seed(SeedError::Plan(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
             | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
@@ -36,6 +55,7 @@ impl CommandError {
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
                 | StartError::Keys(KeyFileError::Open(_)),
             )
+            | Self::Seed(SeedError::NotEmpty)
             | Self::Pending(_) => 6,
             _ => 1,
         };

@@ -51,6 +51,8 @@ const CONFIRM: Duration = Duration::from_secs(2);
 /// Between two looks at which sessions are open still, and which keys sign. What another node has ended has lost its
 /// sockets here within 5 s: this, the query, and what a socket takes to end.
 const WATCH: Duration = Duration::from_secs(2);
+/// Between two times that trees which nobody needs are deleted.
+const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the process is probably out of file descriptors.
@@ -104,6 +106,7 @@ pub struct Daemon {
     accepting: JoinHandle<GracefulShutdown>,
     confirming: JoinHandle<()>,
     watching: JoinHandle<()>,
+    expiring: JoinHandle<()>,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
 }
@@ -147,6 +150,7 @@ impl Daemon {
         };
         let confirming = tokio::spawn(confirm(sockets.clone()));
         let watching = tokio::spawn(watch(sockets.clone()));
+        let expiring = tokio::spawn(expire(sockets.clone()));
         let accepting = tokio::spawn(accept(listener, sockets.clone(), config.max_connections as usize));
         if let Some(path) = &config.address_file {
             write_address(path, address)
@@ -167,6 +171,7 @@ impl Daemon {
             accepting,
             confirming,
             watching,
+            expiring,
             relaying,
             delivering,
         })
@@ -195,6 +200,7 @@ impl Daemon {
         }
         drop(self.confirming.await);
         drop(self.watching.await);
+        drop(self.expiring.await);
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);
@@ -235,6 +241,17 @@ async fn watch(sockets: Sockets) {
         }
         if let Err(error) = sessions.renew_keys().await {
             tracing::warn!(%error, "token keys are not known");
+        }
+    }
+}
+
+async fn expire(sockets: Sockets) {
+    loop {
+        if let Err(error) = sockets.services.trees.expire().await {
+            tracing::warn!(%error, "trees that nobody needs are still there");
+        }
+        if timeout(EXPIRE, sockets.stop.cancelled()).await.is_ok() {
+            return;
         }
     }
 }

@@ -144,6 +144,8 @@ fn room() -> (Person, Person, Vec<Bytes>) {
     let add = Change::Add(packages.iter().map(|own| own.message.clone()).collect());
     alice.write(|tx| Ok(outbox::enqueue(tx, &alice.device, ROOM, Want::Commit(add))?));
     let (_, sealed) = alice.next();
+    let id = qchat_proto::wire::frame::Envelope::decode(sealed.envelope.clone()).unwrap().message_id;
+    let ratchet_tree = alice.write(|tx| Ok(tx.outbox_tree(ROOM, id)?)).unwrap();
     alice.accepted(&sealed, Seq(1));
     alice.receive(Seq(1), &sealed.envelope);
     let theirs = packages.remove(0);
@@ -152,7 +154,7 @@ fn room() -> (Person, Person, Vec<Bytes>) {
         room: ROOM,
         seq: Seq(1),
         welcome: welcome.welcome.clone(),
-        ratchet_tree: sealed.ratchet_tree.clone(),
+        ratchet_tree,
         key_package: (theirs.id, theirs.secret),
     };
     let log = [Logged { seq: Seq(1), bytes: sealed.envelope.clone() }];

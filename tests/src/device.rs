@@ -1,21 +1,26 @@
 //! A device that speaks the wire protocol itself, for what the real client would never send. Its statements are
 //! properly signed; its KeyPackages are noise, which the daemon cannot tell.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::{SinkExt, StreamExt};
 use qchat_proto::{
     crypto::{
         entropy::{Entropy, SystemEntropy},
-        sign::{AccountSigningKey, DeviceSigningKey},
+        sign::{AccountPublicKey, AccountSigningKey, DeviceSigningKey},
     },
     identity::{AccountRecord, DeviceCertificate, DeviceList, ListedDevice, LoginProof, RecoveryKey},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
+    mls,
     wire::{
         api::{self, Binary},
         fault::FaultBody,
         frame::{self, Envelope, Kind},
         pb::{self, client_frame, server_frame},
+        tree::TreeHash,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -124,6 +129,16 @@ impl Device {
         response.json().await.expect("the documented answer")
     }
 
+    /// Puts a ratchet tree there, ahead of the commit that names it.
+    pub async fn put_tree(&self, room: RoomId, tree: Vec<u8>) -> TreeHash {
+        let hash = TreeHash::of(&tree);
+        let url = format!("{}/v1/rooms/{room}/trees/{hash}", self.server);
+        let request = self.http.put(url).bearer_auth(&self.session.access_token).body(tree);
+        let response = request.send().await.expect("an answer");
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap_or_default());
+        hash
+    }
+
     /// An envelope of its own with a payload of noise.
     pub fn envelope(&self, room: RoomId, commit_seq: Seq, payload: Vec<u8>) -> Envelope {
         Envelope {
@@ -167,6 +182,39 @@ pub fn registration(name: &str) -> (api::Register, DeviceSigningKey) {
 }
 
 fn registration_of(name: &str, account: AccountId) -> (api::Register, DeviceSigningKey) {
+    let (body, key, _) = drawn(name, account);
+    (body, key)
+}
+
+/// Registers an account whose device can be added to a group: its KeyPackage is genuine, and nobody has its secret.
+pub async fn register_leaf(server: &str, name: &str) {
+    let server = server.to_owned();
+    let (mut body, key, identity) = drawn(name, draw!(AccountId));
+    let made = tokio::task::spawn_blocking(move || {
+        let certificate = body.device_certificate.as_ref();
+        let device =
+            mls::device::Device::new(certificate, &key, Arc::new(SystemEntropy), Arc::new(Own(identity)))
+                .expect("a device");
+        let mut packages = device.key_packages(2, false, now()).expect("KeyPackages").into_iter();
+        body.key_packages = vec![packages.next().expect("one").message.into()];
+        body.last_resort_key_package = packages.next().expect("another").message.into();
+        body
+    });
+    let request = reqwest::Client::new().post(format!("{server}/v1/accounts"));
+    let response = request.json(&made.await.expect("keys")).send().await.expect("an answer");
+    assert!(response.status().is_success(), "{}", response.text().await.unwrap_or_default());
+}
+
+/// An account knows its own key.
+struct Own(AccountPublicKey);
+
+impl mls::identity::AccountKeys for Own {
+    fn account_key(&self, _account: AccountId, hash: &[u8; 48]) -> Option<AccountPublicKey> {
+        (self.0.hash() == *hash).then(|| self.0.clone())
+    }
+}
+
+fn drawn(name: &str, account: AccountId) -> (api::Register, DeviceSigningKey, AccountPublicKey) {
     let name: UserName = name.parse().expect("a user name");
     let id = draw!(DeviceId);
     let identity = AccountSigningKey::generate(&SystemEntropy).expect("a key");
@@ -206,7 +254,7 @@ fn registration_of(name: &str, account: AccountId) -> (api::Register, DeviceSign
         key_packages: (0..3).map(|_| Binary::from(noise(64))).collect(),
         last_resort_key_package: noise(64).into(),
     };
-    (body, key)
+    (body, key, identity.public().clone())
 }
 
 /// A client's first frame.
@@ -220,7 +268,7 @@ pub fn publish(request_id: u64, envelope: &Envelope) -> client_frame::Body {
         request_id,
         envelope: envelope.encode(),
         welcomes: Vec::new(),
-        ratchet_tree: Vec::new().into(),
+        tree_hash: Vec::new().into(),
     })
 }
 

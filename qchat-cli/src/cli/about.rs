@@ -1,4 +1,4 @@
-//! Commands that need no profile: settings, completions, the manual page.
+//! Commands that need no profile: settings, and the manual.
 
 use std::{
     io::{self, Write as _},
@@ -6,15 +6,15 @@ use std::{
 };
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use qchat_manual::{Configuration, Manual};
 use serde::Serialize;
 
 use super::{
     Context,
-    args::{AcceptInvites, Cli, Global},
-    failure::Outcome,
+    args::{Cli, Global},
+    failure::{Failure, Outcome},
 };
-use crate::config;
+use crate::{config, engine::Accept};
 
 /// The settings in force.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct SettingsObject<'a> {
     verbose: u8,
     no_input: bool,
     timeout: f64,
-    accept_invites: AcceptInvites,
+    accept_invites: Accept,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -64,7 +64,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("verbose", settings.verbose.to_string()),
             ("no_input", settings.no_input.to_string()),
             ("timeout", object.timeout.to_string()),
-            ("accept_invites", format!("{:?}", settings.accept_invites).to_lowercase()),
+            ("accept_invites", settings.accept_invites.to_string()),
         ];
         lines.map(|(key, value)| format!("{key:<16} {value}")).join("\n")
     })?;
@@ -85,31 +85,37 @@ pub(super) fn settings_path(context: &Context, flags: &Global) -> Outcome {
     Ok(())
 }
 
-pub(super) fn completions(shell: Shell) -> Outcome {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "qchat", &mut script);
-    Ok(io::stdout().lock().write_all(&script)?)
+/// Prints the manual page, or writes all pages into a directory.
+pub(super) fn man(dir: Option<&Path>) -> Outcome {
+    let pages = manual().pages();
+    if let Some(dir) = dir {
+        return qchat_manual::write(&pages, dir).map_err(|error| {
+            Failure::unexpected(format!("the manual cannot be written to {}: {error}", dir.display()))
+        });
+    }
+    let program = pages.first().map(|page| page.text.as_str()).unwrap_or_default();
+    Ok(io::stdout().lock().write_all(program.as_bytes())?)
 }
 
-pub(super) fn man() -> Outcome {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-        about_command(command, "qchat", &mut page)?;
+fn manual() -> Manual<'static> {
+    Manual {
+        program: Cli::command(),
+        section: 1,
+        prefix: "QCHAT_",
+        files: &[
+            ("~/.config/qchat/config.toml", "The configuration file; `XDG_CONFIG_HOME` moves it."),
+            (
+                "~/.local/share/qchat/PROFILE/",
+                "A profile: the encrypted database, the wrapped key, and the socket of what `unlock` leaves behind. \
+                 `XDG_DATA_HOME` or `--data-dir` moves it.",
+            ),
+        ],
+        configuration: Configuration {
+            name: "qchat.toml",
+            place: "The file is config.toml in ~/.config/qchat, or in the directory qchat of `XDG_CONFIG_HOME`; \
+                    `qchat config path` prints where it is looked for, and `qchat config show` what is in force. It \
+                    may be missing.",
+            example: "server = \"http://127.0.0.1:8470\"\naccept_invites = \"verified\"\ntimeout = 10",
+        },
     }
-    Ok(io::stdout().lock().write_all(&page)?)
-}
-
-/// A command's part of the page, and after it those of its own commands.
-fn about_command(command: &clap::Command, of: &str, page: &mut Vec<u8>) -> io::Result<()> {
-    let name = format!("{of} {}", command.get_name());
-    writeln!(page, ".SH \"{}\"", name.to_uppercase())?;
-    let part = clap_mangen::Man::new(command.clone().bin_name(name.clone()));
-    part.render_synopsis_section(page)?;
-    part.render_description_section(page)?;
-    part.render_options_section(page)?;
-    for inner in command.get_subcommands() {
-        about_command(inner, &name, page)?;
-    }
-    Ok(())
 }

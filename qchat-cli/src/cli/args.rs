@@ -2,14 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
-use clap_complete::Shell;
+use clap::{
+    ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint,
+    builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
     content::MAX_ROOM_NAME,
     ids::{Seq, UserName},
 };
-use serde::{Deserialize, Serialize};
 use url::Url;
+
+use crate::{engine::Accept, vault::agent::LONGEST};
 
 /// What the exit codes mean; the same words stand in the README.
 const EXIT_CODES: &str = "\
@@ -90,27 +94,16 @@ pub struct Global {
     /// Never ask; fail instead.
     #[arg(long, global = true, env = "QCHAT_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
-    /// How long to wait for the daemon, in seconds [default: 30].
-    #[arg(long, global = true, env = "QCHAT_TIMEOUT", hide_env_values = true, value_name = "S", value_parser = seconds)]
+    /// How long to wait for the daemon: seconds, or as in 90s and 2m [default: 30].
+    #[arg(long, global = true, env = "QCHAT_TIMEOUT", hide_env_values = true, value_name = "TIME", value_parser = time)]
     pub timeout: Option<Duration>,
     /// Which invitations are accepted without asking [default: ask].
     #[arg(long, global = true, env = "QCHAT_ACCEPT_INVITES", hide_env_values = true, value_name = "WHOSE")]
-    pub accept_invites: Option<AcceptInvites>,
+    #[arg(value_parser = accept())]
+    pub accept_invites: Option<Accept>,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
-}
-
-/// Which invitations are accepted without asking.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AcceptInvites {
-    /// None: `room join` accepts one.
-    Ask,
-    /// Those of people whose safety number was compared.
-    Verified,
-    /// Everybody's.
-    All,
 }
 
 /// The commands.
@@ -141,10 +134,10 @@ pub enum Command {
     /// Show the account, the device and the server of the profile.
     Whoami,
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
-    #[command(after_help = "Example:\n  qchat unlock --for 3600")]
+    #[command(after_help = "Example:\n  qchat unlock --for 8h")]
     Unlock {
-        /// For how long, in seconds.
-        #[arg(long = "for", value_name = "S", default_value = "900", value_parser = seconds)]
+        /// For how long, 30 days at most: as in 30s, 15m, 8h and 1d.
+        #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = lifetime)]
         duration: Duration,
     },
     /// Forget what `unlock` keeps.
@@ -200,17 +193,21 @@ pub enum Command {
     /// Where settings come from.
     #[command(subcommand)]
     Config(Config),
-    /// Print a script that completes commands in a shell.
+    /// Print a script that completes commands, and the rooms of an unlocked profile, in a shell.
     #[command(
-        after_help = "Example:\n  qchat completions bash > ~/.local/share/bash-completion/completions/qchat"
+        after_help = "Examples:\n  qchat completions bash > ~/.local/share/bash-completion/completions/qchat\n  qchat completions zsh > ~/.zfunc/_qchat          where ~/.zfunc is in $fpath\n  qchat completions fish > ~/.config/fish/completions/qchat.fish\n\nPrint it anew after an upgrade."
     )]
     Completions {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page.
-    #[command(after_help = "Example:\n  qchat man | man -l -")]
-    Man,
+    /// Print the manual page, or write the whole manual.
+    #[command(after_help = "Examples:\n  qchat man | man -l -\n  qchat man --dir /usr/local/share/man/man1")]
+    Man {
+        /// Write a page for each command, and one for the configuration file, into this directory.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
     /// Holds an open profile's key; `unlock` starts it.
     #[command(hide = true)]
     Agent,
@@ -289,6 +286,17 @@ pub enum Config {
     Path,
 }
 
+/// Shells that have a script for completion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash, 4.4 or newer.
+    Bash,
+    /// The Z shell.
+    Zsh,
+    /// fish, 3.1 or newer.
+    Fish,
+}
+
 /// When `send` is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Wait {
@@ -296,11 +304,38 @@ pub enum Wait {
     Sent,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>().map(Duration::try_from_secs_f64) {
-        Ok(Ok(duration)) if !duration.is_zero() => Ok(duration),
-        _ => Err("a number of seconds above 0 is wanted".to_owned()),
-    }
+/// A time: a number of seconds, or numbers with units as in `1h 30m`. A day has 24 hours.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let time = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text
+            .parse::<Span>()
+            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+            .ok()
+            .and_then(|time| time.try_into().ok()),
+    };
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "a time above 0 is wanted, as in 30s, 15m, 8h and 1d, or in seconds".to_owned())
+}
+
+/// How long an agent may keep a key.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    time(text)
+        .ok()
+        .filter(|time| (Duration::from_secs(1)..=LONGEST).contains(time))
+        .ok_or_else(|| "1 second to 30 days are wanted, as in 30s, 15m, 8h and 1d".to_owned())
+}
+
+/// Reads which invitations are accepted without asking.
+fn accept() -> impl TypedValueParser<Value = Accept> {
+    let choices = Accept::EVERY.map(|choice| {
+        PossibleValue::new(choice.name()).help(match choice {
+            Accept::Ask => "None: `room join` accepts one",
+            Accept::Verified => "Those of people whose safety number was compared",
+            Accept::All => "Everybody's",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
 }
 
 fn seq(text: &str) -> Result<Seq, String> {

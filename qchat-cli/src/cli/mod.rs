@@ -3,6 +3,7 @@
 mod about;
 mod account;
 pub mod args;
+mod complete;
 mod failure;
 mod harden;
 mod json;
@@ -39,6 +40,9 @@ struct Context {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     harden::harden();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if complete::answer(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return misused(&error, arguments.iter().any(|argument| argument == "--json")),
@@ -74,8 +78,8 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
 
 fn carry_out(context: &Context, cli: &Cli) -> Outcome {
     match &cli.command {
-        Some(Command::Completions { shell }) => about::completions(*shell),
-        Some(Command::Man) => about::man(),
+        Some(Command::Completions { shell }) => complete::script(*shell),
+        Some(Command::Man { dir }) => about::man(dir.as_deref()),
         Some(Command::Config(args::Config::Show)) => about::settings(context),
         Some(Command::Config(args::Config::Path)) => about::settings_path(context, &cli.global),
         Some(Command::Agent) => account::agent(context),
@@ -121,7 +125,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Listen { rooms, limit } => listen::listen(context, rooms, *limit).await,
         Command::History { room, limit, before } => messages::history(context, room, *limit, *before).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
-        Command::Completions { .. } | Command::Man | Command::Config(_) | Command::Agent => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }
 }
 

@@ -6,12 +6,11 @@ use qchat_proto::{crypto::secret::Secret, ids::RoomId};
 
 use super::{
     Context,
-    args::AcceptInvites,
     failure::{Failure, Outcome},
     passphrase, progress,
 };
 use crate::{
-    engine::{Accept, EngineError, Handle, Options},
+    engine::{EngineError, Handle, Options},
     store::Profile,
     vault::{self, agent},
 };
@@ -32,13 +31,12 @@ pub(super) async fn on_profile<T>(
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
     let settings = &context.settings;
-    let accept = match settings.accept_invites {
-        AcceptInvites::Ask => Accept::Ask,
-        AcceptInvites::Verified => Accept::Verified,
-        AcceptInvites::All => Accept::All,
+    let options = Options {
+        timeout: settings.timeout,
+        offline: false,
+        server: settings.server.clone(),
+        accept: settings.accept_invites,
     };
-    let options =
-        Options { timeout: settings.timeout, offline: false, server: settings.server.clone(), accept };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
     handle.shutdown().await;

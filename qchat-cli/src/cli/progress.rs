@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::Settings;
 
@@ -14,21 +14,42 @@ const MOMENT: Duration = Duration::from_millis(700);
 
 /// Awaits `work`; when it takes long, the terminal shows `what` beside something that turns.
 pub(super) async fn during<T>(settings: &Settings, what: &'static str, work: impl Future<Output = T>) -> T {
+    telling(settings, what, async |_| work.await).await
+}
+
+/// As [`during`], for work that says how far it is.
+pub(super) async fn telling<T>(
+    settings: &Settings,
+    what: &'static str,
+    work: impl AsyncFnOnce(&Teller) -> T,
+) -> T {
     let silent = settings.quiet || settings.plain || settings.json || !stderr().is_terminal();
-    let mut work = std::pin::pin!(work);
+    let teller = Teller(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
+    let bar = &teller.0;
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    let mut work = std::pin::pin!(work(&teller));
     if !silent {
         tokio::select! {
             done = &mut work => return done,
             () = tokio::time::sleep(MOMENT) => {}
         }
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.enable_steady_tick(Duration::from_millis(100));
     }
-    let bar = if silent { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.set_message(what);
-    bar.enable_steady_tick(Duration::from_millis(100));
     let done = work.await;
     bar.finish_and_clear();
     done
+}
+
+/// Changes what the terminal shows meanwhile.
+pub(super) struct Teller(ProgressBar);
+
+impl Teller {
+    /// Shows this from now on.
+    pub(super) fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
 }

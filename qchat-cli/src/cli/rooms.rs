@@ -8,11 +8,13 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     json::{DetailsObject, RoomObject},
-    open, progress, words,
+    open,
+    progress::{self, Teller},
+    words,
 };
 use crate::engine::{
     EngineError, Handle,
-    types::{RoomStatus, RoomSummary},
+    types::{Inviting, RoomStatus, RoomSummary},
 };
 
 /// What was done to a room.
@@ -69,8 +71,11 @@ pub(super) async fn show(context: &Context, room: &str) -> Outcome {
 pub(super) async fn invite(context: &Context, room: &str, users: &[UserName]) -> Outcome {
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
-        let inviting = handle.invite(id, users.to_vec());
-        progress::during(&context.settings, "Inviting", inviting).await?;
+        let inviting = async |teller: &Teller| {
+            let progress = |far: Inviting| teller.say(words::inviting(far));
+            handle.invite_with(id, users.to_vec(), progress).await
+        };
+        progress::telling(&context.settings, "Inviting", inviting).await?;
         report(context, handle, id, "invited", users).await
     })
     .await

@@ -7,7 +7,7 @@ use super::json;
 use crate::{
     engine::{
         Me,
-        types::{Body, Message, RoomDetails, RoomStatus, RoomSummary},
+        types::{Body, Inviting, Message, RoomDetails, RoomStatus, RoomSummary},
     },
     zone::Zone,
 };
@@ -83,4 +83,13 @@ pub(super) fn me(me: &Me) -> String {
 fn clock(at: OffsetDateTime, zone: &Zone) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
     zone.show(at).format(format).unwrap_or_default()
+}
+
+/// How far an invitation of many people is.
+pub(super) fn inviting(far: Inviting) -> String {
+    match far {
+        Inviting::LookingUp { done, of } => format!("Looking people up, {done} of {of}"),
+        Inviting::Claiming { done, of } => format!("Fetching their keys, {done} of {of}"),
+        Inviting::Adding { done, of } => format!("Adding devices, {done} of {of}"),
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashSet,
+    fmt,
+    str::FromStr,
     sync::{Arc, Weak},
 };
 
 use qchat_proto::ids::{RoomId, Seq};
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
@@ -15,8 +18,9 @@ use super::{
 };
 use crate::store::{StoreError, Tx};
 
-/// Which invitations are accepted without asking.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Which invitations are accepted without asking. In settings and JSON it is written as [`Accept::name`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Accept {
     /// None.
     #[default]
@@ -25,6 +29,39 @@ pub enum Accept {
     Verified,
     /// Everybody's.
     All,
+}
+
+impl Accept {
+    /// Every choice.
+    pub const EVERY: [Self; 3] = [Self::Ask, Self::Verified, Self::All];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Verified => "verified",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for Accept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The word is none of those that say which invitations are accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("one of ask, verified and all is wanted")]
+pub struct NoSuchChoice;
+
+impl FromStr for Accept {
+    type Err = NoSuchChoice;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchChoice> {
+        Self::EVERY.into_iter().find(|choice| choice.name() == text).ok_or(NoSuchChoice)
+    }
 }
 
 /// Looks for invitations after every event until the engine ends. One that could not be accepted waits for the user.

@@ -149,7 +149,10 @@ fn fault_exit_code(fault: &Fault) -> u8 {
         FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,
         FaultCode::Unavailable => 3,
-        FaultCode::StaleEpoch | FaultCode::UnsupportedVersion | FaultCode::Internal => 1,
+        FaultCode::StaleEpoch
+        | FaultCode::MissingTree
+        | FaultCode::UnsupportedVersion
+        | FaultCode::Internal => 1,
     }
 }
 

@@ -310,10 +310,19 @@ impl Handle {
     /// nothing in between: one that only broke is taken up again, a daemon that is not there is not waited for.
     pub(super) async fn until<T>(
         &self,
+        look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.until_within(self.0.options.timeout, look).await
+    }
+
+    /// [`Handle::until`] with another time.
+    pub(super) async fn until_within<T>(
+        &self,
+        patience: Duration,
         mut look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
     ) -> Result<T, EngineError> {
         let mut events = self.events();
-        let waited = tokio::time::timeout(self.0.options.timeout, async {
+        let waited = tokio::time::timeout(patience, async {
             let mut lost = false;
             loop {
                 if let Some(found) = look(self).await? {
@@ -336,7 +345,7 @@ impl Handle {
             Err(EngineError::Timeout(format!(
                 "no answer within {} s. What was written stays in the outbox and is sent by the next command that \
                  connects",
-                self.0.options.timeout.as_secs()
+                patience.as_secs()
             )))
         })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use qchat_proto::{
     ids::RoomId,
     mls::device::Device,
@@ -86,7 +87,11 @@ impl Invitations {
     }
 
     /// Everything that a join needs of an invitation; the second value tells whether its KeyPackage may be used again.
-    pub(crate) async fn prepare(&self, invitation: RoomInvitation) -> Result<(Invited, bool), EngineError> {
+    pub(crate) async fn prepare(
+        &self,
+        invitation: RoomInvitation,
+        ratchet_tree: Bytes,
+    ) -> Result<(Invited, bool), EngineError> {
         Device::welcome_key_packages(invitation.welcome.as_ref())
             .map_err(SessionError::<StoreError>::Welcome)?;
         let secret = self.secret(invitation.welcome.as_ref()).await?.ok_or_else(|| {
@@ -99,7 +104,7 @@ impl Invitations {
             room: invitation.room_id,
             seq: invitation.seq,
             welcome: invitation.welcome.0,
-            ratchet_tree: invitation.ratchet_tree.0,
+            ratchet_tree,
             key_package: (secret.id, Zeroizing::new(secret.data.to_vec())),
         };
         Ok((invited, secret.last_resort))

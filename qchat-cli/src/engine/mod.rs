@@ -24,7 +24,7 @@ pub mod types;
 mod upkeep;
 mod view;
 
-pub use consent::Accept;
+pub use consent::{Accept, NoSuchChoice};
 pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};

@@ -1,6 +1,6 @@
 //! What people do with rooms: create, invite, join, remove, leave, renew keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
@@ -16,11 +16,21 @@ use qchat_proto::{
 };
 use tokio::sync::oneshot;
 
-use super::{actor::Command, clock, error::EngineError, handle::Handle, types::Event};
+use super::{
+    actor::Command,
+    clock,
+    error::EngineError,
+    handle::Handle,
+    types::{Event, Inviting},
+};
 use crate::store::{StoreError, Tx};
 
-/// Most devices that one commit adds.
-const ADDED_AT_ONCE: usize = 50;
+/// Most devices that one commit adds. Whatever their number, a commit in a room of 1,000 takes 1.2 MB and brings a tree of
+/// 11 MB: the more it adds, the fewer there are. A hundred take 2.8 MB there of the 4 MiB that a commit may have.
+const ADDED_AT_ONCE: usize = 100;
+/// What a room's size adds to the time that a commit may take until it is in effect, for each device: its tree has 11.4 kB
+/// for each, and a slow line carries 64 kB in a second.
+const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
 
@@ -51,10 +61,24 @@ impl Handle {
     /// [`EngineError::NoSuchUser`], [`EngineError::AlreadyInRoom`], [`EngineError::IdentityChanged`], or that the room's
     /// rules or the daemon refuse.
     pub async fn invite(&self, room: RoomId, users: Vec<UserName>) -> Result<(), EngineError> {
+        self.invite_with(room, users, |_| {}).await
+    }
+
+    /// [`Handle::invite`], which tells how far it is: many people take a while.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invite_with(
+        &self,
+        room: RoomId,
+        users: Vec<UserName>,
+        progress: impl Fn(Inviting),
+    ) -> Result<(), EngineError> {
         self.writable(room).await?;
         // Everybody is looked up before anybody's KeyPackage is used up.
         let mut people = vec![];
         for name in &users {
+            progress(Inviting::LookingUp { done: people.len(), of: users.len() });
             let person = self.0.people.by_name(name).await?;
             if self.in_room(room, person.record.account).await? {
                 return Err(EngineError::AlreadyInRoom(name.clone()));
@@ -62,15 +86,16 @@ impl Handle {
             people.push(person);
         }
         let mut key_packages = vec![];
-        for person in &people {
+        for (done, person) in people.iter().enumerate() {
+            progress(Inviting::Claiming { done, of: people.len() });
             key_packages.extend(self.claim(person).await?);
         }
-        // One commit and its Welcomes have to fit into a frame.
-        let mut ids = vec![];
+        let (mut ids, of) = (vec![], key_packages.len());
         for some in key_packages.chunks(ADDED_AT_ONCE) {
             ids.push(self.0.steps.enqueue(room, Want::Commit(Change::Add(some.to_vec()))).await?);
         }
-        for id in ids {
+        for (chunk, id) in ids.into_iter().enumerate() {
+            progress(Inviting::Adding { done: chunk * ADDED_AT_ONCE, of });
             self.settled(room, id).await?;
         }
         for person in people {
@@ -142,7 +167,9 @@ impl Handle {
         let rest = &inner.rest;
         let invitation: RoomInvitation =
             inner.access.ask(|token| async move { rest.invitation(&token, room).await }).await?;
-        let (invited, keep_key_package) = inner.invitations.prepare(invitation).await?;
+        let seq = invitation.seq;
+        let tree = inner.access.ask(|token| async move { rest.tree(&token, room, seq).await }).await?;
+        let (invited, keep_key_package) = inner.invitations.prepare(invitation, tree).await?;
         let mut span = None;
         let invited = Arc::new(invited);
         for _ in 0..LEARNING {
@@ -276,9 +303,12 @@ impl Handle {
     /// Waits until a row has left the outbox: sent, or given up.
     async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
         self.wrote(room).await;
-        self.until(async move |handle: &Self| {
-            let row = handle.0.profile.read_async(move |tx| tx.outbox_row(room, id)).await?;
-            Ok(row.is_none().then_some(()))
+        let devices = self.0.profile.read_async(move |tx| tx.roster(room)).await?.len();
+        let devices = u32::try_from(devices + ADDED_AT_ONCE).unwrap_or(u32::MAX);
+        let patience = self.0.options.timeout.saturating_add(PATIENCE_PER_DEVICE.saturating_mul(devices));
+        self.until_within(patience, async move |handle: &Self| {
+            let waits = handle.0.profile.read_async(move |tx| tx.outbox_holds(room, id)).await?;
+            Ok((!waits).then_some(()))
         })
         .await
     }

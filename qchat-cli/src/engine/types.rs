@@ -174,3 +174,29 @@ pub enum Event {
     /// Something went wrong that the user should know; a sentence with a remedy.
     Trouble(String),
 }
+
+/// How far an invitation of many people is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Inviting {
+    /// People are being looked up.
+    LookingUp {
+        /// So many were.
+        done: usize,
+        /// So many there are.
+        of: usize,
+    },
+    /// Their KeyPackages are being fetched.
+    Claiming {
+        /// So many people's were.
+        done: usize,
+        /// So many people there are.
+        of: usize,
+    },
+    /// Their devices are being added to the group.
+    Adding {
+        /// So many were.
+        done: usize,
+        /// So many there are.
+        of: usize,
+    },
+}

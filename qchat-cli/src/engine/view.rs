@@ -174,6 +174,10 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::Removed { by, accounts } => {
             Body::Notice(format!("{} removed {}", names.name(tx, *by)?, names.list(tx, accounts)?))
         }
+        Notice::Left { accounts } if accounts.contains(&names.me) => {
+            Body::Notice("you left; messages from here on cannot be read".to_owned())
+        }
+        Notice::Left { accounts } => Body::Notice(format!("{} left", names.list(tx, accounts)?)),
         Notice::Joined(account) => Body::Notice(format!("{} has joined", names.name(tx, *account)?)),
         Notice::DevicesChanged(account) => {
             Body::Warning(format!("the devices of {} have changed", names.name(tx, *account)?))

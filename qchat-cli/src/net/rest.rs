@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, RoomId, UserName},
+    ids::{AccountId, RoomId, Seq, UserName},
     wire::{
         api::{
             Challenge, ChallengeRequest, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, Directory,
@@ -15,6 +16,8 @@ use qchat_proto::{
             Rooms, ServerInfo, Session,
         },
         fault::FaultBody,
+        limits,
+        tree::TreeHash,
     },
 };
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
@@ -23,8 +26,11 @@ use url::{Host, Url};
 
 use super::NetError;
 
-/// Largest answer that is read, bytes: a room's log goes over the socket, a ratchet tree comes this way.
+/// Largest answer in JSON that is read, bytes: a hundred KeyPackages of the largest size.
 const MOST: usize = 16 * 1024 * 1024;
+
+/// How long a ratchet tree may take, megabytes as it is; the daemon waits as long.
+const TREE: Duration = Duration::from_mins(10);
 
 /// How long a connection is kept for the next request. The daemon closes one that idles for 5 s, and a request that
 /// crosses its closing would fail.
@@ -95,6 +101,7 @@ impl fmt::Display for Base {
 pub struct Client {
     base: Base,
     http: reqwest::Client,
+    timeout: Duration,
 }
 
 type Answer<T> = Result<T, NetError>;
@@ -116,7 +123,7 @@ impl Client {
             .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| NetError::Protocol(error.to_string().into()))?;
-        Ok(Self { base, http })
+        Ok(Self { base, http, timeout })
     }
 
     /// The daemon's address.
@@ -216,6 +223,19 @@ impl Client {
         self.get(&format!("rooms/{room}/invitation"), token).await
     }
 
+    /// `GET /v1/rooms/{id}/invitation/{seq}/tree`. Stops when nothing comes for as long as a request may take.
+    pub async fn tree(&self, token: &str, room: RoomId, seq: Seq) -> Answer<Bytes> {
+        let path = format!("rooms/{room}/invitation/{}/tree", seq.0);
+        let request = self.request(Method::GET, &path, Some(token))?.timeout(TREE);
+        Ok(self.body(request, limits::RATCHET_TREE).await?.into())
+    }
+
+    /// `PUT /v1/rooms/{id}/trees/{hash}`
+    pub async fn put_tree(&self, token: &str, room: RoomId, hash: TreeHash, tree: Bytes) -> Answer<()> {
+        let request = self.request(Method::PUT, &format!("rooms/{room}/trees/{hash}"), Some(token))?;
+        self.done(request.timeout(TREE).body(tree)).await
+    }
+
     /// `POST /v1/rooms/{id}/join`
     pub async fn join(&self, token: &str, room: RoomId) -> Answer<()> {
         self.done(self.request(Method::POST, &format!("rooms/{room}/join"), Some(token))?).await
@@ -252,21 +272,24 @@ impl Client {
     }
 
     async fn done(&self, request: RequestBuilder) -> Answer<()> {
-        self.body(request).await.map(|_| ())
+        self.body(request, MOST).await.map(|_| ())
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Answer<T> {
-        let body = self.body(request).await?;
+        let body = self.body(request, MOST).await?;
         // What exactly is wrong with the answer could quote it, and answers hold tokens.
         serde_json::from_slice(&body)
             .map_err(|_| NetError::Protocol("the server's answer is not what the protocol says".into()))
     }
 
-    async fn body(&self, request: RequestBuilder) -> Answer<Vec<u8>> {
+    async fn body(&self, request: RequestBuilder, most: usize) -> Answer<Vec<u8>> {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let mut body = vec![];
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
-            if body.len() + chunk.len() > MOST {
+        loop {
+            let chunk = tokio::time::timeout(self.timeout, response.chunk()).await;
+            let chunk = chunk.map_err(|_| NetError::Timeout)?.map_err(|error| self.failed(&error))?;
+            let Some(chunk) = chunk else { break };
+            if body.len() + chunk.len() > most {
                 return Err(NetError::Protocol("the server's answer is too large".into()));
             }
             body.extend_from_slice(&chunk);

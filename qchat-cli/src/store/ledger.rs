@@ -1,5 +1,6 @@
 //! The protocol's memory on a transaction: each function is a query of the files beside this one.
 
+use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
     ids::{DeviceId, MessageId, RoomId, Seq},
@@ -178,6 +179,14 @@ impl Ledger for Tx {
 
     fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), StoreError> {
         outbox::push(&mut self.conn, room, row, End::Front)
+    }
+
+    fn outbox_put_tree(&mut self, room: RoomId, id: MessageId, tree: &Bytes) -> Result<(), StoreError> {
+        outbox::put_tree(&mut self.conn, room, id, tree)
+    }
+
+    fn outbox_tree(&mut self, room: RoomId, id: MessageId) -> Result<Option<Bytes>, StoreError> {
+        outbox::tree(&mut self.conn, room, id)
     }
 
     fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use super::StoreError;
 enum Stored {
     Added { by: AccountId, accounts: Vec<AccountId> },
     Removed { by: AccountId, accounts: Vec<AccountId> },
+    Left { accounts: Vec<AccountId> },
     Joined { by: AccountId },
     DevicesChanged { by: AccountId },
     Settings { by: AccountId },
@@ -28,6 +29,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
     let stored = match notice.clone() {
         Notice::Added { by, accounts } => Stored::Added { by, accounts },
         Notice::Removed { by, accounts } => Stored::Removed { by, accounts },
+        Notice::Left { accounts } => Stored::Left { accounts },
         Notice::Joined(by) => Stored::Joined { by },
         Notice::DevicesChanged(by) => Stored::DevicesChanged { by },
         Notice::Settings(by) => Stored::Settings { by },
@@ -46,6 +48,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
     Ok(match stored {
         Stored::Added { by, accounts } => Notice::Added { by, accounts },
         Stored::Removed { by, accounts } => Notice::Removed { by, accounts },
+        Stored::Left { accounts } => Notice::Left { accounts },
         Stored::Joined { by } => Notice::Joined(by),
         Stored::DevicesChanged { by } => Notice::DevicesChanged(by),
         Stored::Settings { by } => Notice::Settings(by),

@@ -99,7 +99,7 @@ fn encode_sealed(sealed: &Sealed) -> Vec<u8> {
                 welcome: invitation.welcome.clone(),
             })
             .collect(),
-        ratchet_tree: sealed.ratchet_tree.clone(),
+        tree_hash: sealed.tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
     };
     codec::encode(&publish).into()
 }
@@ -121,7 +121,10 @@ fn decode_state(stored: &mut Stored) -> Result<RowState, StoreError> {
             envelope: publish.envelope,
             commit_seq: seq,
             welcomes: welcomes.collect::<Result<_, StoreError>>()?,
-            ratchet_tree: publish.ratchet_tree,
+            tree: match &publish.tree_hash[..] {
+                [] => None,
+                hash => Some(codec::tree_hash(hash).map_err(|_| CORRUPT)?),
+            },
         })
     };
     Ok(match stored.state {
@@ -234,9 +237,39 @@ pub(super) fn set(
     let row = outbox::table
         .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])));
     diesel::update(row)
-        .set((outbox::state.eq(state), outbox::state_seq.eq(state_seq), outbox::sealed.eq(sealed)))
+        .set((
+            outbox::state.eq(state),
+            outbox::state_seq.eq(state_seq),
+            outbox::sealed.eq(sealed),
+            outbox::tree.eq(None::<Vec<u8>>),
+        ))
         .execute(conn)?;
     Ok(())
+}
+
+pub(super) fn put_tree(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    id: MessageId,
+    tree: &[u8],
+) -> Result<(), StoreError> {
+    let row = outbox::table
+        .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])));
+    diesel::update(row).set(outbox::tree.eq(tree)).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn tree(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    id: MessageId,
+) -> Result<Option<Bytes>, StoreError> {
+    let tree: Option<Option<Vec<u8>>> = outbox::table
+        .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])))
+        .select(outbox::tree)
+        .first(conn)
+        .optional()?;
+    Ok(tree.flatten().map(Bytes::from))
 }
 
 pub(super) fn remove(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<(), StoreError> {
@@ -265,6 +298,16 @@ impl Tx {
     pub fn outbox_rooms(&mut self) -> Result<Vec<RoomId>, StoreError> {
         let rows: Vec<Vec<u8>> = outbox::table.select(outbox::room).distinct().load(&mut self.conn)?;
         rows.iter().map(|room| convert::id("room id", room)).collect()
+    }
+
+    /// Whether a row waits, without reading what it says.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn outbox_holds(&mut self, room: RoomId, id: MessageId) -> Result<bool, StoreError> {
+        let row = outbox::table
+            .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])));
+        Ok(diesel::select(dsl::exists(row)).get_result(&mut self.conn)?)
     }
 
     /// How many rows wait in a room, commits included.

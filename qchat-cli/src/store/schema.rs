@@ -195,6 +195,7 @@ diesel::table! {
         state -> Integer,
         state_seq -> BigInt,
         sealed -> Nullable<Binary>,
+        tree -> Nullable<Binary>,
     }
 }
 

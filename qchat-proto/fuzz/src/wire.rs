@@ -62,7 +62,7 @@ pub fn frames(input: &[u8]) {
             request_id: 1,
             envelope: envelope(Kind::Commit).encode(),
             welcomes: vec![pb::Invitation { device_id: id(3), welcome: id(9) }],
-            ratchet_tree: id(8),
+            tree_hash: Bytes::from(vec![8; 48]),
         })),
         client_frame(Client::Fetch(pb::Fetch { request_id: 2, room_id: id(1), after: 7, limit: 100 })),
         client_frame(Client::Confirm(pb::Confirm { room_id: id(1), seq: 3 })),
@@ -199,7 +199,6 @@ pub fn rest(input: &[u8]) {
             seq: Seq(1),
             inviter: ACCOUNT,
             welcome: binary(1),
-            ratchet_tree: binary(2),
         })),
         json(serde_json::to_vec(&api::ClaimedKeyPackages {
             key_packages: vec![api::ClaimedKeyPackage {

@@ -187,7 +187,7 @@ impl Device {
     }
 
     fn client(&self, staging: &Staging, lapsed: &Lapsed) -> Client<Config> {
-        let rules = Rules { lapsed: lapsed.clone() };
+        let rules = Rules { lapsed: lapsed.clone(), members: self.members.clone() };
         ClientBuilder::new()
             .crypto_provider(self.crypto.clone())
             .group_state_storage(staging.clone())
@@ -377,6 +377,20 @@ impl Device {
         let tree = ExportedTree::from_bytes(ratchet_tree).map_err(|_| OpenFault::Malformed)?;
         let (client, staging, lapsed) = self.joining_client(id, secret)?;
         staging.set_psks(psks);
+        // Of the tree that the inviter has signed, and no other, the daemon may have this device ask for everybody's keys.
+        let signed = client
+            .examine_welcome_message(&message)
+            .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
+        if stored::tree_hash(&tree).is_none_or(|hash| signed.group_context().tree_hash != hash) {
+            return Err(OpenFault::Invalid);
+        }
+        for member in tree.roster().members_iter() {
+            self.members.note_missing(&member.signing_identity);
+        }
+        let missing = self.missing().take();
+        if !missing.is_empty() {
+            return Err(OpenFault::UnknownAccounts(missing));
+        }
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;

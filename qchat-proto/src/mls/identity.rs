@@ -140,6 +140,17 @@ impl QchatIdentity {
         self.missing.clone()
     }
 
+    /// Notes the key that a leaf names if it is not there. The library stops at the first leaf that it cannot accept: who
+    /// meets many at once would have to start anew for each.
+    pub(super) fn note_missing(&self, identity: &SigningIdentity) {
+        if let Ok(LeafCredential { account, identity_key_hash, .. }) = leaf_credential(identity)
+            && self.keys.account_key(account, &identity_key_hash).is_none()
+            && !self.keys.is_no_key(account, &identity_key_hash)
+        {
+            self.missing.add(MissingKey { account, identity_key_hash });
+        }
+    }
+
     fn validate(&self, identity: &SigningIdentity) -> Result<(), MemberError> {
         let credential_bytes = credential_bytes(identity)?;
         let credential = LeafCredential::decode(credential_bytes)?;

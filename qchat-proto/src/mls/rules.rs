@@ -7,7 +7,8 @@
 //! - Any member may remove a device and add it again in one commit, under the same account and device key: it could not
 //!   follow any more.
 //! - Only admins change the settings, and a room keeps at least one admin.
-//! - A member may commit external PSKs whose ids are ours.
+//! - Only admins commit external PSKs, and only such whose ids are ours: whoever has none of that name is stopped, and
+//!   no member can tell whether the others have one.
 //! - Proposals by reference are SelfRemoves only.
 
 use std::{
@@ -22,7 +23,7 @@ use mls_rs::{
 };
 use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::SigningIdentity};
 
-use super::{SETTINGS_EXTENSION, leaf_credential, membership, psk::PskId};
+use super::{SETTINGS_EXTENSION, identity::QchatIdentity, leaf_credential, membership, psk::PskId};
 use crate::{
     content::RoomSettings,
     identity::LeafCredential,
@@ -44,6 +45,9 @@ pub enum RuleError {
     /// It changes the settings without the right to, or to something invalid.
     #[error("only admins may change a room's settings")]
     Settings,
+    /// It mixes in a pre-shared key without the right to.
+    #[error("only admins may commit pre-shared keys")]
+    PreSharedKey,
     /// It adds a device under the id of another account's, or one device twice.
     #[error("a device id belongs to one account")]
     Device,
@@ -59,9 +63,10 @@ impl IntoAnyError for RuleError {
 }
 
 /// The rules, with what they need to know beside the group itself.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) lapsed: Lapsed,
+    pub(crate) members: QchatIdentity,
 }
 
 /// Devices whose SelfRemove an earlier commit passed over. Clones share them: a group lives longer than they hold.
@@ -123,7 +128,14 @@ impl Rules {
                     }
                 }
                 Proposal::SelfRemove(_) => {}
-                Proposal::Psk(psk) if psk.external_psk_id().is_some_and(|id| PskId::decode(id).is_some()) => {
+                Proposal::Psk(psk) => {
+                    let ours = psk.external_psk_id().is_some_and(|id| PskId::decode(id).is_some());
+                    if !ours {
+                        return Err(RuleError::Proposal);
+                    }
+                    if !admin {
+                        return Err(RuleError::PreSharedKey);
+                    }
                 }
                 Proposal::Remove(removal) => {
                     let member =
@@ -176,6 +188,9 @@ impl MlsRules for Rules {
     ) -> Result<ProposalBundle, RuleError> {
         let CommitSource::ExistingMember(member) = source else { return Err(RuleError::NotAMember) };
         self.check(&credential_of(&member)?, current_roster, current_context, &proposals)?;
+        for add in proposals.add_proposals() {
+            self.members.note_missing(add.proposal.signing_identity());
+        }
         Ok(proposals)
     }
 

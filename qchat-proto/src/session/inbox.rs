@@ -348,12 +348,17 @@ impl<L: Ledger> Step<'_, L> {
             self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
             self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
             let accounts = vec![self.device.account()];
-            return self.notice(&Notice::Removed { by: committer.account, accounts });
+            return self.notice(&if asked {
+                Notice::Left { accounts }
+            } else {
+                Notice::Removed { by: committer.account, accounts }
+            });
         }
         let new = group.leaves();
         let gone: Vec<DeviceId> = difference(&old, &new);
 
         let mut lapsed = self.ledger.lapsed(room).map_err(SessionError::Ledger)?;
+        let asked = self.asked_to_leave(&waiting, &lapsed)?;
         lapsed.extend(waiting);
         if matches!(self.state.phase, Phase::Leaving(left) if left < self.seq) {
             // The others may remove this device now, and it has to follow that commit too.
@@ -378,7 +383,7 @@ impl<L: Ledger> Step<'_, L> {
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
-        self.announce(committer.account, &old, &new)?;
+        self.announce(committer.account, &old, &new, &asked)?;
         if settings != old_settings {
             self.notice(&Notice::Settings(committer.account))?;
         }
@@ -423,15 +428,31 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.put_invitees(room, &invitees).map_err(SessionError::Ledger)
     }
 
-    /// Says who came, who went, and whose devices changed.
-    fn announce(&mut self, by: AccountId, old: &[Leaf], new: &[Leaf]) -> Result<(), L> {
+    /// The devices that have asked to leave in this device's own hearing: by a SelfRemove that waits, or by one that was
+    /// passed over. Of what was passed over before it joined, a member knows by the word of another alone.
+    fn asked_to_leave(&mut self, waiting: &[DeviceId], lapsed: &[DeviceId]) -> Result<Vec<DeviceId>, L> {
+        let mut asked = waiting.to_vec();
+        for device in lapsed {
+            let heard = self.ledger.counter(self.state.room, *device).map_err(SessionError::Ledger)?;
+            asked.extend(heard.map(|_| *device));
+        }
+        Ok(asked)
+    }
+
+    /// Says who came, who went, and whose devices changed. Who asked to leave has left, whoever committed it.
+    fn announce(&mut self, by: AccountId, old: &[Leaf], new: &[Leaf], asked: &[DeviceId]) -> Result<(), L> {
         let accounts =
             |leaves: &[Leaf]| leaves.iter().map(|leaf| leaf.account).collect::<BTreeSet<AccountId>>();
         let (was, is) = (accounts(old), accounts(new));
         let added: Vec<_> = is.difference(&was).copied().collect();
-        let removed: Vec<_> = was.difference(&is).copied().collect();
+        let (left, removed): (Vec<_>, Vec<_>) = was.difference(&is).copied().partition(|account| {
+            old.iter().filter(|leaf| leaf.account == *account).all(|leaf| asked.contains(&leaf.device))
+        });
         if !added.is_empty() {
             self.notice(&Notice::Added { by, accounts: added })?;
+        }
+        if !left.is_empty() {
+            self.notice(&Notice::Left { accounts: left })?;
         }
         if !removed.is_empty() {
             self.notice(&Notice::Removed { by, accounts: removed })?;

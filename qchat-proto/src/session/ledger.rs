@@ -9,7 +9,7 @@ use crate::{
     content::RoomSettings,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{device::OwnKeyPackage, group::Group, psk::Psk},
-    wire::frame::Invitation,
+    wire::{frame::Invitation, tree::TreeHash},
 };
 
 /// h_s, the hash over a room's log up to and including seq s (docs/PROTOCOL.md, "The head").
@@ -201,8 +201,8 @@ pub struct Sealed {
     pub commit_seq: Seq,
     /// For a commit that adds: the Welcomes.
     pub welcomes: Vec<Invitation>,
-    /// For a commit that adds: the ratchet tree; empty otherwise.
-    pub ratchet_tree: Bytes,
+    /// For a commit that adds: the name of the ratchet tree, which travels ahead ([`Ledger::outbox_tree`]).
+    pub tree: Option<TreeHash>,
 }
 
 /// A row of the outbox.
@@ -249,6 +249,11 @@ pub enum Notice {
     Removed {
         /// Whose commit.
         by: AccountId,
+        /// The accounts that are no longer in the room.
+        accounts: Vec<AccountId>,
+    },
+    /// A commit, whoever made it, carried out that these had asked to leave.
+    Left {
         /// The accounts that are no longer in the room.
         accounts: Vec<AccountId>,
     },
@@ -400,7 +405,11 @@ pub trait Ledger {
     fn outbox_push_back(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), Self::Error>;
     /// Puts a row before all others.
     fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Result<(), Self::Error>;
-    /// Changes a row's state.
+    /// Keeps the ratchet tree of a row that was just set to [`RowState::Sealed`], for as long as it is in that state.
+    fn outbox_put_tree(&mut self, room: RoomId, id: MessageId, tree: &Bytes) -> Result<(), Self::Error>;
+    /// That tree; megabytes, so whoever looks at the row does not get it.
+    fn outbox_tree(&mut self, room: RoomId, id: MessageId) -> Result<Option<Bytes>, Self::Error>;
+    /// Changes a row's state, and drops the tree of its last sealing.
     fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Result<(), Self::Error>;
     /// Takes a row out.
     fn outbox_remove(&mut self, room: RoomId, id: MessageId) -> Result<(), Self::Error>;

@@ -21,7 +21,10 @@ use crate::{
         ledger::{Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
         resync,
     },
-    wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
+    wire::{
+        frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
+        tree::TreeHash,
+    },
 };
 
 type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
@@ -99,9 +102,12 @@ pub fn next<L: Ledger>(
             ) => SessionError::Unsealable { message_id: row.message_id, source },
             (error, _) => error,
         })?;
-        if let Some(sealed) = sealed {
+        if let Some((sealed, tree)) = sealed {
             let set = RowState::Sealed(sealed.clone());
             ledger.outbox_set(room, row.message_id, &set).map_err(SessionError::Ledger)?;
+            if let Some(tree) = tree {
+                ledger.outbox_put_tree(room, row.message_id, &tree).map_err(SessionError::Ledger)?;
+            }
             groups::store(ledger, room, sealing.group)?;
             return Ok(Some(Outgoing { message_id: row.message_id, sealed }));
         }
@@ -215,12 +221,17 @@ impl Sealing<'_> {
         Ok(overdue.map(|invitee| invitee.device).collect())
     }
 
-    fn seal<L: Ledger>(&mut self, ledger: &mut L, row: &OutboxRow) -> Result<Option<Sealed>, L> {
+    /// The sealed row, with the ratchet tree for those that it adds; `None` when there is nothing to say any more.
+    fn seal<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        row: &OutboxRow,
+    ) -> Result<Option<(Sealed, Option<Bytes>)>, L> {
         match &row.want {
             Want::Application(content) => {
                 let aad = self.authenticated(row.message_id, Kind::Application, &[]).encode();
                 let payload = self.group.seal(&content::pad(content), aad)?;
-                Ok(Some(self.sealed(row.message_id, Kind::Application, payload, vec![])))
+                Ok(Some((self.sealed(row.message_id, Kind::Application, payload, vec![]), None)))
             }
             Want::Leave => {
                 if self.group.has_proposed_leave() {
@@ -228,7 +239,7 @@ impl Sealing<'_> {
                 }
                 let aad = self.authenticated(row.message_id, Kind::Proposal, &[]).encode();
                 let payload = self.group.propose_leave(aad)?;
-                Ok(Some(self.sealed(row.message_id, Kind::Proposal, payload, vec![])))
+                Ok(Some((self.sealed(row.message_id, Kind::Proposal, payload, vec![]), None)))
             }
             Want::Commit(change) => self.seal_commit(ledger, row.message_id, change),
         }
@@ -239,7 +250,7 @@ impl Sealing<'_> {
         ledger: &mut L,
         message_id: MessageId,
         change: &Change,
-    ) -> Result<Option<Sealed>, L> {
+    ) -> Result<Option<(Sealed, Option<Bytes>)>, L> {
         self.group.abandon_commit();
         let leaves = self.group.leaves();
         let listed = listed(ledger, self.state.room)?;
@@ -321,8 +332,9 @@ impl Sealing<'_> {
             .zip(output.welcomes)
             .map(|(added, welcome)| Invitation { device: added.device, welcome })
             .collect();
-        sealed.ratchet_tree = output.ratchet_tree;
-        Ok(Some(sealed))
+        let tree = (!sealed.welcomes.is_empty()).then_some(output.ratchet_tree);
+        sealed.tree = tree.as_deref().map(TreeHash::of);
+        Ok(Some((sealed, tree)))
     }
 
     fn authenticated(&self, message_id: MessageId, kind: Kind, delta: &[MembershipChange]) -> Authenticated {
@@ -359,7 +371,7 @@ impl Sealing<'_> {
             envelope: envelope.encode(),
             commit_seq: self.state.commit_seq,
             welcomes: vec![],
-            ratchet_tree: Bytes::new(),
+            tree: None,
         }
     }
 }

@@ -132,7 +132,7 @@ fn outgoing(request: &OwnRequest) -> Outgoing {
             envelope: request.envelope.clone(),
             commit_seq: request.commit_seq,
             welcomes: vec![],
-            ratchet_tree: Bytes::new(),
+            tree: None,
         },
     }
 }

@@ -17,6 +17,8 @@
 //! | `GET /v1/rooms` | | [`Rooms`] |
 //! | `GET /v1/rooms/{id}` | | [`Room`] |
 //! | `GET /v1/rooms/{id}/invitation` | | [`RoomInvitation`] |
+//! | `GET /v1/rooms/{id}/invitation/{seq}/tree` | | the ratchet tree, as bytes |
+//! | `PUT /v1/rooms/{id}/trees/{hash}` | a ratchet tree, as bytes | 204 |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
 //!
 //! All but `server`, registration, challenge, login and refresh need `Authorization: Bearer` with the access token.
@@ -298,7 +300,7 @@ pub struct Rooms {
     pub rooms: Vec<Room>,
 }
 
-/// What an invited device needs to join.
+/// What an invited device needs to join, but for the ratchet tree, which is fetched beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoomInvitation {
     /// The room.
@@ -309,8 +311,6 @@ pub struct RoomInvitation {
     pub inviter: AccountId,
     /// An MLSMessage with a Welcome.
     pub welcome: Binary,
-    /// The ratchet tree after that commit; checked against the tree hash in the Welcome.
-    pub ratchet_tree: Binary,
 }
 
 #[cfg(test)]

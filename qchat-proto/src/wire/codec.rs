@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use prost::Message;
 
+use super::tree::TreeHash;
+
 /// Bytes from the network are not the message they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -39,6 +41,14 @@ pub fn decode<M: Message + Default>(
 /// Encodes a protobuf message.
 pub fn encode<M: Message>(message: &M) -> Bytes {
     message.encode_to_vec().into()
+}
+
+/// Reads the name of a ratchet tree out of a byte field.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] when the field has another size.
+pub fn tree_hash(bytes: &[u8]) -> Result<TreeHash, DecodeError> {
+    TreeHash::try_from(bytes).map_err(|_| DecodeError::Malformed("tree hash"))
 }
 
 /// Reads a fixed-size id out of a byte field.

@@ -51,6 +51,9 @@ codes! {
     NotMember = "not_member", 403;
     /// The envelope was sealed under a commit that is no longer the room's latest.
     StaleEpoch = "stale_epoch", 409;
+    /// The envelope names a ratchet tree that its device has not put there, or not lately: put it and send the same
+    /// bytes again.
+    MissingTree = "missing_tree", 409;
     /// A body, frame or field is larger than the limits in the hello.
     TooLarge = "too_large", 413;
     /// Too many requests; `retry_after` says when to come back.

@@ -39,7 +39,7 @@ impl Kind {
     pub const fn limit(self) -> usize {
         match self {
             Self::Application | Self::Proposal => limits::APPLICATION,
-            Self::Commit => limits::HANDSHAKE,
+            Self::Commit => limits::COMMIT,
             Self::Resync => limits::RESYNC,
         }
     }
@@ -118,7 +118,7 @@ impl Envelope {
     /// commit's or names a device twice.
     pub fn decode(logged: Bytes) -> Result<Self, DecodeError> {
         const MALFORMED: DecodeError = DecodeError::Malformed("envelope");
-        let limit = limits::HANDSHAKE + limits::DELTA * 64 + 256;
+        let limit = limits::COMMIT + limits::DELTA * 64 + 256;
         let raw: pb::Envelope = codec::decode("envelope", logged, limit)?;
         let kind = Kind::from_number(raw.kind).ok_or(MALFORMED)?;
         if raw.payload.len() > kind.limit() {

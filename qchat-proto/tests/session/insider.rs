@@ -140,12 +140,7 @@ impl<'a> Insider<'a> {
             payload: payload.into(),
             delta: self.delta.clone(),
         };
-        Sealed {
-            envelope: envelope.encode(),
-            commit_seq: vouched.commit_seq,
-            welcomes: vec![],
-            ratchet_tree: Bytes::new(),
-        }
+        Sealed { envelope: envelope.encode(), commit_seq: vouched.commit_seq, welcomes: vec![], tree: None }
     }
 }
 

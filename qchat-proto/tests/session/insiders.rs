@@ -87,6 +87,10 @@ fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
             let id = ExternalPskId::new(FOREIGN_PSK.to_vec());
             Insider::new(&peers[2]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {})
         }),
+        ("a pre-shared key by somebody who is no admin", |peers| {
+            let id = ExternalPskId::new(SHARED_PSK.encode());
+            Insider::new(&peers[2]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {})
+        }),
         ("a proposal to remove another", |peers| {
             Insider { kind: Kind::Proposal, ..Insider::new(&peers[2]) }.propose_removal(1)
         }),
@@ -222,17 +226,17 @@ fn a_member_cannot_write_in_the_name_of_another() {
 }
 
 #[test]
-fn a_commit_that_asks_for_a_pre_shared_key_is_followed_by_who_has_it_and_stops_who_has_not() {
+fn an_admins_commit_that_asks_for_a_pre_shared_key_is_followed_by_who_has_it_and_stops_who_has_not() {
     let (mut relay, mut peers) = room(3);
-    peers[0].ledger.add_psk(ROOM, SHARED_PSK, [8; 32]);
-    let before = epoch(&peers[0]);
+    peers[1].ledger.add_psk(ROOM, SHARED_PSK, [8; 32]);
+    let before = epoch(&peers[1]);
     let id = ExternalPskId::new(SHARED_PSK.encode());
-    let sealed = Insider::new(&peers[2]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {});
+    let sealed = Insider::new(&peers[0]).commit(|plan| plan.add_external_psk(id).unwrap(), |_| {});
     let Answer::Accepted(seq) = relay.publish(&sealed) else { panic!("the daemon cannot tell") };
-    for peer in &mut peers[..2] {
+    for peer in &mut peers[1..] {
         peer.catch_up(&relay);
     }
-    assert_eq!((epoch(&peers[0]), peers[0].phase()), (before + 1, Some(Phase::Member)));
-    assert_eq!((epoch(&peers[1]), peers[1].phase()), (before, Some(Phase::Stuck(seq))));
-    assert!(rejections(&peers[1]).is_empty());
+    assert_eq!((epoch(&peers[1]), peers[1].phase()), (before + 1, Some(Phase::Member)));
+    assert_eq!((epoch(&peers[2]), peers[2].phase()), (before, Some(Phase::Stuck(seq))));
+    assert!(rejections(&peers[2]).is_empty());
 }

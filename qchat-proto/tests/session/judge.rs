@@ -108,7 +108,9 @@ impl World {
         });
         removed.is_some_and(|(at, _)| {
             let notices = joined.peer.view().notices;
-            !notices.iter().any(|(noticed, notice)| noticed == at && matches!(notice, Notice::Removed { .. }))
+            !notices.iter().any(|(noticed, notice)| {
+                noticed == at && matches!(notice, Notice::Removed { .. } | Notice::Left { .. })
+            })
         })
     }
 

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
     crypto::secret::Secret,
@@ -21,6 +22,32 @@ use qchat_proto::{
     },
 };
 use zeroize::Zeroizing;
+
+/// The ratchet trees of all ledgers of a test: a tree goes ahead of its commit, and nothing here can lose it.
+pub(crate) mod trees {
+    use std::{cell::RefCell, collections::HashMap};
+
+    use bytes::Bytes;
+    use qchat_proto::wire::tree::TreeHash;
+
+    thread_local! {
+        static KEPT: RefCell<HashMap<TreeHash, Bytes>> = RefCell::default();
+    }
+
+    pub(crate) fn keep(tree: &Bytes) {
+        KEPT.with_borrow_mut(|kept| kept.insert(TreeHash::of(tree), tree.clone()));
+    }
+
+    /// What a device has put there under this name.
+    pub(crate) fn put(hash: TreeHash) -> Bytes {
+        KEPT.with_borrow(|kept| kept.get(&hash).cloned()).expect("a tree is kept before its commit is sent")
+    }
+
+    /// For tests that go through many rooms.
+    pub(crate) fn clear() {
+        KEPT.with_borrow_mut(HashMap::clear);
+    }
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
@@ -226,6 +253,17 @@ impl Ledger for Memory {
     fn outbox_push_front(&mut self, room: RoomId, row: &OutboxRow) -> Done<()> {
         self.at(room).outbox.push_front(row.clone());
         Ok(())
+    }
+    fn outbox_put_tree(&mut self, _room: RoomId, _id: MessageId, tree: &Bytes) -> Done<()> {
+        trees::keep(tree);
+        Ok(())
+    }
+    fn outbox_tree(&mut self, room: RoomId, id: MessageId) -> Done<Option<Bytes>> {
+        let row = self.outbox_row(room, id)?;
+        Ok(row.and_then(|row| match row.state {
+            RowState::Sealed(sealed) => sealed.tree.map(trees::put),
+            _ => None,
+        }))
     }
     fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Done<()> {
         for row in self.at(room).outbox.iter_mut().filter(|row| row.message_id == id) {

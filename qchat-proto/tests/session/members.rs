@@ -226,6 +226,21 @@ fn a_removed_account_is_named_by_every_notice() {
 }
 
 #[test]
+fn who_asked_to_leave_has_left_for_everybody_whoever_committed_it() {
+    let (mut relay, mut peers) = room(3);
+    peers[2].want(Want::Leave);
+    settle(&mut relay, &mut peers);
+    peers[1].say("bob is no admin, and commits it");
+    settle(&mut relay, &mut peers);
+    let left = Notice::Left { accounts: vec![peers[2].device.account()] };
+    for peer in &peers {
+        let notices = peer.view().notices;
+        assert!(notices.iter().any(|(_, notice)| *notice == left), "{notices:?}");
+        assert!(!notices.iter().any(|(_, notice)| matches!(notice, Notice::Removed { .. })), "{notices:?}");
+    }
+}
+
+#[test]
 fn a_leaver_is_shown_what_was_ordered_before_it_left() {
     let (mut relay, mut peers) = room(2);
     peers[0].say("before");
@@ -263,9 +278,18 @@ fn leavers_and_joiners_follow_whoever_carries_out_a_leave_that_was_passed_over()
     peers[1].flush(&mut relay);
     settle(&mut relay, &mut peers);
     assert!(matches!(peers[2].phase(), Some(Phase::Left(_))), "{:?}", peers[2].view().notices);
+    let (bob, carol) = (peers[1].device.account(), peers[2].device.account());
     for number in [0, 1, 3] {
         let view = peers[number].view();
         assert_eq!(view.roster.len(), 3, "{number}: {:?}", view.notices);
+        // Dave knows of the SelfRemove by alice's word alone: what he has seen is that bob removed carol.
+        let heard = number != 3;
+        let left = Notice::Left { accounts: vec![carol] };
+        let removed = Notice::Removed { by: bob, accounts: vec![carol] };
+        for (notice, seen) in [(left, heard), (removed, !heard)] {
+            let found = view.notices.iter().any(|(_, noticed)| *noticed == notice);
+            assert_eq!(found, seen, "{number}: {:?}", view.notices);
+        }
         assert!(
             !view.notices.iter().any(|(_, n)| matches!(n, Notice::Rejected { .. })),
             "{:?}",

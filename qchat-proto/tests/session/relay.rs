@@ -9,6 +9,8 @@ use qchat_proto::{
     wire::frame::{Envelope, Invitation, Kind, Logged, Operation},
 };
 
+use crate::ledger::trees;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
     Full,
@@ -97,7 +99,7 @@ impl Relay {
                 let welcomed = Welcomed {
                     seq,
                     invitation: invitation.clone(),
-                    ratchet_tree: sealed.ratchet_tree.clone(),
+                    ratchet_tree: trees::put(sealed.tree.expect("it goes with Welcomes")),
                     waiting: self.status.get(&invitation.device) == Some(&Status::Invited),
                 };
                 self.welcomes.insert(invitation.device, welcomed);

@@ -363,12 +363,8 @@ fn whoever_is_added_again_with_keys_that_it_has_not_asks_once_more() {
         payload: Bytes::from_static(b"garbage"),
         delta: vec![change_of(Operation::Readd, &peers[CAROL])],
     };
-    let sealed = Sealed {
-        envelope: garbage.encode(),
-        commit_seq: relay.commit_seq,
-        welcomes: vec![],
-        ratchet_tree: Bytes::new(),
-    };
+    let sealed =
+        Sealed { envelope: garbage.encode(), commit_seq: relay.commit_seq, welcomes: vec![], tree: None };
     let Answer::Accepted(seq) = relay.publish(&sealed) else { panic!("refused") };
     peers[CAROL].catch_up(&relay);
     assert_eq!(peers[CAROL].phase(), Some(Phase::Stuck(seq)));

@@ -21,6 +21,7 @@ use qchat_proto::{
 
 use crate::{
     insider::Insider,
+    ledger::trees,
     members::ROOM,
     peer::{Dice, Peer},
     relay::{Answer, Relay},
@@ -106,6 +107,7 @@ enum Step {
 
 impl World {
     pub(crate) fn new(scene: &Scene, base: &(Relay, Vec<Peer>), seed: u64) -> Self {
+        trees::clear();
         let mut peers = base.1.clone();
         peers.extend((scene.members..scene.wishes.len()).map(|number| Peer::new(number, ROOM)));
         let dice = Dice::new(seed);

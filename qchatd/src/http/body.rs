@@ -15,7 +15,7 @@ use warp::{Filter, Rejection};
 use super::Refusal;
 
 /// Bytes that are read away beyond the limit, so that the client gets to see the refusal and not a reset.
-const READ_AWAY: usize = 32 * 1024 * 1024;
+pub(super) const READ_AWAY: usize = 32 * 1024 * 1024;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ mod key_packages;
 mod reject;
 mod rooms;
 mod sessions;
+mod trees;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -36,6 +37,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(key_packages::routes(&services))
         .unify()
         .or(rooms::routes(&services))
+        .unify()
+        .or(trees::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }

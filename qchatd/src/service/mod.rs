@@ -8,7 +8,9 @@ pub mod keys;
 mod password;
 pub mod relay;
 pub mod rooms;
+pub mod seed;
 pub mod sessions;
+pub mod trees;
 
 use std::{
     sync::Arc,
@@ -20,7 +22,7 @@ use qchat_proto::ids::ServerId;
 pub use self::error::ServiceError;
 use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
-    sessions::Sessions,
+    sessions::Sessions, trees::Trees,
 };
 use crate::{hub::Hub, store::Store};
 
@@ -40,6 +42,8 @@ pub struct Services {
     pub key_packages: KeyPackages,
     /// Rooms and invitations.
     pub rooms: Rooms,
+    /// Ratchet trees for joiners.
+    pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
 }
@@ -53,6 +57,7 @@ impl Services {
             accounts: Accounts::new(store.clone(), hub.clone(), sessions.clone(), keys.pepper),
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), hub.clone()),
+            trees: Trees::new(store.clone()),
             sessions,
             relay,
             store,

@@ -137,7 +137,6 @@ impl Rooms {
                     seq: stored.seq,
                     inviter: stored.inviter,
                     welcome: stored.welcome.into(),
-                    ratchet_tree: stored.tree.into(),
                 })
             })
             .await

@@ -132,7 +132,7 @@ async fn serve(
         version,
         server_id: Bytes::copy_from_slice(services.server_id.as_bytes()),
         max_application: u32::try_from(limits::APPLICATION).unwrap_or(u32::MAX),
-        max_handshake: u32::try_from(limits::HANDSHAKE).unwrap_or(u32::MAX),
+        max_handshake: u32::try_from(limits::COMMIT).unwrap_or(u32::MAX),
     }));
     socket.write(&mut [ack]).await?;
 

@@ -117,9 +117,13 @@ fn publication(caller: Caller, request: pb::Publish) -> Result<Publication, Faul
     if envelope.sender != caller.device {
         return Err(Fault::new(FaultCode::Forbidden, "the envelope names another device as its sender"));
     }
-    if request.welcomes.len() > limits::DELTA || request.ratchet_tree.len() > limits::RATCHET_TREE {
-        return Err(Fault::new(FaultCode::TooLarge, "too many welcomes, or too large a ratchet tree"));
+    if request.welcomes.len() > limits::DELTA {
+        return Err(Fault::new(FaultCode::TooLarge, "too many welcomes"));
     }
+    let tree = match &request.tree_hash[..] {
+        [] => None,
+        hash => Some(codec::tree_hash(hash).map_err(|error| undecodable(&error))?),
+    };
     let mut welcomes = Vec::with_capacity(request.welcomes.len());
     for raw in request.welcomes {
         let device = codec::id("device id", &raw.device_id).map_err(|error| undecodable(&error))?;
@@ -128,8 +132,7 @@ fn publication(caller: Caller, request: pb::Publish) -> Result<Publication, Faul
         }
         welcomes.push(Invitation { device, welcome: raw.welcome });
     }
-    Publication::new(envelope, request.envelope, welcomes, request.ratchet_tree)
-        .map_err(|refusal| refused(refusal).0)
+    Publication::new(envelope, request.envelope, welcomes, tree).map_err(|refusal| refused(refusal).0)
 }
 
 fn published(about: About, outcome: Result<Seq, PublishError>) -> Answer {
@@ -153,6 +156,9 @@ fn refused(refusal: Refusal) -> (Fault, u64) {
     match refusal {
         Refusal::Stale(seq) => {
             (Fault::new(FaultCode::StaleEpoch, "another commit came first; process it and seal again"), seq.0)
+        }
+        Refusal::MissingTree => {
+            (Fault::new(FaultCode::MissingTree, "put the ratchet tree first, and send the commit again"), 0)
         }
         Refusal::Malformed(what) => (Fault::new(FaultCode::BadRequest, what), 0),
         Refusal::NotMember | Refusal::NoInvitation | Refusal::Joined => {

@@ -97,6 +97,15 @@ pub fn insert_device(conn: &mut Connection, device: &Device, now: i64) -> Result
     Ok(())
 }
 
+/// Whether there is any account.
+///
+/// # Errors
+/// When the query fails.
+pub fn any(conn: &mut Connection) -> Result<bool, StoreError> {
+    let found: Option<Vec<u8>> = accounts::table.select(accounts::id).limit(1).first(conn).optional()?;
+    Ok(found.is_some())
+}
+
 /// The account with this id.
 ///
 /// # Errors

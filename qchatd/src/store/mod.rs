@@ -15,6 +15,7 @@ pub mod server;
 pub mod sessions;
 mod target;
 pub mod token_keys;
+pub mod trees;
 mod writer;
 
 use std::{sync::Arc, time::Duration};

@@ -7,14 +7,18 @@ use diesel::{
     prelude::*,
     sql_types::{Array, BigInt, Binary},
 };
-use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
+use qchat_proto::{
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    wire::tree::TreeHash,
+};
 
 use super::{
     Connection, StoreError, from_sql, id,
     multi::on_each,
     rooms::{self, MEMBER_COLUMNS, Member, MemberRow, RoomState},
-    schema::{devices, envelopes, members, ratchet_trees, rooms as rooms_table, welcomes},
+    schema::{devices, envelopes, members, rooms as rooms_table, welcomes},
     to_sql,
+    trees::{self, StagedKey, TreeId},
 };
 
 /// What to load for a group.
@@ -28,6 +32,8 @@ pub struct Wanted {
     pub named: BTreeSet<DeviceId>,
     /// The message ids.
     pub messages: BTreeSet<MessageId>,
+    /// The names of the trees that commits bring.
+    pub trees: BTreeSet<TreeHash>,
 }
 
 /// Which envelope, for finding a repetition.
@@ -44,6 +50,8 @@ pub struct Snapshot {
     pub accounts: HashMap<DeviceId, AccountId>,
     /// Envelopes that were accepted before.
     pub accepted: HashMap<EnvelopeKey, Seq>,
+    /// The trees that are staged for such commits.
+    pub staged: HashMap<StagedKey, TreeId>,
 }
 
 /// An envelope to append.
@@ -81,8 +89,8 @@ pub struct Changes {
     pub rooms: BTreeMap<RoomId, RoomState>,
     /// Places that changed.
     pub members: HashMap<(RoomId, DeviceId), Member>,
-    /// New trees.
-    pub trees: Vec<(RoomId, Seq, Bytes)>,
+    /// Staged trees, each with the seq of its commit.
+    pub trees: Vec<(TreeId, Seq)>,
     /// Welcomes that replace what the device had; `None` deletes.
     pub welcomes: HashMap<(RoomId, DeviceId), Option<NewWelcome>>,
 }
@@ -125,7 +133,10 @@ pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreErr
             .load(conn))?
     };
 
-    let mut snapshot = Snapshot::default();
+    let hashes: Vec<&[u8]> = wanted.trees.iter().map(|hash| hash.as_bytes().as_slice()).collect();
+    let staged = trees::staged(conn, &wanted_devices, &hashes)?;
+
+    let mut snapshot = Snapshot { staged: staged.into_iter().collect(), ..Snapshot::default() };
     for (room, next_seq, commit_seq) in room_rows {
         let state = RoomState { next_seq: Seq(from_sql(next_seq)), commit_seq: Seq(from_sql(commit_seq)) };
         snapshot.rooms.insert(id(&room)?, state);
@@ -143,24 +154,18 @@ pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreErr
     Ok(snapshot)
 }
 
-/// Writes what a group changes.
+/// Writes what a group changes. `now`: seconds since the Unix epoch.
 ///
 /// # Errors
 /// When a query fails.
-pub fn save(conn: &mut Connection, changes: &Changes) -> Result<(), StoreError> {
+pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), StoreError> {
     append(conn, &changes.envelopes)?;
     advance(conn, &changes.rooms)?;
     for ((room, _), member) in &changes.members {
         rooms::put_member(conn, *room, member)?;
     }
-    for (room, seq, tree) in &changes.trees {
-        diesel::insert_into(ratchet_trees::table)
-            .values((
-                ratchet_trees::room_id.eq(room.as_bytes().as_slice()),
-                ratchet_trees::seq.eq(to_sql(seq.0)),
-                ratchet_trees::tree.eq(tree.as_ref()),
-            ))
-            .execute(conn)?;
+    for (tree, seq) in &changes.trees {
+        trees::attach(conn, *tree, *seq, now)?;
     }
     let mut touched = BTreeSet::new();
     for ((room, device), welcome) in &changes.welcomes {
@@ -182,7 +187,7 @@ pub fn save(conn: &mut Connection, changes: &Changes) -> Result<(), StoreError> 
         }
     }
     for room in touched {
-        rooms::drop_unused_trees(conn, room)?;
+        trees::drop_unused(conn, room)?;
     }
     Ok(())
 }

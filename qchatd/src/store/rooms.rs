@@ -6,8 +6,8 @@ use qchat_proto::ids::{AccountId, DeviceId, RoomId, Seq};
 use super::{
     Connection, StoreError, from_sql, id,
     multi::on_each,
-    schema::{members, ratchet_trees, rooms, welcomes},
-    to_sql,
+    schema::{members, rooms, welcomes},
+    to_sql, trees,
 };
 
 /// How far a room's log has come.
@@ -89,8 +89,6 @@ pub struct StoredWelcome {
     pub inviter: AccountId,
     /// The Welcome.
     pub welcome: Vec<u8>,
-    /// The tree after that commit.
-    pub tree: Vec<u8>,
 }
 
 /// Creates a room with its only member; false when the id is taken.
@@ -264,13 +262,13 @@ pub fn confirm(conn: &mut Connection, room: RoomId, device: DeviceId, seq: Seq) 
             .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
             .filter(welcomes::seq.le(to_sql(seq.0)));
         if diesel::delete(opened).execute(conn)? > 0 {
-            drop_unused_trees(conn, room)?;
+            trees::drop_unused(conn, room)?;
         }
     }
     Ok(())
 }
 
-/// The Welcome that waits for a device, with its tree.
+/// The Welcome that waits for a device.
 ///
 /// # Errors
 /// When the query fails.
@@ -280,40 +278,19 @@ pub fn welcome(
     device: DeviceId,
 ) -> Result<Option<StoredWelcome>, StoreError> {
     let row: Option<WelcomeRow> = welcomes::table
-        .inner_join(
-            ratchet_trees::table
-                .on(ratchet_trees::room_id.eq(welcomes::room_id).and(ratchet_trees::seq.eq(welcomes::seq))),
-        )
-        .select((welcomes::seq, welcomes::inviter, welcomes::welcome, ratchet_trees::tree))
+        .select((welcomes::seq, welcomes::inviter, welcomes::welcome))
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
         .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
         .first(conn)
         .optional()?;
-    row.map(|(seq, inviter, welcome, tree)| {
-        Ok(StoredWelcome { seq: Seq(from_sql(seq)), inviter: id(&inviter)?, welcome, tree })
+    row.map(|(seq, inviter, welcome)| {
+        Ok(StoredWelcome { seq: Seq(from_sql(seq)), inviter: id(&inviter)?, welcome })
     })
     .transpose()
 }
 
-/// Deletes a room's trees that no Welcome needs.
-pub(super) fn drop_unused_trees(conn: &mut Connection, room: RoomId) -> Result<(), StoreError> {
-    let needed: Vec<i64> = welcomes::table
-        .select(welcomes::seq)
-        .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
-        .distinct()
-        .load(conn)?;
-    let room_bytes = room.as_bytes().as_slice();
-    on_each!(conn, conn => diesel::delete(
-        ratchet_trees::table
-            .filter(ratchet_trees::room_id.eq(room_bytes))
-            .filter(ratchet_trees::seq.ne_all(needed)),
-    )
-    .execute(conn))?;
-    Ok(())
-}
-
-/// Seq, inviter, Welcome, tree.
-type WelcomeRow = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
+/// Seq, inviter, Welcome.
+type WelcomeRow = (i64, Vec<u8>, Vec<u8>);
 
 pub(super) type MemberRow = (Vec<u8>, Vec<u8>, i16, bool, bool, i64, Option<i64>, i64, i64);
 

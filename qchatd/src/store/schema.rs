@@ -118,10 +118,23 @@ diesel::table! {
 }
 
 diesel::table! {
-    ratchet_trees (room_id, seq) {
+    trees (id) {
+        id -> BigInt,
         room_id -> Binary,
-        seq -> BigInt,
-        tree -> Binary,
+        device_id -> Binary,
+        hash -> Nullable<Binary>,
+        size -> BigInt,
+        complete -> Bool,
+        seq -> Nullable<BigInt>,
+        touched_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    tree_parts (tree_id, number) {
+        tree_id -> BigInt,
+        number -> Integer,
+        bytes -> Binary,
     }
 }
 
@@ -150,6 +163,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rooms,
     members,
     envelopes,
-    ratchet_trees,
+    trees,
+    tree_parts,
     welcomes,
 );

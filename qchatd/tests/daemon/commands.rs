@@ -1,6 +1,7 @@
 //! The command line: what it prints, and its exit codes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -29,7 +30,7 @@ fn exit_codes_are_those_of_the_help() {
     let file = dir.path().join("q.toml");
     fs::write(&file, "nonsense = 1").unwrap();
     let file = file.to_str().unwrap();
-    let rows: [(&[&str], i32, &str); 11] = [
+    let rows: [(&[&str], i32, &str); 15] = [
         (&["--help"], 0, ""),
         (&[], 2, "Usage"),
         (&["dance"], 2, "dance"),
@@ -40,6 +41,10 @@ fn exit_codes_are_those_of_the_help() {
         (&["serve", "--listen", "0.0.0.0:0"], 2, "--insecure-http"),
         (&["check"], 3, "no such file"),
         (&["check", "--database", "postgres://u:secret@127.0.0.1:1/d"], 3, "cannot be reached"),
+        (&["man", "--dir", "/proc/nowhere"], 1, "/proc/nowhere"),
+        (&["admin", "seed", "--accounts", "0"], 2, "one account"),
+        (&["admin", "seed", "--members", "0"], 2, "one member"),
+        (&["admin", "seed", "--size", "10000000"], 2, "payload"),
         (&["migrate"], 0, ""),
     ];
     for (args, code, says) in rows {
@@ -92,4 +97,67 @@ fn the_configuration_is_shown_without_its_password() {
     assert_eq!(settings["database"]["from"], "--database");
     assert_eq!(settings["listen"]["from"], "QCHATD_LISTEN");
     assert_eq!(settings["queue"]["from"], "default");
+}
+
+/// The pages in a directory that are this program's, by name.
+fn pages(dir: &Path) -> BTreeMap<String, String> {
+    let pages = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let own = pages.filter(|page| page.file_name().to_str().unwrap().starts_with("qchatd"));
+    own.map(|page| (page.file_name().into_string().unwrap(), fs::read_to_string(page.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_manual_in_the_repository_is_the_one_that_the_program_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = qchatd(dir.path(), &["man", "--dir", dir.path().join("man").to_str().unwrap()]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let written = pages(&dir.path().join("man"));
+    let kept = pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../man"));
+    assert_eq!(
+        kept.keys().collect::<Vec<_>>(),
+        written.keys().collect::<Vec<_>>(),
+        "write it anew: just man"
+    );
+    for (page, text) in &written {
+        assert!(kept[page] == *text, "write {page} anew: just man");
+    }
+    assert!(written["qchatd.8"] == text(&qchatd(dir.path(), &["man"]).stdout));
+}
+
+#[test]
+fn the_page_of_the_configuration_file_has_every_key_with_its_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("q.toml");
+    fs::write(&file, "no_such_key = 1").unwrap();
+    let said = text(&qchatd(dir.path(), &["check", "--config", file.to_str().unwrap()]).stderr);
+    // The refusal names the keys that there are.
+    let known: BTreeSet<&str> =
+        said.split('`').skip(1).step_by(2).filter(|key| *key != "no_such_key").collect();
+    assert!(known.contains("listen"), "{said}");
+
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/qchatd.toml.5")).unwrap();
+    // A key stands before what its value looks like; all up to the next one is about it.
+    let heads = page.lines().filter_map(|line| line.strip_prefix("\\fB")?.split_once("\\fR = "));
+    let described: BTreeSet<&str> = heads.map(|(key, _)| key).collect();
+    assert_eq!(described, known);
+    let shown = Command::new(env!("CARGO_BIN_EXE_qchatd"))
+        .args(["config", "show", "--json"])
+        .env_clear()
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    for key in described {
+        let entry = page.split(&format!("\\fB{key}\\fR = ")).nth(1).unwrap();
+        assert!(entry.contains(&format!("\\fBQCHATD_{}\\fR", key.to_uppercase())), "{entry}");
+        let default = entry.split("Default: ").nth(1).and_then(|rest| rest.split(". Env").next()).unwrap();
+        let value = shown["settings"][key].as_str().unwrap();
+        // The others depend on the machine.
+        let fixed = !["data_dir", "database", "pepper_file", "token_key_file", "workers"].contains(&key);
+        if fixed {
+            assert_eq!(default.replace("none", ""), value, "{key}");
+        }
+    }
 }

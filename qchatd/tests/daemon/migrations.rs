@@ -192,10 +192,8 @@ async fn read_back(database: Database, stored: Stored) {
     let rooms: Rooms = bob.get("/v1/rooms").await.unwrap();
     assert_eq!((rooms.rooms[0].room_id, rooms.rooms[0].status), (room, MemberStatus::Invited));
     let invitation: RoomInvitation = bob.get(&format!("/v1/rooms/{room}/invitation")).await.unwrap();
-    assert_eq!(
-        (invitation.welcome.as_ref(), invitation.ratchet_tree.as_ref()),
-        (b"a welcome".as_slice(), b"a tree".as_slice())
-    );
+    assert_eq!((invitation.welcome.as_ref(), invitation.seq.0), (b"a welcome".as_slice(), 2));
+    assert_eq!(bob.tree(room, 2).await.unwrap(), b"a tree");
     let mut a = Socket::connect(&alice).await;
     let page = a.page(room, 0, 0).await.unwrap();
     let bytes: Vec<_> = page.envelopes.iter().map(|logged| logged.envelope.clone()).collect();
@@ -241,8 +239,10 @@ fn published_migrations_stay_as_they_are() {
     for (path, digest) in [
         ("sqlite/0001_relay", "67b7c1a7daba45ef"),
         ("sqlite/0002_sessions", "c35e533a95ed1078"),
+        ("sqlite/0003_trees", "c06f82b9994d130e"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
+        ("postgres/0003_trees", "88cd7d978607fd61"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);
@@ -260,6 +260,12 @@ async fn what_makes_no_sense_is_refused_by_the_database(database: Database) {
     };
     let (a, b, r) = (blob(alice.id.as_bytes()), blob(bob.id.as_bytes()), blob(room.as_bytes()));
     let nobody = blob(&[0; 16]);
+    let tree = |hash: &str, complete: &str, seq: &str| {
+        format!(
+            "INSERT INTO trees (room_id, device_id, hash, size, complete, seq, touched_at) \
+             VALUES ({r}, {a}, {hash}, 1, {complete}, {seq}, 1)"
+        )
+    };
     // Each with a twin that differs only in what is wrong, and is taken.
     for (what, wrong, right) in [
         (
@@ -309,10 +315,16 @@ async fn what_makes_no_sense_is_refused_by_the_database(database: Database) {
             "UPDATE members SET standing = 5".to_owned(),
             "UPDATE members SET standing = 1".to_owned(),
         ),
+        ("a tree of no envelope", tree("NULL", "true", "7"), tree("NULL", "true", "1")),
         (
-            "a tree of no envelope",
-            format!("INSERT INTO ratchet_trees VALUES ({r}, 7, {})", blob(b"t")),
-            format!("INSERT INTO ratchet_trees VALUES ({r}, 1, {})", blob(b"t")),
+            "a tree of a commit that is not there as a whole",
+            tree("NULL", "false", "NULL"),
+            tree(&blob(&[4; 48]), "false", "NULL"),
+        ),
+        (
+            "a part of no tree",
+            format!("INSERT INTO tree_parts VALUES (99, 0, {})", blob(b"t")),
+            format!("INSERT INTO tree_parts VALUES (1, 7, {})", blob(b"t")),
         ),
         (
             "a Welcome without its tree",

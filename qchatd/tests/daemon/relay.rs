@@ -96,7 +96,7 @@ async fn an_invitee_reads_and_does_not_publish_before_it_joins(database: Databas
     let invitation: RoomInvitation = carol.get(&format!("/v1/rooms/{room}/invitation")).await.unwrap();
     assert_eq!((invitation.seq.0, invitation.inviter), (4, alice.account));
     assert_eq!(invitation.welcome.as_ref(), format!("welcome {}", carol.id).as_bytes());
-    assert_eq!(invitation.ratchet_tree.as_ref(), b"a tree");
+    assert_eq!(carol.tree(room, 4).await.unwrap(), b"a tree");
 
     let text = envelope(&carol, room, 4, "too early");
     assert_eq!(c.publish(&text).await, refused(FaultCode::NotMember));
@@ -230,7 +230,7 @@ async fn pages_are_bounded_by_number_and_bytes(database: Database) {
     assert_eq!(a.page(room, u64::MAX, 0).await.unwrap().envelopes, []);
     // A single envelope larger than a page makes a page.
     let mut commit = commit(&alice, room, 1, &[]);
-    commit.payload = vec![7; limits::HANDSHAKE].into();
+    commit.payload = vec![7; limits::COMMIT].into();
     assert_eq!(a.publish(&commit).await, ACCEPTED(32));
     assert_eq!(a.page(room, 31, 0).await.unwrap().envelopes[0].envelope, commit.encode());
 }

@@ -14,7 +14,10 @@ use diesel::{
     sql_query,
     sql_types::Text,
 };
-use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId};
+use qchat_proto::{
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId},
+    wire::tree::TreeHash,
+};
 use qchatd::store::{
     self, Connection, StoreError,
     accounts::{self, Account, Device, Verifier},
@@ -25,6 +28,7 @@ use qchatd::store::{
     server,
     sessions::{self, Ended, Found, Owner},
     token_keys::{self, TokenKey},
+    trees::{self, StoredTree},
 };
 
 use crate::support::{Database, on_both};
@@ -180,20 +184,57 @@ fn story(conn: &mut Connection) {
         message: id!(MessageId, seq),
         logged: Bytes::from(vec![seq; 9]),
     };
+    // A tree goes ahead of its commit, in parts, and takes the place of the one that the device had begun in the room.
+    let hash = TreeHash::of(b"tree");
+    let other = trees::begin(conn, room, phone, &TreeHash::of(b"another"), now).unwrap().unwrap();
+    assert!(trees::append(conn, other, 0, b"anot", now).unwrap());
+    let tree = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    assert!(!trees::append(conn, other, 1, b"her", now).unwrap(), "it has given way");
+    for (number, part) in [(0, b"tr"), (1, b"ee")] {
+        assert!(trees::append(conn, tree, number, part, now).unwrap());
+    }
+    let staged = |conn: &mut Connection| {
+        trees::staged(conn, &[phone.as_bytes().as_slice()], &[hash.as_bytes().as_slice()]).unwrap()
+    };
+    assert_eq!(staged(conn), [], "not before it is there as a whole");
+    // Two processes put the same one there: the first that ends has done it.
+    let twin = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    assert!(trees::complete(conn, tree, now).unwrap());
+    assert!(
+        !trees::append(conn, twin, 0, b"tree", now).unwrap() && !trees::complete(conn, twin, now).unwrap()
+    );
+    assert_eq!(trees::begin(conn, room, phone, &hash, now).unwrap(), None, "it is there");
+    assert_eq!(staged(conn), [((room, phone, hash), tree)]);
+    // A device has a few in all its rooms together.
+    let rooms_of_phone: Vec<_> = (50..54).map(|number| id!(RoomId, number)).collect();
+    for more in &rooms_of_phone {
+        rooms::create(conn, *more, &full(phone, alice), now).unwrap();
+        trees::begin(conn, *more, phone, &hash, now).unwrap().unwrap();
+    }
+    assert_eq!(staged(conn), [], "the oldest has given way");
+    let tree = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    for (number, part) in [(0, b"tr"), (1, b"ee")] {
+        assert!(trees::append(conn, tree, number, part, now).unwrap());
+    }
+    assert!(trees::complete(conn, tree, now).unwrap());
+
     let welcome = NewWelcome { seq: Seq(2), inviter: alice, welcome: Bytes::from_static(b"welcome") };
     let changes = Changes {
         envelopes: vec![envelope(1), envelope(2), envelope(3)],
         rooms: BTreeMap::from([(room, RoomState { next_seq: Seq(4), commit_seq: Seq(2) })]),
         members: HashMap::from([((room, laptop), invited.clone())]),
-        trees: vec![(room, Seq(2), Bytes::from_static(b"tree"))],
+        trees: vec![(tree, Seq(2))],
         welcomes: HashMap::from([((room, laptop), Some(welcome))]),
     };
-    relay::save(conn, &changes).unwrap();
+    relay::save(conn, &changes, now).unwrap();
+    assert_eq!(staged(conn), []);
+    assert!(trees::attach(conn, tree, Seq(3), now).is_err(), "it has its commit");
     let wanted = Wanted {
         rooms: BTreeSet::from([room]),
         devices: BTreeSet::from([phone, laptop]),
         named: BTreeSet::from([laptop]),
         messages: BTreeSet::from([id!(MessageId, 3), id!(MessageId, 7)]),
+        trees: BTreeSet::from([hash]),
     };
     let snapshot = relay::load(conn, &wanted).unwrap();
     assert_eq!(snapshot.rooms[&room], RoomState { next_seq: Seq(4), commit_seq: Seq(2) });
@@ -204,7 +245,13 @@ fn story(conn: &mut Connection) {
     assert_eq!(rooms::followed(conn, laptop).unwrap(), [room]);
     assert_eq!(rooms::of_device(conn, laptop).unwrap(), [(room, snapshot.rooms[&room], invited.clone())]);
     let waiting = rooms::welcome(conn, room, laptop).unwrap().unwrap();
-    assert_eq!((waiting.seq, waiting.inviter, &*waiting.tree), (Seq(2), alice, b"tree".as_slice()));
+    assert_eq!((waiting.seq, waiting.inviter), (Seq(2), alice));
+    trees::drop_unused(conn, room).unwrap();
+    let stored = StoredTree { id: tree, size: 4 };
+    assert_eq!(trees::of_welcome(conn, room, laptop, Seq(2)).unwrap(), Some(stored));
+    assert_eq!(trees::of_welcome(conn, room, laptop, Seq(1)).unwrap(), None);
+    assert_eq!(trees::part(conn, tree, 1).unwrap(), Some(b"ee".to_vec()));
+    assert_eq!(trees::part(conn, tree, 2).unwrap(), None);
 
     // The log, as far as each may read it.
     assert_eq!(envelopes::newest(conn, room).unwrap(), Seq(3));
@@ -223,6 +270,7 @@ fn story(conn: &mut Connection) {
     assert!(rooms::welcome(conn, room, laptop).unwrap().is_some());
     rooms::confirm(conn, room, laptop, Seq(3)).unwrap();
     assert!(rooms::welcome(conn, room, laptop).unwrap().is_none());
+    assert_eq!(trees::part(conn, tree, 0).unwrap(), None, "a tree goes with its last Welcome");
     let removed = Member {
         standing: Standing::Removed,
         reads: Span { after: Seq(1), until: Some(Seq(2)) },
@@ -232,6 +280,31 @@ fn story(conn: &mut Connection) {
     assert_eq!(rooms::followed(conn, laptop).unwrap(), []);
     assert_eq!(page(conn, &removed, 0, 10), [2]);
     assert_eq!(envelopes::last_readable(&removed, Seq(3)), Seq(2));
+
+    // What is staged goes after an hour; the Welcome of who was removed before it joined after a week.
+    let lost = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    trees::expire(conn, now + 3600).unwrap();
+    assert!(trees::append(conn, lost, 0, b"tr", now).unwrap());
+    trees::expire(conn, now + 3601).unwrap();
+    assert!(!trees::append(conn, lost, 1, b"ee", now).unwrap());
+    let unwanted = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    trees::forget(conn, unwanted).unwrap();
+    assert!(!trees::complete(conn, unwanted, now).unwrap());
+    let tree = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
+    assert!(trees::append(conn, tree, 0, b"tree", now).unwrap() && trees::complete(conn, tree, now).unwrap());
+    let welcome = NewWelcome { seq: Seq(3), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let changes = Changes {
+        trees: vec![(tree, Seq(3))],
+        welcomes: HashMap::from([((room, laptop), Some(welcome))]),
+        ..Changes::default()
+    };
+    relay::save(conn, &changes, now).unwrap();
+    let week = 7 * 24 * 3600;
+    trees::expire(conn, now + week).unwrap();
+    assert!(rooms::welcome(conn, room, laptop).unwrap().is_some());
+    trees::expire(conn, now + week + 1).unwrap();
+    assert!(rooms::welcome(conn, room, laptop).unwrap().is_none());
+    assert_eq!(trees::part(conn, tree, 0).unwrap(), None);
 }
 
 async fn every_query_does_on_both_databases_what_it_says(database: Database) {

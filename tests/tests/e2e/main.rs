@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a story that goes wrong ends its test")]
 
 mod agent;
+mod completions;
 mod conversation;
 mod crashes;
 mod daemon;
@@ -18,4 +19,5 @@ mod removal;
 mod screen;
 mod secrets;
 mod suites;
+mod terminal;
 mod tokens;

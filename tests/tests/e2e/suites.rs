@@ -96,7 +96,7 @@ fn an_invitation_of_another_suite_is_not_opened_and_the_reason_is_said() {
                 device_id: Bytes::copy_from_slice(device.as_bytes()),
                 welcome: welcome.into(),
             }],
-            ratchet_tree: vec![1].into(),
+            tree_hash: Bytes::copy_from_slice(mallory.put_tree(room, vec![1]).await.as_bytes()),
         };
         let mut socket = mallory.connect().await;
         socket.send(client_frame::Body::Publish(publish)).await;

@@ -169,12 +169,14 @@ fn room() -> (Somebody, Somebody, Vec<Sealed>) {
     alice.want(0, Want::Commit(Change::Add(vec![theirs.message])));
     let sealed = alice.write(0, |tx| alice.seal(tx));
     let mut log = vec![];
+    let id = Envelope::decode(sealed.envelope.clone()).unwrap().message_id;
+    let ratchet_tree = alice.write(0, |tx| Ok(tx.outbox_tree(ROOM, id)?)).unwrap();
     sent(&alice, 0, &mut log, sealed.clone());
     let invited = joining::Invited {
         room: ROOM,
         seq: Seq(1),
         welcome: sealed.welcomes[0].welcome.clone(),
-        ratchet_tree: sealed.ratchet_tree.clone(),
+        ratchet_tree,
         key_package: (theirs.id, theirs.secret),
     };
     let logged = [Logged { seq: Seq(1), bytes: sealed.envelope }];

@@ -19,5 +19,6 @@ mod renewals;
 mod resync;
 mod reuse;
 mod rooms;
+mod trees;
 #[path = "../../../qchat-proto/tests/session/witness.rs"]
 mod witness;

@@ -1,6 +1,6 @@
 //! Rooms between two engines.
 
-use qchat_cli::engine::types::RoomStatus;
+use qchat_cli::engine::types::{Body, RoomStatus};
 use qchat_tests::{daemon::Daemon, database::Backend};
 
 use crate::person::Person;
@@ -28,6 +28,40 @@ async fn who_declines_is_taken_out_of_the_group_by_the_next_who_writes() {
     bob.engine.sync().await.unwrap();
     let asked = bob.engine.rooms().await.unwrap();
     assert_eq!((asked.len(), asked[0].status), (1, RoomStatus::Invited));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_is_said_to_have_left_and_who_is_removed_to_have_been_removed() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let bob = Person::register(&daemon.url(), "bob").await;
+    let carol = Person::register(&daemon.url(), "carol").await;
+    let room = crate::person::room("tea", &[&alice, &bob, &carol]).await;
+    bob.engine.leave(room).await.unwrap();
+    alice.say(room, "without bob").await;
+    for person in [&alice, &bob, &carol] {
+        person.engine.sync().await.unwrap();
+    }
+    alice.engine.remove(room, "carol".parse().unwrap()).await.unwrap();
+    carol.engine.sync().await.unwrap();
+    for (person, said, unsaid) in [
+        (&alice, &["bob left", "alice removed carol"][..], "removed bob"),
+        (&bob, &["you left; messages from here on cannot be read"], "removed"),
+        (&carol, &["bob left", "alice removed you; messages from here on cannot be read"], "removed bob"),
+    ] {
+        let notices: Vec<_> = person
+            .engine
+            .timeline(room, None, 100)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter_map(|line| if let Body::Notice(sentence) = line.body { Some(sentence) } else { None })
+            .collect();
+        for sentence in said {
+            assert!(notices.iter().any(|notice| notice == sentence), "{sentence}: {notices:?}");
+        }
+        assert!(!notices.iter().any(|notice| notice.contains(unsaid)), "{unsaid}: {notices:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

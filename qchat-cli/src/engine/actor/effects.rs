@@ -10,7 +10,7 @@ use qchat_proto::{
     },
 };
 
-use super::{Actor, Asked, End, LEARNING, Step, is_passing};
+use super::{Actor, Asked, End, LEARNING, Step, is_passing, trees::Uploading};
 use crate::{
     engine::{
         core::{Effect, Input},
@@ -54,11 +54,16 @@ impl Actor {
     }
 
     async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
-        let mut commits = false;
-        for _ in 0..LEARNING {
+        let (mut commits, mut tries, mut reached) = (false, 0, Seq(0));
+        while tries < LEARNING {
+            tries += 1;
             let Progress { cursor, commits: more, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
+            if cursor > reached {
+                // Each envelope may bring people of its own.
+                (reached, tries) = (cursor, 1);
+            }
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);
             match stopped {
@@ -127,6 +132,12 @@ impl Actor {
                 return Ok(Some(Input::Held(room)));
             }
         };
+        if let Some(hash) = sealed.tree
+            && self.put.get(&room) != Some(&hash)
+        {
+            self.put_tree(Uploading { room, id: message_id, under: sealed.commit_seq, hash });
+            return Ok(None);
+        }
         let commit = Envelope::decode(sealed.envelope.clone())
             .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit));
         let under = sealed.commit_seq;
@@ -142,7 +153,7 @@ impl Actor {
                     welcome: invitation.welcome,
                 })
                 .collect(),
-            ratchet_tree: sealed.ratchet_tree,
+            tree_hash: sealed.tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
         };
         socket.send(client_frame::Body::Publish(publish)).await?;
         Ok(None)

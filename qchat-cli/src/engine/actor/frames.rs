@@ -48,6 +48,8 @@ impl Actor {
                 };
                 if commit {
                     self.lost_races.remove(&room);
+                    self.misses.remove(&room);
+                    self.put.remove(&room);
                 }
                 self.steps.accepted(room, id, Seq(accepted.seq)).await?;
                 self.tell(Event::Timeline(room));
@@ -115,7 +117,7 @@ impl Actor {
         }
     }
 
-    async fn refused(
+    pub(super) async fn refused(
         &mut self,
         socket: &mut Socket,
         room: RoomId,
@@ -152,6 +154,7 @@ impl Actor {
                 self.feed(socket, Input::Behind(room, room_commit)).await?;
                 if backs_off { Ok(()) } else { self.feed(socket, Input::Answered(room)).await }
             }
+            FaultCode::MissingTree => self.tree_missing(socket, room, fault).await,
             // Only a processed Remove means removed: the rows are kept.
             FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
             FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {

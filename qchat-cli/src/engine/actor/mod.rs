@@ -2,6 +2,7 @@
 
 mod effects;
 mod frames;
+mod trees;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,14 +12,15 @@ use std::{
 use qchat_proto::{
     ids::{AccountId, MessageId, RoomId, Seq},
     session::ledger::Phase,
-    wire::{api::MemberStatus, fault::FaultCode, frame::Logged},
+    wire::{api::MemberStatus, fault::FaultCode, frame::Logged, tree::TreeHash},
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::Instant,
 };
 
+use self::trees::Uploading;
 use super::{
     access::Access,
     core::{Core, Input},
@@ -87,6 +89,12 @@ pub(crate) struct Actor {
     data_version: i64,
     upkeep: Option<JoinHandle<()>>,
     me: AccountId,
+    /// Trees on their way.
+    uploads: JoinSet<(Uploading, Result<(), EngineError>)>,
+    /// The last tree of a room that this process has put there.
+    put: HashMap<RoomId, TreeHash>,
+    /// How often the daemon said that it does not have the tree of a room's commit.
+    misses: HashMap<RoomId, u32>,
     /// How often commits of a room were refused as stale since one was accepted.
     lost_races: HashMap<RoomId, u32>,
     /// Rooms that back off, and until when; the pause is the same for all, so the first ends first.
@@ -142,6 +150,9 @@ impl Actor {
             data_version: 0,
             upkeep: None,
             me,
+            uploads: JoinSet::new(),
+            put: HashMap::new(),
+            misses: HashMap::new(),
             lost_races: HashMap::new(),
             backing_off: VecDeque::new(),
         }
@@ -168,6 +179,9 @@ impl Actor {
             self.core.handle(Input::Offline);
             self.asked.clear();
             self.backing_off.clear();
+            self.misses.clear();
+            // Those on their way are given up.
+            self.uploads = JoinSet::new();
             match end {
                 End::Stop(done) => {
                     if let Some(upkeep) = self.upkeep.take() {
@@ -269,6 +283,10 @@ impl Actor {
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(socket, command).await,
                     None => Err(End::Stop(None)),
+                },
+                Some(put) = self.uploads.join_next() => match put {
+                    Ok((uploading, result)) => self.tree_put(socket, uploading, result).await,
+                    Err(_) => Err(EngineError::Stopped.into()),
                 },
                 _ = watch.tick() => self.watch(socket).await,
                 _ = duties.tick() => self.duties(socket).await,

@@ -8,7 +8,7 @@ use qchat_proto::{
         Asked, Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
         OwnRequest, Phase, Renewal, RowState, Sealed, Want,
     },
-    wire::frame::Invitation,
+    wire::{frame::Invitation, tree::TreeHash},
 };
 use zeroize::Zeroizing;
 
@@ -192,8 +192,19 @@ fn outbox(l: &mut impl Ledger) {
         envelope: Bytes::from_static(b"envelope"),
         commit_seq: Seq(8),
         welcomes: vec![Invitation { device: BOB_DEVICE, welcome: Bytes::from_static(b"welcome") }],
-        ratchet_tree: Bytes::from_static(b"tree"),
+        tree: Some(TreeHash::of(b"tree")),
     };
+    // A sealing's tree is kept beside it, for as long as the row is sealed so.
+    let tree = Bytes::from_static(b"tree");
+    for state in [RowState::Accepted(sealed.clone()), RowState::Stale(Seq(9)), RowState::Waiting] {
+        l.outbox_set(ROOM, message(10), &RowState::Sealed(sealed.clone())).unwrap();
+        assert_eq!(l.outbox_tree(ROOM, message(10)).unwrap(), None);
+        l.outbox_put_tree(ROOM, message(10), &tree).unwrap();
+        assert_eq!(l.outbox_tree(ROOM, message(10)).unwrap().as_ref(), Some(&tree));
+        assert_eq!(l.outbox_tree(ROOM, message(11)).unwrap(), None);
+        l.outbox_set(ROOM, message(10), &state).unwrap();
+        assert_eq!(l.outbox_tree(ROOM, message(10)).unwrap(), None, "{state:?}");
+    }
     for state in [
         RowState::Sealed(sealed.clone()),
         RowState::Stale(Seq(9)),
@@ -236,6 +247,7 @@ fn messages(l: &mut impl Ledger) {
     let notices = [
         Notice::Added { by: ALICE, accounts: vec![BOB] },
         Notice::Removed { by: ALICE, accounts: vec![] },
+        Notice::Left { accounts: vec![BOB] },
         Notice::DevicesChanged(BOB),
         Notice::Settings(BOB),
         Notice::Rejected { sender: BOB_DEVICE, reason: "why".into() },

@@ -9,6 +9,7 @@ mod protocol;
 mod server;
 
 pub use client::{key, lock, remaining, start};
+pub use protocol::LONGEST;
 pub use server::{Agent, serve};
 
 use std::path::PathBuf;

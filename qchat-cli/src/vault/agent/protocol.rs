@@ -32,7 +32,7 @@ pub(super) const RUNNING: u8 = b'R';
 /// How long either side waits for the other's few bytes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest that a key may be kept.
-pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
+pub const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 const SOCKET: &str = "agent.sock";
 /// Longest path that fits into `sockaddr_un` on every system that this runs on, bytes.

@@ -6,7 +6,10 @@
 use bytes::Bytes;
 use qchat_proto::{
     ids::{AccountId, DeviceId, RoomId, Seq},
-    wire::frame::{Envelope, Invitation, Kind, MembershipChange, Operation},
+    wire::{
+        frame::{Envelope, Invitation, Kind, MembershipChange, Operation},
+        tree::TreeHash,
+    },
 };
 
 use crate::{
@@ -26,8 +29,8 @@ pub struct Publication {
     pub(super) logged: Bytes,
     /// One for each device that the delta adds or readds.
     pub(super) welcomes: Vec<Invitation>,
-    /// The tree after the commit.
-    pub(super) tree: Bytes,
+    /// The tree after the commit, which its device has put there before.
+    pub(super) tree: Option<TreeHash>,
 }
 
 /// Why a request was not carried out.
@@ -37,6 +40,8 @@ pub enum Refusal {
     NotMember,
     /// Sealed under another commit than the room's latest, which this is.
     Stale(Seq),
+    /// Its tree is not staged.
+    MissingTree,
     /// A part of the request does not fit the others.
     Malformed(&'static str),
     /// No invitation waits for the device.
@@ -54,7 +59,7 @@ impl Publication {
         envelope: Envelope,
         logged: Bytes,
         welcomes: Vec<Invitation>,
-        tree: Bytes,
+        tree: Option<TreeHash>,
     ) -> Result<Self, Refusal> {
         let mut needed: Vec<DeviceId> = envelope
             .delta
@@ -70,8 +75,8 @@ impl Publication {
                 "welcomes go to the devices that the delta adds or readds, one each",
             ));
         }
-        if welcomes.is_empty() != tree.is_empty() {
-            return Err(Refusal::Malformed("a ratchet tree travels with welcomes, and only with them"));
+        if welcomes.is_empty() != tree.is_none() {
+            return Err(Refusal::Malformed("a ratchet tree belongs to welcomes, and to nothing else"));
         }
         Ok(Self { envelope, logged, welcomes, tree })
     }
@@ -84,7 +89,7 @@ impl Publication {
     /// Bytes that it keeps in memory.
     pub fn size(&self) -> usize {
         let welcomes: usize = self.welcomes.iter().map(|invitation| invitation.welcome.len()).sum();
-        self.logged.len() + self.tree.len() + welcomes
+        self.logged.len() + welcomes
     }
 
     /// What the ledger has to know to judge it.
@@ -92,6 +97,7 @@ impl Publication {
         wanted.rooms.insert(self.envelope.room);
         wanted.devices.insert(self.envelope.sender);
         wanted.messages.insert(self.envelope.message_id);
+        wanted.trees.extend(self.tree);
         for change in &self.envelope.delta {
             wanted.devices.insert(change.device);
             wanted.named.insert(change.device);
@@ -144,7 +150,14 @@ impl Ledger {
             return Err(Refusal::Malformed("the delta names a device that does not exist"));
         }
 
+        let staged = publication.tree.map(|hash| (envelope.room, envelope.sender, hash));
+        let tree = match &staged {
+            Some(key) => Some(self.state.staged.remove(key).ok_or(Refusal::MissingTree)?),
+            None => None,
+        };
+
         let (seq, inviter) = (room.next_seq, sender.account);
+        self.changes.trees.extend(tree.map(|tree| (tree, seq)));
         let mut next = room;
         next.next_seq = seq.next();
         if envelope.kind == Kind::Commit {
@@ -296,10 +309,6 @@ impl Ledger {
         announcement: &mut Announcement,
     ) {
         let room = publication.envelope.room;
-        if publication.welcomes.is_empty() {
-            return;
-        }
-        self.changes.trees.push((room, seq, publication.tree.clone()));
         for invitation in &publication.welcomes {
             let welcome = NewWelcome { seq, inviter, welcome: invitation.welcome.clone() };
             self.changes.welcomes.insert((room, invitation.device), Some(welcome));

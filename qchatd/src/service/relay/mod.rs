@@ -18,7 +18,7 @@ use tokio::{
 
 use self::ledger::Ledger;
 pub use self::ledger::{Publication, Refusal};
-use super::ServiceError;
+use super::{ServiceError, now_sql};
 use crate::{
     bus::Bus,
     store::{
@@ -173,7 +173,7 @@ async fn commit(store: &Store, bus: &Bus, group: Vec<Request>) {
             let mut ledger = Ledger::new(stored::load(conn, &wanted)?);
             let outcomes: Vec<_> = actions.iter().map(|action| action.apply(&mut ledger)).collect();
             let (changes, announcements) = ledger.finish();
-            stored::save(conn, &changes)?;
+            stored::save(conn, &changes, now_sql())?;
             Ok::<_, ServiceError>((outcomes, announcements))
         })
         .await;

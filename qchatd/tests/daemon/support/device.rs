@@ -12,6 +12,7 @@ use qchat_proto::{
     wire::{
         api::{Binary, Challenge, ChallengeRequest, CreateRoom, Login, Register, Room, Session},
         fault::{Fault, FaultBody, FaultCode},
+        tree::TreeHash,
     },
 };
 use reqwest::{Method, StatusCode};
@@ -95,7 +96,55 @@ pub(crate) fn list(
     }
 }
 
+/// Puts a device's trees there.
+#[derive(Clone)]
+pub(crate) struct Trees {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Trees {
+    /// Under their own name.
+    pub(crate) async fn put(&self, room: RoomId, tree: Vec<u8>) -> Result<(), FaultCode> {
+        self.put_as(room, TreeHash::of(&tree), tree).await
+    }
+
+    /// Under any name.
+    pub(crate) async fn put_as(
+        &self,
+        room: RoomId,
+        hash: TreeHash,
+        tree: impl Into<reqwest::Body>,
+    ) -> Result<(), FaultCode> {
+        let url = format!("{}/v1/rooms/{room}/trees/{hash}", self.base);
+        let response =
+            self.http.put(url).bearer_auth(&self.token).body(tree).send().await.expect("an answer");
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(());
+        }
+        Err(response.json::<FaultBody>().await.unwrap().error.code)
+    }
+}
+
 impl Device {
+    /// What puts its trees there.
+    pub(crate) fn trees(&self) -> Trees {
+        let token = self.session.access_token.clone();
+        Trees { http: self.http.clone(), base: self.base.clone(), token }
+    }
+
+    /// The tree for the Welcome of the commit at `seq`.
+    pub(crate) async fn tree(&self, room: RoomId, seq: u64) -> Result<Vec<u8>, FaultCode> {
+        let url = format!("{}/v1/rooms/{room}/invitation/{seq}/tree", self.base);
+        let request = self.http.get(url).bearer_auth(&self.session.access_token);
+        let response = request.send().await.unwrap();
+        if response.status().is_success() {
+            return Ok(response.bytes().await.unwrap().to_vec());
+        }
+        Err(response.json::<FaultBody>().await.unwrap().error.code)
+    }
+
     pub(crate) async fn register(server: &Server, name: &str) -> Self {
         let mut device = Self::unregistered(name);
         device.moved_to(server);

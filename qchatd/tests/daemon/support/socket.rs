@@ -10,6 +10,7 @@ use qchat_proto::{
         fault::{Fault, FaultCode},
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation, client_frame, read_server_frame},
         pb::{self, client_frame::Body as Request, server_frame::Body},
+        tree::TreeHash,
     },
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -23,12 +24,17 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Device, device::random};
+use super::{
+    Device,
+    device::{Trees, random},
+};
 
 /// Longer than anything in a test takes.
 const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Socket {
+    /// What puts trees there, ahead of the commits that go over the socket.
+    rest: Trees,
     pub(crate) stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_request: u64,
     /// Frames that came while something else was waited for.
@@ -86,7 +92,7 @@ impl Socket {
     pub(crate) async fn raw(device: &Device) -> Self {
         let request = handshake(device.host(), &device.session.access_token);
         let (stream, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-        Self { stream, next_request: 1, aside: VecDeque::new() }
+        Self { rest: device.trees(), stream, next_request: 1, aside: VecDeque::new() }
     }
 
     pub(crate) async fn connect(device: &Device) -> Self {
@@ -155,8 +161,23 @@ impl Socket {
         }
     }
 
-    /// Sends a publication; returns its request id.
+    /// Sends a publication, and its tree ahead of it; returns its request id.
     pub(crate) async fn post(&mut self, envelope: &Envelope, welcomes: &[Invitation], tree: &str) -> u64 {
+        if !tree.is_empty() {
+            // Whether it was taken is seen in what becomes of the publication.
+            let _ = self.rest.put(envelope.room, tree.as_bytes().to_vec()).await;
+        }
+        let hash = (!tree.is_empty()).then(|| TreeHash::of(tree.as_bytes()));
+        self.post_naming(envelope, welcomes, hash).await
+    }
+
+    /// Sends a publication alone.
+    pub(crate) async fn post_naming(
+        &mut self,
+        envelope: &Envelope,
+        welcomes: &[Invitation],
+        tree: Option<TreeHash>,
+    ) -> u64 {
         let request_id = self.next_request;
         self.next_request += 1;
         self.send(Request::Publish(pb::Publish {
@@ -169,7 +190,7 @@ impl Socket {
                     welcome: invitation.welcome.clone(),
                 })
                 .collect(),
-            ratchet_tree: Bytes::copy_from_slice(tree.as_bytes()),
+            tree_hash: tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
         }))
         .await;
         request_id

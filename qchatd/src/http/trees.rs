@@ -1,0 +1,148 @@
+//! Ratchet trees: bodies of megabytes that are bytes and no JSON, taken and given out part by part.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use http::{HeaderValue, header};
+use qchat_proto::{
+    ids::{RoomId, Seq},
+    wire::{
+        fault::{Fault, FaultCode},
+        limits,
+        tree::TreeHash,
+    },
+};
+use tokio::time::timeout;
+use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
+
+use super::{bearer, body::READ_AWAY, done, fault_reply, segment, with};
+use crate::{
+    service::{ServiceError, Services, sessions::Caller, trees::too_large},
+    store::trees::StoredTree,
+};
+
+/// How long the next bytes of a tree may take to come,
+const PATIENCE: Duration = Duration::from_secs(30);
+/// and all of them.
+const WHOLE: Duration = Duration::from_mins(10);
+
+/// A body as it comes; `Err` when it was cut off.
+type Body = BoxStream<'static, Result<Bytes, ()>>;
+
+pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
+    let put = warp::path!("v1" / "rooms" / ..)
+        .and(segment::<RoomId>())
+        .and(warp::path("trees"))
+        .and(segment::<TreeHash>())
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .and(warp::header::optional::<u64>(header::CONTENT_LENGTH.as_str()))
+        .and(bytes())
+        .then(take);
+    let of_welcome = warp::path!("v1" / "rooms" / ..)
+        .and(segment::<RoomId>())
+        .and(warp::path("invitation"))
+        .and(segment::<u64>())
+        .and(warp::path!("tree"))
+        .and(warp::get())
+        .and(bearer(services.clone()))
+        .and(with(services.clone()))
+        .then(|room: RoomId, seq: u64, caller: Caller, services: Arc<Services>| async move {
+            match services.trees.of_welcome(caller, room, Seq(seq)).await {
+                Ok(tree) => give(services, tree),
+                Err(error) => fault_reply(&error.into_fault()),
+            }
+        });
+    put.or(of_welcome).unify().boxed()
+}
+
+/// The body, unread.
+fn bytes() -> impl Filter<Extract = (Body,), Error = Rejection> + Copy {
+    warp::body::stream().map(|body| -> Body { boxed(body) })
+}
+
+fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Body {
+    body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining())).map_err(drop)).boxed()
+}
+
+async fn take(
+    room: RoomId,
+    hash: TreeHash,
+    caller: Caller,
+    services: Arc<Services>,
+    length: Option<u64>,
+    mut body: Body,
+) -> Response {
+    let taken = match timeout(WHOLE, store(room, hash, caller, &services, length, &mut body)).await {
+        Ok(taken) => taken,
+        Err(_) => Err(late()),
+    };
+    if taken.is_err() {
+        // So that the client gets to see the refusal and not a reset.
+        drop(timeout(PATIENCE, read_away(&mut body)).await);
+    }
+    done(taken)
+}
+
+async fn store(
+    room: RoomId,
+    hash: TreeHash,
+    caller: Caller,
+    services: &Services,
+    length: Option<u64>,
+    body: &mut Body,
+) -> Result<(), ServiceError> {
+    if length.is_some_and(|length| length > limits::RATCHET_TREE as u64) {
+        return Err(too_large());
+    }
+    let Some(mut upload) = services.trees.begin(caller, room, hash).await? else {
+        read_away(body).await;
+        return Ok(());
+    };
+    while let Some(part) = timeout(PATIENCE, body.next()).await.map_err(|_| late())? {
+        let part = part.map_err(|()| ServiceError::refuse(FaultCode::BadRequest, "the body was cut off"))?;
+        upload.push(&part).await?;
+    }
+    upload.finish().await
+}
+
+/// Reads what nobody wants, as far as that makes sense.
+async fn read_away(body: &mut Body) {
+    let mut read = 0_usize;
+    while read < READ_AWAY {
+        match body.next().await {
+            Some(Ok(part)) => read += part.len(),
+            Some(Err(())) | None => return,
+        }
+    }
+}
+
+fn late() -> ServiceError {
+    Fault::new(FaultCode::BadRequest, "the body did not come in time").into()
+}
+
+/// A response that reads a part when the one before is on its way.
+fn give(services: Arc<Services>, tree: StoredTree) -> Response {
+    let parts = stream::try_unfold((services, 0_u64, 0_i32), move |(services, given, number)| async move {
+        if given >= tree.size {
+            return Ok(None);
+        }
+        let part = services.trees.part(tree.id, number).await.inspect_err(|error| {
+            tracing::warn!(%error, "a tree was not given out to its end");
+        })?;
+        let given = given + part.len() as u64;
+        Ok::<_, crate::store::StoreError>(Some((part, (services, given, number + 1))))
+    });
+    let mut response = warp::reply::stream(parts).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(tree.size));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
