@@ -44,7 +44,7 @@ coverage:
 fuzz seconds="600" *targets:
     contrib/fuzz.sh {{seconds}} {{targets}}
 
-# Whether a test notices when the protocol's code is changed (needs cargo-mutants): all of it takes a day, so name files
+# Whether a test notices when the protocol's code is changed (needs cargo-mutants): all of it takes many hours, so name files
 # as docs/quality.md does.
 mutants *options:
     cargo mutants -p qchat-proto {{options}}
