@@ -28,9 +28,30 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Licences, known weaknesses and sources of the dependencies (needs cargo-deny).
+# Spelling (needs typos-cli).
+typos:
+    typos
+
+# Licences, known weaknesses and sources of the dependencies (needs cargo-deny, and the network for RustSec's database).
 deny:
-    cargo deny check
+    cargo deny check -A license-exception-not-encountered
+
+# The lines that the tests of the last `just test` ran, as pages (needs cargo-llvm-cov).
+coverage:
+    contrib/coverage.sh report --html
+
+# Every decoder against the fuzzer, for so many seconds in all (needs cargo-fuzz).
+fuzz seconds="600" *targets:
+    contrib/fuzz.sh {{seconds}} {{targets}}
+
+# Whether a test notices when the protocol's code is changed (needs cargo-mutants): all of it takes many hours, so name files
+# as docs/quality.md does.
+mutants *options:
+    cargo mutants -p qchat-proto {{options}}
+
+# Checks, lints and quick tests at every change (needs bacon).
+watch:
+    bacon
 
 # What a session's steps and the built programs cost; docs/performance.md explains the figures.
 bench:

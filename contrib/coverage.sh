@@ -14,15 +14,18 @@ environment() {
     cargo llvm-cov show-env --sh --no-cfg-coverage 2>/dev/null
 }
 
-lines=$(environment)
-eval "$lines"
+# Asked for a second time inside itself, cargo-llvm-cov would start itself for ever.
+if [ -z "${CARGO_LLVM_COV_SHOW_ENV:-}" ]; then
+    lines=$(environment)
+    eval "$lines"
+fi
 
 case ${1:-} in
 env)
-    printf '%s\n' "$lines"
+    printf '%s\n' "${lines:-}"
     ;;
 clean)
-    cargo llvm-cov clean --profraw-only
+    find "$CARGO_TARGET_DIR" -maxdepth 1 \( -name '*.profraw' -o -name '*.profdata' \) -delete
     ;;
 report)
     shift

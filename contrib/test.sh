@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All that CI checks, on a fresh Debian or Ubuntu machine with Rust and build-essential:
-# format, lints, and every test of the workspace (unit, property, story on SQLite and PostgreSQL, layers, end-to-end
-# through the built programs). Starts a PostgreSQL of its own in a temporary directory and ends it.
+# format, spelling, dependencies, lints, every test of the workspace (unit, property, story on SQLite and PostgreSQL,
+# layers, end-to-end through the built programs), how many lines they run, and every decoder against a minute of
+# fuzzing. Starts a PostgreSQL of its own in a temporary directory and ends it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,6 +28,20 @@ install_package() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package" || die "$remedy"
 }
 
+# install_tool COMMAND PACKAGE VERSION: one of cargo's tools, in exactly this version.
+install_tool() {
+    local package=$2 version=$3
+    read -ra command <<<"$1"
+    [[ $("${command[@]}" --version 2>/dev/null) = *" $version" ]] && return
+    printf 'installing %s %s\n' "$package" "$version"
+    # Without optimisation: it would take longer to build than it runs.
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/tools cargo install --debug --locked --quiet "$package@$version" ||
+        die "$package is missing: install it with: cargo install --locked $package@$version"
+}
+
+# The share of lines that the tests have to run, per cent.
+least_coverage=80
+
 heading "What the build needs"
 command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs and run this again"
 command -v cc >/dev/null || install_package "a C compiler" build-essential
@@ -35,6 +50,14 @@ command -v make >/dev/null || install_package "make" make
 perl -MIPC::Cmd -MFindBin -e 1 2>/dev/null || install_package "perl" perl
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || die "install rustfmt: rustup component add rustfmt"
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || die "install clippy: rustup component add clippy"
+rustup component list --installed 2>/dev/null | grep -q '^llvm-tools' || rustup component add llvm-tools ||
+    die "install llvm-tools: rustup component add llvm-tools"
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+install_tool typos typos-cli 1.52.0
+install_tool "cargo deny" cargo-deny 0.20.2
+install_tool "cargo llvm-cov" cargo-llvm-cov 0.9.1
+install_tool "cargo fuzz" cargo-fuzz 0.13.2
+rm -rf target/tools
 contrib/postgres.sh programs >/dev/null || install_package "PostgreSQL's server" postgresql
 programs=$(contrib/postgres.sh programs) || die "PostgreSQL's initdb is not found, though its package is installed"
 command -v openssl >/dev/null || install_package "openssl" openssl
@@ -44,6 +67,20 @@ printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$pr
 
 heading "Format"
 cargo fmt --all --check
+
+heading "Spelling"
+typos
+
+heading "Dependencies"
+# All but the advisories, whose database is not here: deny.toml has the versions that are safe.
+cargo deny --locked check -A license-exception-not-encountered bans licenses sources
+# The fuzz targets have fewer: what deny.toml says beside them is no mistake.
+cargo deny --locked --manifest-path qchat-proto/fuzz/Cargo.toml \
+    check -A unmatched-skip -A unmatched-skip-root -A unnecessary-skip -A license-not-encountered bans licenses sources
+
+# From here on what is built counts the lines that run.
+environment=$(contrib/coverage.sh env)
+eval "$environment"
 
 heading "Lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -75,6 +112,7 @@ export PATH="$programs:$PATH"
 printf 'ready on %s\n' "${QCHAT_TEST_POSTGRES_URL##*@}"
 
 heading "Tests"
+contrib/coverage.sh clean
 log=$temporary/tests.log
 status=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || status=$?
@@ -86,6 +124,19 @@ read -r passed failed ignored < <(awk '
         if ($(i + 1) == "failed;") failed += $i
         if ($(i + 1) == "ignored;") ignored += $i } }
     END { print passed + 0, failed + 0, ignored + 0 }' "$log")
+
+heading "Lines that the tests run"
+# Without what programs ran that a test has killed, and with the tests that stand beside the code.
+contrib/coverage.sh report --summary-only --fail-under-lines "$least_coverage" >"$temporary/coverage" ||
+    { printf 'less than %s %% of the lines\n' "$least_coverage"; status=1; }
+awk '$1 ~ /\// { split($1, path, "/"); lines[path[1]] += $8; missed[path[1]] += $9 }
+    $1 == "TOTAL" { lines["in all"] = $8; missed["in all"] = $9 }
+    END { for (part in lines) printf "%-14s %6.2f %% of %6d lines\n", part, 100 - 100 * missed[part] / lines[part], lines[part] }' \
+    "$temporary/coverage" | sort -r
+
+heading "A minute of fuzzing"
+# Built as always: the counts are for the tests.
+env -u RUSTC_WRAPPER -u CARGO_TARGET_DIR contrib/fuzz.sh 60 || status=1
 
 heading "Result"
 if [ "$ignored" != 0 ]; then

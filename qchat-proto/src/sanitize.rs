@@ -189,6 +189,8 @@ mod tests {
             ("evil\u{202e}gpj.exe\u{2066}\u{200f}\u{61c}", r"evil\u{202e}gpj.exe\u{2066}\u{200f}\u{61c}"),
             ("al\u{200b}ice\u{200d}\u{2060}\u{feff}\u{ad}", r"al\u{200b}ice\u{200d}\u{2060}\u{feff}\u{ad}"),
             ("a\u{200c}b", r"a\u{200c}b"),
+            ("क\u{200d}b", r"क\u{200d}b"),
+            ("a\u{200d}क", r"a\u{200d}क"),
             ("a\u{fe0f}\u{e0041}\u{e01ef}\u{3164}", r"a\u{fe0f}\u{e0041}\u{e01ef}\u{3164}"),
             ("👩\u{200d}\u{200d}👩", r"👩\u{200d}\u{200d}👩"),
             ("👩\u{200d}", r"👩\u{200d}"),

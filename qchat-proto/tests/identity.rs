@@ -47,9 +47,15 @@ fn an_honest_answer_is_believed_and_pinned() {
     let directory = parts.ask(&alice, None).unwrap();
     assert_eq!(directory.record.name, alice.name);
     assert_eq!(directory.list, alice.list_of(7));
+    assert_eq!(directory.list.expires_at - NOW, 2_592_000, "30 days");
     let devices: Vec<_> = directory.certificates.iter().map(|certificate| certificate.device).collect();
     assert_eq!(devices, alice.devices.iter().map(|(device, _)| *device).collect::<Vec<_>>());
     assert!(directory.certificate(DeviceId::from_bytes([99; 16])).is_none(), "unlisted, so unused");
+    for certificate in &directory.certificates {
+        assert_eq!(directory.certificate(certificate.device), Some(certificate));
+    }
+    let by_id = verify_directory(Asked::Account(alice.account), &parts.answer(), None, NOW);
+    assert_eq!(by_id, Ok(directory.clone()));
 
     let pin = Pinned::decode(&directory.pin().encode()).unwrap();
     assert_eq!(pin, directory.pin());

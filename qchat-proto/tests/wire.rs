@@ -21,7 +21,7 @@ fn blob(most: usize) -> impl Strategy<Value = Bytes> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select(vec![Kind::Application, Kind::Commit, Kind::Proposal, Kind::Resync])
+    prop::sample::select(vec![Kind::Application, Kind::Commit, Kind::Proposal, Kind::Resync, Kind::Restart])
 }
 
 fn change(device: [u8; 16], account: [u8; 16], operation: u8) -> MembershipChange {
@@ -55,7 +55,7 @@ prop_compose! {
             payload: payload.into(),
             delta: delta
                 .into_iter()
-                .filter(|_| kind == Kind::Commit)
+                .filter(|_| kind.ends_epoch())
                 .map(|(device, (account, operation))| change(device, account, operation))
                 .collect(),
         }
@@ -224,7 +224,7 @@ fn every_malformed_envelope_is_refused() {
         ("a long message id", |raw| raw.message_id = vec![1; 17].into()),
         ("no sender", |raw| raw.sender_device = Bytes::new()),
         ("no kind", |raw| raw.kind = 0),
-        ("an unknown kind", |raw| raw.kind = 5),
+        ("an unknown kind", |raw| raw.kind = 6),
         ("a negative kind", |raw| raw.kind = -1),
         ("no payload", |raw| raw.payload = Bytes::new()),
         ("a delta without a commit", |raw| raw.kind = Kind::Application as i32),
@@ -262,6 +262,7 @@ fn sizes_are_kept_to_the_byte() {
         (Kind::Proposal, limits::APPLICATION),
         (Kind::Commit, limits::COMMIT),
         (Kind::Resync, limits::RESYNC),
+        (Kind::Restart, limits::RESTART),
     ] {
         let sized = |size: usize| {
             raw(|raw| {

@@ -283,6 +283,21 @@ pub enum Room {
         #[arg(value_name = "ROOM")]
         room: String,
     },
+    /// Let a room that nobody can follow go on with new keys; only admins can.
+    #[command(
+        long_about = "Let a room that nobody can follow go on with new keys; only admins can.\n\nA device that cannot \
+            follow a room asks the others to add it again, and `qchat room show` calls it stuck until one of them has. When \
+            nobody is left who can, an admin whose device is stuck too makes a new group of the members: of those that it \
+            knew, whom the server still lists. The others are named; invite them again if they belong to the room."
+    )]
+    Restart {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// That it ends the group for those, too, who may still follow it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Replace this device's keys in a room, so that stolen ones become useless.
     UpdateKeys {
         /// The room's name or id.

@@ -120,6 +120,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Room(Room::Join { room }) => rooms::join(context, room).await,
         Command::Room(Room::Remove { room, user }) => rooms::remove(context, room, user).await,
         Command::Room(Room::Leave { room }) => rooms::leave(context, room).await,
+        Command::Room(Room::Restart { room, yes }) => rooms::restart(context, room, *yes).await,
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
         Command::Send { room, text, file, wait: args::Wait::Sent } => {
             messages::send(context, room, text.as_deref(), file.as_deref()).await

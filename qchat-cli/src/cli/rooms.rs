@@ -130,6 +130,28 @@ pub(super) async fn update_keys(context: &Context, room: &str) -> Outcome {
     .await
 }
 
+pub(super) async fn restart(context: &Context, room: &str, yes: bool) -> Outcome {
+    if !yes {
+        return Err(Failure::usage(
+            "a restart ends the group for everybody, those included who may still follow it. Ask the others first; \
+             when nobody can, repeat this with --yes",
+        ));
+    }
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let behind = progress::during(&context.settings, "Restarting the room", handle.restart(id)).await?;
+        if !behind.is_empty() {
+            let names: Vec<_> = behind.iter().map(UserName::as_str).collect();
+            context.output.say(&format!(
+                "left behind: {}. Those who belong to the room have to be invited again",
+                names.join(", ")
+            ));
+        }
+        report(context, handle, id, "restarted", &behind).await
+    })
+    .await
+}
+
 /// The list entry of a room.
 pub(super) async fn summary(handle: &Handle, id: RoomId) -> Outcome<Option<RoomSummary>> {
     Ok(handle.rooms().await?.into_iter().find(|room| room.id == id))
@@ -157,6 +179,7 @@ fn print(context: &Context, room: &RoomSummary, done: &'static str, users: &[Use
             "invited" => format!("invited {} to {name}", names.join(", ")),
             "removed" => format!("removed {} from {name}", names.join(", ")),
             "created" => format!("created {name}  {}", room.id),
+            "restarted" => format!("restarted {name}; all who came along have new keys"),
             "updated" => format!("replaced this device's keys in {name}"),
             done => format!("{done} {name}"),
         }

@@ -135,6 +135,8 @@ impl EngineError {
                 | SessionError::Welcome(_)
                 | SessionError::Anchor
                 | SessionError::Joined
+                | SessionError::Restarting
+                | SessionError::NotAdmin
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },

@@ -19,6 +19,7 @@ mod parts;
 mod people;
 mod readmission;
 mod register;
+mod restart;
 mod rooms;
 mod steps;
 mod tidy;

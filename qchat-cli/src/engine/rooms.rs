@@ -28,7 +28,7 @@ use crate::store::{StoreError, Tx};
 
 /// Most devices that one commit adds. Whatever their number, a commit in a room of 1,000 takes 1.2 MB and brings a tree of
 /// 11 MB: the more it adds, the fewer there are. A hundred take 2.8 MB there of the 4 MiB that a commit may have.
-const ADDED_AT_ONCE: usize = 100;
+pub(super) const ADDED_AT_ONCE: usize = 100;
 /// What a room's size adds to the time that a commit may take until it is in effect, for each device: its tree has 11.4 kB
 /// for each, and a slow line carries 64 kB in a second.
 const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
@@ -111,7 +111,7 @@ impl Handle {
     }
 
     /// One verified KeyPackage of each listed device of a person.
-    async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+    pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
         let request = &ClaimKeyPackages { account_id: person.record.account, devices };
         let rest = &self.0.rest;
@@ -304,7 +304,7 @@ impl Handle {
     }
 
     /// Waits until a row has left the outbox: sent, or given up.
-    async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
+    pub(super) async fn settled(&self, room: RoomId, id: MessageId) -> Result<(), EngineError> {
         self.wrote(room).await;
         let devices = self.0.profile.read_async(move |tx| tx.roster(room)).await?.len();
         let devices = u32::try_from(devices + ADDED_AT_ONCE).unwrap_or(u32::MAX);
@@ -339,7 +339,8 @@ impl Handle {
                     " any more: you were removed. Ask a member to invite you again",
                 )),
                 Phase::Stuck(_) => Err(EngineError::NotMember(
-                    ": this device cannot follow it any more and waits for a member to add it again",
+                    ": this device cannot follow it any more and waits for a member to add it again. If nobody can, \
+                     an admin restarts the room with `qchat room restart`",
                 )),
             },
         }

@@ -271,6 +271,7 @@ fn waiting_text(tx: &mut Tx, room: RoomId) -> Result<Option<RowState>, StoreErro
 }
 
 fn changes_group(logged: &Logged) -> bool {
-    Envelope::decode(logged.bytes.clone())
-        .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit | Kind::Proposal | Kind::Resync))
+    Envelope::decode(logged.bytes.clone()).is_ok_and(|envelope| {
+        matches!(envelope.kind, Kind::Commit | Kind::Proposal | Kind::Resync | Kind::Restart)
+    })
 }

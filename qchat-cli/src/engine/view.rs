@@ -206,6 +206,14 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::Readded(device) => {
             Body::Notice(format!("a device of {} was added again", device_owner(tx, names, *device)?))
         }
+        Notice::Restarted(by) if *by == names.me => Body::Notice(
+            "you restarted the room: all who came along have new keys, and nobody else reads what follows"
+                .to_owned(),
+        ),
+        Notice::Restarted(by) => Body::Notice(format!(
+            "{} restarted the room: what some said before that could not be read by all",
+            names.name(tx, *by)?
+        )),
         Notice::ResyncAsked(device) => {
             Body::Notice(format!("a device of {} asks to be added again", device_owner(tx, names, *device)?))
         }

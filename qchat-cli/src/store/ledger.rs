@@ -14,7 +14,7 @@ use qchat_proto::{
 use super::{
     KeyPackageSecret, StoreError, Tx, groups, invitees,
     outbox::{self, End},
-    own, renewals, resyncs, rooms, timeline,
+    own, prepared, renewals, resyncs, rooms, timeline,
 };
 
 impl Ledger for Tx {
@@ -144,6 +144,18 @@ impl Ledger for Tx {
             last_resort: false,
             published: true,
         })
+    }
+
+    fn prepared(&mut self, room: RoomId) -> Result<Option<GroupBlob>, StoreError> {
+        prepared::prepared(&mut self.conn, room)
+    }
+
+    fn put_prepared(&mut self, room: RoomId, group: &GroupBlob) -> Result<(), StoreError> {
+        prepared::put(&mut self.conn, room, group)
+    }
+
+    fn forget_prepared(&mut self, room: RoomId) -> Result<(), StoreError> {
+        prepared::forget(&mut self.conn, room)
     }
 
     fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, StoreError> {

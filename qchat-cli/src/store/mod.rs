@@ -18,6 +18,7 @@ mod lock;
 mod notice;
 mod outbox;
 mod own;
+mod prepared;
 mod profile;
 mod renewals;
 mod resyncs;

@@ -23,6 +23,7 @@ enum Stored {
     Stuck { reason: String },
     ResyncAsked { device: DeviceId },
     Readded { device: DeviceId },
+    Restarted { by: AccountId },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -39,6 +40,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::Stuck { reason } => Stored::Stuck { reason },
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
         Notice::Readded(device) => Stored::Readded { device },
+        Notice::Restarted(by) => Stored::Restarted { by },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -58,5 +60,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::Stuck { reason } => Notice::Stuck { reason },
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
         Stored::Readded { device } => Notice::Readded(device),
+        Stored::Restarted { by } => Notice::Restarted(by),
     })
 }

@@ -40,6 +40,7 @@ fn encode_want(want: &Want) -> (i32, Vec<u8>) {
         Want::Commit(Change::Update) => (5, Vec::new()),
         Want::Commit(Change::Duties) => (6, Vec::new()),
         Want::Commit(Change::Withdraw) => (7, Vec::new()),
+        Want::Commit(Change::Restart(packages)) => (8, join(packages)),
     }
 }
 
@@ -54,6 +55,7 @@ fn decode_want(kind: i32, bytes: Vec<u8>) -> Result<Want, StoreError> {
         5 => Want::Commit(Change::Update),
         6 => Want::Commit(Change::Duties),
         7 => Want::Commit(Change::Withdraw),
+        8 => Want::Commit(Change::Restart(split(bytes.into()).ok_or(CORRUPT)?)),
         _ => return Err(CORRUPT),
     })
 }

@@ -51,6 +51,7 @@ struct Stored {
     commit_seq: i64,
     accepted: i64,
     epoch: i64,
+    generation: i64,
     read_seq: i64,
     active_ms: Option<i64>,
 }
@@ -72,6 +73,7 @@ impl Stored {
             head: convert::array("head", &self.head)?,
             commit_seq: convert::seq(self.commit_seq)?,
             accepted: convert::unsigned("counter", self.accepted)?,
+            generation: convert::seq(self.generation)?,
             epoch: convert::unsigned("epoch", self.epoch)?,
         })
     }
@@ -97,6 +99,7 @@ pub(super) fn put_room(conn: &mut SqliteConnection, state: &RoomState) -> Result
         rooms::head.eq(&state.head[..]),
         rooms::commit_seq.eq(convert::seq_number(state.commit_seq)?),
         rooms::accepted.eq(convert::number(state.accepted)?),
+        rooms::generation.eq(convert::seq_number(state.generation)?),
         rooms::epoch.eq(convert::number(state.epoch)?),
     );
     // The columns that belong to the user, not to the protocol, keep their values.

@@ -66,8 +66,17 @@ diesel::table! {
         commit_seq -> BigInt,
         accepted -> BigInt,
         epoch -> BigInt,
+        generation -> BigInt,
         read_seq -> BigInt,
         active_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    prepared (room) {
+        room -> Binary,
+        state -> Binary,
+        tree -> Binary,
     }
 }
 

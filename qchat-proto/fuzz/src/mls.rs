@@ -56,7 +56,8 @@ pub fn messages(input: &[u8]) {
     }
 }
 
-/// A stored group that is read can be used, whatever its bytes have become.
+/// A stored group is read or refused whatever its bytes have become, and with a tree that is accepted it can be used. With
+/// a state of other bytes it need not: the library believes the secrets in there, which an authenticated database keeps.
 pub fn stored(input: &[u8]) {
     let room = &*GENUINE;
     let (of_tree, input) = input.split_first().map_or((false, input), |(first, rest)| (first % 2 == 1, rest));
@@ -67,6 +68,9 @@ pub fn stored(input: &[u8]) {
         blob.state = Zeroizing::new(edited(&[blob.state.to_vec()], input));
     }
     let Ok(mut group) = room.bob.load(ROOM, &blob, &[]) else { return };
+    if blob.state != room.stored.state {
+        return;
+    }
     drop(group.settings());
     drop((group.leaves(), group.leaving()));
     drop(group.snapshot());

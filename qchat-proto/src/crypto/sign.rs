@@ -59,17 +59,20 @@ pub enum SignatureUse {
     Login,
     /// A request to be added to a room again. By device keys.
     Resync,
+    /// That a room goes on with another group. By device keys.
+    Restart,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
         Self::AccountRecord,
         Self::Login,
         Self::Resync,
+        Self::Restart,
     ];
 
     /// The label that stands in the signed bytes.
@@ -81,6 +84,7 @@ impl SignatureUse {
             Self::AccountRecord => b"account-record\0\0",
             Self::Login => b"login\0\0\0\0\0\0\0\0\0\0\0",
             Self::Resync => b"resync\0\0\0\0\0\0\0\0\0\0",
+            Self::Restart => b"restart\0\0\0\0\0\0\0\0\0",
         }
     }
 }

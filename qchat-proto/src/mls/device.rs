@@ -25,7 +25,8 @@ use zeroize::Zeroizing;
 use super::{
     ANCHOR_EXTENSION, SETTINGS_EXTENSION,
     fault::{MlsFault, OpenFault},
-    group::Group,
+    group::{CommitOutput, Group, Plan},
+    group_id::GroupId,
     identity::{AccountKeys, Missing, QchatIdentity, signing_identity},
     leaf_credential,
     membership::Leaf,
@@ -274,16 +275,39 @@ impl Device {
     /// # Errors
     /// [`MlsFault`] when the entropy source or the library fails.
     pub fn create(&self, room: RoomId, settings: &RoomSettings, now: u64) -> Result<Group, MlsFault> {
+        self.create_group(GroupId { room, generation: Seq(0) }, settings, now)
+    }
+
+    fn create_group(&self, id: GroupId, settings: &RoomSettings, now: u64) -> Result<Group, MlsFault> {
         let staging = Staging::default();
         let lapsed = Lapsed::default();
         let client = self.client(&staging, &lapsed);
         let inner = client.create_group_with_id(
-            room.as_bytes().to_vec(),
+            id.encode().to_vec(),
             settings_extensions(settings)?,
             ExtensionList::new(),
             Some(MlsTime::from(now)),
         )?;
-        Ok(self.group(inner, staging, lapsed, room))
+        Ok(self.group(inner, staging, lapsed, id))
+    }
+
+    /// Creates the group that a room goes on with: this device and those whose KeyPackages are given, in its epoch 1.
+    /// Its id says that it comes after the envelope at the anchor. Nobody but those who are added needs its commit.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when a KeyPackage cannot be added, or the library fails.
+    pub fn create_again(
+        &self,
+        room: RoomId,
+        settings: &RoomSettings,
+        add: Vec<Bytes>,
+        anchor: &Anchor,
+        now: u64,
+    ) -> Result<(Group, CommitOutput), MlsFault> {
+        let mut group = self.create_group(GroupId { room, generation: anchor.head_seq }, settings, now)?;
+        let output = group.commit(&Plan { add, ..Plan::default() }, anchor, vec![], now)?;
+        group.apply_commit()?;
+        Ok((group, output))
     }
 
     /// Loads a stored group. `lapsed` are the devices that any member may remove.
@@ -292,31 +316,34 @@ impl Device {
     /// [`MlsFault::StoredState`] or another when the stored state cannot be read; [`MlsFault::StoredTree`] when the tree
     /// beside it is missing or another's.
     pub fn load(&self, room: RoomId, blob: &GroupBlob, lapsed: &[DeviceId]) -> Result<Group, MlsFault> {
-        let expected = stored::context(&blob.state)?.tree_hash;
+        let context = stored::context(&blob.state)?;
+        let expected = context.tree_hash;
+        let id =
+            GroupId::decode(&context.group_id).filter(|id| id.room == room).ok_or(MlsFault::StoredState)?;
         let staging = Staging::with_group(blob.state.clone());
         let rule = Lapsed::default();
         rule.set(lapsed);
         let client = self.client(&staging, &rule);
         if blob.tree.is_empty() {
             // Written before trees were stored apart: it holds its own, unless that is gone.
-            let inner = client.load_group(room.as_bytes())?;
+            let inner = client.load_group(&id.encode())?;
             if stored::tree_hash(&inner.export_tree()).is_none_or(|hash| expected != hash) {
                 return Err(MlsFault::StoredTree);
             }
-            return Ok(self.group(inner, staging, rule, room));
+            return Ok(self.group(inner, staging, rule, id));
         }
         let tree = ExportedTree::from_bytes(&blob.tree).map_err(|_| MlsFault::StoredTree)?;
         if stored::tree_hash(&tree).is_none_or(|hash| expected != hash) {
             return Err(MlsFault::StoredTree);
         }
-        let inner = client.load_group_with_ratchet_tree(room.as_bytes(), tree)?;
-        let mut group = self.group(inner, staging, rule, room);
+        let inner = client.load_group_with_ratchet_tree(&id.encode(), tree)?;
+        let mut group = self.group(inner, staging, rule, id);
         group.tree_is_stored();
         Ok(group)
     }
 
-    fn group(&self, inner: mls_rs::Group<Config>, staging: Staging, lapsed: Lapsed, room: RoomId) -> Group {
-        Group::new(inner, staging, lapsed, self.missing(), room, self.id)
+    fn group(&self, inner: mls_rs::Group<Config>, staging: Staging, lapsed: Lapsed, id: GroupId) -> Group {
+        Group::new(inner, staging, lapsed, self.missing(), id, self.id)
     }
 
     /// The references of the KeyPackages that a Welcome is for.
@@ -340,7 +367,7 @@ impl Device {
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
         let context = info.group_context();
         Ok(Peek {
-            room: RoomId::try_from(context.group_id()).map_err(|_| OpenFault::Malformed)?,
+            room: GroupId::decode(context.group_id()).ok_or(OpenFault::Malformed)?.room,
             settings: settings(context.extensions()).ok_or(OpenFault::Malformed)?,
         })
     }
@@ -400,11 +427,13 @@ impl Device {
             .find(|extension| extension.extension_type == ANCHOR_EXTENSION)
             .and_then(|extension| decode_anchor(&extension.extension_data))
             .ok_or(OpenFault::Malformed)?;
-        if inner.group_id() != room.as_bytes() || settings(inner.context().extensions()).is_none() {
+        let named = GroupId::decode(inner.group_id()).filter(|named| named.room == room);
+        let named = named.ok_or(OpenFault::Malformed)?;
+        if settings(inner.context().extensions()).is_none() {
             return Err(OpenFault::Malformed);
         }
         staging.set_psks(&[]);
-        let group = self.group(inner, staging, lapsed, room);
+        let group = self.group(inner, staging, lapsed, named);
         let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
         Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })
     }

@@ -10,6 +10,7 @@ use mls_rs_core::time::MlsTime;
 use super::{
     device::{Anchor, Config, anchor_extensions, settings_extensions},
     fault::{MlsFault, OpenFault},
+    group_id::GroupId,
     identity::Missing,
     leaf_credential,
     membership::{self, Leaf},
@@ -22,7 +23,7 @@ use crate::{
     content::RoomSettings,
     crypto::sign::DevicePublicKey,
     identity::LeafCredential,
-    ids::{DeviceId, RoomId},
+    ids::{DeviceId, RoomId, Seq},
     session::ledger::{GroupUpdate, ListedDevice},
 };
 
@@ -34,7 +35,7 @@ pub struct Group {
     /// The hash of the tree that is stored; empty when none is.
     stored_tree: Vec<u8>,
     missing: Missing,
-    room: RoomId,
+    id: GroupId,
     own: DeviceId,
 }
 
@@ -99,10 +100,10 @@ impl Group {
         staging: Staging,
         lapsed: Lapsed,
         missing: Missing,
-        room: RoomId,
+        id: GroupId,
         own: DeviceId,
     ) -> Self {
-        Self { inner, staging, lapsed, stored_tree: vec![], missing, room, own }
+        Self { inner, staging, lapsed, stored_tree: vec![], missing, id, own }
     }
 
     /// The tree came from storage: it need not be written until it changes.
@@ -122,7 +123,12 @@ impl Group {
 
     /// The room.
     pub fn room(&self) -> RoomId {
-        self.room
+        self.id.room
+    }
+
+    /// Which of the room's groups in a row it is.
+    pub fn generation(&self) -> Seq {
+        self.id.generation
     }
 
     /// The current epoch.
@@ -175,6 +181,12 @@ impl Group {
     /// Whether a commit of ours waits to come back.
     pub fn has_pending_commit(&self) -> bool {
         self.inner.has_pending_commit()
+    }
+
+    /// Puts the pending commit into effect: nobody else is in the group who could commit before.
+    pub(super) fn apply_commit(&mut self) -> Result<(), MlsFault> {
+        self.inner.apply_pending_commit()?;
+        Ok(())
     }
 
     /// Forgets the commit that was refused.
@@ -271,7 +283,7 @@ impl Group {
     /// [`OpenFault`], sorted by what the receiver has to do.
     pub fn open(&mut self, message: &[u8]) -> Result<Opened, OpenFault> {
         let message = MlsMessage::from_bytes(message).map_err(|_| OpenFault::Malformed)?;
-        if message.group_id() != Some(self.room.as_bytes()) {
+        if message.group_id() != Some(&self.id.encode()[..]) {
             return Err(OpenFault::Invalid);
         }
         if message.wire_format() != mls_rs::WireFormat::PrivateMessage {

@@ -3,6 +3,7 @@
 pub mod device;
 pub mod fault;
 pub mod group;
+pub mod group_id;
 pub mod identity;
 pub mod membership;
 pub mod provider;

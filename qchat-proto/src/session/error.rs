@@ -55,6 +55,12 @@ pub enum SessionError<E: std::error::Error> {
     /// A Welcome cannot be used.
     #[error("the invitation cannot be used: {0}")]
     Welcome(#[source] OpenFault),
+    /// This device's own word that the room goes on with another group may be in the log: whether it is, is read first.
+    #[error("this device is restarting the room itself")]
+    Restarting,
+    /// Somebody who is no admin, as far as this device has followed, wants it in another group of the room.
+    #[error("the room was not restarted by an admin of it")]
+    NotAdmin,
     /// The log around a Welcome is not the one that its sender saw.
     #[error("the server's log does not contain the invitation as its sender signed it")]
     Anchor,

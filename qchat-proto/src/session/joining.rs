@@ -8,12 +8,15 @@ use crate::{
     mls::{
         device::{Anchor, Device},
         fault::OpenFault,
+        group::Group,
         membership::Leaf,
     },
     session::{
+        announce,
         error::SessionError,
         groups, head,
         ledger::{Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
+        restart,
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -41,6 +44,7 @@ pub fn create<L: Ledger>(
         head: head::EMPTY,
         commit_seq: Seq(0),
         accepted: 0,
+        generation: group.generation(),
         epoch: group.epoch(),
     };
     (|| {
@@ -115,7 +119,9 @@ fn open<E: std::error::Error>(
 /// # Errors
 /// [`SessionError::Anchor`] when the log is not the one that the inviter signed; [`SessionError::Joined`] when this
 /// device is in the room, or the Welcome is older than what it knows of the room: using one again would bring back
-/// keys that were used.
+/// keys that were used; [`SessionError::NotAdmin`] for one into another group of the room than this device followed, by
+/// somebody who is no admin, unless this device has read that the room was restarted; [`SessionError::Restarting`]
+/// while its own word for that may be in the log.
 pub fn join<L: Ledger>(
     ledger: &mut L,
     device: &Device,
@@ -129,16 +135,20 @@ pub fn join<L: Ledger>(
 
     let mut stuck = None;
     if let Some(known) = ledger.room(room).map_err(SessionError::Ledger)? {
-        let newer = match known.phase {
-            Phase::Removed(at) | Phase::Left(at) => group.epoch() > known.epoch && invited.seq > at,
-            // What it cannot follow may be the commit that has added it again.
-            Phase::Stuck(at) => group.epoch() > known.epoch && invited.seq >= at,
-            Phase::Member | Phase::Leaving(_) => false,
-        };
+        let newer = (group.generation(), group.epoch()) > (known.generation, known.epoch);
+        let newer = newer
+            && match known.phase {
+                Phase::Removed(at) | Phase::Left(at) => invited.seq > at,
+                // What it cannot follow may be the commit that has added it again.
+                Phase::Stuck(at) => invited.seq >= at,
+                Phase::Member | Phase::Leaving(_) => false,
+            };
         if !newer {
             return Err(SessionError::Joined);
         }
-        stuck = matches!(known.phase, Phase::Stuck(_)).then_some(known);
+        if matches!(known.phase, Phase::Stuck(_)) {
+            stuck = Some((before(ledger, device, &known, &group, &joined.inviter)?, known));
+        }
     }
 
     let mut state = RoomState {
@@ -148,6 +158,7 @@ pub fn join<L: Ledger>(
         head,
         commit_seq: invited.seq,
         accepted: 0,
+        generation: group.generation(),
         epoch: group.epoch(),
     };
     // SelfRemoves that the inviter had not seen when it committed lapsed with that commit. What a proposal says is
@@ -167,7 +178,7 @@ pub fn join<L: Ledger>(
         commit = Some(envelope);
     }
     let added = commit.filter(|envelope| {
-        envelope.kind == Kind::Commit
+        envelope.kind.ends_epoch()
             && envelope.room == room
             && envelope.message_id == message_id
             && envelope.sender == joined.inviter.device
@@ -179,11 +190,11 @@ pub fn join<L: Ledger>(
         return Err(SessionError::Anchor);
     }
 
-    if let Some(known) = &stuck {
-        goes_on(ledger, known, &state)?;
-    }
-
     let leaves = group.leaves();
+    if let Some((old, known)) = &stuck {
+        goes_on(ledger, known, &state)?;
+        announce::changes(ledger, (room, invited.seq), joined.inviter.account, (old, &leaves), &[])?;
+    }
     lapsed.sort_unstable();
     lapsed.dedup();
     lapsed.retain(|device| leaves.iter().any(|leaf| leaf.device == *device));
@@ -216,6 +227,28 @@ pub fn join<L: Ledger>(
     Ok(joined.inviter)
 }
 
+/// The leaves of the group that a device could not follow, if it may go on with the one that `inviter` lets it into.
+fn before<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    known: &RoomState,
+    group: &Group,
+    inviter: &Leaf,
+) -> Result<Vec<Leaf>, SessionError<L::Error>> {
+    let room = known.room;
+    if restart::is_sealed(ledger, room)? {
+        return Err(SessionError::Restarting);
+    }
+    let old = groups::load(ledger, device, room)?;
+    let admin = old.settings()?.admins.contains(&inviter.account);
+    let leaves = old.leaves();
+    groups::keep(ledger, room, old)?;
+    if group.generation() != known.generation && !admin {
+        return Err(SessionError::NotAdmin);
+    }
+    Ok(leaves)
+}
+
 /// A device that could not follow does again, from the state that it is about to store. The log that it has read
 /// itself must be the one that the Welcome is anchored in; what it had sealed and not seen there was refused or never
 /// arrived, and is sealed anew, in its place.
@@ -230,6 +263,17 @@ fn goes_on<L: Ledger>(
     if has_read && head != Some(state.head) {
         return Err(SessionError::Anchor);
     }
+    restart::forget(ledger, room)?;
+    unseal(ledger, room, has_read)
+}
+
+/// What the first row was sealed for is over: a commit that was accepted has been read, or was for a group that is gone,
+/// and anything else that is not in the log up to here (`has_read`) is sealed anew.
+pub(super) fn unseal<L: Ledger>(
+    ledger: &mut L,
+    room: RoomId,
+    has_read: bool,
+) -> Result<(), SessionError<L::Error>> {
     let Some(first) = ledger.outbox_first(room).map_err(SessionError::Ledger)? else { return Ok(()) };
     match first.state {
         RowState::Accepted(_) => ledger.outbox_remove(room, first.message_id).map_err(SessionError::Ledger),

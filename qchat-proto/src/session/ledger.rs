@@ -45,12 +45,14 @@ pub struct RoomState {
     pub commit_seq: Seq,
     /// How many envelopes of this device the room has accepted since it became a member.
     pub accepted: u64,
-    /// The MLS epoch.
+    /// Which of the room's groups in a row this device follows, or has to get into.
+    pub generation: Seq,
+    /// The MLS epoch in it; 0 while this device has yet to get into it.
     pub epoch: u64,
 }
 
 /// A group as it is stored. Holds every secret of the room.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GroupBlob {
     /// What the library writes, without the ratchet tree.
     pub state: Zeroizing<Vec<u8>>,
@@ -114,7 +116,7 @@ pub struct OwnRequest {
     pub envelope: Bytes,
     /// The envelope's `commit_seq`.
     pub commit_seq: Seq,
-    /// When its KeyPackage stops being good, seconds since the Unix epoch.
+    /// From when on another is made in its place, seconds since the Unix epoch.
     pub expires_at: u64,
     /// Whether it is in the log, or the daemon says so: it is sent no more.
     pub logged: bool,
@@ -177,6 +179,9 @@ pub enum Change {
     /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over, leads the daemon's list
     /// back to the group's, and adds a device again that asked for it: whatever of these is owed.
     Duties,
+    /// Not a commit of the group but the end of it: the room goes on with another, of the devices whose KeyPackages
+    /// (MLSMessage each) these are. An admin that cannot follow wants it when nobody can ([`super::restart`]).
+    Restart(Vec<Bytes>),
 }
 
 /// How far a waiting row has come.
@@ -288,6 +293,8 @@ pub enum Notice {
     ResyncAsked(DeviceId),
     /// A device that could not follow was added again.
     Readded(DeviceId),
+    /// An admin has let the room go on with another group.
+    Restarted(AccountId),
 }
 
 /// A device's memory. All functions act inside the transaction that the implementor has opened.
@@ -384,6 +391,13 @@ pub trait Ledger {
     fn forget_request(&mut self, room: RoomId) -> Result<(), Self::Error>;
     /// Stores the secrets of the KeyPackage in a request. `expires_at`: seconds since the Unix epoch.
     fn keep_key_package(&mut self, key_package: &OwnKeyPackage, expires_at: u64) -> Result<(), Self::Error>;
+
+    /// The group that this device has made for a room to go on with, until its word for that stands in the log.
+    fn prepared(&mut self, room: RoomId) -> Result<Option<GroupBlob>, Self::Error>;
+    /// Stores it in the place of the one before.
+    fn put_prepared(&mut self, room: RoomId, group: &GroupBlob) -> Result<(), Self::Error>;
+    /// Deletes it for good.
+    fn forget_prepared(&mut self, room: RoomId) -> Result<(), Self::Error>;
 
     /// When this device last renewed its keys; `None` while nobody has noted it.
     fn renewal(&mut self, room: RoomId) -> Result<Option<Renewal>, Self::Error>;

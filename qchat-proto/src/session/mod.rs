@@ -1,5 +1,6 @@
 //! How a device follows and writes a room's log: pure steps over a [`ledger::Ledger`], without sockets or clock.
 
+mod announce;
 pub mod authenticated;
 pub mod error;
 mod groups;
@@ -8,4 +9,5 @@ pub mod inbox;
 pub mod joining;
 pub mod ledger;
 pub mod outbox;
+pub mod restart;
 pub mod resync;

@@ -19,7 +19,7 @@ use crate::{
         error::SessionError,
         groups, head,
         ledger::{Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
-        resync,
+        restart, resync,
     },
     wire::{
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
@@ -71,7 +71,12 @@ pub fn next<L: Ledger>(
 ) -> Result<Option<Outgoing>, L> {
     let state = joined(ledger, room)?;
     if state.phase != Phase::Member {
-        return resync::next(ledger, device, &state, now);
+        return match restart::own(ledger, room)? {
+            Some(row) if matches!(state.phase, Phase::Stuck(_)) => {
+                restart::next(ledger, device, &state, row, now)
+            }
+            _ => resync::next(ledger, device, &state, now),
+        };
     }
     // Only its Sealed form costs the MLS state nothing, so look before loading the group.
     let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
@@ -295,6 +300,8 @@ impl Sealing<'_> {
             }
             Change::Settings(settings) => plan.settings = Some(settings.clone()),
             Change::Update => {}
+            // This device follows again.
+            Change::Restart(_) => return Ok(None),
             Change::Duties => {
                 let settled = self.group.leaving().is_empty() && !self.owes(ledger)?;
                 if settled {

@@ -25,6 +25,9 @@ use crate::{
 type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
 
 const VERSION: u8 = 1;
+/// How long a request is taken to be known to somebody who can answer it, seconds: a day. Who is added later does not
+/// know of it, and who knew may be gone.
+const ASKED_AGAIN: u64 = 24 * 3600;
 /// Size of a device's signature, bytes.
 const SIGNATURE: usize = sign::Device::SIGNATURE;
 
@@ -84,8 +87,8 @@ fn signed(room: RoomId, message_id: MessageId, device: DeviceId, seq: Seq, key_p
     [&[VERSION], &room.as_bytes()[..], message_id.as_bytes(), device.as_bytes(), &seq, key_package].concat()
 }
 
-/// What a stuck device has to send: its request, made and stored once, the same bytes until it is in the log. One whose
-/// KeyPackage has expired is made anew. `now`: seconds since the Unix epoch.
+/// What a stuck device has to send: its request, made and stored once, the same bytes until it is in the log, and a new
+/// one each day. `now`: seconds since the Unix epoch.
 pub(super) fn next<L: Ledger>(
     ledger: &mut L,
     device: &Device,
@@ -99,7 +102,7 @@ pub(super) fn next<L: Ledger>(
         return Ok((!request.logged).then(|| outgoing(&request)));
     }
     let key_package = device.key_packages(1, false, now)?.pop().ok_or(MlsFault::Library)?;
-    let expires_at = now.saturating_add(KEY_PACKAGE_LIFETIME);
+    let expires_at = now.saturating_add(ASKED_AGAIN);
     let message_id = MessageId::random(device.entropy())?;
     let signed = signed(room, message_id, device.id(), seq, &key_package.message);
     let signature = device.sign(SignatureUse::Resync, &signed)?.try_into().map_err(|_| MlsFault::Library)?;
@@ -121,7 +124,9 @@ pub(super) fn next<L: Ledger>(
         logged: false,
     };
     ledger.put_request(room, &request).map_err(SessionError::Ledger)?;
-    ledger.keep_key_package(&key_package, expires_at).map_err(SessionError::Ledger)?;
+    ledger
+        .keep_key_package(&key_package, now.saturating_add(KEY_PACKAGE_LIFETIME))
+        .map_err(SessionError::Ledger)?;
     Ok(Some(outgoing(&request)))
 }
 
@@ -135,6 +140,22 @@ fn outgoing(request: &OwnRequest) -> Outgoing {
             tree: None,
         },
     }
+}
+
+/// A Welcome for this device lies at the daemon although it has not asked: it asks only when that does not open.
+pub(super) fn answered<L: Ledger>(ledger: &mut L, envelope: &Envelope, now: u64) -> Result<(), L> {
+    let room = envelope.room;
+    if ledger.request(room).map_err(SessionError::Ledger)?.is_some() {
+        return Ok(());
+    }
+    let answered = OwnRequest {
+        message_id: envelope.message_id,
+        envelope: Bytes::new(),
+        commit_seq: envelope.commit_seq,
+        expires_at: now.saturating_add(ASKED_AGAIN),
+        logged: true,
+    };
+    ledger.put_request(room, &answered).map_err(SessionError::Ledger)
 }
 
 /// The Welcome that answered this device's request cannot be opened: it asks once more, from the commit on that

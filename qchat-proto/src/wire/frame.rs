@@ -21,6 +21,8 @@ pub enum Kind {
     Proposal = 3,
     /// A signed request to be added again, outside MLS.
     Resync = 4,
+    /// An admin's signed word, outside MLS, that the room goes on with another group.
+    Restart = 5,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             2 => Some(Self::Commit),
             3 => Some(Self::Proposal),
             4 => Some(Self::Resync),
+            5 => Some(Self::Restart),
             _ => None,
         }
     }
@@ -41,7 +44,14 @@ impl Kind {
             Self::Application | Self::Proposal => limits::APPLICATION,
             Self::Commit => limits::COMMIT,
             Self::Resync => limits::RESYNC,
+            Self::Restart => limits::RESTART,
         }
+    }
+
+    /// Whether it ends an epoch: what is sealed after it must be sealed by who has processed it, and it may declare how
+    /// the daemon's member list changes.
+    pub const fn ends_epoch(self) -> bool {
+        matches!(self, Self::Commit | Self::Restart)
     }
 }
 
@@ -130,7 +140,7 @@ impl Envelope {
         }
         if raw.payload.is_empty()
             || raw.delta.len() > limits::DELTA
-            || (!raw.delta.is_empty() && kind != Kind::Commit)
+            || (!raw.delta.is_empty() && !kind.ends_epoch())
         {
             return Err(MALFORMED);
         }

@@ -32,6 +32,8 @@ pub mod limits {
     pub const COMMIT: usize = 4 * 1024 * 1024;
     /// Largest request to be added again, bytes: a KeyPackage, a signature and a few numbers.
     pub const RESYNC: usize = 72 * 1024;
+    /// Largest word that a room goes on with another group, bytes: a signature and a few numbers.
+    pub const RESTART: usize = 4 * 1024;
     /// Largest ratchet tree, bytes: 24 MiB. A device takes 11.4 kB of it, so that some 2,200 fit. It travels by REST and in
     /// no frame.
     pub const RATCHET_TREE: usize = 24 * 1024 * 1024;

@@ -16,6 +16,7 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::AccountRecord => "account-record",
         SignatureUse::Login => "login",
         SignatureUse::Resync => "resync",
+        SignatureUse::Restart => "restart",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

@@ -82,7 +82,7 @@ fn flipped(bytes: &Bytes, at: impl FnOnce(usize) -> usize) -> Bytes {
 }
 
 /// Where the authenticated data begins in an MLSMessage: version, wire format, group id, epoch, content type, length.
-const AUTHENTICATED: usize = 2 + 2 + 17 + 8 + 1 + 2;
+const AUTHENTICATED: usize = 2 + 2 + 25 + 8 + 1 + 2;
 
 #[test]
 fn a_tampered_copy_is_rejected_and_the_genuine_message_still_opens() {

@@ -47,8 +47,8 @@ pub(crate) struct Insider<'a> {
     pub(crate) kind: Kind,
     /// In whose name.
     pub(crate) sender: DeviceId,
-    /// The leaf that cannot open the path of its commits.
-    pub(crate) spoils: Option<usize>,
+    /// The leaves that cannot open the path of its commits.
+    pub(crate) spoils: &'static [usize],
 }
 
 type Lawless = WithMlsRules<
@@ -60,7 +60,7 @@ type Builder<'g> = CommitBuilder<'g, Lawless>;
 
 impl<'a> Insider<'a> {
     pub(crate) fn new(peer: &'a Peer) -> Self {
-        Self { peer, delta: vec![], kind: Kind::Commit, sender: peer.id(), spoils: None }
+        Self { peer, delta: vec![], kind: Kind::Commit, sender: peer.id(), spoils: &[] }
     }
 
     /// Its group, which allows what the protocol's own library allows.

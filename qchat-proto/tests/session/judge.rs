@@ -32,7 +32,9 @@ impl World {
             }
             // Who was kept from following knows it, and so does whoever did it: in its own name, behind its back.
             let knows = |notice: &Notice| {
-                self.hurt && number > 0 && matches!(notice, Notice::Stuck { .. } | Notice::Clone)
+                self.hurt
+                    && (number > 0 || self.all_hurt)
+                    && matches!(notice, Notice::Stuck { .. } | Notice::Clone)
             };
             let alarms: Vec<_> = view
                 .notices
@@ -68,6 +70,7 @@ impl World {
                     due.push((*seq, self.texts[&envelope.message_id].clone()));
                 }
                 Kind::Proposal if envelope.sender == id => left = true,
+                Kind::Restart if envelope.sender == id => member = true,
                 _ => {}
             }
             for change in envelope.delta.iter().filter(|change| change.device == id) {

@@ -78,6 +78,7 @@ pub(crate) struct Room {
     added_at: HashMap<DeviceId, Seq>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) request: Option<OwnRequest>,
+    prepared: Option<GroupBlob>,
     renewal: Option<Renewal>,
     pub(crate) outbox: VecDeque<OutboxRow>,
     own: HashMap<MessageId, Head>,
@@ -231,6 +232,17 @@ impl Ledger for Memory {
     }
     fn forget_request(&mut self, room: RoomId) -> Done<()> {
         self.at(room).request = None;
+        Ok(())
+    }
+    fn prepared(&mut self, room: RoomId) -> Done<Option<GroupBlob>> {
+        Ok(self.at(room).prepared.clone())
+    }
+    fn put_prepared(&mut self, room: RoomId, group: &GroupBlob) -> Done<()> {
+        self.at(room).prepared = Some(group.clone());
+        Ok(())
+    }
+    fn forget_prepared(&mut self, room: RoomId) -> Done<()> {
+        self.at(room).prepared = None;
         Ok(())
     }
     fn keep_key_package(&mut self, key_package: &OwnKeyPackage, _expires_at: u64) -> Done<()> {

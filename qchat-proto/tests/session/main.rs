@@ -18,6 +18,7 @@ mod properties;
 mod random;
 mod relay;
 mod renewals;
+mod restarts;
 mod resync;
 mod stored;
 mod welcomes;

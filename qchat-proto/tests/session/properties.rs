@@ -20,7 +20,7 @@ use qchat_proto::{
 const SIGNATURE: usize = Device::SIGNATURE;
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select(vec![Kind::Application, Kind::Commit, Kind::Proposal, Kind::Resync])
+    prop::sample::select(vec![Kind::Application, Kind::Commit, Kind::Proposal, Kind::Resync, Kind::Restart])
 }
 
 fn hash() -> impl Strategy<Value = [u8; 48]> {
@@ -76,7 +76,7 @@ prop_compose! {
             kind,
             commit_seq: Seq(commit_seq),
             payload: payload.into(),
-            delta: if kind == Kind::Commit { delta } else { vec![] },
+            delta: if kind.ends_epoch() { delta } else { vec![] },
         }
     }
 }
@@ -130,7 +130,7 @@ proptest! {
     ) {
         (bytes[0], bytes[49]) = (1, kind);
         let read = Authenticated::decode(&bytes);
-        prop_assert_eq!(read.is_some(), (1..=4).contains(&kind));
+        prop_assert_eq!(read.is_some(), (1..=5).contains(&kind));
         prop_assert!(read.is_none_or(|read| read.encode() == bytes));
     }
 

@@ -11,7 +11,7 @@ use crate::{
     relay::Relay,
     world::{Scene, Wish, World},
 };
-use Wish::{Add, Hurt, Leave, Remove, Rename, Say, Update, Withdraw};
+use Wish::{Add, Hurt, HurtAll, Leave, Remove, Rename, Restart, Say, Update, Withdraw};
 
 const SCENES: &[Scene] = &[
     Scene { name: "talk", members: 2, wishes: &[&[Say, Say, Say], &[Say, Say, Say]], declines: None },
@@ -89,6 +89,18 @@ const SCENES: &[Scene] = &[
         name: "some cannot follow",
         members: 4,
         wishes: &[&[Say, Add(4), Say], &[Hurt, Say], &[Say, Say], &[Update, Say], &[Say]],
+        declines: None,
+    },
+    Scene {
+        name: "nobody can follow",
+        members: 3,
+        wishes: &[&[Say, Restart, Say, Restart], &[HurtAll, Say], &[Say, Update, Say]],
+        declines: None,
+    },
+    Scene {
+        name: "nobody can follow, and one wants to go",
+        members: 4,
+        wishes: &[&[Say, Add(4), Restart, Say], &[HurtAll, Say], &[Leave], &[Say, Update, Say], &[Say]],
         declines: None,
     },
     Scene {

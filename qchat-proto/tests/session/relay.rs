@@ -73,7 +73,7 @@ impl Relay {
         }
         let seq = self.append(sealed.envelope.clone());
         self.ids.insert((envelope.sender, envelope.message_id), seq);
-        if envelope.kind == Kind::Commit {
+        if envelope.kind.ends_epoch() {
             self.commit_seq = seq;
             for change in &envelope.delta {
                 match change.operation {

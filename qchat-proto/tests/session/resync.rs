@@ -26,7 +26,7 @@ const KEY_PACKAGE_LIFETIME: u64 = qchat_proto::mls::device::KEY_PACKAGE_LIFETIME
 /// Alice, bob who means harm, carol whom his commit keeps from following, and dave.
 fn hurt() -> (Relay, Vec<Peer>) {
     let (mut relay, mut peers) = room(4);
-    let sealed = Insider { spoils: Some(2), ..Insider::new(&peers[1]) }.commit(|plan| plan, |_| {});
+    let sealed = Insider { spoils: &[2], ..Insider::new(&peers[1]) }.commit(|plan| plan, |_| {});
     assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
     for number in [0, 2, 3] {
         peers[number].catch_up(&relay);
@@ -115,7 +115,7 @@ fn what_waited_while_a_device_could_not_follow_is_sent_in_its_order() {
             assert!(matches!(relay.publish(&lost), Answer::Accepted(_)));
         }
         peers[1].catch_up(&relay);
-        let sealed = Insider { spoils: Some(2), ..Insider::new(&peers[1]) }.commit(|plan| plan, |_| {});
+        let sealed = Insider { spoils: &[2], ..Insider::new(&peers[1]) }.commit(|plan| plan, |_| {});
         assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
         peers.remove(1);
         settle(&mut relay, &mut peers);

@@ -85,7 +85,7 @@ pub fn key_use(room: RoomId, blob: &GroupBlob, message: &[u8]) -> Option<KeyUse>
     let message = MlsMessage::from_bytes(message).ok()?;
     let tap = Tap::new();
     let mut group = load(room, blob, &tap);
-    if message.epoch()? != group.current_epoch() || message.group_id()? != room.as_bytes() {
+    if message.epoch()? != group.current_epoch() || message.group_id()? != group.group_id() {
         return None;
     }
     let content_type = content_type(&message)?;

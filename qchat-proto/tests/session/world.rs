@@ -15,6 +15,7 @@ use qchat_proto::{
         inbox, joining,
         ledger::{Change, GroupBlob, INVITATION_LIFETIME, Phase, RowState, Want},
         outbox::{self, Outgoing},
+        restart,
     },
     wire::frame::{Envelope, Kind},
 };
@@ -44,6 +45,10 @@ pub(crate) enum Wish {
     Leave,
     /// Commits with a path that one subtree of the others cannot open; it follows that itself no better.
     Hurt,
+    /// As [`Wish::Hurt`], but nobody can open it.
+    HurtAll,
+    /// Lets the room go on with another group, if this device cannot follow.
+    Restart,
     /// Lets an invitation's life pass on this device's clock, and withdraws what is overdue.
     Withdraw,
 }
@@ -77,6 +82,8 @@ pub(crate) struct World {
     declines: Option<usize>,
     /// Whether somebody was kept from following.
     pub(crate) hurt: bool,
+    /// Whether everybody was, the admin included.
+    pub(crate) all_hurt: bool,
     pub(crate) texts: HashMap<MessageId, String>,
     sealings: HashMap<Bytes, (KeyUse, Bytes)>,
     uses: KeyUses,
@@ -132,6 +139,7 @@ impl World {
             nodes,
             declines: scene.declines,
             hurt: false,
+            all_hurt: false,
             texts: HashMap::new(),
             sealings: HashMap::new(),
             uses: KeyUses::default(),
@@ -152,10 +160,16 @@ impl World {
             let member = phase == Some(Phase::Member);
             let first = view.outbox.front().map(|row| &row.state);
             let stuck = matches!(phase, Some(Phase::Stuck(_)));
-            let asks = stuck && view.request.is_none();
-            let asked = stuck && view.request.as_ref().is_some_and(|request| !request.logged);
-            let sealed = member && matches!(first, Some(RowState::Sealed(_)));
-            let unsealed = member && matches!(first, Some(RowState::Waiting | RowState::Stale(_)));
+            let restarts = stuck
+                && view
+                    .outbox
+                    .front()
+                    .is_some_and(|row| matches!(row.want, Want::Commit(Change::Restart(_))));
+            let asks = stuck && !restarts && view.request.is_none();
+            let asked = stuck && !restarts && view.request.as_ref().is_some_and(|request| !request.logged);
+            let writes = member || restarts;
+            let sealed = writes && matches!(first, Some(RowState::Sealed(_)));
+            let unsealed = writes && matches!(first, Some(RowState::Waiting | RowState::Stale(_)));
             may(Step::Seal, unsealed || asks);
             may(Step::SealCrash, unsealed || asks);
             may(Step::Send, (sealed || asked) && node.requests.len() < 3);
@@ -255,7 +269,12 @@ impl World {
             Wish::Add(who) => Want::Commit(Change::Add(vec![self.nodes[who].peer.key_package()])),
             Wish::Remove(who) => Want::Commit(Change::RemoveAccount(self.nodes[who].peer.device.account())),
             Wish::Leave => Want::Leave,
-            Wish::Hurt => return self.hurt(number),
+            Wish::Hurt => return self.hurt(number, &[2]),
+            Wish::HurtAll => {
+                self.all_hurt = true;
+                return self.hurt(number, &[0, 1, 2, 3]);
+            }
+            Wish::Restart => return self.restart(number),
             Wish::Withdraw => {
                 self.nodes[number].peer.now += INVITATION_LIFETIME;
                 Want::Commit(Change::Withdraw)
@@ -265,15 +284,33 @@ impl World {
     }
 
     /// Only once it has read everything, or the daemon would refuse it.
-    fn hurt(&mut self, number: usize) {
+    fn hurt(&mut self, number: usize, spoils: &'static [usize]) {
         while self.steps_of(number).contains(&Step::Receive) {
             self.receive(number);
         }
         let peer = &self.nodes[number].peer;
         if peer.phase() == Some(Phase::Member) && peer.view().outbox.is_empty() {
-            let sealed = Insider { spoils: Some(2), ..Insider::new(peer) }.commit(|plan| plan, |_| {});
+            let sealed = Insider { spoils, ..Insider::new(peer) }.commit(|plan| plan, |_| {});
             assert!(matches!(self.relay.publish(&sealed), Answer::Accepted(_)));
             self.hurt = true;
+        }
+    }
+
+    /// An admin that cannot follow, and waits for nobody's Welcome, takes everybody along whom it may.
+    fn restart(&mut self, number: usize) {
+        if !matches!(self.nodes[number].peer.phase(), Some(Phase::Stuck(_)))
+            || self.nodes[number].peer.joinable(&self.relay)
+        {
+            return;
+        }
+        let others = (0..self.nodes.len()).filter(|other| *other != number);
+        let key_packages =
+            others.collect::<Vec<_>>().into_iter().map(|other| self.nodes[other].peer.key_package());
+        let key_packages = key_packages.collect();
+        let peer = &mut self.nodes[number].peer;
+        match restart::want(&mut peer.ledger, &peer.device, ROOM, key_packages) {
+            Ok(_) | Err(SessionError::Restarting | SessionError::NotAdmin) => {}
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -295,7 +332,7 @@ impl World {
                 peer.ledger = transaction;
                 let Some(out) = out else { return false };
                 let envelope = Envelope::decode(out.sealed.envelope.clone()).unwrap();
-                if envelope.kind == Kind::Resync {
+                if matches!(envelope.kind, Kind::Resync | Kind::Restart) {
                     return true;
                 }
                 self.sealings.entry(out.sealed.envelope).or_insert_with(|| {
@@ -448,6 +485,11 @@ impl World {
 
     /// Everybody who still can says a last word, so that what was left to the next writer is done.
     pub(crate) fn close(&mut self) {
+        self.drain();
+        // Where nobody follows, a person has to act.
+        for number in 0..self.nodes.len() {
+            self.restart(number);
+        }
         self.drain();
         for number in 0..self.nodes.len() {
             if self.nodes[number].peer.phase() == Some(Phase::Member) {

@@ -19,6 +19,7 @@ on_both!(
     a_removed_device_reads_up_to_its_removal,
     a_decliner_is_out,
     resync_is_for_those_who_were_members,
+    a_restart_ends_an_epoch_like_a_commit,
     deltas_have_to_make_sense,
     pages_are_bounded_by_number_and_bytes,
     concurrent_publishers_share_one_order,
@@ -164,6 +165,24 @@ async fn resync_is_for_those_who_were_members(database: Database) {
     assert_eq!(b.publish(&envelope(&bob, room, 4, "back")).await, ACCEPTED(5));
     let invitation: RoomInvitation = bob.get(&format!("/v1/rooms/{room}/invitation")).await.unwrap();
     assert_eq!(invitation.seq.0, 4);
+}
+
+async fn a_restart_ends_an_epoch_like_a_commit(database: Database) {
+    let server = Server::start(database).await;
+    let (alice, mut a, bob, mut b, room) = pair(&server).await;
+    let restart = |device: &Device, under, delta: &[_]| qchat_proto::wire::frame::Envelope {
+        kind: Kind::Restart,
+        ..commit(device, room, under, delta)
+    };
+    assert_eq!(a.publish(&restart(&alice, 0, &[])).await, stale(1));
+    assert_eq!(a.invite(&restart(&alice, 1, &[(Operation::Readd, &bob)]), &[bob.id]).await, ACCEPTED(2));
+    assert_eq!(b.publish(&envelope(&bob, room, 1, "of before")).await, stale(2));
+    let invitation: RoomInvitation = bob.get(&format!("/v1/rooms/{room}/invitation")).await.unwrap();
+    assert_eq!(invitation.seq.0, 2);
+    assert_eq!(b.publish(&envelope(&bob, room, 2, "of after")).await, ACCEPTED(3));
+    // It is no way back for who was removed, as a request is.
+    assert_eq!(a.publish(&commit(&alice, room, 2, &[(Operation::Remove, &bob)])).await, ACCEPTED(4));
+    assert_eq!(b.publish(&restart(&bob, 4, &[])).await, refused(FaultCode::NotMember));
 }
 
 async fn deltas_have_to_make_sense(database: Database) {

@@ -119,3 +119,47 @@ async fn a_device_that_was_added_again_while_it_was_away_returns_with_the_next_c
     bob.say(tea, "from bob").await;
     sees(&alice, tea, "from bob").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_nobody_follows_goes_on_when_its_admin_restarts_it() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut alice = Person::register(&daemon.url(), "alice").await;
+    let mut bob = Person::register(&daemon.url(), "bob").await;
+    let carol = Person::register(&daemon.url(), "carol").await;
+    let tea = room("tea", &[&alice, &bob, &carol]).await;
+    let refused = alice.engine.restart(tea).await.unwrap_err();
+    assert_eq!(refused.exit_code(), 6, "{refused}: she follows");
+    // Neither alice nor bob can follow, and carol, who could, has gone.
+    falls_behind(&alice, &carol, tea).await;
+    falls_behind(&bob, &carol, tea).await;
+    carol.say(tea, "not for you").await;
+    carol.engine.sync().await.unwrap();
+    carol.stop().await;
+    alice.accepting(Accept::Ask).await;
+    bob.accepting(Accept::Ask).await;
+    for person in [&alice, &bob] {
+        sees(person, tea, "cannot follow the room any more").await;
+        let status = person.engine.room(tea).await.unwrap().summary.status;
+        assert_eq!(status, RoomStatus::Stuck);
+    }
+    let refused = bob.engine.restart(tea).await.unwrap_err();
+    assert_eq!(refused.exit_code(), 6, "{refused}: he is no admin");
+
+    assert_eq!(alice.engine.restart(tea).await.unwrap(), []);
+    sees(&bob, tea, "alice restarted the room").await;
+    until(&bob.engine, async || bob.engine.room(tea).await.unwrap().summary.status == RoomStatus::Joined)
+        .await;
+    bob.say(tea, "from bob").await;
+    sees(&alice, tea, "from bob").await;
+    // Who could follow goes along when she is back.
+    let mut carol = carol;
+    carol.accepting(Accept::Ask).await;
+    sees(&carol, tea, "alice restarted the room").await;
+    sees(&carol, tea, "from bob").await;
+    carol.say(tea, "here again").await;
+    for person in [&alice, &bob] {
+        sees(person, tea, "here again").await;
+        assert!(!has(person, tea, "not for you").await);
+        assert!(!lines(person, tea).await.iter().any(|line| line.contains("never arrived")));
+    }
+}

@@ -117,7 +117,7 @@ fn no_key_seals_two_messages_that_left_the_device(backend: Backend) {
         match envelope.kind {
             Kind::Application => messages += 1,
             Kind::Commit => commits += 1,
-            Kind::Proposal | Kind::Resync => {}
+            Kind::Proposal | Kind::Resync | Kind::Restart => {}
         }
     }
     // What was killed may never have been sealed; what was not was sent.

@@ -5,7 +5,7 @@ use qchat_proto::{
     ids::{RoomId, Seq},
     session::outbox::Outgoing,
     wire::{
-        frame::{Envelope, Kind, Logged},
+        frame::{Envelope, Logged},
         pb::{self, client_frame},
     },
 };
@@ -138,8 +138,8 @@ impl Actor {
             self.put_tree(Uploading { room, id: message_id, under: sealed.commit_seq, hash });
             return Ok(None);
         }
-        let commit = Envelope::decode(sealed.envelope.clone())
-            .is_ok_and(|envelope| matches!(envelope.kind, Kind::Commit));
+        let commit =
+            Envelope::decode(sealed.envelope.clone()).is_ok_and(|envelope| envelope.kind.ends_epoch());
         let under = sealed.commit_seq;
         let request_id = self.request(Asked::Publish { room, id: message_id, under, commit });
         let publish = pb::Publish {

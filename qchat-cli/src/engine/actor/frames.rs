@@ -65,7 +65,8 @@ impl Actor {
                         if commit && fault.code == FaultCode::StaleEpoch {
                             *self.lost_races.entry(room).or_default() += 1;
                         }
-                        self.refused(socket, room, id, under, Seq(refused.room_commit_seq), fault).await
+                        let now = Seq(refused.room_commit_seq);
+                        self.refused(socket, room, (id, under, commit), now, fault).await
                     }
                     Some(Asked::Log(.., reply)) => {
                         let _ = reply.send(Err(NetError::Fault(fault).into()));
@@ -121,8 +122,7 @@ impl Actor {
         &mut self,
         socket: &mut Socket,
         room: RoomId,
-        id: MessageId,
-        under: Seq,
+        (id, under, commit): (MessageId, Seq, bool),
         room_commit: Seq,
         fault: Fault,
     ) -> Step {
@@ -138,7 +138,7 @@ impl Actor {
             | FaultCode::TooLarge
             | FaultCode::Forbidden
             | FaultCode::NotFound
-                if self.steps.is_stuck(room).await? =>
+                if !commit && self.steps.is_stuck(room).await? =>
             {
                 self.trouble(&NetError::Fault(fault).into());
                 self.feed(socket, Input::Held(room)).await

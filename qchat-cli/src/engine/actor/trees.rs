@@ -60,7 +60,7 @@ impl Actor {
             // Another process of this device has put one there: what it did for the row is done.
             Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::Conflict => {}
             Err(EngineError::Net(NetError::Fault(fault))) => {
-                return self.refused(socket, room, id, under, Seq(0), fault).await;
+                return self.refused(socket, room, (id, under, true), Seq(0), fault).await;
             }
             Err(error) => return Err(error.into()),
         }

@@ -256,6 +256,7 @@ fn messages(l: &mut impl Ledger) {
         Notice::Stuck { reason: "why".into() },
         Notice::ResyncAsked(BOB_DEVICE),
         Notice::Readded(BOB_DEVICE),
+        Notice::Restarted(BOB),
     ];
     for notice in &notices {
         l.put_notice(ROOM, Seq(4), notice).unwrap();

@@ -47,6 +47,7 @@ pub(super) fn state(cursor: u64) -> RoomState {
         head: [cursor.to_le_bytes()[0]; 48],
         commit_seq: Seq(0),
         accepted: 0,
+        generation: Seq(0),
         epoch: 0,
     }
 }

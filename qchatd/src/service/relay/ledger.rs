@@ -160,7 +160,7 @@ impl Ledger {
         self.changes.trees.extend(tree.map(|tree| (tree, seq)));
         let mut next = room;
         next.next_seq = seq.next();
-        if envelope.kind == Kind::Commit {
+        if envelope.kind.ends_epoch() {
             next.commit_seq = seq;
         }
         self.state.rooms.insert(envelope.room, next);

@@ -1,10 +1,13 @@
 //! Reading: one envelope after the other, each in one transaction. docs/PROTOCOL.md, "The inbox".
 
+mod own;
+mod restarted;
+
 use std::collections::BTreeSet;
 
 use crate::{
     content::{self, Body, Content, RoomSettings},
-    ids::{AccountId, DeviceId, RoomId, Seq},
+    ids::{DeviceId, RoomId, Seq},
     mls::{
         device::Device,
         fault::{MlsFault, OpenFault},
@@ -12,13 +15,12 @@ use crate::{
         membership::Leaf,
     },
     session::{
+        announce,
         authenticated::Authenticated,
         error::SessionError,
         groups, head,
-        ledger::{
-            Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, Renewal, RoomState, RowState, Want,
-        },
-        outbox::{finish, leave, listed, roster},
+        ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState},
+        outbox::{listed, roster},
         resync::{self, Judged},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -55,7 +57,11 @@ pub fn receive<L: Ledger>(
     step.state.cursor = logged.seq;
     step.state.head = head::next(&step.before.head, room, logged.seq, &logged.bytes);
     step.process(&envelope, &logged.bytes)?;
-    let Step { ledger, state, .. } = step;
+    let Step { ledger, mut state, .. } = step;
+    if envelope.kind.ends_epoch() {
+        // Applied, rejected, or what this device cannot follow: the daemon counts from here.
+        state.commit_seq = logged.seq;
+    }
     ledger.put_head(room, state.cursor, &state.head).map_err(SessionError::Ledger)?;
     ledger.put_room(&state).map_err(SessionError::Ledger)
 }
@@ -88,11 +94,14 @@ struct Step<'a, L: Ledger> {
 
 impl<L: Ledger> Step<'_, L> {
     fn process(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
-        if envelope.kind == Kind::Commit {
+        if envelope.kind.ends_epoch() {
             self.follow_list(envelope)?;
         }
         if envelope.kind == Kind::Resync {
             return self.asked(envelope, bytes);
+        }
+        if envelope.kind == Kind::Restart {
+            return self.restart(envelope, bytes);
         }
         if matches!(self.state.phase, Phase::Stuck(_)) {
             return self.not_followed(envelope, bytes);
@@ -142,37 +151,6 @@ impl<L: Ledger> Step<'_, L> {
             Judged::Moot => Ok(()),
             Judged::Forged(reason) => self.reject(envelope, reason),
         }
-    }
-
-    /// What a stuck device still learns from the log: which of its own envelopes stand in it, and that it was added
-    /// again. By then its request is answered: should the Welcome not open, the next one is made because of this.
-    fn not_followed(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
-        if readds(envelope, self.device.id()) {
-            self.state.phase = Phase::Stuck(self.seq);
-        }
-        if envelope.sender != self.device.id() {
-            return Ok(());
-        }
-        let (room, id) = (self.state.room, envelope.message_id);
-        let row = self.ledger.outbox_row(room, id).map_err(SessionError::Ledger)?;
-        let ours = match row.map(|row| row.state) {
-            Some(RowState::Sealed(sealed) | RowState::Accepted(sealed)) => sealed.envelope == bytes,
-            Some(RowState::Waiting | RowState::Stale(_)) => false,
-            None => {
-                let known = self.ledger.own(room, id).map_err(SessionError::Ledger)?;
-                known == Some(head::logged_hash(bytes))
-            }
-        };
-        if !ours {
-            return Ok(());
-        }
-        self.ledger.outbox_remove(room, id).map_err(SessionError::Ledger)?;
-        self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
-        if envelope.kind == Kind::Application {
-            let epoch = self.state.epoch;
-            self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)?;
-        }
-        Ok(())
     }
 
     fn load(&mut self) -> Result<Group, L> {
@@ -335,11 +313,10 @@ impl<L: Ledger> Step<'_, L> {
         // Only an envelope that says it is a commit gets here.
         let Before { leaves: old, settings: old_settings, leaving: waiting } =
             before.ok_or(MlsFault::Library)?;
-        self.state.commit_seq = self.seq;
         self.ledger.forget_heads_below(room, self.seq).map_err(SessionError::Ledger)?;
         if removed && readded && self.state.phase == Phase::Member {
-            // Its leaf is another now, and the Welcome for that lies at the daemon.
-            self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
+            // Its leaf is another now, and the Welcome for that lies at the daemon. The group before is kept: by it
+            // this device judges who may restart the room.
             return self.stuck("a member has added this device again");
         }
         if removed {
@@ -383,7 +360,7 @@ impl<L: Ledger> Step<'_, L> {
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
-        self.announce(committer.account, &old, &new, &asked)?;
+        announce::changes(self.ledger, (room, self.seq), committer.account, (&old, &new), &asked)?;
         if settings != old_settings {
             self.notice(&Notice::Settings(committer.account))?;
         }
@@ -439,39 +416,6 @@ impl<L: Ledger> Step<'_, L> {
         Ok(asked)
     }
 
-    /// Says who came, who went, and whose devices changed. Who asked to leave has left, whoever committed it.
-    fn announce(&mut self, by: AccountId, old: &[Leaf], new: &[Leaf], asked: &[DeviceId]) -> Result<(), L> {
-        let accounts =
-            |leaves: &[Leaf]| leaves.iter().map(|leaf| leaf.account).collect::<BTreeSet<AccountId>>();
-        let (was, is) = (accounts(old), accounts(new));
-        let added: Vec<_> = is.difference(&was).copied().collect();
-        let (left, removed): (Vec<_>, Vec<_>) = was.difference(&is).copied().partition(|account| {
-            old.iter().filter(|leaf| leaf.account == *account).all(|leaf| asked.contains(&leaf.device))
-        });
-        if !added.is_empty() {
-            self.notice(&Notice::Added { by, accounts: added })?;
-        }
-        if !left.is_empty() {
-            self.notice(&Notice::Left { accounts: left })?;
-        }
-        if !removed.is_empty() {
-            self.notice(&Notice::Removed { by, accounts: removed })?;
-        }
-        for account in was.intersection(&is) {
-            let devices = |leaves: &[Leaf]| {
-                leaves
-                    .iter()
-                    .filter(|leaf| leaf.account == *account)
-                    .map(|leaf| leaf.device)
-                    .collect::<BTreeSet<_>>()
-            };
-            if devices(old) != devices(new) {
-                self.notice(&Notice::DevicesChanged(*account))?;
-            }
-        }
-        Ok(())
-    }
-
     /// What could not be opened, by what follows from it. Nothing of the spoiled group is stored.
     fn not_opened(&mut self, envelope: &Envelope, fault: OpenFault) -> Result<(), L> {
         match fault {
@@ -486,81 +430,13 @@ impl<L: Ledger> Step<'_, L> {
 
     /// Skips what every member skips.
     fn reject(&mut self, envelope: &Envelope, reason: &str) -> Result<(), L> {
-        if envelope.kind == Kind::Commit {
-            self.state.commit_seq = self.seq;
-        }
         self.notice(&Notice::Rejected { sender: envelope.sender, reason: reason.to_owned() })
     }
 
     fn stuck(&mut self, reason: &str) -> Result<(), L> {
-        self.state.phase = Phase::Stuck(self.seq);
+        self.away();
+        self.wish_again()?;
         self.notice(&Notice::Stuck { reason: reason.to_owned() })
-    }
-
-    /// An envelope that names this device as its sender.
-    fn own(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
-        let (room, id) = (self.state.room, envelope.message_id);
-        let row = self.ledger.outbox_row(room, id).map_err(SessionError::Ledger)?;
-        let ours = match row.as_ref().map(|row| &row.state) {
-            Some(RowState::Sealed(sealed) | RowState::Accepted(sealed)) => sealed.envelope == bytes,
-            // A refused sealing that stands in the log all the same: the refusal was a lie.
-            Some(RowState::Waiting | RowState::Stale(_)) => false,
-            None => {
-                let known = self.ledger.own(room, id).map_err(SessionError::Ledger)?;
-                known == Some(head::logged_hash(bytes))
-            }
-        };
-        if !ours {
-            return self.not_ours(envelope);
-        }
-        let commit = row.as_ref().is_some_and(|row| matches!(row.want, Want::Commit(_)));
-        if row.is_some() {
-            finish(self.ledger, &mut self.state, id)?;
-        }
-        self.ledger.forget_own(room, id).map_err(SessionError::Ledger)?;
-        match envelope.kind {
-            Kind::Application => {
-                if envelope.commit_seq != self.before.commit_seq {
-                    let reason = "the server ordered it too late for the others to open it".to_owned();
-                    self.notice(&Notice::Rejected { sender: envelope.sender, reason })?;
-                }
-                let epoch = self.state.epoch;
-                self.ledger.settle_message(room, id, self.seq, epoch).map_err(SessionError::Ledger)
-            }
-            Kind::Proposal => leave(self.ledger, &mut self.state, self.seq),
-            Kind::Commit if commit => {
-                let mut group = self.load()?;
-                let before = Before::of(&group, envelope)?;
-                match group.open(&envelope.payload) {
-                    Ok(Opened::Commit { committer, added, removed, .. }) => {
-                        let renewal = Renewal { at: self.now, accepted: self.state.accepted };
-                        self.ledger.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
-                        self.commit(group, before, committer, &added, (removed, false))
-                    }
-                    // Ordered behind a commit that it did not know: nobody follows it.
-                    Err(OpenFault::PastEpoch) => self.reject(envelope, "the server ordered it too late"),
-                    // The others follow it, this device cannot.
-                    Ok(_) | Err(_) => self.stuck("its own commit is not the one it made"),
-                }
-            }
-            Kind::Commit | Kind::Resync => Ok(()),
-        }
-    }
-
-    /// An envelope that names this device and is not what it sent. The daemon could write the name; this device's leaf
-    /// in the sender data only a member can, and a copy of this device above all. What follows must be what follows
-    /// for the others, who may be able to open it.
-    fn not_ours(&mut self, envelope: &Envelope) -> Result<(), L> {
-        let (room, id) = (self.state.room, envelope.message_id);
-        let known = self.ledger.has_message(room, envelope.sender, id).map_err(SessionError::Ledger)?;
-        match self.load()?.open(&envelope.payload) {
-            Err(OpenFault::FromSelf) if !known => {
-                self.notice(&Notice::Clone)?;
-                self.stuck("an envelope was sealed with this device's keys, which never sent it")
-            }
-            Err(OpenFault::FutureEpoch) => self.stuck(&OpenFault::FutureEpoch.to_string()),
-            _ => self.reject(envelope, "it names this device as its sender, which did not send it"),
-        }
     }
 
     /// The daemon applies every declared delta, that of a rejected commit too.

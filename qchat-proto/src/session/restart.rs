@@ -1,0 +1,304 @@
+//! How a room goes on that nobody can follow any more: an admin makes another group of its members and says so, outside
+//! MLS, with the key that signs for its leaves. docs/PROTOCOL.md, "Restart".
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::{
+    authenticated::{self, Authenticated},
+    error::SessionError,
+    groups,
+    ledger::{
+        Change, GroupBlob, Head, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want,
+    },
+    outbox::{Outgoing, listed},
+};
+use crate::{
+    content::RoomSettings,
+    crypto::sign::{self, Level, SignatureUse},
+    ids::{DeviceId, MessageId, RoomId, Seq},
+    mls::{
+        device::{Anchor, Device},
+        fault::MlsFault,
+        group::Group,
+        membership::Leaf,
+    },
+    wire::{
+        frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
+        limits,
+        tree::TreeHash,
+    },
+};
+
+type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
+
+const VERSION: u8 = 1;
+/// Size of a device's signature, bytes.
+const SIGNATURE: usize = sign::Device::SIGNATURE;
+/// Most devices that a restart brings along: as many changes as a delta takes, half of them left for who stays behind.
+pub const MOST: usize = limits::DELTA / 2;
+
+/// The payload of an envelope of kind restart.
+///
+/// | bytes | content |
+/// |---|---|
+/// | 1 | version: 1 |
+/// | 170 | [authenticated data](super::authenticated), its counter 1: every counter begins anew |
+/// | 3373 | signature over version and authenticated data, by the device key (use `restart`) |
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Statement {
+    /// What its sender vouches for; `head_seq` is the generation of the group that the room goes on with.
+    pub vouched: Authenticated,
+    /// By the device key.
+    pub signature: [u8; SIGNATURE],
+}
+
+impl Statement {
+    /// Encodes it.
+    pub fn encode(&self) -> Bytes {
+        [&signed(&self.vouched)[..], &self.signature].concat().into()
+    }
+
+    /// Decodes it; `None` when it has another version or size.
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (version, rest) = payload.split_first()?;
+        let (vouched, signature) = rest.split_first_chunk::<{ authenticated::SIZE }>()?;
+        (*version == VERSION).then_some(())?;
+        Some(Self { vouched: Authenticated::decode(vouched)?, signature: signature.try_into().ok()? })
+    }
+}
+
+fn signed(vouched: &Authenticated) -> Vec<u8> {
+    [&[VERSION][..], &vouched.encode()].concat()
+}
+
+/// Wants a restart of a room that this device cannot follow, with the devices whose KeyPackages are given, at most
+/// [`MOST`] of them. Which of them come along is decided when it is sealed: who is in the group as far as this device
+/// has followed, stands on the daemon's list and has not asked to leave. Whoever calls this has asked a person: it ends
+/// the group for those who may still follow.
+///
+/// # Errors
+/// [`SessionError::NotWriting`] for a device that follows, is out, or had asked to leave; [`SessionError::NotAdmin`] for one of an account
+/// that is no admin; [`SessionError::Restarting`] when it does so already, or has just been let into a restarted room.
+pub fn want<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    key_packages: Vec<Bytes>,
+) -> Result<MessageId, L> {
+    let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    if !matches!(state.phase, Phase::Stuck(_)) {
+        return Err(SessionError::NotWriting(state.phase));
+    }
+    let group = groups::load(ledger, device, room)?;
+    let admin = group.settings()?.admins.contains(&device.account());
+    groups::keep(ledger, room, group)?;
+    if !admin {
+        return Err(SessionError::NotAdmin);
+    }
+    let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+    match first.map(|row| row.want) {
+        Some(Want::Commit(Change::Restart(_))) => return Err(SessionError::Restarting),
+        // Who is on the way out has nothing to go on with, and may be out for the others already.
+        Some(Want::Leave) => return Err(SessionError::NotWriting(state.phase)),
+        _ => {}
+    }
+    let row = OutboxRow {
+        message_id: MessageId::random(device.entropy())?,
+        want: Want::Commit(Change::Restart(key_packages)),
+        state: RowState::Waiting,
+    };
+    ledger.outbox_push_front(room, &row).map_err(SessionError::Ledger)?;
+    Ok(row.message_id)
+}
+
+/// This device's own restart that waits, is under way, or stands in the log beyond the cursor.
+pub(super) fn own<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Option<OutboxRow>, L> {
+    let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
+    Ok(first.filter(|row| matches!(row.want, Want::Commit(Change::Restart(_)))))
+}
+
+/// Whether this device's own restart may be in the log beyond the cursor.
+pub(super) fn is_sealed<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<bool, L> {
+    let own = own(ledger, room)?;
+    Ok(own.is_some_and(|row| matches!(row.state, RowState::Sealed(_) | RowState::Accepted(_))))
+}
+
+/// Gives this device's own restart up: another has ended the epoch that it was for, or it has taken effect.
+pub(super) fn forget<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<(), L> {
+    if let Some(row) = own(ledger, room)? {
+        ledger.outbox_remove(room, row.message_id).map_err(SessionError::Ledger)?;
+    }
+    ledger.forget_prepared(room).map_err(SessionError::Ledger)
+}
+
+/// What a device has to send that restarts the room: its word, sealed if it was not yet. `now`: seconds since the Unix
+/// epoch.
+pub(super) fn next<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    state: &RoomState,
+    row: OutboxRow,
+    now: u64,
+) -> Result<Option<Outgoing>, L> {
+    let OutboxRow { message_id, want: Want::Commit(Change::Restart(key_packages)), state: row } = row else {
+        return Ok(None);
+    };
+    match row {
+        RowState::Sealed(sealed) => Ok(Some(Outgoing { message_id, sealed })),
+        RowState::Accepted(_) => Ok(None),
+        RowState::Stale(until) if state.commit_seq < until => Ok(None),
+        RowState::Waiting | RowState::Stale(_) => {
+            let (sealed, tree) = seal(ledger, device, state, message_id, &key_packages, now)?;
+            let set = RowState::Sealed(sealed.clone());
+            ledger.outbox_set(state.room, message_id, &set).map_err(SessionError::Ledger)?;
+            if let Some(tree) = tree {
+                ledger.outbox_put_tree(state.room, message_id, &tree).map_err(SessionError::Ledger)?;
+            }
+            Ok(Some(Outgoing { message_id, sealed }))
+        }
+    }
+}
+
+fn seal<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    state: &RoomState,
+    message_id: MessageId,
+    key_packages: &[Bytes],
+    now: u64,
+) -> Result<(Sealed, Option<Bytes>), L> {
+    let room = state.room;
+    let old = groups::load(ledger, device, room)?;
+    let settings = old.settings()?;
+    let members = staying(ledger, &old)?;
+    groups::keep(ledger, room, old)?;
+    let invitees = ledger.invitees(room).map_err(SessionError::Ledger)?;
+    let mut plan: Vec<(ListedDevice, Bytes)> = vec![];
+    for key_package in key_packages.iter().take(MOST) {
+        // It may have expired while it waited.
+        let Ok(theirs) = device.inspect_key_package(key_package, now) else { continue };
+        let theirs = ListedDevice { account: theirs.account, device: theirs.device };
+        if theirs.device != device.id()
+            && members.contains(&theirs)
+            && plan.iter().all(|(of, _)| *of != theirs)
+        {
+            plan.push((theirs, key_package.clone()));
+        }
+    }
+    let invited = |device: DeviceId| invitees.iter().any(|invitee| invitee.device == device);
+    let delta = delta(device, &listed(ledger, room)?, &plan, invited);
+    let vouched = Authenticated {
+        room,
+        message_id,
+        sender: device.id(),
+        kind: Kind::Restart,
+        commit_seq: state.commit_seq,
+        counter: 1,
+        head_seq: state.cursor,
+        head: state.head,
+        delta_hash: delta_hash(&delta),
+    };
+    let anchor = Anchor { head_seq: state.cursor, head: state.head, message_id, leaving: vec![] };
+    let (devices, add): (Vec<_>, Vec<_>) = plan.into_iter().unzip();
+    let (mut group, output) = device.create_again(room, &settings, add, &anchor, now)?;
+    if output.welcomes.len() != devices.len() {
+        return Err(MlsFault::Library.into());
+    }
+    let update = group.snapshot()?;
+    let prepared = GroupBlob { state: update.state, tree: update.tree.unwrap_or_default() };
+    ledger.put_prepared(room, &prepared).map_err(SessionError::Ledger)?;
+    let signature = device.sign(SignatureUse::Restart, &signed(&vouched))?;
+    let signature = signature.try_into().map_err(|_| MlsFault::Library)?;
+    let envelope = Envelope {
+        room,
+        message_id,
+        sender: device.id(),
+        kind: Kind::Restart,
+        commit_seq: state.commit_seq,
+        payload: Statement { vouched, signature }.encode(),
+        delta,
+    };
+    let tree = (!output.welcomes.is_empty()).then_some(output.ratchet_tree);
+    let sealed = Sealed {
+        envelope: envelope.encode(),
+        commit_seq: state.commit_seq,
+        welcomes: devices
+            .into_iter()
+            .zip(output.welcomes)
+            .map(|(listed, welcome)| Invitation { device: listed.device, welcome })
+            .collect(),
+        tree: tree.as_deref().map(TreeHash::of),
+    };
+    Ok((sealed, tree))
+}
+
+/// The members whom a restart may bring along. Whom the daemon's list has lost was removed after this device lost track,
+/// or struck off: bringing somebody back who was removed would be worse than having to invite somebody again.
+fn staying<L: Ledger>(ledger: &mut L, old: &Group) -> Result<BTreeSet<ListedDevice>, L> {
+    let listed: BTreeSet<_> = listed(ledger, old.room())?.into_iter().collect();
+    let lapsed = ledger.lapsed(old.room()).map_err(SessionError::Ledger)?;
+    let leaving = old.leaving();
+    let stays = |device: &DeviceId| !lapsed.contains(device) && !leaving.contains(device);
+    let leaves = old.leaves().into_iter().filter(|leaf| stays(&leaf.device)).map(ListedDevice::from);
+    Ok(leaves.filter(|leaf| listed.contains(leaf)).collect())
+}
+
+/// Leads the daemon's list to the new group's roster, as far as a delta goes: whoever follows carries on from there.
+fn delta(
+    device: &Device,
+    listed: &[ListedDevice],
+    plan: &[(ListedDevice, Bytes)],
+    invited: impl Fn(DeviceId) -> bool,
+) -> Vec<MembershipChange> {
+    let change =
+        |operation, of: &ListedDevice| MembershipChange { operation, account: of.account, device: of.device };
+    // Who has not said yes has still to say it.
+    let back = plan
+        .iter()
+        .map(|(of, _)| change(if invited(of.device) { Operation::Add } else { Operation::Readd }, of));
+    let gone = listed
+        .iter()
+        .filter(|of| of.device != device.id() && plan.iter().all(|(stays, _)| stays != *of))
+        .map(|of| change(Operation::Remove, of));
+    back.chain(gone).take(limits::DELTA).collect()
+}
+
+/// Whether an envelope at `seq` is an admin's word that the room goes on with another group. `head`: this device's own
+/// head at the place that the statement names.
+///
+/// # Errors
+/// Why not, in words that fit a notice.
+pub(super) fn judge(
+    group: &Group,
+    settings: &RoomSettings,
+    envelope: &Envelope,
+    seq: Seq,
+    head: Option<Head>,
+) -> std::result::Result<(Leaf, Authenticated), &'static str> {
+    let (leaf, key) =
+        group.device_key(envelope.sender).ok_or("it was restarted by somebody who is no member")?;
+    if !settings.admins.contains(&leaf.account) {
+        return Err("it was restarted by somebody who is no admin");
+    }
+    let statement = Statement::decode(&envelope.payload).ok_or("its restart is malformed")?;
+    let Statement { vouched, signature } = statement;
+    if !vouched.fits(envelope, seq) || vouched.head_seq <= group.generation() {
+        return Err("its restart is not of this place in the room");
+    }
+    if key.verify(SignatureUse::Restart, &signed(&vouched), &signature).is_err() {
+        return Err("its restart is not signed by the device it names");
+    }
+    if head != Some(vouched.head) {
+        return Err("its sender saw a different history of this room");
+    }
+    Ok((leaf, vouched))
+}
+
+/// Whether a restart takes this device along.
+pub(super) fn names(envelope: &Envelope, device: DeviceId) -> bool {
+    envelope.delta.iter().any(|change| {
+        change.device == device && matches!(change.operation, Operation::Add | Operation::Readd)
+    })
+}

@@ -1,0 +1,430 @@
+//! A room that nobody can follow goes on when an admin restarts it, and when nobody else does.
+
+use qchat_proto::{
+    content::{Body, Content},
+    crypto::sign::SignatureUse,
+    ids::{MessageId, Seq},
+    session::{
+        authenticated::Authenticated,
+        error::SessionError,
+        joining,
+        ledger::{Change, Notice, Phase, RowState, Want},
+        restart::{self, Statement},
+    },
+    wire::{
+        frame::{Envelope, Kind, Operation},
+        tree::TreeHash,
+    },
+};
+
+use crate::{
+    hostile::{epoch, has, receive, rejections, seal},
+    insider::{Insider, change_of},
+    ledger::trees,
+    members::{ROOM, room, settle},
+    peer::{Peer, people},
+    relay::{Answer, Relay},
+};
+
+const ALICE: usize = 0;
+const CAROL: usize = 1;
+const DAVE: usize = 2;
+
+/// Alice, the admin, carol and dave, in a room with bob, who makes a commit that alice cannot follow. Bob's own device
+/// knows nothing of what was sent with its keys: it takes no part.
+fn hurt(before: impl FnOnce(&mut Relay, &mut [Peer])) -> (Relay, Vec<Peer>) {
+    let (mut relay, mut peers) = room(4);
+    let (bob, mut peers) = (peers.remove(1), peers);
+    before(&mut relay, &mut peers);
+    let sealed = Insider { spoils: &[0], ..Insider::new(&bob) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    for peer in &mut peers {
+        peer.catch_up(&relay);
+    }
+    assert!(is_stuck(&peers[ALICE]) && !is_stuck(&peers[DAVE]), "{:?}", peers[ALICE].view().notices);
+    (relay, peers)
+}
+
+const ALL: &[usize] = &[0, 1, 2, 3];
+
+fn is_stuck(peer: &Peer) -> bool {
+    matches!(peer.phase(), Some(Phase::Stuck(_)))
+}
+
+/// Wants a restart with KeyPackages of the others.
+fn wants(peers: &mut [Peer], who: usize) -> Result<MessageId, SessionError<std::convert::Infallible>> {
+    let others = (0..peers.len()).filter(|other| *other != who);
+    let key_packages = others.map(|other| peers[other].key_package()).collect();
+    let peer = &mut peers[who];
+    restart::want(&mut peer.ledger, &peer.device, ROOM, key_packages)
+}
+
+/// Reads, joins where a Welcome waits, and sends, until nothing moves.
+fn go_on(relay: &mut Relay, peers: &mut [Peer]) {
+    for _ in 0..4 {
+        settle(relay, peers);
+        for peer in peers.iter_mut().filter(|peer| peer.joinable(relay)).collect::<Vec<_>>() {
+            peer.join(relay);
+        }
+    }
+}
+
+fn texts(peer: &Peer) -> Vec<String> {
+    let messages = peer.view().messages;
+    let text = |content| match Content::decode(content).unwrap().body {
+        Body::Text(text) => text,
+        other => panic!("{other:?}"),
+    };
+    messages.iter().map(|message| text(&message.content)).collect()
+}
+
+#[test]
+fn a_room_that_nobody_can_follow_goes_on_when_an_admin_restarts_it() {
+    let (mut relay, mut peers) = room(4);
+    peers[1].say("waits");
+    let sealed = Insider { spoils: ALL, ..Insider::new(&peers[3]) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    settle(&mut relay, &mut peers);
+    assert!(peers.iter().all(is_stuck), "nobody can follow, whoever did it included");
+    go_on(&mut relay, &mut peers);
+    assert!(peers.iter().all(is_stuck), "all have asked, and nobody can answer");
+
+    wants(&mut peers, ALICE).unwrap();
+    go_on(&mut relay, &mut peers);
+    let alice = people()[ALICE].2;
+    for peer in &peers {
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+        assert!(has(peer, &Notice::Restarted(alice)));
+        assert_eq!(peer.view().roster.len(), 4);
+        assert_eq!(peer.view().settings.unwrap().admins, [alice]);
+    }
+    peers[2].say("follows");
+    go_on(&mut relay, &mut peers);
+    peers[ALICE].change(Change::Update);
+    peers[ALICE].say("too");
+    go_on(&mut relay, &mut peers);
+    assert_eq!(texts(&peers[3]), ["waits", "follows", "too"]);
+    assert_eq!(texts(&peers[1]), ["follows", "too"], "and its own, which waited");
+    for peer in &peers {
+        assert!(peer.view().outbox.is_empty(), "{:?}", peer.view().outbox);
+        assert!(!peer.view().notices.iter().any(|(_, notice)| matches!(notice, Notice::Gap { .. })));
+    }
+    // And once more: each group of the room has its own name.
+    let sealed = Insider { spoils: ALL, ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    go_on(&mut relay, &mut peers);
+    assert!(peers.iter().all(is_stuck));
+    wants(&mut peers, ALICE).unwrap();
+    go_on(&mut relay, &mut peers);
+    peers[1].say("again");
+    go_on(&mut relay, &mut peers);
+    assert_eq!(texts(&peers[2]).last().unwrap(), "again");
+}
+
+#[test]
+fn only_an_admin_that_cannot_follow_may_restart_a_room() {
+    let (_, mut peers) = hurt(|_, _| {});
+    assert!(matches!(wants(&mut peers, CAROL), Err(SessionError::NotWriting(Phase::Member))), "it follows");
+    assert!(wants(&mut peers, ALICE).is_ok());
+    assert!(matches!(wants(&mut peers, ALICE), Err(SessionError::Restarting)), "once is enough");
+    let (_, mut peers) = bob_alone_hurt();
+    assert!(matches!(wants(&mut peers, 1), Err(SessionError::NotAdmin)), "it is no admin");
+    let (_, mut peers) = hurt(|relay, peers| {
+        peers[ALICE].want(Want::Leave);
+        peers[ALICE].flush(relay);
+    });
+    let refused = wants(&mut peers, ALICE);
+    assert!(matches!(refused, Err(SessionError::NotWriting(_))), "it had asked to leave: {refused:?}");
+}
+
+/// Alice means harm, bob cannot follow, carol and dave do.
+fn bob_alone_hurt() -> (Relay, Vec<Peer>) {
+    let (mut relay, mut peers) = room(4);
+    let sealed = Insider { spoils: &[1], ..Insider::new(&peers[0]) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    peers[1..].iter_mut().for_each(|peer| peer.catch_up(&relay));
+    assert!(is_stuck(&peers[1]) && !is_stuck(&peers[2]));
+    (relay, peers)
+}
+
+#[test]
+fn who_still_follows_goes_along_and_sees_who_was_left_behind() {
+    let (mut relay, mut peers) = hurt(|_, _| {});
+    // The daemon's list has lost dave since.
+    let delta = vec![change_of(Operation::Remove, &peers[DAVE])];
+    let strike = Insider { delta, ..Insider::new(&peers[CAROL]) }.envelope("garbage");
+    assert!(matches!(relay.publish(&strike), Answer::Accepted(_)));
+    peers[ALICE].catch_up(&relay);
+    wants(&mut peers, ALICE).unwrap();
+    let sent = seal(&mut peers[ALICE]);
+    assert!(matches!(relay.publish(&sent), Answer::Accepted(_)));
+    peers[..DAVE].iter_mut().for_each(|peer| peer.catch_up(&relay));
+    // The daemon cuts him off at the strike; read by somebody who can, the restart removes him.
+    while peers[DAVE].cursor() < Seq(relay.log.len() as u64) {
+        let next = relay.at(peers[DAVE].cursor().next()).unwrap();
+        receive(&mut peers[DAVE], &next.bytes).unwrap();
+    }
+    assert!(matches!(peers[DAVE].phase(), Some(Phase::Removed(_))), "{:?}", peers[DAVE].phase());
+    assert!(peers[DAVE].ledger.group_of(ROOM).is_none());
+    peers[CAROL].join(&mut relay);
+    let (alice, dave) = (people()[0].2, people()[3].2);
+    for who in [ALICE, CAROL] {
+        let notices = peers[who].view().notices;
+        let removed = |notice: &Notice| matches!(notice, Notice::Removed { by, accounts } if *by == alice && accounts.contains(&dave));
+        assert!(notices.iter().any(|(_, notice)| removed(notice)), "{notices:?}");
+    }
+}
+
+type Forgery = fn(&mut [Peer], &Envelope) -> Envelope;
+
+/// Signs again what a change has made of an admin's statement, with the keys of the device that it names.
+fn said(genuine: &Envelope, by: &Peer, number: usize, change: fn(&mut Authenticated)) -> Envelope {
+    let mut vouched = Statement::decode(&genuine.payload).unwrap().vouched;
+    vouched.sender = by.id();
+    change(&mut vouched);
+    let signed = [&[1][..], &vouched.encode()].concat();
+    let signature = people()[number].1.sign(SignatureUse::Restart, &signed).unwrap().try_into().unwrap();
+    let payload = Statement { vouched, signature }.encode();
+    Envelope { sender: by.id(), payload, ..genuine.clone() }
+}
+
+#[test]
+fn a_restart_that_no_admin_has_signed_for_this_place_is_skipped_by_all_who_follow() {
+    let forgeries: &[(&str, Forgery)] = &[
+        ("no statement", |_, genuine| Envelope { payload: "garbage".into(), ..genuine.clone() }),
+        ("by a member who is no admin", |peers, genuine| said(genuine, &peers[DAVE], 3, |_| {})),
+        ("by nobody of the room", |_, genuine| said(genuine, &Peer::new(4, ROOM), 4, |_| {})),
+        ("in the admin's name by another key", |peers, genuine| said(genuine, &peers[ALICE], 3, |_| {})),
+        ("signed for another use", |peers, genuine| {
+            let vouched = Statement::decode(&genuine.payload).unwrap().vouched;
+            let signed = [&[1][..], &vouched.encode()].concat();
+            let key = &people()[ALICE].1;
+            let signature = key.sign(SignatureUse::Resync, &signed).unwrap().try_into().unwrap();
+            assert_eq!(vouched.sender, peers[ALICE].id());
+            Envelope { payload: Statement { vouched, signature }.encode(), ..genuine.clone() }
+        }),
+        ("under another message id", |_, genuine| Envelope {
+            message_id: MessageId::from_bytes([1; 16]),
+            ..genuine.clone()
+        }),
+        ("with another delta", |peers, genuine| {
+            let mut delta = genuine.delta.clone();
+            delta.retain(|change| change.device != peers[CAROL].id());
+            Envelope { delta, ..genuine.clone() }
+        }),
+        ("of a log that never was", |peers, genuine| {
+            said(genuine, &peers[ALICE], ALICE, |v| v.head = [7; 48])
+        }),
+        ("from the future", |peers, genuine| said(genuine, &peers[ALICE], ALICE, |v| v.head_seq = Seq(99))),
+        ("in place of the first group", |peers, genuine| {
+            said(genuine, &peers[ALICE], ALICE, |v| v.head_seq = Seq(0))
+        }),
+        ("for another room", |peers, genuine| {
+            said(genuine, &peers[ALICE], ALICE, |v| v.room = qchat_proto::ids::RoomId::from_bytes([1; 16]))
+        }),
+        ("called a commit", |_, genuine| Envelope { kind: Kind::Commit, ..genuine.clone() }),
+    ];
+    for (what, forge) in forgeries {
+        let (mut relay, mut peers) = hurt(|_, _| {});
+        wants(&mut peers, ALICE).unwrap();
+        let genuine = seal(&mut peers[ALICE]).envelope;
+        let forged = forge(&mut peers, &Envelope::decode(genuine.clone()).unwrap());
+        let seq = relay.append(forged.encode());
+        relay.commit_seq = seq;
+        let before = epoch(&peers[CAROL]);
+        peers[CAROL].catch_up(&relay);
+        assert_eq!(peers[CAROL].phase(), Some(Phase::Member), "{what}: {:?}", peers[CAROL].view().notices);
+        assert_eq!(rejections(&peers[CAROL]).last().map(|(at, ..)| *at), Some(seq), "{what}");
+        assert_eq!(epoch(&peers[CAROL]), before, "{what}");
+        // Whoever cannot follow is led nowhere by it either.
+        peers[ALICE].catch_up(&relay);
+        assert!(is_stuck(&peers[ALICE]), "{what}");
+        assert_eq!(peers[ALICE].view().state.unwrap().generation, Seq(0), "{what}");
+        // And the genuine one, sealed again, goes through after it.
+        let answer = Answer::Stale(seq);
+        let id = Envelope::decode(genuine.clone()).unwrap().message_id;
+        let under = Envelope::decode(genuine).unwrap().commit_seq;
+        peers[ALICE].answered(under, id, answer);
+        go_on(&mut relay, &mut peers[..DAVE]);
+        peers[CAROL].say("goes on");
+        go_on(&mut relay, &mut peers[..DAVE]);
+        assert_eq!(texts(&peers[ALICE]), ["goes on"], "{what}: {:?}", peers[ALICE].view().notices);
+    }
+}
+
+#[test]
+fn a_restart_of_before_that_the_daemon_repeats_ends_nothing() {
+    let (mut relay, mut peers) = hurt(|_, _| {});
+    wants(&mut peers, ALICE).unwrap();
+    let restart = seal(&mut peers[ALICE]).envelope;
+    go_on(&mut relay, &mut peers);
+    relay.append(restart);
+    for peer in &mut peers {
+        peer.catch_up(&relay);
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+        assert_eq!(rejections(peer).len(), 1);
+    }
+}
+
+#[test]
+fn a_welcome_into_a_group_of_somebody_elses_making_is_refused() {
+    // Bob cannot follow; carol, who is no admin, makes another group of the room and adds him there.
+    const BOB: usize = 1;
+    const CAROL: usize = 2;
+    let (mut relay, mut peers) = bob_alone_hurt();
+    settle(&mut relay, &mut peers[BOB..=BOB]);
+    peers[CAROL].catch_up(&relay);
+    let room_key = peers[BOB].key_package();
+    let state = peers[CAROL].view().state.unwrap();
+    let (message_id, settings) = (MessageId::from_bytes([9; 16]), peers[CAROL].view().settings.unwrap());
+    let anchor = qchat_proto::mls::device::Anchor {
+        head_seq: state.cursor,
+        head: state.head,
+        message_id,
+        leaving: vec![],
+    };
+    let mut settings = settings;
+    settings.admins.push(people()[CAROL].2);
+    let made = peers[CAROL].device.create_again(ROOM, &settings, vec![room_key], &anchor, peers[CAROL].now);
+    let (_, output) = made.unwrap();
+    let delta = vec![change_of(Operation::Readd, &peers[BOB])];
+    for kind in [Kind::Commit, Kind::Restart] {
+        let (mut relay, mut peers) = (relay.clone(), peers.clone());
+        let mut sealed = Insider { delta: delta.clone(), kind, ..Insider::new(&peers[CAROL]) }.envelope("x");
+        let mut envelope = Envelope::decode(sealed.envelope.clone()).unwrap();
+        envelope.message_id = message_id;
+        sealed.envelope = envelope.encode();
+        trees::keep(&output.ratchet_tree);
+        sealed.tree = Some(TreeHash::of(&output.ratchet_tree));
+        sealed.welcomes = vec![qchat_proto::wire::frame::Invitation {
+            device: peers[BOB].id(),
+            welcome: output.welcomes[0].clone(),
+        }];
+        assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+        peers[BOB].catch_up(&relay);
+        let invited = peers[BOB].invited(&relay);
+        let span = joining::needed_log::<std::convert::Infallible>(&peers[BOB].device, &invited).unwrap();
+        let log = relay.span(span.after, span.until);
+        let bob = &mut peers[BOB];
+        let refused = joining::join(&mut bob.ledger.clone(), &bob.device, &invited, &log);
+        let expected = match kind {
+            Kind::Commit => matches!(refused, Err(SessionError::NotAdmin)),
+            // What cannot follow does not even note the place of a restart by no admin.
+            _ => matches!(refused, Err(SessionError::NotAdmin | SessionError::Joined)),
+        };
+        assert!(expected, "{kind:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn of_two_restarts_the_later_is_given_up_and_its_admin_goes_along() {
+    let (mut relay, mut peers) = {
+        let mut peers: Vec<Peer> = (0..3).map(|number| Peer::new(number, ROOM)).collect();
+        let mut relay = Relay::new(ROOM, peers[0].id());
+        peers[0].create(&[people()[ALICE].2, people()[1].2]);
+        let key_packages = peers[1..].iter_mut().map(Peer::key_package).collect();
+        peers[0].change(Change::Add(key_packages));
+        peers[0].flush(&mut relay);
+        peers[0].catch_up(&relay);
+        peers[1..].iter_mut().for_each(|peer| peer.join(&mut relay));
+        (relay, peers)
+    };
+    let sealed = Insider { spoils: ALL, ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    settle(&mut relay, &mut peers);
+    wants(&mut peers, ALICE).unwrap();
+    wants(&mut peers, 1).unwrap();
+    let (first, second) = (peers[ALICE].next().unwrap(), peers[1].next().unwrap());
+    let answer = relay.publish(&second.sealed);
+    peers[1].answered(second.sealed.commit_seq, second.message_id, answer);
+    let answer = relay.publish(&first.sealed);
+    assert!(matches!(answer, Answer::Stale(_)));
+    peers[ALICE].answered(first.sealed.commit_seq, first.message_id, answer);
+    assert_eq!(peers[ALICE].next(), None, "it waits until it has read what was ordered before");
+    go_on(&mut relay, &mut peers);
+    for peer in &peers {
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+        assert!(peer.view().outbox.is_empty());
+    }
+    let states: Vec<_> = peers.iter().map(|peer| peer.view().state.unwrap().generation).collect();
+    assert!(states.iter().all(|generation| *generation == states[0] && *generation > Seq(0)), "{states:?}");
+    peers[ALICE].say("one room");
+    go_on(&mut relay, &mut peers);
+    assert_eq!(texts(&peers[1]), ["one room"]);
+}
+
+#[test]
+fn who_had_asked_to_leave_is_left_behind_or_asks_again() {
+    #[derive(Debug, PartialEq)]
+    enum Asks {
+        /// Before the commit that alice cannot follow: she has opened it.
+        Before,
+        /// After that: she reads that it was asked, and cannot open it.
+        After,
+        /// Once her word is sealed, but before it is in the log.
+        Late,
+    }
+    for asks in [Asks::Before, Asks::After, Asks::Late] {
+        let leave = |relay: &mut Relay, peers: &mut [Peer]| {
+            peers[CAROL].want(Want::Leave);
+            peers[CAROL].flush(relay);
+            assert!(matches!(peers[CAROL].phase(), Some(Phase::Leaving(_))));
+        };
+        let (mut relay, mut peers) = hurt(|relay, peers| {
+            if asks == Asks::Before {
+                leave(relay, peers);
+            }
+        });
+        assert!(is_stuck(&peers[ALICE]), "{asks:?}");
+        if asks == Asks::After {
+            leave(&mut relay, &mut peers);
+        }
+        peers[ALICE].catch_up(&relay);
+        wants(&mut peers, ALICE).unwrap();
+        let restart = seal(&mut peers[ALICE]);
+        if asks == Asks::Late {
+            leave(&mut relay, &mut peers);
+        }
+        assert!(matches!(relay.publish(&restart), Answer::Accepted(_)), "{asks:?}");
+        for peer in &mut peers {
+            peer.catch_up(&relay);
+        }
+        let goes = matches!(peers[CAROL].phase(), Some(Phase::Left(_)));
+        assert_eq!(goes, asks != Asks::Late, "{asks:?}: {:?}", peers[CAROL].phase());
+        go_on(&mut relay, &mut peers);
+        peers[DAVE].say("who is left?");
+        go_on(&mut relay, &mut peers);
+        assert!(matches!(peers[CAROL].phase(), Some(Phase::Left(_))), "{asks:?}: {:?}", peers[CAROL].phase());
+        assert!(
+            peers[ALICE].view().roster.iter().all(|listed| listed.device != peers[CAROL].id()),
+            "{asks:?}"
+        );
+        assert_eq!(texts(&peers[ALICE]), ["who is left?"], "{asks:?}");
+    }
+}
+
+#[test]
+fn a_restart_that_waits_for_its_answer_is_not_overtaken_by_a_welcome() {
+    let (mut relay, mut peers) = hurt(|_, _| {});
+    // Carol has heard that alice cannot follow, and adds her again while her restart is on its way.
+    settle(&mut relay, &mut peers[..1]);
+    wants(&mut peers, ALICE).unwrap();
+    let restart = peers[ALICE].next().unwrap();
+    settle(&mut relay, &mut peers[CAROL..=CAROL]);
+    assert!(relay.invites(peers[ALICE].id()));
+    let invited = peers[ALICE].invited(&relay);
+    let span = joining::needed_log::<std::convert::Infallible>(&peers[ALICE].device, &invited).unwrap();
+    let log = relay.span(span.after, span.until);
+    let alice = &mut peers[ALICE];
+    let early = joining::join(&mut alice.ledger.clone(), &alice.device, &invited, &log);
+    assert!(matches!(early, Err(SessionError::Restarting)), "{early:?}");
+    // Once she has read that she was added, her own is in the log before that or never.
+    peers[ALICE].catch_up(&relay);
+    assert!(!peers[ALICE].view().outbox.iter().any(|row| matches!(row.state, RowState::Sealed(_))));
+    assert!(matches!(relay.publish(&restart.sealed), Answer::Stale(_)));
+    peers[ALICE].join(&mut relay);
+    peers[ALICE].say("back");
+    settle(&mut relay, &mut peers[..DAVE]);
+    assert_eq!(texts(&peers[CAROL]), ["back"]);
+    assert_eq!(peers[CAROL].view().state.unwrap().generation, Seq(0));
+}
