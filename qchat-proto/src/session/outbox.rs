@@ -90,7 +90,9 @@ pub fn next<L: Ledger>(
         _ => {}
     }
     let lapsed = ledger.lapsed(room).map_err(SessionError::Ledger)?;
-    let mut sealing = Sealing { state, group: groups::load(ledger, device, room)?, device, lapsed, now };
+    let group = groups::load(ledger, device, room)?;
+    let leaves = group.leaves();
+    let mut sealing = Sealing { state, group, leaves, device, lapsed, now };
     let mut touched = false;
     loop {
         let Some(row) = sealing.due(ledger)? else {
@@ -139,6 +141,8 @@ pub fn give_up<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId) -
 struct Sealing<'a> {
     state: RoomState,
     group: Group,
+    /// Its leaves: reading them takes longer than anything else here in a large room.
+    leaves: Vec<Leaf>,
     device: &'a Device,
     lapsed: Vec<DeviceId>,
     now: u64,
@@ -177,7 +181,7 @@ impl Sealing<'_> {
     /// Whether this device has used its keys for long enough: what leaked of them must not open everything that follows.
     fn renewal_due<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
         let renewal = ledger.renewal(self.state.room).map_err(SessionError::Ledger)?;
-        let devices = self.group.leaves().len() as u64;
+        let devices = self.leaves.len() as u64;
         Ok(renewal.is_some_and(|renewal| {
             renewal.is_due(self.now, self.state.accepted, devices, self.device.jitter())
         }))
@@ -187,7 +191,7 @@ impl Sealing<'_> {
     /// again.
     fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
         Ok(!self.left(ledger)?.is_empty()
-            || listed(ledger, self.state.room)? != roster(&self.group.leaves())
+            || listed(ledger, self.state.room)? != roster(&self.leaves)
             || self.readd(ledger)?.is_some())
     }
 
@@ -195,7 +199,7 @@ impl Sealing<'_> {
     fn readd<L: Ledger>(&self, ledger: &mut L) -> Result<Option<(ListedDevice, Asked)>, L> {
         let asked = ledger.asked(self.state.room).map_err(SessionError::Ledger)?;
         Ok(asked.into_iter().find_map(|asked| {
-            let leaf = self.group.leaves().into_iter().find(|leaf| leaf.device == asked.device)?;
+            let leaf = *self.leaves.iter().find(|leaf| leaf.device == asked.device)?;
             // Who wants to leave is not held back.
             let leaves = self.lapsed.contains(&leaf.device) || self.group.leaving().contains(&leaf.device);
             // It was verified when it was read, and may have expired since.
@@ -208,7 +212,7 @@ impl Sealing<'_> {
     /// before its time by the daemon's word alone: it follows who removes that leaf, but does not do it.
     fn left<L: Ledger>(&self, ledger: &mut L) -> Result<Vec<DeviceId>, L> {
         let mut left = vec![];
-        for leaf in self.group.leaves().iter().filter(|leaf| self.lapsed.contains(&leaf.device)) {
+        for leaf in self.leaves.iter().filter(|leaf| self.lapsed.contains(&leaf.device)) {
             let heard = ledger.counter(self.state.room, leaf.device).map_err(SessionError::Ledger)?;
             left.extend(heard.map(|_| leaf.device));
         }
@@ -257,7 +261,7 @@ impl Sealing<'_> {
         change: &Change,
     ) -> Result<Option<(Sealed, Option<Bytes>)>, L> {
         self.group.abandon_commit();
-        let leaves = self.group.leaves();
+        let leaves = self.leaves.clone();
         let listed = listed(ledger, self.state.room)?;
         let mut added: Vec<ListedDevice> = vec![];
         let mut readded = None;
