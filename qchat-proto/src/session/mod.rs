@@ -8,6 +8,7 @@ pub mod head;
 pub mod inbox;
 pub mod joining;
 pub mod ledger;
+mod list;
 pub mod outbox;
 pub mod restart;
 pub mod resync;

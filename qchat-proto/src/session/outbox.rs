@@ -19,10 +19,11 @@ use crate::{
         error::SessionError,
         groups, head,
         ledger::{Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
+        list::{delta, listed, roster},
         restart, resync,
     },
     wire::{
-        frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
+        frame::{Envelope, Invitation, Kind, MembershipChange, delta_hash},
         tree::TreeHash,
     },
 };
@@ -398,57 +399,6 @@ fn first_free<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Option<OutboxRo
         ledger.outbox_push_front(room, row).map_err(SessionError::Ledger)?;
     }
     Ok(free)
-}
-
-/// The daemon's list, sorted.
-pub(crate) fn listed<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Vec<ListedDevice>, L> {
-    let mut listed = ledger.listed(room).map_err(SessionError::Ledger)?;
-    listed.sort_unstable();
-    Ok(listed)
-}
-
-/// The roster as the daemon lists it, sorted.
-pub(crate) fn roster(leaves: &[Leaf]) -> Vec<ListedDevice> {
-    let mut roster: Vec<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
-    roster.sort_unstable();
-    roster
-}
-
-/// What leads the daemon's list to the roster after the commit: everyone who is not in it any more is removed by name,
-/// everyone who is new is added, and a leaf that the list had lost is listed again.
-fn delta(
-    leaves: &[Leaf],
-    listed: &[ListedDevice],
-    gone: &BTreeSet<DeviceId>,
-    added: &[ListedDevice],
-    readded: Option<ListedDevice>,
-) -> Vec<MembershipChange> {
-    let before: BTreeSet<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
-    let mut after: BTreeSet<ListedDevice> =
-        before.iter().copied().filter(|member| !gone.contains(&member.device)).collect();
-    after.extend(added);
-    let listed: BTreeSet<ListedDevice> = listed.iter().copied().collect();
-    let change = |operation, member: &ListedDevice| MembershipChange {
-        operation,
-        account: member.account,
-        device: member.device,
-    };
-    let stays = |device: DeviceId| after.iter().any(|member| member.device == device);
-    let removed = listed
-        .union(&before)
-        .filter(|member| !stays(member.device))
-        .map(|member| change(Operation::Remove, member));
-    let new = after.difference(&listed).filter(|member| readded != Some(**member)).map(|member| {
-        let operation = if before.contains(member) { Operation::Relist } else { Operation::Add };
-        change(operation, member)
-    });
-    // A device that was listed but had no leaf and gets one now needs its Welcome: it is added, not kept.
-    let regained = added
-        .iter()
-        .filter(|member| listed.contains(member) && readded != Some(**member))
-        .map(|member| change(Operation::Add, member));
-    let readded = readded.iter().map(|member| change(Operation::Readd, member));
-    removed.chain(new).chain(regained).chain(readded).collect()
 }
 
 /// The daemon has the row's envelope at `seq`. A commit takes effect only when the inbox gets there.

@@ -12,7 +12,8 @@ use super::{
     ledger::{
         Change, GroupBlob, Head, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want,
     },
-    outbox::{Outgoing, listed},
+    list::listed,
+    outbox::Outgoing,
 };
 use crate::{
     content::RoomSettings,

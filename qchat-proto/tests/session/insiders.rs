@@ -13,7 +13,10 @@ use qchat_proto::{
         ledger::{Change, Phase, Sealed, Want},
         outbox,
     },
-    wire::frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
+    wire::{
+        frame::{Envelope, Kind, MembershipChange, Operation, delta_hash},
+        limits,
+    },
 };
 
 use crate::{
@@ -152,6 +155,30 @@ fn a_delta_that_lies_is_repaired_by_the_next_member_who_writes() {
             assert!(peer.view().outbox.is_empty(), "{what}");
         }
     }
+}
+
+#[test]
+fn a_list_that_is_further_off_than_one_delta_can_say_is_led_back_by_several() {
+    let (mut relay, mut peers) = room(3);
+    for insider in [1, 2] {
+        let stranger = |number: usize| MembershipChange {
+            operation: Operation::Relist,
+            account: people()[3].2,
+            device: DeviceId::from_bytes((insider * 1000 + number as u128).to_be_bytes()),
+        };
+        let delta = (0..limits::DELTA).map(stranger).collect();
+        let who = usize::try_from(insider).unwrap();
+        let garbage = Insider { delta, ..Insider::new(&peers[who]) }.envelope("garbage");
+        assert!(matches!(relay.publish(&garbage), Answer::Accepted(_)));
+        peers.iter_mut().for_each(|peer| peer.catch_up(&relay));
+    }
+    assert_eq!(relay.status.len(), 3 + 2 * limits::DELTA);
+    peers[0].say("from alice");
+    settle(&mut relay, &mut peers);
+    assert_eq!(relay.status.len(), 3);
+    assert_eq!(peers[1].view().messages.len(), 1, "{:?}", peers[1].view().notices);
+    assert!(peers[0].view().outbox.is_empty());
+    assert_eq!(peers[0].view().listed.len(), 3);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
         error::SessionError,
         groups, head,
         ledger::{Invitee, Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState},
-        outbox::{listed, roster},
+        list::{listed, roster},
         resync::{self, Judged},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},

@@ -9,7 +9,7 @@ use crate::{
         error::SessionError,
         groups, joining,
         ledger::{GroupUpdate, Invitee, Ledger, Notice, Phase, Renewal, RowState, Want},
-        outbox::roster,
+        list::roster,
         restart::{self, Statement},
         resync,
     },
