@@ -155,6 +155,7 @@ fn room() -> (Person, Person, Vec<Bytes>) {
         seq: Seq(1),
         welcome: welcome.welcome.clone(),
         ratchet_tree,
+        accepted: true,
         key_package: (theirs.id, theirs.secret),
     };
     let log = [Logged { seq: Seq(1), bytes: sealed.envelope.clone() }];

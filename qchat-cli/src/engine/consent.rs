@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use qchat_proto::ids::{RoomId, Seq};
+use qchat_proto::{
+    ids::{RoomId, Seq},
+    session::ledger::{Ledger, Phase},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -107,6 +110,9 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)
                     .is_some_and(|contact| contact.verified && contact.changed_record.is_none()),
                 Accept::All => true,
             };
+            // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.
+            let stuck = tx.room(row.room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
+            let good = good && !stuck;
             if good {
                 found.push((row.room, row.seq));
             }

@@ -137,6 +137,7 @@ impl EngineError {
                 | SessionError::Joined
                 | SessionError::Restarting
                 | SessionError::NotAdmin
+                | SessionError::Stranger
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },

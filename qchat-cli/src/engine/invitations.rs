@@ -86,11 +86,12 @@ impl Invitations {
         Ok(found.await?)
     }
 
-    /// Everything that a join needs of an invitation; the second value tells whether its KeyPackage may be used again.
+    /// Everything that a join needs of an invitation, `accepted` by a person or not; the second value tells whether its KeyPackage may be used again.
     pub(crate) async fn prepare(
         &self,
         invitation: RoomInvitation,
         ratchet_tree: Bytes,
+        accepted: bool,
     ) -> Result<(Invited, bool), EngineError> {
         Device::welcome_key_packages(invitation.welcome.as_ref())
             .map_err(SessionError::<StoreError>::Welcome)?;
@@ -105,6 +106,7 @@ impl Invitations {
             seq: invitation.seq,
             welcome: invitation.welcome.0,
             ratchet_tree,
+            accepted,
             key_package: (secret.id, Zeroizing::new(secret.data.to_vec())),
         };
         Ok((invited, secret.last_resort))

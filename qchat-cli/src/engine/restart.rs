@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, MessageId, RoomId, UserName},
+    ids::{AccountId, MessageId, RoomId, Seq, UserName},
     session::{
         ledger::{Change, Ledger, Phase, Want},
         restart::{self, MOST},
     },
+    wire::fault::FaultCode,
 };
 
 use super::{error::EngineError, handle::Handle, rooms::ADDED_AT_ONCE};
-use crate::store::{StoreError, Tx};
+use crate::{
+    net::NetError,
+    store::{StoreError, Tx},
+};
 
 /// Whom a restart may bring along, besides this device.
 struct Staying {
@@ -20,6 +24,8 @@ struct Staying {
     people: Vec<UserName>,
     /// All who were members before, this account excepted.
     members: BTreeSet<AccountId>,
+    /// Which of the room's groups it was.
+    generation: Seq,
 }
 
 impl Handle {
@@ -32,7 +38,7 @@ impl Handle {
     /// member was quicker; otherwise why the daemon was not told.
     pub async fn restart(&self, room: RoomId) -> Result<Vec<UserName>, EngineError> {
         let me = self.0.me.account;
-        let Staying { people, members } = self
+        let Staying { people, members, generation } = self
             .0
             .profile
             .read_async(move |tx| staying(tx, room, me))
@@ -43,7 +49,9 @@ impl Handle {
             match self.0.people.by_name(name).await {
                 Ok(person) => match self.claim(&person).await {
                     Ok(claimed) => key_packages.extend(claimed),
-                    Err(EngineError::NoDevices(_)) => {}
+                    // Who cannot be added must not keep the others from going on.
+                    Err(EngineError::NoDevices(_) | EngineError::Refused(_)) => {}
+                    Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {}
                     Err(error) => return Err(error),
                 },
                 // Who has become somebody else, or nobody, does not come along.
@@ -55,7 +63,7 @@ impl Handle {
         let id = self.want_restart(room, key_packages).await?;
         self.settled(room, id).await?;
         let state = self.0.profile.read_async(move |tx| tx.room(room)).await?;
-        if state.is_none_or(|state| state.phase != Phase::Member) {
+        if state.is_none_or(|state| state.phase != Phase::Member || state.generation == generation) {
             return Err(EngineError::Refused(
                 "the room was not restarted: somebody was quicker, or the server refused it. `qchat room show` \
                  says where this device stands; try again if it still cannot follow"
@@ -96,11 +104,20 @@ fn staying(tx: &mut Tx, room: RoomId, me: AccountId) -> Result<Result<Staying, S
                 .to_owned(),
         ));
     };
+    let generation = row.state.generation;
     if !row.settings.is_some_and(|settings| settings.admins.contains(&me)) {
         return Ok(Err("only an admin of the room may restart it; ask one to".to_owned()));
     }
     let roster = tx.roster(room)?;
     let listed: BTreeSet<_> = tx.listed(room)?.into_iter().collect();
+    let own = tx.identity()?.map(|own| own.device);
+    if !listed.iter().any(|member| Some(member.device) == own) {
+        return Ok(Err(
+            "the server lists this device in the room no more: it was removed, or struck off. Ask another \
+                       admin to restart the room, or to invite you again"
+                .to_owned(),
+        ));
+    }
     let members: BTreeSet<_> =
         roster.iter().map(|member| member.account).filter(|account| *account != me).collect();
     let mut people = vec![];
@@ -110,5 +127,5 @@ fn staying(tx: &mut Tx, room: RoomId, me: AccountId) -> Result<Result<Staying, S
             people.push(contact.name);
         }
     }
-    Ok(Ok(Staying { people, members }))
+    Ok(Ok(Staying { people, members, generation }))
 }

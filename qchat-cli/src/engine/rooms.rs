@@ -170,7 +170,7 @@ impl Handle {
             inner.access.ask(|token| async move { rest.invitation(&token, room).await }).await?;
         let seq = invitation.seq;
         let tree = inner.access.ask(|token| async move { rest.tree(&token, room, seq).await }).await?;
-        let (invited, keep_key_package) = inner.invitations.prepare(invitation, tree).await?;
+        let (invited, keep_key_package) = inner.invitations.prepare(invitation, tree, announced).await?;
         let mut span = None;
         let invited = Arc::new(invited);
         for _ in 0..LEARNING {

@@ -8,7 +8,7 @@ use qchat_proto::{
     session::{
         error::SessionError,
         head, inbox,
-        ledger::{Ledger, Phase, RowState, Want},
+        ledger::{Change, Ledger, Phase, RowState, Want},
         outbox::{self, Outgoing},
     },
     wire::frame::{Envelope, Kind, Logged},
@@ -231,10 +231,14 @@ impl Steps {
     pub(crate) async fn refused(&self, room: RoomId, id: MessageId, under: Seq) -> Result<(), EngineError> {
         self.run(move |tx| {
             let row = tx.outbox_row(room, id)?;
+            let restart = matches!(&row, Some(row) if matches!(row.want, Want::Commit(Change::Restart(_))));
             if let Some(RowState::Sealed(sealed)) = row.map(|row| row.state)
                 && sealed.commit_seq == under
             {
                 tx.put_own(room, id, &head::logged_hash(&sealed.envelope))?;
+                if restart {
+                    tx.forget_prepared(room)?;
+                }
                 tx.outbox_remove(room, id)?;
                 tx.mark_failed(room, id)?;
             }

@@ -58,6 +58,9 @@ pub enum SessionError<E: std::error::Error> {
     /// This device's own word that the room goes on with another group may be in the log: whether it is, is read first.
     #[error("this device is restarting the room itself")]
     Restarting,
+    /// Who has added this device again was not in the room, as far as this device has followed.
+    #[error("this device was added again by somebody who was not in the room when it last followed")]
+    Stranger,
     /// Somebody who is no admin, as far as this device has followed, wants it in another group of the room.
     #[error("the room was not restarted by an admin of it")]
     NotAdmin,

@@ -70,6 +70,9 @@ pub struct Invited {
     pub welcome: Bytes,
     /// The ratchet tree.
     pub ratchet_tree: Bytes,
+    /// Whether a person has accepted it. Unasked, a device goes on with a group only by the hand of who was in the one
+    /// that it could not follow.
+    pub accepted: bool,
     /// The KeyPackage that the Welcome is for: its reference and its secrets.
     pub key_package: (Vec<u8>, zeroize::Zeroizing<Vec<u8>>),
 }
@@ -120,7 +123,8 @@ fn open<E: std::error::Error>(
 /// [`SessionError::Anchor`] when the log is not the one that the inviter signed; [`SessionError::Joined`] when this
 /// device is in the room, or the Welcome is older than what it knows of the room: using one again would bring back
 /// keys that were used; [`SessionError::NotAdmin`] for one into another group of the room than this device followed, by
-/// somebody who is no admin, unless this device has read that the room was restarted; [`SessionError::Restarting`]
+/// somebody who is no admin; [`SessionError::Stranger`] from somebody who was not in the group that it could not follow
+/// (neither once a person has accepted it); [`SessionError::Restarting`]
 /// while its own word for that may be in the log.
 pub fn join<L: Ledger>(
     ledger: &mut L,
@@ -147,7 +151,7 @@ pub fn join<L: Ledger>(
             return Err(SessionError::Joined);
         }
         if matches!(known.phase, Phase::Stuck(_)) {
-            stuck = Some((before(ledger, device, &known, &group, &joined.inviter)?, known));
+            stuck = Some((before(ledger, device, &known, &group, invited, &joined.inviter)?, known));
         }
     }
 
@@ -233,17 +237,29 @@ fn before<L: Ledger>(
     device: &Device,
     known: &RoomState,
     group: &Group,
+    invited: &Invited,
     inviter: &Leaf,
 ) -> Result<Vec<Leaf>, SessionError<L::Error>> {
     let room = known.room;
-    if restart::is_sealed(ledger, room)? {
+    if restart::may_follow(ledger, room, invited.seq)? {
         return Err(SessionError::Restarting);
     }
     let old = groups::load(ledger, device, room)?;
     let admin = old.settings()?.admins.contains(&inviter.account);
     let leaves = old.leaves();
+    let key = |group: &Group| group.device_key(inviter.device).map(|(_, key)| key);
+    let member = key(&old).is_some_and(|old| key(group) == Some(old));
+    // A group's name is public, and whoever makes a group names it: until this device has been in a later one, only the
+    // hand that adds it tells that from another's.
+    let later = group.generation() != known.generation || known.generation != old.generation();
     groups::keep(ledger, room, old)?;
-    if group.generation() != known.generation && !admin {
+    if invited.accepted {
+        return Ok(leaves);
+    }
+    if !member {
+        return Err(SessionError::Stranger);
+    }
+    if later && !admin {
         return Err(SessionError::NotAdmin);
     }
     Ok(leaves)

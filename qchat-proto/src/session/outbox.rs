@@ -131,7 +131,12 @@ pub fn next<L: Ledger>(
 /// [`SessionError`] when the ledger fails.
 pub fn give_up<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId) -> Result<(), L> {
     match ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)? {
-        Some(OutboxRow { want: Want::Commit(_), state: RowState::Waiting | RowState::Stale(_), .. }) => {
+        Some(OutboxRow {
+            want: Want::Commit(change), state: RowState::Waiting | RowState::Stale(_), ..
+        }) => {
+            if matches!(change, Change::Restart(_)) {
+                ledger.forget_prepared(room).map_err(SessionError::Ledger)?;
+            }
             ledger.outbox_remove(room, message_id).map_err(SessionError::Ledger)
         }
         _ => Ok(()),
@@ -462,10 +467,12 @@ pub fn refused_as_stale<L: Ledger>(
     room_commit_seq: Seq,
 ) -> Result<(), L> {
     let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
-    match row.map(|row| row.state) {
-        Some(RowState::Sealed(sealed)) if sealed.commit_seq == commit_seq => ledger
-            .outbox_set(room, message_id, &RowState::Stale(room_commit_seq))
-            .map_err(SessionError::Ledger),
-        _ => Ok(()),
+    let Some(OutboxRow { want, state: RowState::Sealed(sealed), .. }) = row else { return Ok(()) };
+    if sealed.commit_seq != commit_seq {
+        return Ok(());
     }
+    if matches!(want, Want::Commit(Change::Restart(_))) {
+        ledger.forget_prepared(room).map_err(SessionError::Ledger)?;
+    }
+    ledger.outbox_set(room, message_id, &RowState::Stale(room_commit_seq)).map_err(SessionError::Ledger)
 }

@@ -80,7 +80,7 @@ fn signed(vouched: &Authenticated) -> Vec<u8> {
 /// the group for those who may still follow.
 ///
 /// # Errors
-/// [`SessionError::NotWriting`] for a device that follows, is out, or had asked to leave; [`SessionError::NotAdmin`] for one of an account
+/// [`SessionError::NotWriting`] for a device that follows, is out, is not on the daemon's list, or had asked to leave; [`SessionError::NotAdmin`] for one of an account
 /// that is no admin; [`SessionError::Restarting`] when it does so already, or has just been let into a restarted room.
 pub fn want<L: Ledger>(
     ledger: &mut L,
@@ -97,6 +97,10 @@ pub fn want<L: Ledger>(
     groups::keep(ledger, room, group)?;
     if !admin {
         return Err(SessionError::NotAdmin);
+    }
+    if listed(ledger, room)?.iter().all(|listed| listed.device != device.id()) {
+        // The daemon would refuse it.
+        return Err(SessionError::NotWriting(state.phase));
     }
     let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
     match first.map(|row| row.want) {
@@ -120,10 +124,13 @@ pub(super) fn own<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<Option<Outb
     Ok(first.filter(|row| matches!(row.want, Want::Commit(Change::Restart(_)))))
 }
 
-/// Whether this device's own restart may be in the log beyond the cursor.
-pub(super) fn is_sealed<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<bool, L> {
+/// Whether this device's own restart may be in the log behind the commit at `seq`, and end what that has begun.
+pub(super) fn may_follow<L: Ledger>(ledger: &mut L, room: RoomId, seq: Seq) -> Result<bool, L> {
     let own = own(ledger, room)?;
-    Ok(own.is_some_and(|row| matches!(row.state, RowState::Sealed(_) | RowState::Accepted(_))))
+    Ok(own.is_some_and(|row| match row.state {
+        RowState::Sealed(sealed) | RowState::Accepted(sealed) => seq <= sealed.commit_seq,
+        RowState::Waiting | RowState::Stale(_) => false,
+    }))
 }
 
 /// Gives this device's own restart up: another has ended the epoch that it was for, or it has taken effect.
@@ -151,7 +158,11 @@ pub(super) fn next<L: Ledger>(
         RowState::Accepted(_) => Ok(None),
         RowState::Stale(until) if state.commit_seq < until => Ok(None),
         RowState::Waiting | RowState::Stale(_) => {
-            let (sealed, tree) = seal(ledger, device, state, message_id, &key_packages, now)?;
+            let sealing = seal(ledger, device, state, message_id, &key_packages, now);
+            let (sealed, tree) = sealing.map_err(|error| match error {
+                SessionError::Mls(source) => SessionError::Unsealable { message_id, source },
+                error => error,
+            })?;
             let set = RowState::Sealed(sealed.clone());
             ledger.outbox_set(state.room, message_id, &set).map_err(SessionError::Ledger)?;
             if let Some(tree) = tree {
@@ -189,6 +200,26 @@ fn seal<L: Ledger>(
         }
     }
     let invited = |device: DeviceId| invitees.iter().any(|invitee| invitee.device == device);
+    let anchor = Anchor { head_seq: state.cursor, head: state.head, message_id, leaving: vec![] };
+    let create = |plan: &[(ListedDevice, Bytes)]| {
+        let add = plan.iter().map(|(_, key_package)| key_package.clone()).collect();
+        device.create_again(room, &settings, add, &anchor, now)
+    };
+    let (mut group, output) = match create(&plan) {
+        Ok(made) => made,
+        // Each is good, but not beside the others: two with one key, say. Whoever brings that about stays behind.
+        Err(_) => {
+            let mut together: Vec<(ListedDevice, Bytes)> = vec![];
+            for one in plan {
+                together.push(one);
+                if create(&together).is_err() {
+                    together.pop();
+                }
+            }
+            plan = together;
+            create(&plan)?
+        }
+    };
     let delta = delta(device, &listed(ledger, room)?, &plan, invited);
     let vouched = Authenticated {
         room,
@@ -201,10 +232,7 @@ fn seal<L: Ledger>(
         head: state.head,
         delta_hash: delta_hash(&delta),
     };
-    let anchor = Anchor { head_seq: state.cursor, head: state.head, message_id, leaving: vec![] };
-    let (devices, add): (Vec<_>, Vec<_>) = plan.into_iter().unzip();
-    let (mut group, output) = device.create_again(room, &settings, add, &anchor, now)?;
-    if output.welcomes.len() != devices.len() {
+    if output.welcomes.len() != plan.len() {
         return Err(MlsFault::Library.into());
     }
     let update = group.snapshot()?;
@@ -225,10 +253,10 @@ fn seal<L: Ledger>(
     let sealed = Sealed {
         envelope: envelope.encode(),
         commit_seq: state.commit_seq,
-        welcomes: devices
+        welcomes: plan
             .into_iter()
             .zip(output.welcomes)
-            .map(|(listed, welcome)| Invitation { device: listed.device, welcome })
+            .map(|((listed, _), welcome)| Invitation { device: listed.device, welcome })
             .collect(),
         tree: tree.as_deref().map(TreeHash::of),
     };
@@ -266,13 +294,14 @@ fn delta(
     back.chain(gone).take(limits::DELTA).collect()
 }
 
-/// Whether an envelope at `seq` is an admin's word that the room goes on with another group. `head`: this device's own
+/// Whether an envelope at `seq` is an admin's word that the room goes on with another group. `generation`: that of the
+/// last group that this device knows of. `head`: this device's own
 /// head at the place that the statement names.
 ///
 /// # Errors
 /// Why not, in words that fit a notice.
 pub(super) fn judge(
-    group: &Group,
+    (group, generation): (&Group, Seq),
     settings: &RoomSettings,
     envelope: &Envelope,
     seq: Seq,
@@ -285,7 +314,7 @@ pub(super) fn judge(
     }
     let statement = Statement::decode(&envelope.payload).ok_or("its restart is malformed")?;
     let Statement { vouched, signature } = statement;
-    if !vouched.fits(envelope, seq) || vouched.head_seq <= group.generation() {
+    if !vouched.fits(envelope, seq) || vouched.head_seq <= generation {
         return Err("its restart is not of this place in the room");
     }
     if key.verify(SignatureUse::Restart, &signed(&vouched), &signature).is_err() {

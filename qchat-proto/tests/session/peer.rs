@@ -293,18 +293,21 @@ impl Peer {
         news && relay.invites(self.id())
     }
 
+    /// What it keeps of the KeyPackage that a Welcome is for.
+    pub(crate) fn key_package_for(&self, welcome: &[u8]) -> (Vec<u8>, zeroize::Zeroizing<Vec<u8>>) {
+        let wanted = Device::welcome_key_packages(welcome).unwrap();
+        let requested = self.ledger.key_packages.iter().map(|keys| (**keys).clone());
+        let mut kept = self.key_packages.iter().cloned().chain(requested);
+        kept.find(|(id, _)| wanted.contains(id)).expect("its KeyPackage")
+    }
+
     pub(crate) fn invited(&self, relay: &Relay) -> joining::Invited {
         let Welcomed { seq, invitation, ratchet_tree, .. } = relay.welcomes[&self.id()].clone();
-        let wanted = Device::welcome_key_packages(&invitation.welcome).unwrap();
-        let requested = self.ledger.key_packages.iter().map(|keys| (**keys).clone());
-        let key_package = self
-            .key_packages
-            .iter()
-            .cloned()
-            .chain(requested)
-            .find(|(id, _)| wanted.contains(id))
-            .expect("its KeyPackage");
-        joining::Invited { room: self.room, seq, welcome: invitation.welcome, ratchet_tree, key_package }
+        let key_package = self.key_package_for(&invitation.welcome);
+        // Whoever was in the room and cannot follow opens it unasked.
+        let accepted = !matches!(self.phase(), Some(Phase::Stuck(_)));
+        let welcome = invitation.welcome;
+        joining::Invited { room: self.room, seq, welcome, ratchet_tree, accepted, key_package }
     }
 
     pub(crate) fn join(&mut self, relay: &mut Relay) {

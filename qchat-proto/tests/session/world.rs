@@ -15,7 +15,7 @@ use qchat_proto::{
         inbox, joining,
         ledger::{Change, GroupBlob, INVITATION_LIFETIME, Phase, RowState, Want},
         outbox::{self, Outgoing},
-        restart,
+        restart, resync,
     },
     wire::frame::{Envelope, Kind},
 };
@@ -420,8 +420,14 @@ impl World {
         let span = joining::needed_log::<std::convert::Infallible>(&peer.device, &invited).unwrap();
         let log = self.relay.span(span.after, span.until);
         let mut transaction = peer.ledger.clone();
-        joining::join(&mut transaction, &peer.device, &invited, &log).unwrap();
-        peer.ledger = transaction;
+        match joining::join(&mut transaction, &peer.device, &invited, &log) {
+            Ok(_) => peer.ledger = transaction,
+            // Added again by somebody who came after it had lost track: it asks for another.
+            Err(SessionError::Stranger | SessionError::NotAdmin) => {
+                return resync::ask_again(&mut peer.ledger, ROOM).unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
         self.nodes[number].joining = true;
         self.compare_epoch(number);
     }

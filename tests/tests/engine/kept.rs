@@ -194,6 +194,7 @@ fn room() -> (Somebody, Somebody, Vec<Sealed>) {
         seq: Seq(1),
         welcome: sealed.welcomes[0].welcome.clone(),
         ratchet_tree,
+        accepted: true,
         key_package: (theirs.id, theirs.secret),
     };
     let logged = [Logged { seq: Seq(1), bytes: sealed.envelope }];

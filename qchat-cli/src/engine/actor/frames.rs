@@ -156,8 +156,14 @@ impl Actor {
             }
             FaultCode::MissingTree => self.tree_missing(socket, room, fault).await,
             // Only a processed Remove means removed: the rows are kept.
-            FaultCode::NotMember => self.feed(socket, Input::Held(room)).await,
-            FaultCode::BadRequest | FaultCode::TooLarge | FaultCode::Forbidden | FaultCode::NotFound => {
+            FaultCode::NotMember if !(commit && self.steps.is_stuck(room).await?) => {
+                self.feed(socket, Input::Held(room)).await
+            }
+            FaultCode::BadRequest
+            | FaultCode::TooLarge
+            | FaultCode::Forbidden
+            | FaultCode::NotFound
+            | FaultCode::NotMember => {
                 self.steps.refused(room, id, under).await?;
                 self.trouble(&NetError::Fault(fault).into());
                 self.tell(Event::Timeline(room));

@@ -7,7 +7,7 @@ use crate::{
     session::{
         announce,
         error::SessionError,
-        groups, joining,
+        groups, head, joining,
         ledger::{GroupUpdate, Invitee, Ledger, Notice, Phase, Renewal, RowState, Want},
         list::roster,
         restart::{self, Statement},
@@ -21,6 +21,12 @@ impl<L: Ledger> Step<'_, L> {
     /// member's word for it, whether it follows the group so far or not.
     pub(super) fn restart(&mut self, envelope: &Envelope, bytes: &[u8]) -> Result<(), L> {
         let room = self.state.room;
+        // Sealed in another epoch than this one is: a daemon that is honest has refused it, and what some have gone past
+        // must not end the group for others.
+        if envelope.commit_seq != self.before.commit_seq {
+            restart::forget(self.ledger, room)?;
+            return self.unfounded(envelope, "its restart is not of this place in the room");
+        }
         let own = restart::own(self.ledger, room)?;
         if let Some(row) = &own
             && let RowState::Sealed(sealed) | RowState::Accepted(sealed) = &row.state
@@ -32,19 +38,23 @@ impl<L: Ledger> Step<'_, L> {
         let settings = group.settings()?;
         let named = Statement::decode(&envelope.payload).map_or(Seq(0), |said| said.vouched.head_seq);
         let known = self.head_at(named)?;
-        let judged = restart::judge(&group, &settings, envelope, self.seq, known);
+        let generation = self.before.generation.max(group.generation());
+        let judged = restart::judge((&group, generation), &settings, envelope, self.seq, known);
         groups::keep(self.ledger, room, group)?;
         let (admin, generation) = match judged {
             Ok((admin, vouched)) => (admin, vouched.head_seq),
-            // Who cannot follow hears of faults from nobody.
-            Err(_) if matches!(self.state.phase, Phase::Stuck(_)) => return Ok(()),
-            Err(reason) => return self.reject(envelope, reason),
+            Err(reason) => return self.unfounded(envelope, reason),
         };
         // Sealed for an epoch that is over, it is in the log before this or never.
         restart::forget(self.ledger, room)?;
+        self.state.generation = generation;
+        self.state.epoch = 0;
         if envelope.sender == self.device.id() {
-            self.notice(&Notice::Clone)?;
-            return self.stuck("the room was restarted with this device's keys, which did not");
+            let known = self.ledger.own(room, envelope.message_id).map_err(SessionError::Ledger)?;
+            if known != Some(head::logged_hash(bytes)) {
+                self.notice(&Notice::Clone)?;
+            }
+            return self.stuck("the room was restarted with this device's keys, by what it has no more");
         }
         if !restart::names(envelope, self.device.id()) {
             return self.left_behind(admin);
@@ -52,9 +62,15 @@ impl<L: Ledger> Step<'_, L> {
         self.notice(&Notice::Restarted(admin.account))?;
         self.away();
         self.wish_again()?;
-        self.state.generation = generation;
-        self.state.epoch = 0;
         resync::answered(self.ledger, envelope, self.now)
+    }
+
+    /// A restart that nobody takes. Who cannot follow is shown nothing of it, as of anything else.
+    fn unfounded(&mut self, envelope: &Envelope, reason: &str) -> Result<(), L> {
+        if matches!(self.state.phase, Phase::Stuck(_)) {
+            return Ok(());
+        }
+        self.reject(envelope, reason)
     }
 
     /// The restart takes this device along no more than a Remove would.
