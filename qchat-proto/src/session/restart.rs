@@ -205,21 +205,20 @@ fn seal<L: Ledger>(
         let add = plan.iter().map(|(_, key_package)| key_package.clone()).collect();
         device.create_again(room, &settings, add, &anchor, now)
     };
-    let (mut group, output) = match create(&plan) {
-        Ok(made) => made,
+    let mut made = create(&plan);
+    if made.is_err() {
         // Each is good, but not beside the others: two with one key, say. Whoever brings that about stays behind.
-        Err(_) => {
-            let mut together: Vec<(ListedDevice, Bytes)> = vec![];
-            for one in plan {
-                together.push(one);
-                if create(&together).is_err() {
-                    together.pop();
-                }
+        let mut together: Vec<(ListedDevice, Bytes)> = vec![];
+        for one in plan {
+            together.push(one);
+            if create(&together).is_err() {
+                together.pop();
             }
-            plan = together;
-            create(&plan)?
         }
-    };
+        plan = together;
+        made = create(&plan);
+    }
+    let (mut group, output) = made?;
     let delta = delta(device, &listed(ledger, room)?, &plan, invited);
     let vouched = Authenticated {
         room,
