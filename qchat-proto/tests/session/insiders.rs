@@ -170,7 +170,9 @@ fn a_list_that_is_further_off_than_one_delta_can_say_is_led_back_by_several() {
         let who = usize::try_from(insider).unwrap();
         let garbage = Insider { delta, ..Insider::new(&peers[who]) }.envelope("garbage");
         assert!(matches!(relay.publish(&garbage), Answer::Accepted(_)));
-        peers.iter_mut().for_each(|peer| peer.catch_up(&relay));
+        for peer in &mut peers {
+            peer.catch_up(&relay);
+        }
     }
     assert_eq!(relay.status.len(), 3 + 2 * limits::DELTA);
     peers[0].say("from alice");

@@ -143,7 +143,9 @@ fn bob_alone_hurt() -> (Relay, Vec<Peer>) {
     let (mut relay, mut peers) = room(4);
     let sealed = Insider { spoils: &[1], ..Insider::new(&peers[0]) }.commit(|plan| plan, |_| {});
     assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
-    peers[1..].iter_mut().for_each(|peer| peer.catch_up(&relay));
+    for peer in &mut peers[1..] {
+        peer.catch_up(&relay);
+    }
     assert!(is_stuck(&peers[1]) && !is_stuck(&peers[2]));
     (relay, peers)
 }
@@ -159,7 +161,9 @@ fn who_still_follows_goes_along_and_sees_who_was_left_behind() {
     wants(&mut peers, ALICE).unwrap();
     let sent = seal(&mut peers[ALICE]);
     assert!(matches!(relay.publish(&sent), Answer::Accepted(_)));
-    peers[..DAVE].iter_mut().for_each(|peer| peer.catch_up(&relay));
+    for peer in &mut peers[..DAVE] {
+        peer.catch_up(&relay);
+    }
     // The daemon cuts him off at the strike; read by somebody who can, the restart removes him.
     while peers[DAVE].cursor() < Seq(relay.log.len() as u64) {
         let next = relay.at(peers[DAVE].cursor().next()).unwrap();
@@ -320,7 +324,9 @@ fn of_two_restarts_the_later_is_given_up_and_its_admin_goes_along() {
         peers[0].change(Change::Add(key_packages));
         peers[0].flush(&mut relay);
         peers[0].catch_up(&relay);
-        peers[1..].iter_mut().for_each(|peer| peer.join(&mut relay));
+        for peer in &mut peers[1..] {
+            peer.join(&mut relay);
+        }
         (relay, peers)
     };
     let sealed = Insider { spoils: ALL, ..Insider::new(&peers[2]) }.commit(|plan| plan, |_| {});
