@@ -71,6 +71,7 @@ fn story(conn: &mut Connection) {
     assert_eq!(server::identify(conn, id!(ServerId, 91), 6).unwrap(), first);
 
     // Accounts and devices.
+    assert!(!accounts::any(conn).unwrap());
     for (account, name, device) in [(alice, "alice", phone), (bob, "bob", laptop)] {
         let new = Account {
             id: account,
@@ -82,6 +83,7 @@ fn story(conn: &mut Connection) {
             verifier: Verifier { salt: [6; 16], hash: [7; 32] },
         };
         accounts::insert(conn, &new, 100).unwrap();
+        assert!(accounts::any(conn).unwrap());
         let found = accounts::by_name(conn, &new.name).unwrap().unwrap();
         assert_eq!((found.id, found.auth_salt, found.verifier.hash), (account, [5; 16], [7; 32]));
         assert_eq!(accounts::by_id(conn, account).unwrap().unwrap().name, new.name);
