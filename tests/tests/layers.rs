@@ -17,7 +17,7 @@ struct Confined {
 const CONFINED: &[Confined] = &[
     Confined {
         what: &["warp"],
-        to: &["qchatd/src/http", "qchatd/src/socket", "qchatd/src/server.rs", "qchatd/src/server"],
+        to: &["qchatd/src/http", "qchatd/src/socket", "qchatd/src/server"],
     },
     Confined {
         what: &["diesel", "diesel_migrations"],

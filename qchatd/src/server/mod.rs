@@ -1,5 +1,7 @@
 //! The daemon as a whole: starts everything in order, accepts connections, and takes everything down in the opposite
-//! order. warp's own server has no limit on slow headers and does not wait for sockets, hence a loop of our own.
+//! order.
+
+mod accept;
 
 use std::{
     fs,
@@ -10,19 +12,13 @@ use std::{
     time::Duration,
 };
 
-use hyper::{body::Incoming, service::Service};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
+use hyper_util::server::graceful::GracefulShutdown;
 use qchat_proto::{
     crypto::entropy::{EntropyError, SystemEntropy},
     ids::ServerId,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    net::TcpListener,
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -31,21 +27,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     bus::Bus,
     config::{Config, ConfigError},
-    http,
     hub::Hub,
     service::{
         ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
         relay::Relay,
     },
-    socket::{Confirmations, Slot, Sockets},
+    socket::{Confirmations, Sockets},
     store::{self, Store, StoreError},
 };
 
-/// How long a client may take for the header of a request.
-const HEADER: Duration = Duration::from_secs(5);
-/// Largest header of a request, and read buffer of a connection, bytes.
-const HEADER_BYTES: usize = 64 * 1024;
 /// Between two times that confirmations are written down.
 const CONFIRM: Duration = Duration::from_secs(2);
 /// Between two looks at which sessions are open still, and which keys sign. What another node has ended has lost its
@@ -55,8 +46,6 @@ const WATCH: Duration = Duration::from_secs(2);
 const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
-/// Pause after a failed accept: the process is probably out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +140,7 @@ impl Daemon {
         let confirming = tokio::spawn(confirm(sockets.clone()));
         let watching = tokio::spawn(watch(sockets.clone()));
         let expiring = tokio::spawn(expire(sockets.clone()));
-        let accepting = tokio::spawn(accept(listener, sockets.clone(), config.max_connections as usize));
+        let accepting = tokio::spawn(accept::run(listener, sockets.clone(), config.max_connections as usize));
         if let Some(path) = &config.address_file {
             write_address(path, address)
                 .map_err(|source| StartError::AddressFile { path: path.clone(), source })?;
@@ -254,68 +243,6 @@ async fn expire(sockets: Sockets) {
             return;
         }
     }
-}
-
-async fn accept(listener: TcpListener, sockets: Sockets, most: usize) -> GracefulShutdown {
-    let slots = Arc::new(Semaphore::new(most));
-    let graceful = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
-    let service = TowerToHyperService::new(warp::service(http::routes(sockets.clone())));
-    loop {
-        let slot = tokio::select! {
-            slot = slots.clone().acquire_owned() => slot,
-            () = sockets.stop.cancelled() => return graceful,
-        };
-        // Never closed.
-        let Ok(slot) = slot else { return graceful };
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = sockets.stop.cancelled() => return graceful,
-        };
-        let stream = match stream {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        serve(stream, Slot(Arc::new(slot)), &builder, service.clone(), &graceful);
-    }
-}
-
-fn serve<S>(
-    stream: TcpStream,
-    slot: Slot,
-    builder: &auto::Builder<TokioExecutor>,
-    service: S,
-    graceful: &GracefulShutdown,
-) where
-    S: Service<
-            hyper::Request<Incoming>,
-            Response = warp::reply::Response,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Send
-        + 'static,
-{
-    // Small frames go out when they are written, not when the peer has acknowledged the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        // An upgraded socket keeps the place when the connection's own task has ended.
-        request.extensions_mut().insert(slot.clone());
-        service.call(request)
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error = &*error, "a connection ended early");
-        }
-    });
 }
 
 /// Writes the address under another name and moves it into place: a reader sees all of it or nothing.
