@@ -1,4 +1,4 @@
-//! What stands in `vault.json`.
+//! What stands in a client's `vault.json`: the key of its database, encrypted under its owner's passphrase.
 //!
 //! ```json
 //! {"version":1,"kdf":"argon2id","memory_kib":262144,"iterations":3,"lanes":4,
@@ -10,27 +10,49 @@
 //! memory, iterations and lanes (4 bytes each, big endian), then the salt (16 bytes): nobody can lower a cost without
 //! making the key unreadable.
 
-use qchat_proto::{
+use serde::{Deserialize, Serialize};
+
+use crate::{
     crypto::{
         aead,
-        entropy::Entropy,
-        password::{KdfParams, derive_vault_key},
+        entropy::{Entropy, EntropyError},
+        password::{KdfError, KdfParams, derive_vault_key},
         secret::Secret,
     },
     wire::api::Binary,
 };
-use serde::{Deserialize, Serialize};
-
-use super::VaultError;
 
 const VERSION: u32 = 1;
 const KDF: &str = "argon2id";
 const AAD_LABEL: &[u8; 16] = b"qchat vault file";
 
+/// A key cannot be put under a passphrase, or not be had from the file. Never holds a key or a passphrase.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultFault {
+    /// A newer version of the program wrote it.
+    #[error("written by a newer version")]
+    TooNew,
+    /// The named part is not what this program writes.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+    /// The passphrase does not open it; or it was altered, which cannot be told apart.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// The passphrase is empty, the costs are out of bounds, or memory is short.
+    #[error(transparent)]
+    Kdf(#[from] KdfError),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The key could not be encrypted.
+    #[error("the key could not be encrypted")]
+    Seal,
+}
+
 /// The file's content.
 #[derive(Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the fields are the file's")]
-pub(super) struct Wrapped {
+pub struct WrappedKey {
     version: u32,
     kdf: String,
     memory_kib: u32,
@@ -47,45 +69,48 @@ struct Versioned {
     version: u32,
 }
 
-/// Why a file's content was not understood.
-pub(super) enum Unreadable {
-    TooNew,
-    Malformed(&'static str),
-}
-
-impl Wrapped {
+impl WrappedKey {
     /// Reads the file's content.
-    pub(super) fn read(json: &[u8]) -> Result<Self, Unreadable> {
+    ///
+    /// # Errors
+    /// [`VaultFault::TooNew`], [`VaultFault::Malformed`].
+    pub fn read(json: &[u8]) -> Result<Self, VaultFault> {
         let Versioned { version } =
-            serde_json::from_slice(json).map_err(|_| Unreadable::Malformed("it is not a vault"))?;
+            serde_json::from_slice(json).map_err(|_| VaultFault::Malformed("it is not a vault"))?;
         match version {
-            VERSION => serde_json::from_slice(json).map_err(|_| Unreadable::Malformed("a field")),
-            0 => Err(Unreadable::Malformed("the version")),
-            _ => Err(Unreadable::TooNew),
+            VERSION => serde_json::from_slice(json).map_err(|_| VaultFault::Malformed("a field")),
+            0 => Err(VaultFault::Malformed("the version")),
+            _ => Err(VaultFault::TooNew),
         }
     }
 
     /// Writes the file's content.
-    pub(super) fn write(&self) -> serde_json::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn write(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         Ok(json)
     }
 
-    /// Encrypts `key` under the passphrase, with a fresh salt and nonce.
-    pub(super) fn wrap(
+    /// Encrypts `key` under the passphrase, with a fresh salt and nonce. Takes as long as Argon2id does (100 ms and more).
+    ///
+    /// # Errors
+    /// [`VaultFault::Kdf`], [`VaultFault::Entropy`], [`VaultFault::Seal`].
+    pub fn wrap(
         key: &Secret<32>,
         passphrase: &str,
         params: KdfParams,
         entropy: &dyn Entropy,
-    ) -> Result<Self, VaultError> {
+    ) -> Result<Self, VaultFault> {
         let mut salt = [0; 16];
         let mut nonce = [0; aead::NONCE];
         entropy.fill(&mut salt)?;
         entropy.fill(&mut nonce)?;
         let wrapping = derive_vault_key(passphrase, &salt, params)?;
         let wrapped_key = aead::seal(wrapping.expose(), &nonce, &aad(params, &salt), key.expose())
-            .map_err(|_| VaultError::Seal)?;
+            .map_err(|_| VaultFault::Seal)?;
         Ok(Self {
             version: VERSION,
             kdf: KDF.to_owned(),
@@ -98,12 +123,13 @@ impl Wrapped {
         })
     }
 
-    /// Decrypts the key. The costs in the file are held against the compiled bounds before any work is done.
-    pub(super) fn unwrap(
-        &self,
-        passphrase: &str,
-        malformed: impl Fn(&'static str) -> VaultError,
-    ) -> Result<Secret<32>, VaultError> {
+    /// Decrypts the key. The costs in the file are held against the compiled bounds before any work is done. Takes as long
+    /// as Argon2id does.
+    ///
+    /// # Errors
+    /// [`VaultFault::WrongPassphrase`], [`VaultFault::Malformed`], [`VaultFault::Kdf`].
+    pub fn unwrap(&self, passphrase: &str) -> Result<Secret<32>, VaultFault> {
+        let malformed = VaultFault::Malformed;
         if self.kdf != KDF {
             return Err(malformed("the key derivation"));
         }
@@ -115,12 +141,12 @@ impl Wrapped {
         let params = self.params();
         let wrapping = derive_vault_key(passphrase, &salt, params)?;
         let key = aead::open(wrapping.expose(), &nonce, &aad(params, &salt), self.wrapped_key.as_ref())
-            .map_err(|_| VaultError::WrongPassphrase)?;
+            .map_err(|_| VaultFault::WrongPassphrase)?;
         Secret::from_slice(&key).ok_or_else(|| malformed("the wrapped key"))
     }
 
-    /// The costs it was made with.
-    pub(super) fn params(&self) -> KdfParams {
+    /// The costs that it states it was made with.
+    pub const fn params(&self) -> KdfParams {
         KdfParams { memory_kib: self.memory_kib, iterations: self.iterations, lanes: self.lanes }
     }
 }
