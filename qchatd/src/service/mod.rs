@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, store::Store};
+use crate::{hub::Hub, limits::Limits, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -47,20 +47,37 @@ pub struct Services {
     pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
+    /// How much each may ask for.
+    pub limits: Arc<Limits>,
 }
 
 impl Services {
     /// Puts the services together.
-    pub fn new(server_id: ServerId, store: Store, hub: Arc<Hub>, keys: ServerKeys, relay: Relay) -> Self {
-        let sessions = Sessions::new(store.clone(), hub.clone(), server_id, &keys);
+    pub fn new(
+        server_id: ServerId,
+        store: Store,
+        hub: Arc<Hub>,
+        keys: ServerKeys,
+        relay: Relay,
+        limits: Limits,
+    ) -> Self {
+        let limits = Arc::new(limits);
+        let sessions = Sessions::new(store.clone(), hub.clone(), limits.clone(), server_id, &keys);
         Self {
             server_id,
-            accounts: Accounts::new(store.clone(), hub.clone(), sessions.clone(), keys.pepper),
+            accounts: Accounts::new(
+                store.clone(),
+                hub.clone(),
+                sessions.clone(),
+                limits.clone(),
+                keys.pepper,
+            ),
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), hub.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,
+            limits,
             store,
             hub,
         }

@@ -12,11 +12,14 @@
 mod accounts;
 mod commands;
 mod crash;
+mod doors;
 mod faults;
 mod key_packages;
+mod limits;
 mod listeners;
 mod migrations;
 mod nodes;
+mod notify;
 mod overflow;
 mod relay;
 mod seed;
