@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod backup;
 mod commands;
 mod crash;
 mod doors;
