@@ -15,6 +15,7 @@ pub mod http;
 pub mod hub;
 pub mod limits;
 mod logging;
+pub mod meters;
 pub mod peer;
 pub mod server;
 pub mod service;

@@ -272,7 +272,7 @@ mod tests {
         let (limiter, _) = limits.0.as_ref().unwrap();
         assert_eq!(limiter.len(), 1_000);
         // Each is as new again after a microsecond.
-        while limiter.len() > 0 {
+        while !limiter.is_empty() {
             limits.tidy();
         }
         let unlimited: Keyed<u32> = Keyed::per_minute(0);

@@ -290,7 +290,7 @@ impl Client {
         let until = Instant::now() + PATIENCE.min(self.timeout);
         loop {
             let again = request.try_clone();
-            let refused = match Box::pin(self.once(request, most)).await {
+            let refused = match self.once(request, most).await {
                 Err(NetError::Fault(fault)) if fault.code == FaultCode::RateLimited => fault,
                 other => return other,
             };

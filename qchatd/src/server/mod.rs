@@ -3,6 +3,7 @@
 
 mod accept;
 mod listen;
+mod metrics;
 mod notify;
 mod proxy;
 
@@ -30,8 +31,10 @@ use self::{accept::Door, listen::Listener};
 use crate::{
     bus::Bus,
     config::{Config, ConfigError, Listen},
+    drain::Drain,
     hub::Hub,
     limits::Limits,
+    meters::Meters,
     service::{
         ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
@@ -107,6 +110,7 @@ pub struct Daemon {
     upkeep: TaskTracker,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 impl Daemon {
@@ -147,16 +151,22 @@ impl Daemon {
         let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
         let hub = Arc::new(Hub::default());
         let (bus, delivering) = Bus::start(hub.clone());
-        let (relay, relaying) = Relay::start(store.clone(), bus);
-        let services =
-            Arc::new(Services::new(server_id, store, hub, keys, relay, Limits::new(&config.rates)));
+        let meters = Arc::new(Meters::default());
+        let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
+        let limits = Limits::new(&config.rates);
+        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
+        let drain: Arc<Drain> = Arc::default();
+        let metrics = match config.metrics_listen {
+            Some(listen) => Some(metrics::serve(listen, services.clone(), drain.clone()).await?),
+            None => None,
+        };
         let sockets = Sockets {
             services,
             confirmations: Arc::new(Confirmations::default()),
             queue: config.queue as usize,
-            drain: Arc::default(),
+            drain,
             tasks: TaskTracker::new(),
         };
         let upkeep = TaskTracker::new();
@@ -177,6 +187,7 @@ impl Daemon {
         tracing::info!(
             listen = %shown(&addresses),
             database = %config.database,
+            metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
@@ -184,12 +195,27 @@ impl Daemon {
         notify::ready();
         upkeep.spawn(notify::watch(sockets.clone()));
         upkeep.close();
-        Ok(Self { addresses, drain: config.drain, sockets, door, accepting, upkeep, relaying, delivering })
+        Ok(Self {
+            addresses,
+            drain: config.drain,
+            sockets,
+            door,
+            accepting,
+            upkeep,
+            relaying,
+            delivering,
+            metrics,
+        })
     }
 
     /// The first TCP address that it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.addresses.iter().find_map(Listen::tcp)
+    }
+
+    /// The address that the meters are exposed at.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
@@ -212,6 +238,11 @@ impl Daemon {
         self.accepting.wait().await;
         drop(self.door);
         self.upkeep.wait().await;
+        if let Some((_, exposing)) = self.metrics
+            && timeout_at(deadline, exposing).await.is_err()
+        {
+            late("scrapes");
+        }
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);

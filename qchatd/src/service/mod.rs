@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, limits::Limits, store::Store};
+use crate::{hub::Hub, limits::Limits, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -49,6 +49,8 @@ pub struct Services {
     pub relay: Relay,
     /// How much each may ask for.
     pub limits: Arc<Limits>,
+    /// What is counted.
+    pub meters: Arc<Meters>,
 }
 
 impl Services {
@@ -59,6 +61,7 @@ impl Services {
         hub: Arc<Hub>,
         keys: ServerKeys,
         relay: Relay,
+        meters: Arc<Meters>,
         limits: Limits,
     ) -> Self {
         let limits = Arc::new(limits);
@@ -78,6 +81,7 @@ impl Services {
             sessions,
             relay,
             limits,
+            meters,
             store,
             hub,
         }

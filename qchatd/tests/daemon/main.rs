@@ -18,6 +18,7 @@ mod faults;
 mod key_packages;
 mod limits;
 mod listeners;
+mod metrics;
 mod migrations;
 mod nodes;
 mod notify;
