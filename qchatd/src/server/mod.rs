@@ -153,7 +153,7 @@ impl Daemon {
         let (bus, delivering) = Bus::start(hub.clone());
         let meters = Arc::new(Meters::default());
         let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
-        let limits = Limits::new(&config.rates);
+        let limits = Limits::new(&config.rates, meters.clone());
         let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
