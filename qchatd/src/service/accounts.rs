@@ -19,6 +19,7 @@ use super::{
     sessions::{Caller, NewSession, Sessions},
 };
 use crate::{
+    bus::Bus,
     hub::Hub,
     store::{
         Store, StoreError,
@@ -32,13 +33,20 @@ use crate::{
 pub struct Accounts {
     store: Store,
     hub: Arc<Hub>,
+    bus: Bus,
     sessions: Sessions,
     passwords: Passwords,
 }
 
 impl Accounts {
-    pub(super) fn new(store: Store, hub: Arc<Hub>, sessions: Sessions, pepper: Arc<Secret<32>>) -> Self {
-        Self { store, hub, sessions, passwords: Passwords::new(pepper) }
+    pub(super) fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        bus: Bus,
+        sessions: Sessions,
+        pepper: Arc<Secret<32>>,
+    ) -> Self {
+        Self { store, hub, bus, sessions, passwords: Passwords::new(pepper) }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -229,8 +237,11 @@ impl Accounts {
                 Ok(gone)
             })
             .await?;
-        for device in gone {
-            self.hub.end_device(device);
+        for device in &gone {
+            self.hub.end_device(*device);
+        }
+        if !gone.is_empty() {
+            self.bus.delisted(&gone);
         }
         Ok(())
     }

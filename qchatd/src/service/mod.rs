@@ -24,7 +24,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, store::Store};
+use crate::{bus::Bus, hub::Hub, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -34,6 +34,8 @@ pub struct Services {
     pub store: Store,
     /// The connected devices.
     pub hub: Arc<Hub>,
+    /// The way to those of other nodes.
+    pub bus: Bus,
     /// Registration and the directory.
     pub accounts: Accounts,
     /// Logins and tokens.
@@ -50,18 +52,26 @@ pub struct Services {
 
 impl Services {
     /// Puts the services together.
-    pub fn new(server_id: ServerId, store: Store, hub: Arc<Hub>, keys: ServerKeys, relay: Relay) -> Self {
-        let sessions = Sessions::new(store.clone(), hub.clone(), server_id, &keys);
+    pub fn new(
+        server_id: ServerId,
+        store: Store,
+        hub: Arc<Hub>,
+        bus: Bus,
+        keys: ServerKeys,
+        relay: Relay,
+    ) -> Self {
+        let sessions = Sessions::new(store.clone(), hub.clone(), bus.clone(), server_id, &keys);
         Self {
             server_id,
-            accounts: Accounts::new(store.clone(), hub.clone(), sessions.clone(), keys.pepper),
+            accounts: Accounts::new(store.clone(), hub.clone(), bus.clone(), sessions.clone(), keys.pepper),
             key_packages: KeyPackages::new(store.clone()),
-            rooms: Rooms::new(store.clone(), hub.clone()),
+            rooms: Rooms::new(store.clone(), hub.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,
             store,
             hub,
+            bus,
         }
     }
 }

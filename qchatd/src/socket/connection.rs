@@ -122,12 +122,12 @@ async fn serve(
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
-    let rooms = services
+    let audience = services
         .rooms
-        .followed(caller.device)
+        .audience(caller.device)
         .await
         .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
-    attached.follow(rooms);
+    attached.follow(audience);
     let ack = encode(Body::HelloAck(pb::HelloAck {
         version,
         server_id: Bytes::copy_from_slice(services.server_id.as_bytes()),

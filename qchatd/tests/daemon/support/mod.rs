@@ -3,13 +3,14 @@
 pub(crate) mod database;
 pub(crate) mod device;
 pub(crate) mod program;
+pub(crate) mod redis;
 pub(crate) mod socket;
 
 use std::{net::SocketAddr, time::Duration};
 
 use qchatd::{config::Config, server::Daemon};
 
-pub(crate) use self::{database::Database, device::Device, program::Program, socket::Socket};
+pub(crate) use self::{database::Database, device::Device, program::Program, redis::Redis, socket::Socket};
 
 /// Makes a test for each database out of an async function that takes a [`Database`].
 macro_rules! on_both {

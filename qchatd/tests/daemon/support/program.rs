@@ -32,9 +32,15 @@ pub(crate) fn run(database: &Database, args: &[&str]) -> Output {
 impl Program {
     /// Starts it, with all that it can log going to `log` in the directory of the database; returns when it is ready.
     pub(crate) async fn start(database: &Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// As [`start`](Self::start), with more settings in its environment.
+    pub(crate) async fn start_with(database: &Database, settings: &[(&str, &str)]) -> Self {
         let file = database.dir.path().join("address");
         drop(fs::remove_file(&file));
         let child = command(database)
+            .envs(settings.iter().copied())
             .args(["serve", "--log", "trace", "--log-format", "json", "--address-file"])
             .arg(&file)
             .stderr(File::create(database.dir.path().join("log")).unwrap())
