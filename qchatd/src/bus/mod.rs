@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 pub use self::redis::{RedisError, RedisUrl};
 use self::{
     hints::Hints,
-    redis::{Health, Redis},
+    redis::{Health, Redis, carry},
 };
 use crate::{
     hub::{Announcement, Hub},
@@ -83,7 +83,7 @@ impl Bus {
             let (unsent, sending) = mpsc::channel(UNSENT);
             let health = Arc::new(Health::default());
             hints = Some((unsent, health.clone()));
-            tokio::spawn(redis::run(redis, sending, heard, health))
+            tokio::spawn(carry(redis, sending, heard, health))
         });
         let delivering = deliver::Deliverer::new(hub, store, revocations, nodes.shared).run(waiting, hearing);
         let task = tokio::spawn(async move {

@@ -132,7 +132,7 @@ impl Health {
 }
 
 /// Carries hints until no more can come. Says once that Redis is gone, and once that it is back.
-pub(super) async fn run(
+pub(super) async fn carry(
     redis: Redis,
     mut unsent: mpsc::Receiver<Hints>,
     heard: mpsc::Sender<Hints>,

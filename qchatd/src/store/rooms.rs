@@ -266,7 +266,7 @@ pub fn audiences(
         .map(|(device, version)| (device, Audience { version, places: Vec::new() }))
         .collect();
     let asked: Vec<&[u8]> = asked.iter().map(|device| device.as_bytes().as_slice()).collect();
-    let rows: Vec<(Vec<u8>, Vec<u8>, i16, i64, i64)> = on_each!(conn, conn => members::table
+    let rows: Vec<PlaceRow> = on_each!(conn, conn => members::table
         .inner_join(rooms::table)
         .select((
             members::device_id, members::room_id, members::standing, members::read_after, rooms::next_seq,
@@ -286,6 +286,9 @@ pub fn audiences(
     }
     Ok(audiences)
 }
+
+/// Device, room, standing, what it reads after, the room's next seq.
+type PlaceRow = (Vec<u8>, Vec<u8>, i16, i64, i64);
 
 /// The version of each of these devices' list of rooms.
 ///

@@ -1,6 +1,11 @@
 //! What several daemons on one PostgreSQL deliver, with Redis between them, without it, and while it goes wrong.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use futures_util::future::join_all;
 use prost::Message;
@@ -45,7 +50,7 @@ impl Nodes {
     }
 
     fn addresses(&self) -> [String; 2] {
-        [self.first.address().to_string(), self.second.address().to_string()]
+        [self.first.address().to_string(), self.second.address().unwrap().to_string()]
     }
 
     /// Waits until both say this of Redis.
@@ -340,6 +345,8 @@ async fn what_was_acknowledged_by_a_node_that_dies_is_delivered_by_the_others_on
     // A third node, in a process of its own, which is killed with envelopes in flight.
     let mut third = Program::start_with(
         &nodes.first.database,
+        "",
+        Stdio::null(),
         &[("QCHATD_REDIS_URL", &redis.url()), ("QCHATD_QUEUE", "100000")],
     )
     .await;
@@ -453,7 +460,7 @@ async fn the_way_to_redis_is_encrypted_and_its_certificate_checked() {
         fs::write(&file, format!("{url}\n")).unwrap();
         let root = if root.is_empty() { String::new() } else { path(root) };
         let settings = [("QCHATD_REDIS_URL_FILE", &*file), ("QCHATD_REDIS_ROOT_CERT", &root)];
-        let node = Program::start_with(&database, &settings).await;
+        let node = Program::start_with(&database, "", Stdio::null(), &settings).await;
         let said = if state == "up" { "Redis carries hints" } else { "Redis is not there" };
         eventually(said, async || Program::log(&database).contains(said)).await;
         assert_eq!(redis_at(&node.address).await, state, "{url} {root}");
