@@ -3,6 +3,7 @@
 
 mod accept;
 mod listen;
+mod metrics;
 
 use std::{
     fs,
@@ -30,6 +31,7 @@ use crate::{
     bus::{Bus, Nodes, RedisError, Started},
     config::{self, Config, ConfigError, Listen},
     hub::Hub,
+    meters::Meters,
     service::{
         ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
@@ -107,6 +109,7 @@ pub struct Daemon {
     expiring: JoinHandle<()>,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 impl Daemon {
@@ -149,11 +152,16 @@ impl Daemon {
         let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
         let Started { bus, revoked, task: delivering } = Bus::start(hub.clone(), store.clone(), nodes);
-        let (relay, relaying) = Relay::start(store.clone(), bus.clone());
-        let services = Arc::new(Services::new(server_id, store, hub, bus, keys, relay));
+        let meters = Arc::new(Meters::default());
+        let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
+        let services = Arc::new(Services::new(server_id, store, hub, bus, keys, relay, meters));
         services.sessions.renew_keys().await?;
 
         let stop = CancellationToken::new();
+        let metrics = match config.metrics_listen {
+            Some(listen) => Some(metrics::serve(listen, services.clone(), stop.clone()).await?),
+            None => None,
+        };
         let sockets = Sockets {
             services,
             confirmations: Arc::new(Confirmations::default()),
@@ -179,6 +187,7 @@ impl Daemon {
             database = %config.database,
             redis = config.redis_url.as_ref().map(tracing::field::display),
             node = %config.node_name,
+            metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
@@ -195,12 +204,18 @@ impl Daemon {
             expiring,
             relaying,
             delivering,
+            metrics,
         })
     }
 
     /// The first TCP address that it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.addresses.iter().find_map(Listen::tcp)
+    }
+
+    /// The address that the meters are exposed at.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
@@ -224,6 +239,11 @@ impl Daemon {
         drop(self.confirming.await);
         drop(self.watching.await);
         drop(self.expiring.await);
+        if let Some((_, exposing)) = self.metrics
+            && timeout_at(deadline, exposing).await.is_err()
+        {
+            late("scrapes");
+        }
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);

@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{bus::Bus, hub::Hub, store::Store};
+use crate::{bus::Bus, hub::Hub, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -49,6 +49,8 @@ pub struct Services {
     pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
+    /// What is counted.
+    pub meters: Arc<Meters>,
 }
 
 impl Services {
@@ -60,6 +62,7 @@ impl Services {
         bus: Bus,
         keys: ServerKeys,
         relay: Relay,
+        meters: Arc<Meters>,
     ) -> Self {
         let sessions = Sessions::new(store.clone(), hub.clone(), bus.clone(), server_id, &keys);
         Self {
@@ -70,6 +73,7 @@ impl Services {
             trees: Trees::new(store.clone()),
             sessions,
             relay,
+            meters,
             store,
             hub,
             bus,

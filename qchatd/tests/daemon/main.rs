@@ -10,12 +10,14 @@
 )]
 
 mod accounts;
+mod backup;
 mod cluster;
 mod commands;
 mod crash;
 mod faults;
 mod key_packages;
 mod listeners;
+mod metrics;
 mod migrations;
 mod nodes;
 mod overflow;
