@@ -92,6 +92,8 @@ pub struct Config {
     pub database_connections: u32,
     /// What carries hints between nodes.
     pub redis_url: Option<RedisUrl>,
+    /// The file that says so.
+    pub redis_url_file: Option<PathBuf>,
     /// The certificate that signs that of Redis.
     pub redis_root_cert: Option<PathBuf>,
     /// What this node is called in its log.
@@ -349,6 +351,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         database,
         database_connections: raw.database_connections,
         redis_url,
+        redis_url_file: (!raw.redis_url_file.is_empty()).then(|| raw.redis_url_file.into()),
         redis_root_cert: (!raw.redis_root_cert.is_empty()).then(|| raw.redis_root_cert.into()),
         node_name: raw.node_name,
         max_connections: raw.max_connections,
@@ -399,6 +402,7 @@ impl Config {
             ("database", self.database.to_string()),
             ("database_connections", self.database_connections.to_string()),
             ("redis_url", self.redis_url.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("redis_url_file", self.redis_url_file.as_deref().map(path).unwrap_or_default()),
             ("redis_root_cert", self.redis_root_cert.as_deref().map(path).unwrap_or_default()),
             ("node_name", self.node_name.clone()),
             ("pepper_file", path(&self.pepper_file)),
