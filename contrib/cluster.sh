@@ -64,7 +64,7 @@ node() {
     rm -f "$home/address"
     # URLs with passwords stand in no argument list.
     QCHATD_DATABASE=$(cat "$directory/database") QCHATD_REDIS_URL_FILE=$directory/redis/url \
-        QCHATD_PEPPER_FILE=$directory/pepper.key QCHATD_TOKEN_KEY_FILE=$directory/token.key \
+        QCHATD_PEPPER_FILE=$directory/pepper.key QCHATD_TOKEN_KEY_FILE=$directory/token.key QCHATD_PROXY_PROTOCOL=true \
         setsid "$(daemon)" serve --node-name "node-$number" --data-dir "$home/data" \
         --listen "127.0.0.1:$(cat "$home/port")" --address-file "$home/address" --log-format json \
         </dev/null >>"$home/log" 2>&1 &

@@ -58,6 +58,7 @@ impl Nodes {
 /// A handle on the bus. Its task ends, after what was sent, when the last handle is gone.
 #[derive(Clone)]
 pub struct Bus {
+    hub: Arc<Hub>,
     groups: mpsc::Sender<Vec<Announcement>>,
     hints: Option<(mpsc::Sender<Hints>, Arc<Health>)>,
 }
@@ -85,14 +86,19 @@ impl Bus {
             hints = Some((unsent, health.clone()));
             tokio::spawn(carry(redis, sending, heard, health))
         });
-        let delivering = deliver::Deliverer::new(hub, store, revocations, nodes.shared).run(waiting, hearing);
+        let delivering = deliver::Deliverer::new(hub.clone(), store, revocations, nodes.shared).run(waiting, hearing);
         let task = tokio::spawn(async move {
             delivering.await;
             if let Some(carrying) = carrying {
                 drop(carrying.await);
             }
         });
-        Started { bus: Self { groups, hints }, revoked, task }
+        Started { bus: Self { hub, groups, hints }, revoked, task }
+    }
+
+    /// The connections of this node.
+    pub fn hub(&self) -> Arc<Hub> {
+        self.hub.clone()
     }
 
     /// Passes on what a commit has made true, in the order of the commits.

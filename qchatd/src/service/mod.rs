@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{bus::Bus, hub::Hub, meters::Meters, store::Store};
+use crate::{bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -49,6 +49,8 @@ pub struct Services {
     pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
+    /// How much each may ask for.
+    pub limits: Arc<Limits>,
     /// What is counted.
     pub meters: Arc<Meters>,
 }
@@ -58,21 +60,31 @@ impl Services {
     pub fn new(
         server_id: ServerId,
         store: Store,
-        hub: Arc<Hub>,
         bus: Bus,
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
+        limits: Limits,
     ) -> Self {
-        let sessions = Sessions::new(store.clone(), hub.clone(), bus.clone(), server_id, &keys);
+        let (hub, limits) = (bus.hub(), Arc::new(limits));
+        let sessions =
+            Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
         Self {
             server_id,
-            accounts: Accounts::new(store.clone(), hub.clone(), bus.clone(), sessions.clone(), keys.pepper),
+            accounts: Accounts::new(
+                store.clone(),
+                hub.clone(),
+                bus.clone(),
+                sessions.clone(),
+                limits.clone(),
+                keys.pepper,
+            ),
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), hub.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,
+            limits,
             meters,
             store,
             hub,

@@ -24,6 +24,7 @@ use super::{ServiceError, access, keys::ServerKeys, now, now_sql};
 use crate::{
     bus::Bus,
     hub::Hub,
+    limits::Limits,
     service::access::AccessTokens,
     store::{
         Connection, Store, StoreError, accounts,
@@ -62,6 +63,7 @@ struct Inner {
     store: Store,
     hub: Arc<Hub>,
     bus: Bus,
+    limits: Arc<Limits>,
     server: ServerId,
     access: AccessTokens,
     refresh: Secret<32>,
@@ -118,11 +120,19 @@ pub fn rotate_keys(conn: &mut Connection) -> Result<Vec<TokenKey>, ServiceError>
 }
 
 impl Sessions {
-    pub(super) fn new(store: Store, hub: Arc<Hub>, bus: Bus, server: ServerId, keys: &ServerKeys) -> Self {
+    pub(super) fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        bus: Bus,
+        limits: Arc<Limits>,
+        server: ServerId,
+        keys: &ServerKeys,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             hub,
             bus,
+            limits,
             server,
             access: AccessTokens::new(&keys.access, server),
             refresh: Secret::from_bytes(*keys.refresh.expose()),
@@ -147,7 +157,7 @@ impl Sessions {
     /// Opens a session for a device that proves itself.
     ///
     /// # Errors
-    /// `unauthenticated` when anything about the proof is wrong, without saying what.
+    /// `unauthenticated` when anything about the proof is wrong, without saying what; `rate_limited`.
     pub async fn log_in(&self, login: Login) -> Result<Session, ServiceError> {
         let (account, device) = (login.account_id, login.device_id);
         let nonce: [u8; 32] =
@@ -165,6 +175,7 @@ impl Sessions {
         };
         // The signature is checked before the write: nobody without the key gets a durable commit out of us.
         self.0.store.read(proved).await?;
+        self.0.limits.account_login(account)?;
         self.0
             .store
             .write(move |conn| {
