@@ -86,7 +86,8 @@ impl Bus {
             hints = Some((unsent, health.clone()));
             tokio::spawn(carry(redis, sending, heard, health))
         });
-        let delivering = deliver::Deliverer::new(hub.clone(), store, revocations, nodes.shared).run(waiting, hearing);
+        let delivering =
+            deliver::Deliverer::new(hub.clone(), store, revocations, nodes.shared).run(waiting, hearing);
         let task = tokio::spawn(async move {
             delivering.await;
             if let Some(carrying) = carrying {
