@@ -7,6 +7,7 @@ use crate::{
     server::StartError,
     service::{keys::KeyFileError, seed::SeedError},
     store::StoreError,
+    tls::{GenerateError, TlsError},
 };
 
 impl From<SeedError> for CommandError {
@@ -33,6 +34,12 @@ pub(crate) enum CommandError {
     /// The database lacks migrations.
     #[error("the database lacks {} migration(s): run qchatd migrate", .0.len())]
     Pending(Vec<String>),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No certificate was made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// The database was not filled.
     #[error(transparent)]
     Seed(SeedError),
@@ -45,8 +52,12 @@ impl CommandError {
     /// The code, as the help documents it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
+            Self::Tls(TlsError::Key(KeyFileError::Open(_)))
+            | Self::Start(StartError::Tls(TlsError::Key(KeyFileError::Open(_)))) => 6,
             Self::Config(_)
-            | Self::Start(StartError::Insecure(_) | StartError::Config(_))
+            | Self::Tls(_)
+            | Self::Generate(_)
+            | Self::Start(StartError::Insecure(_) | StartError::Config(_) | StartError::Tls(_))
             | Self::Seed(SeedError::Plan(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
             | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,

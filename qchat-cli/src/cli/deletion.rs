@@ -14,7 +14,7 @@ use super::{
     messages, open,
 };
 use crate::{
-    engine::{Accept, EngineError, Handle, Options, types::Deletion},
+    engine::{Accept, Choice, EngineError, Handle, Options, types::Deletion},
     store::Profile,
 };
 
@@ -43,7 +43,7 @@ struct Deleted<'a> {
 pub(super) async fn delete(context: &Context, room: &str, which: Which<'_>, yes: bool) -> Outcome {
     let profile: Profile = open::profile(context).await?;
     let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
+        Options { timeout: context.settings.timeout, offline: true, server: None, tls: Choice::default(), accept: Accept::Ask };
     let handle = Handle::start(profile, options).await?;
     let done = on_engine(context, &handle, room, &which, yes).await;
     handle.shutdown().await;

@@ -6,14 +6,19 @@ use std::{sync::Arc, time::Duration};
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::Semaphore,
 };
 
+use super::tls::{HSTS, Tls};
 use crate::{
     http,
     socket::{Slot, Sockets},
@@ -27,7 +32,12 @@ const HEADER_BYTES: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves connections until the daemon stops; what is returned waits for the requests that are underway.
-pub(super) async fn run(listener: TcpListener, sockets: Sockets, most: usize) -> GracefulShutdown {
+pub(super) async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    sockets: Sockets,
+    most: usize,
+) -> GracefulShutdown {
     let slots = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
@@ -52,17 +62,38 @@ pub(super) async fn run(listener: TcpListener, sockets: Sockets, most: usize) ->
                 continue;
             }
         };
-        serve(stream, Slot(Arc::new(slot)), &builder, service.clone(), &graceful);
+        // Small frames go out when they are written, not when the peer has acknowledged the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let slot = Slot(Arc::new(slot));
+        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
+        let Some(tls) = tls.clone() else {
+            tokio::spawn(serve(stream, false, slot, builder, service, watcher));
+            continue;
+        };
+        let stop = sockets.stop.clone();
+        tokio::spawn(async move {
+            // A handshake under way does not hold up the end.
+            let Some(accepted) = stop.run_until_cancelled(tls.accept(stream)).await else { return };
+            match accepted {
+                Ok(stream) => serve(stream, true, slot, builder, service, watcher).await,
+                Err(error) => tracing::debug!(%error, "a handshake failed"),
+            }
+        });
     }
 }
 
-fn serve<S>(
-    stream: TcpStream,
+/// Serves one connection to its end, or until it has become a socket.
+async fn serve<I, S>(
+    stream: I,
+    secure: bool,
     slot: Slot,
-    builder: &auto::Builder<TokioExecutor>,
+    builder: auto::Builder<TokioExecutor>,
     service: S,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<
             hyper::Request<Incoming>,
             Response = warp::reply::Response,
@@ -71,20 +102,21 @@ fn serve<S>(
         > + Send
         + 'static,
 {
-    // Small frames go out when they are written, not when the peer has acknowledged the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         // An upgraded socket keeps the place when the connection's own task has ended.
         request.extensions_mut().insert(slot.clone());
-        service.call(request)
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error = &*error, "a connection ended early");
+        let answer = service.call(request);
+        async move {
+            let mut response = answer.await?;
+            if secure {
+                let (name, value) = HSTS;
+                response.headers_mut().insert(name, value);
+            }
+            Ok::<_, std::convert::Infallible>(response)
         }
     });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error = &*error, "a connection ended early");
+    }
 }

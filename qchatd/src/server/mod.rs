@@ -2,6 +2,7 @@
 //! order.
 
 mod accept;
+mod tls;
 
 use std::{
     fs,
@@ -24,6 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::tls::Tls;
 use crate::{
     bus::Bus,
     config::{Config, ConfigError},
@@ -35,6 +37,7 @@ use crate::{
     },
     socket::{Confirmations, Sockets},
     store::{self, Store, StoreError},
+    tls::TlsError,
 };
 
 /// Between two times that confirmations are written down.
@@ -52,7 +55,7 @@ const COMMITS: Duration = Duration::from_secs(5);
 pub enum StartError {
     /// Plain http would leave the machine.
     #[error(
-        "{0} is not a loopback address and this daemon speaks plain http there: put a proxy with TLS in front of it and say --insecure-http, or listen on 127.0.0.1"
+        "{0} is not a loopback address and this daemon would speak plain http there: give it a certificate (--tls-certificate and --tls-key; `qchatd tls generate` makes one), or put a proxy with TLS in front of it and say --insecure-http"
     )]
     Insecure(SocketAddr),
     /// The address cannot be had.
@@ -70,6 +73,9 @@ pub enum StartError {
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -90,6 +96,7 @@ pub enum StartError {
 pub struct Daemon {
     address: SocketAddr,
     drain: Duration,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
     sockets: Sockets,
     accepting: JoinHandle<GracefulShutdown>,
@@ -106,12 +113,12 @@ impl Daemon {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        if !config.insecure_http && !config.listen.ip().is_loopback() {
+        if !config.insecure_http && config.tls_files.is_none() && !config.listen.ip().is_loopback() {
             return Err(StartError::Insecure(config.listen));
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
-        let (keys, store) = {
+        let Opened { keys, store, tls } = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
@@ -140,10 +147,18 @@ impl Daemon {
         let confirming = tokio::spawn(confirm(sockets.clone()));
         let watching = tokio::spawn(watch(sockets.clone()));
         let expiring = tokio::spawn(expire(sockets.clone()));
-        let accepting = tokio::spawn(accept::run(listener, sockets.clone(), config.max_connections as usize));
+        let accepting = tokio::spawn(accept::run(
+            listener,
+            tls.clone(),
+            sockets.clone(),
+            config.max_connections as usize,
+        ));
         if let Some(path) = &config.address_file {
             write_address(path, address)
                 .map_err(|source| StartError::AddressFile { path: path.clone(), source })?;
+        }
+        if let Some(tls) = &tls {
+            tracing::info!(key = %tls.key(), "TLS 1.3");
         }
         tracing::info!(
             %address,
@@ -155,6 +170,7 @@ impl Daemon {
         Ok(Self {
             address,
             drain: config.drain,
+            tls,
             stop,
             sockets,
             accepting,
@@ -169,6 +185,20 @@ impl Daemon {
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads again what may change while the daemon runs: certificate and key, for the connections to come. Those that
+    /// cannot be used change nothing.
+    pub async fn reload(&self) {
+        let Some(tls) = self.tls.clone() else {
+            tracing::info!("nothing to reload: there is no certificate");
+            return;
+        };
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Ok(key)) => tracing::info!(%key, "the certificate was read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificate was not exchanged: the one before stays in force"),
+            Err(error) => tracing::error!(%error, "a task was given up"),
+        }
     }
 
     /// Ends: no new connections, sockets are closed with 1012 after what they asked for is answered, requests finish,
@@ -201,19 +231,28 @@ impl Daemon {
     }
 }
 
-/// Keys and database, on a thread that may block.
-fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
+/// What the daemon keeps in files and in its database.
+struct Opened {
+    keys: ServerKeys,
+    store: Store,
+    tls: Option<Arc<Tls>>,
+}
+
+/// Keys, certificate and database, on a thread that may block.
+fn open(config: &Config) -> Result<Opened, StartError> {
     config.make_data_dir()?;
     if let Some(path) = &config.address_file {
         // Whoever waits for it must not find that of a daemon which was killed.
         drop(fs::remove_file(path));
     }
     let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file)?;
+    let tls = config.tls().map(Tls::load).transpose()?.map(Arc::new);
     let done = store::migrate(&config.database)?;
     if !done.versions.is_empty() {
         tracing::info!(versions = done.versions.join(", "), "migrations applied");
     }
-    Ok((keys, Store::open(&config.database, config.database_connections)?))
+    let store = Store::open(&config.database, config.database_connections)?;
+    Ok(Opened { keys, store, tls })
 }
 
 async fn confirm(sockets: Sockets) {

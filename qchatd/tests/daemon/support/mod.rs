@@ -5,9 +5,10 @@ pub(crate) mod device;
 pub(crate) mod program;
 pub(crate) mod socket;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use qchatd::{config::Config, server::Daemon};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version::TLS13};
 
 pub(crate) use self::{database::Database, device::Device, program::Program, socket::Socket};
 
@@ -39,6 +40,16 @@ pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> boo
     };
     let came = tokio::time::timeout(Duration::from_mins(1), waiting).await;
     assert!(came.is_ok(), "{what}: not within a minute");
+}
+
+/// An HTTP client for plain http: it trusts no certificate, and reads none of the system's.
+pub(crate) fn http() -> reqwest::Client {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(config).build().unwrap()
 }
 
 /// A daemon in this process.
