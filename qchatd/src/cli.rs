@@ -167,10 +167,14 @@ pub(crate) struct Settings {
     /// Configuration file (TOML) [default: qchatd.toml in /etc/qchatd as root, else in the user's configuration directory]
     #[arg(long, global = true, env = "QCHATD_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8470]
+    /// Addresses to listen on, with commas between; port 0 takes a free one, unix:/path makes a Unix socket. Sockets that
+    /// the service manager passes are taken instead [default: 127.0.0.1:8470]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// Write the bound address to this file once ready
+    /// Mode of Unix sockets, octal [default: 660]
+    #[arg(long, global = true, value_name = "MODE")]
+    pub(crate) listen_mode: Option<String>,
+    /// Write the bound addresses to this file once ready, one a line
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) address_file: Option<String>,
     /// Certificate chain for TLS 1.3, PEM, the daemon's own first; without one, plain http is spoken
@@ -231,6 +235,7 @@ impl Settings {
         let number = |value: Option<u32>| value.map(|value| value.to_string());
         [
             ("listen", self.listen.clone()),
+            ("listen_mode", self.listen_mode.clone()),
             ("address_file", self.address_file.clone()),
             ("insecure_http", self.insecure_http.then(|| "true".to_owned())),
             ("tls_certificate", self.tls_certificate.clone()),

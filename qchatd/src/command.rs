@@ -18,7 +18,7 @@ use crate::{
     config::{self, Config, ConfigError, Loaded},
     error::CommandError,
     harden, logging,
-    server::Daemon,
+    server::{self, Daemon, StartError},
     service::{
         ServiceError,
         seed::{self, Plan, Seeded},
@@ -70,9 +70,11 @@ fn runtime(workers: u32) -> Result<tokio::runtime::Runtime, CommandError> {
 
 fn serve(config: Config) -> Result<(), CommandError> {
     logging::start(&config.log, config.log_format)?;
+    // While there is one thread: it changes the environment.
+    let activated = server::activated().map_err(StartError::Activation)?;
     runtime(config.workers)?.block_on(async {
         let mut signals = Signals::listen()?;
-        let daemon = Daemon::start(config).await?;
+        let daemon = Daemon::start_on(config, activated).await?;
         while signals.next().await == Signal::Reload {
             daemon.reload().await;
         }

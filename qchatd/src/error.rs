@@ -60,7 +60,11 @@ impl CommandError {
             | Self::Start(StartError::Insecure(_) | StartError::Config(_) | StartError::Tls(_))
             | Self::Seed(SeedError::Plan(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
-            | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,
+            | Self::Start(
+                StartError::Store(StoreError::Unavailable(_))
+                | StartError::Listen(..)
+                | StartError::Activation(_),
+            ) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
             | Self::Start(
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))

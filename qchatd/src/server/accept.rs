@@ -1,26 +1,28 @@
 //! Accepts connections and serves them. warp's own server has no limit on slow headers and does not wait for sockets,
 //! hence a loop of our own.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
     sync::Semaphore,
 };
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+use warp::{Reply, filters::BoxedFilter, reply::Response};
 
-use super::tls::{HSTS, Tls};
+use super::{
+    listen::{Listener, Stream},
+    tls::{HSTS, Tls},
+};
 use crate::{
     http,
+    peer::Peer,
     socket::{Slot, Sockets},
 };
 
@@ -31,92 +33,128 @@ const HEADER_BYTES: usize = 64 * 1024;
 /// Pause after a failed accept: the process is probably out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until the daemon stops; what is returned waits for the requests that are underway.
-pub(super) async fn run(
-    listener: TcpListener,
+/// What every connection passes on its way in.
+pub(super) struct Door {
+    slots: Arc<Semaphore>,
+    routes: BoxedFilter<(Response,)>,
+    http: auto::Builder<TokioExecutor>,
     tls: Option<Arc<Tls>>,
-    sockets: Sockets,
-    most: usize,
-) -> GracefulShutdown {
-    let slots = Arc::new(Semaphore::new(most));
-    let graceful = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
-    let service = TowerToHyperService::new(warp::service(http::routes(sockets.clone())));
-    loop {
-        let slot = tokio::select! {
-            slot = slots.clone().acquire_owned() => slot,
-            () = sockets.stop.cancelled() => return graceful,
-        };
-        // Never closed.
-        let Ok(slot) = slot else { return graceful };
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = sockets.stop.cancelled() => return graceful,
-        };
-        let stream = match stream {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // Small frames go out when they are written, not when the peer has acknowledged the one before.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-        let slot = Slot(Arc::new(slot));
-        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
-        let Some(tls) = tls.clone() else {
-            tokio::spawn(serve(stream, false, slot, builder, service, watcher));
-            continue;
-        };
-        let stop = sockets.stop.clone();
-        tokio::spawn(async move {
-            // A handshake under way does not hold up the end.
-            let Some(accepted) = stop.run_until_cancelled(tls.accept(stream)).await else { return };
-            match accepted {
-                Ok(stream) => serve(stream, true, slot, builder, service, watcher).await,
-                Err(error) => tracing::debug!(%error, "a handshake failed"),
-            }
-        });
-    }
+    /// Cancelled when the daemon drains: connections end with the request that is underway.
+    stop: CancellationToken,
+    /// Cancelled when the drain is over: nobody is let in any more, and who is still there is cut off.
+    pub(super) closed: CancellationToken,
+    /// Connections whose requests the drain waits for.
+    pub(super) requests: TaskTracker,
 }
 
-/// Serves one connection to its end, or until it has become a socket.
-async fn serve<I, S>(
-    stream: I,
-    secure: bool,
-    slot: Slot,
-    builder: auto::Builder<TokioExecutor>,
-    service: S,
-    watcher: Watcher,
-) where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<
-            hyper::Request<Incoming>,
-            Response = warp::reply::Response,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Send
-        + 'static,
-{
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        // An upgraded socket keeps the place when the connection's own task has ended.
-        request.extensions_mut().insert(slot.clone());
-        let answer = service.call(request);
-        async move {
-            let mut response = answer.await?;
-            if secure {
-                let (name, value) = HSTS;
-                response.headers_mut().insert(name, value);
-            }
-            Ok::<_, std::convert::Infallible>(response)
+impl Door {
+    /// A door for at most this many connections at once, over TLS where it is given.
+    pub(super) fn new(sockets: Sockets, tls: Option<Arc<Tls>>, most: usize) -> Self {
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
+        Self {
+            slots: Arc::new(Semaphore::new(most)),
+            stop: sockets.stop.clone(),
+            routes: http::routes(sockets),
+            http: builder,
+            tls,
+            closed: CancellationToken::new(),
+            requests: TaskTracker::new(),
         }
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(error = &*error, "a connection ended early");
+    }
+
+    /// Serves a listener's connections until the door is closed.
+    pub(super) async fn open(self: Arc<Self>, listener: Listener) {
+        loop {
+            let slot = tokio::select! {
+                slot = self.slots.clone().acquire_owned() => slot,
+                () = self.closed.cancelled() => return,
+            };
+            // Never closed.
+            let Ok(slot) = slot else { return };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.closed.cancelled() => return,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let door = self.clone();
+            let served = async move {
+                tokio::select! {
+                    () = door.admit(stream, address, Slot(Arc::new(slot))) => {}
+                    () = door.closed.cancelled() => {}
+                }
+            };
+            if self.stop.is_cancelled() {
+                // It is told to come back, and nobody waits for it.
+                tokio::spawn(served);
+            } else {
+                self.requests.spawn(served);
+            }
+        }
+    }
+
+    /// Finds out who it is, and serves it.
+    async fn admit(&self, stream: Stream, address: Option<SocketAddr>, slot: Slot) {
+        match (&self.tls, stream) {
+            (Some(tls), Either::Left(stream)) => {
+                let peer = Peer { address, encrypted: true };
+                let shaken = tokio::select! {
+                    shaken = tls.accept(stream) => shaken,
+                    // A handshake under way does not hold up the end.
+                    () = self.stopped().cancelled() => return,
+                };
+                match shaken {
+                    Ok(stream) => self.serve(stream, peer, slot).await,
+                    Err(error) => tracing::debug!(%peer, %error, "a handshake failed"),
+                }
+            }
+            // What comes over a Unix socket does not leave the machine.
+            (_, stream) => self.serve(stream, Peer { address, encrypted: false }, slot).await,
+        }
+    }
+
+    /// What ends a connection that comes now: who comes while the daemon drains is told so.
+    fn stopped(&self) -> &CancellationToken {
+        if self.stop.is_cancelled() { &self.closed } else { &self.stop }
+    }
+
+    /// Serves a connection to the end of its last request, or to its upgrade.
+    async fn serve<S>(&self, stream: S, peer: Peer, slot: Slot)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            // An upgraded socket keeps the place when the connection's own task has ended.
+            request.extensions_mut().insert(slot.clone());
+            request.extensions_mut().insert(peer);
+            let answer = routes.call(request);
+            async move {
+                let mut response = answer.await.map(Reply::into_response)?;
+                if peer.encrypted {
+                    let (name, value) = HSTS;
+                    response.headers_mut().insert(name, value);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stopped().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, error = &*error, "a connection ended early");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod commands;
 mod crash;
 mod faults;
 mod key_packages;
+mod listeners;
 mod migrations;
 mod nodes;
 mod overflow;

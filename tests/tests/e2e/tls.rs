@@ -29,6 +29,7 @@ use tempfile::TempDir;
 const HYBRID: Ability = Ability { groups: &[X25519MLKEM768], versions: &[&TLS13] };
 const CLASSICAL: Ability = Ability { groups: &[X25519], versions: &[&TLS13] };
 const OTHER_CURVE: Ability = Ability { groups: &[SECP256R1], versions: &[&TLS13] };
+const BOTH: Ability = Ability { groups: &[X25519, X25519MLKEM768], versions: &[&TLS13] };
 const OLD: Ability = Ability { groups: &[X25519], versions: &[&TLS12] };
 
 /// `qchat server show` without a profile, with these roots.
@@ -159,8 +160,7 @@ fn the_daemon_agrees_on_keys_by_the_hybrid_alone_unless_told_otherwise() {
         assert_eq!(groups(OTHER_CURVE), None, "{how}");
         assert_eq!(groups(OLD), None, "{how}: TLS 1.2");
         // Who offers both gets the hybrid.
-        let both = Ability { groups: &[X25519, X25519MLKEM768], versions: &[&TLS13] };
-        assert_eq!(groups(both), Some(NamedGroup::X25519MLKEM768), "{how}");
+        assert_eq!(groups(BOTH), Some(NamedGroup::X25519MLKEM768), "{how}");
         let head = visit(HYBRID).expect("a connection").get("/health/live").to_lowercase();
         assert!(head.starts_with("http/1.1 200") && head.contains("strict-transport-security: max-age="), "{head}");
         assert!(daemon.get("/health/live").is_empty(), "plain http gets no answer");
