@@ -177,15 +177,15 @@ fn show_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
 
 fn generate(config: &Config, names: &[String], as_json: bool) -> Result<(), CommandError> {
     config.make_data_dir()?;
-    let in_data_dir = || Files { certificate: config.data_dir.join("tls.crt"), key: config.data_dir.join("tls.key") };
+    let in_data_dir =
+        || Files { certificate: config.data_dir.join("tls.crt"), key: config.data_dir.join("tls.key") };
     let files = config.tls_files.clone().unwrap_or_else(in_data_dir);
     tls::generate(&files.certificate, &files.key, names)?;
     let made = Tls { files, key_exchange: config.tls_key_exchange, handshake: config.tls_handshake };
     let key = made.load()?.key;
     let (certificate, file) = (made.files.certificate.display(), made.files.key.display());
     if as_json {
-        let object =
-            json!({"v": 1, "key": key.to_string(), "certificate": certificate.to_string(), "key_file": file.to_string()});
+        let object = json!({"v": 1, "key": key.to_string(), "certificate": certificate.to_string(), "key_file": file.to_string()});
         return print(&object.to_string());
     }
     print(&format!(

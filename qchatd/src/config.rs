@@ -367,8 +367,9 @@ impl Config {
             LogFormat::Json => "json",
         };
         let path = |path: &Path| path.display().to_string();
-        let tls_file =
-            |which: fn(&Files) -> &Path| self.tls_files.as_ref().map(|files| path(which(files))).unwrap_or_default();
+        let tls_file = |which: fn(&Files) -> &Path| {
+            self.tls_files.as_ref().map(|files| path(which(files))).unwrap_or_default()
+        };
         vec![
             ("listen", self.listen.iter().map(Listen::to_string).collect::<Vec<_>>().join(",")),
             ("listen_mode", format!("{:o}", self.listen_mode)),

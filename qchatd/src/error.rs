@@ -52,12 +52,13 @@ impl CommandError {
     /// The code, as the help documents it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
-            Self::Tls(TlsError::Key(KeyFileError::Open(_)))
-            | Self::Start(StartError::Tls(TlsError::Key(KeyFileError::Open(_)))) => 6,
+            Self::Tls(error) | Self::Start(StartError::Tls(error)) => match error {
+                TlsError::Key(KeyFileError::Open(_)) => 6,
+                _ => 2,
+            },
             Self::Config(_)
-            | Self::Tls(_)
             | Self::Generate(_)
-            | Self::Start(StartError::Insecure(_) | StartError::Config(_) | StartError::Tls(_))
+            | Self::Start(StartError::Insecure(_) | StartError::Config(_))
             | Self::Seed(SeedError::Plan(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
             | Self::Start(

@@ -39,7 +39,13 @@ impl Person {
             (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
         let (server, name) = (server.parse().unwrap(), name.parse().unwrap());
         let registered = register(&path, server, name, passphrase, PATIENCE, |_| {}).await.unwrap();
-        let options = Options { timeout: PATIENCE, offline: false, server: None, tls: Choice::default(), accept: Accept::Ask };
+        let options = Options {
+            timeout: PATIENCE,
+            offline: false,
+            server: None,
+            tls: Choice::default(),
+            accept: Accept::Ask,
+        };
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();
         Self { directory, engine }

@@ -58,7 +58,13 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
             "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
         ),
     }
-    let options = Options { timeout: settings.timeout, offline: true, server: None, tls: Choice::default(), accept: Accept::Ask };
+    let options = Options {
+        timeout: settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(registered.profile, options).await?;
     let done = context
         .output
@@ -86,8 +92,13 @@ pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
 
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, tls: Choice::default(), accept: Accept::Ask };
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
     handle.shutdown().await;
@@ -96,8 +107,13 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
 
 pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, tls: Choice::default(), accept: Accept::Ask };
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
     handle.shutdown().await;

@@ -463,7 +463,6 @@ fn key_exchange() -> impl TypedValueParser<Value = KeyExchange> {
             KeyExchange::Require => "By X25519MLKEM768 alone",
         })
     });
-    PossibleValuesParser::new(choices).try_map(|word| {
-        KeyExchange::EVERY.into_iter().find(|choice| choice.name() == word).ok_or("unknown")
-    })
+    PossibleValuesParser::new(choices)
+        .try_map(|word| KeyExchange::EVERY.into_iter().find(|choice| choice.name() == word).ok_or("unknown"))
 }

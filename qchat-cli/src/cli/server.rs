@@ -27,10 +27,8 @@ struct TlsObject<'a> {
 
 pub(super) async fn show(context: &Context) -> Outcome {
     let settings = &context.settings;
-    let profile = match vault::exists(&settings.profile_dir()) {
-        true => Some(open::profile(context).await?),
-        false => None,
-    };
+    let profile =
+        if vault::exists(&settings.profile_dir()) { Some(open::profile(context).await?) } else { None };
     let asking = engine::server(profile.as_ref(), settings.server.clone(), settings.tls, settings.timeout);
     let report = progress::during(settings, "Asking the server", asking).await?;
     let tls = match &report.link {
@@ -53,7 +51,9 @@ pub(super) async fn show(context: &Context) -> Outcome {
 fn words(report: &ServerReport) -> String {
     let mut lines = vec![report.url.to_string(), format!("  id            {}", report.id)];
     match &report.link {
-        Link::Local => lines.push("  protected by  nothing: the way to it does not leave this machine".to_owned()),
+        Link::Local => {
+            lines.push("  protected by  nothing: the way to it does not leave this machine".to_owned());
+        }
         Link::Tls { key_exchange, post_quantum, key } => {
             let strength = if *post_quantum { "post-quantum" } else { "NOT post-quantum" };
             let known = match report.trust {

@@ -55,7 +55,8 @@ pub async fn server(
     };
     let (url, trust) = (server.url.clone(), server.trust);
     let rest = Client::new(server, timeout)?;
-    let link = tokio::time::timeout(timeout, net::look(rest.base())).await.map_err(|_| NetError::Timeout)??;
+    let link =
+        tokio::time::timeout(timeout, net::look(rest.base())).await.map_err(|_| NetError::Timeout)??;
     let id = rest.server().await?.server_id;
     Ok(ServerReport { url, id, link, trust })
 }

@@ -17,6 +17,7 @@ use qchat_proto::{
     },
 };
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::OnceCell;
 
@@ -54,24 +55,30 @@ impl Client {
 
     async fn http(&self) -> Answer<&reqwest::Client> {
         let make = async || {
-            let builder = reqwest::Client::builder();
-            let builder = match self.base.tls() {
-                Some(tls) => builder.https_only(true).tls_backend_preconfigured((*tls.config().await?).clone()),
-                None => builder
-                    .resolve_to_addrs("localhost", &self.base.local())
-                    .tls_backend_preconfigured(tls::none().map_err(|why| self.base.untrusted(why))?),
+            let tls = match self.base.tls() {
+                Some(tls) => tls.config().await?,
+                None => tls::none().map_err(|why| self.base.untrusted(why))?,
             };
-            builder
-                .timeout(self.timeout)
-                .pool_idle_timeout(IDLE)
-                .redirect(reqwest::redirect::Policy::none())
-                // The socket goes there directly, too.
-                .no_proxy()
-                .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| NetError::Protocol(error.to_string().into()))
+            self.build(&tls)
         };
         self.http.get_or_try_init(make).await
+    }
+
+    fn build(&self, tls: &ClientConfig) -> Answer<reqwest::Client> {
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
+        let builder = match self.base.tls() {
+            Some(_) => builder.https_only(true),
+            None => builder.resolve_to_addrs("localhost", &self.base.local()),
+        };
+        builder
+            .timeout(self.timeout)
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            // The socket goes there directly, too.
+            .no_proxy()
+            .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| NetError::Protocol(error.to_string().into()))
     }
 
     /// The daemon's address.

@@ -53,8 +53,9 @@ impl Socket {
         let (stream, link) = base.connect().await?;
         let scheme = if link == Link::Local { "ws" } else { "wss" };
         let malformed = || NetError::Address { url: base.to_string() };
-        let mut request =
-            format!("{scheme}://{}/v1/socket", base.address()).into_client_request().map_err(|_| malformed())?;
+        let mut request = format!("{scheme}://{}/v1/socket", base.address())
+            .into_client_request()
+            .map_err(|_| malformed())?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| NetError::Protocol("the access token is malformed".into()))?;
         bearer.set_sensitive(true);

@@ -202,11 +202,11 @@ impl Link {
 }
 
 /// A configuration for those who speak plain http: it lets nobody in.
-pub(super) fn none() -> Result<ClientConfig, Untrusted> {
+pub(super) fn none() -> Result<Arc<ClientConfig>, Untrusted> {
     let provider = Arc::new(provider(KeyExchange::Require));
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
     let config = config.map_err(|error| Untrusted::Other(error.to_string()))?;
-    Ok(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    Ok(Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
 }
 
 fn provider(key_exchange: KeyExchange) -> CryptoProvider {

@@ -33,7 +33,9 @@ pub enum Untrusted {
     #[error("shows a certificate for another name: check --server, or give its key with --server-key")]
     Name,
     /// The certificate's time is over.
-    #[error("shows a certificate that has expired: its operator has to renew it, unless this machine's clock is wrong")]
+    #[error(
+        "shows a certificate that has expired: its operator has to renew it, unless this machine's clock is wrong"
+    )]
     Expired,
     /// The certificate's time has not come.
     #[error("shows a certificate that is not valid yet: this machine's clock, or the server's, is wrong")]
@@ -83,7 +85,9 @@ impl Untrusted {
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(own))) => {
                 Some(own.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self::Other(error.to_string())))
             }
-            rustls::Error::InvalidCertificate(_) => Some(Self::Other("its certificate is malformed".to_owned())),
+            rustls::Error::InvalidCertificate(_) => {
+                Some(Self::Other("its certificate is malformed".to_owned()))
+            }
             rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => Some(match key_exchange {
                 KeyExchange::Require => Self::NotPostQuantum,
                 KeyExchange::Prefer => Self::KeyExchange,

@@ -57,7 +57,8 @@ mod tests {
         let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(key.to_string(), text);
         assert_eq!(text.parse(), Ok(key));
-        for wrong in ["", "sha256:", "sha256:00", &text[7..], &text[..70], &text.replace("sha256", "sha384")] {
+        for wrong in ["", "sha256:", "sha256:00", &text[7..], &text[..70], &text.replace("sha256", "sha384")]
+        {
             assert_eq!(wrong.parse::<ServerKey>(), Err(ServerKeyError), "{wrong}");
         }
     }

@@ -154,8 +154,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut pem = Vec::new();
     fs::File::open(path).map_err(failed)?.take(MOST).read_to_end(&mut pem).map_err(failed)?;
     let wrong = |reason: String| TlsError::Pem { path: path.to_owned(), what: "certificate", reason };
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(error.to_string()))?;
     if chain.is_empty() {
         return Err(wrong("there is none in it".to_owned()));
     }

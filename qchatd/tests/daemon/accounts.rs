@@ -20,8 +20,7 @@ use crate::support::{
 on_both!(registrations_are_checked, device_lists_only_move_forward);
 
 async fn register(server: &Server, request: &Register) -> Result<Session, FaultCode> {
-    let response =
-        http().post(server.url("/v1/accounts")).json(request).send().await.unwrap();
+    let response = http().post(server.url("/v1/accounts")).json(request).send().await.unwrap();
     if response.status() == StatusCode::CREATED {
         Ok(response.json().await.unwrap())
     } else {

@@ -12,7 +12,8 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 use super::{Answer, App, Command, Msg, Theme, update, view};
 use crate::{
     engine::types::{
-        Body, Connection, Delivery, Event, Link, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender,
+        Body, Connection, Delivery, Event, Link, Member, Message, RoomDetails, RoomStatus, RoomSummary,
+        Sender,
     },
     zone::Zone,
 };
