@@ -10,6 +10,7 @@ Examples:
   qchatd serve
   qchatd serve --database postgres://qchat@db/qchat?sslmode=verify-full
   qchatd check --config /etc/qchatd/qchatd.toml
+  qchatd backup /backup/qchatd.sqlite3
 
 Settings come from flags, then QCHATD_* in the environment, then the configuration file, then defaults;
 `qchatd config show --explain` tells which.
@@ -19,8 +20,8 @@ Exit codes:
   1  unexpected failure
   2  wrong usage or configuration
   3  the database cannot be reached, or the address cannot be listened on
-  6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, or the
-     database to be filled has accounts";
+  6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, the
+     database to be filled has accounts, or the file of a backup exists";
 
 /// The qchat daemon.
 #[derive(Debug, Parser)]
@@ -41,6 +42,21 @@ pub(crate) enum Command {
     Migrate,
     /// Check the configuration and the database without serving.
     Check,
+    /// Copy the SQLite database into a new file while the daemon serves.
+    ///
+    /// The copy is the database at one moment, checked and on the disk when the command ends. The key files are not in it:
+    /// keep them, and keep them elsewhere. A daemon on a restored copy has forgotten what it acknowledged since.
+    #[command(
+        after_help = "Examples:\n  qchatd backup /backup/qchatd-$(date +%F).sqlite3\n  qchatd serve --database sqlite:///restored/qchatd.sqlite3"
+    )]
+    Backup {
+        /// The file to make.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The keys that sign access tokens.
     Keys {
         #[command(subcommand)]
@@ -221,6 +237,9 @@ pub(crate) struct Settings {
     /// Seconds that a shutdown waits for clients [default: 20]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) drain_seconds: Option<u32>,
+    /// Address to expose the daemon's meters at, for Prometheus; nowhere unless given
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
     /// What to log, e.g. info or qchatd=debug [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -251,6 +270,7 @@ impl Settings {
             ("queue", number(self.queue)),
             ("workers", number(self.workers)),
             ("drain_seconds", number(self.drain_seconds)),
+            ("metrics_listen", self.metrics_listen.clone()),
             ("log", self.log.clone()),
             ("log_format", self.log_format.clone()),
         ]

@@ -24,7 +24,10 @@ use crate::{
         seed::{self, Plan, Seeded},
         sessions,
     },
-    store::{self, Store},
+    store::{
+        self, Store, Target,
+        backup::{self, Copied},
+    },
     tls::{self, Files, Tls},
 };
 
@@ -43,6 +46,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Serve => serve(loaded.config)?,
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
+        Command::Backup { file, json } => back_up(&loaded.config, file, *json)?,
         Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
         Command::Tls { command: TlsCommand::Show { json } } => show_key(&loaded.config, *json)?,
         Command::Tls { command: TlsCommand::Generate { names, json } } => {
@@ -192,6 +196,41 @@ fn generate(config: &Config, names: &[String], as_json: bool) -> Result<(), Comm
         "The daemon:  qchatd serve --listen 0.0.0.0:8470 --tls-certificate {certificate} --tls-key {file}\n\
          Clients:     qchat --server https://{}:8470 --server-key {key} register NAME",
         names.first().map_or("HOST", String::as_str)
+    ))
+}
+
+fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandError> {
+    let watched = std::io::stderr().is_terminal();
+    let Copied { bytes, envelopes } = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| backup::backup(&config.database, file));
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) / 1_000_000;
+        let mut last = Instant::now();
+        while !copying.is_finished() {
+            std::thread::sleep(Duration::from_millis(10));
+            if watched && last.elapsed() >= PROGRESS {
+                last = Instant::now();
+                if let Target::Sqlite(source) = &config.database {
+                    // Where standard error is closed, nobody looks.
+                    let _ = writeln!(std::io::stderr(), "{} of some {} MB", size(file), size(source));
+                }
+            }
+        }
+        copying
+            .join()
+            .map_err(|_| CommandError::Other("the copy ended in a defect".to_owned()))?
+            .map_err(CommandError::from)
+    })?;
+    if as_json {
+        let copied = json!({"file": file, "bytes": bytes, "envelopes": envelopes});
+        return print(
+            &json!({"v": 1, "database": config.database.to_string(), "backup": copied}).to_string(),
+        );
+    }
+    print(&format!("{}: {envelopes} envelopes, {bytes} bytes", file.display()))?;
+    print(&format!(
+        "Keep these too, elsewhere: {}, {}",
+        config.pepper_file.display(),
+        config.token_key_file.display()
     ))
 }
 

@@ -3,6 +3,7 @@
 
 mod accept;
 mod listen;
+mod metrics;
 mod tls;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{
     bus::Bus,
     config::{Config, ConfigError, Listen},
     hub::Hub,
+    meters::Meters,
     service::{
         ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
@@ -109,6 +111,7 @@ pub struct Daemon {
     expiring: JoinHandle<()>,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 impl Daemon {
@@ -149,11 +152,16 @@ impl Daemon {
         let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
         let hub = Arc::new(Hub::default());
         let (bus, delivering) = Bus::start(hub.clone());
-        let (relay, relaying) = Relay::start(store.clone(), bus);
-        let services = Arc::new(Services::new(server_id, store, hub, keys, relay));
+        let meters = Arc::new(Meters::default());
+        let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
+        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters));
         services.sessions.renew_keys().await?;
 
         let stop = CancellationToken::new();
+        let metrics = match config.metrics_listen {
+            Some(listen) => Some(metrics::serve(listen, services.clone(), stop.clone()).await?),
+            None => None,
+        };
         let sockets = Sockets {
             services,
             confirmations: Arc::new(Confirmations::default()),
@@ -180,6 +188,7 @@ impl Daemon {
         tracing::info!(
             listen = %shown(&addresses),
             database = %config.database,
+            metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
@@ -197,12 +206,18 @@ impl Daemon {
             expiring,
             relaying,
             delivering,
+            metrics,
         })
     }
 
     /// The first TCP address that it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.addresses.iter().find_map(Listen::tcp)
+    }
+
+    /// The address that the meters are exposed at.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Reads again what may change while the daemon runs: certificate and key, for the connections to come. Those that
@@ -242,6 +257,11 @@ impl Daemon {
         drop(self.confirming.await);
         drop(self.watching.await);
         drop(self.expiring.await);
+        if let Some((_, exposing)) = self.metrics
+            && timeout_at(deadline, exposing).await.is_err()
+        {
+            late("scrapes");
+        }
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);

@@ -128,6 +128,7 @@ async fn serve(
         .await
         .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
     attached.follow(rooms);
+    let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {
         version,
         server_id: Bytes::copy_from_slice(services.server_id.as_bytes()),
@@ -249,10 +250,12 @@ impl Connection<'_> {
     async fn deliver(&mut self, frames: &mut Vec<Bytes>) -> Result<(), End> {
         // Whose session has ended gets nothing more, whatever waits in its queue.
         if !self.attached.end.is_cancelled() {
+            self.sockets.services.meters.delivered(frames.len());
             self.write(frames).await?;
             if self.attached.frames.is_empty() {
                 let behind = self.attached.catch_up();
                 for (room, seq) in behind {
+                    self.sockets.services.meters.behind();
                     self.write(&mut [behind_frame(room, seq)]).await?;
                 }
             }
@@ -295,6 +298,7 @@ impl Connection<'_> {
                 }
             }
             Request::Fetch(request) => {
+                services.meters.page();
                 let (services, device, pages) = (services.clone(), self.caller.device, self.pages.clone());
                 self.sockets.tasks.spawn(async move {
                     if let Ok(held) = pages.acquire_owned().await {

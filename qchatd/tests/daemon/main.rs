@@ -10,11 +10,13 @@
 )]
 
 mod accounts;
+mod backup;
 mod commands;
 mod crash;
 mod faults;
 mod key_packages;
 mod listeners;
+mod metrics;
 mod migrations;
 mod nodes;
 mod overflow;
