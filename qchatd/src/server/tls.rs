@@ -6,7 +6,6 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use http::{HeaderName, HeaderValue, header::STRICT_TRANSPORT_SECURITY};
 use qchat_proto::wire::server_key::ServerKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,10 +14,6 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::tls::{self, Certified, TlsError};
-
-/// Tells browsers and libraries to come back by TLS alone, for two years.
-pub(super) const HSTS: (HeaderName, HeaderValue) =
-    (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
 
 /// TLS as it is in force.
 pub(super) struct Tls {

@@ -17,6 +17,8 @@ use qchat_proto::crypto::{
 };
 use zeroize::Zeroizing;
 
+use crate::config::is_credential;
+
 /// The secrets, derived and ready.
 pub struct ServerKeys {
     /// Keys the password verifiers.
@@ -96,7 +98,9 @@ pub(crate) fn open_private(path: &Path) -> Result<fs::File, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
+    // A credential is shown with its group's bits where an ACL lets this service alone read it.
+    let others = if is_credential(path) { 0o007 } else { 0o077 };
+    if mode & others != 0 {
         return Err(KeyFileError::Open(path.to_owned()));
     }
     Ok(file)
