@@ -29,7 +29,7 @@ use tempfile::TempDir;
 const HYBRID: Ability = Ability { groups: &[X25519MLKEM768], versions: &[&TLS13] };
 const CLASSICAL: Ability = Ability { groups: &[X25519], versions: &[&TLS13] };
 const OTHER_CURVE: Ability = Ability { groups: &[SECP256R1], versions: &[&TLS13] };
-const BOTH: Ability = Ability { groups: &[X25519, X25519MLKEM768], versions: &[&TLS13] };
+const BOTH: Ability = Ability { groups: &[X25519MLKEM768, X25519], versions: &[&TLS13] };
 const OLD: Ability = Ability { groups: &[X25519], versions: &[&TLS12] };
 
 /// `qchat server show` without a profile, with these roots.
@@ -163,7 +163,7 @@ fn the_daemon_agrees_on_keys_by_the_hybrid_alone_unless_told_otherwise() {
         assert_eq!(groups(CLASSICAL), classical.then_some(NamedGroup::X25519), "{how}");
         assert_eq!(groups(OTHER_CURVE), None, "{how}");
         assert_eq!(groups(OLD), None, "{how}: TLS 1.2");
-        // Who offers both gets the hybrid.
+        // Who offers both, the hybrid first, gets that.
         assert_eq!(groups(BOTH), Some(NamedGroup::X25519MLKEM768), "{how}");
         let head = visit(HYBRID).expect("a connection").get("/health/live").to_lowercase();
         assert!(
