@@ -9,6 +9,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod cluster;
 pub mod daemon;
 pub mod database;
 pub mod device;

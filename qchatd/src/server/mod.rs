@@ -22,16 +22,17 @@ use qchat_proto::{
     ids::ServerId,
 };
 use tokio::{
+    sync::mpsc,
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener, tls::Tls};
 use crate::{
-    bus::Bus,
-    config::{Config, ConfigError, Listen},
+    bus::{Bus, Nodes, RedisError, Started},
+    config::{self, Config, ConfigError, Listen},
     drain::Drain,
     hub::Hub,
     limits::Limits,
@@ -42,7 +43,7 @@ use crate::{
         relay::Relay,
     },
     socket::{Confirmations, Sockets},
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, sessions::SessionId},
     tls::TlsError,
 };
 
@@ -82,6 +83,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Redis.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -141,7 +145,7 @@ impl Daemon {
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
-        let Opened { keys, store, tls } = {
+        let Opened { keys, store, tls, redis_root } = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
@@ -156,11 +160,13 @@ impl Daemon {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
         let hub = Arc::new(Hub::default());
-        let (bus, delivering) = Bus::start(hub.clone());
+        let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
+        let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
+        let Started { bus, revoked, task: delivering } = Bus::start(hub.clone(), store.clone(), nodes);
         let meters = Arc::new(Meters::default());
-        let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
+        let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
         let limits = Limits::new(&config.rates);
-        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters, limits));
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
         let drain: Arc<Drain> = Arc::default();
@@ -177,7 +183,7 @@ impl Daemon {
         };
         let upkeep = TaskTracker::new();
         upkeep.spawn(confirm(sockets.clone()));
-        upkeep.spawn(watch(sockets.clone()));
+        upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
         let door = Arc::new(Door::new(sockets.clone(), tls.clone(), &config));
@@ -196,6 +202,8 @@ impl Daemon {
         tracing::info!(
             listen = %shown(&addresses),
             database = %config.database,
+            redis = config.redis_url.as_ref().map(tracing::field::display),
+            node = %config.node_name,
             metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -316,6 +324,7 @@ struct Opened {
     keys: ServerKeys,
     store: Store,
     tls: Option<Arc<Tls>>,
+    redis_root: Option<Vec<u8>>,
 }
 
 /// Keys, certificate and database, on a thread that may block.
@@ -331,8 +340,10 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     if !done.versions.is_empty() {
         tracing::info!(versions = done.versions.join(", "), "migrations applied");
     }
+    let redis_root =
+        config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
     let store = Store::open(&config.database, config.database_connections)?;
-    Ok(Opened { keys, store, tls })
+    Ok(Opened { keys, store, tls, redis_root })
 }
 
 async fn confirm(sockets: Sockets) {
@@ -347,14 +358,24 @@ async fn forget(sockets: Sockets) {
     }
 }
 
-async fn watch(sockets: Sockets) {
+/// Closes the sockets of sessions that other nodes have ended: when they say so, and by looking for oneself.
+async fn watch(sockets: Sockets, mut revoked: mpsc::Receiver<Vec<SessionId>>) {
     let sessions = &sockets.services.sessions;
-    while timeout(WATCH, sockets.drain.begun()).await.is_err() {
-        if let Err(error) = sessions.end_revoked().await {
+    let mut looks = interval(WATCH);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let looked = tokio::select! {
+            () = sockets.drain.begun() => return,
+            Some(named) = revoked.recv() => sessions.end_revoked_among(named).await,
+            _ = looks.tick() => {
+                if let Err(error) = sessions.renew_keys().await {
+                    tracing::warn!(%error, "token keys are not known");
+                }
+                sessions.end_revoked().await
+            }
+        };
+        if let Err(error) = looked {
             tracing::warn!(%error, "sessions that others have ended are not known");
-        }
-        if let Err(error) = sessions.renew_keys().await {
-            tracing::warn!(%error, "token keys are not known");
         }
     }
 }
