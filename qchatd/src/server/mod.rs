@@ -162,8 +162,9 @@ impl Daemon {
         let hub = Arc::new(Hub::default());
         let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
-        let Started { bus, revoked, task: delivering } = Bus::start(hub.clone(), store.clone(), nodes);
         let meters = Arc::new(Meters::default());
+        let Started { bus, revoked, task: delivering } =
+            Bus::start(hub, store.clone(), nodes, meters.clone());
         let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
         let limits = Limits::new(&config.rates);
         let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));

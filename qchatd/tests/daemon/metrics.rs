@@ -38,6 +38,9 @@ async fn what_happens_is_counted(database: Database) {
         ("qchatd_delivered_total", 3.0),
         ("qchatd_behind_total", 0.0),
         ("qchatd_sockets", 1.0),
+        // Alone it reads nothing of what it has committed itself.
+        ("qchatd_read_total", 0.0),
+        ("qchatd_redis", 0.0),
         ("qchatd_ready", 1.0),
     ] {
         assert_eq!(meters.get(name), Some(&value), "{name}: {meters:?}");
