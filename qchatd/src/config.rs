@@ -225,8 +225,13 @@ struct Raw {
 const PREFIX: &str = "QCHATD_";
 
 /// The settings that a credential stands in for, and its name: the URL itself for the database, else a file.
-const CREDENTIALS: [(&str, &str); 3] =
-    [("database", "database"), ("pepper_file", "pepper.key"), ("token_key_file", "token.key")];
+const CREDENTIALS: [(&str, &str); 5] = [
+    ("database", "database"),
+    ("pepper_file", "pepper.key"),
+    ("token_key_file", "token.key"),
+    ("tls_certificate", "tls.crt"),
+    ("tls_key", "tls.key"),
+];
 
 /// The keys and their defaults; an empty text is worked out later.
 fn defaults() -> Vec<(&'static str, String)> {
@@ -653,6 +658,10 @@ mod tests {
         assert_eq!(loaded.config.pepper_file, Path::new("/d/pepper.key"));
         assert_eq!(loaded.origins["database"], Origin::Credential(path("database")));
         assert_eq!(loaded.origins["pepper_file"], Origin::Default);
+        std::fs::write(path("tls.crt"), []).unwrap();
+        std::fs::write(path("tls.key"), []).unwrap();
+        let loaded = layered(None, &flags, &BTreeMap::new(), Some(dir.path())).unwrap();
+        assert_eq!(loaded.config.tls_files.unwrap().key, path("tls.key"));
 
         let environment = BTreeMap::from([("QCHATD_DATABASE".to_owned(), "sqlite:///e".to_owned())]);
         let loaded = layered(None, &flags, &environment, Some(dir.path())).unwrap();

@@ -240,6 +240,12 @@ impl Daemon {
     /// Reads again what may change while the daemon runs: certificate and key, for the connections to come. Those that
     /// cannot be used change nothing.
     pub async fn reload(&self) {
+        notify::reloading();
+        self.reload_certificate().await;
+        notify::ready();
+    }
+
+    async fn reload_certificate(&self) {
         let Some(tls) = self.tls.clone() else {
             tracing::info!("nothing to reload: there is no certificate");
             return;

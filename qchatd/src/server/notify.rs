@@ -21,6 +21,14 @@ pub(super) fn ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("ready")]);
 }
 
+/// Settings are read again; [`ready`] says when that is done.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the service manager is not told"),
+    }
+}
+
 /// The end has begun.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);

@@ -38,6 +38,10 @@ async fn the_service_manager_is_told_ready_alive_and_stopping() {
         let alive = wait_for(&manager, "WATCHDOG=1");
         assert!(alive.iter().any(|line| line.starts_with("STATUS=0 connected")), "{alive:?}");
     }
+    program.signal("HUP");
+    let reloading = wait_for(&manager, "RELOADING=1");
+    assert!(reloading.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reloading:?}");
+    wait_for(&manager, "READY=1");
     program.terminate();
     wait_for(&manager, "STOPPING=1");
     assert_eq!(program.ended().await, Some(0));
