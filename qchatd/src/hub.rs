@@ -2,7 +2,7 @@
 //! full gets nothing more of that room until its device has been told to catch up from the log.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, btree_map, hash_map},
+    collections::{BTreeMap, HashMap, HashSet, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,10 +11,9 @@ use qchat_proto::{
     ids::{DeviceId, RoomId, Seq},
     wire::pb::{self, server_frame::Body},
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{frame::encode, store::sessions::SessionId};
+use crate::{frame::encode, queue::Queue, store::sessions::SessionId};
 
 /// What an accepted envelope means for deliveries.
 #[derive(Clone, Debug)]
@@ -53,33 +52,19 @@ struct Link {
     end: CancellationToken,
 }
 
-/// The way to one connection.
-#[derive(Clone)]
-struct Queue {
-    frames: mpsc::Sender<Bytes>,
-    behind: Arc<Behind>,
-}
-
-/// The rooms of which a connection has missed frames, with the newest seq of each.
-#[derive(Default)]
-struct Behind(Mutex<BTreeMap<RoomId, Seq>>);
-
 /// A connection's place in the hub; dropping it leaves.
 pub struct Attached {
     hub: Arc<Hub>,
     number: u64,
-    /// The frames to send, each a whole WebSocket frame.
-    pub frames: mpsc::Receiver<Bytes>,
+    queue: Queue,
     /// Cancelled when the session ends.
     pub end: CancellationToken,
-    behind: Arc<Behind>,
 }
 
 impl Hub {
     /// Adds a connection whose queue holds `capacity` frames. It follows nothing yet.
     pub fn attach(self: &Arc<Self>, device: DeviceId, session: SessionId, capacity: usize) -> Attached {
-        let (sender, frames) = mpsc::channel(capacity);
-        let behind = Arc::new(Behind::default());
+        let queue = Queue::new(capacity);
         let end = CancellationToken::new();
         let mut connections = self.lock();
         let number = connections.next;
@@ -90,13 +75,13 @@ impl Hub {
             Link {
                 device,
                 session,
-                queue: Queue { frames: sender, behind: behind.clone() },
+                queue: queue.clone(),
                 said: HashMap::new(),
                 end: end.clone(),
             },
         );
         drop(connections);
-        Attached { hub: self.clone(), number, frames, end, behind }
+        Attached { hub: self.clone(), number, queue, end }
     }
 
     /// Delivers what a commit has made true.
@@ -194,29 +179,6 @@ impl Connections {
     }
 }
 
-impl Queue {
-    fn offer(&self, room: RoomId, seq: Seq, frame: &Bytes) {
-        let mut behind = self.behind.lock();
-        match behind.entry(room) {
-            // It has missed one: the others follow from the log, in order.
-            btree_map::Entry::Occupied(mut entry) => {
-                entry.insert(seq.max(*entry.get()));
-            }
-            btree_map::Entry::Vacant(entry) => {
-                if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame.clone()) {
-                    entry.insert(seq);
-                }
-            }
-        }
-    }
-}
-
-impl Behind {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RoomId, Seq>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Attached {
     /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more.
     pub fn follow(&self, rooms: Vec<RoomId>) {
@@ -237,9 +199,19 @@ impl Attached {
         connections.links.get(&self.number).and_then(|link| link.said.get(&room)).copied().unwrap_or(false)
     }
 
-    /// The rooms to catch up with. Their frames flow again from here on, behind what the queue holds.
+    /// Waits for frames to send, each a whole WebSocket frame, and moves at most `most` of them. May be cancelled.
+    pub async fn receive(&self, into: &mut Vec<Bytes>, most: usize) {
+        self.queue.receive(into, most).await;
+    }
+
+    /// Moves frames that wait already, at most `most`.
+    pub fn take(&self, into: &mut Vec<Bytes>, most: usize) {
+        self.queue.take(into, most);
+    }
+
+    /// The rooms to catch up with, once all frames were received. Their frames flow again from here on.
     pub fn catch_up(&self) -> BTreeMap<RoomId, Seq> {
-        std::mem::take(&mut *self.behind.lock())
+        self.queue.catch_up()
     }
 }
 

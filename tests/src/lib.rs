@@ -11,6 +11,7 @@ pub mod client;
 pub mod daemon;
 pub mod database;
 pub mod device;
+pub mod load;
 pub mod process;
 pub mod programs;
 pub mod proxy;
