@@ -60,6 +60,7 @@ bench:
     cargo bench --locked -p qchat-proto --bench groups
     taskset -c 1 cargo bench --locked -p qchat-proto --bench crypto -- --verbose
     cargo bench --locked -p qchat-tests --bench programs
+    cargo bench --locked -p qchat-tests --bench rooms -- 1000
 
 # The manual, out of the definitions that the programs read their arguments and settings by.
 man:

@@ -23,6 +23,10 @@ key_packages    8192   KeyPackages, and for whom a Welcome is
 welcomes        8192   Welcomes and ratchet trees
 messages        4096   application messages, proposals, commits
 stored          8192   stored groups and their trees
+anchors         1024   where in the log a joiner begins
+vault           1024   the file with the wrapped key of the database
+agent             64   what goes to an agent and comes from it
+tokens          2048   access tokens
 '
 
 seconds=${1:-60}

@@ -8,4 +8,5 @@ pub mod ids;
 pub mod mls;
 pub mod sanitize;
 pub mod session;
+pub mod vault;
 pub mod wire;

@@ -10,6 +10,7 @@ Examples:
   qchatd serve
   qchatd serve --database postgres://qchat@db/qchat?sslmode=verify-full
   qchatd check --config /etc/qchatd/qchatd.toml
+  qchatd backup /backup/qchatd.sqlite3
 
 Settings come from flags, then QCHATD_* in the environment, then the configuration file, then defaults;
 `qchatd config show --explain` tells which.
@@ -19,8 +20,8 @@ Exit codes:
   1  unexpected failure
   2  wrong usage or configuration
   3  the database cannot be reached, or the address cannot be listened on
-  6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, or the
-     database to be filled has accounts";
+  6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, the
+     database to be filled has accounts, or the file of a backup exists";
 
 /// The qchat daemon.
 #[derive(Debug, Parser)]
@@ -41,6 +42,21 @@ pub(crate) enum Command {
     Migrate,
     /// Check the configuration and the database without serving.
     Check,
+    /// Copy the SQLite database into a new file while the daemon serves.
+    ///
+    /// The copy is the database at one moment, checked and on the disk when the command ends. The key files are not in it:
+    /// keep them, and keep them elsewhere. A daemon on a restored copy has forgotten what it acknowledged since.
+    #[command(
+        after_help = "Examples:\n  qchatd backup /backup/qchatd-$(date +%F).sqlite3\n  qchatd serve --database sqlite:///restored/qchatd.sqlite3"
+    )]
+    Backup {
+        /// The file to make.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The keys that sign access tokens.
     Keys {
         #[command(subcommand)]
@@ -138,10 +154,14 @@ pub(crate) struct Settings {
     /// Configuration file (TOML) [default: qchatd.toml in /etc/qchatd as root, else in the user's configuration directory]
     #[arg(long, global = true, env = "QCHATD_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8470]
+    /// Addresses to listen on, with commas between; port 0 takes a free one, unix:/path makes a Unix socket. Sockets that
+    /// the service manager passes are taken instead [default: 127.0.0.1:8470]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// Write the bound address to this file once ready
+    /// Mode of Unix sockets, octal [default: 660]
+    #[arg(long, global = true, value_name = "MODE")]
+    pub(crate) listen_mode: Option<String>,
+    /// Write the bound addresses to this file once ready, one a line
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) address_file: Option<String>,
     /// Listen on other than loopback addresses without TLS: only behind a proxy that adds it
@@ -189,6 +209,7 @@ impl Settings {
         let number = |value: Option<u32>| value.map(|value| value.to_string());
         [
             ("listen", self.listen.clone()),
+            ("listen_mode", self.listen_mode.clone()),
             ("address_file", self.address_file.clone()),
             ("insecure_http", self.insecure_http.then(|| "true".to_owned())),
             ("data_dir", self.data_dir.clone()),

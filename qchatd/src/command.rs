@@ -17,13 +17,16 @@ use crate::{
     config::{self, Config, Loaded},
     error::CommandError,
     harden, logging,
-    server::Daemon,
+    server::{self, Daemon, StartError},
     service::{
         ServiceError,
         seed::{self, Plan, Seeded},
         sessions,
     },
-    store::{self, Store},
+    store::{
+        self, Store, Target,
+        backup::{self, Copied},
+    },
 };
 
 /// Carries out a command.
@@ -41,6 +44,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Serve => serve(loaded.config)?,
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
+        Command::Backup { file, json } => back_up(&loaded.config, file, *json)?,
         Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
         Command::Admin {
             command: AdminCommand::Seed { accounts, rooms, members, messages, size, seed, json },
@@ -64,8 +68,10 @@ fn runtime(workers: u32) -> Result<tokio::runtime::Runtime, CommandError> {
 
 fn serve(config: Config) -> Result<(), CommandError> {
     logging::start(&config.log, config.log_format)?;
+    // While there is one thread: it changes the environment.
+    let activated = server::activated().map_err(StartError::Activation)?;
     runtime(config.workers)?.block_on(async {
-        let daemon = Daemon::start(config).await?;
+        let daemon = Daemon::start_on(config, activated).await?;
         stop_signal().await?;
         tracing::info!("draining");
         daemon.stop().await;
@@ -124,6 +130,41 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
     }
     Ok(())
+}
+
+fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandError> {
+    let watched = std::io::stderr().is_terminal();
+    let Copied { bytes, envelopes } = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| backup::backup(&config.database, file));
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) / 1_000_000;
+        let mut last = Instant::now();
+        while !copying.is_finished() {
+            std::thread::sleep(Duration::from_millis(10));
+            if watched && last.elapsed() >= PROGRESS {
+                last = Instant::now();
+                if let Target::Sqlite(source) = &config.database {
+                    // Where standard error is closed, nobody looks.
+                    let _ = writeln!(std::io::stderr(), "{} of some {} MB", size(file), size(source));
+                }
+            }
+        }
+        copying
+            .join()
+            .map_err(|_| CommandError::Other("the copy ended in a defect".to_owned()))?
+            .map_err(CommandError::from)
+    })?;
+    if as_json {
+        let copied = json!({"file": file, "bytes": bytes, "envelopes": envelopes});
+        return print(
+            &json!({"v": 1, "database": config.database.to_string(), "backup": copied}).to_string(),
+        );
+    }
+    print(&format!("{}: {envelopes} envelopes, {bytes} bytes", file.display()))?;
+    print(&format!(
+        "Keep these too, elsewhere: {}, {}",
+        config.pepper_file.display(),
+        config.token_key_file.display()
+    ))
 }
 
 /// A word about the progress every so often, when somebody looks.

@@ -27,11 +27,56 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where connections come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Listen {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// The address and port, when it is one.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl std::str::FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix:") {
+            Some(path) if Path::new(path).is_absolute() => Ok(Self::Unix(path.into())),
+            Some(_) => Err("a Unix socket has an absolute path, like unix:/run/qchatd/qchatd.sock"),
+            None => text
+                .parse()
+                .map(Self::Tcp)
+                .map_err(|_| "is an address and a port, like 127.0.0.1:8470 or [::1]:8470, or unix:/path"),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// All settings, valid.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
-    pub listen: SocketAddr,
+    /// Where to listen, at one place at least.
+    pub listen: Vec<Listen>,
+    /// The mode of Unix sockets.
+    pub listen_mode: u32,
     /// Where to write the bound address.
     pub address_file: Option<PathBuf>,
     /// Whether plain http may leave the machine.
@@ -111,6 +156,7 @@ pub struct Loaded {
 #[serde(deny_unknown_fields)]
 struct Raw {
     listen: String,
+    listen_mode: String,
     address_file: String,
     insecure_http: bool,
     data_dir: String,
@@ -129,10 +175,11 @@ struct Raw {
 const PREFIX: &str = "QCHATD_";
 
 /// The keys and their defaults; an empty text is worked out later.
-fn defaults() -> [(&'static str, String); 14] {
+fn defaults() -> Vec<(&'static str, String)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    [
+    vec![
         ("listen", "127.0.0.1:8470".into()),
+        ("listen_mode", "660".into()),
         ("address_file", String::new()),
         ("insecure_http", "false".into()),
         ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
@@ -241,8 +288,14 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
     Ok(Config {
         listen: raw
             .listen
-            .parse()
-            .map_err(|_| invalid("listen", "is an address and a port, like 127.0.0.1:8470 or [::1]:8470"))?,
+            .split(',')
+            .map(|one| one.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|reason| invalid("listen", reason))?,
+        listen_mode: u32::from_str_radix(&raw.listen_mode, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o777)
+            .ok_or_else(|| invalid("listen_mode", "is a file mode in octal, like 660"))?,
         address_file: (!raw.address_file.is_empty()).then(|| raw.address_file.into()),
         insecure_http: raw.insecure_http,
         pepper_file: in_data_dir(raw.pepper_file, "pepper.key"),
@@ -282,7 +335,8 @@ impl Config {
         };
         let path = |path: &Path| path.display().to_string();
         vec![
-            ("listen", self.listen.to_string()),
+            ("listen", self.listen.iter().map(Listen::to_string).collect::<Vec<_>>().join(",")),
+            ("listen_mode", format!("{:o}", self.listen_mode)),
             ("address_file", self.address_file.as_deref().map(path).unwrap_or_default()),
             ("insecure_http", self.insecure_http.to_string()),
             ("data_dir", path(&self.data_dir)),
@@ -360,6 +414,9 @@ mod tests {
         for text in [
             "lisen = \"x\"",
             "listen = \"nowhere\"",
+            "listen = \"unix:here\"",
+            "listen = \"\"",
+            "listen_mode = \"1777\"",
             "queue = 0",
             "queue = \"many\"",
             "database = \"x\"",

@@ -6,7 +6,7 @@ use crate::{
     config::ConfigError,
     server::StartError,
     service::{keys::KeyFileError, seed::SeedError},
-    store::StoreError,
+    store::{StoreError, backup::BackupError},
 };
 
 impl From<SeedError> for CommandError {
@@ -14,6 +14,15 @@ impl From<SeedError> for CommandError {
         match error {
             SeedError::Store(error) => Self::Store(error),
             error => Self::Seed(error),
+        }
+    }
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => Self::Store(error),
+            error => Self::Backup(error),
         }
     }
 }
@@ -36,6 +45,9 @@ pub(crate) enum CommandError {
     /// The database was not filled.
     #[error(transparent)]
     Seed(SeedError),
+    /// No copy was made.
+    #[error(transparent)]
+    Backup(BackupError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -47,15 +59,21 @@ impl CommandError {
         let code = match self {
             Self::Config(_)
             | Self::Start(StartError::Insecure(_) | StartError::Config(_))
-            | Self::Seed(SeedError::Plan(_)) => 2,
+            | Self::Seed(SeedError::Plan(_))
+            | Self::Backup(BackupError::NotAFile(_)) => 2,
             Self::Store(StoreError::Unavailable(_))
-            | Self::Start(StartError::Store(StoreError::Unavailable(_)) | StartError::Listen(..)) => 3,
+            | Self::Start(
+                StartError::Store(StoreError::Unavailable(_))
+                | StartError::Listen(..)
+                | StartError::Activation(_),
+            ) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
             | Self::Start(
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
                 | StartError::Keys(KeyFileError::Open(_)),
             )
             | Self::Seed(SeedError::NotEmpty)
+            | Self::Backup(BackupError::Exists(_))
             | Self::Pending(_) => 6,
             _ => 1,
         };

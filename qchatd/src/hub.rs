@@ -72,13 +72,7 @@ impl Hub {
         connections.devices.entry(device).or_default().push(number);
         connections.links.insert(
             number,
-            Link {
-                device,
-                session,
-                queue: queue.clone(),
-                said: HashMap::new(),
-                end: end.clone(),
-            },
+            Link { device, session, queue: queue.clone(), said: HashMap::new(), end: end.clone() },
         );
         drop(connections);
         Attached { hub: self.clone(), number, queue, end }

@@ -13,6 +13,7 @@ mod harden;
 pub mod http;
 pub mod hub;
 mod logging;
+pub mod peer;
 mod queue;
 pub mod server;
 pub mod service;

@@ -15,10 +15,7 @@ struct Confined {
 }
 
 const CONFINED: &[Confined] = &[
-    Confined {
-        what: &["warp"],
-        to: &["qchatd/src/http", "qchatd/src/socket", "qchatd/src/server"],
-    },
+    Confined { what: &["warp"], to: &["qchatd/src/http", "qchatd/src/socket", "qchatd/src/server"] },
     Confined {
         what: &["diesel", "diesel_migrations"],
         to: &["qchatd/src/store", "qchatd/tests", "qchat-cli/src/store", "tests/src/database.rs"],

@@ -1,6 +1,6 @@
 //! People, as they were pinned when they were first seen, and their account keys.
 
-use diesel::{OptionalExtension, prelude::*};
+use diesel::{OptionalExtension, dsl::exists, prelude::*};
 use qchat_proto::{
     identity::Pinned,
     ids::{AccountId, RoomId, UserName},
@@ -92,10 +92,13 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn changed_member(&mut self, room: RoomId) -> Result<Option<UserName>, StoreError> {
-        let members = roster::table.filter(roster::room.eq(&room.as_bytes()[..])).select(roster::account);
+        // From the few who have changed to the room, not from its thousand members to their records.
+        let member = roster::table
+            .filter(roster::account.eq(contacts::account))
+            .filter(roster::room.eq(&room.as_bytes()[..]));
         let name: Option<String> = contacts::table
             .filter(contacts::changed_record.is_not_null())
-            .filter(contacts::account.eq_any(members))
+            .filter(exists(member))
             .order(contacts::name)
             .select(contacts::name)
             .first(&mut self.conn)

@@ -1,8 +1,11 @@
 //! What can go wrong between a passphrase and a key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use qchat_proto::crypto::{entropy::EntropyError, password::KdfError};
+use qchat_proto::{
+    crypto::{entropy::EntropyError, password::KdfError},
+    vault::VaultFault,
+};
 
 /// The vault cannot be made or opened. Never holds a key or a passphrase.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,18 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// What went wrong with the file at `path`.
+    pub(super) fn of(fault: VaultFault, path: &Path) -> Self {
+        match fault {
+            VaultFault::TooNew => Self::TooNew,
+            VaultFault::Malformed(what) => Self::Malformed { path: path.to_owned(), what },
+            VaultFault::WrongPassphrase => Self::WrongPassphrase,
+            VaultFault::Kdf(error) => Self::Kdf(error),
+            VaultFault::Entropy(error) => Self::Entropy(error),
+            VaultFault::Seal => Self::Seal,
+        }
+    }
+
     /// The process's exit code: 4 authentication or locked, 5 not found, 6 refused by policy, 1 anything else.
     pub const fn exit_code(&self) -> u8 {
         match self {

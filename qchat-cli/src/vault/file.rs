@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use qchat_proto::crypto::{entropy::Entropy, password::KdfParams, secret::Secret};
-
-use super::{
-    VaultError,
-    format::{Unreadable, Wrapped},
+use qchat_proto::{
+    crypto::{entropy::Entropy, password::KdfParams, secret::Secret},
+    vault::WrappedKey,
 };
+
+use super::VaultError;
 
 const FILE: &str = "vault.json";
 const TEMPORARY: &str = "vault.json.new";
@@ -39,7 +39,7 @@ pub fn create(
         return Err(VaultError::Exists(dir.to_owned()));
     }
     let key = Secret::random(entropy)?;
-    let wrapped = Wrapped::wrap(&key, passphrase, params, entropy)?;
+    let wrapped = wrap(dir, &key, passphrase, params, entropy)?;
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| VaultError::File {
         what: "create",
         path: dir.to_owned(),
@@ -54,7 +54,7 @@ pub fn create(
 /// # Errors
 /// [`VaultError::WrongPassphrase`]; [`VaultError::Missing`]; otherwise what is wrong with the file.
 pub fn unlock(dir: &Path, passphrase: &str) -> Result<Secret<32>, VaultError> {
-    load(dir)?.unwrap(passphrase, |what| VaultError::Malformed { path: dir.join(FILE), what })
+    unwrap(dir, &load(dir)?, passphrase)
 }
 
 /// Wraps the same key under another passphrase, with costs of at least `params`. Until this returns, the old one is
@@ -70,14 +70,14 @@ pub fn change_passphrase(
     entropy: &dyn Entropy,
 ) -> Result<(), VaultError> {
     let stored = load(dir)?;
-    let key = stored.unwrap(old, |what| VaultError::Malformed { path: dir.join(FILE), what })?;
+    let key = unwrap(dir, &stored, old)?;
     let before = stored.params();
     let params = KdfParams {
         memory_kib: params.memory_kib.max(before.memory_kib),
         iterations: params.iterations.max(before.iterations),
         lanes: params.lanes.max(before.lanes),
     };
-    store(dir, &Wrapped::wrap(&key, new, params, entropy)?)
+    store(dir, &wrap(dir, &key, new, params, entropy)?)
 }
 
 /// Deletes the vault: without it, the database can never be opened again.
@@ -100,7 +100,7 @@ fn remove(path: &Path) -> Result<(), VaultError> {
     }
 }
 
-fn load(dir: &Path) -> Result<Wrapped, VaultError> {
+fn load(dir: &Path) -> Result<WrappedKey, VaultError> {
     let path = dir.join(FILE);
     let failed = |path: PathBuf| move |source| VaultError::File { what: "read", path, source };
     let file = match File::open(&path) {
@@ -110,13 +110,24 @@ fn load(dir: &Path) -> Result<Wrapped, VaultError> {
     };
     let mut json = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut json).map_err(failed(path.clone()))?;
-    Wrapped::read(&json).map_err(|unreadable| match unreadable {
-        Unreadable::TooNew => VaultError::TooNew,
-        Unreadable::Malformed(what) => VaultError::Malformed { path, what },
-    })
+    WrappedKey::read(&json).map_err(|fault| VaultError::of(fault, &path))
 }
 
-fn store(dir: &Path, wrapped: &Wrapped) -> Result<(), VaultError> {
+fn wrap(
+    dir: &Path,
+    key: &Secret<32>,
+    passphrase: &str,
+    params: KdfParams,
+    entropy: &dyn Entropy,
+) -> Result<WrappedKey, VaultError> {
+    WrappedKey::wrap(key, passphrase, params, entropy).map_err(|fault| VaultError::of(fault, &dir.join(FILE)))
+}
+
+fn unwrap(dir: &Path, wrapped: &WrappedKey, passphrase: &str) -> Result<Secret<32>, VaultError> {
+    wrapped.unwrap(passphrase).map_err(|fault| VaultError::of(fault, &dir.join(FILE)))
+}
+
+fn store(dir: &Path, wrapped: &WrappedKey) -> Result<(), VaultError> {
     let (path, temporary) = (dir.join(FILE), dir.join(TEMPORARY));
     let failed = |source| VaultError::File { what: "write", path: path.clone(), source };
     let json = wrapped.write().map_err(|error| failed(error.into()))?;
@@ -188,35 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn an_altered_vault_is_refused() {
+    fn an_altered_vault_is_refused_in_words_that_name_it() {
         let (_dir, path, _key) = vault();
         let original = fs::read(path.join(FILE)).unwrap();
         for (field, value, refusal) in [
             ("version", 2.into(), "newer"),
-            ("version", 0.into(), "damaged"),
-            ("version", "1".into(), "damaged"),
-            ("kdf", "md5".into(), "damaged"),
+            ("version", 0.into(), "vault.json is damaged"),
             ("memory_kib", 1024.into(), "below the floor"),
-            ("iterations", 1.into(), "below the floor"),
-            ("lanes", 1.into(), "below the floor"),
-            ("memory_kib", 4_000_000_000_u32.into(), "above the ceiling"),
-            // Within the bounds, but not what the key was wrapped with.
-            ("iterations", 4.into(), "passphrase is wrong"),
             ("salt", "AAAAAAAAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
-            ("salt", "AAAA".into(), "damaged"),
-            ("nonce", "AAAAAAAAAAAAAAAA".into(), "passphrase is wrong"),
-            ("nonce", "AAAA".into(), "damaged"),
-            ("wrapped_key", "AAAA".into(), "damaged"),
-            ("wrapped_key", serde_json::Value::Null, "damaged"),
         ] {
             edit(&path, field, value);
             let error = unlock(&path, PASSPHRASE).err().unwrap().to_string();
             assert!(error.contains(refusal), "{field}: {error}");
             fs::write(path.join(FILE), &original).unwrap();
         }
-        for junk in [&b""[..], b"{}", b"[1]", &original[..original.len() / 2]] {
-            fs::write(path.join(FILE), junk).unwrap();
-            assert!(matches!(unlock(&path, PASSPHRASE), Err(VaultError::Malformed { .. })));
-        }
+        fs::write(path.join(FILE), &original[..original.len() / 2]).unwrap();
+        assert!(matches!(unlock(&path, PASSPHRASE), Err(VaultError::Malformed { .. })));
     }
 }

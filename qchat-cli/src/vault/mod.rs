@@ -6,7 +6,6 @@
 pub mod agent;
 mod error;
 mod file;
-mod format;
 
 pub use error::VaultError;
 pub use file::{change_passphrase, create, destroy, exists, unlock};

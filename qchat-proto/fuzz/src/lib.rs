@@ -5,12 +5,14 @@
 
 mod edits;
 mod identity;
+mod local;
 mod mls;
 mod text;
 mod wire;
 mod world;
 
 pub use identity::{keys, sealed, signed, statements};
-pub use mls::{key_packages, messages, stored, welcomes};
+pub use local::{agent, tokens, vault};
+pub use mls::{anchors, key_packages, messages, stored, welcomes};
 pub use text::{names, recovery_words, sanitize};
 pub use wire::{authenticated, content, envelopes, frames, rest};

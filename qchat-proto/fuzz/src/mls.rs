@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use qchat_proto::mls::device::Device;
+use qchat_proto::mls::{anchor::Anchor, device::Device};
 use zeroize::Zeroizing;
 
 use crate::{
     edits::edited,
-    world::{NOW, ROOM, Room},
+    world::{NOW, ROOM, Room, anchor},
 };
 
 static GENUINE: LazyLock<Room> = LazyLock::new(Room::new);
@@ -80,4 +80,13 @@ pub fn stored(input: &[u8]) {
         }
     }
     drop(group.seal(b"padded", vec![]));
+}
+
+/// An anchor that is read is written and read the same again.
+pub fn anchors(input: &[u8]) {
+    let leaving = Anchor { leaving: vec![GENUINE.bob.id(), GENUINE.alice.id()], ..anchor() };
+    let bytes = edited(&[anchor().encode(), leaving.encode()], input);
+    if let Some(read) = Anchor::decode(&bytes) {
+        assert_eq!(Anchor::decode(&read.encode()), Some(read));
+    }
 }

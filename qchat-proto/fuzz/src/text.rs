@@ -7,7 +7,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, MessageId, RoomId, ServerId, UserName},
     mls::psk::{PskId, PskKind},
     sanitize,
-    wire::fault::FaultCode,
+    wire::{fault::FaultCode, tree::TreeHash},
 };
 
 use crate::{edits::edited, world::Repeated};
@@ -20,12 +20,24 @@ pub fn names(input: &[u8]) {
         }
     }
     let psk = PskId { kind: PskKind::InviteLink, id: [7; 32] }.encode();
-    let bytes = edited(&[b"alice.b-c_1".to_vec(), "0a".repeat(16).into_bytes(), psk, vec![5; 16]], input);
+    let bytes = edited(
+        &[
+            b"alice.b-c_1".to_vec(),
+            "0a".repeat(16).into_bytes(),
+            psk,
+            vec![5; 16],
+            "0b".repeat(48).into_bytes(),
+        ],
+        input,
+    );
     if let Some(id) = PskId::decode(&bytes) {
         assert_eq!(id.encode(), bytes);
     }
     if let Ok(id) = RoomId::try_from(&bytes[..]) {
         assert_eq!(id.as_bytes()[..], bytes);
+    }
+    if let Ok(hash) = TreeHash::try_from(&bytes[..]) {
+        assert_eq!(hash.as_bytes()[..], bytes);
     }
     let Ok(text) = std::str::from_utf8(&bytes) else { return };
     read::<AccountId>(text);
@@ -34,6 +46,7 @@ pub fn names(input: &[u8]) {
     read::<MessageId>(text);
     read::<ServerId>(text);
     read::<UserName>(text);
+    read::<TreeHash>(text);
     let code = FaultCode::from_wire(text);
     assert!(code == FaultCode::Internal || code.as_str() == text);
 }

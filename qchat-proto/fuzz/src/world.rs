@@ -15,7 +15,8 @@ use qchat_proto::{
     identity::{AccountRecord, DeviceCertificate, DeviceList, ListedDevice, RecoveryKey},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
     mls::{
-        device::{Anchor, Device, OwnKeyPackage},
+        anchor::Anchor,
+        device::{Device, OwnKeyPackage},
         group::{CommitOutput, Group, Plan},
         identity::AccountKeys,
     },
@@ -172,6 +173,6 @@ impl Room {
     }
 }
 
-fn anchor() -> Anchor {
+pub(crate) fn anchor() -> Anchor {
     Anchor { head_seq: Seq(0), head: [0; 48], message_id: MessageId::from_bytes([1; 16]), leaving: vec![] }
 }

@@ -23,7 +23,8 @@ use mls_rs_core::{
 use zeroize::Zeroizing;
 
 use super::{
-    ANCHOR_EXTENSION, SETTINGS_EXTENSION,
+    SETTINGS_EXTENSION,
+    anchor::Anchor,
     fault::{MlsFault, OpenFault},
     group::{CommitOutput, Group, Plan},
     group_id::GroupId,
@@ -44,9 +45,8 @@ use crate::{
         sign::{DevicePublicKey, DeviceSigningKey, SignatureUse},
     },
     identity::{IdentityError, LeafCredential},
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    session::ledger::{GroupBlob, Head},
-    wire::pb,
+    ids::{AccountId, DeviceId, RoomId, Seq},
+    session::ledger::GroupBlob,
 };
 
 pub(crate) type Config = WithIdentityProvider<
@@ -96,19 +96,6 @@ pub struct Peek {
     pub room: RoomId,
     /// Its settings.
     pub settings: RoomSettings,
-}
-
-/// The point in the log from which a joiner computes heads, signed by the member who added it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Anchor {
-    /// The newest envelope that member had processed.
-    pub head_seq: Seq,
-    /// The head there.
-    pub head: Head,
-    /// The commit that adds the joiner.
-    pub message_id: MessageId,
-    /// Devices whose SelfRemove an earlier commit passed over.
-    pub leaving: Vec<DeviceId>,
 }
 
 /// A group just joined.
@@ -421,12 +408,7 @@ impl Device {
         let (inner, info) = client
             .join_group(Some(tree), &message, None)
             .map_err(|error| OpenFault::from_library(&error, &self.missing()))?;
-        let anchor = info
-            .group_info_extensions()
-            .iter()
-            .find(|extension| extension.extension_type == ANCHOR_EXTENSION)
-            .and_then(|extension| decode_anchor(&extension.extension_data))
-            .ok_or(OpenFault::Malformed)?;
+        let anchor = Anchor::read(info.group_info_extensions()).ok_or(OpenFault::Malformed)?;
         let named = GroupId::decode(inner.group_id()).filter(|named| named.room == room);
         let named = named.ok_or(OpenFault::Malformed)?;
         if settings(inner.context().extensions()).is_none() {
@@ -465,28 +447,4 @@ fn of_the_suite(message: &[u8]) -> Result<MlsMessage, OpenFault> {
 pub(crate) fn settings_extensions(settings: &RoomSettings) -> Result<ExtensionList, MlsFault> {
     RoomSettings::decode(&settings.encode()).map_err(|_| MlsFault::Settings)?;
     Ok(vec![Extension::new(SETTINGS_EXTENSION, settings.encode())].into())
-}
-
-/// The GroupInfo's extensions: the anchor alone.
-pub(crate) fn anchor_extensions(anchor: &Anchor) -> ExtensionList {
-    use prost::Message;
-    let encoded = pb::JoinAnchor {
-        head_seq: anchor.head_seq.0,
-        head: Bytes::copy_from_slice(&anchor.head),
-        message_id: Bytes::copy_from_slice(anchor.message_id.as_bytes()),
-        leaving: anchor.leaving.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
-    };
-    vec![Extension::new(ANCHOR_EXTENSION, encoded.encode_to_vec())].into()
-}
-
-fn decode_anchor(bytes: &[u8]) -> Option<Anchor> {
-    use prost::Message;
-    let raw = pb::JoinAnchor::decode(bytes).ok()?;
-    let leaving = raw.leaving.iter().map(|id| DeviceId::try_from(&id[..])).collect::<Result<_, _>>();
-    Some(Anchor {
-        head_seq: Seq(raw.head_seq),
-        head: raw.head.as_ref().try_into().ok()?,
-        message_id: MessageId::try_from(&raw.message_id[..]).ok()?,
-        leaving: leaving.ok()?,
-    })
 }

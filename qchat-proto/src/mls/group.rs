@@ -8,7 +8,8 @@ use mls_rs::{
 use mls_rs_core::time::MlsTime;
 
 use super::{
-    device::{Anchor, Config, anchor_extensions, settings_extensions},
+    anchor::Anchor,
+    device::{Config, settings_extensions},
     fault::{MlsFault, OpenFault},
     group_id::GroupId,
     identity::Missing,
@@ -246,7 +247,7 @@ impl Group {
             .commit_builder()
             .authenticated_data(authenticated_data)
             .commit_time(MlsTime::from(now))
-            .set_group_info_ext(anchor_extensions(anchor));
+            .set_group_info_ext(anchor.extensions());
         for key_package in &plan.add {
             builder = builder.add_member(MlsMessage::from_bytes(key_package)?)?;
         }

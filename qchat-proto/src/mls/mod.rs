@@ -1,5 +1,6 @@
 //! MLS groups (RFC 9420) of one cipher suite, behind types of our own: the library is named nowhere else.
 
+pub mod anchor;
 pub mod device;
 pub mod fault;
 pub mod group;

@@ -5,12 +5,7 @@ use bytes::Bytes;
 use crate::{
     content::RoomSettings,
     ids::{RoomId, Seq},
-    mls::{
-        device::{Anchor, Device},
-        fault::OpenFault,
-        group::Group,
-        membership::Leaf,
-    },
+    mls::{anchor::Anchor, device::Device, fault::OpenFault, group::Group, membership::Leaf},
     session::{
         announce,
         error::SessionError,

@@ -9,7 +9,8 @@ use crate::{
     content,
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::{
-        device::{Anchor, Device},
+        anchor::Anchor,
+        device::Device,
         fault::MlsFault,
         group::{Group, Plan},
         membership::Leaf,

@@ -19,12 +19,7 @@ use crate::{
     content::RoomSettings,
     crypto::sign::{self, Level, SignatureUse},
     ids::{DeviceId, MessageId, RoomId, Seq},
-    mls::{
-        device::{Anchor, Device},
-        fault::MlsFault,
-        group::Group,
-        membership::Leaf,
-    },
+    mls::{anchor::Anchor, device::Device, fault::MlsFault, group::Group, membership::Leaf},
     wire::{
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation, delta_hash},
         limits,

@@ -17,7 +17,8 @@ use qchat_proto::{
     identity::DeviceCertificate,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
-        device::{Anchor, Device, OwnKeyPackage},
+        anchor::Anchor,
+        device::{Device, OwnKeyPackage},
         fault::OpenFault,
         group::{CommitOutput, Group, Opened, Plan},
         identity::AccountKeys,

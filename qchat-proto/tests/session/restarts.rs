@@ -4,7 +4,7 @@ use qchat_proto::{
     content::{Body, Content, RoomSettings},
     crypto::sign::SignatureUse,
     ids::{MessageId, Seq},
-    mls::{device::Anchor, group::Plan},
+    mls::{anchor::Anchor, group::Plan},
     session::{
         authenticated::Authenticated,
         error::SessionError,

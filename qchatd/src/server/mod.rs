@@ -2,6 +2,7 @@
 //! order.
 
 mod accept;
+mod listen;
 
 use std::{
     fs,
@@ -12,21 +13,21 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::server::graceful::GracefulShutdown;
 use qchat_proto::{
     crypto::entropy::{EntropyError, SystemEntropy},
     ids::ServerId,
 };
 use tokio::{
-    net::TcpListener,
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::listen::{Activated, activated};
+use self::{accept::Door, listen::Listener};
 use crate::{
     bus::Bus,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Listen},
     hub::Hub,
     service::{
         ServiceError, Services,
@@ -54,10 +55,13 @@ pub enum StartError {
     #[error(
         "{0} is not a loopback address and this daemon speaks plain http there: put a proxy with TLS in front of it and say --insecure-http, or listen on 127.0.0.1"
     )]
-    Insecure(SocketAddr),
-    /// The address cannot be had.
+    Insecure(Listen),
+    /// An address cannot be had.
     #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, io::Error),
+    Listen(Listen, io::Error),
+    /// The service manager's sockets are of no use.
+    #[error("cannot accept connections on the sockets that the service manager has passed: {0}")]
+    Activation(io::Error),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,11 +92,12 @@ pub enum StartError {
 
 /// A running daemon.
 pub struct Daemon {
-    address: SocketAddr,
+    addresses: Vec<Listen>,
     drain: Duration,
     stop: CancellationToken,
     sockets: Sockets,
-    accepting: JoinHandle<GracefulShutdown>,
+    door: Arc<Door>,
+    accepting: TaskTracker,
     confirming: JoinHandle<()>,
     watching: JoinHandle<()>,
     expiring: JoinHandle<()>,
@@ -101,13 +106,24 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts serving; returns once the address is bound and everything behind it is ready.
+    /// Starts serving; returns once all addresses are bound and everything behind them is ready.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        if !config.insecure_http && !config.listen.ip().is_loopback() {
-            return Err(StartError::Insecure(config.listen));
+        Self::start_on(config, Activated::default()).await
+    }
+
+    /// As [`Daemon::start`], on the sockets of the service manager instead of the configured addresses, if it has passed
+    /// any.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_on(config: Config, activated: Activated) -> Result<Self, StartError> {
+        if !activated.any()
+            && let Some(open) = config.listen.iter().find(|listen| is_open(listen, &config))
+        {
+            return Err(StartError::Insecure(open.clone()));
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
@@ -115,10 +131,12 @@ impl Daemon {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| StartError::Listen(config.listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let listeners = listen(&config, activated).await?;
+        let addresses: Vec<Listen> = listeners
+            .iter()
+            .map(Listener::address)
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Activation)?;
 
         let fresh = ServerId::random(&SystemEntropy)?;
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -140,23 +158,29 @@ impl Daemon {
         let confirming = tokio::spawn(confirm(sockets.clone()));
         let watching = tokio::spawn(watch(sockets.clone()));
         let expiring = tokio::spawn(expire(sockets.clone()));
-        let accepting = tokio::spawn(accept::run(listener, sockets.clone(), config.max_connections as usize));
+        let door = Arc::new(Door::new(sockets.clone(), config.max_connections as usize));
+        let accepting = TaskTracker::new();
+        for listener in listeners {
+            accepting.spawn(door.clone().open(listener));
+        }
+        accepting.close();
         if let Some(path) = &config.address_file {
-            write_address(path, address)
+            write_addresses(path, &addresses)
                 .map_err(|source| StartError::AddressFile { path: path.clone(), source })?;
         }
         tracing::info!(
-            %address,
+            listen = %shown(&addresses),
             database = %config.database,
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
         Ok(Self {
-            address,
+            addresses,
             drain: config.drain,
             stop,
             sockets,
+            door,
             accepting,
             confirming,
             watching,
@@ -166,27 +190,29 @@ impl Daemon {
         })
     }
 
-    /// The bound address.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The first TCP address that it listens on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(Listen::tcp)
     }
 
-    /// Ends: no new connections, sockets are closed with 1012 after what they asked for is answered, requests finish,
-    /// what was handed to the relay is committed. Takes no longer than the configured drain.
+    /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
+    /// relay is committed. Takes no longer than the configured drain.
     pub async fn stop(self) {
         let end = Instant::now() + self.drain;
         let deadline = end.checked_sub(COMMITS).unwrap_or(end);
         self.stop.cancel();
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
-        if let Ok(graceful) = self.accepting.await
-            && timeout_at(deadline, graceful.shutdown()).await.is_err()
-        {
+        self.door.requests.close();
+        if timeout_at(deadline, self.door.requests.wait()).await.is_err() {
             late("requests");
         }
         self.sockets.tasks.close();
         if timeout_at(deadline, self.sockets.tasks.wait()).await.is_err() {
             late("sockets");
         }
+        self.door.closed.cancel();
+        self.accepting.wait().await;
+        drop(self.door);
         drop(self.confirming.await);
         drop(self.watching.await);
         drop(self.expiring.await);
@@ -199,6 +225,35 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Whether what is said there could leave the machine in the clear.
+fn is_open(listen: &Listen, config: &Config) -> bool {
+    !config.insecure_http && matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback())
+}
+
+/// Binds the configured addresses, or takes over the sockets of the service manager.
+async fn listen(config: &Config, activated: Activated) -> Result<Vec<Listener>, StartError> {
+    if activated.any() {
+        let listeners = activated.listen().map_err(StartError::Activation)?;
+        for listener in &listeners {
+            let address = listener.address().map_err(StartError::Activation)?;
+            if is_open(&address, config) {
+                return Err(StartError::Insecure(address));
+            }
+        }
+        return Ok(listeners);
+    }
+    let mut listeners = Vec::with_capacity(config.listen.len());
+    for address in &config.listen {
+        let listener = Listener::bind(address, config.listen_mode).await;
+        listeners.push(listener.map_err(|error| StartError::Listen(address.clone(), error))?);
+    }
+    Ok(listeners)
+}
+
+fn shown(addresses: &[Listen]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Keys and database, on a thread that may block.
@@ -245,13 +300,15 @@ async fn expire(sockets: Sockets) {
     }
 }
 
-/// Writes the address under another name and moves it into place: a reader sees all of it or nothing.
-fn write_address(path: &Path, address: SocketAddr) -> io::Result<()> {
+/// Writes the addresses, one a line, under another name and moves the file into place: a reader sees all of it or nothing.
+fn write_addresses(path: &Path, addresses: &[Listen]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = PathBuf::from(name);
     let mut file = fs::File::create(&temporary)?;
-    writeln!(file, "{address}")?;
+    for address in addresses {
+        writeln!(file, "{address}")?;
+    }
     file.sync_all()?;
     fs::rename(&temporary, path)
 }

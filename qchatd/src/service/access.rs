@@ -1,54 +1,37 @@
-//! Access tokens: JWTs signed with HS512, checked against that one algorithm, this server and the clock.
+//! The keys that sign access tokens, and which of them checks one.
 //!
 //! The signing key changes by itself: a new one is announced in the database before it signs, and the old one is taken
 //! until the last token that it signed has expired. So nobody is logged out by it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use super::{
+    ServiceError, now, now_sql,
+    token::{self, Claims, SKEW},
+};
+use crate::store::{
+    Connection,
+    sessions::{Owner, SessionId},
+    token_keys::{self, TokenKey},
+};
+use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use qchat_proto::{
     crypto::{
         entropy::{Entropy, SystemEntropy},
         kdf,
         secret::Secret,
     },
-    ids::{AccountId, DeviceId, ServerId},
-};
-use serde::{Deserialize, Serialize};
-
-use super::{ServiceError, now, now_sql};
-use crate::store::{
-    Connection,
-    sessions::{Owner, SessionId},
-    token_keys::{self, TokenKey},
+    ids::ServerId,
 };
 
 /// Life of an access token, seconds.
 pub(super) const LIFE: u32 = 5 * 60;
-/// By how much the clocks of two nodes may differ, seconds.
-const SKEW: u64 = 5;
 /// How long before it signs a key is announced, seconds: every node looks for new keys more often than that.
 const LEAD: i64 = 6;
 /// How long a key signs, seconds.
 const KEY_LIFE: i64 = 7 * 24 * 60 * 60;
 /// How long a key is taken after its successor signs, seconds: the life of a token, and what clocks differ by.
 const AFTERLIFE: i64 = LIFE as i64 + 2 * SKEW.cast_signed();
-
-/// What a token says.
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    /// The account.
-    sub: AccountId,
-    /// The device.
-    dev: DeviceId,
-    /// The session, hex.
-    sid: String,
-    /// The server.
-    aud: ServerId,
-    iat: u64,
-    nbf: u64,
-    exp: u64,
-}
 
 /// Issues and checks access tokens.
 pub(super) struct AccessTokens {
@@ -76,11 +59,7 @@ struct Key {
 impl AccessTokens {
     /// Knows no key until [`Self::take`] gives it some.
     pub(super) fn new(root: &Secret<64>, server: ServerId) -> Self {
-        let mut validation = Validation::new(Algorithm::HS512);
-        validation.set_audience(&[server]);
-        validation.set_required_spec_claims(&["exp", "nbf", "aud", "sub"]);
-        validation.validate_nbf = true;
-        validation.leeway = SKEW;
+        let validation = token::validation(server);
         Self { root: Secret::from_bytes(*root.expose()), server, validation, ring: RwLock::default() }
     }
 
@@ -117,8 +96,6 @@ impl AccessTokens {
         // By a clock that is behind, none may sign yet: then the first, which every node knows.
         let key = ring.keys.iter().rev().find(|key| key.signs_from <= time).or(ring.keys.first());
         let key = key.ok_or(ServiceError::Defect("there is no key to sign an access token"))?;
-        let mut header = Header::new(Algorithm::HS512);
-        header.kid = Some(key.kid.clone());
         let now = now();
         let claims = Claims {
             sub: owner.account,
@@ -129,22 +106,19 @@ impl AccessTokens {
             nbf: now,
             exp: now + u64::from(LIFE),
         };
-        jsonwebtoken::encode(&header, &claims, &key.signing)
+        token::sign(&claims, &key.kid, &key.signing)
             .map_err(|_| ServiceError::Defect("an access token could not be signed"))
     }
 
     /// Who the token is about, if it is genuine and in time.
     pub(super) fn check(&self, token: &str) -> Option<(Owner, SessionId)> {
         let ring = self.ring();
-        let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+        let kid = token::kid(token)?;
         let key = ring.keys.iter().find(|key| key.kid == kid)?;
         if key.ends_at.is_some_and(|end| end <= now_sql()) {
             return None;
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.checking, &self.validation).ok()?.claims;
-        if claims.iat > now() + SKEW {
-            return None;
-        }
+        let claims = token::read(token, &key.checking, &self.validation, now())?;
         let mut session = SessionId::default();
         hex::decode_to_slice(&claims.sid, &mut session).ok()?;
         Some((Owner { account: claims.sub, device: claims.dev }, session))

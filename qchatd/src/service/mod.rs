@@ -10,6 +10,7 @@ pub mod relay;
 pub mod rooms;
 pub mod seed;
 pub mod sessions;
+mod token;
 pub mod trees;
 
 use std::{

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 mod arrays;
+pub mod backup;
 mod connection;
 pub mod envelopes;
 mod error;

@@ -206,7 +206,12 @@ fn load_accepted(
             let mut rows = Vec::new();
             for (room, sender, message) in wanted {
                 let accepted = envelopes::table
-                    .select((envelopes::room_id, envelopes::sender_device, envelopes::message_id, envelopes::seq))
+                    .select((
+                        envelopes::room_id,
+                        envelopes::sender_device,
+                        envelopes::message_id,
+                        envelopes::seq,
+                    ))
                     .filter(envelopes::message_id.eq(message.as_bytes().as_slice()))
                     .filter(envelopes::sender_device.eq(sender.as_bytes().as_slice()))
                     .filter(envelopes::room_id.eq(room.as_bytes().as_slice()));
@@ -296,7 +301,8 @@ fn append(conn: &mut Connection, new: &[NewEnvelope]) -> Result<(), StoreError> 
                 Column::Numbers(new.iter().map(size).collect()),
                 Column::Bytes(new.iter().map(|envelope| envelope.logged.as_ref()).collect()),
             ];
-            let insert = "INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) SELECT * FROM";
+            let insert =
+                "INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) SELECT * FROM";
             OverArrays::<()>::new(insert, &columns, "").execute(conn)?;
         }
         Connection::Postgres(_) => {}

@@ -10,10 +10,12 @@
 )]
 
 mod accounts;
+mod backup;
 mod commands;
 mod crash;
 mod faults;
 mod key_packages;
+mod listeners;
 mod migrations;
 mod nodes;
 mod overflow;

@@ -29,7 +29,7 @@ async fn two_nodes_share_one_order_per_room() {
     let second = Daemon::start(config).await.unwrap();
     let alice = Device::register(&first, "alice").await;
     let mut bob = Device::register(&first, "bob").await;
-    bob.is_at(&second.address().to_string());
+    bob.is_at(&second.address().unwrap().to_string());
 
     // Several rooms, so that groups of both nodes lock overlapping sets of them.
     let mut a = Socket::connect(&alice).await;
@@ -68,7 +68,7 @@ async fn what_one_node_ends_has_no_socket_at_another() {
     let config = database.config(&[]);
     let first = Server::start(database).await;
     let second = Daemon::start(config).await.unwrap();
-    let at_second = second.address().to_string();
+    let at_second = second.address().unwrap().to_string();
     let mut bob = Device::register(&first, "bob").await;
     bob.is_at(&at_second);
     let mut bystander = Socket::connect(&bob).await;

@@ -371,7 +371,8 @@ async fn keys_change_on_all_nodes_and_nobody_is_logged_out(database: Database) {
     // Several nodes share PostgreSQL only.
     let second =
         if server.database.is_postgres() { Some(Daemon::start(config).await.unwrap()) } else { None };
-    let other = second.as_ref().map_or_else(|| server.address(), Daemon::address).to_string();
+    let other =
+        second.as_ref().map_or_else(|| server.address(), |daemon| daemon.address().unwrap()).to_string();
     let mut alice = Device::register(&server, "alice").await;
     let before = alice.session.clone();
     let old = kid(&alice);

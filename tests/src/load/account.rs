@@ -170,7 +170,12 @@ impl Rest {
         Ok(())
     }
 
-    async fn post<A: DeserializeOwned>(&self, path: &str, token: Option<&str>, body: &impl Serialize) -> Result<A> {
+    async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &impl Serialize,
+    ) -> Result<A> {
         let mut request = self.http.post(self.server.join(path)?).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token);

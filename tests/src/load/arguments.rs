@@ -240,7 +240,10 @@ impl Arguments {
                 let duration = Duration::try_from_secs_f64(*duration)?;
                 let outcome = resume::run(&rest, &accounts, *at_once, duration, self.pid, &progress)?;
                 let mut lines = vec![
-                    format!("{:.0} sessions resumed a second, {} at once", outcome.resumed_per_second, outcome.at_once),
+                    format!(
+                        "{:.0} sessions resumed a second, {} at once",
+                        outcome.resumed_per_second, outcome.at_once
+                    ),
                     quantiles("each", outcome.resume_ms),
                 ];
                 lines.extend(outcome.daemon_us_each.map(|each| format!("{each:.0} µs of the daemon each")));

@@ -1,11 +1,7 @@
 //! The same load by whole clients: every member is an engine with a profile of its own on disk, so that a message is
 //! sealed, stored, ordered, delivered, opened and stored again before it counts.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -218,7 +214,9 @@ async fn read(
             let Some(last) = lines.last() else { break };
             row = last.row;
             for line in lines {
-                let (Some(seq), Some(id), Body::Text(text)) = (line.seq, line.id, &line.body) else { continue };
+                let (Some(seq), Some(id), Body::Text(text)) = (line.seq, line.id, &line.body) else {
+                    continue;
+                };
                 view.lines.push((seq, id));
                 let due = running.due.lock().await.get(&text.parse()?).copied();
                 if let Some(due) = due {

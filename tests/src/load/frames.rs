@@ -300,7 +300,9 @@ mod tests {
             ..Default::default()
         });
         let mut stream = Vec::new();
-        for body in [deliver(1, 1), accepted(5), deliver(4096, 300), page, accepted(0), deliver(70_000, 70_000)] {
+        for body in
+            [deliver(1, 1), accepted(5), deliver(4096, 300), page, accepted(0), deliver(70_000, 70_000)]
+        {
             stream.extend(message(BINARY, &frame::server_frame(body)));
         }
         stream.extend(message(PING, b"hm"));

@@ -97,8 +97,7 @@ impl Links {
     /// # Errors
     /// When there is no further file or port.
     pub fn connect(&mut self, slot: usize, token: &str) -> Result<()> {
-        let family =
-            if self.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let family = if self.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None).context("a socket")?;
         sockopt::set_tcp_nodelay(&socket, true)?;
@@ -167,7 +166,8 @@ impl Links {
         patience: Duration,
         mut on: impl FnMut(usize, Heard, &mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
-        let patience = Timespec { tv_sec: patience.as_secs().try_into()?, tv_nsec: patience.subsec_nanos().into() };
+        let patience =
+            Timespec { tv_sec: patience.as_secs().try_into()?, tv_nsec: patience.subsec_nanos().into() };
         let mut ready = std::mem::take(&mut self.ready);
         match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&patience)) {
             Ok(_) | Err(Errno::INTR) => {}

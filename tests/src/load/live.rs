@@ -304,7 +304,12 @@ impl Live {
                 if sends {
                     senders.push(Sender {
                         slot,
-                        template: Template::new(room.id, accounts[slot].device, room.last, noise(load.payload))?,
+                        template: Template::new(
+                            room.id,
+                            accounts[slot].device,
+                            room.last,
+                            noise(load.payload),
+                        )?,
                         times: Vec::new(),
                         unanswered: VecDeque::new(),
                     });
@@ -363,7 +368,11 @@ impl Live {
             self.send(sender, due.next, links.out(slot))?;
             links.flush(slot)?;
             due.sent += 1;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds between two")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "nanoseconds between two"
+            )]
             let gap = (1e9 / rate) as u64;
             due.next += gap.max(1);
         }
@@ -383,7 +392,12 @@ impl Live {
     }
 
     /// Hears what has happened; gives the connections that have ended.
-    fn turn(&mut self, links: &mut Links, pagers: &mut Pagers, patience: Duration) -> Result<Vec<(usize, String)>> {
+    fn turn(
+        &mut self,
+        links: &mut Links,
+        pagers: &mut Pagers,
+        patience: Duration,
+    ) -> Result<Vec<(usize, String)>> {
         let mut closed = Vec::new();
         links.turn(patience, |slot, heard, out| {
             if pagers.has(slot) {
@@ -399,7 +413,9 @@ impl Live {
                 Heard::Frame(Incoming::Deliver(room, seq, message)) => {
                     self.delivered(slot, room, seq, message, out)
                 }
-                Heard::Frame(Incoming::Accepted(room, seq, message)) => self.accepted(room, seq, message, out),
+                Heard::Frame(Incoming::Accepted(room, seq, message)) => {
+                    self.accepted(room, seq, message, out)
+                }
                 Heard::Frame(Incoming::Frame(Body::Page(page))) => self.page(slot, &page, out),
                 Heard::Frame(Incoming::Frame(Body::Behind(behind))) => {
                     self.behind += 1;
@@ -443,7 +459,14 @@ impl Live {
         at.with_context(|| format!("an envelope of room {room} reaches a device that is not in it"))
     }
 
-    fn delivered(&mut self, slot: usize, room: RoomId, seq: Seq, message: MessageId, out: &mut Vec<u8>) -> Result<()> {
+    fn delivered(
+        &mut self,
+        slot: usize,
+        room: RoomId,
+        seq: Seq,
+        message: MessageId,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         let place = self.place(slot, room)?;
         match self.checker.delivered(self.places[slot][place].reader, seq, message) {
             Step::Taken => self.taken(message),

@@ -109,7 +109,8 @@ impl Usage {
     pub fn of(pid: u32) -> Result<Self> {
         /// Linux counts processor time in hundredths of a second for whoever asks.
         const TICKS: f64 = 100.0;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
+        let stat =
+            fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
         // The name, in parentheses, may hold anything.
         let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
         let ticks: f64 = fields

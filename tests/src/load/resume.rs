@@ -99,7 +99,8 @@ pub fn run(
         resumed_per_second: done as f64 / seconds,
         resume_ms: times.quantiles(),
         failures,
-        daemon_us_each: cpu.map(|(before, after)| (after.cpu_seconds - before.cpu_seconds) * 1e6 / done as f64),
+        daemon_us_each: cpu
+            .map(|(before, after)| (after.cpu_seconds - before.cpu_seconds) * 1e6 / done as f64),
     })
 }
 

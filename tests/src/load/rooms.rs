@@ -53,7 +53,10 @@ pub async fn make(
     members: usize,
     progress: &Progress,
 ) -> Result<Vec<Room>> {
-    ensure!(!accounts.is_empty() && members <= accounts.len(), "a room has more members than there are accounts");
+    ensure!(
+        !accounts.is_empty() && members <= accounts.len(),
+        "a room has more members than there are accounts"
+    );
     let mut rooms = Vec::with_capacity(count);
     for number in 0..count {
         let first = number * members;
@@ -61,7 +64,8 @@ pub async fn make(
         rooms.push(Room { id: RoomId::random(&SystemEntropy)?, members, last: Seq(0) });
     }
     let creating = rooms.iter().map(|room| async {
-        let creator = room.members.first().and_then(|at| accounts.get(*at)).context("a room without members")?;
+        let creator =
+            room.members.first().and_then(|at| accounts.get(*at)).context("a room without members")?;
         rest.create_room(&creator.token, room.id).await
     });
     in_parallel("rooms", count, creating, progress).await?;
@@ -73,7 +77,10 @@ pub async fn make(
             let tree = rest.put_tree(&creator.token, room.id, noise(NOISE)).await?;
             let added = first..members.min(first + limits::DELTA);
             let added: Vec<&Account> = added.map(|at| account(accounts, room, at)).collect::<Result<_>>()?;
-            anyhow::Ok((room.members.first().copied().unwrap_or_default(), commit(room, creator, &added, tree)?))
+            anyhow::Ok((
+                room.members.first().copied().unwrap_or_default(),
+                commit(room, creator, &added, tree)?,
+            ))
         });
         let commits = in_parallel("trees", count, commits, progress).await?;
         let places = publish(rest, accounts, commits)?;
@@ -82,9 +89,8 @@ pub async fn make(
         }
     }
     let joining = rooms.iter().flat_map(|room| (1..members).map(move |at| (room, at)));
-    let joining = joining.map(|(room, at)| async move {
-        rest.join(&account(accounts, room, at)?.token, room.id).await
-    });
+    let joining = joining
+        .map(|(room, at)| async move { rest.join(&account(accounts, room, at)?.token, room.id).await });
     in_parallel("places", count * (members - 1), joining, progress).await?;
     Ok(rooms)
 }
@@ -137,7 +143,11 @@ fn commit(room: &Room, creator: &Account, added: &[&Account], tree: TreeHash) ->
 }
 
 /// Publishes one request of each of these accounts; gives the places by room.
-fn publish(rest: &Rest, accounts: &[Account], requests: Vec<(usize, pb::Publish)>) -> Result<HashMap<RoomId, Seq>> {
+fn publish(
+    rest: &Rest,
+    accounts: &[Account],
+    requests: Vec<(usize, pb::Publish)>,
+) -> Result<HashMap<RoomId, Seq>> {
     let mut by_account: HashMap<usize, Vec<pb::Publish>> = HashMap::new();
     let count = requests.len();
     for (account, request) in requests {

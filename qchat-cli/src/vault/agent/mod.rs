@@ -4,12 +4,13 @@
 //! in the profile's directory, to processes of the same user alone, until the time is over or `qchat lock` ends it. The
 //! key reaches that process through a pipe; it never stands in an argument, in the environment or in a file.
 
+mod address;
 mod client;
-mod protocol;
+mod message;
 mod server;
 
+pub use address::LONGEST;
 pub use client::{key, lock, remaining, start};
-pub use protocol::LONGEST;
 pub use server::{Agent, serve};
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{Read, Write},
+    io::{ErrorKind, Write},
     os::{
         fd::AsFd,
         unix::{
@@ -23,7 +23,8 @@ use rustix::{
 
 use super::{
     AgentError,
-    protocol::{self, Address, KEY, LOCK, NO, REMAINING, RUNNING, YES, check_peer},
+    address::{Address, LONGEST, check_peer},
+    message::{self, Answer, Request},
 };
 
 const LOCK_FILE: &str = "agent.lock";
@@ -42,18 +43,17 @@ pub fn serve(dir: &Path) -> Result<(), AgentError> {
     // Not `Stdin`, whose buffer would keep a copy of the key.
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| AgentError::Protocol)?;
     let mut stdin = File::from(stdin);
-    let mut seconds = [0; 8];
-    stdin.read_exact(&mut seconds).map_err(|_| AgentError::Protocol)?;
-    let key = Secret::fill_with(|key| stdin.read_exact(key)).map_err(|_| AgentError::Protocol)?;
+    let time = message::read_time(&mut stdin).map_err(|_| AgentError::Protocol)?;
+    let key = message::read_key(&mut stdin).map_err(|_| AgentError::Protocol)?;
     drop(stdin);
-    let bound = Agent::bind(dir, key, Duration::from_secs(u64::from_be_bytes(seconds)));
+    let bound = Agent::bind(dir, key, time);
     let answer = match &bound {
-        Ok(_) => YES,
-        Err(AgentError::Running) => RUNNING,
-        Err(_) => NO,
+        Ok(_) => Answer::Yes,
+        Err(AgentError::Running) => Answer::Running,
+        Err(_) => Answer::No,
     };
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&[answer]).and_then(|()| stdout.flush()).map_err(|_| AgentError::Start)?;
+    answer.write(&mut stdout).and_then(|()| stdout.flush()).map_err(|_| AgentError::Start)?;
     drop(stdout);
     bound?.run()
 }
@@ -119,7 +119,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Running`], [`AgentError::Lifetime`]; otherwise what the system says.
     pub fn bind(dir: &Path, key: Secret<32>, lifetime: Duration) -> Result<Self, AgentError> {
-        if lifetime.is_zero() || lifetime > protocol::LONGEST {
+        if lifetime.is_zero() || lifetime > LONGEST {
             return Err(AgentError::Lifetime);
         }
         let expiry = Expiry { running: Instant::now() + lifetime, wall: SystemTime::now() + lifetime };
@@ -157,7 +157,7 @@ impl Agent {
         let _ = fs::remove_file(&self.address.path);
         drop(self);
         if let Some(mut client) = locked_by {
-            let _ = client.write_all(&[YES]);
+            let _ = Answer::Yes.write(&mut client);
         }
         Ok(())
     }
@@ -177,23 +177,25 @@ impl Agent {
         let failed = |_| AgentError::Protocol;
         check_peer(&stream)?;
         stream.set_nonblocking(false).map_err(failed)?;
-        let mut request = [0];
-        stream.read_exact(&mut request).map_err(failed)?;
+        let request = match Request::read(&mut stream) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Answer::No.write(&mut stream).map_err(failed)?;
+                return Ok(None);
+            }
+            request => request.map_err(failed)?,
+        };
         let remaining = self.expiry.remaining();
-        match request[0] {
-            LOCK => return Ok(Some(stream)),
-            _ if remaining.is_zero() => stream.write_all(&[NO]).map_err(failed)?,
-            KEY => {
-                stream.write_all(&[YES]).map_err(failed)?;
-                stream.write_all(self.key.expose()).map_err(failed)?;
+        let answered = match request {
+            Request::Lock => return Ok(Some(stream)),
+            _ if remaining.is_zero() => Answer::No.write(&mut stream),
+            Request::Key => {
+                Answer::Yes.write(&mut stream).and_then(|()| message::write_key(&self.key, &mut stream))
             }
-            REMAINING => {
-                let mut answer = [YES; 9];
-                answer[1..].copy_from_slice(&remaining.as_secs().to_be_bytes());
-                stream.write_all(&answer).map_err(failed)?;
+            Request::Remaining => {
+                Answer::Yes.write(&mut stream).and_then(|()| message::write_time(remaining, &mut stream))
             }
-            _ => stream.write_all(&[NO]).map_err(failed)?,
-        }
+        };
+        answered.map_err(failed)?;
         Ok(None)
     }
 }
@@ -201,6 +203,7 @@ impl Agent {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::Read,
         os::unix::{fs::FileTypeExt, net::UnixStream},
         path::PathBuf,
         thread::JoinHandle,
@@ -256,7 +259,7 @@ mod tests {
         let (_dir, [dir, _]) = dirs();
         running(&dir, Duration::from_millis(1)).join().unwrap().unwrap();
         assert!(key(&dir).unwrap().is_none());
-        for lifetime in [Duration::ZERO, protocol::LONGEST + Duration::from_secs(1)] {
+        for lifetime in [Duration::ZERO, LONGEST + Duration::from_secs(1)] {
             let refused = Agent::bind(&dir, Secret::from_bytes([7; 32]), lifetime);
             assert!(matches!(refused, Err(AgentError::Lifetime)));
         }
@@ -272,7 +275,7 @@ mod tests {
         client.write_all(b"?").unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
-        assert_eq!(answer, [NO]);
+        assert_eq!(answer, b"-");
         assert!(key(&dir).unwrap().is_some());
         assert!(lock(&dir).unwrap());
         thread.join().unwrap().unwrap();

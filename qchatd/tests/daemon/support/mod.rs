@@ -59,7 +59,7 @@ impl Server {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.daemon.address()
+        self.daemon.address().unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

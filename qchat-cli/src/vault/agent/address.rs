@@ -1,13 +1,4 @@
-//! What goes over the agent's socket: one byte of request, a fixed answer, then the connection ends.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `K` | `+`, then the key (32 bytes); or `-` when the time is over |
-//! | `R` | `+`, then the seconds that are left (8 bytes, big endian); or `-` |
-//! | `L` | `+` once the key is wiped and the socket is gone |
-//!
-//! Over the pipe to a new agent: the seconds to keep the key (8 bytes, big endian), then the key (32 bytes). It answers
-//! `+` when it serves, `R` when another agent does, `-` when it cannot.
+//! The agent's socket: where it is, who may be at its other end, how long both sides wait.
 
 use std::{
     fs::File,
@@ -21,13 +12,6 @@ use std::{
 };
 
 use super::AgentError;
-
-pub(super) const KEY: u8 = b'K';
-pub(super) const REMAINING: u8 = b'R';
-pub(super) const LOCK: u8 = b'L';
-pub(super) const YES: u8 = b'+';
-pub(super) const NO: u8 = b'-';
-pub(super) const RUNNING: u8 = b'R';
 
 /// How long either side waits for the other's few bytes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
