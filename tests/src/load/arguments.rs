@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Print JSON, one object.
     #[arg(long, global = true)]
     json: bool,
+    /// Print a row of a Markdown table, of what `relay` found.
+    #[arg(long, global = true, conflicts_with = "json")]
+    row: bool,
     /// Do not say how far things are.
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -208,7 +211,9 @@ impl Arguments {
                     _ => Pagers::default(),
                 };
                 let outcome = live::run(&rest, &all, &rooms, load, pagers, &progress)?;
-                self.tell("relay", &outcome, &relayed(&outcome))?;
+                let lines =
+                    if self.row && outcome.breaches == 0 { vec![row(&outcome)] } else { relayed(&outcome) };
+                self.tell("relay", &outcome, &lines)?;
                 outcome.breaches > 0
             }
             Command::Engines { shape } => {
@@ -307,6 +312,32 @@ fn relayed(outcome: &live::Outcome) -> Vec<String> {
     lines.push(format!("{} acknowledged, {} without", outcome.acknowledged, outcome.unacknowledged));
     lines.extend(promise(outcome.breaches, &outcome.told));
     lines
+}
+
+/// Shape, deliveries and envelopes a second, times, what the daemon used.
+fn row(outcome: &live::Outcome) -> String {
+    let Load { rooms, members, pace, .. } = outcome.load;
+    let pace = match pace {
+        Pace::Window(window) => format!("{window} unanswered each"),
+        Pace::Rate(rate) => format!("{rate} messages/s"),
+    };
+    let pagers = if outcome.pages > 0 {
+        format!(", {} envelopes read meanwhile", outcome.paged_envelopes)
+    } else {
+        String::new()
+    };
+    let times = |times: Quantiles| format!("{:.2}, {:.2}", times.p50, times.p99);
+    let used = |used: Option<f64>| used.map_or("–".to_owned(), |used| format!("{used:.2}"));
+    format!(
+        "| {rooms}×{members}, {pace}{pagers} | {:.0} | {:.0} | {} | {} | {} | {} | {} |",
+        outcome.deliveries_per_second,
+        outcome.envelopes_per_second,
+        times(outcome.delivery_ms),
+        times(outcome.acknowledgement_ms),
+        used(outcome.daemon_cores),
+        used(outcome.daemon_us_per_delivery),
+        outcome.daemon_rss_kib.unwrap_or_default() / 1024,
+    )
 }
 
 fn promise(breaches: u64, told: &[String]) -> Vec<String> {

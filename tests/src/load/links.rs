@@ -46,7 +46,7 @@ pub struct Links {
     epoll: OwnedFd,
     address: SocketAddr,
     host: String,
-    links: Vec<Option<Link>>,
+    slots: Vec<Option<Link>>,
     ready: Vec<epoll::Event>,
     buffer: Box<[u8]>,
 }
@@ -86,7 +86,7 @@ impl Links {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             address: address.with_context(|| format!("{host} is not known"))?,
             host: format!("{host}:{port}"),
-            links: std::iter::repeat_with(|| None).take(count).collect(),
+            slots: std::iter::repeat_with(|| None).take(count).collect(),
             ready: Vec::with_capacity(EVENTS),
             buffer: vec![0; BUFFER].into(),
         })
@@ -122,19 +122,19 @@ impl Links {
             waits: true,
             head: Vec::new(),
         };
-        *self.links.get_mut(slot).context("no such slot")? = Some(link);
+        *self.slots.get_mut(slot).context("no such slot")? = Some(link);
         Ok(())
     }
 
     /// What is to be written to an open connection; [`Self::flush`] writes it.
     pub fn out(&mut self, slot: usize) -> Option<&mut Vec<u8>> {
-        let link = self.links.get_mut(slot)?.as_mut()?;
+        let link = self.slots.get_mut(slot)?.as_mut()?;
         (link.stage == Stage::Open).then_some(&mut link.out)
     }
 
     /// Bytes that the daemon has not taken yet.
     pub fn waiting(&self, slot: usize) -> usize {
-        self.links.get(slot).and_then(Option::as_ref).map_or(0, |link| link.out.len() - link.sent)
+        self.slots.get(slot).and_then(Option::as_ref).map_or(0, |link| link.out.len() - link.sent)
     }
 
     /// Writes what there is room for; the rest goes when there is.
@@ -142,7 +142,7 @@ impl Links {
     /// # Errors
     /// When epoll fails. A connection that fails tells so by itself.
     pub fn flush(&mut self, slot: usize) -> Result<()> {
-        match self.links.get_mut(slot) {
+        match self.slots.get_mut(slot) {
             Some(Some(link)) => link.flush(&self.epoll, slot),
             _ => Ok(()),
         }
@@ -150,7 +150,7 @@ impl Links {
 
     /// Ends a connection at once, without a word: as one whose machine has left the network.
     pub fn cut(&mut self, slot: usize) {
-        if let Some(link) = self.links.get_mut(slot).and_then(Option::take) {
+        if let Some(link) = self.slots.get_mut(slot).and_then(Option::take) {
             // No state stays behind in this machine, whose ports would run out.
             let _ = sockopt::set_socket_linger(&link.stream, Some(Duration::ZERO));
         }
@@ -175,12 +175,12 @@ impl Links {
         }
         for event in ready.drain(..) {
             let slot = usize::try_from(event.data.u64())?;
-            let Some(Some(link)) = self.links.get_mut(slot) else { continue };
+            let Some(Some(link)) = self.slots.get_mut(slot) else { continue };
             match link.ready(&self.epoll, slot, event.flags, &mut self.buffer, &self.host, &mut on) {
                 Ok(()) => {}
                 Err(Gone::Failed(error)) => return Err(error),
                 Err(Gone::Closed(why)) => {
-                    self.links[slot] = None;
+                    self.slots[slot] = None;
                     on(slot, Heard::Closed(why), &mut Vec::new())?;
                 }
             }

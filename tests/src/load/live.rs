@@ -405,7 +405,10 @@ impl Live {
                 return pagers.heard(slot, heard, out);
             }
             match heard {
-                Heard::Open => self.opened(slot, out),
+                Heard::Open => {
+                    self.opened(slot, out);
+                    Ok(())
+                }
                 Heard::Closed(why) => {
                     closed.push((slot, why));
                     Ok(())
@@ -434,10 +437,10 @@ impl Live {
         Ok(closed)
     }
 
-    fn opened(&mut self, slot: usize, out: &mut Vec<u8>) -> Result<()> {
+    fn opened(&mut self, slot: usize, out: &mut Vec<u8>) {
         self.open += 1;
         if !self.begun {
-            return Ok(());
+            return;
         }
         // It is a new connection: what came meanwhile is read from the log, what was not answered is sent again.
         for place in 0..self.places[slot].len() {
@@ -451,7 +454,6 @@ impl Live {
                 }
             }
         }
-        Ok(())
     }
 
     fn place(&self, slot: usize, room: RoomId) -> Result<usize> {

@@ -19,7 +19,7 @@ use super::{
 /// All of them.
 #[derive(Default)]
 pub struct Pagers {
-    pagers: HashMap<usize, Pager>,
+    by_slot: HashMap<usize, Pager>,
     pages: u64,
     envelopes: u64,
     stopped: bool,
@@ -43,12 +43,12 @@ impl Pagers {
                 }
             }
         }
-        Self { pagers, ..Self::default() }
+        Self { by_slot: pagers, ..Self::default() }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.pagers.len()
+        self.by_slot.len()
     }
 
     /// Opens their connections.
@@ -56,7 +56,7 @@ impl Pagers {
     /// # Errors
     /// When there is no further file or port.
     pub fn connect(&self, links: &mut Links, accounts: &[Account]) -> Result<()> {
-        for slot in self.pagers.keys() {
+        for slot in self.by_slot.keys() {
             links.connect(*slot, &accounts[*slot].token)?;
         }
         Ok(())
@@ -64,7 +64,7 @@ impl Pagers {
 
     /// Whether this connection is one of theirs.
     pub fn has(&self, slot: usize) -> bool {
-        self.pagers.contains_key(&slot)
+        self.by_slot.contains_key(&slot)
     }
 
     /// Pages read so far, and the envelopes in them.
@@ -82,7 +82,7 @@ impl Pagers {
     /// # Errors
     /// When the daemon refuses a page or ends the connection.
     pub fn heard(&mut self, slot: usize, heard: Heard, out: &mut Vec<u8>) -> Result<()> {
-        let Some(pager) = self.pagers.get_mut(&slot) else { return Ok(()) };
+        let Some(pager) = self.by_slot.get_mut(&slot) else { return Ok(()) };
         let after = match heard {
             Heard::Open => Seq(0),
             Heard::Frame(Incoming::Frame(Body::Page(page))) => {
