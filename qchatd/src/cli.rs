@@ -195,6 +195,9 @@ pub(crate) struct Settings {
     /// Seconds that a shutdown waits for clients [default: 20]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) drain_seconds: Option<u32>,
+    /// Address to expose the daemon's meters at, for Prometheus; nowhere unless given
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
     /// What to log, e.g. info or qchatd=debug [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -221,6 +224,7 @@ impl Settings {
             ("queue", number(self.queue)),
             ("workers", number(self.workers)),
             ("drain_seconds", number(self.drain_seconds)),
+            ("metrics_listen", self.metrics_listen.clone()),
             ("log", self.log.clone()),
             ("log_format", self.log_format.clone()),
         ]

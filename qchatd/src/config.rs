@@ -99,6 +99,8 @@ pub struct Config {
     pub workers: u32,
     /// The longest drain.
     pub drain: Duration,
+    /// Where the meters are exposed, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// What to log.
     pub log: String,
     /// How.
@@ -168,6 +170,7 @@ struct Raw {
     queue: u32,
     workers: u32,
     drain_seconds: u32,
+    metrics_listen: String,
     log: String,
     log_format: LogFormat,
 }
@@ -191,6 +194,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("queue", "256".into()),
         ("workers", cores.to_string()),
         ("drain_seconds", "20".into()),
+        ("metrics_listen", String::new()),
         ("log", "info".into()),
         ("log_format", "auto".into()),
     ]
@@ -307,6 +311,14 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         queue: raw.queue,
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
+        metrics_listen: match raw.metrics_listen.as_str() {
+            "" => None,
+            address => {
+                Some(address.parse().map_err(|_| {
+                    invalid("metrics_listen", "is an address and a port, like 127.0.0.1:9464")
+                })?)
+            }
+        },
         log: raw.log,
         log_format: raw.log_format,
     })
@@ -348,6 +360,7 @@ impl Config {
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),
+            ("metrics_listen", self.metrics_listen.map_or_else(String::new, |address| address.to_string())),
             ("log", self.log.clone()),
             ("log_format", format.to_owned()),
         ]

@@ -13,6 +13,7 @@ mod harden;
 pub mod http;
 pub mod hub;
 mod logging;
+pub mod meters;
 pub mod peer;
 mod queue;
 pub mod server;

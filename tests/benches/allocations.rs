@@ -57,7 +57,7 @@ async fn main() {
         vec![("data_dir", directory.path().display().to_string()), ("listen", "127.0.0.1:0".to_owned())];
     given.extend(postgres.as_ref().map(|database| ("database", database.url())));
     let daemon = Daemon::start(config::load(None, &given).unwrap().config).await.unwrap();
-    let rest = Rest::new(format!("http://{}/", daemon.address()).parse().unwrap()).unwrap();
+    let rest = Rest::new(format!("http://{}/", daemon.address().unwrap()).parse().unwrap()).unwrap();
     let progress = Progress::new(true);
     let accounts = rest.accounts(Source::Register, ROOMS * MEMBERS, &progress).await.unwrap();
     let first = rooms::make(&rest, &accounts, ROOMS, MEMBERS, &progress).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod accept;
 mod listen;
+mod metrics;
 
 use std::{
     fs,
@@ -29,6 +30,7 @@ use crate::{
     bus::Bus,
     config::{Config, ConfigError, Listen},
     hub::Hub,
+    meters::Meters,
     service::{
         ServiceError, Services,
         keys::{KeyFileError, ServerKeys},
@@ -103,6 +105,7 @@ pub struct Daemon {
     expiring: JoinHandle<()>,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 impl Daemon {
@@ -143,11 +146,16 @@ impl Daemon {
         let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
         let hub = Arc::new(Hub::default());
         let (bus, delivering) = Bus::start(hub.clone());
-        let (relay, relaying) = Relay::start(store.clone(), bus);
-        let services = Arc::new(Services::new(server_id, store, hub, keys, relay));
+        let meters = Arc::new(Meters::default());
+        let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
+        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters));
         services.sessions.renew_keys().await?;
 
         let stop = CancellationToken::new();
+        let metrics = match config.metrics_listen {
+            Some(listen) => Some(metrics::serve(listen, services.clone(), stop.clone()).await?),
+            None => None,
+        };
         let sockets = Sockets {
             services,
             confirmations: Arc::new(Confirmations::default()),
@@ -171,6 +179,7 @@ impl Daemon {
         tracing::info!(
             listen = %shown(&addresses),
             database = %config.database,
+            metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
@@ -187,12 +196,18 @@ impl Daemon {
             expiring,
             relaying,
             delivering,
+            metrics,
         })
     }
 
     /// The first TCP address that it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.addresses.iter().find_map(Listen::tcp)
+    }
+
+    /// The address that the meters are exposed at.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
@@ -216,6 +231,11 @@ impl Daemon {
         drop(self.confirming.await);
         drop(self.watching.await);
         drop(self.expiring.await);
+        if let Some((_, exposing)) = self.metrics
+            && timeout_at(deadline, exposing).await.is_err()
+        {
+            late("scrapes");
+        }
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);

@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, store::Store};
+use crate::{hub::Hub, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -47,11 +47,20 @@ pub struct Services {
     pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
+    /// What is counted.
+    pub meters: Arc<Meters>,
 }
 
 impl Services {
     /// Puts the services together.
-    pub fn new(server_id: ServerId, store: Store, hub: Arc<Hub>, keys: ServerKeys, relay: Relay) -> Self {
+    pub fn new(
+        server_id: ServerId,
+        store: Store,
+        hub: Arc<Hub>,
+        keys: ServerKeys,
+        relay: Relay,
+        meters: Arc<Meters>,
+    ) -> Self {
         let sessions = Sessions::new(store.clone(), hub.clone(), server_id, &keys);
         Self {
             server_id,
@@ -61,6 +70,7 @@ impl Services {
             trees: Trees::new(store.clone()),
             sessions,
             relay,
+            meters,
             store,
             hub,
         }

@@ -128,6 +128,7 @@ async fn serve(
         .await
         .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
     attached.follow(rooms);
+    let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {
         version,
         server_id: Bytes::copy_from_slice(services.server_id.as_bytes()),
@@ -255,6 +256,8 @@ impl Connection<'_> {
         if ended {
             frames.clear();
         }
+        let meters = &{ self.sockets }.services.meters;
+        meters.delivered(frames.len());
         while replies.len() < BURST
             && let Ok(reply) = self.answered.try_recv()
         {
@@ -268,6 +271,7 @@ impl Connection<'_> {
         written?;
         if !ended {
             for (room, seq) in self.attached.catch_up() {
+                meters.behind();
                 self.write(&mut [behind_frame(room, seq)]).await?;
             }
         }
@@ -301,6 +305,7 @@ impl Connection<'_> {
                 }
             }
             Request::Fetch(request) => {
+                services.meters.page();
                 let (services, device, pages) = (services.clone(), self.caller.device, self.pages.clone());
                 self.sockets.tasks.spawn(async move {
                     if let Ok(held) = pages.acquire_owned().await {

@@ -153,18 +153,15 @@ fn published(about: About, outcome: Result<Seq, PublishError>) -> Answer {
 
 /// The fault, and with `stale_epoch` the room's commit seq.
 fn refused(refusal: Refusal) -> (Fault, u64) {
-    match refusal {
-        Refusal::Stale(seq) => {
-            (Fault::new(FaultCode::StaleEpoch, "another commit came first; process it and seal again"), seq.0)
-        }
-        Refusal::MissingTree => {
-            (Fault::new(FaultCode::MissingTree, "put the ratchet tree first, and send the commit again"), 0)
-        }
-        Refusal::Malformed(what) => (Fault::new(FaultCode::BadRequest, what), 0),
+    let (text, room_commit_seq) = match refusal {
+        Refusal::Stale(seq) => ("another commit came first; process it and seal again", seq.0),
+        Refusal::MissingTree => ("put the ratchet tree first, and send the commit again", 0),
+        Refusal::Malformed(what) => (what, 0),
         Refusal::NotMember | Refusal::NoInvitation | Refusal::Joined => {
-            (Fault::new(FaultCode::NotMember, "this device is not a full member of the room"), 0)
+            ("this device is not a full member of the room", 0)
         }
-    }
+    };
+    (Fault::new(refusal.code(), text), room_commit_seq)
 }
 
 fn undecodable(error: &DecodeError) -> Fault {

@@ -16,6 +16,7 @@ mod crash;
 mod faults;
 mod key_packages;
 mod listeners;
+mod metrics;
 mod migrations;
 mod nodes;
 mod overflow;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use qchat_proto::{
     ids::{AccountId, DeviceId, RoomId, Seq},
     wire::{
+        fault::FaultCode,
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation},
         tree::TreeHash,
     },
@@ -48,6 +49,18 @@ pub enum Refusal {
     NoInvitation,
     /// The device has joined already.
     Joined,
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub const fn code(self) -> FaultCode {
+        match self {
+            Self::Stale(_) => FaultCode::StaleEpoch,
+            Self::MissingTree => FaultCode::MissingTree,
+            Self::Malformed(_) => FaultCode::BadRequest,
+            Self::NotMember | Self::NoInvitation | Self::Joined => FaultCode::NotMember,
+        }
+    }
 }
 
 impl Publication {

@@ -5,7 +5,7 @@
 
 mod ledger;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use qchat_proto::{
     ids::{DeviceId, RoomId, Seq},
@@ -21,6 +21,7 @@ pub use self::ledger::{Publication, Refusal};
 use super::{ServiceError, now_sql};
 use crate::{
     bus::Bus,
+    meters::Meters,
     store::{
         Store,
         relay::{self as stored, Wanted},
@@ -64,6 +65,7 @@ pub struct Relay {
 struct Request {
     action: Action,
     reply: Reply,
+    came: Instant,
     /// Given back when the reply is called.
     memory: OwnedSemaphorePermit,
 }
@@ -76,9 +78,9 @@ enum Action {
 
 impl Relay {
     /// Starts the relay's task, which is to be awaited after the last handle is dropped.
-    pub fn start(store: Store, bus: Bus) -> (Self, JoinHandle<()>) {
+    pub fn start(store: Store, bus: Bus, meters: Arc<Meters>) -> (Self, JoinHandle<()>) {
         let (requests, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(store, bus, waiting));
+        let task = tokio::spawn(run(Writing { store, bus, meters }, waiting));
         (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)) }, task)
     }
 
@@ -131,7 +133,7 @@ impl Relay {
         let share = u32::try_from(size / 1024 + 1).unwrap_or(MEMORY).min(MEMORY);
         let Ok(memory) = self.memory.clone().acquire_many_owned(share).await else { return };
         // A closed queue drops the reply, which tells the caller.
-        drop(self.requests.send(Request { action, reply, memory }).await);
+        drop(self.requests.send(Request { action, reply, came: Instant::now(), memory }).await);
     }
 }
 
@@ -139,13 +141,20 @@ fn ending() -> ServiceError {
     ServiceError::refuse(FaultCode::Unavailable, "the server is shutting down; try again")
 }
 
-async fn run(store: Store, bus: Bus, mut waiting: mpsc::Receiver<Request>) {
+/// What a group of requests passes through.
+struct Writing {
+    store: Store,
+    bus: Bus,
+    meters: Arc<Meters>,
+}
+
+async fn run(writing: Writing, mut waiting: mpsc::Receiver<Request>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
         while !group.is_empty() {
             let rest = group.split_off(fitting(&group));
             let fits = std::mem::replace(&mut group, rest);
-            commit(&store, &bus, fits).await;
+            writing.commit(fits).await;
         }
     }
 }
@@ -162,34 +171,46 @@ fn fitting(group: &[Request]) -> usize {
     fits.count().max(1)
 }
 
-async fn commit(store: &Store, bus: &Bus, group: Vec<Request>) {
-    let (actions, replies): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|Request { action, reply, memory }| (action, (reply, memory))).unzip();
-    let committed = store
-        .write(move |conn| {
-            let mut wanted = Wanted::default();
-            for action in &actions {
-                action.want(&mut wanted);
+impl Writing {
+    async fn commit(&self, group: Vec<Request>) {
+        let began = Instant::now();
+        let (actions, replies): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|Request { action, reply, came, memory }| (action, (reply, came, memory)))
+            .unzip();
+        let committed = self
+            .store
+            .write(move |conn| {
+                let mut wanted = Wanted::default();
+                for action in &actions {
+                    action.want(&mut wanted);
+                }
+                let mut ledger = Ledger::new(stored::load(conn, &wanted)?);
+                let outcomes: Vec<_> = actions.iter().map(|action| action.apply(&mut ledger)).collect();
+                let (changes, announcements) = ledger.finish();
+                stored::save(conn, &changes, now_sql())?;
+                Ok::<_, ServiceError>((outcomes, announcements))
+            })
+            .await;
+        match committed {
+            Ok((outcomes, announcements)) => {
+                // First the deliveries, which are only queued here: their order is that of the commits.
+                self.meters.committed(outcomes.len(), began.elapsed());
+                self.bus.announce(announcements).await;
+                for ((reply, came, _memory), outcome) in replies.into_iter().zip(outcomes) {
+                    match &outcome {
+                        Ok(_) => self.meters.accepted(came.elapsed()),
+                        Err(refusal) => self.meters.refused(refusal.code()),
+                    }
+                    reply(outcome.map_err(PublishError::Refused));
+                }
             }
-            let mut ledger = Ledger::new(stored::load(conn, &wanted)?);
-            let outcomes: Vec<_> = actions.iter().map(|action| action.apply(&mut ledger)).collect();
-            let (changes, announcements) = ledger.finish();
-            stored::save(conn, &changes, now_sql())?;
-            Ok::<_, ServiceError>((outcomes, announcements))
-        })
-        .await;
-    match committed {
-        Ok((outcomes, announcements)) => {
-            // First the deliveries, which are only queued here: their order is that of the commits.
-            bus.announce(announcements).await;
-            for ((reply, _memory), outcome) in replies.into_iter().zip(outcomes) {
-                reply(outcome.map_err(PublishError::Refused));
-            }
-        }
-        Err(error) => {
-            let fault = error.into_fault();
-            for (reply, _memory) in replies {
-                reply(Err(ServiceError::Refused(fault.clone()).into()));
+            Err(error) => {
+                let fault = error.into_fault();
+                self.meters.failed(replies.len());
+                for (reply, ..) in replies {
+                    reply(Err(ServiceError::Refused(fault.clone()).into()));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ pub(crate) mod device;
 pub(crate) mod program;
 pub(crate) mod socket;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use qchatd::{config::Config, server::Daemon};
 
@@ -60,6 +60,23 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.daemon.address().unwrap()
+    }
+
+    /// What it counts, as a scraper reads it: each line's name with its labels, and its value.
+    pub(crate) async fn meters(&self) -> BTreeMap<String, f64> {
+        let address = self.daemon.metrics_address().unwrap();
+        let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        let text = answer.text().await.unwrap();
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                (name.to_owned(), value.parse().unwrap())
+            })
+            .collect()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

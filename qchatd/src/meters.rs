@@ -1,0 +1,161 @@
+//! What the daemon counts of itself, for Prometheus. Numbers alone: no name, no id, no address.
+//!
+//! docs/operations.md lists them; a test holds that list against what is exposed.
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+use qchat_proto::wire::fault::FaultCode;
+
+/// All that is counted since the daemon started. Each is an atomic, so that counting costs no more than that.
+pub struct Meters {
+    registry: Registry,
+    /// Envelopes put into a room's order.
+    accepted: Counter,
+    /// Requests to the relay that the rules refused, by fault code.
+    refused: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Requests to the relay that failed for the database's sake.
+    failed: Counter,
+    /// Requests of one transaction.
+    group: Histogram,
+    /// How long a transaction took, seconds.
+    commit: Histogram,
+    /// From when a request reached the relay until it was durable and its deliveries were queued, seconds.
+    relayed: Histogram,
+    /// Frames written to sockets without having been asked for.
+    delivered: Counter,
+    /// Times that a device was told to catch up because its queue was full.
+    behind: Counter,
+    /// Pages of the log that devices asked for.
+    pages: Counter,
+    /// Sockets open now.
+    sockets: Gauge,
+    /// 1 when the database answered the last time that somebody looked, else 0.
+    ready: Gauge,
+}
+
+/// A socket that is counted until this is dropped.
+#[derive(Debug)]
+pub struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.000_25, 2.0, 18));
+        let mut meters = Self {
+            registry: Registry::with_prefix("qchatd"),
+            accepted: Counter::default(),
+            refused: Family::default(),
+            failed: Counter::default(),
+            group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            commit: seconds(),
+            relayed: seconds(),
+            delivered: Counter::default(),
+            behind: Counter::default(),
+            pages: Counter::default(),
+            sockets: Gauge::default(),
+            ready: Gauge::default(),
+        };
+        let registry = &mut meters.registry;
+        registry.register("accepted", "Envelopes put into a room's order", meters.accepted.clone());
+        registry.register(
+            "refused",
+            "Relay requests refused by the rules, by fault code",
+            meters.refused.clone(),
+        );
+        registry.register("failed", "Relay requests that failed with the database", meters.failed.clone());
+        registry.register("group", "Relay requests of one transaction", meters.group.clone());
+        registry.register_with_unit(
+            "commit",
+            "How long a transaction of the relay takes",
+            Unit::Seconds,
+            meters.commit.clone(),
+        );
+        registry.register_with_unit(
+            "relay",
+            "From a request's arrival at the relay until it is durable and its deliveries are queued",
+            Unit::Seconds,
+            meters.relayed.clone(),
+        );
+        registry.register("delivered", "Frames written to sockets unasked", meters.delivered.clone());
+        registry.register("behind", "Times that a device was told to catch up", meters.behind.clone());
+        registry.register("pages", "Pages of the log that devices asked for", meters.pages.clone());
+        registry.register("sockets", "Sockets open now", meters.sockets.clone());
+        registry.register(
+            "ready",
+            "1 when the database answers and what writes to it runs",
+            meters.ready.clone(),
+        );
+        meters
+    }
+}
+
+impl Meters {
+    /// A transaction of the relay is durable, with so many requests.
+    pub fn committed(&self, requests: usize, took: Duration) {
+        self.group.observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+        self.commit.observe(took.as_secs_f64());
+    }
+
+    /// A request is accepted, and durable, so long after it came.
+    pub fn accepted(&self, after: Duration) {
+        self.accepted.inc();
+        self.relayed.observe(after.as_secs_f64());
+    }
+
+    /// A request was refused by the rules.
+    pub fn refused(&self, code: FaultCode) {
+        self.refused.get_or_create(&[("code", code.as_str())]).inc();
+    }
+
+    /// So many requests failed with the database.
+    pub fn failed(&self, requests: usize) {
+        self.failed.inc_by(requests as u64);
+    }
+
+    /// So many frames went to a device.
+    pub fn delivered(&self, frames: usize) {
+        self.delivered.inc_by(frames as u64);
+    }
+
+    /// A device was told to catch up with a room.
+    pub fn behind(&self) {
+        self.behind.inc();
+    }
+
+    /// A device asked for a page of a log.
+    pub fn page(&self) {
+        self.pages.inc();
+    }
+
+    /// A socket is open until what is returned is dropped.
+    pub fn open(&self) -> Open {
+        self.sockets.inc();
+        Open(self.sockets.clone())
+    }
+
+    /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn expose(&self, ready: bool) -> Result<String, fmt::Error> {
+        self.ready.set(ready.into());
+        let mut exposed = String::new();
+        text::encode(&mut exposed, &self.registry)?;
+        Ok(exposed)
+    }
+}
