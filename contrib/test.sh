@@ -60,6 +60,7 @@ install_tool "cargo fuzz" cargo-fuzz 0.13.2
 rm -rf target/tools
 contrib/postgres.sh programs >/dev/null || install_package "PostgreSQL's server" postgresql
 programs=$(contrib/postgres.sh programs) || die "PostgreSQL's initdb is not found, though its package is installed"
+command -v systemd-analyze >/dev/null || install_package "systemd-analyze" systemd
 command -v openssl >/dev/null || install_package "openssl" openssl
 for shell in zsh fish; do command -v "$shell" >/dev/null || install_package "$shell" "$shell"; done; export QCHAT_TEST_SHELLS="bash zsh fish"
 [ -x "$programs/psql" ] || command -v psql >/dev/null || install_package "psql" postgresql-client
@@ -67,6 +68,14 @@ printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$pr
 
 heading "Format"
 cargo fmt --all --check
+
+heading "The service's sandbox"
+# Ten times the exposure that `security` prints at its end.
+systemd-analyze security --offline=true --threshold=11 contrib/systemd/qchatd.service
+# The program is installed where it runs, not here.
+wrong=$(systemd-analyze verify --man=no contrib/systemd/qchatd.service contrib/systemd/qchatd.socket 2>&1 |
+    grep -v 'qchatd is not executable' || true)
+[ -z "$wrong" ] || die "$wrong"
 
 heading "Spelling"
 typos

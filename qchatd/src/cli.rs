@@ -186,6 +186,38 @@ pub(crate) struct Settings {
     /// Connections served at once; more wait [default: 10000]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) max_connections: Option<u32>,
+    /// Connections of one address at once, a /64 of IPv6 counted as one; 0 is no limit here and below, and loopback has none
+    /// [default: 1000]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) address_connections: Option<u32>,
+    /// New connections of one address in a second, ten seconds' worth at once [default: 100]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) address_connections_per_second: Option<u32>,
+    /// Registrations from one address in a minute [default: 60]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) address_registrations_per_minute: Option<u32>,
+    /// Logins and exchanges of refresh tokens from one address in a minute [default: 600]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) address_logins_per_minute: Option<u32>,
+    /// Logins of one account in a minute [default: 600]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) account_logins_per_minute: Option<u32>,
+    /// Attempts in a minute to register an account that is there already [default: 20]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) account_registrations_per_minute: Option<u32>,
+    /// Requests of one account in a second, ten seconds' worth at once [default: 100]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) account_requests_per_second: Option<u32>,
+    /// Publications of one account in a second, each 8 KiB begun counted; more are read later [default: 2000]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) account_publishes_per_second: Option<u32>,
+    /// Take the client's address from the PROXY header (version 2) that every connection then begins with
+    #[arg(long, global = true)]
+    pub(crate) proxy_protocol: bool,
+    /// Addresses and networks of the proxies, with commas between; who connects from elsewhere is hung up on
+    /// [default: 127.0.0.0/8,::1/128]
+    #[arg(long, global = true, value_name = "NETWORKS")]
+    pub(crate) proxy_trusted: Option<String>,
     /// Frames that wait for a slow client before it has to catch up from the log [default: 256]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) queue: Option<u32>,
@@ -221,6 +253,16 @@ impl Settings {
             ("pepper_file", self.pepper_file.clone()),
             ("token_key_file", self.token_key_file.clone()),
             ("max_connections", number(self.max_connections)),
+            ("address_connections", number(self.address_connections)),
+            ("address_connections_per_second", number(self.address_connections_per_second)),
+            ("address_registrations_per_minute", number(self.address_registrations_per_minute)),
+            ("address_logins_per_minute", number(self.address_logins_per_minute)),
+            ("account_logins_per_minute", number(self.account_logins_per_minute)),
+            ("account_registrations_per_minute", number(self.account_registrations_per_minute)),
+            ("account_requests_per_second", number(self.account_requests_per_second)),
+            ("account_publishes_per_second", number(self.account_publishes_per_second)),
+            ("proxy_protocol", self.proxy_protocol.then(|| "true".to_owned())),
+            ("proxy_trusted", self.proxy_trusted.clone()),
             ("queue", number(self.queue)),
             ("workers", number(self.workers)),
             ("drain_seconds", number(self.drain_seconds)),

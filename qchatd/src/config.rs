@@ -3,16 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt, fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use config::{Config as Layers, Environment, File, FileFormat};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::store::Target;
+use crate::{limits::Rates, store::Target};
 
 /// How logs look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -93,6 +94,12 @@ pub struct Config {
     pub token_key_file: PathBuf,
     /// Connections served at once.
     pub max_connections: u32,
+    /// How much one address and one account may ask for.
+    pub rates: Rates,
+    /// Whether every connection begins with a `PROXY` header.
+    pub proxy_protocol: bool,
+    /// Who may send one.
+    pub proxy_trusted: Vec<IpNet>,
     /// Frames in a connection's queue.
     pub queue: u32,
     /// Runtime threads.
@@ -132,6 +139,8 @@ pub enum Origin {
     Environment(String),
     /// The configuration file.
     File(PathBuf),
+    /// The service manager, for this service alone.
+    Credential(PathBuf),
     /// Built in.
     Default,
 }
@@ -141,6 +150,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(name) | Self::Environment(name) => f.write_str(name),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Credential(path) => write!(f, "credential {}", path.display()),
             Self::Default => f.write_str("default"),
         }
     }
@@ -167,6 +177,16 @@ struct Raw {
     pepper_file: String,
     token_key_file: String,
     max_connections: u32,
+    address_connections: u32,
+    address_connections_per_second: u32,
+    address_registrations_per_minute: u32,
+    address_logins_per_minute: u32,
+    account_logins_per_minute: u32,
+    account_registrations_per_minute: u32,
+    account_requests_per_second: u32,
+    account_publishes_per_second: u32,
+    proxy_protocol: bool,
+    proxy_trusted: String,
     queue: u32,
     workers: u32,
     drain_seconds: u32,
@@ -176,6 +196,10 @@ struct Raw {
 }
 
 const PREFIX: &str = "QCHATD_";
+
+/// The settings that a credential stands in for, and its name: the URL itself for the database, else a file.
+const CREDENTIALS: [(&str, &str); 3] =
+    [("database", "database"), ("pepper_file", "pepper.key"), ("token_key_file", "token.key")];
 
 /// The keys and their defaults; an empty text is worked out later.
 fn defaults() -> Vec<(&'static str, String)> {
@@ -191,6 +215,16 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("pepper_file", String::new()),
         ("token_key_file", String::new()),
         ("max_connections", "10000".into()),
+        ("address_connections", "1000".into()),
+        ("address_connections_per_second", "100".into()),
+        ("address_registrations_per_minute", "60".into()),
+        ("address_logins_per_minute", "600".into()),
+        ("account_logins_per_minute", "600".into()),
+        ("account_registrations_per_minute", "20".into()),
+        ("account_requests_per_second", "100".into()),
+        ("account_publishes_per_second", "2000".into()),
+        ("proxy_protocol", "false".into()),
+        ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
         ("queue", "256".into()),
         ("workers", cores.to_string()),
         ("drain_seconds", "20".into()),
@@ -207,15 +241,39 @@ fn defaults() -> Vec<(&'static str, String)> {
 pub fn load(file: Option<&Path>, flags: &[(&'static str, String)]) -> Result<Loaded, ConfigError> {
     let environment: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    layered(file, flags, &environment)
+    let credentials = credentials();
+    layered(file, flags, &environment, credentials.as_deref())
+}
+
+/// Where the service manager puts the secrets of this service (`LoadCredential=` of systemd).
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Whether the service manager keeps this file: it lets nobody else read it, by means that the mode does not show.
+pub(crate) fn is_credential(path: &Path) -> bool {
+    credentials().is_some_and(|directory| path.starts_with(directory))
 }
 
 fn layered(
     file: Option<&Path>,
     flags: &[(&'static str, String)],
     environment: &BTreeMap<String, String>,
+    credentials: Option<&Path>,
 ) -> Result<Loaded, ConfigError> {
-    let defaults = defaults();
+    let mut defaults = defaults();
+    let mut from_credentials = BTreeMap::new();
+    for (key, name) in credentials.iter().flat_map(|_| CREDENTIALS) {
+        let Some(path) = credentials.map(|directory| directory.join(name)).filter(|path| path.exists())
+        else {
+            continue;
+        };
+        let value = if key == "database" { read_credential(&path)? } else { path.display().to_string() };
+        if let Some(default) = defaults.iter_mut().find(|(known, _)| *known == key) {
+            default.1 = value;
+            from_credentials.insert(key, path);
+        }
+    }
     let variable = |key: &str| format!("{PREFIX}{}", key.to_ascii_uppercase());
     // Only our own keys: other programs may use the prefix.
     let known: config::Map<String, String> = defaults
@@ -254,6 +312,8 @@ fn layered(
                 && in_file.get::<config::Value>(key).is_ok()
             {
                 Origin::File(path.clone())
+            } else if let Some(path) = from_credentials.get(key) {
+                Origin::Credential(path.clone())
             } else {
                 Origin::Default
             };
@@ -261,6 +321,14 @@ fn layered(
         })
         .collect();
     Ok(Loaded { config: check(layers.build()?.try_deserialize()?)?, origins })
+}
+
+fn read_credential(path: &Path) -> Result<String, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
+        key: "database",
+        reason: format!("the credential {} cannot be read: {error}", path.display()),
+    })?;
+    Ok(text.trim().to_owned())
 }
 
 fn check(raw: Raw) -> Result<Config, ConfigError> {
@@ -289,6 +357,20 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             return Err(invalid(key, "is between 1 and 1000000"));
         }
     }
+    for (key, value) in [
+        ("address_connections", raw.address_connections),
+        ("address_connections_per_second", raw.address_connections_per_second),
+        ("address_registrations_per_minute", raw.address_registrations_per_minute),
+        ("address_logins_per_minute", raw.address_logins_per_minute),
+        ("account_logins_per_minute", raw.account_logins_per_minute),
+        ("account_registrations_per_minute", raw.account_registrations_per_minute),
+        ("account_requests_per_second", raw.account_requests_per_second),
+        ("account_publishes_per_second", raw.account_publishes_per_second),
+    ] {
+        if value > 1_000_000 {
+            return Err(invalid(key, "is at most 1000000, and 0 for no limit"));
+        }
+    }
     Ok(Config {
         listen: raw
             .listen
@@ -308,6 +390,20 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         database,
         database_connections: raw.database_connections,
         max_connections: raw.max_connections,
+        rates: Rates {
+            address_connections: raw.address_connections,
+            address_connections_per_second: raw.address_connections_per_second,
+            address_registrations_per_minute: raw.address_registrations_per_minute,
+            address_logins_per_minute: raw.address_logins_per_minute,
+            account_logins_per_minute: raw.account_logins_per_minute,
+            account_registrations_per_minute: raw.account_registrations_per_minute,
+            account_requests_per_second: raw.account_requests_per_second,
+            account_publishes_per_second: raw.account_publishes_per_second,
+        },
+        proxy_protocol: raw.proxy_protocol,
+        proxy_trusted: networks(&raw.proxy_trusted).ok_or_else(|| {
+            invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
+        })?,
         queue: raw.queue,
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
@@ -357,6 +453,16 @@ impl Config {
             ("pepper_file", path(&self.pepper_file)),
             ("token_key_file", path(&self.token_key_file)),
             ("max_connections", self.max_connections.to_string()),
+            ("address_connections", self.rates.address_connections.to_string()),
+            ("address_connections_per_second", self.rates.address_connections_per_second.to_string()),
+            ("address_registrations_per_minute", self.rates.address_registrations_per_minute.to_string()),
+            ("address_logins_per_minute", self.rates.address_logins_per_minute.to_string()),
+            ("account_logins_per_minute", self.rates.account_logins_per_minute.to_string()),
+            ("account_registrations_per_minute", self.rates.account_registrations_per_minute.to_string()),
+            ("account_requests_per_second", self.rates.account_requests_per_second.to_string()),
+            ("account_publishes_per_second", self.rates.account_publishes_per_second.to_string()),
+            ("proxy_protocol", self.proxy_protocol.to_string()),
+            ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),
@@ -365,6 +471,12 @@ impl Config {
             ("log_format", format.to_owned()),
         ]
     }
+}
+
+/// Addresses and networks, with commas between; none at all are none.
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let one = |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse().map(IpAddr::into).ok());
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(one).collect()
 }
 
 /// Root runs it as a service of the machine; anyone else as their own.
@@ -404,7 +516,7 @@ mod tests {
         let environment = [("QCHATD_QUEUE", "8"), ("QCHATD_LOG", "debug"), ("QCHATD_OTHER", "x")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let loaded = layered(Some(&path), &[("queue", "9".to_owned())], &environment).unwrap();
+        let loaded = layered(Some(&path), &[("queue", "9".to_owned())], &environment, None).unwrap();
         let origins: Vec<_> =
             ["queue", "log", "listen", "workers"].map(|key| loaded.origins[key].clone()).into();
         assert_eq!(
@@ -421,6 +533,25 @@ mod tests {
     }
 
     #[test]
+    fn credentials_stand_in_for_defaults_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("database"), "postgres://qchat@db/qchat\n").unwrap();
+        std::fs::write(path("token.key"), [0; 64]).unwrap();
+        let flags = [("data_dir", "/d".to_owned())];
+        let loaded = layered(None, &flags, &BTreeMap::new(), Some(dir.path())).unwrap();
+        assert_eq!(loaded.config.database.to_string(), "postgres://qchat@db/qchat");
+        assert_eq!(loaded.config.token_key_file, path("token.key"));
+        assert_eq!(loaded.config.pepper_file, Path::new("/d/pepper.key"));
+        assert_eq!(loaded.origins["database"], Origin::Credential(path("database")));
+        assert_eq!(loaded.origins["pepper_file"], Origin::Default);
+
+        let environment = BTreeMap::from([("QCHATD_DATABASE".to_owned(), "sqlite:///e".to_owned())]);
+        let loaded = layered(None, &flags, &environment, Some(dir.path())).unwrap();
+        assert_eq!(loaded.config.database.to_string(), "sqlite:///e");
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("qchatd.toml");
@@ -430,13 +561,15 @@ mod tests {
             "listen = \"unix:here\"",
             "listen = \"\"",
             "listen_mode = \"1777\"",
+            "proxy_trusted = \"proxy.example\"",
+            "account_publishes_per_second = 2000000",
             "queue = 0",
             "queue = \"many\"",
             "database = \"x\"",
             "= =",
         ] {
             std::fs::write(&path, text).unwrap();
-            assert!(layered(Some(&path), &[], &BTreeMap::new()).is_err(), "{text}");
+            assert!(layered(Some(&path), &[], &BTreeMap::new(), None).is_err(), "{text}");
         }
     }
 }

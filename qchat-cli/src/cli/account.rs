@@ -46,9 +46,11 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
     let destination = Destination::reserve(recovery_file)?;
     let passphrase = passphrase::fresh(settings)?;
     let dir = settings.profile_dir();
-    let registering = engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
-        tracing::debug!(?stage, "registering");
-    });
+    // On the heap: the future is large, and moves otherwise.
+    let registering =
+        Box::pin(engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
+            tracing::debug!(?stage, "registering");
+        }));
     let registered = progress::during(settings, "Making keys and registering", registering).await?;
     match registered.recovery_words {
         Some(words) => destination.hand_over(&words),

@@ -51,6 +51,14 @@ pub enum NetError {
 }
 
 impl NetError {
+    /// Seconds after which the daemon wants to be asked again.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Fault(fault) => fault.retry_after,
+            _ => None,
+        }
+    }
+
     /// The daemon's refusal. Its sentence is the daemon's own, so it is made fit for a terminal here.
     pub(super) fn fault(mut fault: Fault) -> Self {
         clean(&mut fault.message);

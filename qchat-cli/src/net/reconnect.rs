@@ -7,6 +7,9 @@ const FIRST: Duration = Duration::from_millis(250);
 /// Highest ceiling.
 const MOST: Duration = Duration::from_secs(30);
 
+/// The longest pause that a daemon may ask for.
+const MOST_ASKED: Duration = Duration::from_mins(5);
+
 /// The pauses between attempts.
 #[derive(Debug, Default)]
 pub struct Backoff {
@@ -19,9 +22,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The pause before the next attempt.
-    pub fn pause(&mut self) -> Duration {
-        let pause = pause(self.failures, random());
+    /// The pause before the next attempt; `asked` is how many seconds the daemon wants to be left alone.
+    pub fn pause(&mut self, asked: Option<u32>) -> Duration {
+        let pause = pause(self.failures, random()).max(asked.map_or(Duration::ZERO, |s| wait(s, random())));
         self.failures = self.failures.saturating_add(1);
         pause
     }
@@ -31,6 +34,12 @@ impl Backoff {
 pub fn pause(failures: u32, share: f64) -> Duration {
     let ceiling = FIRST.saturating_mul(1 << failures.min(16)).min(MOST);
     ceiling.mul_f64(share.clamp(0.0, 1.0))
+}
+
+/// The pause that a daemon asks for, and up to a second more: those who are told the same second come one by one.
+pub fn wait(seconds: u32, share: f64) -> Duration {
+    Duration::from_secs(seconds.into()).min(MOST_ASKED)
+        + Duration::from_secs(1).mul_f64(share.clamp(0.0, 1.0))
 }
 
 /// A number from 0 to 1. Only spreads load; without randomness the middle will do.
@@ -47,6 +56,18 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_asked_to_wait_waits_that_long_and_not_for_ever() {
+        for (seconds, share, millis) in
+            [(3, 0.0, 3_000), (3, 1.0, 4_000), (0, 0.5, 500), (u32::MAX, 0.0, 300_000)]
+        {
+            assert_eq!(wait(seconds, share), Duration::from_millis(millis), "{seconds} {share}");
+        }
+        let mut backoff = Backoff::default();
+        assert!(backoff.pause(Some(2)) >= Duration::from_secs(2));
+        assert!(backoff.pause(None) <= Duration::from_millis(500));
+    }
 
     #[test]
     fn pauses_double_up_to_half_a_minute() {

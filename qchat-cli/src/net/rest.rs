@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use qchat_proto::{
             KeyPackageCount, Login, PutDeviceList, PutKeyPackages, Refresh, Register, Room, RoomInvitation,
             Rooms, ServerInfo, Session,
         },
-        fault::FaultBody,
+        fault::{FaultBody, FaultCode},
         limits,
         tree::TreeHash,
     },
@@ -35,6 +35,9 @@ const TREE: Duration = Duration::from_mins(10);
 /// How long a connection is kept for the next request. The daemon closes one that idles for 5 s, and a request that
 /// crosses its closing would fail.
 const IDLE: Duration = Duration::from_secs(3);
+
+/// How long requests that the daemon does not take yet are tried again.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A daemon's address, checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -282,7 +285,27 @@ impl Client {
             .map_err(|_| NetError::Protocol("the server's answer is not what the protocol says".into()))
     }
 
-    async fn body(&self, request: RequestBuilder, most: usize) -> Answer<Vec<u8>> {
+    /// Sends a request; one that comes too early is sent again when the daemon takes it, if that is soon.
+    async fn body(&self, mut request: RequestBuilder, most: usize) -> Answer<Vec<u8>> {
+        let until = Instant::now() + PATIENCE.min(self.timeout);
+        loop {
+            let again = request.try_clone();
+            let refused = match self.once(request, most).await {
+                Err(NetError::Fault(fault)) if fault.code == FaultCode::RateLimited => fault,
+                other => return other,
+            };
+            let pause = refused.retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+            match (again, pause) {
+                (Some(again), Some(pause)) if Instant::now() + pause < until => {
+                    tokio::time::sleep(pause).await;
+                    request = again;
+                }
+                _ => return Err(NetError::Fault(refused)),
+            }
+        }
+    }
+
+    async fn once(&self, request: RequestBuilder, most: usize) -> Answer<Vec<u8>> {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let mut body = vec![];
         loop {

@@ -53,6 +53,7 @@ pub enum VaultError {
 
 impl VaultError {
     /// What went wrong with the file at `path`.
+    #[expect(clippy::needless_pass_by_value, reason = "the form that map_err passes")]
     pub(super) fn of(fault: VaultFault, path: &Path) -> Self {
         match fault {
             VaultFault::TooNew => Self::TooNew,

@@ -9,16 +9,21 @@ use qchat_proto::{
 };
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use super::{answer, bearer, body, done, segment, with};
-use crate::service::{Services, sessions::Caller};
+use super::{answer, bearer, body, done, segment, with, within};
+use crate::{
+    limits::Limits,
+    service::{Services, sessions::Caller},
+};
 
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
-    let register =
-        warp::path!("v1" / "accounts").and(warp::post()).and(with(services.clone())).and(body::json()).then(
-            |services: Arc<Services>, request: Register| async move {
-                answer(StatusCode::CREATED, services.accounts.register(request).await)
-            },
-        );
+    let register = warp::path!("v1" / "accounts")
+        .and(warp::post())
+        .and(within(services, Limits::registration))
+        .and(with(services.clone()))
+        .and(body::json())
+        .then(|services: Arc<Services>, request: Register| async move {
+            answer(StatusCode::CREATED, services.accounts.register(request).await)
+        });
     let by_name = warp::path!("v1" / "accounts" / "by-name" / ..)
         .and(segment::<UserName>())
         .and(warp::path::end())

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod body;
+mod gate;
 mod health;
 mod key_packages;
 mod reject;
@@ -11,13 +12,16 @@ mod trees;
 
 use std::{str::FromStr, sync::Arc};
 
-use http::{HeaderValue, StatusCode, header};
-use qchat_proto::wire::{self, api::ServerInfo};
+use http::{StatusCode, header};
+use qchat_proto::wire::{self, api::ServerInfo, fault::Fault};
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
 
+pub(crate) use self::gate::{refuse, secure};
 pub use self::reject::Refusal;
 pub(crate) use self::reject::fault_reply;
 use crate::{
+    limits::Limits,
+    peer::Peer,
     service::{ServiceError, Services, sessions::Caller},
     socket::{self, Sockets},
 };
@@ -67,11 +71,10 @@ pub fn bearer(services: Arc<Services>) -> impl Filter<Extract = (Caller,), Error
             async move {
                 // None is as bad as a forged one, and is answered alike.
                 let token = value.as_ref().and_then(|value| value.0.strip_prefix("Bearer ")).unwrap_or("");
-                services
-                    .sessions
-                    .authenticate(token)
-                    .await
-                    .map_err(|error| Refusal::reject(error.into_fault()))
+                let caller = services.sessions.authenticate(token).await;
+                let caller = caller.map_err(|error| Refusal::reject(error.into_fault()))?;
+                services.limits.request(caller.account).map_err(Refusal::reject)?;
+                Ok::<_, Rejection>(caller)
             }
         },
     )
@@ -95,6 +98,20 @@ fn segment<T: FromStr + Send + 'static>() -> impl Filter<Extract = (T,), Error =
         .and_then(|text: String| async move { text.parse::<T>().map_err(|_| warp::reject::not_found()) })
 }
 
+/// Lets a request through that the limits allow its peer.
+fn within(
+    services: &Arc<Services>,
+    limit: fn(&Limits, &Peer) -> Result<(), Fault>,
+) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+    let services = services.clone();
+    warp::ext::optional::<Peer>()
+        .and_then(move |peer: Option<Peer>| {
+            let allowed = peer.map_or(Ok(()), |peer| limit(&services.limits, &peer));
+            async move { allowed.map_err(Refusal::reject) }
+        })
+        .untuple_one()
+}
+
 /// Gives a handler its services.
 fn with<T: Clone + Send>(value: T) -> impl Filter<Extract = (T,), Error = std::convert::Infallible> + Clone {
     warp::any().map(move || value.clone())
@@ -103,12 +120,7 @@ fn with<T: Clone + Send>(value: T) -> impl Filter<Extract = (T,), Error = std::c
 /// A service's answer as a response.
 fn answer<T: serde::Serialize>(status: StatusCode, result: Result<T, ServiceError>) -> Response {
     match result {
-        Ok(body) => {
-            let mut response = warp::reply::with_status(warp::reply::json(&body), status).into_response();
-            // Tokens and directories are for the caller alone, and change.
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
+        Ok(body) => warp::reply::with_status(warp::reply::json(&body), status).into_response(),
         Err(error) => fault_reply(&error.into_fault()),
     }
 }

@@ -6,8 +6,11 @@ use http::StatusCode;
 use qchat_proto::wire::api::{ChallengeRequest, Login, Refresh};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use super::{answer, bearer, body, done, with};
-use crate::service::{Services, sessions::Caller};
+use super::{answer, bearer, body, done, with, within};
+use crate::{
+    limits::Limits,
+    service::{Services, sessions::Caller},
+};
 
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let challenge = warp::path!("v1" / "sessions" / "challenge")
@@ -17,14 +20,17 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .map(|services: Arc<Services>, request: ChallengeRequest| {
             answer(StatusCode::OK, services.sessions.challenge(request.account_id, request.device_id))
         });
-    let log_in =
-        warp::path!("v1" / "sessions").and(warp::post()).and(with(services.clone())).and(body::json()).then(
-            |services: Arc<Services>, request: Login| async move {
-                answer(StatusCode::OK, services.sessions.log_in(request).await)
-            },
-        );
+    let log_in = warp::path!("v1" / "sessions")
+        .and(warp::post())
+        .and(within(services, Limits::login))
+        .and(with(services.clone()))
+        .and(body::json())
+        .then(|services: Arc<Services>, request: Login| async move {
+            answer(StatusCode::OK, services.sessions.log_in(request).await)
+        });
     let refresh = warp::path!("v1" / "sessions" / "refresh")
         .and(warp::post())
+        .and(within(services, Limits::login))
         .and(with(services.clone()))
         .and(body::json())
         .then(|services: Arc<Services>, request: Refresh| async move {

@@ -1,7 +1,7 @@
 //! Accepts connections and serves them. warp's own server has no limit on slow headers and does not wait for sockets,
 //! hence a loop of our own.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
@@ -11,14 +11,20 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Reply, filters::BoxedFilter, reply::Response};
 
-use super::listen::{Listener, Stream};
+use super::{
+    listen::{Listener, Stream},
+    proxy::Proxies,
+};
 use crate::{
+    config::Config,
+    drain::Drain,
     http,
+    limits::Limits,
     peer::Peer,
     socket::{Slot, Sockets},
 };
@@ -35,8 +41,11 @@ pub(super) struct Door {
     slots: Arc<Semaphore>,
     routes: BoxedFilter<(Response,)>,
     http: auto::Builder<TokioExecutor>,
-    /// Cancelled when the daemon drains: connections end with the request that is underway.
-    stop: CancellationToken,
+    /// Who speaks the `PROXY` protocol, and then everybody does.
+    proxies: Option<Proxies>,
+    limits: Arc<Limits>,
+    /// Once it has begun, connections end with the request that is underway.
+    drain: Arc<Drain>,
     /// Cancelled when the drain is over: nobody is let in any more, and who is still there is cut off.
     pub(super) closed: CancellationToken,
     /// Connections whose requests the drain waits for.
@@ -44,13 +53,15 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// A door for at most this many connections at once.
-    pub(super) fn new(sockets: Sockets, most: usize) -> Self {
+    /// The door as it is configured.
+    pub(super) fn new(sockets: Sockets, config: &Config) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
         Self {
-            slots: Arc::new(Semaphore::new(most)),
-            stop: sockets.stop.clone(),
+            slots: Arc::new(Semaphore::new(config.max_connections as usize)),
+            proxies: config.proxy_protocol.then(|| Proxies(config.proxy_trusted.clone())),
+            limits: sockets.services.limits.clone(),
+            drain: sockets.drain.clone(),
             routes: http::routes(sockets),
             http: builder,
             closed: CancellationToken::new(),
@@ -75,18 +86,21 @@ impl Door {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    // A peer that has gone already is no reason to keep the next one waiting.
+                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                     continue;
                 }
             };
             let door = self.clone();
             let served = async move {
                 tokio::select! {
-                    () = door.admit(stream, address, Slot(Arc::new(slot))) => {}
+                    () = door.admit(stream, address, slot) => {}
                     () = door.closed.cancelled() => {}
                 }
             };
-            if self.stop.is_cancelled() {
+            if self.drain.has_begun() {
                 // It is told to come back, and nobody waits for it.
                 tokio::spawn(served);
             } else {
@@ -96,30 +110,59 @@ impl Door {
     }
 
     /// Finds out who it is, and serves it.
-    async fn admit(&self, stream: Stream, address: Option<SocketAddr>, slot: Slot) {
+    async fn admit(&self, mut stream: Stream, from: Option<SocketAddr>, slot: OwnedSemaphorePermit) {
+        let address = match &self.proxies {
+            None => from,
+            Some(proxies) => match proxies.client(&mut stream, from).await {
+                Ok(client) => client,
+                Err(error) => {
+                    tracing::warn!(peer = %Peer { address: from, encrypted: false }, %error, "not let in");
+                    return;
+                }
+            },
+        };
         let peer = Peer { address, encrypted: false };
+        if !self.limits.connecting(&peer) {
+            tracing::debug!(%peer, "comes too often and is hung up on");
+            return;
+        }
         self.serve(stream, peer, slot).await;
     }
 
     /// Serves a connection to the end of its last request, or to its upgrade.
-    async fn serve<S>(&self, stream: S, peer: Peer, slot: Slot)
+    async fn serve<S>(&self, stream: S, peer: Peer, slot: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        tracing::debug!(%peer, "connected");
+        let (place, over) = match self.limits.connection(&peer) {
+            Ok(place) => (Some(place), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let slot = Slot::new(slot, place);
+        let drain = self.drain.clone();
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             // An upgraded socket keeps the place when the connection's own task has ended.
             request.extensions_mut().insert(slot.clone());
             request.extensions_mut().insert(peer);
-            let answer = routes.call(request);
-            async move { answer.await.map(Reply::into_response) }
+            let refusal = http::refuse(request.uri().path(), request.headers(), over.as_ref(), &drain);
+            let routes = routes.clone();
+            async move {
+                let mut response = match refusal {
+                    Some(refusal) => refusal,
+                    None => routes.call(request).await?.into_response(),
+                };
+                http::secure(&mut response, &peer);
+                Ok::<_, Infallible>(response)
+            }
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         // Who comes while the daemon drains is told so.
-        let stop = if self.stop.is_cancelled() { &self.closed } else { &self.stop };
+        let told = self.drain.has_begun();
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
+            () = self.drain.begun(), if !told => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -4,20 +4,19 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::StatusCode;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
 use warp::{Filter, Reply};
 
 use super::StartError;
-use crate::service::Services;
+use crate::{drain::Drain, service::Services};
 
 /// What scrapers are told that they get.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves the meters until `stop`; returns the bound address.
+/// Serves the meters until the drain begins; returns the bound address.
 pub(super) async fn serve(
     listen: SocketAddr,
     services: Arc<Services>,
-    stop: CancellationToken,
+    drain: Arc<Drain>,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
     let failed = |error| StartError::Listen(crate::config::Listen::Tcp(listen), error);
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -33,6 +32,6 @@ pub(super) async fn serve(
             }
         }
     });
-    let serving = warp::serve(route).incoming(listener).graceful(async move { stop.cancelled().await });
+    let serving = warp::serve(route).incoming(listener).graceful(async move { drain.begun().await });
     Ok((address, tokio::spawn(serving.run())))
 }

@@ -4,6 +4,8 @@
 mod accept;
 mod listen;
 mod metrics;
+mod notify;
+mod proxy;
 
 use std::{
     fs,
@@ -22,14 +24,16 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener};
 use crate::{
     bus::Bus,
     config::{Config, ConfigError, Listen},
+    drain::Drain,
     hub::Hub,
+    limits::Limits,
     meters::Meters,
     service::{
         ServiceError, Services,
@@ -45,6 +49,9 @@ const CONFIRM: Duration = Duration::from_secs(2);
 /// Between two looks at which sessions are open still, and which keys sign. What another node has ended has lost its
 /// sockets here within 5 s: this, the query, and what a socket takes to end.
 const WATCH: Duration = Duration::from_secs(2);
+/// Between two times that limits forget who has not been there lately: what they hold until then is bounded by who can
+/// connect meanwhile.
+const FORGET: Duration = Duration::from_secs(10);
 /// Between two times that trees which nobody needs are deleted.
 const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
@@ -96,13 +103,11 @@ pub enum StartError {
 pub struct Daemon {
     addresses: Vec<Listen>,
     drain: Duration,
-    stop: CancellationToken,
     sockets: Sockets,
     door: Arc<Door>,
     accepting: TaskTracker,
-    confirming: JoinHandle<()>,
-    watching: JoinHandle<()>,
-    expiring: JoinHandle<()>,
+    /// What is done by the clock until the drain begins.
+    upkeep: TaskTracker,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
     metrics: Option<(SocketAddr, JoinHandle<()>)>,
@@ -148,25 +153,28 @@ impl Daemon {
         let (bus, delivering) = Bus::start(hub.clone());
         let meters = Arc::new(Meters::default());
         let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
-        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters));
+        let limits = Limits::new(&config.rates);
+        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
-        let stop = CancellationToken::new();
+        let drain: Arc<Drain> = Arc::default();
         let metrics = match config.metrics_listen {
-            Some(listen) => Some(metrics::serve(listen, services.clone(), stop.clone()).await?),
+            Some(listen) => Some(metrics::serve(listen, services.clone(), drain.clone()).await?),
             None => None,
         };
         let sockets = Sockets {
             services,
             confirmations: Arc::new(Confirmations::default()),
             queue: config.queue as usize,
-            stop: stop.clone(),
+            drain,
             tasks: TaskTracker::new(),
         };
-        let confirming = tokio::spawn(confirm(sockets.clone()));
-        let watching = tokio::spawn(watch(sockets.clone()));
-        let expiring = tokio::spawn(expire(sockets.clone()));
-        let door = Arc::new(Door::new(sockets.clone(), config.max_connections as usize));
+        let upkeep = TaskTracker::new();
+        upkeep.spawn(confirm(sockets.clone()));
+        upkeep.spawn(watch(sockets.clone()));
+        upkeep.spawn(expire(sockets.clone()));
+        upkeep.spawn(forget(sockets.clone()));
+        let door = Arc::new(Door::new(sockets.clone(), &config));
         let accepting = TaskTracker::new();
         for listener in listeners {
             accepting.spawn(door.clone().open(listener));
@@ -184,16 +192,16 @@ impl Daemon {
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
+        notify::ready();
+        upkeep.spawn(notify::watch(sockets.clone()));
+        upkeep.close();
         Ok(Self {
             addresses,
             drain: config.drain,
-            stop,
             sockets,
             door,
             accepting,
-            confirming,
-            watching,
-            expiring,
+            upkeep,
             relaying,
             delivering,
             metrics,
@@ -215,7 +223,8 @@ impl Daemon {
     pub async fn stop(self) {
         let end = Instant::now() + self.drain;
         let deadline = end.checked_sub(COMMITS).unwrap_or(end);
-        self.stop.cancel();
+        notify::stopping();
+        self.sockets.drain.begin(self.sockets.tasks.len());
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
         self.door.requests.close();
         if timeout_at(deadline, self.door.requests.wait()).await.is_err() {
@@ -228,9 +237,7 @@ impl Daemon {
         self.door.closed.cancel();
         self.accepting.wait().await;
         drop(self.door);
-        drop(self.confirming.await);
-        drop(self.watching.await);
-        drop(self.expiring.await);
+        self.upkeep.wait().await;
         if let Some((_, exposing)) = self.metrics
             && timeout_at(deadline, exposing).await.is_err()
         {
@@ -292,14 +299,20 @@ fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
 }
 
 async fn confirm(sockets: Sockets) {
-    while timeout(CONFIRM, sockets.stop.cancelled()).await.is_err() {
+    while timeout(CONFIRM, sockets.drain.begun()).await.is_err() {
         sockets.confirmations.flush(&sockets.services).await;
+    }
+}
+
+async fn forget(sockets: Sockets) {
+    while timeout(FORGET, sockets.drain.begun()).await.is_err() {
+        sockets.services.limits.tidy();
     }
 }
 
 async fn watch(sockets: Sockets) {
     let sessions = &sockets.services.sessions;
-    while timeout(WATCH, sockets.stop.cancelled()).await.is_err() {
+    while timeout(WATCH, sockets.drain.begun()).await.is_err() {
         if let Err(error) = sessions.end_revoked().await {
             tracing::warn!(%error, "sessions that others have ended are not known");
         }
@@ -314,7 +327,7 @@ async fn expire(sockets: Sockets) {
         if let Err(error) = sockets.services.trees.expire().await {
             tracing::warn!(%error, "trees that nobody needs are still there");
         }
-        if timeout(EXPIRE, sockets.stop.cancelled()).await.is_ok() {
+        if timeout(EXPIRE, sockets.drain.begun()).await.is_ok() {
             return;
         }
     }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     hub::Hub,
+    limits::Limits,
     store::{
         Store, StoreError,
         accounts::{self, Account, Device},
@@ -33,19 +34,26 @@ pub struct Accounts {
     store: Store,
     hub: Arc<Hub>,
     sessions: Sessions,
+    limits: Arc<Limits>,
     passwords: Passwords,
 }
 
 impl Accounts {
-    pub(super) fn new(store: Store, hub: Arc<Hub>, sessions: Sessions, pepper: Arc<Secret<32>>) -> Self {
-        Self { store, hub, sessions, passwords: Passwords::new(pepper) }
+    pub(super) fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        sessions: Sessions,
+        limits: Arc<Limits>,
+        pepper: Arc<Secret<32>>,
+    ) -> Self {
+        Self { store, hub, sessions, limits, passwords: Passwords::new(pepper) }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
     /// session of the account that is there.
     ///
     /// # Errors
-    /// `name_taken`, `conflict` when an id is taken, `bad_request` when a signed part is wrong.
+    /// `name_taken`, `conflict` when an id is taken, `bad_request` when a signed part is wrong, `rate_limited`.
     pub async fn register(&self, request: Register) -> Result<Session, ServiceError> {
         let auth_key =
             Secret::from_slice(request.auth_key.as_ref()).ok_or_else(|| bad("auth_key has 32 bytes"))?;
@@ -129,6 +137,10 @@ impl Accounts {
         let same = account.id == request.account_id
             && account.record == request.account_record.as_ref()
             && device.is_some_and(|device| device.listed && device.account == account.id);
+        if same {
+            // Whoever knows the directory could guess here.
+            self.limits.name(&request.name)?;
+        }
         if !same || !self.passwords.verify(Secret::from_bytes(*auth_key.expose()), &account.verifier).await? {
             return Err(name_taken(&request.name));
         }

@@ -17,6 +17,8 @@ use qchat_proto::crypto::{
 };
 use zeroize::Zeroizing;
 
+use crate::config::is_credential;
+
 /// The secrets, derived and ready.
 pub struct ServerKeys {
     /// Keys the password verifiers.
@@ -87,7 +89,9 @@ fn read_or_make<const N: usize>(path: &Path) -> Result<Secret<N>, KeyFileError> 
     }
     let mut file = fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
+    // A credential is shown with its group's bits where an ACL lets this service alone read it.
+    let others = if is_credential(path) { 0o007 } else { 0o077 };
+    if mode & others != 0 {
         return Err(KeyFileError::Open(path.to_owned()));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(N + 1));

@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, meters::Meters, store::Store};
+use crate::{hub::Hub, limits::Limits, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -47,6 +47,8 @@ pub struct Services {
     pub trees: Trees,
     /// The order of envelopes.
     pub relay: Relay,
+    /// How much each may ask for.
+    pub limits: Arc<Limits>,
     /// What is counted.
     pub meters: Arc<Meters>,
 }
@@ -60,16 +62,25 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
+        limits: Limits,
     ) -> Self {
-        let sessions = Sessions::new(store.clone(), hub.clone(), server_id, &keys);
+        let limits = Arc::new(limits);
+        let sessions = Sessions::new(store.clone(), hub.clone(), limits.clone(), server_id, &keys);
         Self {
             server_id,
-            accounts: Accounts::new(store.clone(), hub.clone(), sessions.clone(), keys.pepper),
+            accounts: Accounts::new(
+                store.clone(),
+                hub.clone(),
+                sessions.clone(),
+                limits.clone(),
+                keys.pepper,
+            ),
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), hub.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,
+            limits,
             meters,
             store,
             hub,

@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::{ServiceError, access, keys::ServerKeys, now, now_sql};
 use crate::{
     hub::Hub,
+    limits::Limits,
     service::access::AccessTokens,
     store::{
         Connection, Store, StoreError, accounts,
@@ -60,6 +61,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     store: Store,
     hub: Arc<Hub>,
+    limits: Arc<Limits>,
     server: ServerId,
     access: AccessTokens,
     refresh: Secret<32>,
@@ -116,10 +118,17 @@ pub fn rotate_keys(conn: &mut Connection) -> Result<Vec<TokenKey>, ServiceError>
 }
 
 impl Sessions {
-    pub(super) fn new(store: Store, hub: Arc<Hub>, server: ServerId, keys: &ServerKeys) -> Self {
+    pub(super) fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        limits: Arc<Limits>,
+        server: ServerId,
+        keys: &ServerKeys,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             hub,
+            limits,
             server,
             access: AccessTokens::new(&keys.access, server),
             refresh: Secret::from_bytes(*keys.refresh.expose()),
@@ -144,7 +153,7 @@ impl Sessions {
     /// Opens a session for a device that proves itself.
     ///
     /// # Errors
-    /// `unauthenticated` when anything about the proof is wrong, without saying what.
+    /// `unauthenticated` when anything about the proof is wrong, without saying what; `rate_limited`.
     pub async fn log_in(&self, login: Login) -> Result<Session, ServiceError> {
         let (account, device) = (login.account_id, login.device_id);
         let nonce: [u8; 32] =
@@ -162,6 +171,7 @@ impl Sessions {
         };
         // The signature is checked before the write: nobody without the key gets a durable commit out of us.
         self.0.store.read(proved).await?;
+        self.0.limits.account_login(account)?;
         self.0
             .store
             .write(move |conn| {

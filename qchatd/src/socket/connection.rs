@@ -18,7 +18,7 @@ use qchat_proto::{
 };
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::tungstenite::{
     Error, Message, error::ProtocolError, protocol::frame::coding::CloseCode,
@@ -98,14 +98,19 @@ pub(super) async fn run(stream: TokioIo<Upgraded>, caller: Caller, sockets: Sock
     match end {
         End::Gone => {}
         End::Closed => socket.close(CloseCode::Normal, "").await,
-        End::Draining => socket.close(CloseCode::Restart, "the server is restarting").await,
+        End::Draining => farewell(socket, &sockets.drain.fault(), CloseCode::Restart).await,
         End::Fault(fault, code) => {
             tracing::debug!(device = %caller.device, code = fault.code.as_str(), "a connection is refused");
-            let mut frames = [encode(Body::Fault((&fault).into()))];
-            if let Ok(Ok(())) = timeout(FAREWELL, socket.write(&mut frames)).await {
-                socket.close(code, fault.code.as_str()).await;
-            }
+            farewell(socket, &fault, code).await;
         }
+    }
+}
+
+/// Says why in a frame, and then in a close.
+async fn farewell(mut socket: Socket, fault: &Fault, code: CloseCode) {
+    let mut frames = [encode(Body::Fault(fault.into()))];
+    if let Ok(Ok(())) = timeout(FAREWELL, socket.write(&mut frames)).await {
+        socket.close(code, fault.code.as_str()).await;
     }
 }
 
@@ -118,7 +123,7 @@ async fn serve(
         hello = timeout(HELLO, hello(socket)) => hello.map_err(|_| {
             End::Fault(Fault::new(FaultCode::BadRequest, "no hello came in time"), CloseCode::Protocol)
         })??,
-        () = sockets.stop.cancelled() => return Err(End::Draining),
+        () = sockets.drain.begun() => return Err(End::Draining),
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
@@ -146,8 +151,13 @@ async fn serve(
         answered,
         pages: Arc::new(Semaphore::new(PAGES)),
         heard: Instant::now(),
+        held: None,
     };
     let end = connection.exchange(&answers).await;
+    // It was read before the end.
+    if let Some(Held { request, permit, .. }) = connection.held.take() {
+        requests::publish(services, caller, request, permit).await;
+    }
     // What was read is answered before the end, if the peer can hear it.
     drop(answers);
     if !matches!(end, End::Gone) {
@@ -207,15 +217,24 @@ struct Connection<'a> {
     answered: mpsc::Receiver<Answer>,
     pages: Arc<Semaphore>,
     heard: Instant,
+    /// Nothing more is read while there is one.
+    held: Option<Held>,
+}
+
+/// A publication that comes too early: its sender has to wait, not the daemon.
+struct Held {
+    request: pb::Publish,
+    permit: mpsc::OwnedPermit<Answer>,
+    until: Instant,
 }
 
 impl Connection<'_> {
     async fn exchange(&mut self, answers: &mpsc::Sender<Answer>) -> End {
         let mut pings = interval_at(Instant::now() + PING, PING);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (stop, ended) = (self.sockets.stop.clone(), self.attached.end.clone());
+        let (sockets, ended) = (self.sockets, self.attached.end.clone());
         // Made once: each of them enters and leaves a list that all connections share.
-        let (mut stopped, mut over) = (pin!(stop.cancelled()), pin!(ended.cancelled()));
+        let (mut stopped, mut over) = (pin!(sockets.drain.begun()), pin!(ended.cancelled()));
         // A request is read only when there is room for its answer.
         let mut room = None;
         let mut frames: Vec<Bytes> = Vec::new();
@@ -236,7 +255,8 @@ impl Connection<'_> {
                     room = reserved.ok();
                     Ok(())
                 }
-                message = self.socket.next(), if room.is_some() => match (message, room.take()) {
+                () = until(self.held.as_ref()), if self.held.is_some() => self.let_go().await,
+                message = self.socket.next(), if room.is_some() && self.held.is_none() => match (message, room.take()) {
                     (Some(Ok(message)), Some(permit)) => self.request(message, permit).await,
                     (Some(Err(error)), _) => Err(error.into()),
                     _ => Err(End::Gone),
@@ -298,12 +318,7 @@ impl Connection<'_> {
         let services = &self.sockets.services;
         match frame::read_client_frame(frame)? {
             Request::Hello(_) => return Err(protocol_error("a second hello")),
-            Request::Publish(request) => {
-                requests::publish(services, self.caller, request, permit).await;
-                if !services.relay.is_alive() {
-                    return Err(End::Draining);
-                }
-            }
+            Request::Publish(request) => return self.publish(request, permit).await,
             Request::Fetch(request) => {
                 services.meters.page();
                 let (services, device, pages) = (services.clone(), self.caller.device, self.pages.clone());
@@ -321,8 +336,30 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Hands a publication on, or holds it until its account may publish again.
+    async fn publish(&mut self, request: pb::Publish, permit: mpsc::OwnedPermit<Answer>) -> Result<(), End> {
+        let services = &self.sockets.services;
+        let welcomes = request.welcomes.iter().map(|welcome| welcome.welcome.len());
+        let size = request.envelope.len() + welcomes.sum::<usize>();
+        if let Err(wait) = services.limits.publish(self.caller.account, size) {
+            self.held = Some(Held { request, permit, until: Instant::now() + wait });
+            return Ok(());
+        }
+        requests::publish(services, self.caller, request, permit).await;
+        if services.relay.is_alive() { Ok(()) } else { Err(End::Draining) }
+    }
+
+    async fn let_go(&mut self) -> Result<(), End> {
+        // Its silence was ours.
+        self.heard = Instant::now();
+        match self.held.take() {
+            Some(Held { request, permit, .. }) => self.publish(request, permit).await,
+            None => Ok(()),
+        }
+    }
+
     async fn check(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() > DEAD {
+        if self.held.is_none() && self.heard.elapsed() > DEAD {
             return Err(End::Gone);
         }
         Ok(self.socket.ping().await?)
@@ -339,6 +376,12 @@ impl Connection<'_> {
             frames.clear();
             replies.clear();
         }
+    }
+}
+
+async fn until(held: Option<&Held>) {
+    if let Some(held) = held {
+        sleep_until(held.until).await;
     }
 }
 

@@ -12,12 +12,15 @@ use http::{HeaderMap, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use qchat_proto::wire::fault::{Fault, FaultCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use warp::{Filter, Rejection, Reply};
 
 use crate::{
+    drain::Drain,
     http::{self as rest, Refusal, bearer},
+    limits::Place,
     service::{Services, sessions::Caller},
 };
 
@@ -35,15 +38,23 @@ pub struct Sockets {
     pub confirmations: Arc<Confirmations>,
     /// Frames that a connection's queue holds.
     pub queue: usize,
-    /// Cancelled when the daemon drains.
-    pub stop: CancellationToken,
+    /// Whether the daemon drains.
+    pub drain: Arc<Drain>,
     /// Counts the connections, so that the drain can wait for them.
     pub tasks: TaskTracker,
 }
 
-/// A place among the connections that the daemon serves at once; held until the socket ends.
+/// A place among the connections that the daemon serves at once, and among its address's; held until the socket ends.
 #[derive(Clone)]
-pub struct Slot(pub Arc<tokio::sync::OwnedSemaphorePermit>);
+pub(crate) struct Slot(
+    #[expect(dead_code, reason = "held, not looked at")] Arc<(OwnedSemaphorePermit, Option<Place>)>,
+);
+
+impl Slot {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, place: Option<Place>) -> Self {
+        Self(Arc::new((permit, place)))
+    }
+}
 
 /// The route.
 pub fn route(sockets: Sockets) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
@@ -82,16 +93,6 @@ fn handshake(headers: &HeaderMap) -> Result<String, Fault> {
     {
         return Err(upgrade_required());
     }
-    // A browser states where its script came from; nothing of ours runs in one, so only our own address may.
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-        if origin.is_none() || origin != text(header::HOST) {
-            return Err(Fault::new(
-                FaultCode::Forbidden,
-                "sockets are not opened for pages of other origins",
-            ));
-        }
-    }
     text(header::SEC_WEBSOCKET_KEY)
         .map(ToOwned::to_owned)
         .ok_or_else(|| Fault::new(FaultCode::BadRequest, "Sec-WebSocket-Key is missing"))
@@ -110,9 +111,9 @@ fn accept(
         let _slot = slot;
         match upgrade.await {
             Ok(upgraded) => {
-                let stop = sockets.stop.clone();
+                let drain = sockets.drain.clone();
                 let grace = async {
-                    stop.cancelled().await;
+                    drain.begun().await;
                     tokio::time::sleep(GRACE).await;
                 };
                 // Pinned on the heap: the future is large, and moves otherwise.

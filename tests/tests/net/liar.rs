@@ -1,6 +1,13 @@
 //! A daemon that lies, floods, or says nothing.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use qchat_cli::net::{NetError, rest::Client, socket::Socket};
@@ -99,6 +106,34 @@ async fn what_the_daemon_says_cannot_move_the_cursor() {
         assert!(fault.message.starts_with("later"));
         assert!(!fault.message.contains(['\u{1b}', '\n', '\u{202e}']), "{:?}", fault.message);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_too_early_waits_and_is_sent_again() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let client = liar(move |mut stream| {
+        let early = counted.fetch_add(1, Ordering::SeqCst) < 2;
+        async move {
+            read_head(&mut stream).await;
+            let (status, body) = if early {
+                (
+                    "429 Slow",
+                    r#"{"error":{"code":"rate_limited","message":"later","retry_after":1}}"#.to_owned(),
+                )
+            } else {
+                let server = r#"{"server_id":"ID","version":"0","protocol_min":1,"protocol_max":1}"#;
+                ("200 OK", server.replace("ID", &"07".repeat(16)))
+            };
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+            drop(stream.write_all(answer.as_bytes()).await);
+        }
+    })
+    .await;
+    assert_eq!(client.server().await.expect("an answer").server_id, SERVER);
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

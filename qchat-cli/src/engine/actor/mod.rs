@@ -199,7 +199,11 @@ impl Actor {
                     tracing::info!(%error, "offline");
                     self.tell(Event::Connection(Connection::Offline(error.to_string())));
                     self.fail_waiting(&error);
-                    if self.pause(backoff.pause()).await {
+                    let asked = match &error {
+                        EngineError::Net(error) => error.retry_after(),
+                        _ => None,
+                    };
+                    if self.pause(backoff.pause(asked), &error).await {
                         return;
                     }
                 }
@@ -207,8 +211,10 @@ impl Actor {
         }
     }
 
-    /// Waits before the next attempt; whether the task is to end.
-    async fn pause(&mut self, pause: Duration) -> bool {
+    /// Waits before the next attempt, after what has ended the last one; whether the task is to end.
+    async fn pause(&mut self, pause: Duration, after: &EngineError) -> bool {
+        let limited =
+            matches!(after, EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::RateLimited);
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
@@ -218,6 +224,10 @@ impl Actor {
                     Some(Command::Stop(done)) => {
                         let _ = done.send(());
                         return true;
+                    }
+                    // To ask again now would only be refused again.
+                    Some(Command::Sync(reply)) if limited => {
+                        let _ = reply.send(Err(repeat(after)));
                     }
                     // Somebody waits for the connection: try at once.
                     Some(Command::Sync(reply)) => {
@@ -235,12 +245,6 @@ impl Actor {
     }
 
     fn fail_waiting(&mut self, error: &EngineError) {
-        let repeat = |error: &EngineError| match error {
-            EngineError::Net(NetError::Fault(fault)) => EngineError::Net(NetError::Fault(fault.clone())),
-            EngineError::LoggedOut => EngineError::LoggedOut,
-            EngineError::Refused(text) => EngineError::Refused(text.clone()),
-            error => EngineError::Timeout(error.to_string()),
-        };
         for waiting in self.syncing.drain(..) {
             let _ = waiting.send(Err(repeat(error)));
         }
@@ -430,6 +434,16 @@ impl Actor {
     fn trouble(&self, error: &EngineError) {
         tracing::warn!(%error, "trouble");
         self.tell(Event::Trouble(error.to_string()));
+    }
+}
+
+/// The same failure for one more who waits.
+fn repeat(error: &EngineError) -> EngineError {
+    match error {
+        EngineError::Net(NetError::Fault(fault)) => EngineError::Net(NetError::Fault(fault.clone())),
+        EngineError::LoggedOut => EngineError::LoggedOut,
+        EngineError::Refused(text) => EngineError::Refused(text.clone()),
+        error => EngineError::Timeout(error.to_string()),
     }
 }
 

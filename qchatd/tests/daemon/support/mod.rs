@@ -7,7 +7,13 @@ pub(crate) mod socket;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use proxy_header::{ProxiedAddress, ProxyHeader};
 use qchatd::{config::Config, server::Daemon};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 pub(crate) use self::{database::Database, device::Device, program::Program, socket::Socket};
 
@@ -41,10 +47,38 @@ pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> boo
     assert!(came.is_ok(), "{what}: not within a minute");
 }
 
+/// What comes back for these bytes, to the end of the connection; nothing when it is cut off.
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut answer = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(address).await
+        && stream.write_all(bytes).await.is_ok()
+    {
+        // What has come before a reset counts.
+        drop(stream.read_to_end(&mut answer).await);
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A request without a body, after which the connection ends.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: qchat\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// What a proxy says of its client before anything else.
+pub(crate) fn proxied(client: &str) -> Vec<u8> {
+    let client: SocketAddr = client.parse().unwrap();
+    let here = if client.is_ipv4() { "192.0.2.1:443" } else { "[2001:db8::1]:443" };
+    let header = ProxyHeader::with_address(ProxiedAddress::stream(client, here.parse().unwrap()));
+    let mut bytes = vec![0; 256];
+    let length = header.encode_to_slice_v2(&mut bytes).unwrap();
+    bytes.truncate(length);
+    bytes
+}
+
 /// A daemon in this process.
 pub(crate) struct Server {
     pub(crate) database: Database,
-    daemon: Daemon,
+    pub(crate) daemon: Daemon,
 }
 
 impl Server {
