@@ -283,7 +283,7 @@ impl Connection<'_> {
         {
             replies.push(reply);
         }
-        frames.extend(replies.iter_mut().map(|reply| std::mem::take(&mut reply.frame)));
+        frames.extend(replies.iter_mut().map(Answer::take));
         let written = self.write(frames).await;
         frames.clear();
         // The memory that answers held is free now.
@@ -369,7 +369,7 @@ impl Connection<'_> {
     async fn last_answers(&mut self) {
         let (mut frames, mut replies) = (Vec::new(), Vec::new());
         while self.answered.recv_many(&mut replies, BURST).await > 0 {
-            frames.extend(replies.iter_mut().map(|reply: &mut Answer| std::mem::take(&mut reply.frame)));
+            frames.extend(replies.iter_mut().map(Answer::take));
             if self.write(&mut frames).await.is_err() {
                 return;
             }

@@ -178,7 +178,8 @@ impl Socket {
             self.0.close(Some(CloseFrame { code, reason: reason.into() })).await.ok()?;
             let stream = self.0.get_mut();
             stream.shutdown().await.ok()?;
-            let (mut buffer, mut read) = ([0; 4096], 0);
+            // On the heap: in the future it would be most of what every idle connection costs.
+            let (mut buffer, mut read) = (vec![0; 4096], 0);
             while read < LINGER_BYTES {
                 match stream.read(&mut buffer).await {
                     Ok(0) | Err(_) => break,
