@@ -63,6 +63,8 @@ programs=$(contrib/postgres.sh programs) || die "PostgreSQL's initdb is not foun
 command -v systemd-analyze >/dev/null || install_package "systemd-analyze" systemd
 command -v openssl >/dev/null || install_package "openssl" openssl
 for shell in zsh fish; do command -v "$shell" >/dev/null || install_package "$shell" "$shell"; done; export QCHAT_TEST_SHELLS="bash zsh fish"
+command -v redis-server >/dev/null || install_package "redis-server" redis-server
+command -v haproxy >/dev/null || install_package "haproxy" haproxy
 [ -x "$programs/psql" ] || command -v psql >/dev/null || install_package "psql" postgresql-client
 printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$programs/postgres" --version)"
 

@@ -177,6 +177,19 @@ pub(crate) struct Settings {
     /// Database connections for reading (SQLite) or altogether (PostgreSQL) [default: 8]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) database_connections: Option<u32>,
+    /// Redis that carries hints between the nodes on one PostgreSQL: redis://host or rediss://host; a password belongs
+    /// in the environment or a file
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) redis_url: Option<String>,
+    /// File with the URL of Redis, such as a systemd credential
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) redis_url_file: Option<String>,
+    /// Certificate (PEM) that has signed that of Redis; without one those that the system trusts count
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) redis_root_cert: Option<String>,
+    /// What this node is called in its log [default: the name of the machine]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
     /// File with the key of the password verifiers, 32 bytes [default: pepper.key in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) pepper_file: Option<String>,
@@ -250,6 +263,10 @@ impl Settings {
             ("data_dir", self.data_dir.clone()),
             ("database", self.database.clone()),
             ("database_connections", number(self.database_connections)),
+            ("redis_url", self.redis_url.clone()),
+            ("redis_url_file", self.redis_url_file.clone()),
+            ("redis_root_cert", self.redis_root_cert.clone()),
+            ("node_name", self.node_name.clone()),
             ("pepper_file", self.pepper_file.clone()),
             ("token_key_file", self.token_key_file.clone()),
             ("max_connections", number(self.max_connections)),

@@ -13,7 +13,11 @@ use config::{Config as Layers, Environment, File, FileFormat};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::Rates, store::Target};
+use crate::{
+    bus::{RedisError, RedisUrl},
+    limits::Rates,
+    store::Target,
+};
 
 /// How logs look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -88,6 +92,14 @@ pub struct Config {
     pub database: Target,
     /// Connections to it.
     pub database_connections: u32,
+    /// What carries hints between nodes.
+    pub redis_url: Option<RedisUrl>,
+    /// The file that says so.
+    pub redis_url_file: Option<PathBuf>,
+    /// The certificate that signs that of Redis.
+    pub redis_root_cert: Option<PathBuf>,
+    /// What this node is called in its log.
+    pub node_name: String,
     /// The password verifiers' key.
     pub pepper_file: PathBuf,
     /// The tokens' key.
@@ -174,6 +186,10 @@ struct Raw {
     data_dir: String,
     database: String,
     database_connections: u32,
+    redis_url: String,
+    redis_url_file: String,
+    redis_root_cert: String,
+    node_name: String,
     pepper_file: String,
     token_key_file: String,
     max_connections: u32,
@@ -212,6 +228,10 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
         ("database", String::new()),
         ("database_connections", "8".into()),
+        ("redis_url", String::new()),
+        ("redis_url_file", String::new()),
+        ("redis_root_cert", String::new()),
+        ("node_name", node_name()),
         ("pepper_file", String::new()),
         ("token_key_file", String::new()),
         ("max_connections", "10000".into()),
@@ -347,6 +367,30 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             .parse()
             .map_err(|error: crate::store::TargetError| invalid("database", &error.to_string()))?
     };
+    let redis_url = match (&raw.redis_url[..], &raw.redis_url_file[..]) {
+        ("", "") => None,
+        (_, "") => Some(("redis_url", raw.redis_url.clone())),
+        ("", path) => {
+            let bytes = read("redis_url_file", Path::new(path))?;
+            Some(("redis_url_file", String::from_utf8_lossy(&bytes).trim().to_owned()))
+        }
+        _ => return Err(invalid("redis_url_file", "is for a redis_url that stands nowhere else")),
+    };
+    let redis_url: Option<RedisUrl> = redis_url
+        .map(|(key, url)| url.parse().map_err(|error: RedisError| invalid(key, &error.to_string())))
+        .transpose()?;
+    if redis_url.is_some() && !database.is_shared() {
+        return Err(invalid("redis_url", "is for several nodes, which share a PostgreSQL database"));
+    }
+    if !raw.redis_root_cert.is_empty() && redis_url.as_ref().is_none_or(|url| !url.is_encrypted()) {
+        return Err(invalid("redis_root_cert", "is for a redis_url with TLS: rediss://…"));
+    }
+    if raw.node_name.is_empty()
+        || raw.node_name.len() > 64
+        || !raw.node_name.chars().all(|c| c.is_ascii_graphic())
+    {
+        return Err(invalid("node_name", "has 1 to 64 printable ASCII characters"));
+    }
     for (key, value) in [
         ("database_connections", raw.database_connections),
         ("max_connections", raw.max_connections),
@@ -389,6 +433,10 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         data_dir,
         database,
         database_connections: raw.database_connections,
+        redis_url,
+        redis_url_file: (!raw.redis_url_file.is_empty()).then(|| raw.redis_url_file.into()),
+        redis_root_cert: (!raw.redis_root_cert.is_empty()).then(|| raw.redis_root_cert.into()),
+        node_name: raw.node_name,
         max_connections: raw.max_connections,
         rates: Rates {
             address_connections: raw.address_connections,
@@ -450,6 +498,10 @@ impl Config {
             ("data_dir", path(&self.data_dir)),
             ("database", self.database.to_string()),
             ("database_connections", self.database_connections.to_string()),
+            ("redis_url", self.redis_url.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("redis_url_file", self.redis_url_file.as_deref().map(path).unwrap_or_default()),
+            ("redis_root_cert", self.redis_root_cert.as_deref().map(path).unwrap_or_default()),
+            ("node_name", self.node_name.clone()),
             ("pepper_file", path(&self.pepper_file)),
             ("token_key_file", path(&self.token_key_file)),
             ("max_connections", self.max_connections.to_string()),
@@ -471,6 +523,24 @@ impl Config {
             ("log_format", format.to_owned()),
         ]
     }
+}
+
+/// Reads a file that a setting names.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|error| ConfigError::Invalid {
+        key,
+        reason: format!("{} cannot be read: {error}", path.display()),
+    })
+}
+
+/// The machine's name, as far as it can stand in a log.
+fn node_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
+    if name.is_empty() { "node".into() } else { name }
 }
 
 /// Addresses and networks, with commas between; none at all are none.
@@ -566,6 +636,11 @@ mod tests {
             "queue = 0",
             "queue = \"many\"",
             "database = \"x\"",
+            "redis_url = \"http://h/\"\ndatabase = \"postgres://h/d\"",
+            "redis_url = \"redis://h/\"",
+            "redis_url = \"redis://h/\"\nredis_root_cert = \"/c\"\ndatabase = \"postgres://h/d\"",
+            "redis_url_file = \"/nowhere/at-all\"\ndatabase = \"postgres://h/d\"",
+            "node_name = \"\"",
             "= =",
         ] {
             std::fs::write(&path, text).unwrap();

@@ -1,5 +1,6 @@
-//! Who is connected and follows which room. A room's frame is encoded once and shared by all queues; a queue that is
-//! full gets nothing more of that room until its device has been told to catch up from the log.
+//! Who is connected and follows which room, and how far each room is delivered here. A room's frame is encoded once and
+//! shared by all queues; a queue that is full gets nothing more of that room until its device has been told to catch up
+//! from the log. Envelopes of a room are delivered in its order without a gap, whichever node has committed them.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
@@ -13,7 +14,11 @@ use qchat_proto::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{frame::encode, queue::Queue, store::sessions::SessionId};
+use crate::{
+    frame::encode,
+    queue::Queue,
+    store::{rooms::Audience, sessions::SessionId},
+};
 
 /// What an accepted envelope means for deliveries.
 #[derive(Clone, Debug)]
@@ -30,6 +35,17 @@ pub struct Announcement {
     pub left: Vec<DeviceId>,
 }
 
+/// What became of an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Those whom it concerns are told.
+    InOrder,
+    /// Nobody here follows the room.
+    Nobody,
+    /// Nobody is told yet: something that comes before it is to be read from the log.
+    TooSoon,
+}
+
 /// All connections of this daemon.
 #[derive(Default)]
 pub struct Hub(Mutex<Connections>);
@@ -39,14 +55,23 @@ struct Connections {
     next: u64,
     links: HashMap<u64, Link>,
     devices: HashMap<DeviceId, Vec<u64>>,
+    rooms: HashMap<RoomId, Followed>,
+}
+
+/// A room that somebody here follows.
+struct Followed {
+    /// The newest envelope that the queues have got, or that was there before them: the next is one further.
+    delivered: Seq,
     /// Ordered by the number of the connection.
-    rooms: HashMap<RoomId, BTreeMap<u64, Queue>>,
+    queues: BTreeMap<u64, Queue>,
 }
 
 struct Link {
     device: DeviceId,
     session: SessionId,
     queue: Queue,
+    /// The version of the list of rooms that it was last compared with.
+    audience: u64,
     /// Whether it follows a room, as far as that was said since it came: later than what it then loads.
     said: HashMap<RoomId, bool>,
     end: CancellationToken,
@@ -72,42 +97,109 @@ impl Hub {
         connections.devices.entry(device).or_default().push(number);
         connections.links.insert(
             number,
-            Link { device, session, queue: queue.clone(), said: HashMap::new(), end: end.clone() },
+            Link {
+                device,
+                session,
+                queue: queue.clone(),
+                audience: 0,
+                said: HashMap::new(),
+                end: end.clone(),
+            },
         );
         drop(connections);
         Attached { hub: self.clone(), number, queue, end }
     }
 
-    /// Delivers what a commit has made true.
-    pub fn announce(&self, announcement: &Announcement) {
-        let room = announcement.room;
+    /// Delivers what a commit of this node has made true, if it is the next of its room.
+    pub fn announce(&self, announcement: &Announcement) -> Told {
         let mut connections = self.lock();
-        for device in &announcement.joined {
-            connections.set(room, *device, true);
-        }
-        let last = announcement.envelope.as_ref().map_or(Seq(0), |(seq, _)| *seq);
-        connections.hint(room, last, &announcement.invited);
-        if let Some((seq, logged)) = &announcement.envelope
-            && let Some(followers) = connections.rooms.get(&room)
+        let delivered = connections.rooms.get(&announcement.room).map(|followed| followed.delivered);
+        if let (Some(delivered), Some((seq, _))) = (delivered, &announcement.envelope)
+            && *seq != delivered.next()
         {
-            let frame = encode(Body::Deliver(pb::Deliver {
-                room_id: Bytes::copy_from_slice(room.as_bytes()),
-                logged: Some(pb::Logged { seq: seq.0, envelope: logged.clone() }),
-            }));
-            for queue in followers.values() {
-                queue.offer(room, *seq, &frame);
-            }
+            // What is not new was read from the log before.
+            return if *seq <= delivered { Told::InOrder } else { Told::TooSoon };
         }
-        for device in &announcement.left {
-            connections.set(room, *device, false);
-        }
-        // Who was only invited opens no commit that would tell it.
-        connections.hint(room, last, &announcement.left);
+        connections.tell(announcement);
+        if connections.rooms.contains_key(&announcement.room) { Told::InOrder } else { Told::Nobody }
     }
 
-    /// A device follows a room from now on.
-    pub fn joined(&self, room: RoomId, device: DeviceId) {
-        self.lock().set(room, device, true);
+    /// Delivers what the log says at `seq`, where nothing is missing before it; `None` for an envelope that retention
+    /// has deleted.
+    pub fn replay(&self, room: RoomId, seq: Seq, announcement: Option<&Announcement>) {
+        let mut connections = self.lock();
+        let Some(followed) = connections.rooms.get_mut(&room) else { return };
+        if seq <= followed.delivered {
+            return;
+        }
+        match announcement {
+            Some(announcement) => connections.tell(announcement),
+            None => followed.delivered = seq,
+        }
+    }
+
+    /// A device has made a room, and follows it from its beginning.
+    pub fn created(&self, room: RoomId, device: DeviceId) {
+        self.lock().follow(room, device, Seq(0));
+    }
+
+    /// How far a room is delivered; `None` when nobody here follows it.
+    pub fn delivered(&self, room: RoomId) -> Option<Seq> {
+        self.lock().rooms.get(&room).map(|followed| followed.delivered)
+    }
+
+    /// How far each room is delivered that somebody here follows.
+    pub fn positions(&self) -> Vec<(RoomId, Seq)> {
+        self.lock().rooms.iter().map(|(room, followed)| (*room, followed.delivered)).collect()
+    }
+
+    /// Whether a device has a socket here.
+    pub fn is_connected(&self, device: DeviceId) -> bool {
+        self.lock().devices.contains_key(&device)
+    }
+
+    /// The devices that have sockets here, each with the version of its list of rooms that is known.
+    pub fn audiences(&self) -> Vec<(DeviceId, u64)> {
+        let connections = self.lock();
+        let known = |numbers: &Vec<u64>| {
+            numbers.iter().filter_map(|number| connections.links.get(number)).map(|link| link.audience).min()
+        };
+        connections.devices.iter().map(|(device, numbers)| (*device, known(numbers).unwrap_or(0))).collect()
+    }
+
+    /// Lets a device follow the rooms that the database says it follows, and tells it which are new. Returns the rooms
+    /// whose log has to be read first, where its place in them is said.
+    pub fn reconcile(&self, device: DeviceId, audience: &Audience) -> Vec<RoomId> {
+        let mut connections = self.lock();
+        let Connections { links, devices, rooms, .. } = &mut *connections;
+        let mut unread = Vec::new();
+        for number in devices.get(&device).into_iter().flatten() {
+            let Some(link) = links.get_mut(number).filter(|link| link.audience < audience.version) else {
+                continue;
+            };
+            link.audience = audience.version;
+            for place in &audience.places {
+                let followed = link.said.get(&place.room).copied();
+                if followed == Some(place.follows) {
+                    continue;
+                }
+                if place.follows {
+                    let room = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
+                    if room.delivered < place.after {
+                        unread.push(place.room);
+                        continue;
+                    }
+                    room.queues.insert(*number, link.queue.clone());
+                } else {
+                    leave(rooms, place.room, *number);
+                }
+                link.said.insert(place.room, place.follows);
+                if place.follows || followed.is_some() {
+                    link.queue.offer(place.room, place.last, &hint(place.room));
+                }
+            }
+        }
+        unread
     }
 
     /// The sessions that have sockets here.
@@ -127,6 +219,16 @@ impl Hub {
         }
     }
 
+    /// Those of `sessions`, and those of `devices`, that have sockets here.
+    pub fn sessions_among(
+        &self,
+        sessions: &HashSet<SessionId>,
+        devices: &HashSet<DeviceId>,
+    ) -> HashSet<SessionId> {
+        let concerns = |link: &&Link| sessions.contains(&link.session) || devices.contains(&link.device);
+        self.lock().links.values().filter(concerns).map(|link| link.session).collect()
+    }
+
     /// Closes the sockets of a device.
     pub fn end_device(&self, device: DeviceId) {
         for link in self.lock().links.values() {
@@ -143,12 +245,38 @@ impl Hub {
 }
 
 impl Connections {
+    fn tell(&mut self, announcement: &Announcement) {
+        let room = announcement.room;
+        let last = announcement.envelope.as_ref().map_or(Seq(0), |(seq, _)| *seq);
+        for device in &announcement.joined {
+            self.follow(room, *device, Seq(last.0.saturating_sub(1)));
+        }
+        self.hint(room, last, &announcement.invited);
+        if let Some((seq, logged)) = &announcement.envelope
+            && let Some(followed) = self.rooms.get_mut(&room)
+        {
+            followed.delivered = *seq;
+            let frame = encode(Body::Deliver(pb::Deliver {
+                room_id: Bytes::copy_from_slice(room.as_bytes()),
+                logged: Some(pb::Logged { seq: seq.0, envelope: logged.clone() }),
+            }));
+            for queue in followed.queues.values() {
+                queue.offer(room, *seq, &frame);
+            }
+        }
+        for device in &announcement.left {
+            self.unfollow(room, *device);
+        }
+        // Who was only invited opens no commit that would tell it.
+        self.hint(room, last, &announcement.left);
+    }
+
     /// Tells devices to ask anew which rooms they are in.
     fn hint(&self, room: RoomId, last: Seq, devices: &[DeviceId]) {
         if devices.is_empty() {
             return;
         }
-        let hint = encode(Body::RoomHint(pb::RoomHint { room_id: Bytes::copy_from_slice(room.as_bytes()) }));
+        let hint = hint(room);
         for number in devices.iter().filter_map(|device| self.devices.get(device)).flatten() {
             if let Some(link) = self.links.get(number) {
                 link.queue.offer(room, last, &hint);
@@ -156,33 +284,60 @@ impl Connections {
         }
     }
 
-    fn set(&mut self, room: RoomId, device: DeviceId, follows: bool) {
-        let Some(numbers) = self.devices.get(&device) else { return };
-        for number in numbers {
+    /// A device gets what comes in a room after `delivered`, or after what others here have got already.
+    fn follow(&mut self, room: RoomId, device: DeviceId, delivered: Seq) {
+        for number in self.devices.get(&device).into_iter().flatten() {
             let Some(link) = self.links.get_mut(number) else { continue };
-            link.said.insert(room, follows);
-            if follows {
-                self.rooms.entry(room).or_default().insert(*number, link.queue.clone());
-            } else if let Some(followers) = self.rooms.get_mut(&room) {
-                followers.remove(number);
-                if followers.is_empty() {
-                    self.rooms.remove(&room);
-                }
-            }
+            link.said.insert(room, true);
+            let followed = self.rooms.entry(room).or_insert_with(|| Followed::from(delivered));
+            followed.queues.insert(*number, link.queue.clone());
+        }
+    }
+
+    fn unfollow(&mut self, room: RoomId, device: DeviceId) {
+        for number in self.devices.get(&device).into_iter().flatten() {
+            let Some(link) = self.links.get_mut(number) else { continue };
+            link.said.insert(room, false);
+            leave(&mut self.rooms, room, *number);
         }
     }
 }
 
+impl Followed {
+    fn from(delivered: Seq) -> Self {
+        Self { delivered, queues: BTreeMap::new() }
+    }
+}
+
+fn leave(rooms: &mut HashMap<RoomId, Followed>, room: RoomId, number: u64) {
+    if let Some(followed) = rooms.get_mut(&room) {
+        followed.queues.remove(&number);
+        if followed.queues.is_empty() {
+            rooms.remove(&room);
+        }
+    }
+}
+
+/// The frame that says to ask anew about a room.
+fn hint(room: RoomId) -> Bytes {
+    encode(Body::RoomHint(pb::RoomHint { room_id: Bytes::copy_from_slice(room.as_bytes()) }))
+}
+
 impl Attached {
     /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more.
-    pub fn follow(&self, rooms: Vec<RoomId>) {
+    pub fn follow(&self, audience: Audience) {
         let mut connections = self.hub.lock();
-        let Connections { links, rooms: followers, .. } = &mut *connections;
+        let Connections { links, rooms, .. } = &mut *connections;
         let Some(link) = links.get_mut(&self.number) else { return };
-        for room in rooms {
-            if let hash_map::Entry::Vacant(unsaid) = link.said.entry(room) {
-                unsaid.insert(true);
-                followers.entry(room).or_default().insert(self.number, link.queue.clone());
+        link.audience = link.audience.max(audience.version);
+        for place in audience.places.into_iter().filter(|place| place.follows) {
+            if let hash_map::Entry::Vacant(unsaid) = link.said.entry(place.room) {
+                let followed = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
+                // Others here have not got as far as its place: the log says when it is there.
+                if followed.delivered >= place.after {
+                    unsaid.insert(true);
+                    followed.queues.insert(self.number, link.queue.clone());
+                }
             }
         }
     }
@@ -215,12 +370,7 @@ impl Drop for Attached {
         let Connections { links, devices, rooms, .. } = &mut *connections;
         let Some(link) = links.remove(&self.number) else { return };
         for room in link.said.keys() {
-            if let Some(followers) = rooms.get_mut(room) {
-                followers.remove(&self.number);
-                if followers.is_empty() {
-                    rooms.remove(room);
-                }
-            }
+            leave(rooms, *room, self.number);
         }
         if let Some(numbers) = devices.get_mut(&link.device) {
             numbers.retain(|number| *number != self.number);

@@ -8,6 +8,7 @@
 )]
 
 pub mod client;
+pub mod cluster;
 pub mod daemon;
 pub mod database;
 pub mod device;

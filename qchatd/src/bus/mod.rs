@@ -1,5 +1,143 @@
-//! How committed envelopes reach the hubs. One daemon has one hub; what runs between several nodes belongs here too.
+//! How committed envelopes reach the hub of every node. The database is what is true: a node delivers its own commits
+//! at once, and reads from the log what others have committed. It learns that there is something to read from hints,
+//! which Redis carries, and by asking the database every 2 s: hints may be lost, late, repeated or forged, and change
+//! only when a node looks.
 
-mod local;
+mod deliver;
+mod hints;
+mod log;
+mod redis;
 
-pub use local::Bus;
+use std::{collections::HashSet, sync::Arc};
+
+use qchat_proto::ids::{DeviceId, RoomId, ServerId};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+pub use self::redis::{RedisError, RedisUrl};
+use self::{
+    hints::Hints,
+    redis::{Health, Redis, carry},
+};
+use crate::{
+    hub::{Announcement, Hub},
+    store::{Store, sessions::SessionId},
+};
+
+/// Groups that may wait; the relay waits for the hub when there are more.
+const WAITING: usize = 16;
+/// Hints that may wait to be sent. There is no room for more when Redis does not answer, and they are not needed then.
+const UNSENT: usize = 1024;
+/// Hints that may wait to be heeded.
+const UNHEARD: usize = 256;
+/// Revocations that may wait; what finds no room is found by the next look at all sessions.
+const REVOKED: usize = 64;
+
+/// Where the other nodes are found.
+pub struct Nodes {
+    /// Whether there may be any: the database can be shared.
+    pub shared: bool,
+    /// What carries the hints, and who trusts whom there.
+    pub redis: Option<Redis>,
+}
+
+impl Nodes {
+    /// Prepares the way to the other nodes of a database.
+    ///
+    /// # Errors
+    /// When the URL or the certificate cannot be used. Nothing is connected yet.
+    pub fn new(
+        shared: bool,
+        redis: Option<(&RedisUrl, Option<&[u8]>)>,
+        server: ServerId,
+    ) -> Result<Self, RedisError> {
+        let redis = redis.map(|(url, root)| Redis::new(url, root, server)).transpose()?;
+        Ok(Self { shared, redis })
+    }
+}
+
+/// A handle on the bus. Its task ends, after what was sent, when the last handle is gone.
+#[derive(Clone)]
+pub struct Bus {
+    hub: Arc<Hub>,
+    groups: mpsc::Sender<Vec<Announcement>>,
+    hints: Option<(mpsc::Sender<Hints>, Arc<Health>)>,
+}
+
+/// The bus, running.
+pub struct Started {
+    /// The handle.
+    pub bus: Bus,
+    /// Sessions with sockets here that may have been ended elsewhere: the database has to be asked.
+    pub revoked: mpsc::Receiver<Vec<SessionId>>,
+    /// To be awaited after the last handle is dropped.
+    pub task: JoinHandle<()>,
+}
+
+impl Bus {
+    /// Starts the bus's task.
+    pub fn start(hub: Arc<Hub>, store: Store, nodes: Nodes) -> Started {
+        let (groups, waiting) = mpsc::channel(WAITING);
+        let (heard, hearing) = mpsc::channel(UNHEARD);
+        let (revocations, revoked) = mpsc::channel(REVOKED);
+        let mut hints = None;
+        let carrying = nodes.redis.map(|redis| {
+            let (unsent, sending) = mpsc::channel(UNSENT);
+            let health = Arc::new(Health::default());
+            hints = Some((unsent, health.clone()));
+            tokio::spawn(carry(redis, sending, heard, health))
+        });
+        let delivering =
+            deliver::Deliverer::new(hub.clone(), store, revocations, nodes.shared).run(waiting, hearing);
+        let task = tokio::spawn(async move {
+            delivering.await;
+            if let Some(carrying) = carrying {
+                drop(carrying.await);
+            }
+        });
+        Started { bus: Self { hub, groups, hints }, revoked, task }
+    }
+
+    /// The connections of this node.
+    pub fn hub(&self) -> Arc<Hub> {
+        self.hub.clone()
+    }
+
+    /// Passes on what a commit has made true, in the order of the commits.
+    pub async fn announce(&self, group: Vec<Announcement>) {
+        if group.is_empty() {
+            return;
+        }
+        self.hint(|| Hints::announced(&group));
+        // The task lives as long as this handle.
+        drop(self.groups.send(group).await);
+    }
+
+    /// Tells the other nodes that a device has made a room.
+    pub fn created(&self, room: RoomId, device: DeviceId) {
+        self.hint(|| Hints::created(room, device));
+    }
+
+    /// Tells the other nodes that sessions were ended.
+    pub fn ended(&self, sessions: &HashSet<SessionId>) {
+        self.hint(|| Hints::ended(sessions));
+    }
+
+    /// Tells the other nodes that devices are no longer listed.
+    pub fn delisted(&self, devices: &[DeviceId]) {
+        self.hint(|| Hints::delisted(devices));
+    }
+
+    /// Whether Redis carries hints; `None` when none is configured.
+    pub fn redis_is_up(&self) -> Option<bool> {
+        self.hints.as_ref().map(|(_, health)| health.is_up())
+    }
+
+    fn hint(&self, hints: impl FnOnce() -> Hints) {
+        if let Some((unsent, health)) = &self.hints
+            && health.is_up()
+        {
+            // Without room they are lost, which the others' next look makes good.
+            drop(unsent.try_send(hints()));
+        }
+    }
+}

@@ -17,7 +17,7 @@ pub(super) fn live() -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// `GET /health/ready`: the database answers, and what writes to it runs.
+/// `GET /health/ready`: the database answers, and what writes to it runs. Without Redis a node is slower, and as ready.
 pub(super) fn ready(services: Arc<Services>) -> BoxedFilter<(Response,)> {
     warp::path!("health" / "ready")
         .and(warp::get())
@@ -32,7 +32,14 @@ pub(super) fn ready(services: Arc<Services>) -> BoxedFilter<(Response,)> {
                 return fault_reply(&fault("the relay has ended"));
             }
             match services.store.ready().await {
-                Ok(()) => warp::reply::json(&json!({"status": "ready"})).into_response(),
+                Ok(()) => {
+                    let redis = match services.bus.redis_is_up() {
+                        None => "none",
+                        Some(true) => "up",
+                        Some(false) => "down",
+                    };
+                    warp::reply::json(&json!({"status": "ready", "redis": redis})).into_response()
+                }
                 Err(error) => {
                     tracing::warn!(%error, "not ready");
                     fault_reply(&fault("the database does not answer"))

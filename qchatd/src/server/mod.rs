@@ -21,16 +21,17 @@ use qchat_proto::{
     ids::ServerId,
 };
 use tokio::{
+    sync::mpsc,
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener};
 use crate::{
-    bus::Bus,
-    config::{Config, ConfigError, Listen},
+    bus::{Bus, Nodes, RedisError, Started},
+    config::{self, Config, ConfigError, Listen},
     drain::Drain,
     hub::Hub,
     limits::Limits,
@@ -41,7 +42,7 @@ use crate::{
         relay::Relay,
     },
     socket::{Confirmations, Sockets},
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, sessions::SessionId},
 };
 
 /// Between two times that confirmations are written down.
@@ -80,6 +81,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Redis.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -135,7 +139,7 @@ impl Daemon {
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
-        let (keys, store) = {
+        let (keys, store, redis_root) = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
@@ -150,11 +154,13 @@ impl Daemon {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let server_id = store.write(move |conn| store::server::identify(conn, fresh, now)).await?;
         let hub = Arc::new(Hub::default());
-        let (bus, delivering) = Bus::start(hub.clone());
+        let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
+        let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
+        let Started { bus, revoked, task: delivering } = Bus::start(hub.clone(), store.clone(), nodes);
         let meters = Arc::new(Meters::default());
-        let (relay, relaying) = Relay::start(store.clone(), bus, meters.clone());
+        let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
         let limits = Limits::new(&config.rates);
-        let services = Arc::new(Services::new(server_id, store, hub, keys, relay, meters, limits));
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
         let drain: Arc<Drain> = Arc::default();
@@ -171,7 +177,7 @@ impl Daemon {
         };
         let upkeep = TaskTracker::new();
         upkeep.spawn(confirm(sockets.clone()));
-        upkeep.spawn(watch(sockets.clone()));
+        upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
         let door = Arc::new(Door::new(sockets.clone(), &config));
@@ -187,6 +193,8 @@ impl Daemon {
         tracing::info!(
             listen = %shown(&addresses),
             database = %config.database,
+            redis = config.redis_url.as_ref().map(tracing::field::display),
+            node = %config.node_name,
             metrics = metrics.as_ref().map(|(address, _)| tracing::field::display(address)),
             server = %server_id,
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -284,7 +292,7 @@ fn shown(addresses: &[Listen]) -> String {
 }
 
 /// Keys and database, on a thread that may block.
-fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
+fn open(config: &Config) -> Result<(ServerKeys, Store, Option<Vec<u8>>), StartError> {
     config.make_data_dir()?;
     if let Some(path) = &config.address_file {
         // Whoever waits for it must not find that of a daemon which was killed.
@@ -295,7 +303,9 @@ fn open(config: &Config) -> Result<(ServerKeys, Store), StartError> {
     if !done.versions.is_empty() {
         tracing::info!(versions = done.versions.join(", "), "migrations applied");
     }
-    Ok((keys, Store::open(&config.database, config.database_connections)?))
+    let redis_root =
+        config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
+    Ok((keys, Store::open(&config.database, config.database_connections)?, redis_root))
 }
 
 async fn confirm(sockets: Sockets) {
@@ -310,14 +320,24 @@ async fn forget(sockets: Sockets) {
     }
 }
 
-async fn watch(sockets: Sockets) {
+/// Closes the sockets of sessions that other nodes have ended: when they say so, and by looking for oneself.
+async fn watch(sockets: Sockets, mut revoked: mpsc::Receiver<Vec<SessionId>>) {
     let sessions = &sockets.services.sessions;
-    while timeout(WATCH, sockets.drain.begun()).await.is_err() {
-        if let Err(error) = sessions.end_revoked().await {
+    let mut looks = interval(WATCH);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let looked = tokio::select! {
+            () = sockets.drain.begun() => return,
+            Some(named) = revoked.recv() => sessions.end_revoked_among(named).await,
+            _ = looks.tick() => {
+                if let Err(error) = sessions.renew_keys().await {
+                    tracing::warn!(%error, "token keys are not known");
+                }
+                sessions.end_revoked().await
+            }
+        };
+        if let Err(error) = looked {
             tracing::warn!(%error, "sessions that others have ended are not known");
-        }
-        if let Err(error) = sessions.renew_keys().await {
-            tracing::warn!(%error, "token keys are not known");
         }
     }
 }

@@ -19,6 +19,7 @@ use super::{
     sessions::{Caller, NewSession, Sessions},
 };
 use crate::{
+    bus::Bus,
     hub::Hub,
     limits::Limits,
     store::{
@@ -33,6 +34,7 @@ use crate::{
 pub struct Accounts {
     store: Store,
     hub: Arc<Hub>,
+    bus: Bus,
     sessions: Sessions,
     limits: Arc<Limits>,
     passwords: Passwords,
@@ -42,11 +44,12 @@ impl Accounts {
     pub(super) fn new(
         store: Store,
         hub: Arc<Hub>,
+        bus: Bus,
         sessions: Sessions,
         limits: Arc<Limits>,
         pepper: Arc<Secret<32>>,
     ) -> Self {
-        Self { store, hub, sessions, limits, passwords: Passwords::new(pepper) }
+        Self { store, hub, bus, sessions, limits, passwords: Passwords::new(pepper) }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -241,8 +244,11 @@ impl Accounts {
                 Ok(gone)
             })
             .await?;
-        for device in gone {
-            self.hub.end_device(device);
+        for device in &gone {
+            self.hub.end_device(*device);
+        }
+        if !gone.is_empty() {
+            self.bus.delisted(&gone);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use self::{
     accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
     sessions::Sessions, trees::Trees,
 };
-use crate::{hub::Hub, limits::Limits, meters::Meters, store::Store};
+use crate::{bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -35,6 +35,8 @@ pub struct Services {
     pub store: Store,
     /// The connected devices.
     pub hub: Arc<Hub>,
+    /// The way to those of other nodes.
+    pub bus: Bus,
     /// Registration and the directory.
     pub accounts: Accounts,
     /// Logins and tokens.
@@ -58,25 +60,27 @@ impl Services {
     pub fn new(
         server_id: ServerId,
         store: Store,
-        hub: Arc<Hub>,
+        bus: Bus,
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
         limits: Limits,
     ) -> Self {
-        let limits = Arc::new(limits);
-        let sessions = Sessions::new(store.clone(), hub.clone(), limits.clone(), server_id, &keys);
+        let (hub, limits) = (bus.hub(), Arc::new(limits));
+        let sessions =
+            Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
         Self {
             server_id,
             accounts: Accounts::new(
                 store.clone(),
                 hub.clone(),
+                bus.clone(),
                 sessions.clone(),
                 limits.clone(),
                 keys.pepper,
             ),
             key_packages: KeyPackages::new(store.clone()),
-            rooms: Rooms::new(store.clone(), hub.clone()),
+            rooms: Rooms::new(store.clone(), hub.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,
@@ -84,6 +88,7 @@ impl Services {
             meters,
             store,
             hub,
+            bus,
         }
     }
 }

@@ -14,10 +14,11 @@ use qchat_proto::{
 
 use super::{ServiceError, now_sql, sessions::Caller};
 use crate::{
+    bus::Bus,
     hub::Hub,
     store::{
         Store, StoreError, envelopes,
-        rooms::{self, Member, RoomState, Span, Standing},
+        rooms::{self, Audience, Member, RoomState, Span, Standing},
     },
 };
 
@@ -25,6 +26,7 @@ use crate::{
 pub struct Rooms {
     store: Store,
     hub: Arc<Hub>,
+    bus: Bus,
 }
 
 /// A stretch of a room's log.
@@ -45,8 +47,8 @@ fn no_invitation() -> ServiceError {
 }
 
 impl Rooms {
-    pub(super) fn new(store: Store, hub: Arc<Hub>) -> Self {
-        Self { store, hub }
+    pub(super) fn new(store: Store, hub: Arc<Hub>, bus: Bus) -> Self {
+        Self { store, hub, bus }
     }
 
     /// Creates a room with the caller's device as its only member. Repeating it is harmless.
@@ -74,7 +76,8 @@ impl Rooms {
             })
             .await?;
         if created {
-            self.hub.joined(room, caller.device);
+            self.hub.created(room, caller.device);
+            self.bus.created(room, caller.device);
         }
         self.room(caller, room).await
     }
@@ -116,8 +119,9 @@ impl Rooms {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn followed(&self, device: DeviceId) -> Result<Vec<RoomId>, ServiceError> {
-        Ok(self.store.read(move |conn| rooms::followed(conn, device)).await?)
+    pub async fn audience(&self, device: DeviceId) -> Result<Audience, ServiceError> {
+        let mut audiences = self.store.read(move |conn| rooms::audiences(conn, &[device])).await?;
+        Ok(audiences.remove(&device).unwrap_or_default())
     }
 
     /// The Welcome that waits for the calling device.

@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ServiceError, access, keys::ServerKeys, now, now_sql};
 use crate::{
+    bus::Bus,
     hub::Hub,
     limits::Limits,
     service::access::AccessTokens,
@@ -61,6 +62,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     store: Store,
     hub: Arc<Hub>,
+    bus: Bus,
     limits: Arc<Limits>,
     server: ServerId,
     access: AccessTokens,
@@ -121,6 +123,7 @@ impl Sessions {
     pub(super) fn new(
         store: Store,
         hub: Arc<Hub>,
+        bus: Bus,
         limits: Arc<Limits>,
         server: ServerId,
         keys: &ServerKeys,
@@ -128,6 +131,7 @@ impl Sessions {
         Self(Arc::new(Inner {
             store,
             hub,
+            bus,
             limits,
             server,
             access: AccessTokens::new(&keys.access, server),
@@ -215,7 +219,7 @@ impl Sessions {
             Exchange::Unknown => Err(refused(UNKNOWN)),
             Exchange::Ended(why) => Err(ended(why)),
             Exchange::Late(session) => {
-                self.0.hub.end_sessions(&HashSet::from([session]));
+                self.end(&HashSet::from([session]));
                 Err(refused(UNKNOWN))
             }
             Exchange::Reused(session, owner) => {
@@ -224,7 +228,7 @@ impl Sessions {
                     device = %owner.device,
                     "a refresh token was used twice: its session is closed"
                 );
-                self.0.hub.end_sessions(&HashSet::from([session]));
+                self.end(&HashSet::from([session]));
                 Err(ended(Ended::Reuse))
             }
         }
@@ -236,7 +240,7 @@ impl Sessions {
     /// When the database fails.
     pub async fn log_out(&self, caller: Caller) -> Result<(), ServiceError> {
         self.0.store.write(move |conn| sessions::close(conn, &caller.session)).await?;
-        self.0.hub.end_sessions(&HashSet::from([caller.session]));
+        self.end(&HashSet::from([caller.session]));
         Ok(())
     }
 
@@ -247,7 +251,7 @@ impl Sessions {
     pub async fn log_out_everywhere(&self, caller: Caller) -> Result<(), ServiceError> {
         let all = move |conn: &mut Connection| sessions::end_all(conn, caller.account, Ended::Everywhere);
         let ended = self.0.store.write(all).await?;
-        self.0.hub.end_sessions(&ended.into_iter().collect());
+        self.end(&ended.into_iter().collect());
         Ok(())
     }
 
@@ -274,9 +278,16 @@ impl Sessions {
     /// # Errors
     /// When the database fails; then nothing is closed that it has not answered for.
     pub async fn end_revoked(&self) -> Result<(), ServiceError> {
-        let mut connected: Vec<SessionId> = self.0.hub.sessions().into_iter().collect();
-        while !connected.is_empty() {
-            let asked = connected.split_off(connected.len().saturating_sub(ASKED));
+        self.end_revoked_among(self.0.hub.sessions().into_iter().collect()).await
+    }
+
+    /// As [`end_revoked`](Self::end_revoked), of these sessions alone.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is closed that it has not answered for.
+    pub async fn end_revoked_among(&self, mut sessions: Vec<SessionId>) -> Result<(), ServiceError> {
+        while !sessions.is_empty() {
+            let asked = sessions.split_off(sessions.len().saturating_sub(ASKED));
             let gone = self
                 .0
                 .store
@@ -288,6 +299,12 @@ impl Sessions {
             self.0.hub.end_sessions(&gone);
         }
         Ok(())
+    }
+
+    /// Closes the sockets of sessions that were ended here, at all nodes.
+    fn end(&self, ended: &HashSet<SessionId>) {
+        self.0.hub.end_sessions(ended);
+        self.0.bus.ended(ended);
     }
 
     /// Learns the keys of access tokens that the database tells of, and makes one when it is time.

@@ -127,12 +127,12 @@ async fn serve(
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
-    let rooms = services
+    let audience = services
         .rooms
-        .followed(caller.device)
+        .audience(caller.device)
         .await
         .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
-    attached.follow(rooms);
+    attached.follow(audience);
     let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {
         version,

@@ -1,13 +1,21 @@
 //! A room's log, read by seq.
 
-use diesel::{dsl::max, prelude::*};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use diesel::{
+    connection::DefaultLoadingMode,
+    dsl::max,
+    prelude::*,
+    sql_types::{Array, BigInt, Binary, Nullable},
+};
 use qchat_proto::{
     ids::{RoomId, Seq},
     wire::{frame::Logged, limits},
 };
 
 use super::{
-    Connection, StoreError, from_sql,
+    Connection, StoreError, from_sql, id,
     rooms::{Member, Span},
     schema::envelopes,
     to_sql,
@@ -99,6 +107,102 @@ fn stretch(
             .filter_map(|(seq, logged)| Some(Logged { seq: Seq(from_sql(seq)), bytes: logged?.into() })),
     );
     Ok(!full)
+}
+
+/// An envelope as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The room.
+    pub room: RoomId,
+    /// Its place.
+    pub seq: Seq,
+    /// Its bytes; `None` once retention has deleted them.
+    pub logged: Option<Bytes>,
+}
+
+/// What follows in several logs after the seqs given with them: by room, each in its order, without a gap. At most
+/// `each` envelopes of a room, and in all no more than it takes to exceed `bytes`. Returns the rooms that may have more,
+/// too.
+///
+/// # Errors
+/// When a query fails.
+pub fn following(
+    conn: &mut Connection,
+    known: &BTreeMap<RoomId, Seq>,
+    each: u32,
+    bytes: usize,
+) -> Result<(Vec<Entry>, Vec<RoomId>), StoreError> {
+    let rows: Vec<FollowingRow> = match conn {
+        Connection::Sqlite(conn) => {
+            let (mut rows, mut size) = (Vec::new(), 0);
+            for (room, seq) in known {
+                if size >= bytes {
+                    break;
+                }
+                // One by one: they are few, since a single daemon reads only what it has missed itself.
+                let found = envelopes::table
+                    .select((envelopes::room_id, envelopes::seq, envelopes::size, envelopes::logged))
+                    .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
+                    .filter(envelopes::seq.gt(to_sql(seq.0)))
+                    .order(envelopes::seq)
+                    .limit(each.into())
+                    .load_iter::<(Vec<u8>, i64, i64, Option<Vec<u8>>), DefaultLoadingMode>(conn)?;
+                for row in found {
+                    let (room_id, seq, row_size, logged) = row?;
+                    rows.push(FollowingRow { room_id, seq, size: row_size, logged });
+                    size += usize::try_from(row_size).unwrap_or(usize::MAX);
+                    if size >= bytes {
+                        break;
+                    }
+                }
+            }
+            rows
+        }
+        Connection::Postgres(conn) => {
+            let ids: Vec<&[u8]> = known.keys().map(|room| room.as_bytes().as_slice()).collect();
+            let seqs: Vec<i64> = known.values().map(|seq| to_sql(seq.0)).collect();
+            diesel::sql_query(
+                "SELECT room_id, seq, size, logged FROM ( \
+                     SELECT known.id AS room_id, entry.seq, entry.size, entry.logged, \
+                         sum(entry.size) OVER (ORDER BY known.id, entry.seq) - entry.size AS before \
+                     FROM unnest($1::bytea[], $2::bigint[]) AS known (id, seq) CROSS JOIN LATERAL \
+                         (SELECT seq, size, logged FROM envelopes \
+                          WHERE envelopes.room_id = known.id AND envelopes.seq > known.seq \
+                          ORDER BY envelopes.seq LIMIT $3) AS entry \
+                 ) AS entries WHERE before < $4 ORDER BY room_id, seq",
+            )
+            .bind::<Array<Binary>, _>(ids)
+            .bind::<Array<BigInt>, _>(seqs)
+            .bind::<BigInt, _>(i64::from(each))
+            .bind::<BigInt, _>(i64::try_from(bytes).unwrap_or(i64::MAX))
+            .load(conn)?
+        }
+    };
+    let mut entries = Vec::with_capacity(rows.len());
+    let (mut size, mut counts) = (0_usize, BTreeMap::<RoomId, u32>::new());
+    for row in rows {
+        let room = id(&row.room_id)?;
+        size = size.saturating_add(usize::try_from(row.size).unwrap_or(usize::MAX));
+        *counts.entry(room).or_default() += 1;
+        entries.push(Entry { room, seq: Seq(from_sql(row.seq)), logged: row.logged.map(Bytes::from) });
+    }
+    let last = entries.last().map(|entry| entry.room);
+    let has_more = |room: &RoomId| {
+        counts.get(room).is_some_and(|count| *count >= each) || (size >= bytes && Some(*room) >= last)
+    };
+    Ok((entries, known.keys().copied().filter(has_more).collect()))
+}
+
+#[derive(QueryableByName)]
+struct FollowingRow {
+    #[diesel(sql_type = Binary)]
+    room_id: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    size: i64,
+    #[diesel(sql_type = Nullable<Binary>)]
+    logged: Option<Vec<u8>>,
 }
 
 /// The newest seq in a room's log, by the log itself.

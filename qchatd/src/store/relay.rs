@@ -247,6 +247,7 @@ pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), St
     for ((room, _), member) in &changes.members {
         rooms::put_member(conn, *room, member)?;
     }
+    rooms::advance_audiences(conn, &changes.members.keys().map(|(_, device)| *device).collect())?;
     for (tree, seq) in &changes.trees {
         trees::attach(conn, *tree, *seq, now)?;
     }

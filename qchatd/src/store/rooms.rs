@@ -1,12 +1,17 @@
 //! Rooms, and where each device stands in them.
 
-use diesel::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+
+use diesel::{
+    prelude::*,
+    sql_types::{Array, BigInt, Binary},
+};
 use qchat_proto::ids::{AccountId, DeviceId, RoomId, Seq};
 
 use super::{
     Connection, StoreError, from_sql, id,
     multi::on_each,
-    schema::{members, rooms, welcomes},
+    schema::{devices, members, rooms, welcomes},
     to_sql, trees,
 };
 
@@ -78,6 +83,35 @@ impl Member {
     pub fn follows(&self) -> bool {
         matches!(self.standing, Standing::Full | Standing::Invited)
     }
+
+    /// Whether it may read an envelope.
+    pub fn may_read(&self, seq: Seq) -> bool {
+        [self.reads, self.past]
+            .iter()
+            .any(|span| span.after < seq && span.until.is_none_or(|until| seq <= until))
+    }
+}
+
+/// Which rooms a device follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Grows with every change.
+    pub version: u64,
+    /// The rooms that it follows or has declined.
+    pub places: Vec<Place>,
+}
+
+/// Whether a device follows a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The room.
+    pub room: RoomId,
+    /// Whether it does; else it has declined.
+    pub follows: bool,
+    /// It reads what comes after this.
+    pub after: Seq,
+    /// The room's newest envelope.
+    pub last: Seq,
 }
 
 /// A Welcome that waits for its device.
@@ -109,6 +143,7 @@ pub fn create(conn: &mut Connection, room: RoomId, creator: &Member, now: i64) -
         .execute(conn))?;
     if created == 1 {
         put_member(conn, room, creator)?;
+        advance_audiences(conn, &BTreeSet::from([creator.device]))?;
     }
     Ok(created == 1)
 }
@@ -202,17 +237,135 @@ pub fn of_device(
         .collect()
 }
 
-/// The rooms whose new envelopes a device receives.
+/// Where these devices stand in a room, as far as they have a place there.
 ///
 /// # Errors
 /// When the query fails.
-pub fn followed(conn: &mut Connection, device: DeviceId) -> Result<Vec<RoomId>, StoreError> {
-    let rows: Vec<Vec<u8>> = members::table
-        .select(members::room_id)
-        .filter(members::device_id.eq(device.as_bytes().as_slice()))
-        .filter(members::standing.le(Standing::Invited as i16))
-        .load(conn)?;
-    rows.iter().map(|room| id(room)).collect()
+pub fn places(conn: &mut Connection, room: RoomId, asked: &[DeviceId]) -> Result<Vec<Member>, StoreError> {
+    let asked: Vec<&[u8]> = asked.iter().map(|device| device.as_bytes().as_slice()).collect();
+    let rows: Vec<MemberRow> = on_each!(conn, conn => members::table
+        .select(MEMBER_COLUMNS)
+        .filter(members::room_id.eq(room.as_bytes().as_slice()))
+        .filter(members::device_id.eq_any(asked))
+        .load(conn))?;
+    rows.into_iter().map(read_member).collect()
+}
+
+/// The rooms that each of these devices follows or has declined. SQLite binds 32,766 values at most.
+///
+/// # Errors
+/// When a query fails.
+pub fn audiences(
+    conn: &mut Connection,
+    asked: &[DeviceId],
+) -> Result<HashMap<DeviceId, Audience>, StoreError> {
+    // First the versions: a place that changes in between is newer than its version, and is read once more.
+    let versions = audience_versions(conn, asked)?;
+    let mut audiences: HashMap<DeviceId, Audience> = versions
+        .into_iter()
+        .map(|(device, version)| (device, Audience { version, places: Vec::new() }))
+        .collect();
+    let asked: Vec<&[u8]> = asked.iter().map(|device| device.as_bytes().as_slice()).collect();
+    let rows: Vec<PlaceRow> = on_each!(conn, conn => members::table
+        .inner_join(rooms::table)
+        .select((
+            members::device_id, members::room_id, members::standing, members::read_after, rooms::next_seq,
+        ))
+        .filter(members::device_id.eq_any(asked))
+        .filter(members::standing.ne(Standing::Removed as i16))
+        .load(conn))?;
+    for (device, room, standing, after, next_seq) in rows {
+        if let Some(audience) = audiences.get_mut(&id(&device)?) {
+            audience.places.push(Place {
+                room: id(&room)?,
+                follows: standing <= Standing::Invited as i16,
+                after: Seq(from_sql(after)),
+                last: Seq(from_sql(next_seq).saturating_sub(1)),
+            });
+        }
+    }
+    Ok(audiences)
+}
+
+/// Device, room, standing, what it reads after, the room's next seq.
+type PlaceRow = (Vec<u8>, Vec<u8>, i16, i64, i64);
+
+/// The version of each of these devices' list of rooms.
+///
+/// # Errors
+/// When the query fails.
+pub fn audience_versions(
+    conn: &mut Connection,
+    asked: &[DeviceId],
+) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+    let asked: Vec<&[u8]> = asked.iter().map(|device| device.as_bytes().as_slice()).collect();
+    let rows: Vec<(Vec<u8>, i64)> = on_each!(conn, conn => devices::table
+        .select((devices::id, devices::audience))
+        .filter(devices::id.eq_any(asked))
+        .load(conn))?;
+    rows.into_iter().map(|(device, version)| Ok((id(&device)?, from_sql(version)))).collect()
+}
+
+/// Says that the places of these devices have changed. A transaction does this after it has locked its rooms.
+///
+/// # Errors
+/// When a query fails.
+pub fn advance_audiences(conn: &mut Connection, changed: &BTreeSet<DeviceId>) -> Result<(), StoreError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&[u8]> = changed.iter().map(|device| device.as_bytes().as_slice()).collect();
+    if let Connection::Postgres(conn) = conn {
+        // Two transactions that name the same devices in two rooms lock them in one order.
+        let locked = devices::table.select(devices::id).filter(devices::id.eq_any(&ids)).order(devices::id);
+        locked.for_no_key_update().load::<Vec<u8>>(conn)?;
+    }
+    on_each!(conn, conn => diesel::update(devices::table.filter(devices::id.eq_any(&ids)))
+        .set(devices::audience.eq(devices::audience + 1))
+        .execute(conn))?;
+    Ok(())
+}
+
+/// Those of `known` whose logs have come further than the seq given with them. SQLite binds 32,766 values at most.
+///
+/// # Errors
+/// When the query fails.
+pub fn ahead(conn: &mut Connection, known: &[(RoomId, Seq)]) -> Result<Vec<RoomId>, StoreError> {
+    let ids: Vec<&[u8]> = known.iter().map(|(room, _)| room.as_bytes().as_slice()).collect();
+    let found: Vec<Vec<u8>> = match conn {
+        Connection::Sqlite(conn) => {
+            let known: HashMap<&[u8], i64> =
+                known.iter().map(|(room, seq)| (room.as_bytes().as_slice(), to_sql(seq.0))).collect();
+            let rows: Vec<(Vec<u8>, i64)> =
+                rooms::table.select((rooms::id, rooms::next_seq)).filter(rooms::id.eq_any(ids)).load(conn)?;
+            let is_ahead = |(room, next): &(Vec<u8>, i64)| {
+                known.get(room.as_slice()).is_some_and(|seq| next.saturating_sub(1) > *seq)
+            };
+            rows.into_iter().filter(is_ahead).map(|(room, _)| room).collect()
+        }
+        Connection::Postgres(conn) => {
+            let seqs: Vec<i64> = known.iter().map(|(_, seq)| to_sql(seq.0)).collect();
+            // Sought one by one, however many rooms there are.
+            diesel::sql_query(
+                "SELECT known.id FROM unnest($1::bytea[], $2::bigint[]) AS known (id, seq) CROSS JOIN LATERAL \
+                 (SELECT next_seq FROM rooms WHERE rooms.id = known.id LIMIT 1) AS room \
+                 WHERE room.next_seq - 1 > known.seq",
+            )
+            .bind::<Array<Binary>, _>(ids)
+            .bind::<Array<BigInt>, _>(seqs)
+            .load::<Ahead>(conn)?
+            .into_iter()
+            .map(|row| row.id)
+            .collect()
+        }
+    };
+    found.iter().map(|room| id(room)).collect()
+}
+
+#[derive(QueryableByName)]
+struct Ahead {
+    #[diesel(sql_type = Binary)]
+    id: Vec<u8>,
 }
 
 /// Writes a device's place.

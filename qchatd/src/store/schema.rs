@@ -29,6 +29,7 @@ diesel::table! {
         certificate -> Binary,
         listed -> Bool,
         created_at -> BigInt,
+        audience -> BigInt,
     }
 }
 

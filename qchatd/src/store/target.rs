@@ -16,6 +16,13 @@ pub enum Target {
 #[error("a database is given as sqlite:///absolute/path or postgres://user@host/name")]
 pub struct TargetError;
 
+impl Target {
+    /// Whether several daemons may share it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
 impl FromStr for Target {
     type Err = TargetError;
 

@@ -24,7 +24,7 @@ use qchatd::store::{
     envelopes,
     key_packages::{self, KeyPackage},
     relay::{self, Changes, NewEnvelope, NewWelcome, Wanted},
-    rooms::{self, Member, RoomState, Span, Standing},
+    rooms::{self, Audience, Member, Place, RoomState, Span, Standing},
     server,
     sessions::{self, Ended, Found, Owner},
     token_keys::{self, TokenKey},
@@ -244,7 +244,23 @@ fn story(conn: &mut Connection) {
     assert_eq!(snapshot.accounts, HashMap::from([(laptop, bob)]));
     assert_eq!(snapshot.accepted, HashMap::from([((room, phone, id!(MessageId, 3)), Seq(3))]));
     assert_eq!(rooms::followers(conn, room).unwrap(), [full(phone, alice), invited.clone()]);
-    assert_eq!(rooms::followed(conn, laptop).unwrap(), [room]);
+    let places = rooms::places(conn, room, &[laptop, id!(DeviceId, 13)]).unwrap();
+    assert_eq!(places, std::slice::from_ref(&invited));
+    let audience = |conn: &mut Connection, device| {
+        let audiences = rooms::audiences(conn, &[device, id!(DeviceId, 13)]).unwrap();
+        assert_eq!(audiences.len(), 1, "devices that there are");
+        audiences[&device].clone()
+    };
+    let place = Place { room, follows: true, after: Seq(1), last: Seq(3) };
+    assert_eq!(audience(conn, laptop), Audience { version: 1, places: vec![place] });
+    assert_eq!(audience(conn, phone).places.len(), 5, "the rooms that it has made");
+    rooms::advance_audiences(conn, &BTreeSet::from([laptop])).unwrap();
+    rooms::advance_audiences(conn, &BTreeSet::new()).unwrap();
+    assert_eq!(rooms::audience_versions(conn, &[laptop]).unwrap(), [(laptop, 2)]);
+    for (known, ahead) in [(0, vec![room]), (2, vec![room]), (3, vec![]), (u64::MAX, vec![])] {
+        let asked = [(room, Seq(known)), (id!(RoomId, 42), Seq(0))];
+        assert_eq!(rooms::ahead(conn, &asked).unwrap(), ahead, "{known}");
+    }
     assert_eq!(rooms::of_device(conn, laptop).unwrap(), [(room, snapshot.rooms[&room], invited.clone())]);
     let waiting = rooms::welcome(conn, room, laptop).unwrap().unwrap();
     assert_eq!((waiting.seq, waiting.inviter), (Seq(2), alice));
@@ -266,6 +282,30 @@ fn story(conn: &mut Connection) {
     assert_eq!(page(conn, &full(phone, alice), 1, 1), [2]);
     assert_eq!(page(conn, &invited, 0, 10), [2, 3]);
 
+    // Several logs at once, each from where it is known, as far as a number and a size allow.
+    let other = rooms_of_phone[0];
+    let changes = Changes {
+        envelopes: (1..=2).map(|seq| NewEnvelope { room: other, ..envelope(seq) }).collect(),
+        rooms: BTreeMap::from([(other, RoomState { next_seq: Seq(3), commit_seq: Seq(0) })]),
+        ..Changes::default()
+    };
+    relay::save(conn, &changes, now).unwrap();
+    let following = |conn: &mut Connection, known: &[(RoomId, u64)], each, bytes| {
+        let known = known.iter().map(|(room, seq)| (*room, Seq(*seq))).collect();
+        let (entries, more) = envelopes::following(conn, &known, each, bytes).unwrap();
+        let entries: Vec<_> = entries.into_iter().map(|entry| (entry.room, entry.seq.0)).collect();
+        (entries, more)
+    };
+    for (known, each, bytes, entries, more) in [
+        (vec![(room, 1), (other, 0)], 9, 99, vec![(room, 2), (room, 3), (other, 1), (other, 2)], vec![]),
+        (vec![(room, 3), (other, 1)], 9, 99, vec![(other, 2)], vec![]),
+        (vec![(room, 0), (other, 1)], 2, 99, vec![(room, 1), (room, 2), (other, 2)], vec![room]),
+        (vec![(room, 0), (other, 0)], 9, 10, vec![(room, 1), (room, 2)], vec![room, other]),
+        (vec![(id!(RoomId, 42), 0)], 9, 99, vec![], vec![]),
+    ] {
+        assert_eq!(following(conn, &known, each, bytes), (entries, more), "{known:?} {each} {bytes}");
+    }
+
     // Bob joins; what he has opened is deleted. Then he is removed, and what is left reads no further.
     rooms::put_member(conn, room, &full(laptop, bob)).unwrap();
     rooms::confirm(conn, room, laptop, Seq(1)).unwrap();
@@ -279,7 +319,10 @@ fn story(conn: &mut Connection) {
         ..full(laptop, bob)
     };
     rooms::put_member(conn, room, &removed).unwrap();
-    assert_eq!(rooms::followed(conn, laptop).unwrap(), []);
+    assert_eq!(audience(conn, laptop).places, []);
+    rooms::put_member(conn, room, &Member { standing: Standing::Declined, ..removed.clone() }).unwrap();
+    assert_eq!(audience(conn, laptop).places, [Place { follows: false, ..place }]);
+    rooms::put_member(conn, room, &removed).unwrap();
     assert_eq!(page(conn, &removed, 0, 10), [2]);
     assert_eq!(envelopes::last_readable(&removed, Seq(3)), Seq(2));
 

@@ -7,6 +7,7 @@
 )]
 
 mod blocked;
+mod cluster;
 mod consent;
 mod disk;
 mod find;

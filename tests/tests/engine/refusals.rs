@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use qchat_cli::engine::{
@@ -89,6 +90,40 @@ async fn a_passing_fault_ends_the_connection_and_the_next_one_reads_on() {
     bob.read_everything().await;
     assert_eq!(bob.texts(tea, 2).await[1], "hello from carol");
     assert!(keys.lock().unwrap().is_empty(), "every fault was met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_when_to_come_back_does_not_come_sooner() {
+    const SECONDS: u32 = 2;
+    let daemon = Daemon::start(Backend::Sqlite);
+    let proxy = Proxy::start(daemon.address());
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let mut bob = Person::register(&daemon.url(), "bob").await;
+    let tea = room("tea", &[&alice, &bob]).await;
+    bob.stop().await;
+    alice.say(tea, "hello").await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let times = Arc::clone(&asked);
+    proxy.at_frames(move |direction, payload| {
+        let Some(fetch) = fetch(direction, payload) else { return Action::Pass };
+        let mut times = times.lock().unwrap();
+        times.push(Instant::now());
+        if times.len() > 1 {
+            return Action::Pass;
+        }
+        let fault = Fault { retry_after: Some(SECONDS), ..Fault::new(FaultCode::Unavailable, "restarting") };
+        let refused = pb::Refused {
+            request_id: fetch.request_id,
+            fault: Some((&fault).into()),
+            ..pb::Refused::default()
+        };
+        Action::Reply(server_frame(server::Body::Refused(refused)).to_vec())
+    });
+    bob.through(&proxy).await;
+    assert_eq!(bob.texts(tea, 1).await, ["hello"]);
+    let asked = asked.lock().unwrap();
+    let waited = asked[1].duration_since(asked[0]);
+    assert!(waited >= Duration::from_secs(SECONDS.into()), "{waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

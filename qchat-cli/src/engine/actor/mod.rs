@@ -213,8 +213,12 @@ impl Actor {
 
     /// Waits before the next attempt, after what has ended the last one; whether the task is to end.
     async fn pause(&mut self, pause: Duration, after: &EngineError) -> bool {
-        let limited =
-            matches!(after, EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::RateLimited);
+        let limited = match after {
+            EngineError::Net(NetError::Fault(fault)) => {
+                fault.code == FaultCode::RateLimited && fault.retry_after.is_some()
+            }
+            _ => false,
+        };
         let until = Instant::now() + pause;
         loop {
             tokio::select! {

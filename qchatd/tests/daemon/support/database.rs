@@ -1,6 +1,9 @@
 //! A database of a test's own, gone with the test.
 
-use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection, sql_query, sql_types::Binary,
+};
 use qchat_proto::{crypto::entropy::SystemEntropy, ids::RoomId};
 use qchatd::{
     config::{self, Config},
@@ -65,6 +68,18 @@ impl Database {
             }
             None => Connection::Postgres(PgConnection::establish(&self.url).unwrap()),
         }
+    }
+
+    /// The ids of all sessions.
+    pub(crate) fn sessions(&self) -> Vec<Vec<u8>> {
+        #[derive(QueryableByName)]
+        struct Session {
+            #[diesel(sql_type = Binary)]
+            id: Vec<u8>,
+        }
+        let mut conn = PgConnection::establish(&self.url).unwrap();
+        let rows: Vec<Session> = sql_query("SELECT id FROM sessions").load(&mut conn).unwrap();
+        rows.into_iter().map(|session| session.id).collect()
     }
 
     /// Changes it behind the daemon's back.

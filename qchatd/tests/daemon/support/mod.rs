@@ -3,6 +3,7 @@
 pub(crate) mod database;
 pub(crate) mod device;
 pub(crate) mod program;
+pub(crate) mod redis;
 pub(crate) mod socket;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -15,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-pub(crate) use self::{database::Database, device::Device, program::Program, socket::Socket};
+pub(crate) use self::{database::Database, device::Device, program::Program, redis::Redis, socket::Socket};
 
 /// Makes a test for each database out of an async function that takes a [`Database`].
 macro_rules! on_both {

@@ -1,0 +1,152 @@
+//! What nodes tell each other: where to look, and never what is there. A hint is believed only so far that the database
+//! is asked.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use prost::Message;
+use qchat_proto::ids::{DeviceId, RoomId, Seq};
+
+use crate::{hub::Announcement, store::sessions::SessionId};
+
+/// Places to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hints {
+    /// Rooms whose logs have come so far.
+    pub(super) rooms: BTreeMap<RoomId, Seq>,
+    /// Devices whose places in rooms have changed.
+    pub(super) devices: BTreeSet<DeviceId>,
+    /// Sessions that were ended.
+    pub(super) ended: BTreeSet<SessionId>,
+    /// Devices that are no longer listed.
+    pub(super) delisted: BTreeSet<DeviceId>,
+    /// Hints were lost: look at everything.
+    pub(super) everything: bool,
+}
+
+/// As they travel. A node of another version reads what it knows of it.
+#[derive(Clone, PartialEq, Message)]
+struct Wire {
+    /// Who says it, so that a node passes over its own.
+    #[prost(bytes = "bytes", tag = "1")]
+    node: Bytes,
+    #[prost(message, repeated, tag = "2")]
+    rooms: Vec<Room>,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    devices: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    ended: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    delisted: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Room {
+    #[prost(bytes = "bytes", tag = "1")]
+    id: Bytes,
+    #[prost(uint64, tag = "2")]
+    seq: u64,
+}
+
+impl Hints {
+    pub(super) fn announced(group: &[Announcement]) -> Self {
+        let mut hints = Self::default();
+        for announcement in group {
+            if let Some((seq, _)) = announcement.envelope {
+                // A group is in order: the last is the newest.
+                hints.rooms.insert(announcement.room, seq);
+            }
+            hints.devices.extend(&announcement.joined);
+            hints.devices.extend(&announcement.left);
+        }
+        hints
+    }
+
+    pub(super) fn created(room: RoomId, device: DeviceId) -> Self {
+        Self { rooms: BTreeMap::from([(room, Seq(0))]), devices: BTreeSet::from([device]), ..Self::default() }
+    }
+
+    pub(super) fn ended(sessions: &HashSet<SessionId>) -> Self {
+        Self { ended: sessions.iter().copied().collect(), ..Self::default() }
+    }
+
+    pub(super) fn delisted(devices: &[DeviceId]) -> Self {
+        Self { delisted: devices.iter().copied().collect(), ..Self::default() }
+    }
+
+    pub(super) fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    /// Adds what others say.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (room, seq) in other.rooms {
+            let known = self.rooms.entry(room).or_default();
+            *known = seq.max(*known);
+        }
+        self.devices.extend(other.devices);
+        self.ended.extend(other.ended);
+        self.delisted.extend(other.delisted);
+        self.everything |= other.everything;
+    }
+
+    pub(super) fn encode(&self, node: &[u8]) -> Vec<u8> {
+        let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        let rooms = self.rooms.iter().map(|(room, seq)| Room { id: copy(room.as_bytes()), seq: seq.0 });
+        Wire {
+            node: copy(node),
+            rooms: rooms.collect(),
+            devices: self.devices.iter().map(|device| copy(device.as_bytes())).collect(),
+            ended: self.ended.iter().map(|session| copy(session)).collect(),
+            delisted: self.delisted.iter().map(|device| copy(device.as_bytes())).collect(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads the hints of others; what makes no sense is passed over.
+    pub(super) fn decode(bytes: &[u8], own: &[u8]) -> Option<Self> {
+        let wire = Wire::decode(bytes).ok().filter(|wire| wire.node != own)?;
+        let devices =
+            |raw: &[Bytes]| raw.iter().filter_map(|bytes| DeviceId::try_from(&bytes[..]).ok()).collect();
+        Some(Self {
+            rooms: wire
+                .rooms
+                .iter()
+                .filter_map(|room| Some((RoomId::try_from(&room.id[..]).ok()?, Seq(room.seq))))
+                .collect(),
+            devices: devices(&wire.devices),
+            ended: wire.ended.iter().filter_map(|bytes| bytes[..].try_into().ok()).collect(),
+            delisted: devices(&wire.delisted),
+            everything: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_arrive_as_they_were_meant_at_others_and_not_at_home() {
+        let (room, device) = (RoomId::from_bytes([1; 16]), DeviceId::from_bytes([2; 16]));
+        let mut hints = Hints {
+            rooms: BTreeMap::from([(room, Seq(7))]),
+            devices: BTreeSet::from([device]),
+            ended: BTreeSet::from([[3; 16]]),
+            delisted: BTreeSet::from([DeviceId::from_bytes([4; 16])]),
+            everything: false,
+        };
+        let bytes = hints.encode(b"a node");
+        assert_eq!(Hints::decode(&bytes, b"another").as_ref(), Some(&hints));
+        assert_eq!(Hints::decode(&bytes, b"a node"), None);
+        assert_eq!(Hints::decode(b"noise", b"another"), None);
+        // An id of the wrong size is no id.
+        let odd = Wire { devices: vec![Bytes::from_static(b"short")], ..Wire::default() };
+        assert_eq!(Hints::decode(&odd.encode_to_vec(), b"another"), Some(Hints::default()));
+        // The newest counts, in whichever order they come.
+        for seq in [9, 8] {
+            hints.merge(Hints { rooms: BTreeMap::from([(room, Seq(seq))]), ..Hints::default() });
+        }
+        assert_eq!(hints.rooms[&room], Seq(9));
+    }
+}

@@ -1,0 +1,281 @@
+//! Redis between the nodes of one database: one channel, one connection, and no key. What it carries may be lost, so
+//! it may be gone, slow, flushed or another one tomorrow; whoever controls it can make nodes look, and see where.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use qchat_proto::{
+    crypto::entropy::{Entropy, EntropyError, SystemEntropy},
+    ids::ServerId,
+};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
+    TlsCertificates, Value, aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use super::hints::Hints;
+
+/// How long Redis may take to accept a connection, and to answer anything.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two questions whether it is there.
+const BEAT: Duration = Duration::from_secs(1);
+/// Longest pause before it is tried again; the shortest is 32nd of it.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Hints that are sent as one message.
+const TOGETHER: usize = 256;
+
+/// Where Redis is: `redis://`, or `rediss://` for TLS. It may hold a password, which is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+/// Redis cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// Not a URL of Redis.
+    #[error("Redis is given as redis://user:password@host:port, or rediss:// for TLS")]
+    Url,
+    /// The certificate to trust.
+    #[error("the certificate for Redis cannot be used: {0}")]
+    Certificate(String),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl RedisUrl {
+    /// Whether the way there is TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.starts_with("rediss:")
+    }
+}
+
+impl FromStr for RedisUrl {
+    type Err = RedisError;
+
+    fn from_str(text: &str) -> Result<Self, RedisError> {
+        // The error would repeat the URL.
+        text.into_connection_info().map_err(|_| RedisError::Url)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    /// The scheme and the address alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
+        write!(f, "{scheme}://{address}")
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A Redis to be connected to.
+pub struct Redis {
+    client: Client,
+    /// That of the database: several may share one Redis.
+    channel: String,
+    /// Drawn anew at each start: a node passes over what it has said itself.
+    node: [u8; 8],
+}
+
+impl Redis {
+    /// `root`: the certificate in PEM that signs Redis' own; without one those that the system trusts count.
+    pub(super) fn new(url: &RedisUrl, root: Option<&[u8]>, server: ServerId) -> Result<Self, RedisError> {
+        let info = url.0.as_str().into_connection_info().map_err(|_| RedisError::Url)?;
+        // Answers and messages on one connection.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info: ConnectionInfo = info.set_redis_settings(settings);
+        let client = match root {
+            Some(root) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(root.to_vec()) };
+                Client::build_with_tls(info, certificates)
+                    .map_err(|error| RedisError::Certificate(error.to_string()))?
+            }
+            None => Client::open(info).map_err(|_| RedisError::Url)?,
+        };
+        let mut node = [0; 8];
+        SystemEntropy.fill(&mut node)?;
+        Ok(Self { client, channel: format!("qchat:{server}"), node })
+    }
+}
+
+/// Whether Redis is there.
+#[derive(Default)]
+pub(super) struct Health(AtomicBool);
+
+impl Health {
+    pub(super) fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, up: bool) -> bool {
+        self.0.swap(up, Ordering::Relaxed) != up
+    }
+}
+
+/// Carries hints until no more can come. Says once that Redis is gone, and once that it is back.
+pub(super) async fn carry(
+    redis: Redis,
+    mut unsent: mpsc::Receiver<Hints>,
+    heard: mpsc::Sender<Hints>,
+    health: Arc<Health>,
+) {
+    let (mut failures, mut said) = (0_u32, false);
+    loop {
+        let Err(error) = session(&redis, &mut unsent, &heard, &health).await else { return };
+        if health.set(false) {
+            (failures, said) = (0, false);
+        }
+        if !std::mem::replace(&mut said, true) {
+            tracing::warn!(%error, "Redis is not there: what other nodes publish comes up to 5 s later until it is back");
+        }
+        let pause = sleep(pause(failures));
+        tokio::pin!(pause);
+        failures = failures.saturating_add(1);
+        loop {
+            // What was to be sent is not needed any more: the others look for themselves.
+            tokio::select! {
+                () = &mut pause => break,
+                hints = unsent.recv() => if hints.is_none() { return },
+            }
+        }
+    }
+}
+
+/// Doubled with each failure, and spread, so that nodes which lost it together do not return together.
+fn pause(failures: u32) -> Duration {
+    let mut share = [0];
+    // Only spreads load: without randomness they do return together.
+    let _ = SystemEntropy.fill(&mut share);
+    let ceiling = PAUSE / (32 >> failures.min(5));
+    ceiling / 2 + ceiling * u32::from(share[0]) / 512
+}
+
+/// One connection, to its end or that of the daemon.
+async fn session(
+    redis: &Redis,
+    unsent: &mut mpsc::Receiver<Hints>,
+    heard: &mpsc::Sender<Hints>,
+    health: &Health,
+) -> Result<(), redis::RedisError> {
+    let (missed, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let listener = listener(redis.node, heard.clone(), missed.clone(), gone.clone());
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+        .set_push_sender(listener);
+    let connecting = async {
+        let mut conn = redis.client.get_multiplexed_async_connection_with_config(&config).await?;
+        conn.subscribe(&redis.channel).await?;
+        Ok::<_, redis::RedisError>(conn)
+    };
+    let mut conn: MultiplexedConnection = tokio::select! {
+        conn = connecting => conn?,
+        () = ending(unsent) => return Ok(()),
+    };
+    if health.set(true) {
+        tracing::info!("Redis carries hints between the nodes");
+    }
+    // What was said while it was away is found by looking.
+    missed.store(true, Ordering::Relaxed);
+
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut some = Vec::with_capacity(TOGETHER);
+    loop {
+        tokio::select! {
+            count = unsent.recv_many(&mut some, TOGETHER) => {
+                if count == 0 {
+                    return Ok(());
+                }
+                let mut hints = Hints::default();
+                some.drain(..).for_each(|more| hints.merge(more));
+                let mut publish = redis::cmd("PUBLISH");
+                publish.arg(&redis.channel).arg(hints.encode(&redis.node));
+                publish.query_async::<()>(&mut conn).await?;
+            }
+            _ = beats.tick() => {
+                redis::cmd("PING").query_async::<()>(&mut conn).await?;
+                if missed.load(Ordering::Relaxed) && heard.try_send(Hints::everything()).is_ok() {
+                    missed.store(false, Ordering::Relaxed);
+                }
+            }
+            () = gone.notified() => {
+                return Err((redis::ErrorKind::Io, "the connection was closed").into());
+            }
+        }
+    }
+}
+
+/// Waits until nothing more can come, and drops what comes.
+async fn ending(unsent: &mut mpsc::Receiver<Hints>) {
+    while unsent.recv().await.is_some() {}
+}
+
+/// Hands on what Redis says, without a queue of its own: hints without room are made good by a look at everything.
+fn listener(
+    node: [u8; 8],
+    heard: mpsc::Sender<Hints>,
+    missed: Arc<AtomicBool>,
+    gone: Arc<Notify>,
+) -> impl Fn(PushInfo) -> Result<(), Infallible> + Send + Sync + 'static {
+    move |push| {
+        match (push.kind, push.data.get(1)) {
+            (PushKind::Disconnection, _) => gone.notify_one(),
+            (PushKind::Message, Some(Value::BulkString(bytes))) => {
+                if let Some(hints) = Hints::decode(bytes, &node)
+                    && heard.try_send(hints).is_err()
+                {
+                    missed.store(true, Ordering::Relaxed);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_url_keeps_its_password_to_itself() {
+        for (url, printed) in [
+            ("redis://127.0.0.1:6379", Some("redis://127.0.0.1:6379")),
+            ("rediss://qchat:p%40ss@redis:6380/0?x=secret", Some("rediss://redis:6380/0")),
+            ("redis://:secret@h/", Some("redis://h/")),
+            ("http://h/", None),
+            ("", None),
+        ] {
+            let read = url.parse::<RedisUrl>().ok().map(|url| (url.to_string(), format!("{url:?}")));
+            assert_eq!(read, printed.map(|text| (text.to_owned(), text.to_owned())), "{url}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        for (failures, most) in [(0, 63), (1, 125), (5, 2000), (u32::MAX, 2000)] {
+            let pause = pause(failures);
+            assert!(pause <= Duration::from_millis(most) && pause >= Duration::from_millis(most / 2 - 1));
+        }
+    }
+}
