@@ -7,11 +7,13 @@
     reason = "a harness fails a test by panicking, and says on standard error what it saw"
 )]
 
+pub mod certificate;
 pub mod client;
 pub mod cluster;
 pub mod daemon;
 pub mod database;
 pub mod device;
+pub mod http;
 pub mod load;
 pub mod process;
 pub mod programs;
@@ -19,6 +21,7 @@ pub mod proxy;
 pub mod search;
 pub mod source;
 pub mod sqlcipher;
+pub mod tls;
 
 use std::path::PathBuf;
 

@@ -88,7 +88,7 @@ fn assert_secure(headers: &HeaderMap, what: &str) {
 async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none() {
     let server = Server::start(Database::sqlite()).await;
     let alice = Device::register(&server, "alice").await;
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let own = server.url("");
     for (method, path, origin, status) in [
         (Method::GET, "/v1/server", None, StatusCode::OK),

@@ -134,7 +134,7 @@ async fn an_account_logs_in_so_often_and_nobody_else_can_use_that_up() {
 
     // Nor is a registration repeated for ever, which would try passwords.
     let register = async |person: &Device| {
-        reqwest::Client::new()
+        crate::support::http()
             .post(server.url("/v1/accounts"))
             .json(&person.registration)
             .send()

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use qchat_cli::engine::{
-    Accept, Handle, Options, register,
+    Accept, Choice, Handle, Options, register,
     types::{Body, Event},
 };
 use qchat_proto::ids::{MessageId, RoomId, Seq};
@@ -159,8 +159,15 @@ async fn person(server: &Url, name: &str) -> Result<Person> {
     let directory = TempDir::with_prefix("qchat-load-")?;
     let passphrase = Zeroizing::new(hex::encode(noise(16)));
     let path = directory.path().join("profile");
-    let registered = register(&path, server.clone(), name.parse()?, passphrase, PATIENCE, |_| {}).await?;
-    let options = Options { timeout: PATIENCE, offline: false, server: None, accept: Accept::Ask };
+    let registered =
+        register(&path, server.as_str().parse()?, name.parse()?, passphrase, PATIENCE, |_| {}).await?;
+    let options = Options {
+        timeout: PATIENCE,
+        offline: false,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let engine = Handle::start(registered.profile, options).await?;
     engine.sync().await?;
     Ok(Person { _directory: directory, engine })
