@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     cli::args::{self, Global},
-    engine::Accept,
+    engine::{Accept, Choice, KeyExchange},
 };
 
 /// How long the daemon is waited for when nothing else is said.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The daemon, where it is not the profile's.
     pub server: Option<Url>,
+    /// What is said about TLS.
+    pub tls: Choice,
     /// The file with the passphrase.
     pub passphrase_file: Option<PathBuf>,
     /// Print JSON.
@@ -76,6 +78,8 @@ struct Stored {
     profile: Option<String>,
     data_dir: Option<PathBuf>,
     server: Option<String>,
+    server_key: Option<String>,
+    key_exchange: Option<KeyExchange>,
     passphrase_file: Option<PathBuf>,
     json: Option<bool>,
     plain: Option<bool>,
@@ -109,6 +113,12 @@ impl Settings {
             (None, Some(server)) => Some(args::server(&server).map_err(refused.clone()("server"))?),
             (None, None) => None,
         };
+        let trust = match (flags.server_key, stored.server_key) {
+            (Some(trust), _) => Some(trust),
+            (None, Some(trust)) => Some(args::trust(&trust).map_err(refused.clone()("server_key"))?),
+            (None, None) => None,
+        };
+        let key_exchange = flags.key_exchange.or(stored.key_exchange).unwrap_or_default();
         let timeout = match (flags.timeout, stored.timeout) {
             (Some(timeout), _) => timeout,
             (None, Some(time)) => time
@@ -128,6 +138,7 @@ impl Settings {
             profile,
             data_dir,
             server,
+            tls: Choice { trust, key_exchange },
             passphrase_file: flags.passphrase_file.clone().or(stored.passphrase_file),
             json: flags.json || stored.json.unwrap_or(false),
             plain: flags.plain || stored.plain.unwrap_or(false),

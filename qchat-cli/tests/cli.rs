@@ -95,11 +95,13 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["history", "general", "--before", "first"], "first"),
         (&["register", "Not A Name"], "user name"),
         (&["register", "alice"], "--server"),
-        (&["--server", "http://chat.example.org", "whoami"], "a tunnel: ssh"),
-        (&["--server", "http://192.0.2.1:8080", "whoami"], "a tunnel: ssh"),
-        (&["--server", "https://chat.example.org", "whoami"], "a tunnel: ssh"),
-        (&["--server", "ftp://127.0.0.1", "whoami"], "only http"),
-        (&["--server", "not a url", "whoami"], "http://127.0.0.1:8470"),
+        (&["--server", "http://chat.example.org", "whoami"], "say https"),
+        (&["--server", "http://192.0.2.1:8080", "whoami"], "say https"),
+        (&["--server", "ftp://127.0.0.1", "whoami"], "only https"),
+        (&["--server", "not a url", "whoami"], "https://chat.example.org:8470"),
+        (&["--server-key", "sha256:1234", "whoami"], "64 hexadecimal digits"),
+        (&["--key-exchange", "classical", "whoami"], "require"),
+        (&["server", "show"], "--server"),
         (&["--accept-invites", "some", "whoami"], "verified"),
         (&["--server", "https://alice:secret@chat.example.org", "whoami"], "no user or password"),
         (&["--profile", "../other", "whoami"], "profile"),
@@ -176,15 +178,18 @@ fn what_cannot_be_sent_is_refused_before_anything_is_opened() {
     }
 }
 
+/// The name of a server's key.
+const KEY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 #[test]
 fn flags_come_before_environment_before_file_before_defaults() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("settings.toml");
-    fs::write(
-        &file,
-        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\naccept_invites = \"all\"\n",
-    )
-    .unwrap();
+    let content = format!(
+        "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
+         server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n"
+    );
+    fs::write(&file, content).unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
         let mut command = qchat(home.path(), &["config", "show", "--json"]);
         let output = command.envs(environment.iter().copied()).args(flags).output().unwrap();
@@ -198,6 +203,13 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[][..], &[][..], "profile", Value::from("default")),
         (&[], &[], "timeout", Value::from(30.0)),
         (&[], &[], "server", Value::Null),
+        (&[], &[], "server_key", Value::Null),
+        (&[], &[], "key_exchange", Value::from("prefer")),
+        (&named, &[], "server_key", Value::from(KEY)),
+        (&named, &[], "key_exchange", Value::from("require")),
+        (&named, &["--server-key", "roots", "--key-exchange", "prefer"], "server_key", Value::from("roots")),
+        (&[("QCHAT_KEY_EXCHANGE", "require")], &[], "key_exchange", Value::from("require")),
+        (&[("QCHAT_SERVER_KEY", KEY)], &[], "server_key", Value::from(KEY)),
         (&[], &[], "accept_invites", Value::from("ask")),
         (&named, &[], "accept_invites", Value::from("all")),
         (&named, &["--accept-invites", "verified"], "accept_invites", Value::from("verified")),
@@ -223,7 +235,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
     for (content, words) in [
         ("no_such_key = 1", "no_such_key"),
         ("timeout = \"soon\"", "timeout"),
-        ("server = \"http://a.example\"", "tunnel"),
+        ("server = \"http://a.example\"", "say https"),
+        ("server_key = \"1234\"", "server_key"),
+        ("key_exchange = \"classical\"", "key_exchange"),
         ("accept_invites = \"some\"", "accept_invites"),
     ] {
         fs::write(&file, content).unwrap();

@@ -62,6 +62,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// The certificate, and the key that clients may know the daemon by.
+    Tls {
+        #[command(subcommand)]
+        command: TlsCommand,
+    },
     /// Work on the database while no daemon needs it.
     Admin {
         #[command(subcommand)]
@@ -134,6 +139,30 @@ pub(crate) enum KeysCommand {
     Rotate,
 }
 
+/// What about TLS.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TlsCommand {
+    /// Print the key of the configured certificate, for clients' --server-key.
+    Show {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a key and a certificate that it signs itself, for clients that are given the key.
+    ///
+    /// They go where --tls-certificate and --tls-key say, else to tls.crt and tls.key in the data directory. Files that
+    /// are there stay as they are.
+    #[command(after_help = "Example:\n  qchatd tls generate chat.example.org 192.0.2.7")]
+    Generate {
+        /// Host names and addresses that the certificate is for. Clients that are given the key do not look at them.
+        #[arg(value_name = "NAME", default_value = "localhost")]
+        names: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// What about the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -164,6 +193,19 @@ pub(crate) struct Settings {
     /// Write the bound addresses to this file once ready, one a line
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) address_file: Option<String>,
+    /// Certificate chain for TLS 1.3, PEM, the daemon's own first; without one, plain http is spoken
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_certificate: Option<String>,
+    /// The certificate's key, PEM; only its owner may read it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_key: Option<String>,
+    /// How TLS agrees on keys: require offers X25519MLKEM768 alone, prefer also X25519 to those who do not speak it
+    /// [default: require]
+    #[arg(long, global = true, value_name = "HOW", value_parser = ["require", "prefer"])]
+    pub(crate) tls_key_exchange: Option<String>,
+    /// Seconds that a client may take for the TLS handshake [default: 10]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) tls_handshake_seconds: Option<u32>,
     /// Listen on other than loopback addresses without TLS: only behind a proxy that adds it
     #[arg(long, global = true)]
     pub(crate) insecure_http: bool,
@@ -260,6 +302,10 @@ impl Settings {
             ("listen_mode", self.listen_mode.clone()),
             ("address_file", self.address_file.clone()),
             ("insecure_http", self.insecure_http.then(|| "true".to_owned())),
+            ("tls_certificate", self.tls_certificate.clone()),
+            ("tls_key", self.tls_key.clone()),
+            ("tls_key_exchange", self.tls_key_exchange.clone()),
+            ("tls_handshake_seconds", number(self.tls_handshake_seconds)),
             ("data_dir", self.data_dir.clone()),
             ("database", self.database.clone()),
             ("database_connections", number(self.database_connections)),

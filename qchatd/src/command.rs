@@ -11,10 +11,11 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use qchat_manual::{Configuration, Manual};
 use serde_json::json;
+use tokio::signal::unix::{self, SignalKind};
 
 use crate::{
-    cli::{AdminCommand, Cli, Command, ConfigCommand, KeysCommand},
-    config::{self, Config, Loaded},
+    cli::{AdminCommand, Cli, Command, ConfigCommand, KeysCommand, TlsCommand},
+    config::{self, Config, ConfigError, Loaded},
     error::CommandError,
     harden, logging,
     server::{self, Daemon, StartError},
@@ -27,6 +28,7 @@ use crate::{
         self, Store, Target,
         backup::{self, Copied},
     },
+    tls::{self, Files, Tls},
 };
 
 /// Carries out a command.
@@ -46,6 +48,10 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Check => check(&loaded.config)?,
         Command::Backup { file, json } => back_up(&loaded.config, file, *json)?,
         Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
+        Command::Tls { command: TlsCommand::Show { json } } => show_key(&loaded.config, *json)?,
+        Command::Tls { command: TlsCommand::Generate { names, json } } => {
+            generate(&loaded.config, names, *json)?;
+        }
         Command::Admin {
             command: AdminCommand::Seed { accounts, rooms, members, messages, size, seed, json },
         } => {
@@ -71,8 +77,11 @@ fn serve(config: Config) -> Result<(), CommandError> {
     // While there is one thread: it changes the environment.
     let activated = server::activated().map_err(StartError::Activation)?;
     runtime(config.workers)?.block_on(async {
+        let mut signals = Signals::listen()?;
         let daemon = Daemon::start_on(config, activated).await?;
-        stop_signal().await?;
+        while signals.next().await == Signal::Reload {
+            daemon.reload().await;
+        }
         tracing::info!("draining");
         daemon.stop().await;
         tracing::info!("stopped");
@@ -80,16 +89,38 @@ fn serve(config: Config) -> Result<(), CommandError> {
     })
 }
 
-async fn stop_signal() -> Result<(), CommandError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| CommandError::Other(error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What the daemon is told by signals.
+#[derive(PartialEq, Eq)]
+enum Signal {
+    Reload,
+    Stop,
+}
+
+/// Listened for from before the daemon starts, so that none ends it by surprise.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        let listen =
+            |kind| unix::signal(kind).map_err(|error: std::io::Error| CommandError::Other(error.to_string()));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
-    Ok(())
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
 }
 
 fn migrate(config: &Config) -> Result<(), CommandError> {
@@ -102,6 +133,9 @@ fn migrate(config: &Config) -> Result<(), CommandError> {
 }
 
 fn check(config: &Config) -> Result<(), CommandError> {
+    if let Some(tls) = config.tls() {
+        print(&format!("{}: {}", tls.files.certificate.display(), tls.load()?.key))?;
+    }
     current(config)?;
     runtime(1)?.block_on(async {
         let store = Store::open(&config.database, 1)?;
@@ -130,6 +164,39 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
     }
     Ok(())
+}
+
+fn show_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    let tls = config.tls().ok_or(ConfigError::Invalid {
+        key: "tls_certificate",
+        reason: "is not set; `qchatd tls generate` makes a certificate".to_owned(),
+    })?;
+    let key = tls.load()?.key;
+    if as_json {
+        let certificate = tls.files.certificate.display().to_string();
+        return print(&json!({"v": 1, "key": key.to_string(), "certificate": certificate}).to_string());
+    }
+    print(&key.to_string())
+}
+
+fn generate(config: &Config, names: &[String], as_json: bool) -> Result<(), CommandError> {
+    config.make_data_dir()?;
+    let in_data_dir =
+        || Files { certificate: config.data_dir.join("tls.crt"), key: config.data_dir.join("tls.key") };
+    let files = config.tls_files.clone().unwrap_or_else(in_data_dir);
+    tls::generate(&files.certificate, &files.key, names)?;
+    let made = Tls { files, key_exchange: config.tls_key_exchange, handshake: config.tls_handshake };
+    let key = made.load()?.key;
+    let (certificate, file) = (made.files.certificate.display(), made.files.key.display());
+    if as_json {
+        let object = json!({"v": 1, "key": key.to_string(), "certificate": certificate.to_string(), "key_file": file.to_string()});
+        return print(&object.to_string());
+    }
+    print(&format!(
+        "The daemon:  qchatd serve --listen 0.0.0.0:8470 --tls-certificate {certificate} --tls-key {file}\n\
+         Clients:     qchat --server https://{}:8470 --server-key {key} register NAME",
+        names.first().map_or("HOST", String::as_str)
+    ))
 }
 
 fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandError> {

@@ -17,6 +17,7 @@ use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
     store::Target,
+    tls::{Files, KeyExchange, Tls},
 };
 
 /// How logs look.
@@ -86,6 +87,12 @@ pub struct Config {
     pub address_file: Option<PathBuf>,
     /// Whether plain http may leave the machine.
     pub insecure_http: bool,
+    /// Certificate and key; without, plain http is spoken.
+    pub tls_files: Option<Files>,
+    /// Which key exchanges TLS offers.
+    pub tls_key_exchange: KeyExchange,
+    /// How long a client may take for the handshake.
+    pub tls_handshake: Duration,
     /// Database and keys.
     pub data_dir: PathBuf,
     /// The database.
@@ -183,6 +190,10 @@ struct Raw {
     listen_mode: String,
     address_file: String,
     insecure_http: bool,
+    tls_certificate: String,
+    tls_key: String,
+    tls_key_exchange: KeyExchange,
+    tls_handshake_seconds: u32,
     data_dir: String,
     database: String,
     database_connections: u32,
@@ -225,6 +236,10 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("listen_mode", "660".into()),
         ("address_file", String::new()),
         ("insecure_http", "false".into()),
+        ("tls_certificate", String::new()),
+        ("tls_key", String::new()),
+        ("tls_key_exchange", "require".into()),
+        ("tls_handshake_seconds", "10".into()),
         ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
         ("database", String::new()),
         ("database_connections", "8".into()),
@@ -396,11 +411,18 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         ("max_connections", raw.max_connections),
         ("queue", raw.queue),
         ("workers", raw.workers),
+        ("tls_handshake_seconds", raw.tls_handshake_seconds),
     ] {
         if value == 0 || value > 1_000_000 {
             return Err(invalid(key, "is between 1 and 1000000"));
         }
     }
+    let tls_files = match (raw.tls_certificate.as_str(), raw.tls_key.as_str()) {
+        ("", "") => None,
+        ("", _) => return Err(invalid("tls_certificate", "is missing, where tls_key is set")),
+        (_, "") => return Err(invalid("tls_key", "is missing, where tls_certificate is set")),
+        (certificate, key) => Some(Files { certificate: certificate.into(), key: key.into() }),
+    };
     for (key, value) in [
         ("address_connections", raw.address_connections),
         ("address_connections_per_second", raw.address_connections_per_second),
@@ -428,6 +450,9 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             .ok_or_else(|| invalid("listen_mode", "is a file mode in octal, like 660"))?,
         address_file: (!raw.address_file.is_empty()).then(|| raw.address_file.into()),
         insecure_http: raw.insecure_http,
+        tls_files,
+        tls_key_exchange: raw.tls_key_exchange,
+        tls_handshake: Duration::from_secs(raw.tls_handshake_seconds.into()),
         pepper_file: in_data_dir(raw.pepper_file, "pepper.key"),
         token_key_file: in_data_dir(raw.token_key_file, "token.key"),
         data_dir,
@@ -482,6 +507,12 @@ impl Config {
         })
     }
 
+    /// What TLS is made of, where there is a certificate.
+    pub fn tls(&self) -> Option<Tls> {
+        let files = self.tls_files.clone()?;
+        Some(Tls { files, key_exchange: self.tls_key_exchange, handshake: self.tls_handshake })
+    }
+
     /// Every setting as text, without passwords.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let format = match self.log_format {
@@ -490,11 +521,18 @@ impl Config {
             LogFormat::Json => "json",
         };
         let path = |path: &Path| path.display().to_string();
+        let tls_file = |which: fn(&Files) -> &Path| {
+            self.tls_files.as_ref().map(|files| path(which(files))).unwrap_or_default()
+        };
         vec![
             ("listen", self.listen.iter().map(Listen::to_string).collect::<Vec<_>>().join(",")),
             ("listen_mode", format!("{:o}", self.listen_mode)),
             ("address_file", self.address_file.as_deref().map(path).unwrap_or_default()),
             ("insecure_http", self.insecure_http.to_string()),
+            ("tls_certificate", tls_file(|files| &files.certificate)),
+            ("tls_key", tls_file(|files| &files.key)),
+            ("tls_key_exchange", self.tls_key_exchange.to_string()),
+            ("tls_handshake_seconds", self.tls_handshake.as_secs().to_string()),
             ("data_dir", path(&self.data_dir)),
             ("database", self.database.to_string()),
             ("database_connections", self.database_connections.to_string()),
@@ -636,6 +674,10 @@ mod tests {
             "queue = 0",
             "queue = \"many\"",
             "database = \"x\"",
+            "tls_certificate = \"tls.crt\"",
+            "tls_key = \"tls.key\"",
+            "tls_key_exchange = \"classical\"",
+            "tls_handshake_seconds = 0",
             "redis_url = \"http://h/\"\ndatabase = \"postgres://h/d\"",
             "redis_url = \"redis://h/\"",
             "redis_url = \"redis://h/\"\nredis_root_cert = \"/c\"\ndatabase = \"postgres://h/d\"",

@@ -7,6 +7,7 @@ use crate::{
     server::StartError,
     service::{keys::KeyFileError, seed::SeedError},
     store::{StoreError, backup::BackupError},
+    tls::{GenerateError, TlsError},
 };
 
 impl From<SeedError> for CommandError {
@@ -42,6 +43,12 @@ pub(crate) enum CommandError {
     /// The database lacks migrations.
     #[error("the database lacks {} migration(s): run qchatd migrate", .0.len())]
     Pending(Vec<String>),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No certificate was made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// The database was not filled.
     #[error(transparent)]
     Seed(SeedError),
@@ -57,7 +64,12 @@ impl CommandError {
     /// The code, as the help documents it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let code = match self {
+            Self::Tls(error) | Self::Start(StartError::Tls(error)) => match error {
+                TlsError::Key(KeyFileError::Open(_)) => 6,
+                _ => 2,
+            },
             Self::Config(_)
+            | Self::Generate(_)
             | Self::Start(StartError::Insecure(_) | StartError::Config(_))
             | Self::Seed(SeedError::Plan(_))
             | Self::Backup(BackupError::NotAFile(_)) => 2,

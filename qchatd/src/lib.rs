@@ -21,6 +21,7 @@ pub mod server;
 pub mod service;
 pub mod socket;
 pub mod store;
+pub mod tls;
 
 use std::{ffi::OsString, process::ExitCode};
 

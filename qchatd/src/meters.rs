@@ -25,6 +25,8 @@ pub struct Meters {
     refused: Family<[(&'static str, &'static str); 1], Counter>,
     /// Requests to the relay that failed for the database's sake.
     failed: Counter,
+    /// What was over a limit of its address or account, by the limit.
+    limited: Family<[(&'static str, &'static str); 1], Counter>,
     /// Requests of one transaction.
     group: Histogram,
     /// How long a transaction took, seconds.
@@ -39,6 +41,10 @@ pub struct Meters {
     pages: Counter,
     /// Sockets open now.
     sockets: Gauge,
+    /// Envelopes of other nodes that were read from the log for devices here.
+    read: Counter,
+    /// 1 when Redis carries hints between the nodes, else 0.
+    redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
     ready: Gauge,
 }
@@ -61,6 +67,7 @@ impl Default for Meters {
             accepted: Counter::default(),
             refused: Family::default(),
             failed: Counter::default(),
+            limited: Family::default(),
             group: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             commit: seconds(),
             relayed: seconds(),
@@ -68,6 +75,8 @@ impl Default for Meters {
             behind: Counter::default(),
             pages: Counter::default(),
             sockets: Gauge::default(),
+            read: Counter::default(),
+            redis: Gauge::default(),
             ready: Gauge::default(),
         };
         let registry = &mut meters.registry;
@@ -78,6 +87,7 @@ impl Default for Meters {
             meters.refused.clone(),
         );
         registry.register("failed", "Relay requests that failed with the database", meters.failed.clone());
+        registry.register("limited", "What was over a limit, by limit", meters.limited.clone());
         registry.register("group", "Relay requests of one transaction", meters.group.clone());
         registry.register_with_unit(
             "commit",
@@ -95,6 +105,12 @@ impl Default for Meters {
         registry.register("behind", "Times that a device was told to catch up", meters.behind.clone());
         registry.register("pages", "Pages of the log that devices asked for", meters.pages.clone());
         registry.register("sockets", "Sockets open now", meters.sockets.clone());
+        registry.register(
+            "read",
+            "Envelopes of other nodes, read from the log for devices here",
+            meters.read.clone(),
+        );
+        registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
             "ready",
             "1 when the database answers and what writes to it runs",
@@ -122,6 +138,11 @@ impl Meters {
         self.refused.get_or_create(&[("code", code.as_str())]).inc();
     }
 
+    /// Something was over this limit.
+    pub fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&[("limit", limit)]).inc();
+    }
+
     /// So many requests failed with the database.
     pub fn failed(&self, requests: usize) {
         self.failed.inc_by(requests as u64);
@@ -142,18 +163,25 @@ impl Meters {
         self.pages.inc();
     }
 
+    /// So many envelopes that other nodes committed were read from the log.
+    pub fn read(&self, envelopes: usize) {
+        self.read.inc_by(envelopes as u64);
+    }
+
     /// A socket is open until what is returned is dropped.
     pub fn open(&self) -> Open {
         self.sockets.inc();
         Open(self.sockets.clone())
     }
 
-    /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers.
+    /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers; `redis`:
+    /// hints are carried.
     ///
     /// # Errors
     /// None that is known.
-    pub fn expose(&self, ready: bool) -> Result<String, fmt::Error> {
+    pub fn expose(&self, ready: bool, redis: bool) -> Result<String, fmt::Error> {
         self.ready.set(ready.into());
+        self.redis.set(redis.into());
         let mut exposed = String::new();
         text::encode(&mut exposed, &self.registry)?;
         Ok(exposed)

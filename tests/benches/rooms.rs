@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use qchat_cli::engine::{Accept, Handle, Options, register, types::Body, types::Inviting};
+use qchat_cli::engine::{Accept, Choice, Handle, Options, register, types::Body, types::Inviting};
 use qchat_proto::ids::{RoomId, UserName};
 use qchat_tests::{daemon::Daemon, database::Backend, device::register_leaf};
 use tempfile::TempDir;
@@ -39,7 +39,13 @@ impl Person {
             (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
         let (server, name) = (server.parse().unwrap(), name.parse().unwrap());
         let registered = register(&path, server, name, passphrase, PATIENCE, |_| {}).await.unwrap();
-        let options = Options { timeout: PATIENCE, offline: false, server: None, accept: Accept::Ask };
+        let options = Options {
+            timeout: PATIENCE,
+            offline: false,
+            server: None,
+            tls: Choice::default(),
+            accept: Accept::Ask,
+        };
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();
         Self { directory, engine }

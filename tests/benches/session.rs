@@ -90,6 +90,7 @@ impl Person {
             device: device.id(),
             name: format!("person{number}").parse().unwrap(),
             server_url: "http://127.0.0.1:1".to_owned(),
+            server_key: None,
             server_id: ServerId::from_bytes([0; 16]),
             device_key: Secret::from_bytes(*key.seed().expose()),
             account_key: Secret::from_bytes(*account.seed().expose()),

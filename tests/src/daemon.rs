@@ -14,6 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
+    certificate::Pair,
     database::{self, Backend, PostgresDatabase},
     process::DEADLINE,
     programs,
@@ -24,16 +25,33 @@ pub struct Daemon {
     directory: TempDir,
     postgres: Option<PostgresDatabase>,
     address: SocketAddr,
+    settings: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
 impl Daemon {
     /// Starts a daemon on a fresh database and waits until it is ready.
     pub fn start(backend: Backend) -> Self {
+        Self::start_with(backend, |_| vec![])
+    }
+
+    /// Starts a daemon that speaks TLS with this certificate, and with these settings besides, by their variables.
+    pub fn start_with_tls(backend: Backend, pair: &Pair, settings: &[(&'static str, &str)]) -> Self {
+        Self::start_with(backend, |directory| {
+            let [certificate, key] = pair.write(directory).map(|path| path.display().to_string());
+            let files = [("QCHATD_TLS_CERTIFICATE", certificate), ("QCHATD_TLS_KEY", key)];
+            let more = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            files.into_iter().chain(more).collect()
+        })
+    }
+
+    /// Starts a daemon with the settings that `choose` makes, given its folder.
+    fn start_with(backend: Backend, choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
         let directory = TempDir::with_prefix("qchatd-").expect("a temporary directory");
+        let settings = choose(directory.path());
         let postgres = (backend == Backend::Postgres).then(PostgresDatabase::create);
         let address = free_address();
-        let mut daemon = Self { directory, postgres, address, child: None };
+        let mut daemon = Self { directory, postgres, address, settings, child: None };
         daemon.restart();
         daemon
     }
@@ -57,6 +75,7 @@ impl Daemon {
             .env("QCHATD_LOG", "qchatd=trace,info")
             // A URL with a password stands in no argument list.
             .envs(self.postgres.as_ref().map(|database| ("QCHATD_DATABASE", database.url())))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
@@ -88,7 +107,14 @@ impl Daemon {
 
     /// The URL that clients are given.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let tls = self.settings.iter().any(|(name, _)| *name == "QCHATD_TLS_CERTIFICATE");
+        format!("{}://{}", if tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Tells it to read its certificate again.
+    pub fn reload(&self) {
+        let sent = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot signal the daemon");
     }
 
     /// Ends it as a power cut would.

@@ -30,7 +30,7 @@ use tokio_tungstenite::{
     tungstenite::{Error as SocketError, Message, client::IntoClientRequest},
 };
 
-use crate::process::DEADLINE;
+use crate::{http, process::DEADLINE};
 
 /// A registered device.
 pub struct Device {
@@ -73,7 +73,7 @@ impl Device {
     /// The same, giving the fault's code when it is refused.
     pub async fn try_register(server: &str, name: &str) -> Result<Self, String> {
         let (body, key) = registration(name);
-        let http = reqwest::Client::new();
+        let http = http::client();
         let response =
             http.post(format!("{server}/v1/accounts")).json(&body).send().await.expect("an answer");
         if response.status() != 201 {
@@ -200,7 +200,7 @@ pub async fn register_leaf(server: &str, name: &str) {
         body.last_resort_key_package = packages.next().expect("another").message.into();
         body
     });
-    let request = reqwest::Client::new().post(format!("{server}/v1/accounts"));
+    let request = http::client().post(format!("{server}/v1/accounts"));
     let response = request.json(&made.await.expect("keys")).send().await.expect("an answer");
     assert!(response.status().is_success(), "{}", response.text().await.unwrap_or_default());
 }

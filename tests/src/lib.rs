@@ -7,17 +7,20 @@
     reason = "a harness fails a test by panicking, and says on standard error what it saw"
 )]
 
+pub mod certificate;
 pub mod client;
 pub mod cluster;
 pub mod daemon;
 pub mod database;
 pub mod device;
+pub mod http;
 pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod search;
 pub mod source;
 pub mod sqlcipher;
+pub mod tls;
 
 use std::path::PathBuf;
 

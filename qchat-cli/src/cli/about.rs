@@ -24,6 +24,8 @@ struct SettingsObject<'a> {
     profile: &'a str,
     data_dir: &'a Path,
     server: Option<&'a str>,
+    server_key: Option<String>,
+    key_exchange: &'static str,
     passphrase_file: Option<&'a Path>,
     json: bool,
     plain: bool,
@@ -41,6 +43,8 @@ pub(super) fn settings(context: &Context) -> Outcome {
         profile: &settings.profile,
         data_dir: &settings.data_dir,
         server: settings.server.as_ref().map(url::Url::as_str),
+        server_key: settings.tls.trust.map(|trust| trust.to_string()),
+        key_exchange: settings.tls.key_exchange.name(),
         passphrase_file: settings.passphrase_file.as_deref(),
         json: settings.json,
         plain: settings.plain,
@@ -57,6 +61,8 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("profile", settings.profile.clone()),
             ("data_dir", path(Some(&settings.data_dir))),
             ("server", object.server.unwrap_or("(the profile's)").to_owned()),
+            ("server_key", object.server_key.as_deref().unwrap_or("(the profile's)").to_owned()),
+            ("key_exchange", object.key_exchange.to_owned()),
             ("passphrase_file", path(object.passphrase_file)),
             ("json", settings.json.to_string()),
             ("plain", settings.plain.to_string()),
@@ -115,7 +121,7 @@ fn manual() -> Manual<'static> {
             place: "The file is config.toml in ~/.config/qchat, or in the directory qchat of `XDG_CONFIG_HOME`; \
                     `qchat config path` prints where it is looked for, and `qchat config show` what is in force. It \
                     may be missing.",
-            example: "server = \"http://127.0.0.1:8470\"\naccept_invites = \"verified\"\ntimeout = 10",
+            example: "server = \"https://chat.example.org:8470\"\naccept_invites = \"verified\"\ntimeout = 10",
         },
     }
 }

@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Accept, Handle, Options},
+    engine::{self, Accept, Choice, Handle, Options, Server},
     vault::agent as vault_agent,
 };
 
@@ -46,6 +46,8 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
     let destination = Destination::reserve(recovery_file)?;
     let passphrase = passphrase::fresh(settings)?;
     let dir = settings.profile_dir();
+    let Choice { trust, key_exchange } = settings.tls;
+    let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
     // On the heap: the future is large, and moves otherwise.
     let registering =
         Box::pin(engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
@@ -58,7 +60,13 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
             "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
         ),
     }
-    let options = Options { timeout: settings.timeout, offline: true, server: None, accept: Accept::Ask };
+    let options = Options {
+        timeout: settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(registered.profile, options).await?;
     let done = context
         .output
@@ -70,7 +78,7 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
 pub(super) async fn login(context: &Context, name: Option<&UserName>) -> Outcome {
     let settings = &context.settings;
     let profile = open::profile(context).await?;
-    let logging_in = engine::login(&profile, name, settings.server.clone(), settings.timeout);
+    let logging_in = engine::login(&profile, name, settings.server.clone(), settings.tls, settings.timeout);
     progress::during(settings, "Logging in", logging_in).await?;
     done(context, "logged in")
 }
@@ -86,8 +94,13 @@ pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
 
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
     handle.shutdown().await;
@@ -96,8 +109,13 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
 
 pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
     handle.shutdown().await;

@@ -13,7 +13,10 @@ use qchat_proto::{
 };
 use url::Url;
 
-use crate::{engine::Accept, vault::agent::LONGEST};
+use crate::{
+    engine::{Accept, KeyExchange, Trust},
+    vault::agent::LONGEST,
+};
 
 /// What the exit codes mean; the same words stand in the README.
 const EXIT_CODES: &str = "\
@@ -33,7 +36,7 @@ messages are JSON Lines, and an error is an object on standard error with the ex
 
 const EXAMPLES: &str = "\
 Examples:
-  qchat --server http://127.0.0.1:8470 register alice
+  qchat --server https://chat.example.org:8470 register alice
   qchat room create general
   qchat room invite general bob
   qchat send general \"Hello Bob\"
@@ -70,10 +73,19 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     #[arg(value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
-    /// The daemon: http to this machine, where it runs or a tunnel to it begins. Needed to register; later on it
-    /// overrides the profile's.
+    /// The daemon: https, or http on this machine. Needed to register; later on it overrides the profile's, and `login`
+    /// keeps it.
     #[arg(long, global = true, env = "QCHAT_SERVER", hide_env_values = true, value_name = "URL", value_parser = server)]
     pub server: Option<Url>,
+    /// What the daemon is known by over https: the key that `qchatd tls show` prints, which takes the place of a certificate
+    /// that others vouch for; or `roots`, those whom this machine trusts. Kept as --server is [default: roots].
+    #[arg(long, global = true, env = "QCHAT_SERVER_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(value_parser = trust)]
+    pub server_key: Option<Trust>,
+    /// How TLS agrees on keys [default: prefer].
+    #[arg(long, global = true, env = "QCHAT_KEY_EXCHANGE", hide_env_values = true, value_name = "HOW")]
+    #[arg(value_parser = key_exchange())]
+    pub key_exchange: Option<KeyExchange>,
     /// Read the passphrase from the first line of a file instead of asking.
     #[arg(long, global = true, env = "QCHAT_PASSPHRASE_FILE", hide_env_values = true, value_name = "F")]
     #[arg(value_hint = ValueHint::FilePath)]
@@ -213,6 +225,9 @@ pub enum Command {
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
+    /// The server.
+    #[command(subcommand)]
+    Server(Server),
     /// Where settings come from.
     #[command(subcommand)]
     Config(Config),
@@ -314,6 +329,15 @@ pub enum Keys {
     Show,
 }
 
+/// Commands about the server.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Server {
+    /// Show which server it is, and how the way to it is protected: the key exchange, and its key. Needs no account where
+    /// --server is given.
+    Show,
+}
+
 /// Commands about settings.
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
@@ -404,12 +428,9 @@ pub(crate) fn profile(text: &str) -> Result<String, String> {
 }
 
 /// What a server's address looks like.
-const SERVER_EXAMPLE: &str = "it looks like http://127.0.0.1:8470";
-/// How a daemon on another machine is reached.
-const TUNNEL: &str = "reach a daemon elsewhere through a tunnel: ssh -L 8470:127.0.0.1:8470 HOST, and then \
-                      --server http://127.0.0.1:8470";
+const SERVER_EXAMPLE: &str = "it looks like https://chat.example.org:8470";
 
-/// A server is reached over http on this machine, where nobody else listens. TLS is not spoken yet.
+/// A server is reached over https, or over http on this machine, where nobody else listens.
 pub(crate) fn server(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; {SERVER_EXAMPLE}"))?;
     let loopback = match url.host() {
@@ -422,8 +443,26 @@ pub(crate) fn server(text: &str) -> Result<Url, String> {
         _ if !url.username().is_empty() || url.password().is_some() => {
             Err("no user or password belongs into a server's address".to_owned())
         }
+        "https" => Ok(url),
         "http" if loopback => Ok(url),
-        "http" => Err(format!("http is not encrypted and allowed only to this machine; {TUNNEL}")),
-        _ => Err(format!("only http to this machine is spoken; {TUNNEL}")),
+        "http" => Err("http is not encrypted and allowed only to this machine; say https".to_owned()),
+        _ => Err(format!("only https is spoken, and http on this machine; {SERVER_EXAMPLE}")),
     }
+}
+
+/// By what a server is known.
+pub(crate) fn trust(text: &str) -> Result<Trust, String> {
+    text.parse().map_err(|error| format!("{error}, as `qchatd tls show` prints it, or roots"))
+}
+
+/// Reads which key exchanges will do.
+fn key_exchange() -> impl TypedValueParser<Value = KeyExchange> {
+    let choices = KeyExchange::EVERY.map(|choice| {
+        PossibleValue::new(choice.name()).help(match choice {
+            KeyExchange::Prefer => "By X25519MLKEM768, and by X25519 with servers that do not speak that",
+            KeyExchange::Require => "By X25519MLKEM768 alone",
+        })
+    });
+    PossibleValuesParser::new(choices)
+        .try_map(|word| KeyExchange::EVERY.into_iter().find(|choice| choice.name() == word).ok_or("unknown"))
 }

@@ -14,7 +14,7 @@ use super::{
     messages, open,
 };
 use crate::{
-    engine::{Accept, EngineError, Handle, Options, types::Deletion},
+    engine::{Accept, Choice, EngineError, Handle, Options, types::Deletion},
     store::Profile,
 };
 
@@ -42,8 +42,13 @@ struct Deleted<'a> {
 /// Needs no server, and asks none: what waits to be sent is not sent on the way.
 pub(super) async fn delete(context: &Context, room: &str, which: Which<'_>, yes: bool) -> Outcome {
     let profile: Profile = open::profile(context).await?;
-    let options =
-        Options { timeout: context.settings.timeout, offline: true, server: None, accept: Accept::Ask };
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let handle = Handle::start(profile, options).await?;
     let done = on_engine(context, &handle, room, &which, yes).await;
     handle.shutdown().await;

@@ -91,7 +91,7 @@ impl Listener<'_> {
                 Ok(
                     Event::Deleted
                     | Event::Rooms
-                    | Event::Connection(Connection::Connecting | Connection::Online),
+                    | Event::Connection(Connection::Connecting | Connection::Online(_)),
                 ) => {}
                 Ok(Event::Trouble(sentence)) => self.context.output.say(&format!("warning: {sentence}")),
                 Err(RecvError::Lagged(_)) => self.print_all().await?,

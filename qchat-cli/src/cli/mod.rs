@@ -17,6 +17,7 @@ mod passphrase;
 mod progress;
 mod recovery;
 mod rooms;
+mod server;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -101,7 +102,7 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Keys, Room};
+    use args::{Keys, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
@@ -132,6 +133,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             deletion::delete(context, room, which, *yes).await
         }
         Command::Keys(Keys::Show) => account::keys(context).await,
+        Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }
 }

@@ -35,6 +35,7 @@ pub(super) async fn on_profile<T>(
         timeout: settings.timeout,
         offline: false,
         server: settings.server.clone(),
+        tls: settings.tls,
         accept: settings.accept_invites,
     };
     let handle = Handle::start(profile, options).await?;

@@ -100,7 +100,7 @@ impl EngineError {
         match self {
             Self::Net(error) => match error {
                 NetError::Fault(fault) => fault_exit_code(fault),
-                NetError::PlainHttp { .. } => 6,
+                NetError::PlainHttp { .. } | NetError::Untrusted { .. } => 6,
                 _ => 3,
             },
             Self::Timeout(_) => 3,

@@ -27,7 +27,7 @@ use super::{
     view,
 };
 use crate::{
-    net::rest::Client,
+    net::{rest::Client, tls::Choice},
     store::{Contact, Delivery, Line, Profile, StoreError, Tx},
 };
 
@@ -45,6 +45,8 @@ pub struct Options {
     pub offline: bool,
     /// Another address of the profile's daemon than the stored one.
     pub server: Option<Url>,
+    /// What is said about TLS.
+    pub tls: Choice,
     /// Which invitations are accepted without asking.
     pub accept: Accept,
 }
@@ -86,7 +88,7 @@ impl Handle {
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
         let Parts { me, rest, access, steps, keys } =
-            parts(&profile, options.server.clone(), options.timeout).await?;
+            parts(&profile, options.server.clone(), options.tls, options.timeout).await?;
         let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys };
         let invitations = Invitations {
             profile: profile.clone(),
@@ -331,7 +333,7 @@ impl Handle {
                     return Ok(found);
                 }
                 match events.recv().await {
-                    Ok(Event::Connection(Connection::Online)) => lost = false,
+                    Ok(Event::Connection(Connection::Online(_))) => lost = false,
                     Ok(Event::Connection(Connection::Offline(_))) if !lost => lost = true,
                     Ok(Event::Connection(Connection::Offline(reason))) => {
                         return Err(EngineError::Timeout(format!(

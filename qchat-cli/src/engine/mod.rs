@@ -21,6 +21,7 @@ mod readmission;
 mod register;
 mod restart;
 mod rooms;
+mod server;
 mod steps;
 mod tidy;
 pub mod types;
@@ -31,3 +32,9 @@ pub use consent::{Accept, NoSuchChoice};
 pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};
+pub use server::{ServerReport, server};
+
+pub use crate::net::{
+    Server,
+    tls::{Choice, KeyExchange, Link, Trust},
+};

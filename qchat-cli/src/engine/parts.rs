@@ -9,8 +9,12 @@ use super::{
     access::Access, entropy::MixedEntropy, error::EngineError, handle::Me, people::PinnedKeys, steps::Steps,
 };
 use crate::{
-    net::rest::Client,
-    store::{Profile, StoreError, Tx},
+    net::{
+        Server,
+        rest::Client,
+        tls::{Choice, Trust},
+    },
+    store::{Identity, Profile, StoreError, Tx},
 };
 
 /// The parts that registration needs before there is an engine.
@@ -22,29 +26,40 @@ pub(super) struct Parts {
     pub(super) keys: Arc<PinnedKeys>,
 }
 
+/// The daemon of a profile, or another address of it, by the key that is given or the one that is stored.
+pub(super) fn server(own: &Identity, given: Option<Url>, tls: Choice) -> Result<Server, StoreError> {
+    let url = match given {
+        Some(url) => url,
+        None => own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?,
+    };
+    let stored = own.server_key.map_or(Trust::Roots, Trust::Key);
+    Ok(Server { url, trust: tls.trust.unwrap_or(stored), key_exchange: tls.key_exchange })
+}
+
 /// Puts a profile's parts together, for its own daemon or another address of it.
 pub(super) async fn parts(
     profile: &Profile,
     server: Option<Url>,
+    tls: Choice,
     timeout: Duration,
 ) -> Result<Parts, EngineError> {
     let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
-    let stored: Url = own.server_url.parse().map_err(|_| StoreError::Corrupt("server address"))?;
-    let elsewhere = server.as_ref().is_some_and(|server| *server != stored);
-    let server = server.unwrap_or(stored);
+    let server = self::server(&own, server, tls)?;
+    let elsewhere = server.url.as_str() != own.server_url;
     let key =
         DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let keys = Arc::new(PinnedKeys::new(profile.clone()));
     let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys.clone())
         .map_err(|_| StoreError::Corrupt("own certificate"))?;
-    let rest = Client::new(server.clone(), timeout)?;
+    let url = server.url.clone();
+    let rest = Client::new(server, timeout)?;
     let mut access =
         Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
     if elsewhere {
         access.ask_for_the_name();
     }
     Ok(Parts {
-        me: Me { name: own.name, account: own.account, device: own.device, server },
+        me: Me { name: own.name, account: own.account, device: own.device, server: url },
         rest,
         access,
         steps: Steps { profile: profile.clone(), device: Arc::new(device) },

@@ -30,7 +30,7 @@ use super::{
     upkeep,
 };
 use crate::{
-    net::{NetError, rest::Client},
+    net::{NetError, Server, rest::Client, tls::Choice},
     store::{AccountKey, Contact, Identity, Profile, StoreError},
     vault,
 };
@@ -69,7 +69,7 @@ struct Keys {
 /// [`EngineError`]; a taken name is a `NetError::Fault`.
 pub async fn register(
     dir: &Path,
-    server: Url,
+    server: Server,
     name: UserName,
     passphrase: Zeroizing<String>,
     timeout: Duration,
@@ -124,7 +124,7 @@ pub async fn register(
 /// Completes a registration whose answer was lost, or finds that it never happened and starts over.
 async fn resume(
     dir: &Path,
-    server: Url,
+    server: Server,
     name: &UserName,
     passphrase: Zeroizing<String>,
     timeout: Duration,
@@ -158,7 +158,8 @@ async fn resume(
         return Err(EngineError::OtherAccount(own.name));
     }
     progress(Stage::Registering);
-    let Parts { access, .. } = parts(&profile, Some(server), timeout).await?;
+    let tls = Choice { trust: Some(server.trust), key_exchange: server.key_exchange };
+    let Parts { access, .. } = parts(&profile, Some(server.url), tls, timeout).await?;
     match access.login().await {
         Ok(_) => Ok(Registered { profile, recovery_words: None }),
         Err(EngineError::Net(NetError::Fault(fault)))
@@ -176,7 +177,7 @@ async fn resume(
 async fn prepare(
     dir: &Path,
     db_key: Secret<32>,
-    server: Url,
+    server: Server,
     server_id: qchat_proto::ids::ServerId,
     name: UserName,
     auth_key: &Secret<32>,
@@ -237,7 +238,8 @@ async fn prepare(
         account,
         device,
         name: name.clone(),
-        server_url: server.to_string(),
+        server_url: server.url.to_string(),
+        server_key: server.trust.key(),
         server_id,
         device_key: copy(keys.device.seed()),
         account_key: copy(keys.account.seed()),
@@ -252,7 +254,7 @@ async fn prepare(
             tx.put_contact(&contact)
         })
         .await?;
-    let Parts { steps, .. } = parts(&profile, None, timeout).await?;
+    let Parts { steps, .. } = parts(&profile, None, Choice::default(), timeout).await?;
     let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
     let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
     secrets.extend(last_secret);
@@ -311,7 +313,8 @@ fn discard(dir: &Path) -> Result<(), EngineError> {
     Ok(vault::destroy(dir)?)
 }
 
-/// Logs a profile in by its device key.
+/// Logs a profile in by its device key. What was said about the server, its address and its key, is kept for the
+/// commands that follow.
 ///
 /// # Errors
 /// [`EngineError::OtherAccount`] when the profile is not that of `name`, if one is given; why the daemon refused.
@@ -319,13 +322,19 @@ pub async fn login(
     profile: &Profile,
     name: Option<&UserName>,
     server: Option<Url>,
+    tls: Choice,
     timeout: Duration,
 ) -> Result<(), EngineError> {
-    let Parts { me, access, .. } = parts(profile, server, timeout).await?;
+    let said = server.is_some() || tls.trust.is_some();
+    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout).await?;
     if name.is_some_and(|name| me.name != *name) {
         return Err(EngineError::OtherAccount(me.name));
     }
     access.login().await?;
+    if said {
+        let (url, key) = (me.server.to_string(), rest.base().trust().key());
+        profile.write_async(move |tx| tx.put_server(&url, key)).await?;
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName};
 use time::OffsetDateTime;
 
-pub use crate::store::Deletion;
+pub use crate::{net::tls::Link, store::Deletion};
 
 /// Where this device stands in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,8 +158,8 @@ pub struct Key {
 pub enum Connection {
     /// Trying.
     Connecting,
-    /// Up.
-    Online,
+    /// Up, and so protected.
+    Online(Link),
     /// Down; the next try is under way after a pause. In words, why.
     Offline(String),
 }

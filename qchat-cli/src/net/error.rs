@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use qchat_proto::{sanitize, wire::fault::Fault};
 
+use super::Untrusted;
+
 /// More characters than this explain nothing.
 const MOST_MESSAGE: usize = 300;
 
@@ -33,17 +35,22 @@ pub enum NetError {
     /// The server is not the one that the account was registered with.
     #[error("this is not the server that the account was registered with; check --server")]
     OtherServer,
+    /// The server is not trusted, or cannot do what is asked for.
+    #[error("the server at {address} {why}")]
+    Untrusted {
+        /// Host and port.
+        address: String,
+        /// Why.
+        why: Untrusted,
+    },
     /// Plain http to another machine.
-    #[error(
-        "{url}: plain http is only for this machine (127.0.0.1, ::1, localhost); reach another one through an \
-         encrypted tunnel, for example `ssh -L 8440:127.0.0.1:8440 HOST`"
-    )]
+    #[error("{url}: plain http is only for this machine (127.0.0.1, ::1, localhost); use https")]
     PlainHttp {
         /// The address given.
         url: String,
     },
     /// An address of a form that this version cannot use.
-    #[error("{url}: a server's address has the form http://127.0.0.1:PORT")]
+    #[error("{url}: a server's address has the form https://HOST:PORT")]
     Address {
         /// The address given.
         url: String,

@@ -1,8 +1,7 @@
 //! The REST interface: one method for each route of `qchat_proto::wire::api`.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,10 +20,11 @@ use qchat_proto::{
     },
 };
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
-use url::{Host, Url};
+use tokio::sync::OnceCell;
 
-use super::NetError;
+use super::{Base, NetError, Server, tls};
 
 /// Largest answer in JSON that is read, bytes: a hundred KeyPackages of the largest size.
 const MOST: usize = 16 * 1024 * 1024;
@@ -39,71 +39,12 @@ const IDLE: Duration = Duration::from_secs(3);
 /// How long requests that the daemon does not take yet are tried again.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// A daemon's address, checked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Base {
-    url: Url,
-    host: String,
-    port: u16,
-}
-
-impl Base {
-    /// Takes plain http to this machine, and nothing else.
-    ///
-    /// # Errors
-    /// [`NetError::PlainHttp`] for another machine, [`NetError::Address`] for another scheme or form.
-    pub fn new(url: Url) -> Result<Self, NetError> {
-        let wrong = || NetError::Address { url: url.to_string() };
-        let bare = url.username().is_empty()
-            && url.password().is_none()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none();
-        if url.scheme() != "http" || !bare {
-            return Err(wrong());
-        }
-        let local = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => return Err(wrong()),
-        };
-        if !local {
-            return Err(NetError::PlainHttp { url: url.to_string() });
-        }
-        let host = url.host_str().ok_or_else(wrong)?.to_owned();
-        let port = url.port_or_known_default().ok_or_else(wrong)?;
-        Ok(Self { url, host, port })
-    }
-
-    /// Host and port.
-    pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// Where to connect to: loopback addresses, in the order to try. `localhost` is not looked up, since whoever
-    /// answers the look-up could name another machine and be sent the token in the clear.
-    pub fn sockets(&self) -> Vec<SocketAddr> {
-        let hosts = match self.url.host() {
-            Some(Host::Ipv4(host)) => vec![IpAddr::V4(host)],
-            Some(Host::Ipv6(host)) => vec![IpAddr::V6(host)],
-            _ => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
-        };
-        hosts.into_iter().map(|host| SocketAddr::new(host, self.port)).collect()
-    }
-}
-
-impl fmt::Display for Base {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.url.fmt(f)
-    }
-}
-
 /// Speaks to one daemon; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: Base,
-    http: reqwest::Client,
+    /// Made when it is first needed: many commands ask nothing of the daemon.
+    http: Arc<OnceCell<reqwest::Client>>,
     timeout: Duration,
 }
 
@@ -114,19 +55,36 @@ impl Client {
     ///
     /// # Errors
     /// As [`Base::new`].
-    pub fn new(server: Url, timeout: Duration) -> Answer<Self> {
-        let base = Base::new(server)?;
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
+    pub fn new(server: Server, timeout: Duration) -> Answer<Self> {
+        Ok(Self { base: Base::new(server)?, http: Arc::default(), timeout })
+    }
+
+    async fn http(&self) -> Answer<&reqwest::Client> {
+        let make = async || {
+            let tls = match self.base.tls() {
+                Some(tls) => tls.config().await?,
+                None => tls::none().map_err(|why| self.base.untrusted(why))?,
+            };
+            self.build(&tls)
+        };
+        self.http.get_or_try_init(make).await
+    }
+
+    fn build(&self, tls: &ClientConfig) -> Answer<reqwest::Client> {
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
+        let builder = match self.base.tls() {
+            Some(_) => builder.https_only(true),
+            None => builder.resolve_to_addrs("localhost", &self.base.local()),
+        };
+        builder
+            .timeout(self.timeout)
             .pool_idle_timeout(IDLE)
-            .resolve_to_addrs("localhost", &base.sockets())
             .redirect(reqwest::redirect::Policy::none())
-            // A proxy of the environment has no business between two programs on one machine.
+            // The socket goes there directly, too.
             .no_proxy()
             .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| NetError::Protocol(error.to_string().into()))?;
-        Ok(Self { base, http, timeout })
+            .map_err(|error| NetError::Protocol(error.to_string().into()))
     }
 
     /// The daemon's address.
@@ -139,7 +97,7 @@ impl Client {
     /// # Errors
     /// [`NetError`], as every method here.
     pub async fn server(&self) -> Answer<ServerInfo> {
-        self.json(self.request(Method::GET, "server", None)?).await
+        self.json(self.request(Method::GET, "server", None).await?).await
     }
 
     /// `POST /v1/accounts`
@@ -159,7 +117,7 @@ impl Client {
 
     /// `PUT /v1/account/device-list`
     pub async fn put_device_list(&self, token: &str, body: &PutDeviceList) -> Answer<()> {
-        self.done(self.request(Method::PUT, "account/device-list", Some(token))?.json(body)).await
+        self.done(self.request(Method::PUT, "account/device-list", Some(token)).await?.json(body)).await
     }
 
     /// `POST /v1/sessions/challenge`
@@ -179,12 +137,12 @@ impl Client {
 
     /// `DELETE /v1/sessions`
     pub async fn logout(&self, token: &str) -> Answer<()> {
-        self.done(self.request(Method::DELETE, "sessions", Some(token))?).await
+        self.done(self.request(Method::DELETE, "sessions", Some(token)).await?).await
     }
 
     /// `DELETE /v1/account/sessions`
     pub async fn logout_everywhere(&self, token: &str) -> Answer<()> {
-        self.done(self.request(Method::DELETE, "account/sessions", Some(token))?).await
+        self.done(self.request(Method::DELETE, "account/sessions", Some(token)).await?).await
     }
 
     /// `POST /v1/key-packages`
@@ -229,28 +187,28 @@ impl Client {
     /// `GET /v1/rooms/{id}/invitation/{seq}/tree`. Stops when nothing comes for as long as a request may take.
     pub async fn tree(&self, token: &str, room: RoomId, seq: Seq) -> Answer<Bytes> {
         let path = format!("rooms/{room}/invitation/{}/tree", seq.0);
-        let request = self.request(Method::GET, &path, Some(token))?.timeout(TREE);
+        let request = self.request(Method::GET, &path, Some(token)).await?.timeout(TREE);
         Ok(self.body(request, limits::RATCHET_TREE).await?.into())
     }
 
     /// `PUT /v1/rooms/{id}/trees/{hash}`
     pub async fn put_tree(&self, token: &str, room: RoomId, hash: TreeHash, tree: Bytes) -> Answer<()> {
-        let request = self.request(Method::PUT, &format!("rooms/{room}/trees/{hash}"), Some(token))?;
+        let request = self.request(Method::PUT, &format!("rooms/{room}/trees/{hash}"), Some(token)).await?;
         self.done(request.timeout(TREE).body(tree)).await
     }
 
     /// `POST /v1/rooms/{id}/join`
     pub async fn join(&self, token: &str, room: RoomId) -> Answer<()> {
-        self.done(self.request(Method::POST, &format!("rooms/{room}/join"), Some(token))?).await
+        self.done(self.request(Method::POST, &format!("rooms/{room}/join"), Some(token)).await?).await
     }
 
     /// `POST /v1/rooms/{id}/decline`
     pub async fn decline(&self, token: &str, room: RoomId) -> Answer<()> {
-        self.done(self.request(Method::POST, &format!("rooms/{room}/decline"), Some(token))?).await
+        self.done(self.request(Method::POST, &format!("rooms/{room}/decline"), Some(token)).await?).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, token: &str) -> Answer<T> {
-        self.json(self.request(Method::GET, path, Some(token))?).await
+        self.json(self.request(Method::GET, path, Some(token)).await?).await
     }
 
     async fn post<T: DeserializeOwned>(
@@ -259,12 +217,13 @@ impl Client {
         token: Option<&str>,
         body: &impl Serialize,
     ) -> Answer<T> {
-        self.json(self.request(Method::POST, path, token)?.json(body)).await
+        self.json(self.request(Method::POST, path, token).await?.json(body)).await
     }
 
-    fn request(&self, method: Method, path: &str, token: Option<&str>) -> Answer<RequestBuilder> {
-        let url = format!("http://{}/v1/{path}", self.base.address());
-        let mut request = self.http.request(method, url);
+    async fn request(&self, method: Method, path: &str, token: Option<&str>) -> Answer<RequestBuilder> {
+        let scheme = if self.base.tls().is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/v1/{path}", self.base.address());
+        let mut request = self.http().await?.request(method, url);
         if let Some(token) = token {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| NetError::Protocol("the access token is malformed".into()))?;
@@ -330,52 +289,13 @@ impl Client {
         if error.is_timeout() {
             return NetError::Timeout;
         }
+        if let Some(refused) = self.base.tls().and_then(|tls| tls.refused(error)) {
+            return refused;
+        }
         let mut reason: &dyn std::error::Error = error;
         while let Some(source) = reason.source() {
             reason = source;
         }
         NetError::Unreachable { address: self.base.address(), reason: reason.to_string() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_only_for_this_machine() {
-        enum Want {
-            Taken(&'static str),
-            Plain,
-            Wrong,
-        }
-        for (url, want) in [
-            ("http://127.0.0.1:8440", Want::Taken("127.0.0.1:8440")),
-            ("http://127.8.8.8:1/", Want::Taken("127.8.8.8:1")),
-            ("http://[::1]:9", Want::Taken("[::1]:9")),
-            ("http://localhost", Want::Taken("localhost:80")),
-            ("http://127.1:8440", Want::Taken("127.0.0.1:8440")),
-            ("http://[::ffff:127.0.0.1]:9", Want::Plain),
-            ("http://127.0.0.1:8440/prefix", Want::Wrong),
-            ("http://127.0.0.1:8440/?token=1", Want::Wrong),
-            ("http://localhost.example.org:8440", Want::Plain),
-            ("http://192.168.0.7:8440", Want::Plain),
-            ("http://127.0.0.1.example.org", Want::Plain),
-            ("http://0.0.0.0:8440", Want::Plain),
-            ("https://chat.example.org", Want::Wrong),
-            ("ftp://127.0.0.1", Want::Wrong),
-            ("http://user:password@127.0.0.1", Want::Wrong),
-        ] {
-            let base = Base::new(url.parse().unwrap());
-            match (want, base) {
-                (Want::Taken(address), Ok(base)) => {
-                    assert_eq!(base.address(), address);
-                    assert!(base.sockets().iter().all(|socket| socket.ip().is_loopback()));
-                }
-                (Want::Plain, Err(NetError::PlainHttp { .. }))
-                | (Want::Wrong, Err(NetError::Address { .. })) => {}
-                (_, other) => panic!("{url}: {other:?}"),
-            }
-        }
     }
 }

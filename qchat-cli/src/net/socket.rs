@@ -12,7 +12,7 @@ use qchat_proto::{
         pb::{self, client_frame as client, server_frame as server},
     },
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -23,7 +23,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{NetError, error::clean, rest::Base};
+use super::{Base, NetError, base::Stream, error::clean, tls::Link};
 
 /// A connection on which nothing arrives for this long is dead; the daemon pings every 20 s.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -32,7 +32,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// A connection that has said hello.
 pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
+    link: Link,
     heard: Instant,
 }
 
@@ -49,15 +50,12 @@ impl Socket {
     }
 
     async fn open(base: &Base, token: &str, server: ServerId) -> Result<Self, NetError> {
-        let unreachable = |error: std::io::Error| NetError::Unreachable {
-            address: base.address(),
-            reason: error.to_string(),
-        };
-        let tcp = TcpStream::connect(&base.sockets()[..]).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
+        let (stream, link) = base.connect().await?;
+        let scheme = if link == Link::Local { "ws" } else { "wss" };
         let malformed = || NetError::Address { url: base.to_string() };
-        let mut request =
-            format!("ws://{}/v1/socket", base.address()).into_client_request().map_err(|_| malformed())?;
+        let mut request = format!("{scheme}://{}/v1/socket", base.address())
+            .into_client_request()
+            .map_err(|_| malformed())?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| NetError::Protocol("the access token is malformed".into()))?;
         bearer.set_sensitive(true);
@@ -68,10 +66,15 @@ impl Socket {
             .max_message_size(Some(limits::FRAME))
             .max_frame_size(Some(limits::FRAME));
         let (stream, _) =
-            client_async_with_config(request, tcp, Some(config)).await.map_err(failed_upgrade)?;
-        let mut socket = Self { stream, heard: Instant::now() };
+            client_async_with_config(request, stream, Some(config)).await.map_err(failed_upgrade)?;
+        let mut socket = Self { stream, link, heard: Instant::now() };
         socket.hello(server).await?;
         Ok(socket)
+    }
+
+    /// How it is protected.
+    pub fn link(&self) -> &Link {
+        &self.link
     }
 
     async fn hello(&mut self, server: ServerId) -> Result<(), NetError> {

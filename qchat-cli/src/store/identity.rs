@@ -4,6 +4,7 @@ use diesel::{OptionalExtension, prelude::*};
 use qchat_proto::{
     crypto::secret::Secret,
     ids::{AccountId, DeviceId, ServerId, UserName},
+    wire::server_key::ServerKey,
 };
 use zeroize::Zeroizing;
 
@@ -19,6 +20,8 @@ pub struct Identity {
     pub name: UserName,
     /// The daemon's base URL.
     pub server_url: String,
+    /// The daemon's TLS key, where it is not the system's roots that it is known by.
+    pub server_key: Option<ServerKey>,
     /// The daemon that the account was registered with; no other is logged in to.
     pub server_id: ServerId,
     /// Seed of the device's signing key.
@@ -43,7 +46,7 @@ impl std::fmt::Debug for Identity {
 /// Account and device.
 pub(super) type StoredIds = (Vec<u8>, Vec<u8>);
 
-type Row = (i32, Vec<u8>, Vec<u8>, String, String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64);
+type Row = (i32, Vec<u8>, Vec<u8>, String, String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<String>);
 
 impl Tx {
     /// Who this device is; `None` until [`Tx::put_identity`].
@@ -63,6 +66,7 @@ impl Tx {
             account_key,
             certificate,
             version,
+            server_key,
         )) = row
         else {
             return Ok(None);
@@ -73,6 +77,9 @@ impl Tx {
             device: convert::id("device id", &device)?,
             name: name.parse().map_err(|_| StoreError::Corrupt("user name"))?,
             server_url,
+            server_key: server_key
+                .map(|key| key.parse().map_err(|_| StoreError::Corrupt("server key")))
+                .transpose()?,
             server_id: convert::id("server id", &server_id)?,
             device_key: Secret::from_slice(&device_key).ok_or(StoreError::Corrupt("device key"))?,
             account_key: Secret::from_slice(&account_key).ok_or(StoreError::Corrupt("account key"))?,
@@ -98,7 +105,19 @@ impl Tx {
                 identity::account_key.eq(&own.account_key.expose()[..]),
                 identity::certificate.eq(&own.certificate),
                 identity::list_version.eq(convert::number(own.list_version)?),
+                identity::server_key.eq(own.server_key.map(|key| key.to_string())),
             ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Stores where the daemon is from now on, and by which key it is known.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_server(&mut self, url: &str, key: Option<ServerKey>) -> Result<(), StoreError> {
+        diesel::update(identity::table)
+            .set((identity::server_url.eq(url), identity::server_key.eq(key.map(|key| key.to_string()))))
             .execute(&mut self.conn)?;
         Ok(())
     }

@@ -12,6 +12,7 @@ diesel::table! {
         account_key -> Binary,
         certificate -> Binary,
         list_version -> BigInt,
+        server_key -> Nullable<Text>,
     }
 }
 

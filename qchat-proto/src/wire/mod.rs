@@ -4,6 +4,7 @@ pub mod api;
 pub mod codec;
 pub mod fault;
 pub mod frame;
+pub mod server_key;
 pub mod tree;
 
 /// The generated types of `proto/qchat/v1/*.proto`; the `.proto` files document them.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     hub::{Announcement, Hub, Told},
+    meters::Meters,
     store::{Store, StoreError, sessions::SessionId},
 };
 
@@ -32,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Deliverer {
     hub: Arc<Hub>,
     store: Store,
+    meters: Arc<Meters>,
     revocations: mpsc::Sender<Vec<SessionId>>,
     /// Whether other nodes may commit.
     shared: bool,
@@ -62,12 +64,14 @@ impl Deliverer {
     pub(super) fn new(
         hub: Arc<Hub>,
         store: Store,
+        meters: Arc<Meters>,
         revocations: mpsc::Sender<Vec<SessionId>>,
         shared: bool,
     ) -> Self {
         Self {
             hub,
             store,
+            meters,
             revocations,
             shared,
             rooms: BTreeSet::new(),
@@ -180,6 +184,7 @@ impl Deliverer {
             }
         };
         self.failing = false;
+        self.meters.read(found.log.len());
         for (device, audience) in &found.audiences {
             if changed.contains(device) {
                 self.devices.insert(*device);

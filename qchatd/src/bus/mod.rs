@@ -15,11 +15,13 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use self::redis::{RedisError, RedisUrl};
 use self::{
+    deliver::Deliverer,
     hints::Hints,
     redis::{Health, Redis, carry},
 };
 use crate::{
     hub::{Announcement, Hub},
+    meters::Meters,
     store::{Store, sessions::SessionId},
 };
 
@@ -75,7 +77,7 @@ pub struct Started {
 
 impl Bus {
     /// Starts the bus's task.
-    pub fn start(hub: Arc<Hub>, store: Store, nodes: Nodes) -> Started {
+    pub fn start(hub: Arc<Hub>, store: Store, nodes: Nodes, meters: Arc<Meters>) -> Started {
         let (groups, waiting) = mpsc::channel(WAITING);
         let (heard, hearing) = mpsc::channel(UNHEARD);
         let (revocations, revoked) = mpsc::channel(REVOKED);
@@ -86,8 +88,8 @@ impl Bus {
             hints = Some((unsent, health.clone()));
             tokio::spawn(carry(redis, sending, heard, health))
         });
-        let delivering =
-            deliver::Deliverer::new(hub.clone(), store, revocations, nodes.shared).run(waiting, hearing);
+        let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, nodes.shared);
+        let delivering = deliverer.run(waiting, hearing);
         let task = tokio::spawn(async move {
             delivering.await;
             if let Some(carrying) = carrying {

@@ -13,12 +13,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 use warp::{Reply, filters::BoxedFilter, reply::Response};
 
 use super::{
     listen::{Listener, Stream},
     proxy::Proxies,
+    tls::Tls,
 };
 use crate::{
     config::Config,
@@ -43,6 +44,7 @@ pub(super) struct Door {
     http: auto::Builder<TokioExecutor>,
     /// Who speaks the `PROXY` protocol, and then everybody does.
     proxies: Option<Proxies>,
+    tls: Option<Arc<Tls>>,
     limits: Arc<Limits>,
     /// Once it has begun, connections end with the request that is underway.
     drain: Arc<Drain>,
@@ -54,12 +56,13 @@ pub(super) struct Door {
 
 impl Door {
     /// The door as it is configured.
-    pub(super) fn new(sockets: Sockets, config: &Config) -> Self {
+    pub(super) fn new(sockets: Sockets, tls: Option<Arc<Tls>>, config: &Config) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
         Self {
             slots: Arc::new(Semaphore::new(config.max_connections as usize)),
             proxies: config.proxy_protocol.then(|| Proxies(config.proxy_trusted.clone())),
+            tls,
             limits: sockets.services.limits.clone(),
             drain: sockets.drain.clone(),
             routes: http::routes(sockets),
@@ -121,12 +124,24 @@ impl Door {
                 }
             },
         };
-        let peer = Peer { address, encrypted: false };
+        // What comes over a Unix socket does not leave the machine.
+        let tls = self.tls.as_ref().filter(|_| matches!(stream, Either::Left(_)));
+        let peer = Peer { address, encrypted: tls.is_some() };
         if !self.limits.connecting(&peer) {
             tracing::debug!(%peer, "comes too often and is hung up on");
             return;
         }
-        self.serve(stream, peer, slot).await;
+        let Some(tls) = tls else { return self.serve(stream, peer, slot).await };
+        let told = self.drain.has_begun();
+        let shaken = tokio::select! {
+            shaken = tls.accept(stream) => shaken,
+            // A handshake under way does not hold up the end.
+            () = self.drain.begun(), if !told => return,
+        };
+        match shaken {
+            Ok(stream) => self.serve(stream, peer, slot).await,
+            Err(error) => tracing::debug!(%peer, %error, "a handshake failed"),
+        }
     }
 
     /// Serves a connection to the end of its last request, or to its upgrade.

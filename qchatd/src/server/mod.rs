@@ -6,6 +6,7 @@ mod listen;
 mod metrics;
 mod notify;
 mod proxy;
+mod tls;
 
 use std::{
     fs,
@@ -28,7 +29,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 pub use self::listen::{Activated, activated};
-use self::{accept::Door, listen::Listener};
+use self::{accept::Door, listen::Listener, tls::Tls};
 use crate::{
     bus::{Bus, Nodes, RedisError, Started},
     config::{self, Config, ConfigError, Listen},
@@ -43,6 +44,7 @@ use crate::{
     },
     socket::{Confirmations, Sockets},
     store::{self, Store, StoreError, sessions::SessionId},
+    tls::TlsError,
 };
 
 /// Between two times that confirmations are written down.
@@ -63,7 +65,7 @@ const COMMITS: Duration = Duration::from_secs(5);
 pub enum StartError {
     /// Plain http would leave the machine.
     #[error(
-        "{0} is not a loopback address and this daemon speaks plain http there: put a proxy with TLS in front of it and say --insecure-http, or listen on 127.0.0.1"
+        "{0} is not a loopback address and this daemon would speak plain http there: give it a certificate (--tls-certificate and --tls-key; `qchatd tls generate` makes one), or put a proxy with TLS in front of it and say --insecure-http"
     )]
     Insecure(Listen),
     /// An address cannot be had.
@@ -87,6 +89,9 @@ pub enum StartError {
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -107,6 +112,7 @@ pub enum StartError {
 pub struct Daemon {
     addresses: Vec<Listen>,
     drain: Duration,
+    tls: Option<Arc<Tls>>,
     sockets: Sockets,
     door: Arc<Door>,
     accepting: TaskTracker,
@@ -139,7 +145,7 @@ impl Daemon {
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
-        let (keys, store, redis_root) = {
+        let Opened { keys, store, tls, redis_root } = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
@@ -156,10 +162,11 @@ impl Daemon {
         let hub = Arc::new(Hub::default());
         let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
-        let Started { bus, revoked, task: delivering } = Bus::start(hub.clone(), store.clone(), nodes);
         let meters = Arc::new(Meters::default());
+        let Started { bus, revoked, task: delivering } =
+            Bus::start(hub, store.clone(), nodes, meters.clone());
         let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
-        let limits = Limits::new(&config.rates);
+        let limits = Limits::new(&config.rates, meters.clone());
         let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 
@@ -180,7 +187,7 @@ impl Daemon {
         upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
-        let door = Arc::new(Door::new(sockets.clone(), &config));
+        let door = Arc::new(Door::new(sockets.clone(), tls.clone(), &config));
         let accepting = TaskTracker::new();
         for listener in listeners {
             accepting.spawn(door.clone().open(listener));
@@ -189,6 +196,9 @@ impl Daemon {
         if let Some(path) = &config.address_file {
             write_addresses(path, &addresses)
                 .map_err(|source| StartError::AddressFile { path: path.clone(), source })?;
+        }
+        if let Some(tls) = &tls {
+            tracing::info!(key = %tls.key(), "TLS 1.3");
         }
         tracing::info!(
             listen = %shown(&addresses),
@@ -206,6 +216,7 @@ impl Daemon {
         Ok(Self {
             addresses,
             drain: config.drain,
+            tls,
             sockets,
             door,
             accepting,
@@ -224,6 +235,22 @@ impl Daemon {
     /// The address that the meters are exposed at.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Reads again what may change while the daemon runs: certificate and key, for the connections to come. Those that
+    /// cannot be used change nothing.
+    pub async fn reload(&self) {
+        let Some(tls) = self.tls.clone() else {
+            tracing::info!("nothing to reload: there is no certificate");
+            return;
+        };
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Ok(key)) => tracing::info!(%key, "the certificate was read again"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the certificate was not exchanged: the one before stays in force");
+            }
+            Err(error) => tracing::error!(%error, "a task was given up"),
+        }
     }
 
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
@@ -264,7 +291,9 @@ impl Daemon {
 
 /// Whether what is said there could leave the machine in the clear.
 fn is_open(listen: &Listen, config: &Config) -> bool {
-    !config.insecure_http && matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback())
+    !config.insecure_http
+        && config.tls_files.is_none()
+        && matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback())
 }
 
 /// Binds the configured addresses, or takes over the sockets of the service manager.
@@ -291,21 +320,31 @@ fn shown(addresses: &[Listen]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Keys and database, on a thread that may block.
-fn open(config: &Config) -> Result<(ServerKeys, Store, Option<Vec<u8>>), StartError> {
+/// What the daemon keeps in files and in its database.
+struct Opened {
+    keys: ServerKeys,
+    store: Store,
+    tls: Option<Arc<Tls>>,
+    redis_root: Option<Vec<u8>>,
+}
+
+/// Keys, certificate and database, on a thread that may block.
+fn open(config: &Config) -> Result<Opened, StartError> {
     config.make_data_dir()?;
     if let Some(path) = &config.address_file {
         // Whoever waits for it must not find that of a daemon which was killed.
         drop(fs::remove_file(path));
     }
     let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file)?;
+    let tls = config.tls().map(Tls::load).transpose()?.map(Arc::new);
     let done = store::migrate(&config.database)?;
     if !done.versions.is_empty() {
         tracing::info!(versions = done.versions.join(", "), "migrations applied");
     }
     let redis_root =
         config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
-    Ok((keys, Store::open(&config.database, config.database_connections)?, redis_root))
+    let store = Store::open(&config.database, config.database_connections)?;
+    Ok(Opened { keys, store, tls, redis_root })
 }
 
 async fn confirm(sockets: Sockets) {

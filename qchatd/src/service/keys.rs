@@ -87,16 +87,23 @@ fn read_or_make<const N: usize>(path: &Path) -> Result<Secret<N>, KeyFileError> 
     if !path.exists() {
         make::<N>(path)?;
     }
-    let mut file = fs::File::open(path).map_err(failed)?;
+    let mut file = open_private(path)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(N + 1));
+    (&mut file).take(N as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Secret::from_slice(&bytes).ok_or_else(|| KeyFileError::Size { path: path.to_owned(), size: N })
+}
+
+/// Opens a file that nobody but its owner may read.
+pub(crate) fn open_private(path: &Path) -> Result<fs::File, KeyFileError> {
+    let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
     // A credential is shown with its group's bits where an ACL lets this service alone read it.
     let others = if is_credential(path) { 0o007 } else { 0o077 };
     if mode & others != 0 {
         return Err(KeyFileError::Open(path.to_owned()));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(N + 1));
-    (&mut file).take(N as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Secret::from_slice(&bytes).ok_or_else(|| KeyFileError::Size { path: path.to_owned(), size: N })
+    Ok(file)
 }
 
 /// Makes the file under another name and links it into place: nobody reads half a key, and of two daemons that start

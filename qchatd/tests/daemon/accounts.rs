@@ -14,14 +14,13 @@ use reqwest::StatusCode;
 use crate::support::{
     Database, Device, Server,
     device::{draw, list, now, random},
-    on_both,
+    http, on_both,
 };
 
 on_both!(registrations_are_checked, device_lists_only_move_forward);
 
 async fn register(server: &Server, request: &Register) -> Result<Session, FaultCode> {
-    let response =
-        reqwest::Client::new().post(server.url("/v1/accounts")).json(request).send().await.unwrap();
+    let response = http().post(server.url("/v1/accounts")).json(request).send().await.unwrap();
     if response.status() == StatusCode::CREATED {
         Ok(response.json().await.unwrap())
     } else {

@@ -89,7 +89,7 @@ impl Nodes {
 
 /// What a node says of Redis.
 async fn redis_at(address: &str) -> String {
-    let answer = reqwest::get(format!("http://{address}/health/ready")).await.unwrap();
+    let answer = crate::support::http().get(format!("http://{address}/health/ready")).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
     answer.json::<Value>().await.unwrap()["redis"].as_str().unwrap().to_owned()
 }

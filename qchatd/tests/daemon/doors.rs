@@ -88,7 +88,7 @@ fn assert_secure(headers: &HeaderMap, what: &str) {
 async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none() {
     let server = Server::start(Database::sqlite()).await;
     let alice = Device::register(&server, "alice").await;
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let own = server.url("");
     for (method, path, origin, status) in [
         (Method::GET, "/v1/server", None, StatusCode::OK),
@@ -114,6 +114,20 @@ async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none(
         assert_eq!(response.status(), status, "{method} {path} {origin:?}");
         assert_secure(response.headers(), path);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answers_no_ping_is_dropped() {
+    let server = Server::start(Database::sqlite()).await;
+    let alice = Device::register(&server, "alice").await;
+    let mut socket = Socket::connect(&alice).await;
+    // Takes what comes, as a link that is up in one direction does, and never says a word.
+    let (stream, mut bytes) = (socket.stream.get_mut(), [0; 1024]);
+    let mut pings = 0;
+    while let Ok(1..) = stream.read(&mut bytes).await {
+        pings += 1;
+    }
+    assert!(pings >= 2, "{pings}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Database, Device, Server};
+use crate::support::{Database, Device, Server, http};
 
 #[tokio::test]
 async fn whatever_is_asked_wrongly_is_a_fault() {
@@ -18,7 +18,7 @@ async fn whatever_is_asked_wrongly_is_a_fault() {
     let alice = Device::register(&server, "alice").await;
     let access = alice.session.access_token.as_str();
     let token = Some(access);
-    let http = reqwest::Client::new();
+    let http = http();
     let long = "x".repeat(limits::BODY + 1);
     let huge = "x".repeat(10 * 1024 * 1024);
     let rows = [

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use qchat_proto::wire::fault::FaultCode;
 
 use crate::support::{
-    Database, Device, Server, Socket, on_both,
+    Database, Device, Server, Socket, http, on_both,
     socket::{Published, envelope},
 };
 
@@ -38,6 +38,9 @@ async fn what_happens_is_counted(database: Database) {
         ("qchatd_delivered_total", 3.0),
         ("qchatd_behind_total", 0.0),
         ("qchatd_sockets", 1.0),
+        // Alone it reads nothing of what it has committed itself.
+        ("qchatd_read_total", 0.0),
+        ("qchatd_redis", 0.0),
         ("qchatd_ready", 1.0),
     ] {
         assert_eq!(meters.get(name), Some(&value), "{name}: {meters:?}");
@@ -62,7 +65,7 @@ async fn what_happens_is_counted(database: Database) {
     assert_eq!(labels, BTreeSet::from(["code", "le"]));
 
     // The clients' door shows none of it.
-    let answer = reqwest::get(server.url("/metrics")).await.unwrap();
+    let answer = http().get(server.url("/metrics")).send().await.unwrap();
     assert_eq!(answer.status(), 404);
     drop(socket);
     server.stop().await;

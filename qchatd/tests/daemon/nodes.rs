@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::{
     Database, Device, Server, Socket,
     device::{list, random},
+    http,
     socket::{Published, commit, envelope},
 };
 
@@ -136,7 +137,7 @@ async fn a_database_that_drops_its_connections_is_found_again() {
         .unwrap()
         .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
         .unwrap();
-    let http = reqwest::Client::new();
+    let http = http();
     let status = async |path| http.get(server.url(path)).send().await.unwrap().status();
     assert_eq!(status("/health/ready").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(status("/health/live").await, StatusCode::OK);

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::{
     Database, Device, Program, Server, Socket,
     device::{now, random},
-    eventually, on_both, program,
+    eventually, http, on_both, program,
     socket::handshake,
 };
 
@@ -140,7 +140,7 @@ async fn forged_tokens_are_refused_alike_and_never_logged() {
         ("a refresh token", alice.session.refresh_token.clone(), false),
         ("nothing", String::new(), false),
     ];
-    let http = reqwest::Client::new();
+    let http = http();
     let mut faults = Vec::new();
     for (name, token, good) in &rows {
         let asked = http.get(format!("http://{}/v1/rooms", program.address));

@@ -21,4 +21,5 @@ mod screen;
 mod secrets;
 mod suites;
 mod terminal;
+mod tls;
 mod tokens;

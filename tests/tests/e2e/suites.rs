@@ -21,6 +21,7 @@ use qchat_tests::{
     daemon::Daemon,
     database::Backend,
     device::{Device, now, registration},
+    http,
 };
 
 /// `MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519` (RFC 9420 §17.1).
@@ -56,7 +57,7 @@ fn a_key_package_of_another_suite_is_not_invited_and_the_reason_is_said() {
     registering.last_resort_key_package = other;
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let registered = runtime.block_on(async {
-        let request = reqwest::Client::new().post(format!("{}/v1/accounts", daemon.url()));
+        let request = http::client().post(format!("{}/v1/accounts", daemon.url()));
         request.json(&registering).send().await.expect("an answer").status()
     });
     assert_eq!(registered, 201, "the daemon cannot tell");

@@ -9,6 +9,7 @@ use qchat_tests::{
     daemon::Daemon,
     database::Backend,
     device::{Device, Socket, now},
+    http,
 };
 use serde_json::{Value, json};
 use sha2::Sha512;
@@ -52,7 +53,7 @@ async fn forged_and_altered_tokens_open_nothing() {
             *value = json!(alice.account.to_string());
         }
     }
-    let http = reqwest::Client::new();
+    let http = http::client();
     for (what, token) in [
         ("nothing", String::new()),
         ("no token at all", "open sesame".to_owned()),
@@ -109,7 +110,7 @@ async fn an_expired_token_opens_nothing() {
     let alice = Device::register(&daemon.url(), "alice").await;
     let mut parts = alice.session.access_token.split('.');
     let (header, claims) = (parts.next().unwrap_or_default(), parts.next().map(decode).unwrap_or_default());
-    let http = reqwest::Client::new();
+    let http = http::client();
     for (after, status) in [(60, 200_u16), (-60, 401), (-86_400, 401)] {
         let mut claims = claims.clone();
         claims["exp"] = json!(i64::try_from(now()).expect("seconds") + after);
@@ -129,7 +130,7 @@ async fn a_login_proves_the_device_key_and_a_refresh_token_works_once() {
     alice.login().await;
     assert_ne!(alice.session.access_token, first);
 
-    let http = reqwest::Client::new();
+    let http = http::client();
     let refresh = |token: String, key: u8| {
         let body = json!({"refresh_token": token, "idempotency_key": URL_SAFE_NO_PAD.encode([key; 16])});
         http.post(format!("{}/v1/sessions/refresh", daemon.url())).json(&body).send()
@@ -151,7 +152,7 @@ async fn a_login_proves_the_device_key_and_a_refresh_token_works_once() {
 async fn tokens_are_taken_from_the_header_only_and_foreign_pages_are_turned_away() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Device::register(&daemon.url(), "alice").await;
-    let http = reqwest::Client::new();
+    let http = http::client();
     let token = &alice.session.access_token;
     for query in ["token", "access_token", "authorization"] {
         let answer = http.get(format!("{}/v1/rooms?{query}={token}", daemon.url())).send().await;

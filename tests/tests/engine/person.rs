@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qchat_cli::{
-    engine::{Accept, EngineError, Handle, Options, register, types::Body, types::Event},
+    engine::{Accept, Choice, EngineError, Handle, Options, register, types::Body, types::Event},
     store::Profile,
     vault,
 };
@@ -116,7 +116,7 @@ impl Person {
 
 async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {
     let server = proxy.map(|proxy| proxy.url().parse().unwrap());
-    let options = Options { timeout: PATIENCE, offline: false, server, accept };
+    let options = Options { timeout: PATIENCE, offline: false, server, tls: Choice::default(), accept };
     Handle::start(profile.clone(), options).await.unwrap()
 }
 

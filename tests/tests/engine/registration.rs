@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qchat_cli::{
-    engine::{Accept, EngineError, Handle, Options, Registered, register},
+    engine::{Accept, Choice, EngineError, Handle, Options, Registered, register},
     store::Profile,
     vault,
 };
@@ -88,7 +88,13 @@ async fn a_registration_whose_answer_was_lost_is_taken_up_again_with_the_same_ac
     proxy.at_requests(|_| Answer::Genuine);
     let registered = attempt(&dir, &proxy).await.unwrap();
     assert!(registered.recovery_words.is_none(), "they are gone: nobody is shown other ones");
-    let options = Options { timeout: PATIENCE, offline: false, server: None, accept: Accept::Ask };
+    let options = Options {
+        timeout: PATIENCE,
+        offline: false,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+    };
     let alice = Handle::start(registered.profile, options).await.unwrap();
     alice.sync().await.unwrap();
     alice.create_room("tea".to_owned()).await.unwrap();

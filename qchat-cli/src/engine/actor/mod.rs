@@ -276,7 +276,7 @@ impl Actor {
             self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
             self.deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
             let rooms = self.list_rooms().await?;
-            self.tell(Event::Connection(Connection::Online));
+            self.tell(Event::Connection(Connection::Online(socket.link().clone())));
             self.feed(socket, Input::Online(rooms)).await?;
             self.start_upkeep();
             Ok(())
@@ -447,6 +447,7 @@ fn repeat(error: &EngineError) -> EngineError {
         EngineError::Net(NetError::Fault(fault)) => EngineError::Net(NetError::Fault(fault.clone())),
         EngineError::LoggedOut => EngineError::LoggedOut,
         EngineError::Refused(text) => EngineError::Refused(text.clone()),
+        EngineError::Net(NetError::Untrusted { .. }) => EngineError::Refused(error.to_string()),
         error => EngineError::Timeout(error.to_string()),
     }
 }

@@ -94,6 +94,7 @@ fn a_database_of_every_earlier_version_is_read_whole() {
         let (_dir, profile) = of_version(version, &settings);
         let own = read(&profile, Tx::identity).unwrap();
         assert_eq!((own.account, own.device, own.list_version), (ALICE, ALICE_DEVICE, 3), "{version}");
+        assert_eq!((own.server_url.as_str(), own.server_key), ("http://127.0.0.1:1/", None));
         assert_eq!(*read(&profile, Tx::session).unwrap().refresh_token, "refresh");
 
         let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();

@@ -31,6 +31,7 @@ pub(super) fn alice() -> Identity {
         device: ALICE_DEVICE,
         name: "alice".parse().unwrap(),
         server_url: "http://127.0.0.1:1/".to_owned(),
+        server_key: None,
         server_id: ServerId::from_bytes([9; 16]),
         device_key: Secret::from_bytes([0xd1; 64]),
         account_key: Secret::from_bytes([0xd2; 64]),

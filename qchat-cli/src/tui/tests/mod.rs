@@ -12,7 +12,8 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 use super::{Answer, App, Command, Msg, Theme, update, view};
 use crate::{
     engine::types::{
-        Body, Connection, Delivery, Event, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender,
+        Body, Connection, Delivery, Event, Link, Member, Message, RoomDetails, RoomStatus, RoomSummary,
+        Sender,
     },
     zone::Zone,
 };
@@ -90,7 +91,7 @@ impl Stage {
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut stage = Self { app, terminal, commands: Vec::new() };
         stage.tell(Msg::Resize(width, height));
-        stage.tell(Msg::Engine(Event::Connection(Connection::Online)));
+        stage.tell(Msg::Engine(Event::Connection(Connection::Online(Link::Local))));
         stage
     }
 

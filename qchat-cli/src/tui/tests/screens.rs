@@ -1,5 +1,7 @@
 //! Pictures of the screen, per state and size.
 
+use qchat_proto::wire::server_key::ServerKey;
+
 use super::*;
 
 fn rooms() -> Vec<RoomSummary> {
@@ -87,6 +89,20 @@ fn the_connection_and_troubles_are_told() {
     assert!(stage.drawn().contains("The disk is full"), "typing does not put a trouble away");
     stage.press("<Esc>");
     assert!(!stage.drawn().contains("The disk is full"));
+}
+
+#[test]
+fn how_the_way_to_the_daemon_is_protected_is_told() {
+    let mut stage = Stage::with(80, 12, vec![room(1, "general", RoomStatus::Joined, 0)], vec![]);
+    for (key_exchange, post_quantum, shown) in [
+        ("X25519MLKEM768", true, " online (X25519MLKEM768) "),
+        ("X25519", false, " online (X25519, not post-quantum) "),
+    ] {
+        let key = ServerKey::of(b"");
+        let link = Link::Tls { key_exchange: key_exchange.to_owned(), post_quantum, key };
+        stage.tell(Msg::Engine(Event::Connection(Connection::Online(link))));
+        assert!(stage.drawn().contains(shown), "{}", stage.drawn());
+    }
 }
 
 #[test]

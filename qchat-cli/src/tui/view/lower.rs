@@ -16,7 +16,7 @@ use super::{
     },
     areas::Areas,
 };
-use crate::engine::types::{Connection, RoomStatus};
+use crate::engine::types::{Connection, Link, RoomStatus};
 
 /// Draws the lower part.
 pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
@@ -110,7 +110,13 @@ pub(super) fn no_composer(status: Option<RoomStatus>, columns: u16) -> Vec<Strin
 fn status(app: &App, frame: &mut Frame, area: Rect) {
     let theme = app.theme;
     let (word, style) = match &app.connection {
-        Connection::Online => ("online".to_owned(), theme.good()),
+        Connection::Online(Link::Local) => ("online".to_owned(), theme.good()),
+        Connection::Online(Link::Tls { key_exchange, post_quantum: true, .. }) => {
+            (format!("online ({key_exchange})"), theme.good())
+        }
+        Connection::Online(Link::Tls { key_exchange, .. }) => {
+            (format!("online ({key_exchange}, not post-quantum)"), theme.unread())
+        }
         Connection::Connecting => ("connecting…".to_owned(), theme.unread()),
         Connection::Offline(why) => (format!("offline: {}", text::clean_line(why)), theme.warning()),
     };

@@ -18,7 +18,7 @@ use qchat_proto::{
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Server;
+use super::{Server, http};
 
 pub(crate) struct Device {
     pub(crate) name: UserName,
@@ -166,7 +166,7 @@ impl Device {
             key,
             registration,
             session: Session { access_token: String::new(), expires_in: 0, refresh_token: String::new() },
-            http: reqwest::Client::new(),
+            http: http(),
             base: String::new(),
         }
     }

@@ -6,10 +6,11 @@ pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod socket;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use proxy_header::{ProxiedAddress, ProxyHeader};
 use qchatd::{config::Config, server::Daemon};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, version::TLS13};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,6 +47,16 @@ pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> boo
     };
     let came = tokio::time::timeout(Duration::from_mins(1), waiting).await;
     assert!(came.is_ok(), "{what}: not within a minute");
+}
+
+/// An HTTP client for plain http: it trusts no certificate, and reads none of the system's.
+pub(crate) fn http() -> reqwest::Client {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(config).build().unwrap()
 }
 
 /// What comes back for these bytes, to the end of the connection; nothing when it is cut off.
@@ -100,7 +111,7 @@ impl Server {
     /// What it counts, as a scraper reads it: each line's name with its labels, and its value.
     pub(crate) async fn meters(&self) -> BTreeMap<String, f64> {
         let address = self.daemon.metrics_address().unwrap();
-        let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let answer = http().get(format!("http://{address}/metrics")).send().await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
         let text = answer.text().await.unwrap();

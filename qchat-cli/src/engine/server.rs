@@ -1,0 +1,62 @@
+//! What can be said of a daemon before anybody logs in: who it is, and how the way to it is protected.
+
+use std::time::Duration;
+
+use qchat_proto::ids::ServerId;
+use url::Url;
+
+use super::{error::EngineError, parts};
+use crate::{
+    net::{
+        self, NetError, Server,
+        rest::Client,
+        tls::{Choice, Link, Trust},
+    },
+    store::{Profile, Tx},
+};
+
+/// A daemon that was asked.
+#[derive(Clone, Debug)]
+pub struct ServerReport {
+    /// Its address.
+    pub url: Url,
+    /// Its name.
+    pub id: ServerId,
+    /// How the way to it is protected.
+    pub link: Link,
+    /// By what it is known, where TLS protects the way.
+    pub trust: Trust,
+}
+
+/// Asks a daemon, the profile's or the one that is given. Nothing secret is sent.
+///
+/// # Errors
+/// [`EngineError`]; [`EngineError::Invalid`] when there is neither profile nor address.
+pub async fn server(
+    profile: Option<&Profile>,
+    given: Option<Url>,
+    tls: Choice,
+    timeout: Duration,
+) -> Result<ServerReport, EngineError> {
+    let own = match profile {
+        Some(profile) => profile.read_async(Tx::identity).await?,
+        None => None,
+    };
+    let server = match (own, given) {
+        (Some(own), given) => parts::server(&own, given, tls)?,
+        (None, Some(url)) => {
+            Server { url, trust: tls.trust.unwrap_or_default(), key_exchange: tls.key_exchange }
+        }
+        (None, None) => {
+            return Err(EngineError::Invalid(
+                "say which server: --server URL, or QCHAT_SERVER in the environment".to_owned(),
+            ));
+        }
+    };
+    let (url, trust) = (server.url.clone(), server.trust);
+    let rest = Client::new(server, timeout)?;
+    let link =
+        tokio::time::timeout(timeout, net::look(rest.base())).await.map_err(|_| NetError::Timeout)??;
+    let id = rest.server().await?.server_id;
+    Ok(ServerReport { url, id, link, trust })
+}
