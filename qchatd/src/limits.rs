@@ -18,7 +18,7 @@ use qchat_proto::{
     wire::fault::{Fault, FaultCode},
 };
 
-use crate::peer::Peer;
+use crate::{meters::Meters, peer::Peer};
 
 /// Seconds' worth of connections or requests that may come at once.
 const BURST: u32 = 10;
@@ -48,6 +48,7 @@ pub struct Rates {
 
 /// All limits of a daemon.
 pub struct Limits {
+    meters: Arc<Meters>,
     connections: Arc<Connections>,
     connecting: Keyed<Network>,
     registrations: Keyed<Network>,
@@ -79,9 +80,10 @@ impl Network {
 }
 
 impl Limits {
-    /// Limits of these rates.
-    pub fn new(rates: &Rates) -> Self {
+    /// Limits of these rates; what is over one is counted.
+    pub fn new(rates: &Rates, meters: Arc<Meters>) -> Self {
         Self {
+            meters,
             connections: Arc::new(Connections {
                 most: rates.address_connections,
                 counted: Mutex::new(HashMap::new()),
@@ -98,7 +100,8 @@ impl Limits {
 
     /// Whether an address may open another connection now.
     pub(crate) fn connecting(&self, peer: &Peer) -> bool {
-        Network::of(peer).is_none_or(|network| self.connecting.check(&network, 1).is_ok())
+        Network::of(peer)
+            .is_none_or(|network| self.over("connecting", self.connecting.check(&network, 1)).is_ok())
     }
 
     /// A place among the address's connections; `Err` when it has as many as it may.
@@ -107,6 +110,7 @@ impl Limits {
         let mut counted = self.connections.lock();
         let count = counted.entry(network).or_default();
         if self.connections.most > 0 && *count >= self.connections.most {
+            self.meters.limited("connections");
             return Err(limited("your address has too many connections", Duration::ZERO));
         }
         *count += 1;
@@ -116,39 +120,43 @@ impl Limits {
     /// Counts a registration.
     pub(crate) fn registration(&self, peer: &Peer) -> Result<(), Fault> {
         let Some(network) = Network::of(peer) else { return Ok(()) };
-        let checked = self.registrations.check(&network, 1);
+        let checked = self.over("registrations", self.registrations.check(&network, 1));
         checked.map_err(|wait| limited("too many registrations from your address", wait))
     }
 
     /// Counts a login, or the exchange of a refresh token.
     pub(crate) fn login(&self, peer: &Peer) -> Result<(), Fault> {
         let Some(network) = Network::of(peer) else { return Ok(()) };
-        let checked = self.logins.check(&network, 1);
+        let checked = self.over("logins", self.logins.check(&network, 1));
         checked.map_err(|wait| limited("too many logins from your address", wait))
     }
 
     /// Counts a login that has proved itself: nobody can lock another out.
     pub(crate) fn account_login(&self, account: AccountId) -> Result<(), Fault> {
-        let checked = self.account_logins.check(&account, 1);
+        let checked = self.over("account_logins", self.account_logins.check(&account, 1));
         checked.map_err(|wait| limited("too many logins of this account", wait))
     }
 
     /// Counts an attempt at the password of a registered name.
     pub(crate) fn name(&self, name: &UserName) -> Result<(), Fault> {
-        let checked = self.names.check(name, 1);
+        let checked = self.over("account_registrations", self.names.check(name, 1));
         checked.map_err(|wait| limited("too many attempts to register this name", wait))
     }
 
     /// Counts a request with an access token.
     pub(crate) fn request(&self, account: AccountId) -> Result<(), Fault> {
-        let checked = self.requests.check(&account, 1);
+        let checked = self.over("account_requests", self.requests.check(&account, 1));
         checked.map_err(|wait| limited("too many requests of this account", wait))
     }
 
     /// Counts a publication of `size` bytes, or says how long it has to wait.
     pub(crate) fn publish(&self, account: AccountId, size: usize) -> Result<(), Duration> {
         let weight = u32::try_from(size.div_ceil(PUBLISHED_BYTES)).unwrap_or(u32::MAX);
-        self.publishes.check(&account, weight.max(1))
+        self.over("account_publishes", self.publishes.check(&account, weight.max(1)))
+    }
+
+    fn over(&self, limit: &'static str, checked: Result<(), Duration>) -> Result<(), Duration> {
+        checked.inspect_err(|_| self.meters.limited(limit))
     }
 
     /// Forgets who has not been there lately.
@@ -296,7 +304,7 @@ mod tests {
             account_requests_per_second: 0,
             account_publishes_per_second: 0,
         };
-        let limits = Limits::new(&rates);
+        let limits = Limits::new(&rates, Arc::default());
         let one = peer("203.0.113.1");
         let places = (limits.connection(&one).ok().unwrap(), limits.connection(&one).ok().unwrap());
         assert_eq!(limits.connection(&one).err().unwrap().code, FaultCode::RateLimited);

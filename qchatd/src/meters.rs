@@ -25,6 +25,8 @@ pub struct Meters {
     refused: Family<[(&'static str, &'static str); 1], Counter>,
     /// Requests to the relay that failed for the database's sake.
     failed: Counter,
+    /// What was over a limit of its address or account, by the limit.
+    limited: Family<[(&'static str, &'static str); 1], Counter>,
     /// Requests of one transaction.
     group: Histogram,
     /// How long a transaction took, seconds.
@@ -65,7 +67,8 @@ impl Default for Meters {
             accepted: Counter::default(),
             refused: Family::default(),
             failed: Counter::default(),
-            group: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            limited: Family::default(),
+            group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit: seconds(),
             relayed: seconds(),
             delivered: Counter::default(),
@@ -84,6 +87,7 @@ impl Default for Meters {
             meters.refused.clone(),
         );
         registry.register("failed", "Relay requests that failed with the database", meters.failed.clone());
+        registry.register("limited", "What was over a limit, by limit", meters.limited.clone());
         registry.register("group", "Relay requests of one transaction", meters.group.clone());
         registry.register_with_unit(
             "commit",
@@ -132,6 +136,11 @@ impl Meters {
     /// A request was refused by the rules.
     pub fn refused(&self, code: FaultCode) {
         self.refused.get_or_create(&[("code", code.as_str())]).inc();
+    }
+
+    /// Something was over this limit.
+    pub fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&[("limit", limit)]).inc();
     }
 
     /// So many requests failed with the database.

@@ -166,7 +166,7 @@ impl Daemon {
         let Started { bus, revoked, task: delivering } =
             Bus::start(hub, store.clone(), nodes, meters.clone());
         let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
-        let limits = Limits::new(&config.rates);
+        let limits = Limits::new(&config.rates, meters.clone());
         let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));
         services.sessions.renew_keys().await?;
 

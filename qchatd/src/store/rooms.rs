@@ -447,7 +447,7 @@ type WelcomeRow = (i64, Vec<u8>, Vec<u8>);
 
 pub(super) type MemberRow = (Vec<u8>, Vec<u8>, i16, bool, bool, i64, Option<i64>, i64, i64);
 
-pub(super) const MEMBER_COLUMNS: (
+pub(super) type MemberColumns = (
     members::device_id,
     members::account_id,
     members::standing,
@@ -457,7 +457,9 @@ pub(super) const MEMBER_COLUMNS: (
     members::read_until,
     members::past_after,
     members::past_until,
-) = (
+);
+
+pub(super) const MEMBER_COLUMNS: MemberColumns = (
     members::device_id,
     members::account_id,
     members::standing,

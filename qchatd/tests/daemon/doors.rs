@@ -117,6 +117,20 @@ async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answers_no_ping_is_dropped() {
+    let server = Server::start(Database::sqlite()).await;
+    let alice = Device::register(&server, "alice").await;
+    let mut socket = Socket::connect(&alice).await;
+    // Takes what comes, as a link that is up in one direction does, and never says a word.
+    let (stream, mut bytes) = (socket.stream.get_mut(), [0; 1024]);
+    let mut pings = 0;
+    while let Ok(1..) = stream.read(&mut bytes).await {
+        pings += 1;
+    }
+    assert!(pings >= 2, "{pings}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_file_descriptors_the_daemon_waits_and_goes_on() {
     let database = Database::sqlite();
     let program = Program::start_with(&database, "ulimit -Sn 40 && ulimit -Hn 64", Stdio::null(), &[]).await;

@@ -153,7 +153,7 @@ async fn an_account_logs_in_so_often_and_nobody_else_can_use_that_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_asks_so_often_and_the_others_go_on() {
     let database = Database::sqlite();
-    let config = database.config(&[("account_requests_per_second", "1")]);
+    let config = database.config(&[("account_requests_per_second", "1"), ("metrics_listen", "127.0.0.1:0")]);
     let server = Server::start_with(database, config).await;
     let (alice, bob) = (Device::register(&server, "alice").await, Device::register(&server, "bob").await);
     let mut asked = 0;
@@ -163,6 +163,8 @@ async fn an_account_asks_so_often_and_the_others_go_on() {
     })
     .await;
     assert!(asked > 10, "ten may come at once: {asked}");
+    let counted = server.meters().await;
+    assert_eq!(counted.get("qchatd_limited_total{limit=\"account_requests\"}"), Some(&1.0), "{counted:?}");
     assert!(bob.get::<serde_json::Value>("/v1/rooms").await.is_ok());
 }
 
@@ -210,9 +212,12 @@ async fn who_floods_has_to_wait_in_the_sending_and_gets_deliveries_meanwhile() {
             }
         }
     });
-    for seq in 1..=2 {
+    let began = Instant::now();
+    for seq in 1..=3 {
         assert_eq!(listening.delivered(room).await, seq);
     }
+    // One in a second, however fast the machine is.
+    assert!(began.elapsed().as_millis() >= 900, "{:?}", began.elapsed());
     // Others are not slowed.
     let mut socket = Socket::connect(&bob).await;
     for seq in 1..=8 {
