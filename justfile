@@ -62,6 +62,10 @@ bench:
     cargo bench --locked -p qchat-tests --bench programs
     cargo bench --locked -p qchat-tests --bench rooms -- 1000
 
+# What the relay does on one core, on both databases; `just bench-relay --long` adds what takes minutes.
+bench-relay *options:
+    contrib/bench-relay.sh {{options}}
+
 # The manual, out of the definitions that the programs read their arguments and settings by.
 man:
     rm -f man/*

@@ -27,6 +27,7 @@ anchors         1024   where in the log a joiner begins
 vault           1024   the file with the wrapped key of the database
 agent             64   what goes to an agent and comes from it
 tokens          2048   access tokens
+hints           2048   what nodes tell each other
 '
 
 seconds=${1:-60}

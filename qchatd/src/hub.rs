@@ -3,7 +3,7 @@
 //! from the log. Envelopes of a room are delivered in its order without a gap, whichever node has committed them.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, btree_map, hash_map},
+    collections::{BTreeMap, HashMap, HashSet, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,11 +12,11 @@ use qchat_proto::{
     ids::{DeviceId, RoomId, Seq},
     wire::pb::{self, server_frame::Body},
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     frame::encode,
+    queue::Queue,
     store::{rooms::Audience, sessions::SessionId},
 };
 
@@ -77,33 +77,19 @@ struct Link {
     end: CancellationToken,
 }
 
-/// The way to one connection.
-#[derive(Clone)]
-struct Queue {
-    frames: mpsc::Sender<Bytes>,
-    behind: Arc<Behind>,
-}
-
-/// The rooms of which a connection has missed frames, with the newest seq of each.
-#[derive(Default)]
-struct Behind(Mutex<BTreeMap<RoomId, Seq>>);
-
 /// A connection's place in the hub; dropping it leaves.
 pub struct Attached {
     hub: Arc<Hub>,
     number: u64,
-    /// The frames to send, each a whole WebSocket frame.
-    pub frames: mpsc::Receiver<Bytes>,
+    queue: Queue,
     /// Cancelled when the session ends.
     pub end: CancellationToken,
-    behind: Arc<Behind>,
 }
 
 impl Hub {
     /// Adds a connection whose queue holds `capacity` frames. It follows nothing yet.
     pub fn attach(self: &Arc<Self>, device: DeviceId, session: SessionId, capacity: usize) -> Attached {
-        let (sender, frames) = mpsc::channel(capacity);
-        let behind = Arc::new(Behind::default());
+        let queue = Queue::new(capacity);
         let end = CancellationToken::new();
         let mut connections = self.lock();
         let number = connections.next;
@@ -114,14 +100,14 @@ impl Hub {
             Link {
                 device,
                 session,
-                queue: Queue { frames: sender, behind: behind.clone() },
+                queue: queue.clone(),
                 audience: 0,
                 said: HashMap::new(),
                 end: end.clone(),
             },
         );
         drop(connections);
-        Attached { hub: self.clone(), number, frames, end, behind }
+        Attached { hub: self.clone(), number, queue, end }
     }
 
     /// Delivers what a commit of this node has made true, if it is the next of its room.
@@ -337,29 +323,6 @@ fn hint(room: RoomId) -> Bytes {
     encode(Body::RoomHint(pb::RoomHint { room_id: Bytes::copy_from_slice(room.as_bytes()) }))
 }
 
-impl Queue {
-    fn offer(&self, room: RoomId, seq: Seq, frame: &Bytes) {
-        let mut behind = self.behind.lock();
-        match behind.entry(room) {
-            // It has missed one: the others follow from the log, in order.
-            btree_map::Entry::Occupied(mut entry) => {
-                entry.insert(seq.max(*entry.get()));
-            }
-            btree_map::Entry::Vacant(entry) => {
-                if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame.clone()) {
-                    entry.insert(seq);
-                }
-            }
-        }
-    }
-}
-
-impl Behind {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RoomId, Seq>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Attached {
     /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more.
     pub fn follow(&self, audience: Audience) {
@@ -385,9 +348,19 @@ impl Attached {
         connections.links.get(&self.number).and_then(|link| link.said.get(&room)).copied().unwrap_or(false)
     }
 
-    /// The rooms to catch up with. Their frames flow again from here on, behind what the queue holds.
+    /// Waits for frames to send, each a whole WebSocket frame, and moves at most `most` of them. May be cancelled.
+    pub async fn receive(&self, into: &mut Vec<Bytes>, most: usize) {
+        self.queue.receive(into, most).await;
+    }
+
+    /// Moves frames that wait already, at most `most`.
+    pub fn take(&self, into: &mut Vec<Bytes>, most: usize) {
+        self.queue.take(into, most);
+    }
+
+    /// The rooms to catch up with, once all frames were received. Their frames flow again from here on.
     pub fn catch_up(&self) -> BTreeMap<RoomId, Seq> {
-        std::mem::take(&mut *self.behind.lock())
+        self.queue.catch_up()
     }
 }
 

@@ -17,6 +17,7 @@ pub mod limits;
 mod logging;
 pub mod meters;
 pub mod peer;
+mod queue;
 pub mod server;
 pub mod service;
 pub mod socket;

@@ -68,7 +68,7 @@ impl Default for Meters {
             refused: Family::default(),
             failed: Counter::default(),
             limited: Family::default(),
-            group: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             commit: seconds(),
             relayed: seconds(),
             delivered: Counter::default(),

@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod database;
 pub mod device;
 pub mod http;
+pub mod load;
 pub mod process;
 pub mod programs;
 pub mod proxy;

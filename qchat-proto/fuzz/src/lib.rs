@@ -12,7 +12,7 @@ mod wire;
 mod world;
 
 pub use identity::{keys, sealed, signed, statements};
-pub use local::{agent, tokens, vault};
+pub use local::{agent, hints, tokens, vault};
 pub use mls::{anchors, key_packages, messages, stored, welcomes};
 pub use text::{names, recovery_words, sanitize};
 pub use wire::{authenticated, content, envelopes, frames, rest};

@@ -1,5 +1,5 @@
-//! What the programs read that no peer's frame brings: the vault's file, the agent's few bytes, access tokens. The latter
-//! two are the programs' own files, taken in here so that no program has to be built for the fuzzer.
+//! What the programs read that no peer's frame brings: the vault's file, the agent's few bytes, access tokens, nodes' hints.
+//! All but the first are the programs' own files, taken in here so that no program has to be built for the fuzzer.
 
 use std::{
     fmt::Debug,
@@ -10,11 +10,15 @@ use std::{
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use qchat_proto::{
     crypto::{password::KdfParams, secret::Secret},
-    ids::{AccountId, DeviceId, ServerId},
+    ids::{AccountId, DeviceId, RoomId, ServerId},
     vault::{VaultFault, WrappedKey},
 };
 
 use crate::{edits::edited, world::Repeated};
+
+#[expect(dead_code, reason = "the daemon makes hints of what has happened")]
+#[path = "../../../qchatd/src/bus/hints.rs"]
+mod nodes;
 
 #[path = "../../../qchat-cli/src/vault/agent/message.rs"]
 mod message;
@@ -108,5 +112,22 @@ pub fn tokens(input: &[u8]) {
     if let Some(claims) = token::read(given, &server.checking, &token::validation(ID), server.now) {
         assert_eq!(claims, server.claims);
         assert_ne!(given, server.forged);
+    }
+}
+
+/// Hints that are read are written and read the same again, with whatever made no sense left out; nobody heeds their own.
+pub fn hints(input: &[u8]) {
+    use nodes::Hints;
+    static GENUINE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let mut hints = Hints::created(RoomId::from_bytes([1; 16]), DeviceId::from_bytes([2; 16]));
+        hints.merge(Hints::ended(&[[3; 16]].into()));
+        hints.merge(Hints::delisted(&[DeviceId::from_bytes([4; 16])]));
+        hints.encode(b"12345678")
+    });
+    let bytes = edited(&[GENUINE.clone()], input);
+    if let Some(read) = Hints::decode(&bytes, b"87654321") {
+        assert_eq!(Hints::decode(&read.encode(b"12345678"), b"87654321").as_ref(), Some(&read));
+        assert_eq!(Hints::decode(&read.encode(b"12345678"), b"12345678"), None);
+        assert!(!read.everything);
     }
 }

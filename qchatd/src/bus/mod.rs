@@ -109,7 +109,7 @@ impl Bus {
         if group.is_empty() {
             return;
         }
-        self.hint(|| Hints::announced(&group));
+        self.hint(|| announced(&group));
         // The task lives as long as this handle.
         drop(self.groups.send(group).await);
     }
@@ -142,4 +142,18 @@ impl Bus {
             drop(unsent.try_send(hints()));
         }
     }
+}
+
+/// Where others have to look after a group of commits.
+fn announced(group: &[Announcement]) -> Hints {
+    let mut hints = Hints::default();
+    for announcement in group {
+        if let Some((seq, _)) = announcement.envelope {
+            // A group is in order: the last is the newest.
+            hints.rooms.insert(announcement.room, seq);
+        }
+        hints.devices.extend(&announcement.joined);
+        hints.devices.extend(&announcement.left);
+    }
+    hints
 }

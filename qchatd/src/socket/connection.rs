@@ -1,7 +1,7 @@
 //! One device's connection, from its hello to its end: a single task that reads requests, writes answers and
 //! deliveries, and notices when the peer is gone.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -232,23 +232,25 @@ impl Connection<'_> {
     async fn exchange(&mut self, answers: &mpsc::Sender<Answer>) -> End {
         let mut pings = interval_at(Instant::now() + PING, PING);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let ended = self.attached.end.clone();
+        let (sockets, ended) = (self.sockets, self.attached.end.clone());
+        // Made once: each of them enters and leaves a list that all connections share.
+        let (mut stopped, mut over) = (pin!(sockets.drain.begun()), pin!(ended.cancelled()));
         // A request is read only when there is room for its answer.
         let mut room = None;
         let mut frames: Vec<Bytes> = Vec::new();
         let mut replies: Vec<Answer> = Vec::new();
         loop {
             let step = tokio::select! {
-                () = self.sockets.drain.begun() => Err(End::Draining),
-                () = ended.cancelled() => Err(End::Fault(
+                () = &mut stopped => Err(End::Draining),
+                () = &mut over => Err(End::Fault(
                     Fault::new(FaultCode::Unauthenticated, "the session has ended; log in again"),
                     CloseCode::Policy,
                 )),
-                count = self.attached.frames.recv_many(&mut frames, BURST) => {
-                    // The hub holds the sender for as long as we are attached.
-                    if count == 0 { Err(End::Gone) } else { self.deliver(&mut frames).await }
+                () = self.attached.receive(&mut frames, BURST) => self.deliver(&mut frames, &mut replies).await,
+                _ = self.answered.recv_many(&mut replies, BURST) => {
+                    self.attached.take(&mut frames, BURST);
+                    self.deliver(&mut frames, &mut replies).await
                 }
-                _ = self.answered.recv_many(&mut replies, BURST) => self.answer(&mut replies).await,
                 reserved = answers.clone().reserve_owned(), if room.is_none() => {
                     room = reserved.ok();
                     Ok(())
@@ -267,20 +269,32 @@ impl Connection<'_> {
         }
     }
 
-    async fn deliver(&mut self, frames: &mut Vec<Bytes>) -> Result<(), End> {
-        // Whose session has ended gets nothing more, whatever waits in its queue.
-        if !self.attached.end.is_cancelled() {
-            self.sockets.services.meters.delivered(frames.len());
-            self.write(frames).await?;
-            if self.attached.frames.is_empty() {
-                let behind = self.attached.catch_up();
-                for (room, seq) in behind {
-                    self.sockets.services.meters.behind();
-                    self.write(&mut [behind_frame(room, seq)]).await?;
-                }
+    /// Writes frames of rooms and answers together: a group of commits often brings both.
+    async fn deliver(&mut self, frames: &mut Vec<Bytes>, replies: &mut Vec<Answer>) -> Result<(), End> {
+        // Whose session has ended gets nothing more of its rooms, whatever waits in its queue.
+        let ended = self.attached.end.is_cancelled();
+        if ended {
+            frames.clear();
+        }
+        let meters = &{ self.sockets }.services.meters;
+        meters.delivered(frames.len());
+        while replies.len() < BURST
+            && let Ok(reply) = self.answered.try_recv()
+        {
+            replies.push(reply);
+        }
+        frames.extend(replies.iter_mut().map(Answer::take));
+        let written = self.write(frames).await;
+        frames.clear();
+        // The memory that answers held is free now.
+        replies.clear();
+        written?;
+        if !ended {
+            for (room, seq) in self.attached.catch_up() {
+                meters.behind();
+                self.write(&mut [behind_frame(room, seq)]).await?;
             }
         }
-        frames.clear();
         Ok(())
     }
 
@@ -296,13 +310,6 @@ impl Connection<'_> {
             written = self.socket.write(frames) => Ok(written?),
             () = left => Err(End::Gone),
         }
-    }
-
-    async fn answer(&mut self, replies: &mut Vec<Answer>) -> Result<(), End> {
-        let mut frames: Vec<Bytes> = replies.iter().map(|answer| answer.frame.clone()).collect();
-        let written = self.write(&mut frames).await;
-        replies.clear();
-        written
     }
 
     async fn request(&mut self, message: Message, permit: mpsc::OwnedPermit<Answer>) -> Result<(), End> {
@@ -360,11 +367,14 @@ impl Connection<'_> {
 
     /// Writes the answers to all requests that were read.
     async fn last_answers(&mut self) {
-        let mut replies = Vec::new();
+        let (mut frames, mut replies) = (Vec::new(), Vec::new());
         while self.answered.recv_many(&mut replies, BURST).await > 0 {
-            if self.answer(&mut replies).await.is_err() {
+            frames.extend(replies.iter_mut().map(Answer::take));
+            if self.write(&mut frames).await.is_err() {
                 return;
             }
+            frames.clear();
+            replies.clear();
         }
     }
 }

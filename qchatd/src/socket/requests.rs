@@ -28,16 +28,24 @@ use crate::{
     },
 };
 
-/// An answer on its way, and the memory that it holds until it is written.
-pub(super) struct Answer {
-    pub(super) frame: Bytes,
+/// An answer on its way, and the memory that it holds until it is written. In a box: a channel keeps room for 32 of what
+/// goes through it, on every idle connection.
+pub(super) struct Answer(Box<Content>);
+
+struct Content {
+    frame: Bytes,
     /// Given back when the frame is written.
     held: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
     pub(super) fn new(body: Body) -> Self {
-        Self { frame: encode(body), held: None }
+        Self(Box::new(Content { frame: encode(body), held: None }))
+    }
+
+    /// The frame to write; what is left holds the memory until then.
+    pub(super) fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.0.frame)
     }
 }
 
@@ -204,7 +212,7 @@ pub(super) async fn fetch(
         })),
         Err(error) => about.refuse(&error.into_fault(), 0),
     };
-    reply.held = Some(held);
+    reply.0.held = Some(held);
     drop(answer.send(reply));
 }
 

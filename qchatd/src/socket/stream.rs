@@ -1,7 +1,14 @@
-//! The byte stream under a WebSocket: tungstenite reads it and writes control frames, the daemon's own frames are
-//! written past it, many in one system call and without a copy.
+//! The byte stream under a WebSocket: tungstenite reads it, out of what one system call has brought, and writes control
+//! frames; the daemon's own frames are written past it, many in one system call and without a copy.
 
-use std::{io::IoSlice, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes};
 use futures_util::{SinkExt, StreamExt};
@@ -9,7 +16,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use qchat_proto::wire::limits;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -28,17 +35,89 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that it reads away at most.
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes that one system call reads at most; what a connection leaves of them waits in its memory.
+const READ: usize = 32 * 1024;
+/// Slices in one write.
+const SLICES: usize = 128;
+
+thread_local! {
+    /// Where connections read into, one after the other: a buffer of each one's own would be most of what an idle
+    /// connection costs.
+    static READING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// Reads more than was asked for, so that tungstenite, whose own buffer is small, needs no system call for each part of a
+/// frame.
+struct ReadAhead<S> {
+    stream: S,
+    ahead: Bytes,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ahead.is_empty() {
+            return READING.with_borrow_mut(|reading| {
+                let mut reading = ReadBuf::new(reading);
+                ready!(Pin::new(&mut this.stream).poll_read(context, &mut reading))?;
+                let (now, later) = reading.filled().split_at(reading.filled().len().min(buffer.remaining()));
+                buffer.put_slice(now);
+                this.ahead = Bytes::copy_from_slice(later);
+                Poll::Ready(Ok(()))
+            });
+        }
+        let now = this.ahead.split_to(this.ahead.len().min(buffer.remaining()));
+        buffer.put_slice(&now);
+        if this.ahead.is_empty() {
+            // The memory goes with its last part.
+            this.ahead = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
 /// A WebSocket owned by one task.
-pub(super) struct Socket(WebSocketStream<TokioIo<Upgraded>>);
+pub(super) struct Socket(WebSocketStream<ReadAhead<TokioIo<Upgraded>>>);
 
 impl Socket {
     pub(super) async fn new(stream: TokioIo<Upgraded>) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(4 * 1024)
+            .read_buffer_size(1024)
             .write_buffer_size(0)
             .max_write_buffer_size(64 * 1024)
             .max_message_size(Some(limits::FRAME))
             .max_frame_size(Some(limits::FRAME));
+        let stream = ReadAhead { stream, ahead: Bytes::new() };
         Self(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)
     }
 
@@ -59,8 +138,16 @@ impl Socket {
                     rest = &mut rest[1..];
                     continue;
                 }
-                let slices: Vec<IoSlice<'_>> = rest.iter().map(|frame| IoSlice::new(frame)).collect();
-                let mut written = stream.write_vectored(&slices).await?;
+                // The slices are made for each try: kept across them they would be part of what an idle connection costs.
+                let mut written = poll_fn(|context| {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let count = rest.len().min(SLICES);
+                    for (slice, frame) in slices.iter_mut().zip(rest.iter()) {
+                        *slice = IoSlice::new(frame);
+                    }
+                    Pin::new(&mut *stream).poll_write_vectored(context, &slices[..count])
+                })
+                .await?;
                 if written == 0 {
                     return Err(Error::Io(std::io::ErrorKind::WriteZero.into()));
                 }
@@ -91,7 +178,8 @@ impl Socket {
             self.0.close(Some(CloseFrame { code, reason: reason.into() })).await.ok()?;
             let stream = self.0.get_mut();
             stream.shutdown().await.ok()?;
-            let (mut buffer, mut read) = ([0; 4096], 0);
+            // On the heap: in the future it would be most of what every idle connection costs.
+            let (mut buffer, mut read) = (vec![0; 4096], 0);
             while read < LINGER_BYTES {
                 match stream.read(&mut buffer).await {
                     Ok(0) | Err(_) => break,

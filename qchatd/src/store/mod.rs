@@ -2,6 +2,7 @@
 //! with [`Store::read`] or [`Store::write`], which run on threads that may block.
 
 pub mod accounts;
+mod arrays;
 pub mod backup;
 mod connection;
 pub mod envelopes;

@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use diesel::{
-    prelude::*,
-    sql_types::{Array, BigInt, Binary},
-};
+use diesel::{dsl::SqlTypeOf, prelude::*, sql_types::Binary};
 use qchat_proto::{
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     wire::tree::TreeHash,
 };
 
 use super::{
-    Connection, StoreError, from_sql, id,
+    Connection, StoreError,
+    arrays::{Column, OverArrays},
+    from_sql, id,
     multi::on_each,
-    rooms::{self, MEMBER_COLUMNS, Member, MemberRow, RoomState},
+    rooms::{self, MEMBER_COLUMNS, Member, MemberColumns, MemberRow, RoomState},
     schema::{devices, envelopes, members, rooms as rooms_table, welcomes},
     to_sql,
     trees::{self, StagedKey, TreeId},
@@ -26,12 +25,12 @@ use super::{
 pub struct Wanted {
     /// The rooms written to.
     pub rooms: BTreeSet<RoomId>,
-    /// The devices that write, and those that deltas name.
-    pub devices: BTreeSet<DeviceId>,
-    /// Those that deltas name: they must exist.
+    /// The places of the devices that write, and of those that deltas name.
+    pub places: BTreeSet<(RoomId, DeviceId)>,
+    /// The devices that deltas name: they must exist.
     pub named: BTreeSet<DeviceId>,
-    /// The message ids.
-    pub messages: BTreeSet<MessageId>,
+    /// The envelopes, which may be repetitions.
+    pub envelopes: BTreeSet<EnvelopeKey>,
     /// The names of the trees that commits bring.
     pub trees: BTreeSet<TreeHash>,
 }
@@ -44,7 +43,7 @@ pub type EnvelopeKey = (RoomId, DeviceId, MessageId);
 pub struct Snapshot {
     /// How far each room has come.
     pub rooms: HashMap<RoomId, RoomState>,
-    /// The places of the wanted devices.
+    /// The wanted places.
     pub members: HashMap<(RoomId, DeviceId), Member>,
     /// The accounts of the devices that deltas name.
     pub accounts: HashMap<DeviceId, AccountId>,
@@ -100,28 +99,9 @@ pub struct Changes {
 /// # Errors
 /// When a query fails.
 pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreError> {
-    let rooms = bytes(&wanted.rooms, RoomId::as_bytes);
-    let query = rooms_table::table
-        .select((rooms_table::id, rooms_table::next_seq, rooms_table::commit_seq))
-        .filter(rooms_table::id.eq_any(&rooms))
-        .order(rooms_table::id);
-    let room_rows: Vec<(Vec<u8>, i64, i64)> = match conn {
-        Connection::Sqlite(conn) => query.load(conn),
-        Connection::Postgres(conn) => query.for_update().load(conn),
-    }?;
-
-    let wanted_devices = bytes(&wanted.devices, DeviceId::as_bytes);
-    let member_rows: Vec<(Vec<u8>, MemberRow)> = on_each!(conn, conn => members::table
-        .select((members::room_id, MEMBER_COLUMNS))
-        .filter(members::room_id.eq_any(&rooms))
-        .filter(members::device_id.eq_any(&wanted_devices))
-        .load(conn))?;
-
-    let messages = bytes(&wanted.messages, MessageId::as_bytes);
-    let accepted_rows: Vec<AcceptedRow> = on_each!(conn, conn => envelopes::table
-        .select((envelopes::room_id, envelopes::sender_device, envelopes::message_id, envelopes::seq))
-        .filter(envelopes::message_id.eq_any(&messages))
-        .load(conn))?;
+    let room_rows = lock_rooms(conn, &wanted.rooms)?;
+    let member_rows = load_places(conn, &wanted.places)?;
+    let accepted_rows = load_accepted(conn, &wanted.envelopes)?;
 
     let named = bytes(&wanted.named, DeviceId::as_bytes);
     let device_rows: Vec<(Vec<u8>, Vec<u8>)> = if named.is_empty() {
@@ -134,7 +114,8 @@ pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreErr
     };
 
     let hashes: Vec<&[u8]> = wanted.trees.iter().map(|hash| hash.as_bytes().as_slice()).collect();
-    let staged = trees::staged(conn, &wanted_devices, &hashes)?;
+    let writers: Vec<&[u8]> = wanted.places.iter().map(|(_, device)| device.as_bytes().as_slice()).collect();
+    let staged = trees::staged(conn, &writers, &hashes)?;
 
     let mut snapshot = Snapshot { staged: staged.into_iter().collect(), ..Snapshot::default() };
     for (room, next_seq, commit_seq) in room_rows {
@@ -152,6 +133,108 @@ pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreErr
         snapshot.accounts.insert(id(&device)?, id(&account)?);
     }
     Ok(snapshot)
+}
+
+/// Room, how far it has come, the seq of its last commit.
+type StateRow = (Vec<u8>, i64, i64);
+
+/// Room, sender, message id, seq.
+type AcceptedRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
+
+// In process, a prepared statement run for each row is cheaper than a long one for all of them, whose text depends on how
+// many they are. Over a connection each statement is a round trip.
+
+fn lock_rooms(conn: &mut Connection, wanted: &BTreeSet<RoomId>) -> Result<Vec<StateRow>, StoreError> {
+    let columns = (rooms_table::id, rooms_table::next_seq, rooms_table::commit_seq);
+    Ok(match conn {
+        Connection::Sqlite(conn) => {
+            let mut rows = Vec::with_capacity(wanted.len());
+            for room in wanted {
+                let query = rooms_table::table.select(columns);
+                rows.extend(query.filter(rooms_table::id.eq(room.as_bytes().as_slice())).load(conn)?);
+            }
+            rows
+        }
+        Connection::Postgres(conn) => rooms_table::table
+            .select(columns)
+            .filter(rooms_table::id.eq_any(bytes(wanted, RoomId::as_bytes)))
+            .order(rooms_table::id)
+            .for_update()
+            .load(conn)?,
+    })
+}
+
+fn load_places(
+    conn: &mut Connection,
+    wanted: &BTreeSet<(RoomId, DeviceId)>,
+) -> Result<Vec<(Vec<u8>, MemberRow)>, StoreError> {
+    match conn {
+        Connection::Sqlite(conn) => {
+            let mut rows = Vec::with_capacity(wanted.len());
+            for (room, device) in wanted {
+                let place = members::table
+                    .select((members::room_id, MEMBER_COLUMNS))
+                    .filter(members::room_id.eq(room.as_bytes().as_slice()))
+                    .filter(members::device_id.eq(device.as_bytes().as_slice()));
+                rows.extend(place.load(conn)?);
+            }
+            Ok(rows)
+        }
+        Connection::Postgres(conn) => {
+            let columns = [
+                Column::Bytes(wanted.iter().map(|(room, _)| room.as_bytes().as_slice()).collect()),
+                Column::Bytes(wanted.iter().map(|(_, device)| device.as_bytes().as_slice()).collect()),
+            ];
+            let query = OverArrays::<(Binary, SqlTypeOf<MemberColumns>)>::new(
+                "SELECT members.room_id, members.device_id, members.account_id, members.standing, members.once_full, \
+                 members.waiting, members.read_after, members.read_until, members.past_after, members.past_until FROM",
+                &columns,
+                "AS wanted (room_id, device_id) \
+                 JOIN members ON members.room_id = wanted.room_id AND members.device_id = wanted.device_id",
+            );
+            Ok(query.load(conn)?)
+        }
+    }
+}
+
+fn load_accepted(
+    conn: &mut Connection,
+    wanted: &BTreeSet<EnvelopeKey>,
+) -> Result<Vec<AcceptedRow>, StoreError> {
+    match conn {
+        Connection::Sqlite(conn) => {
+            let mut rows = Vec::new();
+            for (room, sender, message) in wanted {
+                let accepted = envelopes::table
+                    .select((
+                        envelopes::room_id,
+                        envelopes::sender_device,
+                        envelopes::message_id,
+                        envelopes::seq,
+                    ))
+                    .filter(envelopes::message_id.eq(message.as_bytes().as_slice()))
+                    .filter(envelopes::sender_device.eq(sender.as_bytes().as_slice()))
+                    .filter(envelopes::room_id.eq(room.as_bytes().as_slice()));
+                rows.extend(accepted.load(conn)?);
+            }
+            Ok(rows)
+        }
+        Connection::Postgres(conn) => {
+            let columns = [
+                Column::Bytes(wanted.iter().map(|(_, _, message)| message.as_bytes().as_slice()).collect()),
+                Column::Bytes(wanted.iter().map(|(_, sender, _)| sender.as_bytes().as_slice()).collect()),
+                Column::Bytes(wanted.iter().map(|(room, _, _)| room.as_bytes().as_slice()).collect()),
+            ];
+            let query = OverArrays::<(Binary, Binary, Binary, diesel::sql_types::BigInt)>::new(
+                "SELECT envelopes.room_id, envelopes.sender_device, envelopes.message_id, envelopes.seq FROM",
+                &columns,
+                "AS wanted (message_id, sender_device, room_id) \
+                 JOIN envelopes ON envelopes.message_id = wanted.message_id \
+                 AND envelopes.sender_device = wanted.sender_device AND envelopes.room_id = wanted.room_id",
+            );
+            Ok(query.load(conn)?)
+        }
+    }
 }
 
 /// Writes what a group changes. `now`: seconds since the Unix epoch.
@@ -193,44 +276,37 @@ pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), St
     Ok(())
 }
 
-/// Room, sender, message id, seq.
-type AcceptedRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
-
-#[derive(Insertable)]
-#[diesel(table_name = envelopes)]
-struct Row<'a> {
-    room_id: &'a [u8],
-    seq: i64,
-    sender_device: &'a [u8],
-    message_id: &'a [u8],
-    size: i64,
-    logged: &'a [u8],
-}
-
 fn append(conn: &mut Connection, new: &[NewEnvelope]) -> Result<(), StoreError> {
-    let rows: Vec<Row<'_>> = new
-        .iter()
-        .map(|envelope| Row {
-            room_id: envelope.room.as_bytes(),
-            seq: to_sql(envelope.seq.0),
-            sender_device: envelope.sender.as_bytes(),
-            message_id: envelope.message.as_bytes(),
-            size: i64::try_from(envelope.logged.len()).unwrap_or(i64::MAX),
-            logged: &envelope.logged,
-        })
-        .collect();
+    let size = |envelope: &NewEnvelope| i64::try_from(envelope.logged.len()).unwrap_or(i64::MAX);
     match conn {
-        // In process, a prepared statement run again is cheaper than a long one.
         Connection::Sqlite(conn) => {
-            for row in &rows {
-                diesel::insert_into(envelopes::table).values(row).execute(conn)?;
+            for envelope in new {
+                diesel::insert_into(envelopes::table)
+                    .values((
+                        envelopes::room_id.eq(envelope.room.as_bytes().as_slice()),
+                        envelopes::seq.eq(to_sql(envelope.seq.0)),
+                        envelopes::sender_device.eq(envelope.sender.as_bytes().as_slice()),
+                        envelopes::message_id.eq(envelope.message.as_bytes().as_slice()),
+                        envelopes::size.eq(size(envelope)),
+                        envelopes::logged.eq(envelope.logged.as_ref()),
+                    ))
+                    .execute(conn)?;
             }
         }
-        Connection::Postgres(conn) => {
-            if !rows.is_empty() {
-                diesel::insert_into(envelopes::table).values(&rows).execute(conn)?;
-            }
+        Connection::Postgres(conn) if !new.is_empty() => {
+            let columns = [
+                Column::Bytes(new.iter().map(|envelope| envelope.room.as_bytes().as_slice()).collect()),
+                Column::Numbers(new.iter().map(|envelope| to_sql(envelope.seq.0)).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.sender.as_bytes().as_slice()).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.message.as_bytes().as_slice()).collect()),
+                Column::Numbers(new.iter().map(size).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.logged.as_ref()).collect()),
+            ];
+            let insert =
+                "INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) SELECT * FROM";
+            OverArrays::<()>::new(insert, &columns, "").execute(conn)?;
         }
+        Connection::Postgres(_) => {}
     }
     Ok(())
 }
@@ -247,19 +323,17 @@ fn advance(conn: &mut Connection, rooms: &BTreeMap<RoomId, RoomState>) -> Result
                     .execute(conn)?;
             }
         }
-        Connection::Postgres(conn) => {
-            let ids: Vec<&[u8]> = rooms.keys().map(|room| room.as_bytes().as_slice()).collect();
-            let next: Vec<i64> = rooms.values().map(|state| to_sql(state.next_seq.0)).collect();
-            let commit: Vec<i64> = rooms.values().map(|state| to_sql(state.commit_seq.0)).collect();
-            diesel::sql_query(
-                "UPDATE rooms SET next_seq = new.next_seq, commit_seq = new.commit_seq \
-                 FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id",
-            )
-            .bind::<Array<Binary>, _>(ids)
-            .bind::<Array<BigInt>, _>(next)
-            .bind::<Array<BigInt>, _>(commit)
-            .execute(conn)?;
+        Connection::Postgres(conn) if !rooms.is_empty() => {
+            let columns = [
+                Column::Bytes(rooms.keys().map(|room| room.as_bytes().as_slice()).collect()),
+                Column::Numbers(rooms.values().map(|state| to_sql(state.next_seq.0)).collect()),
+                Column::Numbers(rooms.values().map(|state| to_sql(state.commit_seq.0)).collect()),
+            ];
+            let update = "UPDATE rooms SET next_seq = new.next_seq, commit_seq = new.commit_seq FROM";
+            let which = "AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id";
+            OverArrays::<()>::new(update, &columns, which).execute(conn)?;
         }
+        Connection::Postgres(_) => {}
     }
     Ok(())
 }

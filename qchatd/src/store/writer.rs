@@ -68,7 +68,7 @@ where
 
 impl Writer {
     pub(super) fn start(target: Target) -> Result<Self, StoreError> {
-        let conn = connection::connect(&target)?;
+        let conn = connection::connect_writer(&target)?;
         let (jobs, waiting) = mpsc::channel(WAITING);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
@@ -119,7 +119,7 @@ fn run(target: &Target, mut conn: Connection, mut waiting: mpsc::Receiver<Box<dy
 
 fn commit(target: &Target, conn: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), String> {
     if conn.is_broken() {
-        *conn = connection::connect(target).map_err(|error| error.to_string())?;
+        *conn = connection::connect_writer(target).map_err(|error| error.to_string())?;
     }
     begin(conn).map_err(|error| error.to_string())?;
     for job in group.iter_mut() {

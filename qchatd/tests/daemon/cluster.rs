@@ -13,12 +13,15 @@ use qchat_proto::{
     ids::RoomId,
     wire::{
         api::ServerInfo,
+        fault::FaultCode,
         frame::{Envelope, Operation},
         pb::server_frame::Body,
     },
 };
 use qchatd::server::Daemon;
+use reqwest::Method;
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{
     Database, Device, Program, Redis, Server, Socket, eventually,
@@ -261,6 +264,28 @@ async fn a_conversation_between_nodes_does_not_wait_for_their_looks() {
     };
     tokio::time::timeout(std::time::Duration::from_mins(1), talk).await.expect("it is not live");
     drop((a, b));
+    nodes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_at_one_node_closes_the_socket_at_the_other_without_waiting_for_its_look() {
+    // As above: by looks alone this would take longer than the minute after which the test gives up.
+    const TURNS: usize = 90;
+    let redis = Redis::start().await;
+    let nodes = Nodes::start(Some(&redis)).await;
+    let [first, second] = nodes.addresses();
+    let mut alice = nodes.person("alice", 0).await;
+    let turns = async {
+        for _ in 0..TURNS {
+            alice.is_at(&second);
+            let mut socket = Socket::connect(&alice).await;
+            alice.is_at(&first);
+            alice.call::<(), ()>(Method::DELETE, "/v1/sessions", None).await.unwrap();
+            assert_eq!(socket.end().await, (Some(FaultCode::Unauthenticated), Some(CloseCode::Policy)));
+            alice.log_in().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), turns).await.expect("it is not at once");
     nodes.stop().await;
 }
 

@@ -233,9 +233,9 @@ fn story(conn: &mut Connection) {
     assert!(trees::attach(conn, tree, Seq(3), now).is_err(), "it has its commit");
     let wanted = Wanted {
         rooms: BTreeSet::from([room]),
-        devices: BTreeSet::from([phone, laptop]),
+        places: BTreeSet::from([(room, phone), (room, laptop)]),
         named: BTreeSet::from([laptop]),
-        messages: BTreeSet::from([id!(MessageId, 3), id!(MessageId, 7)]),
+        envelopes: BTreeSet::from([(room, phone, id!(MessageId, 3)), (room, phone, id!(MessageId, 7))]),
         trees: BTreeSet::from([hash]),
     };
     let snapshot = relay::load(conn, &wanted).unwrap();

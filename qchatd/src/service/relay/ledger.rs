@@ -108,11 +108,11 @@ impl Publication {
     /// What the ledger has to know to judge it.
     pub(super) fn want(&self, wanted: &mut Wanted) {
         wanted.rooms.insert(self.envelope.room);
-        wanted.devices.insert(self.envelope.sender);
-        wanted.messages.insert(self.envelope.message_id);
+        wanted.places.insert((self.envelope.room, self.envelope.sender));
+        wanted.envelopes.insert(self.key());
         wanted.trees.extend(self.tree);
         for change in &self.envelope.delta {
-            wanted.devices.insert(change.device);
+            wanted.places.insert((self.envelope.room, change.device));
             wanted.named.insert(change.device);
         }
     }

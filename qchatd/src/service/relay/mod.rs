@@ -28,12 +28,13 @@ use crate::{
     },
 };
 
-/// Most requests in one transaction.
-const GROUP: usize = 256;
+/// Most requests in one transaction. Each is the cheaper the more there are: pages of indexes that several change are
+/// written once, and a durable commit waits once for the disk.
+const GROUP: usize = 1024;
 /// Most devices that the deltas of one transaction name; SQLite binds 32,766 values at most.
 const NAMED: usize = 4_000;
 /// Requests that may wait; more wait in their senders.
-const WAITING: usize = 1024;
+const WAITING: usize = 2 * GROUP;
 /// KiB of requests in memory; senders wait for their share.
 const MEMORY: u32 = 64 * 1024;
 
@@ -221,7 +222,7 @@ impl Action {
             Self::Publish(publication) => publication.want(wanted),
             Self::Join(room, device) | Self::Decline(room, device) => {
                 wanted.rooms.insert(*room);
-                wanted.devices.insert(*device);
+                wanted.places.insert((*room, *device));
             }
         }
     }

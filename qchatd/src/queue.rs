@@ -1,0 +1,110 @@
+//! The way from the hub to one connection: the frames that wait for it, in order, and the rooms of which it has missed
+//! some because too many waited.
+//!
+//! A channel would do, and did: this one costs a lock, a shared pointer and, when the connection sleeps, a wake for each
+//! delivery, and nothing at all for a connection that waits.
+
+use std::{
+    collections::{BTreeMap, VecDeque, btree_map},
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use bytes::Bytes;
+use qchat_proto::ids::{RoomId, Seq};
+
+/// Frames that an empty queue keeps room for.
+const KEPT: usize = 16;
+
+/// Both ends of the queue; clones are the same queue.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    capacity: usize,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    frames: VecDeque<Bytes>,
+    /// The newest seq of each room that was left out.
+    behind: BTreeMap<RoomId, Seq>,
+    /// Whoever sleeps until there is something.
+    reader: Option<Waker>,
+}
+
+impl Queue {
+    /// An empty queue for at most `capacity` frames.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, waiting: Arc::default() }
+    }
+
+    /// Appends a room's frame, unless the queue is full or has left out one of the room before: what follows is read
+    /// from the log then, in order.
+    pub(crate) fn offer(&self, room: RoomId, seq: Seq, frame: &Bytes) {
+        let mut waiting = self.lock();
+        let full = waiting.frames.len() >= self.capacity;
+        if full || !waiting.behind.is_empty() {
+            match waiting.behind.entry(room) {
+                btree_map::Entry::Occupied(mut entry) => {
+                    entry.insert(seq.max(*entry.get()));
+                    return;
+                }
+                btree_map::Entry::Vacant(entry) if full => {
+                    entry.insert(seq);
+                    return;
+                }
+                btree_map::Entry::Vacant(_) => {}
+            }
+        }
+        waiting.frames.push_back(frame.clone());
+        let reader = waiting.reader.take();
+        drop(waiting);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Waits for frames and moves at most `most` of them. May be cancelled.
+    pub(crate) async fn receive(&self, into: &mut Vec<Bytes>, most: usize) {
+        poll_fn(|context| {
+            let mut waiting = self.lock();
+            if !waiting.take(into, most) {
+                if !waiting.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                    waiting.reader = Some(context.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Moves frames that wait already, at most `most`.
+    pub(crate) fn take(&self, into: &mut Vec<Bytes>, most: usize) {
+        self.lock().take(into, most);
+    }
+
+    /// The rooms to catch up with, once every frame was received. Their frames flow again from here on.
+    pub(crate) fn catch_up(&self) -> BTreeMap<RoomId, Seq> {
+        let mut waiting = self.lock();
+        if waiting.frames.is_empty() { std::mem::take(&mut waiting.behind) } else { BTreeMap::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing in here panics halfway through a change.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Whether there were any.
+    fn take(&mut self, into: &mut Vec<Bytes>, most: usize) -> bool {
+        let count = most.min(self.frames.len());
+        into.extend(self.frames.drain(..count));
+        if self.frames.is_empty() {
+            self.frames.shrink_to(KEPT);
+        }
+        count > 0
+    }
+}

@@ -1,0 +1,18 @@
+//! The load tool's program; all of it is in the library, where tests reach it.
+#![expect(clippy::print_stderr, reason = "a program says what failed")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use qchat_tests::load::arguments::Arguments;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Arguments::parse().run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
