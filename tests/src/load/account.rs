@@ -62,7 +62,7 @@ impl Rest {
     /// # Errors
     /// When no client can be made.
     pub fn new(server: Url) -> Result<Self> {
-        Ok(Self { server, http: reqwest::Client::builder().timeout(PATIENCE).build()? })
+        Ok(Self { server, http: crate::http::builder().timeout(PATIENCE).build()? })
     }
 
     /// The daemon's URL.

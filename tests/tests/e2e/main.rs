@@ -11,6 +11,7 @@ mod frames;
 mod hostile;
 mod impostors;
 mod links;
+mod load;
 mod mistakes;
 mod partial;
 mod processes;
