@@ -46,10 +46,18 @@ impl Daemon {
     }
 
     /// Starts a daemon with the settings that `choose` makes, given its folder.
-    fn start_with(backend: Backend, choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
+    pub fn start_with(backend: Backend, choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
+        Self::start_on((backend == Backend::Postgres).then(PostgresDatabase::create), choose)
+    }
+
+    /// The same on this database, or on SQLite. Settings count more than the database does: a daemon may be led to it by
+    /// another way.
+    pub fn start_on(
+        postgres: Option<PostgresDatabase>,
+        choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let directory = TempDir::with_prefix("qchatd-").expect("a temporary directory");
         let settings = choose(directory.path());
-        let postgres = (backend == Backend::Postgres).then(PostgresDatabase::create);
         let address = free_address();
         let mut daemon = Self { directory, postgres, address, settings, child: None };
         daemon.restart();

@@ -140,6 +140,16 @@ impl Rest {
         Ok(())
     }
 
+    /// Logs in again: the token has expired, whatever the clocks say.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub async fn log_in_again(&self, account: &mut Account) -> Result<()> {
+        account.token = self.log_in(account.id, account.device, &account.key).await?;
+        account.since = Instant::now();
+        Ok(())
+    }
+
     /// Creates a room of this account's.
     ///
     /// # Errors

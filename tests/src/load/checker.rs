@@ -136,7 +136,7 @@ impl Verdict {
 }
 
 /// Sees all readers and all acknowledgements of a run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Checker {
     rooms: Vec<Room>,
     readers: Vec<View>,
@@ -145,6 +145,7 @@ pub struct Checker {
     told: Vec<Breach>,
 }
 
+#[derive(Clone)]
 struct Room {
     id: RoomId,
     /// The seq before the first that is checked.
@@ -154,6 +155,7 @@ struct Room {
     readers: usize,
 }
 
+#[derive(Clone)]
 struct View {
     room: usize,
     /// Which reader of the room.

@@ -2,6 +2,7 @@
 //! so that the daemon is what is measured.
 
 use std::{
+    collections::HashMap,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::fd::OwnedFd,
@@ -46,6 +47,8 @@ pub struct Links {
     epoll: OwnedFd,
     address: SocketAddr,
     host: String,
+    /// Slots that connect to another address.
+    routes: HashMap<usize, SocketAddr>,
     slots: Vec<Option<Link>>,
     ready: Vec<epoll::Event>,
     buffer: Box<[u8]>,
@@ -86,10 +89,16 @@ impl Links {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             address: address.with_context(|| format!("{host} is not known"))?,
             host: format!("{host}:{port}"),
+            routes: HashMap::new(),
             slots: std::iter::repeat_with(|| None).take(count).collect(),
             ready: Vec::with_capacity(EVENTS),
             buffer: vec![0; BUFFER].into(),
         })
+    }
+
+    /// A slot connects to this address from now on: to a proxy, or to another node.
+    pub fn route(&mut self, slot: usize, address: SocketAddr) {
+        self.routes.insert(slot, address);
     }
 
     /// Begins to connect; [`Heard::Open`] or [`Heard::Closed`] follows.
@@ -97,13 +106,14 @@ impl Links {
     /// # Errors
     /// When there is no further file or port.
     pub fn connect(&mut self, slot: usize, token: &str) -> Result<()> {
-        let family = if self.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let address = self.routes.get(&slot).unwrap_or(&self.address);
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None).context("a socket")?;
         sockopt::set_tcp_nodelay(&socket, true)?;
-        match connect(&socket, &self.address) {
+        match connect(&socket, address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(error) => return Err(error).with_context(|| format!("connecting to {}", self.address)),
+            Err(error) => return Err(error).with_context(|| format!("connecting to {address}")),
         }
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(slot as u64), flags)?;

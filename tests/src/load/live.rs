@@ -545,7 +545,7 @@ impl Live {
 }
 
 /// Asks for a page.
-pub(super) fn put_fetch(out: &mut Vec<u8>, room: RoomId, after: Seq) {
+pub(crate) fn put_fetch(out: &mut Vec<u8>, room: RoomId, after: Seq) {
     let request =
         pb::Fetch { request_id: 0, room_id: room.as_bytes().to_vec().into(), after: after.0, limit: 0 };
     put_binary(out, &frame::client_frame(client_frame::Body::Fetch(request)));
