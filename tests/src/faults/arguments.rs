@@ -11,14 +11,23 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Parser, ValueEnum};
 
 use super::{
-    crash, cuts, postgres,
+    clock, crash, cuts, disk, nodes, peers, postgres,
     run::{Run, Scene, Told, name},
 };
 use crate::{database::Backend, load::measure::Progress};
 
 /// All scenes, in the order in which they are told.
 pub fn scenes() -> Vec<&'static Scene> {
-    [crash::SCENES, postgres::SCENES, cuts::SCENES].into_iter().flatten().collect()
+    let all = [
+        crash::SCENES,
+        postgres::SCENES,
+        cuts::SCENES,
+        disk::SCENES,
+        peers::SCENES,
+        nodes::SCENES,
+        clock::SCENES,
+    ];
+    all.into_iter().flatten().collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -10,9 +10,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use qchat_proto::{
+    crypto::entropy::SystemEntropy,
     ids::{MessageId, RoomId, Seq},
     wire::pb::{self, server_frame::Body},
 };
+use qchatd::service::seed::Plan;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
@@ -141,15 +143,29 @@ impl Clients {
     /// # Errors
     /// When the daemon refuses something.
     pub fn register(server: &str, shape: Shape) -> Result<Self> {
+        Self::from(server, Source::Register, shape)
+    }
+
+    fn from(server: &str, source: Source, shape: Shape) -> Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let rest = Rest::new(server.parse::<Url>()?)?;
         let quiet = Progress::new(true);
         let (accounts, rooms) = runtime.block_on(async {
-            let accounts = rest.accounts(Source::Register, shape.accounts, &quiet).await?;
+            let accounts = rest.accounts(source, shape.accounts, &quiet).await?;
             let rooms = rooms::make(&rest, &accounts, shape.rooms, shape.members, &quiet).await?;
             anyhow::Ok((accounts, rooms))
         })?;
         Self::of(runtime, rest, accounts, &rooms, shape)
+    }
+
+    /// The same with the accounts of a database that `qchatd admin seed` has filled.
+    ///
+    /// # Errors
+    /// When the daemon refuses something.
+    pub fn seeded(server: &str, seed: u64, shape: Shape) -> Result<Self> {
+        let accounts = u32::try_from(shape.accounts)?;
+        let plan = Plan { accounts, rooms: 0, members: 1, messages: 0, size: 0, seed };
+        Self::from(server, Source::Seeded(plan), shape)
     }
 
     fn of(runtime: Runtime, rest: Rest, accounts: Vec<Account>, rooms: &[Room], shape: Shape) -> Result<Self> {
@@ -203,9 +219,25 @@ impl Clients {
         self.accounts.len()
     }
 
-    /// The token of the first device, for requests beside the load.
-    pub fn token(&self) -> &str {
-        self.accounts.first().map_or("", |account| &account.token)
+    /// Asks for a further room, beside the load: the status of the answer, and its text.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn create_room(&self) -> Result<(u16, String)> {
+        let token = self.accounts.first().map_or("", |account| &account.token);
+        let room = RoomId::random(&SystemEntropy)?;
+        self.runtime.block_on(self.rest.try_create_room(token, room))
+    }
+
+    /// Says bytes of its own on a device's connection, when that is open.
+    ///
+    /// # Errors
+    /// When epoll fails.
+    pub fn say(&mut self, device: usize, bytes: &[u8]) -> Result<()> {
+        if let Some(out) = self.links.out(device) {
+            out.extend_from_slice(bytes);
+        }
+        self.links.flush(device)
     }
 
     /// A device comes by another way from its next connection on.

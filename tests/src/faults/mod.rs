@@ -3,8 +3,12 @@
 
 pub mod arguments;
 pub mod clients;
+pub mod clock;
 pub mod crash;
 pub mod cuts;
+pub mod disk;
+pub mod nodes;
+pub mod peers;
 pub mod pipe;
 pub mod postgres;
 pub mod run;

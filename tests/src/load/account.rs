@@ -159,6 +159,16 @@ impl Rest {
         Ok(())
     }
 
+    /// Asks for a room, and gives the answer whatever it is: the status and the text.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn try_create_room(&self, token: &str, room_id: RoomId) -> Result<(u16, String)> {
+        let url = self.server.join("v1/rooms")?;
+        let response = self.http.post(url).bearer_auth(token).json(&CreateRoom { room_id }).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
     /// Puts a tree there, ahead of the commit that names it.
     ///
     /// # Errors

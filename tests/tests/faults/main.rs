@@ -26,6 +26,16 @@ scenes! {
     postgres_is_stopped = "postgres",
     commits_are_cut = "commits",
     answers_are_cut = "answers",
+    the_disk_is_full = "disk",
+    clients_vanish = "vanished",
+    clients_do_not_read = "slow",
+    two_thousand_come_at_once = "crowd",
+    requests_never_end = "slowloris",
+    frames_are_too_large = "oversize",
+    no_file_can_be_opened = "descriptors",
+    redis_is_lost = "redis",
+    nodes_are_lost = "nodes",
+    the_clock_jumps = "clock",
 }
 
 fn keeps_the_promise(scene: &str) {
