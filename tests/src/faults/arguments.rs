@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Parser, ValueEnum};
 
 use super::{
-    clock, crash, cuts, disk, nodes, peers, postgres,
-    run::{Run, Scene, Told, name},
+    clock, crash, cuts, disk, nodes, partition, peers, postgres,
+    run::{CROWD, Run, Scene, Told, name},
 };
 use crate::{database::Backend, load::measure::Progress};
 
@@ -26,6 +26,7 @@ pub fn scenes() -> Vec<&'static Scene> {
         peers::SCENES,
         nodes::SCENES,
         clock::SCENES,
+        partition::SCENES,
     ];
     all.into_iter().flatten().collect()
 }
@@ -56,6 +57,7 @@ Exit codes:
   1  it was not, or a scene could not be told
   2  wrong usage"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Arguments {
     /// Which scenes; all when none is named.
     #[arg(long, value_name = "NAME", num_args = 1..)]
@@ -78,6 +80,9 @@ pub struct Arguments {
     /// Most resident memory that a daemon may have, MiB.
     #[arg(long, default_value_t = 256)]
     memory: u64,
+    /// How many clients come back at once in the scene that is about it, 20 to a room.
+    #[arg(long, default_value_t = CROWD, value_parser = clap::value_parser!(u32).range(20..))]
+    crowd: u32,
     /// Print JSON, one object for each scene and database.
     #[arg(long)]
     json: bool,
@@ -119,16 +124,23 @@ impl Arguments {
                     continue;
                 }
                 let rounds = self.rounds.unwrap_or(if self.long { scene.long } else { scene.rounds });
+                if rounds == 0 && self.scene.is_empty() {
+                    continue;
+                }
+                let rounds = rounds.max(1);
                 let run = Run {
                     scene: scene.name,
                     backend,
                     seed,
                     rounds: self.from..self.from.saturating_add(rounds),
                     memory: self.memory * 1024,
+                    crowd: self.crowd,
                     progress: &progress,
                 };
                 match tell(scene, &run) {
-                    Ok(told) if self.json => writeln!(out, "{}", serde_json::json!({ "v": 1, "faults": told }))?,
+                    Ok(told) if self.json => {
+                        writeln!(out, "{}", serde_json::json!({ "v": 1, "faults": told }))?;
+                    }
                     Ok(told) => writeln!(out, "{}", line(&told))?,
                     Err(error) => {
                         progress.clear();

@@ -2,42 +2,25 @@
 //! acknowledged, come back when a connection ends, log in again when a token has expired, and read from the log what they
 //! have missed. The checker sees all that reaches them.
 
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use qchat_proto::{
-    crypto::entropy::SystemEntropy,
-    ids::{MessageId, RoomId, Seq},
-    wire::pb::{self, server_frame::Body},
-};
+use anyhow::{Context as _, Result, ensure};
+use qchat_proto::{crypto::entropy::SystemEntropy, ids::RoomId};
 use qchatd::service::seed::Plan;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use crate::{
-    device::noise,
-    load::{
-        account::{Account, Rest, Source},
-        checker::{Checker, Reader, RoomNumber, Step, Verdict},
-        envelope::{Ids, Template},
-        frames::{self, Incoming},
-        links::{Heard, Links},
-        live::put_fetch,
-        measure::{Clock, Progress, nanoseconds},
-        rooms::{self, Room},
-    },
+use super::state::{Later, State, Tally};
+use crate::load::{
+    account::{Account, Rest, Source},
+    checker::Verdict,
+    links::{Heard, Links},
+    measure::{Progress, nanoseconds},
+    rooms::{self, Room},
 };
 
 /// How long anything may take that has to happen at all.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Pause before something that has failed is tried again.
-const AGAIN: Duration = Duration::from_millis(20);
-/// A connection that owes an answer and has said nothing for so long is given up, as a client's own timer would.
-const SILENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many clients, and what they send.
 #[derive(Clone, Copy, Debug)]
@@ -62,56 +45,6 @@ impl Default for Shape {
     }
 }
 
-/// What has happened to the clients since they came.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Envelopes that were acknowledged, each once.
-    pub acknowledged: u64,
-    /// Connections that ended and came again.
-    pub reconnections: u64,
-    /// Connections that owed an answer and said nothing.
-    pub given_up: u64,
-    /// How often a connection was told to catch up from the log.
-    pub behind: u64,
-    /// Refusals that ask to try again, by their code.
-    pub refused: BTreeMap<String, u64>,
-}
-
-struct Sender {
-    slot: usize,
-    template: Template,
-    /// The first message of this round.
-    first: u32,
-    /// The next message.
-    next: u32,
-    /// Sent and not acknowledged, oldest first.
-    unanswered: VecDeque<u32>,
-}
-
-/// A room at one device.
-struct Place {
-    room: usize,
-    reader: Reader,
-    sender: Option<u32>,
-    /// A page is on its way.
-    fetching: bool,
-}
-
-struct Device {
-    places: Vec<Place>,
-    open: bool,
-    /// It does not come back by itself.
-    away: bool,
-    /// When its connection last said something.
-    heard: u64,
-}
-
-enum Later {
-    Connect(usize),
-    Send(u32, u32),
-    Fetch(usize, RoomId),
-}
-
 /// All clients.
 pub struct Clients {
     runtime: Runtime,
@@ -119,22 +52,6 @@ pub struct Clients {
     accounts: Vec<Account>,
     links: Links,
     state: State,
-}
-
-struct State {
-    shape: Shape,
-    ids: Ids,
-    clock: Clock,
-    checker: Checker,
-    rooms: Vec<(RoomId, RoomNumber)>,
-    by_id: HashMap<RoomId, usize>,
-    senders: Vec<Sender>,
-    devices: Vec<Device>,
-    later: VecDeque<(u64, Later)>,
-    sending: bool,
-    tally: Tally,
-    /// Breaches that the checker of one round cannot know.
-    strange: Vec<String>,
 }
 
 impl Clients {
@@ -168,49 +85,15 @@ impl Clients {
         Self::from(server, Source::Seeded(plan), shape)
     }
 
-    fn of(runtime: Runtime, rest: Rest, accounts: Vec<Account>, rooms: &[Room], shape: Shape) -> Result<Self> {
-        let mut run = [0; 8];
-        run.copy_from_slice(&noise(8));
+    fn of(
+        runtime: Runtime,
+        rest: Rest,
+        accounts: Vec<Account>,
+        rooms: &[Room],
+        shape: Shape,
+    ) -> Result<Self> {
         let links = Links::new(rest.server(), accounts.len())?;
-        let mut state = State {
-            shape,
-            ids: Ids::new(u64::from_be_bytes(run)),
-            clock: Clock::start(),
-            checker: Checker::default(),
-            by_id: rooms.iter().enumerate().map(|(at, room)| (room.id, at)).collect(),
-            rooms: Vec::new(),
-            senders: Vec::new(),
-            devices: Vec::new(),
-            later: VecDeque::new(),
-            sending: false,
-            tally: Tally::default(),
-            strange: Vec::new(),
-        };
-        state.devices.extend(accounts.iter().map(|_| Device {
-            places: Vec::new(),
-            open: false,
-            away: false,
-            heard: 0,
-        }));
-        for (at, room) in rooms.iter().enumerate() {
-            let number = state.checker.room(room.id, room.last);
-            state.rooms.push((room.id, number));
-            for (place, slot) in room.members.iter().copied().enumerate() {
-                let sends = place < shape.senders;
-                let sender = sends.then(|| u32::try_from(state.senders.len())).transpose()?;
-                if sends {
-                    let payload = noise(shape.payload);
-                    let template = Template::new(room.id, accounts[slot].device, room.last, payload)?;
-                    let unanswered = VecDeque::new();
-                    state.senders.push(Sender { slot, template, first: 0, next: 0, unanswered });
-                }
-                let reader = state.checker.reader(number);
-                state.devices[slot].places.push(Place { room: at, reader, sender, fetching: false });
-            }
-        }
-        for slot in 0..accounts.len() {
-            state.later.push_back((0, Later::Connect(slot)));
-        }
+        let state = State::new(&accounts, rooms, shape)?;
         Ok(Self { runtime, rest, accounts, links, state })
     }
 
@@ -292,7 +175,11 @@ impl Clients {
     pub fn until(&mut self, what: &str, enough: impl Fn(&Self) -> bool) -> Result<()> {
         let end = self.state.clock.now() + nanoseconds(PATIENCE);
         while !enough(self) {
-            ensure!(self.state.clock.now() < end, "{what}: not within {PATIENCE:?}; {}", self.state.standing());
+            ensure!(
+                self.state.clock.now() < end,
+                "{what}: not within {PATIENCE:?}; {}",
+                self.state.standing()
+            );
             self.turn(Duration::from_millis(100))?;
         }
         Ok(())
@@ -376,7 +263,11 @@ impl Clients {
 
     fn connect(&mut self, slot: usize) -> Result<()> {
         let token = &self.accounts.get(slot).context("no such account")?.token;
-        self.links.connect(slot, token)
+        // Without a way there it fails at once.
+        if self.links.connect(slot, token).is_err() {
+            self.state.later(Later::Connect(slot));
+        }
+        Ok(())
     }
 
     fn resend(&mut self, sender: u32, number: u32) -> Result<()> {
@@ -386,247 +277,6 @@ impl Clients {
         {
             of.template.put(out, self.state.ids.id(sender, number));
             self.links.flush(of.slot)?;
-        }
-        Ok(())
-    }
-}
-
-impl State {
-    fn begin(&mut self) {
-        let cursors: Vec<Vec<Seq>> = (0..self.rooms.len())
-            .map(|at| {
-                let places = self.devices.iter().flat_map(|device| &device.places);
-                places.filter(|place| place.room == at).map(|place| self.checker.cursor(place.reader)).collect()
-            })
-            .collect();
-        let mut checker = Checker::default();
-        for (at, (id, number)) in self.rooms.iter_mut().enumerate() {
-            let (Some(first), Some(last)) = (cursors[at].iter().min(), cursors[at].iter().max()) else { continue };
-            if first != last {
-                self.strange.push(format!("room {id} ends at seq {} for one reader and at {} for another", first.0, last.0));
-            }
-            *number = checker.room(*id, *last);
-        }
-        for device in &mut self.devices {
-            for place in &mut device.places {
-                let reader = checker.reader(self.rooms[place.room].1);
-                if !device.open {
-                    checker.reconnected(reader);
-                }
-                place.reader = reader;
-            }
-        }
-        for sender in &mut self.senders {
-            sender.first = sender.next;
-        }
-        self.checker = checker;
-        self.sending = true;
-    }
-
-    fn judge(&mut self) -> Verdict {
-        // What is not answered when a round is given up is nobody's afterwards.
-        let checker = self.checker.clone();
-        checker.finish()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.senders.iter().all(|sender| sender.unanswered.is_empty())
-            && self.devices.iter().all(|device| {
-                device.away
-                    || device.open
-                        && device
-                            .places
-                            .iter()
-                            .all(|place| !place.fetching && !self.checker.is_missing(place.reader))
-            })
-            && self.checker.is_settled()
-    }
-
-    /// What is waited for, in words.
-    fn standing(&self) -> String {
-        let unanswered: usize = self.senders.iter().map(|sender| sender.unanswered.len()).sum();
-        let open = self.devices.iter().filter(|device| device.open).count();
-        let behind = self.devices.iter().flat_map(|device| &device.places);
-        let behind = behind.filter(|place| place.fetching || self.checker.is_missing(place.reader)).count();
-        format!(
-            "{unanswered} messages are not answered, {open} of {} connections are open, {behind} logs are being read, \
-             refused so far: {:?}",
-            self.devices.len(),
-            self.tally.refused
-        )
-    }
-
-    /// Connections that owe an answer and do not give it.
-    fn silent(&self) -> Vec<usize> {
-        let Some(since) = self.clock.now().checked_sub(nanoseconds(SILENCE)) else { return Vec::new() };
-        let owes = |place: &Place| {
-            place.fetching
-                || place.sender.is_some_and(|sender| !self.senders[sender as usize].unanswered.is_empty())
-        };
-        let silent = self.devices.iter().enumerate();
-        let silent = silent
-            .filter(|(_, device)| device.open && device.heard < since && device.places.iter().any(owes));
-        silent.map(|(slot, _)| slot).collect()
-    }
-
-    fn later(&mut self, what: Later) {
-        self.later.push_back((self.clock.now() + nanoseconds(AGAIN), what));
-    }
-
-    fn closed(&mut self, slot: usize) {
-        let Some(device) = self.devices.get_mut(slot) else { return };
-        device.open = false;
-        for place in &mut device.places {
-            place.fetching = false;
-        }
-        self.tally.reconnections += 1;
-        self.later(Later::Connect(slot));
-    }
-
-    fn heard(&mut self, slot: usize, heard: Heard, out: &mut Vec<u8>) -> Result<()> {
-        self.devices[slot].heard = self.clock.now();
-        match heard {
-            Heard::Open => self.opened(slot, out),
-            Heard::Closed(_) => {
-                self.closed(slot);
-                Ok(())
-            }
-            Heard::Frame(Incoming::Deliver(room, seq, message)) => {
-                let place = self.place(slot, room)?;
-                let reader = self.devices[slot].places[place].reader;
-                match self.checker.delivered(reader, seq, message) {
-                    Step::Taken => self.taken(room, seq, message),
-                    Step::Known => {}
-                    Step::Ahead => self.fetch(slot, place, out),
-                }
-                Ok(())
-            }
-            Heard::Frame(Incoming::Accepted(room, seq, message)) => self.accepted(room, seq, message, out),
-            Heard::Frame(Incoming::Frame(Body::Page(page))) => self.page(slot, &page, out),
-            Heard::Frame(Incoming::Frame(Body::Behind(behind))) => {
-                self.tally.behind += 1;
-                let place = self.place(slot, RoomId::try_from(behind.room_id.as_ref())?)?;
-                self.checker.behind(self.devices[slot].places[place].reader, Seq(behind.last_seq));
-                self.fetch(slot, place, out);
-                Ok(())
-            }
-            Heard::Frame(Incoming::Frame(Body::Refused(refused))) => self.refused(slot, &refused),
-            Heard::Frame(_) => Ok(()),
-        }
-    }
-
-    fn opened(&mut self, slot: usize, out: &mut Vec<u8>) -> Result<()> {
-        self.devices[slot].open = true;
-        // It is a new connection: what came meanwhile is read from the log, what was not answered is sent again.
-        for place in 0..self.devices[slot].places.len() {
-            let Place { reader, sender, .. } = self.devices[slot].places[place];
-            self.checker.reconnected(reader);
-            self.fetch(slot, place, out);
-            if let Some(sender) = sender {
-                let of = &self.senders[sender as usize];
-                for number in &of.unanswered {
-                    of.template.put(out, self.ids.id(sender, *number));
-                }
-            }
-        }
-        self.fill(slot, out);
-        Ok(())
-    }
-
-    /// Each of a device's senders has as many underway as it may.
-    fn fill(&mut self, slot: usize, out: &mut Vec<u8>) {
-        if !self.sending {
-            return;
-        }
-        for place in &self.devices[slot].places {
-            let Some(sender) = place.sender else { continue };
-            let of = &mut self.senders[sender as usize];
-            while of.unanswered.len() < self.shape.window {
-                of.unanswered.push_back(of.next);
-                of.template.put(out, self.ids.id(sender, of.next));
-                of.next += 1;
-            }
-        }
-    }
-
-    fn place(&self, slot: usize, room: RoomId) -> Result<usize> {
-        let at = self.devices[slot].places.iter().position(|place| self.rooms[place.room].0 == room);
-        at.with_context(|| format!("an envelope of room {room} reaches a device that is not in it"))
-    }
-
-    /// A reader has it.
-    fn taken(&mut self, room: RoomId, seq: Seq, message: MessageId) {
-        let Some((sender, number)) = self.ids.read(message) else {
-            return self.strange.push(format!("room {room} has a message of nobody's at seq {}", seq.0));
-        };
-        if self.senders.get(sender as usize).is_some_and(|sender| number < sender.first) {
-            self.strange.push(format!("doubled: message {message} of an earlier round stands at seq {} of room {room}", seq.0));
-        }
-    }
-
-    fn accepted(&mut self, room: RoomId, seq: Seq, message: MessageId, out: &mut Vec<u8>) -> Result<()> {
-        let at = *self.by_id.get(&room).context("an acknowledgement for a strange room")?;
-        let (sender, number) = self.ids.read(message).context("an acknowledgement of a strange message")?;
-        let of = self.senders.get_mut(sender as usize).context("an acknowledgement for a strange sender")?;
-        if number >= of.first {
-            self.checker.acknowledged(self.rooms[at].1, message, seq);
-        }
-        // It may have been sent again, and both were answered.
-        if let Some(place) = of.unanswered.iter().position(|waiting| *waiting == number) {
-            of.unanswered.remove(place);
-            self.tally.acknowledged += 1;
-            let slot = of.slot;
-            self.fill(slot, out);
-        }
-        Ok(())
-    }
-
-    fn refused(&mut self, slot: usize, refused: &pb::Refused) -> Result<()> {
-        let fault = refused.fault.clone().unwrap_or_default();
-        if !["unavailable", "internal", "rate_limited"].contains(&fault.code.as_str()) {
-            bail!("refused: {}: {}", fault.code, fault.message);
-        }
-        *self.tally.refused.entry(fault.code).or_default() += 1;
-        let room = RoomId::try_from(refused.room_id.as_ref())?;
-        if refused.message_id.is_empty() {
-            let place = self.place(slot, room)?;
-            self.devices[slot].places[place].fetching = false;
-            self.later(Later::Fetch(slot, room));
-            return Ok(());
-        }
-        let message = MessageId::try_from(refused.message_id.as_ref())?;
-        let (sender, number) = self.ids.read(message).context("a refusal of a strange message")?;
-        self.later(Later::Send(sender, number));
-        Ok(())
-    }
-
-    fn fetch_room(&mut self, slot: usize, room: RoomId, out: &mut Vec<u8>) -> Result<()> {
-        let place = self.place(slot, room)?;
-        self.fetch(slot, place, out);
-        Ok(())
-    }
-
-    fn fetch(&mut self, slot: usize, place: usize, out: &mut Vec<u8>) {
-        let at = &mut self.devices[slot].places[place];
-        if !at.fetching {
-            at.fetching = true;
-            put_fetch(out, self.rooms[at.room].0, self.checker.cursor(at.reader));
-        }
-    }
-
-    fn page(&mut self, slot: usize, page: &pb::Page, out: &mut Vec<u8>) -> Result<()> {
-        let room = RoomId::try_from(page.room_id.as_ref())?;
-        let place = self.place(slot, room)?;
-        let reader = self.devices[slot].places[place].reader;
-        self.devices[slot].places[place].fetching = false;
-        for (seq, message) in frames::page(page)? {
-            if self.checker.read(reader, seq, message) {
-                self.taken(room, seq, message);
-            }
-        }
-        self.checker.read_to_end(reader, Seq(page.last_seq));
-        if self.checker.is_missing(reader) {
-            self.fetch(slot, place, out);
         }
         Ok(())
     }

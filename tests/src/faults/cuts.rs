@@ -2,7 +2,7 @@
 //! acknowledgement, which the sender never sees.
 
 use std::{
-    net::ToSocketAddrs as _,
+    net::{IpAddr, Ipv4Addr, ToSocketAddrs as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -49,16 +49,19 @@ pub const SCENES: &[Scene] = &[
     },
 ];
 
-/// A pipe to the server of a URL, and the URL that leads through it, in the clear.
+/// A simple query, as libpq sends it.
+pub const COMMIT: &[u8] = b"COMMIT\0";
+
+/// A pipe at this address to the server of a URL, and the URL that leads through it, in the clear.
 ///
 /// # Errors
 /// When the URL names no server.
-pub fn through_pipe(url: &str) -> Result<(Pipe, String)> {
+pub fn through_pipe(url: &str, at: IpAddr) -> Result<(Pipe, String)> {
     let mut url = Url::parse(url)?;
     let host = url.host_str().context("the URL has no host")?;
     let port = url.port_or_known_default().unwrap_or(5432);
     let target = (host, port).to_socket_addrs()?.next().context("nobody is there")?;
-    let pipe = Pipe::start(target)?;
+    let pipe = Pipe::on(at, target)?;
     url.set_ip_host(pipe.address().ip()).ok().context("the URL takes no address")?;
     url.set_port(Some(pipe.address().port())).ok().context("the URL takes no port")?;
     url.set_query(Some("sslmode=disable"));
@@ -66,10 +69,8 @@ pub fn through_pipe(url: &str) -> Result<(Pipe, String)> {
 }
 
 fn commits(run: &Run) -> Result<Told> {
-    /// A simple query, as libpq sends it.
-    const COMMIT: &[u8] = b"COMMIT\0";
     let database = PostgresDatabase::create();
-    let (pipe, url) = through_pipe(&database.url())?;
+    let (pipe, url) = through_pipe(&database.url(), Ipv4Addr::LOCALHOST.into())?;
     let daemon = Daemon::start_on(Some(database), |_| {
         settings().into_iter().chain([("QCHATD_DATABASE", url)]).collect()
     });

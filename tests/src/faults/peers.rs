@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use qchat_proto::wire::limits;
 
 use super::{
     clients::{Clients, PATIENCE, Shape},
@@ -41,7 +42,7 @@ pub const SCENES: &[Scene] = &[
     },
     Scene {
         name: "crowd",
-        about: "2,000 clients in 100 rooms lose their connections and come back at once",
+        about: "2,000 clients in rooms of 20 lose their connections and come back at once",
         on: BOTH,
         rounds: 1,
         long: 20,
@@ -57,7 +58,7 @@ pub const SCENES: &[Scene] = &[
     },
     Scene {
         name: "oversize",
-        about: "clients that announce frames of up to 2^62 bytes, or send one that is too large",
+        about: "clients that announce frames larger than any may be, and begin to send them",
         on: ONE,
         rounds: 5,
         long: 100,
@@ -94,7 +95,9 @@ fn vanished(run: &Run) -> Result<Told> {
         clients.acknowledged(dice.u64(10..100))?;
         // Their own timers tell them; the daemon still has what it takes for open connections.
         pipe.forget();
-        half.iter().for_each(|device| clients.cut(*device));
+        for device in &half {
+            clients.cut(*device);
+        }
         clients.acknowledged(dice.u64(10..100))?;
         Ok(vec![daemon.pid()])
     })
@@ -116,19 +119,17 @@ fn slow(run: &Run) -> Result<Told> {
 }
 
 fn crowd(run: &Run) -> Result<Told> {
-    /// Clients, each with an account of its own.
-    const CLIENTS: u32 = 2_000;
     let daemon = Daemon::start_with(run.backend, |_| settings());
     let seeded = Command::new(programs::qchatd())
         .args(["admin", "seed", "--rooms", "0", "--messages", "0", "--seed"])
         .arg(run.seed.to_string())
-        .args(["--accounts", &CLIENTS.to_string(), "--data-dir"])
+        .args(["--accounts", &run.crowd.to_string(), "--data-dir"])
         .arg(daemon.data_directory())
         .envs(daemon.postgres().map(|database| ("QCHATD_DATABASE", database.url())))
         .output()?;
     ensure!(seeded.status.success(), "qchatd admin seed: {}", String::from_utf8_lossy(&seeded.stderr));
-    let accounts = CLIENTS as usize;
-    let shape = Shape { accounts, rooms: 100, members: accounts / 100, senders: 1, window: 1, payload: 300 };
+    let accounts = run.crowd as usize;
+    let shape = Shape { accounts, rooms: accounts / 20, members: 20, senders: 1, window: 1, payload: 300 };
     let mut clients = Clients::seeded(&daemon.url(), run.seed, shape)?;
     clients.until("all are there", |clients| clients.open() == accounts)?;
     run.rounds(&mut clients, |clients, dice| {
@@ -184,11 +185,12 @@ fn oversize(run: &Run) -> Result<Told> {
     run.rounds(&mut clients, |clients, dice| {
         for _ in 0..dice.u8(1..6) {
             // A masked binary message of 8 bytes' length (RFC 6455 §5.2), the mask zeros.
-            let size: u64 = 1 << dice.u32(22..63);
+            let size = (limits::FRAME as u64) << dice.u32(1..40);
             let mut frame = vec![0x82, 0xff];
             frame.extend_from_slice(&size.to_be_bytes());
             frame.extend_from_slice(&[0; 4]);
             frame.resize(frame.len() + dice.usize(0..200_000), 0);
+            clients.until("all are there", |clients| clients.open() == clients.count())?;
             let before = clients.tally().reconnections;
             clients.say(dice.usize(0..clients.count()), &frame)?;
             clients.until("the daemon hangs up", |clients| clients.tally().reconnections > before)?;

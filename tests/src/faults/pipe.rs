@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,6 +25,8 @@ pub enum Cut {
     Before,
     /// The target sees it, and its answer is lost.
     After,
+    /// The connection stands still before it, and nobody is told.
+    Hold,
 }
 
 type Rule = Box<dyn FnMut(&[u8]) -> Cut + Send>;
@@ -69,7 +71,15 @@ impl Pipe {
     /// # Errors
     /// When there is no free port.
     pub fn start(target: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        Self::on(Ipv4Addr::LOCALHOST.into(), target)
+    }
+
+    /// The same, on another address of this machine.
+    ///
+    /// # Errors
+    /// When it is none, or there is no free port.
+    pub fn on(address: IpAddr, target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             target,
@@ -175,7 +185,9 @@ impl Shared {
         let (Ok(mut from), Ok(mut to)) = (far.try_clone(), near.try_clone()) else { return };
         let back = Arc::clone(gate);
         let answering = thread::spawn(move || {
-            pass(&back, &mut from, &mut to, |_| if back.last.load(Ordering::Acquire) { Cut::Before } else { Cut::Not });
+            pass(&back, &mut from, &mut to, |_| {
+                if back.last.load(Ordering::Acquire) { Cut::Before } else { Cut::Not }
+            });
             back.end();
         });
         pass(gate, &mut near, &mut far, |bytes| {
@@ -206,6 +218,12 @@ fn pass(gate: &Gate, from: &mut TcpStream, to: &mut TcpStream, mut rule: impl Fn
             return;
         }
         let cut = rule(bytes);
+        if cut == Cut::Hold {
+            gate.becomes(State::Stopped);
+            if !gate.passes() {
+                return;
+            }
+        }
         if cut == Cut::Before || to.write_all(bytes).is_err() || cut == Cut::After {
             return;
         }

@@ -26,7 +26,7 @@ pub const SCENES: &[Scene] = &[Scene {
     name: "postgres",
     about: "PostgreSQL stopped fast, stopped immediately, or killed with kill -9; then started again",
     on: &[Backend::Postgres],
-    rounds: 4,
+    rounds: 2,
     long: 100,
     run: postgres,
 }];
@@ -134,7 +134,11 @@ impl Drop for Server {
 
 fn kill(pids: &[u32]) -> Result<()> {
     // Those that end with their first process are gone before their turn.
-    Command::new("kill").arg("-9").args(pids.iter().map(ToString::to_string)).stderr(Stdio::null()).status()?;
+    Command::new("kill")
+        .arg("-9")
+        .args(pids.iter().map(ToString::to_string))
+        .stderr(Stdio::null())
+        .status()?;
     Ok(())
 }
 

@@ -13,6 +13,9 @@ use crate::{database::Backend, load::measure::Progress};
 /// Acknowledgements of a round before its fault, at least: a daemon that has promised nothing cannot break its word.
 pub const BEFORE: u64 = 10;
 
+/// How many clients a crowd is when nobody says how many.
+pub const CROWD: u32 = 2_000;
+
 /// A family of faults, told as one story.
 pub struct Scene {
     /// Its name on the command line.
@@ -21,7 +24,7 @@ pub struct Scene {
     pub about: &'static str,
     /// The databases that it can be told on.
     pub on: &'static [Backend],
-    /// Rounds when nobody says how many.
+    /// Rounds when nobody says how many; none when it is told in long runs alone, or by name.
     pub rounds: u32,
     /// Rounds of a long run.
     pub long: u32,
@@ -41,6 +44,8 @@ pub struct Run<'a> {
     pub rounds: Range<u32>,
     /// Most resident memory that a daemon may have had, KiB.
     pub memory: u64,
+    /// How many clients a crowd is.
+    pub crowd: u32,
     /// Who watches.
     pub progress: &'a Progress,
 }
@@ -74,6 +79,25 @@ pub struct Told {
     pub seconds: f64,
 }
 
+impl Told {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            rounds: self.rounds + other.rounds,
+            acknowledged: self.acknowledged + other.acknowledged,
+            taken: self.taken + other.taken,
+            reconnections: self.reconnections + other.reconnections,
+            given_up: self.given_up + other.given_up,
+            behind: self.behind + other.behind,
+            refused: self.refused + other.refused,
+            peak_kib: self.peak_kib.max(other.peak_kib),
+            seconds: self.seconds + other.seconds,
+            ..self
+        }
+    }
+}
+
 /// The name of a database on the command line.
 pub fn name(backend: Backend) -> &'static str {
     match backend {
@@ -82,7 +106,7 @@ pub fn name(backend: Backend) -> &'static str {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// The dice of one round: no other round's, whatever was thrown before.
     pub fn dice(&self, round: u32) -> Rng {
         let mut hash = Sha256::new();
@@ -93,10 +117,18 @@ impl Run<'_> {
         Rng::with_seed(digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte)))
     }
 
+    /// One round alone.
+    #[must_use]
+    pub fn only(&self, round: u32) -> Run<'a> {
+        let Self { scene, backend, seed, memory, crowd, progress, .. } = *self;
+        Self { scene, backend, seed, rounds: round..round.saturating_add(1), memory, crowd, progress }
+    }
+
     /// The command that does one round again.
     pub fn replay(&self, round: u32) -> String {
+        let crowd = if self.crowd == CROWD { String::new() } else { format!(" --crowd {}", self.crowd) };
         format!(
-            "qchat-faults --scene {} --database {} --seed {} --from {round} --rounds 1",
+            "qchat-faults --scene {} --database {} --seed {} --from {round} --rounds 1{crowd}",
             self.scene,
             name(self.backend),
             self.seed
@@ -136,10 +168,21 @@ impl Run<'_> {
                 Ok(())
             };
             play().with_context(|| {
-                format!("scene {} on {}, round {round}; again with: {}", self.scene, name(self.backend), self.replay(round))
+                format!(
+                    "scene {} on {}, round {round}; again with: {}",
+                    self.scene,
+                    name(self.backend),
+                    self.replay(round)
+                )
             })?;
             self.progress.say(|| {
-                format!("{} on {}: {} of {} rounds", self.scene, name(self.backend), round + 1, self.rounds.end)
+                format!(
+                    "{} on {}: {} of {} rounds",
+                    self.scene,
+                    name(self.backend),
+                    round + 1,
+                    self.rounds.end
+                )
             });
         }
         self.progress.clear();

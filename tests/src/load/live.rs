@@ -531,6 +531,10 @@ impl Live {
         let place = self.place(slot, RoomId::try_from(page.room_id.as_ref())?)?;
         let reader = self.places[slot][place].reader;
         self.places[slot][place].fetching = false;
+        if self.checker.is_missing(reader) {
+            // It may take more than one page.
+            self.checker.behind(reader, Seq(page.last_seq));
+        }
         for (seq, message) in frames::page(page)? {
             if self.checker.read(reader, seq, message) {
                 self.taken(message);
