@@ -262,6 +262,10 @@ impl Clients {
     }
 
     fn connect(&mut self, slot: usize) -> Result<()> {
+        // One that was cut while it waited to come back waits twice.
+        if self.links.has(slot) {
+            return Ok(());
+        }
         let token = &self.accounts.get(slot).context("no such account")?.token;
         // Without a way there it fails at once.
         if self.links.connect(slot, token).is_err() {

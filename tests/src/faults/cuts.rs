@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use fastrand::Rng;
 use qchat_proto::wire::{
     frame,
@@ -117,7 +117,6 @@ fn answers(run: &Run) -> Result<Told> {
         }
         clients.until("connections are cut", |_| cuts.load(Ordering::Acquire) >= wanted)?;
         clients.acknowledged(10)?;
-        ensure!(proxy.frames().iter().any(|frame| !frame.passed) || wanted > 0, "nothing was cut");
         for device in 0..clients.count() {
             clients.route(device, daemon.address());
             clients.cut(device);
