@@ -80,7 +80,7 @@ impl Services {
                 keys.pepper,
             ),
             key_packages: KeyPackages::new(store.clone()),
-            rooms: Rooms::new(store.clone(), hub.clone(), bus.clone()),
+            rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             sessions,
             relay,

@@ -25,6 +25,7 @@ mod nodes;
 mod notify;
 mod overflow;
 mod relay;
+mod rooms_story;
 mod seed;
 mod sessions;
 mod shutdown;

@@ -163,7 +163,8 @@ impl State {
         }
         for device in &mut self.devices {
             for place in &mut device.places {
-                let reader = checker.reader(self.rooms[place.room].1);
+                let delivered = self.checker.delivered_to(place.reader);
+                let reader = checker.reader_after(self.rooms[place.room].1, delivered);
                 if !device.open {
                     checker.reconnected(reader);
                 }
