@@ -116,8 +116,7 @@ async fn serve(
     frames: mpsc::Sender<Heard>,
 ) -> Option<()> {
     let attached = node.hub.attach(device, [0; 16], world.plan.queue);
-    let audience = node.rooms.audience(device).await.ok()?;
-    attached.follow(audience);
+    while !attached.follow(node.rooms.audience(device).await.ok()?) {}
     frames.send(Heard::Hello).await.ok()?;
     let (answers, mut answered) = mpsc::channel(BURST);
     let (mut batch, mut order) = (Vec::new(), Order::new());
