@@ -36,6 +36,8 @@ pub struct Page {
     pub envelopes: Vec<Logged>,
     /// The newest seq that the reader may read.
     pub last_seq: Seq,
+    /// Something that it might have read up to here is deleted; 0: nothing.
+    pub deleted: Seq,
 }
 
 fn no_room() -> ServiceError {
@@ -161,10 +163,15 @@ impl Rooms {
         self.store
             .read(move |conn| {
                 // First the end of the log, then the place: see `envelopes::page`.
-                let bound = rooms::state(conn, room)?.ok_or_else(no_room)?.last_seq();
+                let (state, deleted) = rooms::log(conn, room)?.ok_or_else(no_room)?;
+                let bound = state.last_seq();
                 let member = rooms::member(conn, room, device)?.ok_or_else(no_room)?;
-                let envelopes = envelopes::page(conn, room, &member, after, bound, limit)?;
-                Ok(Page { envelopes, last_seq: envelopes::last_readable(&member, bound) })
+                let page = envelopes::page(conn, room, &member, after, (deleted, bound), limit)?;
+                Ok(Page {
+                    envelopes: page.envelopes,
+                    last_seq: envelopes::last_readable(&member, bound),
+                    deleted: page.deleted,
+                })
             })
             .await
     }

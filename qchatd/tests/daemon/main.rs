@@ -25,6 +25,7 @@ mod nodes;
 mod notify;
 mod overflow;
 mod relay;
+mod retention;
 mod seed;
 mod sessions;
 mod shutdown;

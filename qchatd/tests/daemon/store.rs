@@ -24,6 +24,7 @@ use qchatd::store::{
     envelopes,
     key_packages::{self, KeyPackage},
     relay::{self, Changes, NewEnvelope, NewWelcome, Wanted},
+    retention::{self, Kept, Log, Place as NeedOf, Waiting},
     rooms::{self, Audience, Member, Place, RoomState, Span, Standing},
     server,
     sessions::{self, Ended, Found, Owner},
@@ -220,7 +221,12 @@ fn story(conn: &mut Connection) {
     }
     assert!(trees::complete(conn, tree, now).unwrap());
 
-    let welcome = NewWelcome { seq: Seq(2), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let welcome = NewWelcome {
+        seq: Seq(2),
+        inviter: alice,
+        welcome: Bytes::from_static(b"welcome"),
+        log_after: Seq(1),
+    };
     let changes = Changes {
         envelopes: vec![envelope(1), envelope(2), envelope(3)],
         rooms: BTreeMap::from([(room, RoomState { next_seq: Seq(4), commit_seq: Seq(2) })]),
@@ -275,8 +281,9 @@ fn story(conn: &mut Connection) {
     assert_eq!(envelopes::newest(conn, room).unwrap(), Seq(3));
     assert_eq!(envelopes::newest(conn, id!(RoomId, 42)).unwrap(), Seq(0));
     let page = |conn: &mut Connection, reader: &Member, after, limit| -> Vec<u64> {
-        let page = envelopes::page(conn, room, reader, Seq(after), Seq(3), limit).unwrap();
-        page.iter().map(|logged| logged.seq.0).collect()
+        let page = envelopes::page(conn, room, reader, Seq(after), (Seq(0), Seq(3)), limit).unwrap();
+        assert_eq!(page.deleted, Seq(0));
+        page.envelopes.iter().map(|logged| logged.seq.0).collect()
     };
     assert_eq!(page(conn, &full(phone, alice), 0, 10), [1, 2, 3]);
     assert_eq!(page(conn, &full(phone, alice), 1, 1), [2]);
@@ -306,6 +313,35 @@ fn story(conn: &mut Connection) {
         assert_eq!(following(conn, &known, each, bytes), (entries, more), "{known:?} {each} {bytes}");
     }
 
+    // What retention goes by: who needs what, and what is there.
+    assert_eq!(retention::rooms_after(conn, None, 9).unwrap(), [room, other]);
+    assert_eq!(retention::rooms_after(conn, Some(room), 9).unwrap(), [other]);
+    let log = Log { room, commit_seq: Seq(2), deleted_until: Seq(0) };
+    for locked in [false, true] {
+        assert_eq!(retention::log(conn, room, locked).unwrap(), Some(log));
+        assert_eq!(retention::log(conn, id!(RoomId, 42), locked).unwrap(), None);
+    }
+    let kept = retention::oldest(conn, room, Seq(1), 9).unwrap();
+    assert!(matches!(kept[..], [Kept { seq: Seq(2), size: 9, .. }, Kept { seq: Seq(3), .. }]), "{kept:?}");
+    assert_eq!(retention::oldest(conn, room, Seq(0), 1).unwrap().len(), 1);
+    let mut needs = retention::places(conn, room).unwrap();
+    needs.sort_by_key(|need| need.member.device);
+    let [NeedOf { welcome: None, .. }, NeedOf { member, welcome, confirmed: Seq(0) }] = &needs[..] else {
+        panic!("{needs:?}");
+    };
+    assert_eq!(member, &invited);
+    assert_eq!(*welcome, Some(Waiting { log_after: Seq(1), commit: kept[0].row }));
+
+    // Hours, by which ages are told: one at a time, whatever the clock does.
+    assert_eq!(retention::hours_ago(conn, 0).unwrap(), None);
+    for (now, counted) in [(5_000, true), (5_100, false), (8_600, true), (8_599, true), (90_000, true)] {
+        assert_eq!(retention::count_hour(conn, now - 3600, now, 2).unwrap(), counted, "{now}");
+    }
+    let newest = retention::hours_ago(conn, 0).unwrap().unwrap();
+    assert!(newest.0 > kept[1].row, "the other room's came later");
+    assert_eq!(retention::hours_ago(conn, 2).unwrap(), Some(newest));
+    assert_eq!(retention::hours_ago(conn, 3).unwrap(), None, "it is forgotten");
+
     // Bob joins; what he has opened is deleted. Then he is removed, and what is left reads no further.
     rooms::put_member(conn, room, &full(laptop, bob)).unwrap();
     rooms::confirm(conn, room, laptop, Seq(1)).unwrap();
@@ -326,6 +362,72 @@ fn story(conn: &mut Connection) {
     assert_eq!(page(conn, &removed, 0, 10), [2]);
     assert_eq!(envelopes::last_readable(&removed, Seq(3)), Seq(2));
 
+    // He says that he knows, and no more than he may read.
+    let confirmed = |conn: &mut Connection| {
+        let needs = retention::places(conn, room).unwrap();
+        needs.iter().find(|need| need.member.device == laptop).unwrap().confirmed
+    };
+    for (until, past, waiting, said, noted) in
+        [(9, 0, false, 7, 7), (9, 0, false, 99, 9), (99, 10, true, 99, 10), (99, 10, false, 99, 99)]
+    {
+        let reads = Span { after: Seq(1), until: Some(Seq(until)) };
+        let past = Span { after: Seq(0), until: Some(Seq(past)) };
+        rooms::put_member(conn, room, &Member { reads, past, waiting, ..removed.clone() }).unwrap();
+        rooms::confirm(conn, room, laptop, Seq(said)).unwrap();
+        assert_eq!(confirmed(conn), Seq(noted), "{until} {said}");
+    }
+    rooms::put_member(conn, room, &removed).unwrap();
+
+    // The oldest envelopes are deleted: who comes for them is told, and their ids are known still.
+    retention::delete(conn, room, Seq(0), Seq(2)).unwrap();
+    assert_eq!(rooms::log(conn, room).unwrap(), Some((snapshot.rooms[&room], Seq(2))));
+    assert_eq!(retention::oldest(conn, room, Seq(2), 9).unwrap().len(), 1);
+    for (reader, after, known, seqs, deleted) in [
+        (full(phone, alice), 0, 2, vec![3], 2),
+        // It was deleted after the reader had looked.
+        (full(phone, alice), 0, 0, vec![3], 2),
+        (full(phone, alice), 1, 2, vec![3], 2),
+        (full(phone, alice), 2, 2, vec![3], 0),
+        (full(phone, alice), 3, 2, vec![], 0),
+        (removed.clone(), 0, 2, vec![], 2),
+        (removed.clone(), 2, 2, vec![], 0),
+        // What lies between two memberships is nothing that it has missed.
+        (Member { reads: Span { after: Seq(2), until: None }, ..full(phone, alice) }, 0, 2, vec![3], 0),
+        (
+            Member {
+                past: Span { after: Seq(0), until: Some(Seq(1)) },
+                reads: Span { after: Seq(2), until: None },
+                ..full(phone, alice)
+            },
+            0,
+            2,
+            vec![3],
+            2,
+        ),
+    ] {
+        let page = envelopes::page(conn, room, &reader, Seq(after), (Seq(known), Seq(3)), 9).unwrap();
+        let found: Vec<_> = page.envelopes.iter().map(|logged| logged.seq.0).collect();
+        assert_eq!((found, page.deleted.0), (seqs, deleted), "{reader:?} after {after}");
+    }
+    assert_eq!(relay::load(conn, &wanted).unwrap().accepted, snapshot.accepted);
+    retention::delete(conn, room, Seq(2), Seq(3)).unwrap();
+    assert_eq!(retention::rooms_after(conn, None, 9).unwrap(), [other]);
+
+    // Sessions that nobody comes back to, and claimed KeyPackages, are forgotten a few at a time.
+    for session in [[61; 16], [62; 16], [63; 16]] {
+        sessions::open(conn, &session, laptop, now, now + i64::from(session[0])).unwrap();
+    }
+    let forgotten: Vec<_> = (0..4).map(|_| retention::forget_sessions(conn, now + 62, 1).unwrap()).collect();
+    assert_eq!(forgotten, [1, 1, 1, 0], "one of those above had expired, too");
+    assert!(sessions::find(conn, &[63; 16], now + 62).unwrap().is_some());
+    let (mut last, mut count) = (0, 0);
+    while let Some((row, some)) = retention::forget_claimed(conn, last, newest.1, 1).unwrap() {
+        (last, count) = (row, count + some);
+    }
+    assert_eq!(count, 2, "the two that were claimed");
+    key_packages::insert(conn, laptop, &[package(4)]).unwrap();
+    assert_eq!(key_packages::count(conn, laptop).unwrap(), 1, "it may come again");
+
     // What is staged goes after an hour; the Welcome of who was removed before it joined after a week.
     let lost = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
     trees::expire(conn, now + 3600).unwrap();
@@ -337,7 +439,12 @@ fn story(conn: &mut Connection) {
     assert!(!trees::complete(conn, unwanted, now).unwrap());
     let tree = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
     assert!(trees::append(conn, tree, 0, b"tree", now).unwrap() && trees::complete(conn, tree, now).unwrap());
-    let welcome = NewWelcome { seq: Seq(3), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let welcome = NewWelcome {
+        seq: Seq(3),
+        inviter: alice,
+        welcome: Bytes::from_static(b"welcome"),
+        log_after: Seq(1),
+    };
     let changes = Changes {
         trees: vec![(tree, Seq(3))],
         welcomes: HashMap::from([((room, laptop), Some(welcome))]),
