@@ -420,8 +420,11 @@ pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, 
     let sent = Envelope::decode(sealed.envelope.clone()).map_err(|_| SessionError::Server)?;
     let added_at = ledger.added_at(room, sent.sender).map_err(SessionError::Ledger)?;
     match want {
-        // It stands where this device will never read, before it was added again: for the others its counter began anew.
-        Want::Application(_) | Want::Commit(_) if added_at.is_some_and(|added| seq < added) => {
+        // Sealed before this device was added again, it stands where it will never read: for the others its counter began
+        // anew.
+        Want::Application(_) | Want::Commit(_)
+            if added_at.is_some_and(|added| seq < added && sent.commit_seq < added) =>
+        {
             let epoch = joined(ledger, room)?.epoch;
             ledger.outbox_remove(room, message_id).map_err(SessionError::Ledger)?;
             if sent.kind == Kind::Application {

@@ -10,7 +10,7 @@ use crate::store::{
 /// All after this is needed by somebody. `commit_seq`: the room's last commit, which whoever is added next starts from;
 /// `invited`: commits up to this row are so old that their invitations count for nothing.
 pub fn floor(places: &[Place], commit_seq: Seq, invited: RowId) -> Seq {
-    places.iter().filter_map(|place| needed(place, invited)).min().unwrap_or(commit_seq).min(commit_seq)
+    places.iter().filter_map(|place| needed(place, invited)).fold(commit_seq, Seq::min)
 }
 
 /// What a device needs the log after; `None`: it needs nothing.
