@@ -567,6 +567,7 @@ impl Config {
             ("account_publishes_per_second", self.rates.account_publishes_per_second.to_string()),
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
+            ("retention_days", self.retention.days.to_string()),
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),

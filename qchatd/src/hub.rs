@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -195,7 +196,7 @@ impl Hub {
                 }
                 link.said.insert(place.room, place.follows);
                 if place.follows || followed.is_some() {
-                    link.queue.offer(place.room, place.last, &hint(place.room));
+                    link.queue.offer(place.room, place.last, &hint(place.room), Instant::now());
                 }
             }
         }
@@ -260,8 +261,9 @@ impl Connections {
                 room_id: Bytes::copy_from_slice(room.as_bytes()),
                 logged: Some(pb::Logged { seq: seq.0, envelope: logged.clone() }),
             }));
+            let now = Instant::now();
             for queue in followed.queues.values() {
-                queue.offer(room, *seq, &frame);
+                queue.offer(room, *seq, &frame, now);
             }
         }
         for device in &announcement.left {
@@ -279,7 +281,7 @@ impl Connections {
         let hint = hint(room);
         for number in devices.iter().filter_map(|device| self.devices.get(device)).flatten() {
             if let Some(link) = self.links.get(number) {
-                link.queue.offer(room, last, &hint);
+                link.queue.offer(room, last, &hint, Instant::now());
             }
         }
     }
@@ -356,6 +358,11 @@ impl Attached {
     /// Moves frames that wait already, at most `most`.
     pub fn take(&self, into: &mut Vec<Bytes>, most: usize) {
         self.queue.take(into, most);
+    }
+
+    /// Since when, at most, the frames have waited that were moved last.
+    pub fn moved(&self) -> Option<Instant> {
+        self.queue.moved()
     }
 
     /// The rooms to catch up with, once all frames were received. Their frames flow again from here on.

@@ -35,6 +35,10 @@ pub struct Meters {
     relayed: Histogram,
     /// Frames written to sockets without having been asked for.
     delivered: Counter,
+    /// From when a frame was queued for a socket until the system had taken it, seconds; of some frames.
+    written: Histogram,
+    /// Requests in the relay's queue.
+    waiting: Gauge,
     /// Times that a device was told to catch up because its queue was full.
     behind: Counter,
     /// Pages of the log that devices asked for.
@@ -78,6 +82,8 @@ impl Default for Meters {
             commit: seconds(),
             relayed: seconds(),
             delivered: Counter::default(),
+            written: seconds(),
+            waiting: Gauge::default(),
             behind: Counter::default(),
             pages: Counter::default(),
             sockets: Gauge::default(),
@@ -111,6 +117,13 @@ impl Default for Meters {
             meters.relayed.clone(),
         );
         registry.register("delivered", "Frames written to sockets unasked", meters.delivered.clone());
+        registry.register_with_unit(
+            "deliver",
+            "From when a frame was queued for a socket until it was written, of one write in 16",
+            Unit::Seconds,
+            meters.written.clone(),
+        );
+        registry.register("waiting", "Relay requests that wait for a transaction", meters.waiting.clone());
         registry.register("behind", "Times that a device was told to catch up", meters.behind.clone());
         registry.register("pages", "Pages of the log that devices asked for", meters.pages.clone());
         registry.register("sockets", "Sockets open now", meters.sockets.clone());
@@ -174,6 +187,11 @@ impl Meters {
         self.delivered.inc_by(frames as u64);
     }
 
+    /// A frame was written so long after it had been queued.
+    pub fn written(&self, after: Duration) {
+        self.written.observe(after.as_secs_f64());
+    }
+
     /// A device was told to catch up with a room.
     pub fn behind(&self) {
         self.behind.inc();
@@ -207,11 +225,12 @@ impl Meters {
     }
 
     /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers; `redis`:
-    /// hints are carried.
+    /// hints are carried; `waiting`: requests in the relay's queue.
     ///
     /// # Errors
     /// None that is known.
-    pub fn expose(&self, ready: bool, redis: bool) -> Result<String, fmt::Error> {
+    pub fn expose(&self, ready: bool, redis: bool, waiting: usize) -> Result<String, fmt::Error> {
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.ready.set(ready.into());
         self.redis.set(redis.into());
         let mut exposed = String::new();

@@ -9,6 +9,7 @@ use std::{
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -27,6 +28,10 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     frames: VecDeque<Bytes>,
+    /// When the queue was last empty: no frame has waited for longer.
+    since: Option<Instant>,
+    /// The same, of the frames that were moved last.
+    moved: Option<Instant>,
     /// The newest seq of each room that was left out.
     behind: BTreeMap<RoomId, Seq>,
     /// Whoever sleeps until there is something.
@@ -39,9 +44,9 @@ impl Queue {
         Self { capacity, waiting: Arc::default() }
     }
 
-    /// Appends a room's frame, unless the queue is full or has left out one of the room before: what follows is read
+    /// Appends a room's frame at `now`, unless the queue is full or has left out one of the room before: what follows is read
     /// from the log then, in order.
-    pub(crate) fn offer(&self, room: RoomId, seq: Seq, frame: &Bytes) {
+    pub(crate) fn offer(&self, room: RoomId, seq: Seq, frame: &Bytes, now: Instant) {
         let mut waiting = self.lock();
         let full = waiting.frames.len() >= self.capacity;
         if full || !waiting.behind.is_empty() {
@@ -57,6 +62,7 @@ impl Queue {
                 btree_map::Entry::Vacant(_) => {}
             }
         }
+        waiting.since.get_or_insert(now);
         waiting.frames.push_back(frame.clone());
         let reader = waiting.reader.take();
         drop(waiting);
@@ -85,6 +91,11 @@ impl Queue {
         self.lock().take(into, most);
     }
 
+    /// Since when, at most, the frames have waited that were moved last.
+    pub(crate) fn moved(&self) -> Option<Instant> {
+        self.lock().moved
+    }
+
     /// The rooms to catch up with, once every frame was received. Their frames flow again from here on.
     pub(crate) fn catch_up(&self) -> BTreeMap<RoomId, Seq> {
         let mut waiting = self.lock();
@@ -102,7 +113,9 @@ impl Waiting {
     fn take(&mut self, into: &mut Vec<Bytes>, most: usize) -> bool {
         let count = most.min(self.frames.len());
         into.extend(self.frames.drain(..count));
+        self.moved = self.since;
         if self.frames.is_empty() {
+            self.since = None;
             self.frames.shrink_to(KEPT);
         }
         count > 0

@@ -2,7 +2,14 @@
 
 use std::borrow::Cow;
 
-use qchat_proto::{sanitize, wire::fault::Fault};
+use qchat_proto::{
+    crypto::entropy::SystemEntropy,
+    sanitize,
+    wire::{
+        fault::{Fault, FaultCode},
+        trace::{TraceId, TraceParent},
+    },
+};
 
 use super::Untrusted;
 
@@ -43,6 +50,9 @@ pub enum NetError {
         /// Why.
         why: Untrusted,
     },
+    /// The system has no random bytes.
+    #[error("{0}")]
+    Entropy(String),
     /// Plain http to another machine.
     #[error("{url}: plain http is only for this machine (127.0.0.1, ::1, localhost); use https")]
     PlainHttp {
@@ -66,11 +76,27 @@ impl NetError {
         }
     }
 
+    /// Says under which name the daemon's operator finds a failure of its own in the log.
+    pub(super) fn traced(self, trace: TraceId) -> Self {
+        match self {
+            Self::Fault(mut fault) if fault.code == FaultCode::Internal => {
+                fault.message.push_str(&format!("; its operator finds it as {trace}"));
+                Self::Fault(fault)
+            }
+            other => other,
+        }
+    }
+
     /// The daemon's refusal. Its sentence is the daemon's own, so it is made fit for a terminal here.
     pub(super) fn fault(mut fault: Fault) -> Self {
         clean(&mut fault.message);
         Self::Fault(fault)
     }
+}
+
+/// Names a request.
+pub(super) fn draw() -> Result<TraceParent, NetError> {
+    TraceParent::random(&SystemEntropy).map_err(|error| NetError::Entropy(error.to_string()))
 }
 
 /// Makes a sentence that the daemon sent fit for a single line of a terminal.

@@ -16,6 +16,7 @@ use qchat_proto::{
         },
         fault::{FaultBody, FaultCode},
         limits,
+        trace::{self, TraceParent},
         tree::TreeHash,
     },
 };
@@ -23,8 +24,9 @@ use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::OnceCell;
+use tracing::Instrument;
 
-use super::{Base, NetError, Server, tls};
+use super::{Base, NetError, Server, error::draw, tls};
 
 /// Largest answer in JSON that is read, bytes: a hundred KeyPackages of the largest size.
 const MOST: usize = 16 * 1024 * 1024;
@@ -223,7 +225,8 @@ impl Client {
     async fn request(&self, method: Method, path: &str, token: Option<&str>) -> Answer<RequestBuilder> {
         let scheme = if self.base.tls().is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}/v1/{path}", self.base.address());
-        let mut request = self.http().await?.request(method, url);
+        let trace = draw()?;
+        let mut request = self.http().await?.request(method, url).header(trace::HEADER, trace.to_string());
         if let Some(token) = token {
             let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| NetError::Protocol("the access token is malformed".into()))?;
@@ -264,8 +267,32 @@ impl Client {
         }
     }
 
+    /// Sends a request once, under its name in the logs of both sides.
     async fn once(&self, request: RequestBuilder, most: usize) -> Answer<Vec<u8>> {
-        let mut response = request.send().await.map_err(|error| self.failed(&error))?;
+        let request = request.build().map_err(|error| self.failed(&error))?;
+        let header = request.headers().get(trace::HEADER).and_then(|value| value.to_str().ok());
+        let trace = header.and_then(|value| value.parse().ok()).map(|parent: TraceParent| parent.trace());
+        let span = tracing::info_span!(
+            "request",
+            trace = trace.map(tracing::field::display),
+            method = %request.method(),
+            path = request.url().path(),
+        );
+        let began = Instant::now();
+        let answer = self.sent(request, most).instrument(span.clone()).await;
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        span.in_scope(|| match &answer {
+            Ok(body) => tracing::debug!(bytes = body.len(), ms, "answered"),
+            Err(error) => tracing::info!(%error, ms, "not carried out"),
+        });
+        answer.map_err(|error| match trace {
+            Some(trace) => error.traced(trace),
+            None => error,
+        })
+    }
+
+    async fn sent(&self, request: reqwest::Request, most: usize) -> Answer<Vec<u8>> {
+        let mut response = self.http().await?.execute(request).await.map_err(|error| self.failed(&error))?;
         let mut body = vec![];
         loop {
             let chunk = tokio::time::timeout(self.timeout, response.chunk()).await;

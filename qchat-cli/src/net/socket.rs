@@ -10,6 +10,7 @@ use qchat_proto::{
         frame::{client_frame, read_server_frame},
         limits,
         pb::{self, client_frame as client, server_frame as server},
+        trace::{self, TraceParent},
     },
 };
 use tokio::time::Instant;
@@ -22,8 +23,14 @@ use tokio_tungstenite::{
         protocol::WebSocketConfig,
     },
 };
+use tracing::Instrument;
 
-use super::{Base, NetError, base::Stream, error::clean, tls::Link};
+use super::{
+    Base, NetError,
+    base::Stream,
+    error::{clean, draw},
+    tls::Link,
+};
 
 /// A connection on which nothing arrives for this long is dead; the daemon pings every 20 s.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -50,6 +57,22 @@ impl Socket {
     }
 
     async fn open(base: &Base, token: &str, server: ServerId) -> Result<Self, NetError> {
+        let trace = draw()?;
+        let span = tracing::info_span!("socket", trace = %trace.trace());
+        let opened = Self::opened(base, token, server, trace).instrument(span.clone()).await;
+        span.in_scope(|| match &opened {
+            Ok(_) => tracing::debug!("connected"),
+            Err(error) => tracing::info!(%error, "not connected"),
+        });
+        opened.map_err(|error| error.traced(trace.trace()))
+    }
+
+    async fn opened(
+        base: &Base,
+        token: &str,
+        server: ServerId,
+        trace: TraceParent,
+    ) -> Result<Self, NetError> {
         let (stream, link) = base.connect().await?;
         let scheme = if link == Link::Local { "ws" } else { "wss" };
         let malformed = || NetError::Address { url: base.to_string() };
@@ -60,6 +83,8 @@ impl Socket {
             .map_err(|_| NetError::Protocol("the access token is malformed".into()))?;
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
+        let named = HeaderValue::from_str(&trace.to_string()).map_err(|_| malformed())?;
+        request.headers_mut().insert(trace::HEADER, named);
         let config = WebSocketConfig::default()
             .read_buffer_size(16 * 1024)
             .write_buffer_size(0)

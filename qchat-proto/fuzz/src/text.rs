@@ -27,6 +27,7 @@ pub fn names(input: &[u8]) {
             psk,
             vec![5; 16],
             "0b".repeat(48).into_bytes(),
+            b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec(),
         ],
         input,
     );
@@ -47,6 +48,9 @@ pub fn names(input: &[u8]) {
     read::<ServerId>(text);
     read::<UserName>(text);
     read::<TreeHash>(text);
+    if let Ok(parent) = text.parse::<TraceParent>() {
+        assert_eq!(parent.to_string()[..53], text[..53]);
+    }
     let code = FaultCode::from_wire(text);
     assert!(code == FaultCode::Internal || code.as_str() == text);
 }

@@ -27,7 +27,7 @@ use crate::{
 
 /// Verified leaves that are remembered, so that a tree is not verified again for every commit. Above this number the
 /// memory starts anew; 48 bytes each.
-const REMEMBERED: usize = 16 * 1024;
+const REMEMBERED: usize = 16_384;
 
 /// The identity keys that the client has pinned.
 pub trait AccountKeys: Send + Sync {

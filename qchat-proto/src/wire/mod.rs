@@ -5,6 +5,7 @@ pub mod codec;
 pub mod fault;
 pub mod frame;
 pub mod server_key;
+pub mod trace;
 pub mod tree;
 
 /// The generated types of `proto/qchat/v1/*.proto`; the `.proto` files document them.

@@ -1,7 +1,10 @@
 //! Members that mean harm, and members that were removed.
 
-use mls_rs::{Extension, ExtensionList, MlsMessage, ProtocolVersion, extension::ExtensionType};
-use mls_rs_core::psk::ExternalPskId;
+use mls_rs::{
+    Extension, ExtensionList, MlsMessage, ProtocolVersion,
+    extension::{ExtensionType, recommended::LastResortKeyPackageExt},
+};
+use mls_rs_core::{extension::MlsExtension, psk::ExternalPskId};
 use qchat_proto::{
     content::{RoomSettings, pad},
     ids::{DeviceId, MessageId, RoomId, Seq},
@@ -123,6 +126,35 @@ fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
         assert_eq!(relay.status.len(), 3, "{what}");
         assert_eq!(peers[0].view().listed.len(), 3, "{what}");
     }
+}
+
+#[test]
+fn an_admins_commit_changes_the_settings_of_a_room_and_nothing_beside_them() {
+    let (_, peers) = room(3);
+    let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[0].device.account()] };
+    let settings = Extension::new(ExtensionType::new(0xf0a1), settings.encode());
+    let other = Extension::new(LastResortKeyPackageExt::extension_type(), vec![]);
+    for (what, extensions) in [
+        ("something else", vec![other.clone()]),
+        ("the settings and something else", vec![settings.clone(), other]),
+        ("nothing", vec![]),
+        ("no settings of ours", vec![Extension::new(ExtensionType::new(0xf0a1), vec![1])]),
+    ] {
+        let (mut relay, mut peers) = room(3);
+        let before = epoch(&peers[1]);
+        let sealed = Insider::new(&peers[0])
+            .commit(|plan| plan.set_group_context_ext(extensions.into()).unwrap(), |_| {});
+        assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)), "{what}");
+        peers[1].catch_up(&relay);
+        assert_eq!(rejections(&peers[1]).len(), 1, "{what}: {:?}", peers[1].view().notices);
+        assert_eq!(epoch(&peers[1]), before, "{what}");
+    }
+    let (mut relay, mut peers) = room(3);
+    let sealed = Insider::new(&peers[0])
+        .commit(|plan| plan.set_group_context_ext(vec![settings].into()).unwrap(), |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    peers[1].catch_up(&relay);
+    assert_eq!(peers[1].view().settings.unwrap().name, "mine");
 }
 
 type Delta = fn(&[Peer]) -> Vec<MembershipChange>;

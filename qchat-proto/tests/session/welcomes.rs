@@ -1,12 +1,15 @@
 //! Who comes in, and how: KeyPackages, leaves and Welcomes that are not what they should be.
 
+use std::{collections::BTreeSet, convert::Infallible};
+
 use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
-    ids::{DeviceId, MessageId, RoomId, Seq},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         device::{Device, KEY_PACKAGE_LIFETIME},
         fault::OpenFault,
+        identity::MissingKey,
     },
     session::{
         error::SessionError,
@@ -49,10 +52,35 @@ fn a_leaf_waits_until_the_key_that_certifies_it_is_pinned() {
     assert_eq!(peers[1].view().roster.len(), 3);
     carol.unpin(1);
     let invited = carol.invited(&relay);
-    let unknown = joining::needed_log::<std::convert::Infallible>(&carol.device, &invited);
+    let unknown = joining::needed_log::<Infallible>(&carol.device, &invited);
     assert!(matches!(unknown, Err(SessionError::UnknownAccounts(_))));
     carol.pin(1);
     carol.join(&mut relay);
+}
+
+#[test]
+fn all_keys_that_are_missing_are_named_at_once() {
+    let (mut relay, mut peers) = room(2);
+    let (mut carol, mut dave) = (Peer::new(2, ROOM), Peer::new(3, ROOM));
+    let accounts = |missing: Vec<MissingKey>| -> BTreeSet<AccountId> {
+        missing.into_iter().map(|missing| missing.account).collect()
+    };
+    for stranger in [2, 3] {
+        peers[1].unpin(stranger);
+    }
+    peers[0].change(Change::Add(vec![carol.key_package(), dave.key_package()]));
+    peers[0].flush(&mut relay);
+    let commit = relay.log[relay.log.len() - 1].clone();
+    let Err(SessionError::UnknownAccounts(missing)) = receive(&mut peers[1], &commit) else {
+        panic!("taken")
+    };
+    assert_eq!(accounts(missing), BTreeSet::from([people()[2].2, people()[3].2]));
+    for member in [0, 1, 3] {
+        carol.unpin(member);
+    }
+    let unknown = joining::needed_log::<Infallible>(&carol.device, &carol.invited(&relay));
+    let Err(SessionError::UnknownAccounts(missing)) = unknown else { panic!("joined") };
+    assert_eq!(accounts(missing), BTreeSet::from([people()[0].2, people()[1].2, people()[3].2]));
 }
 
 #[test]

@@ -2,7 +2,13 @@
 //! keep browsers from making more of an answer than it is.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use qchat_proto::wire::fault::{Fault, FaultCode};
+use qchat_proto::{
+    crypto::entropy::SystemEntropy,
+    wire::{
+        fault::{Fault, FaultCode},
+        trace::{self, TraceId, TraceParent},
+    },
+};
 use warp::reply::Response;
 
 use super::fault_reply;
@@ -44,6 +50,19 @@ pub(crate) fn refuse(
         return Some(last(&drain.fault()));
     }
     None
+}
+
+/// What names the request in the log: as the client or a proxy has it in theirs, or drawn here. `None` without random bytes.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceId> {
+    let named = headers.get(trace::HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    named.or_else(|| TraceParent::random(&SystemEntropy).ok()).map(|parent| parent.trace())
+}
+
+/// What the log says of a request's path: the kind of thing that is asked for. Which one, and of whom, is nobody's business.
+pub(crate) fn route(path: &str) -> &str {
+    let kind = path.trim_start_matches("/v1").trim_start_matches('/').split('/').next().unwrap_or("");
+    let known = ["account", "accounts", "health", "key-packages", "rooms", "server", "sessions", "socket"];
+    known.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
 /// A refusal that ends its connection.

@@ -16,7 +16,7 @@ use http::{StatusCode, header};
 use qchat_proto::wire::{self, api::ServerInfo, fault::Fault};
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
 
-pub(crate) use self::gate::{refuse, secure};
+pub(crate) use self::gate::{refuse, route, secure, trace};
 pub use self::reject::Refusal;
 pub(crate) use self::reject::fault_reply;
 use crate::{

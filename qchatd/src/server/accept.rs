@@ -14,6 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 use warp::{Reply, filters::BoxedFilter, reply::Response};
 
 use super::{
@@ -161,16 +162,28 @@ impl Door {
             // An upgraded socket keeps the place when the connection's own task has ended.
             request.extensions_mut().insert(slot.clone());
             request.extensions_mut().insert(peer);
+            let trace = http::trace(request.headers());
+            if let Some(trace) = trace {
+                request.extensions_mut().insert(trace);
+            }
+            let span = tracing::info_span!(
+                "request",
+                trace = trace.map(tracing::field::display),
+                method = %request.method(),
+                route = http::route(request.uri().path())
+            );
             let refusal = http::refuse(request.uri().path(), request.headers(), over.as_ref(), &drain);
             let routes = routes.clone();
-            async move {
+            let answered = async move {
                 let mut response = match refusal {
                     Some(refusal) => refusal,
                     None => routes.call(request).await?.into_response(),
                 };
                 http::secure(&mut response, &peer);
+                tracing::debug!(status = response.status().as_u16(), "answered");
                 Ok::<_, Infallible>(response)
-            }
+            };
+            answered.instrument(span)
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         // Who comes while the daemon drains is told so.

@@ -11,10 +11,14 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use qchat_proto::wire::fault::{Fault, FaultCode};
+use qchat_proto::wire::{
+    fault::{Fault, FaultCode},
+    trace::TraceId,
+};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 use warp::{Filter, Rejection, Reply};
 
 use crate::{
@@ -66,11 +70,18 @@ pub fn route(sockets: Sockets) -> impl Filter<Extract = (impl Reply,), Error = R
         .and(bearer(services))
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Slot>())
-        .then(move |key: String, caller: Caller, upgrade: Option<OnUpgrade>, slot: Option<Slot>| {
+        .and(warp::ext::optional::<TraceId>())
+        .then(move |key: String, caller: Caller, upgrade: Option<OnUpgrade>, slot, trace: Option<TraceId>| {
             let sockets = sockets.clone();
+            // Not the request's own: it lasts, and costs memory for as long as it does.
+            let span = tracing::debug_span!(
+                "socket",
+                trace = trace.map(tracing::field::display),
+                device = %caller.device
+            );
             async move {
                 match upgrade {
-                    Some(upgrade) => accept(&key, caller, upgrade, slot, sockets),
+                    Some(upgrade) => accept(&key, caller, upgrade, slot, span, sockets),
                     None => rest::fault_reply(&upgrade_required()),
                 }
             }
@@ -103,11 +114,12 @@ fn accept(
     caller: Caller,
     upgrade: OnUpgrade,
     slot: Option<Slot>,
+    span: Span,
     sockets: Sockets,
 ) -> warp::reply::Response {
     let accept_key = derive_accept_key(key.as_bytes());
     let tasks = sockets.tasks.clone();
-    tasks.spawn(async move {
+    let served = async move {
         let _slot = slot;
         match upgrade.await {
             Ok(upgraded) => {
@@ -125,7 +137,8 @@ fn accept(
             }
             Err(error) => tracing::debug!(%error, "a client left during the upgrade"),
         }
-    });
+    };
+    tasks.spawn(served.instrument(span));
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "upgrade")

@@ -152,12 +152,21 @@ fn publication(caller: Caller, request: pb::Publish) -> Result<Publication, Faul
 
 fn published(about: About, outcome: Result<Seq, PublishError>) -> Answer {
     match outcome {
-        Ok(seq) => Answer::new(Body::Accepted(pb::Accepted {
-            request_id: about.request_id,
-            room_id: about.room_id,
-            message_id: about.message_id,
-            seq: seq.0,
-        })),
+        Ok(seq) => {
+            // As the client's log has it.
+            tracing::debug!(
+                room = hex::encode(&about.room_id),
+                message_id = hex::encode(&about.message_id),
+                seq = seq.0,
+                "published"
+            );
+            Answer::new(Body::Accepted(pb::Accepted {
+                request_id: about.request_id,
+                room_id: about.room_id,
+                message_id: about.message_id,
+                seq: seq.0,
+            }))
+        }
         Err(PublishError::Refused(refusal)) => {
             let (fault, room_commit_seq) = refused(refusal);
             about.refuse(&fault, room_commit_seq)

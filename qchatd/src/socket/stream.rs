@@ -112,7 +112,7 @@ pub(super) struct Socket(WebSocketStream<ReadAhead<TokioIo<Upgraded>>>);
 impl Socket {
     pub(super) async fn new(stream: TokioIo<Upgraded>) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(1024)
+            .read_buffer_size(512)
             .write_buffer_size(0)
             .max_write_buffer_size(64 * 1024)
             .max_message_size(Some(limits::FRAME))

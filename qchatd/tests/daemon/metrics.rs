@@ -36,7 +36,10 @@ async fn what_happens_is_counted(database: Database) {
         ("qchatd_commit_seconds_count", 4.0),
         ("qchatd_relay_seconds_count", 3.0),
         ("qchatd_delivered_total", 3.0),
+        // Of one write in 16, the first included.
+        ("qchatd_deliver_seconds_count", 1.0),
         ("qchatd_behind_total", 0.0),
+        ("qchatd_waiting", 0.0),
         ("qchatd_sockets", 1.0),
         // Alone it reads nothing of what it has committed itself.
         ("qchatd_read_total", 0.0),

@@ -24,3 +24,4 @@ mod suites;
 mod terminal;
 mod tls;
 mod tokens;
+mod traces;

@@ -51,6 +51,7 @@ impl Actor {
                     self.misses.remove(&room);
                     self.put.remove(&room);
                 }
+                tracing::debug!(%room, message_id = %id, seq = accepted.seq, "published");
                 self.steps.accepted(room, id, Seq(accepted.seq)).await?;
                 self.tell(Event::Timeline(room));
                 self.feed(socket, Input::Answered(room)).await

@@ -89,6 +89,11 @@ impl Relay {
         !self.requests.is_closed()
     }
 
+    /// Requests that wait for a transaction.
+    pub fn waiting(&self) -> usize {
+        self.requests.max_capacity() - self.requests.capacity()
+    }
+
     /// Hands over an envelope; waits while the queue is full. `reply` is dropped uncalled when the relay has ended.
     pub async fn publish(&self, publication: Publication, reply: Reply) {
         let size = publication.size();
