@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the relay does on one core: the daemon on the first core, the load tool on the second, on SQLite and on a
-# PostgreSQL of its own, which shares the daemon's core. Prints the tables of docs/performance.md.
+# What the relay does on one core: the daemon on the first core, the load tool on the second, on SQLite in the clear and over
+# TLS, and on a PostgreSQL of its own, which shares the daemon's core. Prints the tables of docs/performance.md.
 #
 #   contrib/bench-relay.sh [--no-build] [--long]
 #
@@ -63,7 +63,7 @@ trap 'exit 143' TERM
 
 # start_daemon DATA: on what QCHATD_DATABASE names, or SQLite in DATA; sets pid, server and ready (ms).
 start_daemon() {
-    local address=$directory/address begun
+    local address scheme=http=$directory/address begun
     rm -f "$address"
     begun=$(date +%s%N)
     # No limits: thousands of accounts come from one address.
@@ -75,7 +75,8 @@ start_daemon() {
         sleep 0.002
     done
     ready=$((($(date +%s%N) - begun) / 1000000))
-    server=http://$(cat "$address")/
+    [ -z "${QCHATD_TLS_KEY:-}" ] || scheme=https
+    server=$scheme://$(cat "$address")/
 }
 
 # The flags that take the daemon's limits off, as far as it has them.
@@ -113,6 +114,15 @@ fill "$directory/sqlite" "$accounts"
 start_daemon "$directory/sqlite"
 shapes
 stop_daemon
+
+heading "SQLite, over TLS"
+"$qchatd" tls generate --data-dir "$directory/sqlite" 127.0.0.1 >/dev/null
+export QCHATD_TLS_CERTIFICATE=$directory/sqlite/tls.crt QCHATD_TLS_KEY=$directory/sqlite/tls.key
+start_daemon "$directory/sqlite"
+shapes
+load idle --connections "$accounts" --hold 5
+stop_daemon
+unset QCHATD_TLS_CERTIFICATE QCHATD_TLS_KEY
 
 heading "PostgreSQL, on cores $postgres_cores"
 mkdir -m 711 "$directory/postgres"

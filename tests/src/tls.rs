@@ -11,13 +11,17 @@ use qchat_proto::wire::server_key::ServerKey;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, ServerConfig, SignatureScheme,
     StreamOwned, SupportedProtocolVersion,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{
         CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
         verify_tls13_signature,
     },
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
+    version::TLS13,
 };
 
 use crate::{certificate::Pair, process::DEADLINE};
@@ -44,18 +48,28 @@ fn provider(ability: Ability) -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider { kx_groups: ability.groups.to_vec(), ..aws_lc_rs::default_provider() })
 }
 
-/// Shakes hands with a server, believing whatever it shows.
-///
-/// # Errors
-/// Why there is no connection, as TLS says it.
-pub fn visit(address: SocketAddr, ability: Ability) -> Result<Visit, Error> {
+/// What the daemon asks for when it asks for most.
+pub const HYBRID: Ability = Ability { groups: &[aws_lc_rs::kx_group::X25519MLKEM768], versions: &[&TLS13] };
+
+/// A client that believes whatever it is shown, and shakes hands anew each time.
+pub fn credulous(ability: Ability) -> ClientConfig {
     let provider = provider(ability);
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(ability.versions)
         .expect("versions that the library knows")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Credulous(provider.signature_verification_algorithms)))
         .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config
+}
+
+/// Shakes hands with a server, believing whatever it shows.
+///
+/// # Errors
+/// Why there is no connection, as TLS says it.
+pub fn visit(address: SocketAddr, ability: Ability) -> Result<Visit, Error> {
+    let config = credulous(ability);
     let name = ServerName::try_from("localhost").expect("a name");
     let mut connection = ClientConnection::new(Arc::new(config), name).expect("a client");
     let mut tcp = TcpStream::connect(address).expect("a connection");

@@ -19,7 +19,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
 use super::measure::Progress;
-use crate::device::{noise, registration};
+use crate::{
+    device::{noise, registration},
+    tls,
+};
 
 /// Requests that are underway at once.
 const AT_ONCE: usize = 64;
@@ -62,7 +65,11 @@ impl Rest {
     /// # Errors
     /// When no client can be made.
     pub fn new(server: Url) -> Result<Self> {
-        Ok(Self { server, http: crate::http::builder().timeout(PATIENCE).build()? })
+        let http = match server.scheme() {
+            "https" => reqwest::Client::builder().tls_backend_preconfigured(tls::credulous(tls::HYBRID)),
+            _ => crate::http::builder(),
+        };
+        Ok(Self { server, http: http.timeout(PATIENCE).build()? })
     }
 
     /// The daemon's URL.

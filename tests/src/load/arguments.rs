@@ -37,7 +37,7 @@ Exit codes:
   8  the promise was broken"
 )]
 pub struct Arguments {
-    /// The daemon.
+    /// The daemon. Over https any certificate is believed; `engines` speaks http alone.
     #[arg(long, global = true, default_value = "http://127.0.0.1:8470/")]
     server: Url,
     /// The daemon's process, whose use of the machine is told then.

@@ -2,13 +2,14 @@
 //! so that the daemon is what is measured.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::ErrorKind,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::fd::OwnedFd,
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use qchat_proto::wire::{frame, pb::server_frame::Body};
 use rustix::{
     buffer::spare_capacity,
@@ -18,8 +19,11 @@ use rustix::{
 };
 use url::Url;
 
-use super::frames::{Frames, Incoming, put_binary, put_pong};
-use crate::device::hello;
+use super::{
+    frames::{Frames, Incoming, put_binary, put_pong},
+    wire::{Manner, Wire},
+};
+use crate::{device::hello, tls};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 256 * 1024;
@@ -46,13 +50,20 @@ pub struct Links {
     epoll: OwnedFd,
     address: SocketAddr,
     host: String,
+    manner: Manner,
     slots: Vec<Option<Link>>,
     ready: Vec<epoll::Event>,
-    buffer: Box<[u8]>,
+    buffers: Buffers,
+}
+
+/// What all connections read into.
+struct Buffers {
+    read: Box<[u8]>,
+    plain: Vec<u8>,
 }
 
 struct Link {
-    stream: TcpStream,
+    wire: Wire,
     stage: Stage,
     frames: Frames,
     out: Vec<u8>,
@@ -76,10 +87,17 @@ impl Links {
     /// Slots for `count` connections to the daemon at `server`.
     ///
     /// # Errors
-    /// When the URL is not that of a plain daemon that can be found.
+    /// When the URL is not that of a daemon that can be found.
     pub fn new(server: &Url, count: usize) -> Result<Self> {
-        ensure!(server.scheme() == "http", "{server}: only http:// is spoken");
         let host = server.host_str().context("the URL has no host")?;
+        let manner = match server.scheme() {
+            "http" => Manner::Plain,
+            "https" => {
+                let name = host.trim_matches(['[', ']']).to_owned().try_into()?;
+                Manner::Tls(Arc::new(tls::credulous(tls::HYBRID)), name)
+            }
+            other => bail!("{server}: {other} is not spoken"),
+        };
         let port = server.port_or_known_default().context("the URL has no port")?;
         let address = (host.trim_matches(['[', ']']), port).to_socket_addrs()?.next();
         Ok(Self {
@@ -88,7 +106,8 @@ impl Links {
             host: format!("{host}:{port}"),
             slots: std::iter::repeat_with(|| None).take(count).collect(),
             ready: Vec::with_capacity(EVENTS),
-            buffer: vec![0; BUFFER].into(),
+            manner,
+            buffers: Buffers { read: vec![0; BUFFER].into(), plain: Vec::new() },
         })
     }
 
@@ -114,7 +133,7 @@ impl Links {
             self.host
         );
         let link = Link {
-            stream: TcpStream::from(socket),
+            wire: Wire::new(TcpStream::from(socket), &self.manner)?,
             stage: Stage::Connecting,
             frames: Frames::default(),
             out: request.into_bytes(),
@@ -152,7 +171,7 @@ impl Links {
     pub fn cut(&mut self, slot: usize) {
         if let Some(link) = self.slots.get_mut(slot).and_then(Option::take) {
             // No state stays behind in this machine, whose ports would run out.
-            let _ = sockopt::set_socket_linger(&link.stream, Some(Duration::ZERO));
+            let _ = sockopt::set_socket_linger(link.wire.stream(), Some(Duration::ZERO));
         }
     }
 
@@ -176,7 +195,7 @@ impl Links {
         for event in ready.drain(..) {
             let slot = usize::try_from(event.data.u64())?;
             let Some(Some(link)) = self.slots.get_mut(slot) else { continue };
-            match link.ready(&self.epoll, slot, event.flags, &mut self.buffer, &self.host, &mut on) {
+            match link.ready(&self.epoll, slot, event.flags, &mut self.buffers, &self.host, &mut on) {
                 Ok(()) => {}
                 Err(Gone::Failed(error)) => return Err(error),
                 Err(Gone::Closed(why)) => {
@@ -210,12 +229,12 @@ impl Link {
         epoll: &OwnedFd,
         slot: usize,
         flags: epoll::EventFlags,
-        buffer: &mut [u8],
+        buffers: &mut Buffers,
         host: &str,
         on: &mut impl FnMut(usize, Heard, &mut Vec<u8>) -> Result<()>,
     ) -> Result<(), Gone> {
         if self.stage == Stage::Connecting {
-            match sockopt::socket_error(&self.stream) {
+            match sockopt::socket_error(self.wire.stream()) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) | Err(error) => return Err(Gone::Closed(format!("{host}: {error}"))),
             }
@@ -224,15 +243,15 @@ impl Link {
         let readable = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
         if flags.intersects(readable) {
             for _ in 0..READS {
-                let count = match self.stream.read(buffer) {
-                    Ok(0) => return Err(Gone::Closed("the daemon hung up".to_owned())),
-                    Ok(count) => count,
+                let said = match self.wire.read(&mut buffers.read, &mut buffers.plain) {
+                    Ok(said) => said,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) => return Err(error.into()),
                 };
-                self.take(slot, buffer.get(..count).unwrap_or_default(), on)?;
-                if count < buffer.len() {
+                let all = said.len() < BUFFER;
+                self.take(slot, said, on)?;
+                if all {
                     break;
                 }
             }
@@ -292,8 +311,13 @@ impl Link {
             return Ok(());
         }
         let mut full = false;
+        if self.wire.is_handshaking() {
+            // The request follows the answer.
+            full = !self.wire.drain().unwrap_or(true);
+            return self.wait(epoll, slot, full);
+        }
         while self.sent < self.out.len() {
-            match self.stream.write(self.out.get(self.sent..).unwrap_or_default()) {
+            match self.wire.write(self.out.get(self.sent..).unwrap_or_default()) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -306,7 +330,7 @@ impl Link {
                 }
             }
         }
-        if !full {
+        if self.sent == self.out.len() {
             self.sent = 0;
             self.out.clear();
             if self.stage == Stage::Greeting {
@@ -314,11 +338,18 @@ impl Link {
                 self.out = Vec::new();
             }
         }
+        // Reading tells what has become of it.
+        full |= !self.wire.drain().unwrap_or(true);
+        self.wait(epoll, slot, full)
+    }
+
+    /// Is told when there is room to write, or is not.
+    fn wait(&mut self, epoll: &OwnedFd, slot: usize, full: bool) -> Result<()> {
         if full != self.waits {
             self.waits = full;
             let out = if full { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
             let data = epoll::EventData::new_u64(slot as u64);
-            epoll::modify(epoll, &self.stream, data, epoll::EventFlags::IN | out)?;
+            epoll::modify(epoll, &self.wire, data, epoll::EventFlags::IN | out)?;
         }
         Ok(())
     }

@@ -14,3 +14,4 @@ pub mod measure;
 pub mod pages;
 pub mod resume;
 pub mod rooms;
+mod wire;

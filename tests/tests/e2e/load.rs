@@ -2,22 +2,35 @@
 
 use std::process::Command;
 
-use qchat_tests::{daemon::Daemon, database::Backend, on_both};
+use qchat_tests::{certificate::Pair, daemon::Daemon, database::Backend, on_both};
 use serde_json::Value;
+
+/// Each kind of load.
+const LOADS: [&str; 7] = [
+    "relay --rooms 3 --members 4 --payload 500 --warm-up 0 --duration 1",
+    "relay --rooms 2 --members 2 --rate 50 --warm-up 0 --duration 1",
+    "relay --rooms 2 --members 3 --warm-up 0 --duration 1 --storm 0.3",
+    "idle --connections 20 --hold 0.1",
+    "resume --connections 4 --at-once 2 --duration 0.5",
+    "storm --connections 20",
+    "engines --rooms 1 --members 2 --rate 5 --warm-up 0 --duration 1",
+];
 
 on_both!(each_kind_of_load_is_put_on_a_daemon_that_keeps_its_promise);
 
 fn each_kind_of_load_is_put_on_a_daemon_that_keeps_its_promise(backend: Backend) {
-    let daemon = Daemon::start(backend);
-    for load in [
-        "relay --rooms 3 --members 4 --payload 500 --warm-up 0 --duration 1",
-        "relay --rooms 2 --members 2 --rate 50 --warm-up 0 --duration 1",
-        "relay --rooms 2 --members 3 --warm-up 0 --duration 1 --storm 0.3",
-        "engines --rooms 1 --members 2 --rate 5 --warm-up 0 --duration 1",
-        "idle --connections 20 --hold 0.1",
-        "resume --connections 4 --at-once 2 --duration 0.5",
-        "storm --connections 20",
-    ] {
+    put_on(&Daemon::start(backend), &LOADS);
+}
+
+#[test]
+fn each_kind_of_load_is_put_on_a_daemon_over_tls() {
+    let daemon = Daemon::start_with_tls(Backend::Sqlite, &Pair::self_signed("127.0.0.1"), &[]);
+    // Whole clients verify the certificate, which the tool does not.
+    put_on(&daemon, &LOADS[..6]);
+}
+
+fn put_on(daemon: &Daemon, loads: &[&str]) {
+    for load in loads {
         let output = Command::new(env!("CARGO_BIN_EXE_qchat-load"))
             .args(["--server", &daemon.url(), "--pid", &daemon.pid().to_string(), "--quiet", "--json"])
             .args(load.split(' '))

@@ -17,7 +17,7 @@ use qchat_tests::{
     database::Backend,
     process::{DEADLINE, Output, Process},
     programs,
-    tls::{Ability, Terminator, visit},
+    tls::{Ability, HYBRID, Terminator, visit},
 };
 use rustls::{
     NamedGroup,
@@ -26,7 +26,6 @@ use rustls::{
 };
 use tempfile::TempDir;
 
-const HYBRID: Ability = Ability { groups: &[X25519MLKEM768], versions: &[&TLS13] };
 const CLASSICAL: Ability = Ability { groups: &[X25519], versions: &[&TLS13] };
 const OTHER_CURVE: Ability = Ability { groups: &[SECP256R1], versions: &[&TLS13] };
 const BOTH: Ability = Ability { groups: &[X25519MLKEM768, X25519], versions: &[&TLS13] };
