@@ -168,7 +168,7 @@ impl Daemon {
         let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
         let limits = Limits::new(&config.rates, meters.clone());
         let services =
-            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits, config.retention));
+            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
         services.sessions.renew_keys().await?;
 
         let drain: Arc<Drain> = Arc::default();

@@ -29,13 +29,11 @@ fn needed(place: &Place, invited: RowId) -> Option<Seq> {
         Standing::Full => {
             [unread(member.reads), welcome.map(|welcome| welcome.log_after)].into_iter().flatten().min()
         }
-        // Listed again, it would find its Welcome.
-        Standing::Removed if member.waiting => invitation,
+        // Whoever was removed before it joined would find its Welcome if it was listed again.
+        Standing::Removed | Standing::Invited if member.waiting => invitation,
         // One that has processed its removal says so; one that the daemon's list lost by a lie does not.
         Standing::Removed if member.once_full => unread(member.reads),
-        Standing::Removed => None,
-        Standing::Invited => invitation,
-        Standing::Declined => None,
+        Standing::Removed | Standing::Invited | Standing::Declined => None,
     };
     [past, now].into_iter().flatten().min()
 }

@@ -74,8 +74,7 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        limits: Limits,
-        retention: Retention,
+        (limits, retention): (Limits, Retention),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let sessions =
