@@ -37,6 +37,7 @@ fn span(after: u64, until: impl Into<Option<u64>>) -> Span {
 
 #[test]
 fn the_floor_is_what_somebody_needs_still() {
+    use Standing::{Declined, Full, Invited, Removed};
     // An invitation of a commit up to this row is too old to count.
     const OLD: i64 = 100;
     let place = |standing, confirmed, reads| Place {
@@ -60,7 +61,6 @@ fn the_floor_is_what_somebody_needs_still() {
         member: Member { past, once_full, waiting, ..place.member },
         ..place
     };
-    use Standing::{Declined, Full, Invited, Removed};
     let all = |confirmed| place(Full, confirmed, span(0, None));
     let rows: Vec<(&str, Vec<Place>, u64, u64)> = vec![
         ("nobody is left, and the last commit is what the next is added by", vec![], 50, 50),
@@ -170,6 +170,8 @@ struct World {
     commit: u64,
     others: Vec<Reader>,
     conn: Connection,
+    /// Where the history is.
+    at: String,
 }
 
 impl World {
@@ -197,7 +199,7 @@ impl World {
         let seqs: Vec<u64> =
             page.envelopes.iter().map(|logged| logged.seq).take_while(|seq| *seq <= until).collect();
         let wanted: Vec<u64> = (after + 1..=until).collect();
-        assert_eq!((seqs, page.deleted), (wanted, 0), "{why}: {:?} after {after}", reader.stand);
+        assert_eq!((seqs, page.deleted), (wanted, 0), "{}: {why}, {:?} after {after}", self.at, reader.stand);
     }
 
     /// Reads to the end, and says so as an honest client does.
@@ -302,7 +304,7 @@ impl World {
                 assert_eq!(self.socket.publish(&text).await, ACCEPTED(self.last));
             }
         }
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let alice = self.alice.id;
             self.confirm(alice, self.last);
         }
@@ -353,11 +355,12 @@ async fn nothing_goes_that_anybody_may_still_read_and_all_goes_that_everybody_ha
             commit: 0,
             others: readers,
             conn: server.database.connect(),
+            at: String::new(),
         };
         let mut state = seed;
         for step in 0..STEPS {
             let (number, who) = (draw(&mut state) % 10, usize::from(draw(&mut state) % 2 == 1));
-            println!("history {seed}, step {step}: {number} by {who}");
+            world.at = format!("history {seed}, step {step}, {number} by {who}");
             world.step(number, who).await;
             if step % 3 == 0 {
                 deleted += housekeeping.sweep().await.unwrap().envelopes;
