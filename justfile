@@ -44,6 +44,10 @@ coverage:
 fuzz seconds="600" *targets:
     contrib/fuzz.sh {{seconds}} {{targets}}
 
+# The relay's core in virtual time, under faults by a seed: CI runs 2,000; `just simulate 100000 5000` as many from 5000 on.
+simulate seeds="2000" first="1":
+    QCHAT_SIMULATION_SEEDS={{seeds}} QCHAT_SIMULATION_FIRST={{first}} cargo test --workspace --locked --test simulation whatever -- --nocapture
+
 # Whether a test notices when the protocol's code is changed (needs cargo-mutants): all of it takes many hours, so name files
 # as docs/quality.md does.
 mutants *options:

@@ -178,7 +178,7 @@ impl Hub {
             let Some(link) = links.get_mut(number).filter(|link| link.audience < audience.version) else {
                 continue;
             };
-            link.audience = audience.version;
+            let mut read = true;
             for place in &audience.places {
                 let followed = link.said.get(&place.room).copied();
                 if followed == Some(place.follows) {
@@ -188,6 +188,7 @@ impl Hub {
                     let room = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
                     if room.delivered < place.after {
                         unread.push(place.room);
+                        read = false;
                         continue;
                     }
                     room.queues.insert(*number, link.queue.clone());
@@ -198,6 +199,11 @@ impl Hub {
                 if place.follows || followed.is_some() {
                     link.queue.offer(place.room, place.last, &hint(place.room), Instant::now());
                 }
+            }
+            // Else it is read once more: when the last who follows a room here leaves it before that place, nobody reads
+            // the log as far as there.
+            if read {
+                link.audience = audience.version;
             }
         }
         unread
@@ -331,7 +337,7 @@ impl Attached {
         let mut connections = self.hub.lock();
         let Connections { links, rooms, .. } = &mut *connections;
         let Some(link) = links.get_mut(&self.number) else { return };
-        link.audience = link.audience.max(audience.version);
+        let mut read = true;
         for place in audience.places.into_iter().filter(|place| place.follows) {
             if let hash_map::Entry::Vacant(unsaid) = link.said.entry(place.room) {
                 let followed = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
@@ -339,8 +345,14 @@ impl Attached {
                 if followed.delivered >= place.after {
                     unsaid.insert(true);
                     followed.queues.insert(self.number, link.queue.clone());
+                } else {
+                    read = false;
                 }
             }
+        }
+        // As in `reconcile`.
+        if read {
+            link.audience = link.audience.max(audience.version);
         }
     }
 

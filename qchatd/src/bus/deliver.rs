@@ -20,7 +20,7 @@ use super::{
 use crate::{
     hub::{Announcement, Hub, Told},
     meters::Meters,
-    store::{Store, StoreError, sessions::SessionId},
+    store::{Database, StoreError, sessions::SessionId},
 };
 
 /// Between two looks at all that is followed here. What another node commits without a hint is delivered within 5 s:
@@ -30,9 +30,9 @@ const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Feeds one hub.
-pub(super) struct Deliverer {
+pub(super) struct Deliverer<D> {
     hub: Arc<Hub>,
-    store: Store,
+    store: D,
     meters: Arc<Meters>,
     revocations: mpsc::Sender<Vec<SessionId>>,
     /// Whether other nodes may commit.
@@ -60,10 +60,10 @@ struct Underway {
     changed: HashSet<DeviceId>,
 }
 
-impl Deliverer {
+impl<D: Database> Deliverer<D> {
     pub(super) fn new(
         hub: Arc<Hub>,
-        store: Store,
+        store: D,
         meters: Arc<Meters>,
         revocations: mpsc::Sender<Vec<SessionId>>,
         shared: bool,
@@ -94,16 +94,18 @@ impl Deliverer {
         loop {
             self.begin();
             tokio::select! {
-                group = groups.recv() => match group {
-                    Some(group) => group.iter().for_each(|announcement| self.announce(announcement)),
-                    None => break,
-                },
-                Some(hints) = heard.recv() => self.hear(hints),
+                // Always in this order, so that a run can be repeated: first what comes seldom, last what may be lost.
+                biased;
                 found = finished(&mut self.underway) => self.finish(found),
                 _ = looks.tick(), if self.shared => self.everything = true,
                 () = sleep_until(self.pause.unwrap_or_else(Instant::now)), if self.pause.is_some() => {
                     self.pause = None;
                 }
+                group = groups.recv() => match group {
+                    Some(group) => group.iter().for_each(|announcement| self.announce(announcement)),
+                    None => break,
+                },
+                Some(hints) = heard.recv() => self.hear(hints),
             }
         }
         // What is not read yet is fetched by those whom this node leaves.

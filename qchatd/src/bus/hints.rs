@@ -12,7 +12,7 @@ type SessionId = [u8; 16];
 
 /// Places to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hints {
+pub struct Hints {
     /// Rooms whose logs have come so far.
     pub(super) rooms: BTreeMap<RoomId, Seq>,
     /// Devices whose places in rooms have changed.
@@ -62,7 +62,8 @@ impl Hints {
         Self { delisted: devices.iter().copied().collect(), ..Self::default() }
     }
 
-    pub(super) fn everything() -> Self {
+    /// Says that some were lost.
+    pub fn everything() -> Self {
         Self { everything: true, ..Self::default() }
     }
 

@@ -14,8 +14,8 @@ use qchat_proto::{
 use crate::{
     hub::{Announcement, Hub},
     store::{
-        Connection, StoreError, envelopes,
-        rooms::{self, Audience, Standing},
+        RoomQueries, StoreError, envelopes,
+        rooms::{Audience, Member, Standing},
     },
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Everything {
 #[derive(Default)]
 pub(super) struct Found {
     /// The rooms of devices, read before the log.
-    pub(super) audiences: HashMap<DeviceId, Audience>,
+    pub(super) audiences: BTreeMap<DeviceId, Audience>,
     /// The log: by room, in order. `None`: retention has deleted the envelope.
     pub(super) log: Vec<(RoomId, Seq, Option<Announcement>)>,
     /// Rooms that have more.
@@ -64,13 +64,13 @@ pub(super) struct Found {
 }
 
 /// Looks.
-pub(super) fn look(conn: &mut Connection, hub: &Arc<Hub>, asked: Asked) -> Result<Found, StoreError> {
+pub(super) fn look(conn: &mut impl RoomQueries, hub: &Arc<Hub>, asked: Asked) -> Result<Found, StoreError> {
     let Asked { rooms: mut known, mut devices, everything } = asked;
     let mut found = Found::default();
     if let Some(everything) = everything {
         let positions: HashMap<RoomId, Seq> = everything.rooms.iter().copied().collect();
         for chunk in everything.rooms.chunks(ASKED) {
-            for room in rooms::ahead(conn, chunk)? {
+            for room in conn.ahead(chunk)? {
                 if known.len() < ROOMS {
                     known.extend(positions.get(&room).map(|seq| (room, *seq)));
                 } else {
@@ -81,7 +81,7 @@ pub(super) fn look(conn: &mut Connection, hub: &Arc<Hub>, asked: Asked) -> Resul
         for chunk in everything.devices.chunks(ASKED) {
             let versions: HashMap<DeviceId, u64> = chunk.iter().copied().collect();
             let asked: Vec<DeviceId> = chunk.iter().map(|(device, _)| *device).collect();
-            for (device, version) in rooms::audience_versions(conn, &asked)? {
+            for (device, version) in conn.audience_versions(&asked)? {
                 if versions.get(&device) != Some(&version) {
                     if devices.len() < DEVICES {
                         devices.insert(device);
@@ -94,10 +94,10 @@ pub(super) fn look(conn: &mut Connection, hub: &Arc<Hub>, asked: Asked) -> Resul
     }
     if !devices.is_empty() {
         // Before the log: what it says of a place is newer.
-        found.audiences = rooms::audiences(conn, &devices.into_iter().collect::<Vec<_>>())?;
+        found.audiences = conn.audiences(&devices.into_iter().collect::<Vec<_>>())?;
     }
     if !known.is_empty() {
-        let (entries, more) = envelopes::following(conn, &known, EACH, BYTES)?;
+        let (entries, more) = conn.following(&known, EACH, BYTES)?;
         found.rooms.extend(more);
         for envelopes::Entry { room, seq, logged } in entries {
             let announcement = match logged {
@@ -128,7 +128,7 @@ pub(super) fn look(conn: &mut Connection, hub: &Arc<Hub>, asked: Asked) -> Resul
 /// What a commit's delta says of the devices that have sockets here. The list said more when it was committed, about
 /// those who had declined: their places say it still.
 fn said(
-    conn: &mut Connection,
+    conn: &mut impl RoomQueries,
     hub: &Arc<Hub>,
     envelope: &Envelope,
     seq: Seq,
@@ -143,10 +143,8 @@ fn said(
     if here.is_empty() {
         return Ok(());
     }
-    let places: HashMap<DeviceId, rooms::Member> = rooms::places(conn, envelope.room, &here)?
-        .into_iter()
-        .map(|member| (member.device, member))
-        .collect();
+    let places: HashMap<DeviceId, Member> =
+        conn.places(envelope.room, &here)?.into_iter().map(|member| (member.device, member)).collect();
     for change in &envelope.delta {
         let Some(place) = places.get(&change.device) else { continue };
         match change.operation {

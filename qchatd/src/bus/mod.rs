@@ -13,16 +13,18 @@ use std::{collections::HashSet, sync::Arc};
 use qchat_proto::ids::{DeviceId, RoomId, ServerId};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-pub use self::redis::{RedisError, RedisUrl};
 use self::{
     deliver::Deliverer,
+    redis::{Redis, carry},
+};
+pub use self::{
     hints::Hints,
-    redis::{Health, Redis, carry},
+    redis::{Health, RedisError, RedisUrl},
 };
 use crate::{
     hub::{Announcement, Hub},
     meters::Meters,
-    store::{Store, sessions::SessionId},
+    store::{Database, sessions::SessionId},
 };
 
 /// Groups that may wait; the relay waits for the hub when there are more.
@@ -75,28 +77,49 @@ pub struct Started {
     pub task: JoinHandle<()>,
 }
 
+/// What connects a bus to what carries its hints.
+pub struct Carried {
+    /// To be sent; it ends with the bus.
+    pub unsent: mpsc::Receiver<Hints>,
+    /// Those of other nodes.
+    pub heard: mpsc::Sender<Hints>,
+    /// Whether any can be sent.
+    pub health: Arc<Health>,
+}
+
 impl Bus {
     /// Starts the bus's task.
-    pub fn start(hub: Arc<Hub>, store: Store, nodes: Nodes, meters: Arc<Meters>) -> Started {
+    pub fn start(hub: Arc<Hub>, store: impl Database, nodes: Nodes, meters: Arc<Meters>) -> Started {
+        let (mut started, carried) = Self::carried(hub, store, nodes.shared, meters);
+        match nodes.redis {
+            Some(redis) => {
+                let (delivering, carrying) = (started.task, tokio::spawn(carry(redis, carried)));
+                started.task = tokio::spawn(async move {
+                    drop(delivering.await);
+                    drop(carrying.await);
+                });
+            }
+            None => started.bus.hints = None,
+        }
+        started
+    }
+
+    /// As [`Bus::start`], with hints that the caller carries.
+    pub fn carried(
+        hub: Arc<Hub>,
+        store: impl Database,
+        shared: bool,
+        meters: Arc<Meters>,
+    ) -> (Started, Carried) {
         let (groups, waiting) = mpsc::channel(WAITING);
         let (heard, hearing) = mpsc::channel(UNHEARD);
         let (revocations, revoked) = mpsc::channel(REVOKED);
-        let mut hints = None;
-        let carrying = nodes.redis.map(|redis| {
-            let (unsent, sending) = mpsc::channel(UNSENT);
-            let health = Arc::new(Health::default());
-            hints = Some((unsent, health.clone()));
-            tokio::spawn(carry(redis, sending, heard, health))
-        });
-        let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, nodes.shared);
-        let delivering = deliverer.run(waiting, hearing);
-        let task = tokio::spawn(async move {
-            delivering.await;
-            if let Some(carrying) = carrying {
-                drop(carrying.await);
-            }
-        });
-        Started { bus: Self { hub, groups, hints }, revoked, task }
+        let (sending, unsent) = mpsc::channel(UNSENT);
+        let health = Arc::new(Health::default());
+        let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, shared);
+        let task = tokio::spawn(deliverer.run(waiting, hearing));
+        let bus = Self { hub, groups, hints: Some((sending, health.clone())) };
+        (Started { bus, revoked, task }, Carried { unsent, heard, health })
     }
 
     /// The connections of this node.

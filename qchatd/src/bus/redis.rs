@@ -25,7 +25,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::hints::Hints;
+use super::{Carried, hints::Hints};
 
 /// How long Redis may take to accept a connection, and to answer anything.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -119,25 +119,22 @@ impl Redis {
 
 /// Whether Redis is there.
 #[derive(Default)]
-pub(super) struct Health(AtomicBool);
+pub struct Health(AtomicBool);
 
 impl Health {
-    pub(super) fn is_up(&self) -> bool {
+    /// Whether it is.
+    pub fn is_up(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn set(&self, up: bool) -> bool {
+    /// Says so; returns whether that is new.
+    pub fn set(&self, up: bool) -> bool {
         self.0.swap(up, Ordering::Relaxed) != up
     }
 }
 
 /// Carries hints until no more can come. Says once that Redis is gone, and once that it is back.
-pub(super) async fn carry(
-    redis: Redis,
-    mut unsent: mpsc::Receiver<Hints>,
-    heard: mpsc::Sender<Hints>,
-    health: Arc<Health>,
-) {
+pub(super) async fn carry(redis: Redis, Carried { mut unsent, heard, health }: Carried) {
     let (mut failures, mut said) = (0_u32, false);
     loop {
         let Err(error) = session(&redis, &mut unsent, &heard, &health).await else { return };

@@ -90,7 +90,7 @@ impl Services {
                 keys.pepper,
             ),
             key_packages: KeyPackages::new(store.clone()),
-            rooms: Rooms::new(store.clone(), hub.clone(), bus.clone()),
+            rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,

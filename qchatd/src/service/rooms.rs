@@ -17,14 +17,14 @@ use crate::{
     bus::Bus,
     hub::Hub,
     store::{
-        Store, StoreError, envelopes,
+        Database, RoomQueries, Store, StoreError, envelopes,
         rooms::{self, Audience, Member, RoomState, Span, Standing},
     },
 };
 
 /// Answers for rooms.
-pub struct Rooms {
-    store: Store,
+pub struct Rooms<D = Store> {
+    store: D,
     hub: Arc<Hub>,
     bus: Bus,
 }
@@ -48,9 +48,10 @@ fn no_invitation() -> ServiceError {
     ServiceError::refuse(FaultCode::NotFound, "no invitation to this room is waiting")
 }
 
-impl Rooms {
-    pub(super) fn new(store: Store, hub: Arc<Hub>, bus: Bus) -> Self {
-        Self { store, hub, bus }
+impl<D: Database> Rooms<D> {
+    /// Answers out of a database, and tells the bus of new rooms.
+    pub fn new(store: D, bus: Bus) -> Self {
+        Self { store, hub: bus.hub(), bus }
     }
 
     /// Creates a room with the caller's device as its only member. Repeating it is harmless.
@@ -70,8 +71,8 @@ impl Rooms {
                     reads: Span { after: Seq(0), until: None },
                     past: Span::EMPTY,
                 };
-                let created = rooms::create(conn, room, &member, now_sql())?;
-                if !created && rooms::creator(conn, room)? != Some(caller.device) {
+                let created = conn.create(room, &member, now_sql())?;
+                if !created && conn.creator(room)? != Some(caller.device) {
                     return Err(ServiceError::refuse(FaultCode::Conflict, "this room id is taken"));
                 }
                 Ok(created)
@@ -91,17 +92,66 @@ impl Rooms {
     pub async fn room(&self, caller: Caller, room: RoomId) -> Result<Room, ServiceError> {
         self.store
             .read(move |conn| {
-                let state = rooms::state(conn, room)?.ok_or_else(no_room)?;
-                let member = rooms::member(conn, room, caller.device)?.ok_or_else(no_room)?;
+                let state = conn.state(room)?.ok_or_else(no_room)?;
+                let member = conn.member(room, caller.device)?.ok_or_else(no_room)?;
                 let mut answer = describe(room, state, &member);
                 if member.follows() {
-                    answer.members = rooms::followers(conn, room)?.iter().map(describe_member).collect();
+                    answer.members = conn.followers(room)?.iter().map(describe_member).collect();
                 }
                 Ok(answer)
             })
             .await
     }
 
+    /// The rooms whose new envelopes a device receives.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audience(&self, device: DeviceId) -> Result<Audience, ServiceError> {
+        let mut audiences = self.store.read(move |conn| conn.audiences(&[device])).await?;
+        Ok(audiences.remove(&device).unwrap_or_default())
+    }
+
+    /// Envelopes after `after`, as far as the device may read; `limit` 0 leaves their number to the daemon.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn page(
+        &self,
+        device: DeviceId,
+        room: RoomId,
+        after: Seq,
+        limit: u32,
+    ) -> Result<Page, ServiceError> {
+        let limit = if limit == 0 { limits::PAGE_ENVELOPES } else { limit.min(limits::PAGE_ENVELOPES) };
+        self.store
+            .read(move |conn| {
+                // First the end of the log, then the place: see `envelopes::page`.
+                let bound = conn.state(room)?.ok_or_else(no_room)?.last_seq();
+                let member = conn.member(room, device)?.ok_or_else(no_room)?;
+                let envelopes::Page { envelopes, deleted } = conn.page(room, &member, after, bound, limit)?;
+                Ok(Page { envelopes, last_seq: envelopes::last_readable(&member, bound), deleted })
+            })
+            .await
+    }
+
+    /// Notes how far devices have processed rooms.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm(&self, confirmed: Vec<(RoomId, DeviceId, Seq)>) -> Result<(), StoreError> {
+        self.store
+            .write(move |conn| {
+                for (room, device, seq) in confirmed {
+                    conn.confirm(room, device, seq)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+impl Rooms {
     /// All rooms of the calling device.
     ///
     /// # Errors
@@ -115,15 +165,6 @@ impl Rooms {
                 Ok(RoomList { rooms })
             })
             .await
-    }
-
-    /// The rooms whose new envelopes a device receives.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn audience(&self, device: DeviceId) -> Result<Audience, ServiceError> {
-        let mut audiences = self.store.read(move |conn| rooms::audiences(conn, &[device])).await?;
-        Ok(audiences.remove(&device).unwrap_or_default())
     }
 
     /// The Welcome that waits for the calling device.
@@ -144,49 +185,6 @@ impl Rooms {
                     inviter: stored.inviter,
                     welcome: stored.welcome.into(),
                 })
-            })
-            .await
-    }
-
-    /// Envelopes after `after`, as far as the device may read; `limit` 0 leaves their number to the daemon.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn page(
-        &self,
-        device: DeviceId,
-        room: RoomId,
-        after: Seq,
-        limit: u32,
-    ) -> Result<Page, ServiceError> {
-        let limit = if limit == 0 { limits::PAGE_ENVELOPES } else { limit.min(limits::PAGE_ENVELOPES) };
-        self.store
-            .read(move |conn| {
-                // First the end of the log, then the place: see `envelopes::page`.
-                let (state, deleted) = rooms::log(conn, room)?.ok_or_else(no_room)?;
-                let bound = state.last_seq();
-                let member = rooms::member(conn, room, device)?.ok_or_else(no_room)?;
-                let page = envelopes::page(conn, room, &member, after, (deleted, bound), limit)?;
-                Ok(Page {
-                    envelopes: page.envelopes,
-                    last_seq: envelopes::last_readable(&member, bound),
-                    deleted: page.deleted,
-                })
-            })
-            .await
-    }
-
-    /// Notes how far devices have processed rooms.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn confirm(&self, confirmed: Vec<(RoomId, DeviceId, Seq)>) -> Result<(), StoreError> {
-        self.store
-            .write(move |conn| {
-                for (room, device, seq) in confirmed {
-                    rooms::confirm(conn, room, device, seq)?;
-                }
-                Ok(())
             })
             .await
     }

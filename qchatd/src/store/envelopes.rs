@@ -16,7 +16,7 @@ use qchat_proto::{
 
 use super::{
     Connection, StoreError, from_sql, id,
-    rooms::{Member, Span},
+    rooms::{self, Member, Span},
     schema::envelopes,
     to_sql,
 };
@@ -32,8 +32,7 @@ pub struct Page {
 
 /// Envelopes after `after`, oldest first, that `reader` may read: at most `limit`, and no more bytes than
 /// [`limits::PAGE_BYTES`] unless the first alone is larger. `bound` is the newest seq that may be in the page: a
-/// caller takes it *before* it loads `reader`, so that no envelope can slip in behind a removal. Up to `deleted` there is
-/// nothing to look for.
+/// caller takes it *before* it loads `reader`, so that no envelope can slip in behind a removal.
 ///
 /// # Errors
 /// When a query fails.
@@ -42,9 +41,11 @@ pub fn page(
     room: RoomId,
     reader: &Member,
     after: Seq,
-    (deleted, bound): (Seq, Seq),
+    bound: Seq,
     limit: u32,
 ) -> Result<Page, StoreError> {
+    // Up to there nothing is left to look for.
+    let deleted = rooms::log(conn, room)?.map_or(Seq(0), |(_, deleted)| deleted);
     let mut envelopes = Vec::new();
     let mut room_for = (limit as usize, limits::PAGE_BYTES);
     for (from, to) in readable(reader, after, bound) {

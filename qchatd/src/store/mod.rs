@@ -7,6 +7,7 @@ pub mod backup;
 mod connection;
 pub mod envelopes;
 mod error;
+mod interface;
 pub mod key_packages;
 mod migrate;
 mod multi;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 use self::{connection::Manager, writer::Writer};
 pub use self::{
     error::StoreError,
+    interface::{Database, RoomQueries},
     migrate::{Migrations, migrate, pending},
     multi::AnyConnection as Connection,
     target::{Target, TargetError},

@@ -1,6 +1,6 @@
 //! Rooms, and where each device stands in them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{
     prelude::*,
@@ -271,10 +271,10 @@ pub fn places(conn: &mut Connection, room: RoomId, asked: &[DeviceId]) -> Result
 pub fn audiences(
     conn: &mut Connection,
     asked: &[DeviceId],
-) -> Result<HashMap<DeviceId, Audience>, StoreError> {
+) -> Result<BTreeMap<DeviceId, Audience>, StoreError> {
     // First the versions: a place that changes in between is newer than its version, and is read once more.
     let versions = audience_versions(conn, asked)?;
-    let mut audiences: HashMap<DeviceId, Audience> = versions
+    let mut audiences: BTreeMap<DeviceId, Audience> = versions
         .into_iter()
         .map(|(device, version)| (device, Audience { version, places: Vec::new() }))
         .collect();

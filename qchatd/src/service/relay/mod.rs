@@ -22,10 +22,7 @@ use super::{ServiceError, now_sql};
 use crate::{
     bus::Bus,
     meters::Meters,
-    store::{
-        Store,
-        relay::{self as stored, Wanted},
-    },
+    store::{Database, RoomQueries, relay::Wanted},
 };
 
 /// Most requests in one transaction. Each is the cheaper the more there are: pages of indexes that several change are
@@ -78,7 +75,7 @@ enum Action {
 
 impl Relay {
     /// Starts the relay's task, which is to be awaited after the last handle is dropped.
-    pub fn start(store: Store, bus: Bus, meters: Arc<Meters>) -> (Self, JoinHandle<()>) {
+    pub fn start(store: impl Database, bus: Bus, meters: Arc<Meters>) -> (Self, JoinHandle<()>) {
         let (requests, waiting) = mpsc::channel(WAITING);
         let task = tokio::spawn(run(Writing { store, bus, meters }, waiting));
         (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)) }, task)
@@ -147,13 +144,13 @@ fn ending() -> ServiceError {
 }
 
 /// What a group of requests passes through.
-struct Writing {
-    store: Store,
+struct Writing<D> {
+    store: D,
     bus: Bus,
     meters: Arc<Meters>,
 }
 
-async fn run(writing: Writing, mut waiting: mpsc::Receiver<Request>) {
+async fn run(writing: Writing<impl Database>, mut waiting: mpsc::Receiver<Request>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
         while !group.is_empty() {
@@ -176,7 +173,7 @@ fn fitting(group: &[Request]) -> usize {
     fits.count().max(1)
 }
 
-impl Writing {
+impl<D: Database> Writing<D> {
     async fn commit(&self, group: Vec<Request>) {
         let began = Instant::now();
         let (actions, replies): (Vec<_>, Vec<_>) = group
@@ -190,10 +187,10 @@ impl Writing {
                 for action in &actions {
                     action.want(&mut wanted);
                 }
-                let mut ledger = Ledger::new(stored::load(conn, &wanted)?);
+                let mut ledger = Ledger::new(conn.load(&wanted)?);
                 let outcomes: Vec<_> = actions.iter().map(|action| action.apply(&mut ledger)).collect();
                 let (changes, announcements) = ledger.finish();
-                stored::save(conn, &changes, now_sql())?;
+                conn.save(&changes, now_sql())?;
                 Ok::<_, ServiceError>((outcomes, announcements))
             })
             .await;

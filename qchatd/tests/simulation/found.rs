@@ -1,0 +1,49 @@
+//! What the simulation has found, each in the few steps that it takes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use qchat_proto::ids::{DeviceId, RoomId, Seq};
+use qchatd::{
+    hub::{Announcement, Hub},
+    store::rooms::{Audience, Place},
+};
+
+/// Two devices of a node that reads a room's log: the one that leaves was the last to follow the room there, and the one
+/// that was added after that is not forgotten.
+#[test]
+fn a_device_that_was_added_after_the_last_other_left_is_looked_at_again() {
+    let room = RoomId::from_bytes([1; 16]);
+    let [leaver, newcomer] = [2, 3].map(|byte| DeviceId::from_bytes([byte; 16]));
+    let hub = Arc::new(Hub::default());
+    let audience = |version, after, last| {
+        let place = Place { room, follows: true, after: Seq(after), last: Seq(last) };
+        Audience { version, places: vec![place] }
+    };
+    let first = hub.attach(leaver, [0; 16], 8);
+    first.follow(audience(1, 0, 10));
+    let (second, third) = (hub.attach(newcomer, [0; 16], 8), hub.attach(newcomer, [0; 16], 8));
+    second.follow(Audience::default());
+
+    // The database knows more than the node has read: another node has removed the one, and added the other.
+    let newer = audience(1, 12, 13);
+    assert_eq!(hub.reconcile(newcomer, &newer), [room, room]);
+    third.follow(newer.clone());
+    let envelope = |seq, joined, left| Announcement {
+        room,
+        envelope: Some((Seq(seq), Bytes::from_static(b"commit"))),
+        joined,
+        invited: Vec::new(),
+        left,
+    };
+    hub.replay(room, Seq(11), Some(&envelope(11, vec![], vec![leaver])));
+    assert_eq!(hub.delivered(room), None, "nobody follows it any more");
+    hub.replay(room, Seq(13), Some(&envelope(13, vec![newcomer], vec![])));
+
+    let known = hub.audiences().into_iter().find(|(device, _)| *device == newcomer);
+    assert_eq!(known, Some((newcomer, 0)), "what is known of it is not all");
+    assert_eq!(hub.reconcile(newcomer, &newer), []);
+    assert!(second.follows(room) && third.follows(room));
+    let known = hub.audiences().into_iter().find(|(device, _)| *device == newcomer);
+    assert_eq!((hub.delivered(room), known), (Some(Seq(13)), Some((newcomer, 1))));
+}
