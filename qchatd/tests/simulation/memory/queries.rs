@@ -8,7 +8,7 @@ use qchat_proto::{
 };
 use qchatd::store::{
     RoomQueries, StoreError,
-    envelopes::Entry,
+    envelopes::{self, Entry},
     relay::{Changes, Snapshot, Wanted},
     rooms::{Audience, Member, Place, RoomState, Span, Standing},
 };
@@ -174,7 +174,7 @@ impl RoomQueries for Connection {
         after: Seq,
         bound: Seq,
         limit: u32,
-    ) -> Result<Vec<Logged>, StoreError> {
+    ) -> Result<envelopes::Page, StoreError> {
         self.turn();
         let (mut page, mut bytes) = (Vec::new(), 0);
         let all = self.tables.envelopes.range((room, after.next())..=(room, Seq(u64::MAX)));
@@ -185,7 +185,7 @@ impl RoomQueries for Connection {
             }
             page.push(Logged { seq: *seq, bytes: logged.clone() });
         }
-        Ok(page)
+        Ok(envelopes::Page { envelopes: page, deleted: Seq(0) })
     }
 
     fn following(
