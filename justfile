@@ -57,6 +57,13 @@ mutants *options:
 watch:
     bacon
 
+# Faults under load: the built daemon is killed, starved, cut off and flooded, and held to its promise. `just faults --list` says
+# how; docs/quality.md has the figures of a long run (`just faults --long`), which takes PostgreSQL, Redis, HAProxy, faketime
+# and root.
+faults *options:
+    cargo build --workspace --bins --tests --locked
+    target/debug/qchat-faults {{options}}
+
 # What a session's steps and the built programs cost; docs/performance.md explains the figures.
 bench:
     cargo build --release --locked -p qchatd -p qchat-cli

@@ -4,8 +4,8 @@
 #   contrib/cluster.sh run [N]              runs N nodes (3) in a temporary directory until Ctrl-C
 #   contrib/cluster.sh start DIR [N]        starts them in DIR, an empty directory that everybody may walk through, and writes
 #                                           DIR/address (of HAProxy) and DIR/nodes (an address a line)
-#   contrib/cluster.sh kill DIR NUMBER      ends a node as a power cut would; nodes are counted from 1
-#   contrib/cluster.sh restart DIR NUMBER   lets a node drain, or finds it killed, and starts it again
+#   contrib/cluster.sh kill DIR WHO         ends a node as a power cut would; nodes are counted from 1, and `redis` is Redis
+#   contrib/cluster.sh restart DIR WHO      lets a node or Redis end, or finds it killed, and starts it again
 #   contrib/cluster.sh stop DIR             ends everything
 #
 # Needs redis-server, haproxy and PostgreSQL's server (apt-get install redis-server haproxy postgresql), and a built qchatd:
@@ -81,9 +81,25 @@ start_redis() {
         printf 'port %s\nbind 127.0.0.1\nrequirepass %s\nsave ""\nappendonly no\ndir %s\n' "$port" "$password" "$home" \
             >"$home/redis.conf"
         printf 'redis://:%s@127.0.0.1:%s\n' "$password" "$port" >"$home/url")
-    setsid redis-server "$home/redis.conf" </dev/null >"$home/log" 2>&1 &
-    printf '%s\n' $! >"$home/pid"
+    serve_redis "$home"
+}
+
+# serve_redis HOME: starts Redis as HOME/redis.conf says.
+serve_redis() {
+    local port
+    port=$(sed -n 's/^port //p' "$1/redis.conf")
+    setsid redis-server "$1/redis.conf" </dev/null >>"$1/log" 2>&1 &
+    printf '%s\n' $! >"$1/pid"
     eventually "Redis listens" listens "$port"
+}
+
+# home DIR WHO: where a node, by its number, or Redis lives.
+home() { if [ "$2" = redis ]; then printf '%s\n' "$1/redis"; else printf '%s\n' "$1/node-$2"; fi; }
+
+# again DIR WHO: lets a node or Redis end, and starts it again.
+again() {
+    end "$(home "$1" "$2")" TERM
+    if [ "$2" = redis ]; then serve_redis "$1/redis"; else node "$1" "$2"; fi
 }
 
 start_haproxy() {
@@ -153,8 +169,8 @@ case "${1-} $#" in
 "run 1") run 3 ;;
 "run 2") run "$2" ;;
 "start 2" | "start 3") start "$2" "${3:-3}" ;;
-"kill 3") end "$2/node-$3" KILL ;;
-"restart 3") end "$2/node-$3" TERM && node "$(cd "$2" && pwd)" "$3" ;;
+"kill 3") end "$(home "$2" "$3")" KILL ;;
+"restart 3") again "$(cd "$2" && pwd)" "$3" ;;
 "stop 2") stop "$2" ;;
-*) die "usage: contrib/cluster.sh run [N] | start DIR [N] | kill DIR NUMBER | restart DIR NUMBER | stop DIR" ;;
+*) die "usage: contrib/cluster.sh run [N] | start DIR [N] | kill DIR WHO | restart DIR WHO | stop DIR" ;;
 esac

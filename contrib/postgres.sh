@@ -5,7 +5,8 @@
 #   contrib/postgres.sh start DIR      starts a server in DIR, an empty directory that everybody may walk through, and
 #                                      writes DIR/url, DIR/root.crt (who signed its certificate, which is made out to
 #                                      127.0.0.1 and to no name) and DIR/other.crt (who did not)
-#   contrib/postgres.sh stop DIR       ends it
+#   contrib/postgres.sh stop DIR [MODE] ends it: immediately, or in another of pg_ctl's modes
+#   contrib/postgres.sh again DIR      starts it again, on the same port, after it was stopped or killed
 set -euo pipefail
 
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -60,6 +61,28 @@ certificates() (
     chmod 644 root.crt other.crt
 )
 
+# serve DIR: starts the server of DIR with its options, and waits until it is ready.
+serve() {
+    run "$(programs)/pg_ctl" -D "$1/cluster/data" -w -t 60 -l "$1/cluster/log" -o "$(cat "$1/options")" start >/dev/null
+}
+
+# again DIR: one that was killed leaves a file behind that names its process, which may wait for its parent to be told; and
+# children that end a moment later, and keep the memory until then.
+again() {
+    local directory pid
+    directory=$(cd "$1" && pwd)
+    for _ in $(seq 50); do
+        if [ -f "$directory/cluster/data/postmaster.pid" ]; then
+            pid=$(head -n 1 "$directory/cluster/data/postmaster.pid")
+            case $(ps -o stat= -p "$pid" 2>/dev/null) in "" | Z*) rm -f "$directory/cluster/data/postmaster.pid" ;; esac
+        fi
+        serve "$directory" 2>/dev/null && return
+        sleep 0.1
+    done
+    tail -n 20 "$directory/cluster/log" >&2
+    die "PostgreSQL did not start again"
+}
+
 start() {
     local directory programs password port started=no
     directory=$(cd "$1" && pwd)
@@ -81,9 +104,10 @@ start() {
     for _ in 1 2 3 4 5; do
         port=$(perl -MIO::Socket::INET \
             -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
-        if run "$programs/pg_ctl" -D "$cluster/data" -w -t 60 -l "$cluster/log" -o "-c listen_addresses=127.0.0.1 \
-            -c port=$port -c unix_socket_directories=$cluster -c max_connections=200 -c ssl=on \
-            -c ssl_cert_file=$cluster/server.crt -c ssl_key_file=$cluster/server.key" start >/dev/null; then
+        printf '%s' "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster \
+            -c max_connections=200 -c ssl=on -c ssl_cert_file=$cluster/server.crt -c ssl_key_file=$cluster/server.key" \
+            >"$directory/options"
+        if serve "$directory"; then
             started=yes
             break
         fi
@@ -94,7 +118,7 @@ start() {
 
 stop() {
     if [ -f "$1/cluster/data/postmaster.pid" ]; then
-        run "$(programs)/pg_ctl" -D "$1/cluster/data" -m immediate -w stop >/dev/null
+        run "$(programs)/pg_ctl" -D "$1/cluster/data" -m "${2:-immediate}" -w stop >/dev/null
     fi
 }
 
@@ -102,5 +126,7 @@ case "${1-} $#" in
 "programs 1") programs ;;
 "start 2") start "$2" ;;
 "stop 2") stop "$2" ;;
-*) die "usage: contrib/postgres.sh programs | start DIR | stop DIR" ;;
+"stop 3") stop "$2" "$3" ;;
+"again 2") again "$2" ;;
+*) die "usage: contrib/postgres.sh programs | start DIR | stop DIR [MODE] | again DIR" ;;
 esac

@@ -64,6 +64,8 @@ command -v systemd-analyze >/dev/null || install_package "systemd-analyze" syste
 command -v openssl >/dev/null || install_package "openssl" openssl
 for shell in zsh fish; do command -v "$shell" >/dev/null || install_package "$shell" "$shell"; done; export QCHAT_TEST_SHELLS="bash zsh fish"
 command -v redis-server >/dev/null || install_package "redis-server" redis-server
+command -v prlimit >/dev/null || install_package "prlimit" util-linux
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || install_package "libfaketime" faketime
 command -v haproxy >/dev/null || install_package "haproxy" haproxy
 [ -x "$programs/psql" ] || command -v psql >/dev/null || install_package "psql" postgresql-client
 printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$programs/postgres" --version)"

@@ -42,6 +42,21 @@ impl Cluster {
         self.script("restart", &[&node.to_string()]);
     }
 
+    /// Ends Redis as a power cut would.
+    pub fn kill_redis(&self) {
+        self.script("kill", &["redis"]);
+    }
+
+    /// Starts Redis again, empty.
+    pub fn restart_redis(&self) {
+        self.script("restart", &["redis"]);
+    }
+
+    /// The folder with a folder for each program of it, in which `pid` is its process.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// What a node has logged.
     pub fn log(&self, node: usize) -> String {
         self.read(&format!("node-{node}/log"))

@@ -26,6 +26,8 @@ pub struct Daemon {
     postgres: Option<PostgresDatabase>,
     address: SocketAddr,
     settings: Vec<(&'static str, String)>,
+    /// What starts it, before its own name.
+    program: Vec<String>,
     child: Option<Child>,
 }
 
@@ -46,12 +48,38 @@ impl Daemon {
     }
 
     /// Starts a daemon with the settings that `choose` makes, given its folder.
-    fn start_with(backend: Backend, choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
+    pub fn start_with(backend: Backend, choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
+        Self::start_on((backend == Backend::Postgres).then(PostgresDatabase::create), choose)
+    }
+
+    /// The same on this database, or on SQLite. Settings count more than the database does: a daemon may be led to it by
+    /// another way.
+    pub fn start_on(
+        postgres: Option<PostgresDatabase>,
+        choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> Self {
+        Self::begin(postgres, &[], free_address(), choose)
+    }
+
+    /// Starts a daemon on this address by another program, which becomes it: by one that changes its surroundings.
+    pub fn start_within(
+        program: &[&str],
+        address: SocketAddr,
+        choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> Self {
+        Self::begin(None, program, address, choose)
+    }
+
+    fn begin(
+        postgres: Option<PostgresDatabase>,
+        program: &[&str],
+        address: SocketAddr,
+        choose: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let directory = TempDir::with_prefix("qchatd-").expect("a temporary directory");
         let settings = choose(directory.path());
-        let postgres = (backend == Backend::Postgres).then(PostgresDatabase::create);
-        let address = free_address();
-        let mut daemon = Self { directory, postgres, address, settings, child: None };
+        let program = program.iter().map(|word| (*word).to_owned()).collect();
+        let mut daemon = Self { directory, postgres, address, settings, program, child: None };
         daemon.restart();
         daemon
     }
@@ -62,7 +90,14 @@ impl Daemon {
         let address_file = self.directory.path().join("address");
         drop(fs::remove_file(&address_file));
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = Command::new(programs::qchatd());
+        let mut command = match self.program.split_first() {
+            None => Command::new(programs::qchatd()),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(programs::qchatd());
+                command
+            }
+        };
         command
             .arg("serve")
             .arg("--data-dir")

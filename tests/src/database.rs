@@ -45,15 +45,19 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    /// Creates it.
+    /// Creates it on the server that the environment names.
     pub fn create() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let admin_url = env::var("QCHAT_TEST_POSTGRES_URL").unwrap_or_else(|_| {
+        Self::create_on(env::var("QCHAT_TEST_POSTGRES_URL").unwrap_or_else(|_| {
             panic!(
                 "QCHAT_TEST_POSTGRES_URL does not name a PostgreSQL server to test on; contrib/test.sh starts one, \
                  or set it to the URL of a database whose user may create others"
             )
-        });
+        }))
+    }
+
+    /// Creates it on the server of this URL.
+    pub fn create_on(admin_url: String) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("qchat_e2e_{}_{count}", std::process::id());
         let database = Self { admin_url, name };

@@ -62,9 +62,36 @@ fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(conn)
 }
 
+/// How libpq finds out that the network has gone without a word, unless the URL says otherwise: a request that waits for
+/// nobody would hold up every room. Connecting takes 5 s at most; what is sent is confirmed by the other machine within
+/// 10 s, and one that says nothing is asked after 10 s, three times.
+const WATCHFUL: [(&str, &str); 6] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "10000"),
+    ("keepalives", "1"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "3"),
+    ("keepalives_count", "3"),
+];
+
+/// The same for PostgreSQL, about this node. A transaction here never waits for anything but the database, so one that does
+/// nothing for 5 s is that of a node that is gone, and what it has locked is wanted by the others.
+const LET_GO: &str = "SET idle_in_transaction_session_timeout = '5s'; SET tcp_user_timeout = '10s'; \
+                      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;";
+
+/// The URL, with what it does not say about a network that goes away.
+fn watchful(url: &str) -> String {
+    let (start, query) = url.split_once('?').unwrap_or((url, ""));
+    let said = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    let unsaid =
+        WATCHFUL.iter().filter(|(name, _)| !said(name)).map(|(name, value)| format!("{name}={value}"));
+    let own = Some(query.to_owned()).filter(|query| !query.is_empty());
+    format!("{start}?{}", own.into_iter().chain(unsaid).collect::<Vec<_>>().join("&"))
+}
+
 fn postgres(url: &str) -> Result<PgConnection, StoreError> {
-    let mut conn = PgConnection::establish(url).map_err(StoreError::connect)?;
-    conn.batch_execute("SET synchronous_commit = on")?;
+    let mut conn = PgConnection::establish(&watchful(url)).map_err(StoreError::connect)?;
+    conn.batch_execute(&format!("SET synchronous_commit = on; {LET_GO}"))?;
     for setting in ["synchronous_commit", "fsync"] {
         let value: String =
             diesel::select(sql::<Text>(&format!("current_setting('{setting}')"))).get_result(&mut conn)?;
@@ -95,5 +122,29 @@ impl ManageConnection for Manager {
 
     fn has_broken(&self, conn: &mut Connection) -> bool {
         std::thread::panicking() || conn.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_keeps_what_it_says_about_the_network() {
+        const ALL: &str = "connect_timeout=5&tcp_user_timeout=10000&keepalives=1&keepalives_idle=10&\
+                           keepalives_interval=3&keepalives_count=3";
+        for (url, watchful_url) in [
+            ("postgres://h/db", format!("postgres://h/db?{ALL}")),
+            ("postgres://h/db?", format!("postgres://h/db?{ALL}")),
+            ("postgres://h/db?sslmode=verify-full", format!("postgres://h/db?sslmode=verify-full&{ALL}")),
+            (
+                "postgres://h/db?connect_timeout=60&keepalives_idle=9",
+                "postgres://h/db?connect_timeout=60&keepalives_idle=9&tcp_user_timeout=10000&keepalives=1&\
+                 keepalives_interval=3&keepalives_count=3"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(watchful(url), watchful_url);
+        }
     }
 }

@@ -147,6 +147,16 @@ impl Rest {
         Ok(())
     }
 
+    /// Logs in again: the token has expired, whatever the clocks say.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub async fn log_in_again(&self, account: &mut Account) -> Result<()> {
+        account.token = self.log_in(account.id, account.device, &account.key).await?;
+        account.since = Instant::now();
+        Ok(())
+    }
+
     /// Creates a room of this account's.
     ///
     /// # Errors
@@ -154,6 +164,16 @@ impl Rest {
     pub async fn create_room(&self, token: &str, room_id: RoomId) -> Result<()> {
         let _: Room = self.post("v1/rooms", Some(token), &CreateRoom { room_id }).await?;
         Ok(())
+    }
+
+    /// Asks for a room, and gives the answer whatever it is: the status and the text.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn try_create_room(&self, token: &str, room_id: RoomId) -> Result<(u16, String)> {
+        let url = self.server.join("v1/rooms")?;
+        let response = self.http.post(url).bearer_auth(token).json(&CreateRoom { room_id }).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
     }
 
     /// Puts a tree there, ahead of the commit that names it.

@@ -136,7 +136,7 @@ impl Verdict {
 }
 
 /// Sees all readers and all acknowledgements of a run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Checker {
     rooms: Vec<Room>,
     readers: Vec<View>,
@@ -145,6 +145,7 @@ pub struct Checker {
     told: Vec<Breach>,
 }
 
+#[derive(Clone)]
 struct Room {
     id: RoomId,
     /// The seq before the first that is checked.
@@ -154,6 +155,7 @@ struct Room {
     readers: usize,
 }
 
+#[derive(Clone)]
 struct View {
     room: usize,
     /// Which reader of the room.
@@ -188,6 +190,20 @@ impl Checker {
         });
         of.readers += 1;
         Reader(self.readers.len() - 1)
+    }
+
+    /// The same, where a connection that another checker saw goes on: it may deliver yet what that one read from the log.
+    pub fn reader_after(&mut self, room: RoomNumber, delivered: Seq) -> Reader {
+        let Reader(reader) = self.reader(room);
+        if let Some(view) = self.readers.get_mut(reader) {
+            view.delivered = delivered.0.min(view.delivered);
+        }
+        Reader(reader)
+    }
+
+    /// The newest seq that a reader's connection has delivered.
+    pub fn delivered_to(&self, Reader(reader): Reader) -> Seq {
+        self.readers.get(reader).map_or(Seq(0), |view| Seq(view.delivered))
     }
 
     /// The daemon has acknowledged a message. A repetition of a message may be acknowledged again.
@@ -402,6 +418,27 @@ mod tests {
         for number in numbers {
             checker.delivered(reader, Seq((*number).into()), message(*number));
         }
+    }
+
+    #[test]
+    fn what_one_checker_read_from_the_log_may_be_delivered_to_the_next() {
+        let (mut before, _, one, other) = begun();
+        deliver(&mut before, one, &[11, 12, 13, 14]);
+        before.behind(other, Seq(14));
+        for number in 11..=14 {
+            before.read(other, Seq(number.into()), message(number));
+        }
+        assert!(before.is_settled());
+        let mut checker = Checker::default();
+        let room = checker.room(ROOM, Seq(14));
+        let one = checker.reader_after(room, before.delivered_to(one));
+        let other = checker.reader_after(room, before.delivered_to(other));
+        deliver(&mut checker, other, &[13, 14, 15]);
+        deliver(&mut checker, one, &[15]);
+        assert!(checker.clone().finish().is_kept());
+        // A connection that has delivered it does not deliver it again.
+        deliver(&mut checker, one, &[14]);
+        assert!(!checker.finish().is_kept());
     }
 
     #[test]

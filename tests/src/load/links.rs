@@ -2,6 +2,7 @@
 //! so that the daemon is what is measured.
 
 use std::{
+    collections::HashMap,
     io::ErrorKind,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::fd::OwnedFd,
@@ -50,6 +51,8 @@ pub struct Links {
     epoll: OwnedFd,
     address: SocketAddr,
     host: String,
+    /// Slots that connect to another address.
+    routes: HashMap<usize, SocketAddr>,
     manner: Manner,
     slots: Vec<Option<Link>>,
     ready: Vec<epoll::Event>,
@@ -104,6 +107,7 @@ impl Links {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             address: address.with_context(|| format!("{host} is not known"))?,
             host: format!("{host}:{port}"),
+            routes: HashMap::new(),
             slots: std::iter::repeat_with(|| None).take(count).collect(),
             ready: Vec::with_capacity(EVENTS),
             manner,
@@ -111,18 +115,24 @@ impl Links {
         })
     }
 
+    /// A slot connects to this address from now on: to a proxy, or to another node.
+    pub fn route(&mut self, slot: usize, address: SocketAddr) {
+        self.routes.insert(slot, address);
+    }
+
     /// Begins to connect; [`Heard::Open`] or [`Heard::Closed`] follows.
     ///
     /// # Errors
     /// When there is no further file or port.
     pub fn connect(&mut self, slot: usize, token: &str) -> Result<()> {
-        let family = if self.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let address = self.routes.get(&slot).unwrap_or(&self.address);
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None).context("a socket")?;
         sockopt::set_tcp_nodelay(&socket, true)?;
-        match connect(&socket, &self.address) {
+        match connect(&socket, address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(error) => return Err(error).with_context(|| format!("connecting to {}", self.address)),
+            Err(error) => return Err(error).with_context(|| format!("connecting to {address}")),
         }
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(slot as u64), flags)?;
@@ -143,6 +153,11 @@ impl Links {
         };
         *self.slots.get_mut(slot).context("no such slot")? = Some(link);
         Ok(())
+    }
+
+    /// Whether a slot has a connection, or one that is being made.
+    pub fn has(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(Option::is_some)
     }
 
     /// What is to be written to an open connection; [`Self::flush`] writes it.

@@ -531,6 +531,10 @@ impl Live {
         let place = self.place(slot, RoomId::try_from(page.room_id.as_ref())?)?;
         let reader = self.places[slot][place].reader;
         self.places[slot][place].fetching = false;
+        if self.checker.is_missing(reader) {
+            // It may take more than one page.
+            self.checker.behind(reader, Seq(page.last_seq));
+        }
         for (seq, message) in frames::page(page)? {
             if self.checker.read(reader, seq, message) {
                 self.taken(message);
@@ -545,7 +549,7 @@ impl Live {
 }
 
 /// Asks for a page.
-pub(super) fn put_fetch(out: &mut Vec<u8>, room: RoomId, after: Seq) {
+pub(crate) fn put_fetch(out: &mut Vec<u8>, room: RoomId, after: Seq) {
     let request =
         pb::Fetch { request_id: 0, room_id: room.as_bytes().to_vec().into(), after: after.0, limit: 0 };
     put_binary(out, &frame::client_frame(client_frame::Body::Fetch(request)));

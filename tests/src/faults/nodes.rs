@@ -1,0 +1,105 @@
+//! Two nodes on one PostgreSQL: Redis lost, a node killed, a node restarted, and a node that the network parts from
+//! everything but its clients.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{
+    clients::{Clients, Shape},
+    run::{Run, Scene, Told},
+};
+use crate::{cluster::Cluster, database::Backend};
+
+const POSTGRES: &[Backend] = &[Backend::Postgres];
+
+/// The scenes.
+pub const SCENES: &[Scene] = &[
+    Scene {
+        name: "redis",
+        about: "Redis between two nodes flushed, killed, stopped for a while; then back, and empty",
+        on: POSTGRES,
+        rounds: 3,
+        long: 100,
+        run: redis,
+    },
+    Scene {
+        name: "nodes",
+        about: "one of two nodes killed, or drained, behind HAProxy; then started again",
+        on: POSTGRES,
+        rounds: 3,
+        long: 100,
+        run: nodes,
+    },
+];
+
+/// The process whose id is in a file of the cluster's.
+fn pid(cluster: &Cluster, of: &str) -> Result<u32> {
+    let path: PathBuf = cluster.directory().join(of).join("pid");
+    Ok(fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().parse()?)
+}
+
+fn daemons(cluster: &Cluster) -> Result<Vec<u32>> {
+    ["node-1", "node-2"].iter().map(|node| pid(cluster, node)).collect()
+}
+
+fn signal(pid: u32, signal: &str) -> Result<()> {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status()?;
+    ensure!(sent.success(), "kill {signal} {pid}: {sent}");
+    Ok(())
+}
+
+fn redis(run: &Run) -> Result<Told> {
+    let cluster = Cluster::start(2);
+    let mut clients = Clients::register(&cluster.url(), Shape::default())?;
+    run.rounds(&mut clients, |clients, dice| {
+        clients.go_on(Duration::from_micros(dice.u64(0..5_000)))?;
+        match dice.u8(0..3) {
+            0 => {
+                let url = fs::read_to_string(cluster.directory().join("redis/url"))?;
+                let flushed = Command::new("redis-cli")
+                    .args(["--no-auth-warning", "-u", url.trim(), "flushall"])
+                    .stdout(Stdio::null())
+                    .status()?;
+                ensure!(flushed.success(), "redis-cli flushall: {flushed}");
+            }
+            1 => {
+                cluster.kill_redis();
+                clients.acknowledged(dice.u64(10..200))?;
+                cluster.restart_redis();
+            }
+            _ => {
+                // Connections stay open, and nobody answers.
+                let redis = pid(&cluster, "redis")?;
+                signal(redis, "-STOP")?;
+                let went_on = clients.acknowledged(dice.u64(10..200));
+                signal(redis, "-CONT")?;
+                went_on?;
+            }
+        }
+        clients.acknowledged(10)?;
+        daemons(&cluster)
+    })
+}
+
+fn nodes(run: &Run) -> Result<Told> {
+    let cluster = Cluster::start(2);
+    let mut clients = Clients::register(&cluster.url(), Shape::default())?;
+    run.rounds(&mut clients, |clients, dice| {
+        clients.go_on(Duration::from_micros(dice.u64(0..5_000)))?;
+        let node = dice.usize(1..3);
+        if dice.bool() {
+            cluster.kill(node);
+            clients.acknowledged(dice.u64(10..100))?;
+        }
+        // Drains it when it still runs.
+        cluster.restart(node);
+        clients.acknowledged(10)?;
+        daemons(&cluster)
+    })
+}
