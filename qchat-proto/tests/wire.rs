@@ -116,9 +116,9 @@ fn server() -> impl Strategy<Value = Server> {
                 })
             }
         ),
-        (any::<[u64; 2]>(), blob(20), prop::collection::vec(logged(), 0..4)).prop_map(
-            |([request_id, last_seq], room_id, envelopes)| {
-                Server::Page(pb::Page { request_id, room_id, envelopes, last_seq })
+        (any::<[u64; 3]>(), blob(20), prop::collection::vec(logged(), 0..4)).prop_map(
+            |([request_id, last_seq, deleted], room_id, envelopes)| {
+                Server::Page(pb::Page { request_id, room_id, envelopes, last_seq, deleted })
             }
         ),
         (blob(20), prop::option::of(logged()))

@@ -67,7 +67,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TlsCommand,
     },
-    /// Work on the database while no daemon needs it.
+    /// Work on the database.
     Admin {
         #[command(subcommand)]
         command: AdminCommand,
@@ -99,6 +99,16 @@ pub(crate) enum Command {
 /// What to do to the database.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
+    /// Delete now what nobody needs, as the daemon does by itself every hour.
+    ///
+    /// Daemons may serve meanwhile. Envelopes go that every device has fetched which may, and those that are older than
+    /// --retention-days. Their senders stay known, so that nothing is taken twice.
+    #[command(after_help = "Example:\n  qchatd admin sweep --retention-days 30")]
+    Sweep {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Fill a new database with accounts, rooms and envelopes, for development alone.
     ///
     /// The accounts are called user-1, user-2 and so on. Their signed statements and keys are real, and follow from the
@@ -273,6 +283,10 @@ pub(crate) struct Settings {
     /// [default: 127.0.0.0/8,::1/128]
     #[arg(long, global = true, value_name = "NETWORKS")]
     pub(crate) proxy_trusted: Option<String>,
+    /// Days after which an envelope is deleted although a device has not fetched it; 0 keeps it until all have. What all
+    /// have fetched is deleted anyway [default: 90]
+    #[arg(long, global = true, value_name = "DAYS")]
+    pub(crate) retention_days: Option<u32>,
     /// Frames that wait for a slow client before it has to catch up from the log [default: 256]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) queue: Option<u32>,
@@ -326,6 +340,7 @@ impl Settings {
             ("account_publishes_per_second", number(self.account_publishes_per_second)),
             ("proxy_protocol", self.proxy_protocol.then(|| "true".to_owned())),
             ("proxy_trusted", self.proxy_trusted.clone()),
+            ("retention_days", number(self.retention_days)),
             ("queue", number(self.queue)),
             ("workers", number(self.workers)),
             ("drain_seconds", number(self.drain_seconds)),

@@ -4,6 +4,7 @@ use std::{
     io::{IsTerminal as _, Write},
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,7 @@ use crate::{
     server::{self, Daemon, StartError},
     service::{
         ServiceError,
+        housekeeping::{Housekeeping, Swept},
         seed::{self, Plan, Seeded},
         sessions,
     },
@@ -52,6 +54,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Tls { command: TlsCommand::Generate { names, json } } => {
             generate(&loaded.config, names, *json)?;
         }
+        Command::Admin { command: AdminCommand::Sweep { json } } => sweep(&loaded.config, *json)?,
         Command::Admin {
             command: AdminCommand::Seed { accounts, rooms, members, messages, size, seed, json },
         } => {
@@ -231,6 +234,24 @@ fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandErr
         "Keep these too, elsewhere: {}, {}",
         config.pepper_file.display(),
         config.token_key_file.display()
+    ))
+}
+
+fn sweep(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    current(config)?;
+    let Swept { rooms, envelopes, bytes, sessions, key_packages } = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1)?;
+        Housekeeping::new(store, Arc::default(), config.retention).sweep().await
+    })?;
+    if as_json {
+        let swept = json!({"rooms": rooms, "envelopes": envelopes, "bytes": bytes, "sessions": sessions,
+            "key_packages": key_packages});
+        return print(&json!({"v": 1, "database": config.database.to_string(), "swept": swept}).to_string());
+    }
+    print(&format!(
+        "{}: {envelopes} envelopes of {bytes} bytes in {rooms} rooms, {sessions} sessions and {key_packages} notes of \
+         KeyPackages are deleted",
+        config.database
     ))
 }
 

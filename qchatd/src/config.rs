@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
+    service::housekeeping::Retention,
     store::Target,
     tls::{Files, KeyExchange, Tls},
 };
@@ -119,6 +120,8 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// Who may send one.
     pub proxy_trusted: Vec<IpNet>,
+    /// What is deleted although somebody has not fetched it.
+    pub retention: Retention,
     /// Frames in a connection's queue.
     pub queue: u32,
     /// Runtime threads.
@@ -214,6 +217,7 @@ struct Raw {
     account_publishes_per_second: u32,
     proxy_protocol: bool,
     proxy_trusted: String,
+    retention_days: u32,
     queue: u32,
     workers: u32,
     drain_seconds: u32,
@@ -265,6 +269,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("account_publishes_per_second", "2000".into()),
         ("proxy_protocol", "false".into()),
         ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
+        ("retention_days", "90".into()),
         ("queue", "256".into()),
         ("workers", cores.to_string()),
         ("drain_seconds", "20".into()),
@@ -422,6 +427,9 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             return Err(invalid(key, "is between 1 and 1000000"));
         }
     }
+    if raw.retention_days > 3650 {
+        return Err(invalid("retention_days", "is at most 3650, and 0 keeps until everybody has fetched"));
+    }
     let tls_files = match (raw.tls_certificate.as_str(), raw.tls_key.as_str()) {
         ("", "") => None,
         ("", _) => return Err(invalid("tls_certificate", "is missing, where tls_key is set")),
@@ -482,6 +490,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         proxy_trusted: networks(&raw.proxy_trusted).ok_or_else(|| {
             invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
         })?,
+        retention: Retention { days: raw.retention_days },
         queue: raw.queue,
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
@@ -558,6 +567,7 @@ impl Config {
             ("account_publishes_per_second", self.rates.account_publishes_per_second.to_string()),
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
+            ("retention_days", self.retention.days.to_string()),
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),

@@ -63,6 +63,8 @@ struct Connections {
 struct Followed {
     /// The newest envelope that the queues have got, or that was there before them: the next is one further.
     delivered: Seq,
+    /// Where it stood when somebody here began to follow it: what the log says before this, nobody here was told.
+    since: Seq,
     /// Ordered by the number of the connection.
     queues: BTreeMap<u64, Queue>,
 }
@@ -191,6 +193,11 @@ impl Hub {
                         read = false;
                         continue;
                     }
+                    // The log may say since that it has left, and nobody here was told.
+                    if place.last < room.since {
+                        read = false;
+                        continue;
+                    }
                     room.queues.insert(*number, link.queue.clone());
                 } else {
                     leave(rooms, place.room, *number);
@@ -313,7 +320,7 @@ impl Connections {
 
 impl Followed {
     fn from(delivered: Seq) -> Self {
-        Self { delivered, queues: BTreeMap::new() }
+        Self { delivered, since: delivered, queues: BTreeMap::new() }
     }
 }
 
@@ -332,28 +339,33 @@ fn hint(room: RoomId) -> Bytes {
 }
 
 impl Attached {
-    /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more.
-    pub fn follow(&self, audience: Audience) {
+    /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more. False when the
+    /// audience is too old for one of them: it has to be loaded once more.
+    pub fn follow(&self, audience: Audience) -> bool {
         let mut connections = self.hub.lock();
         let Connections { links, rooms, .. } = &mut *connections;
-        let Some(link) = links.get_mut(&self.number) else { return };
-        let mut read = true;
+        let Some(link) = links.get_mut(&self.number) else { return true };
+        let (mut read, mut recent) = (true, true);
         for place in audience.places.into_iter().filter(|place| place.follows) {
             if let hash_map::Entry::Vacant(unsaid) = link.said.entry(place.room) {
                 let followed = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
-                // Others here have not got as far as its place: the log says when it is there.
-                if followed.delivered >= place.after {
+                if place.last < followed.since {
+                    // The log may say since that it has left, and nobody here was told.
+                    recent = false;
+                } else if followed.delivered >= place.after {
                     unsaid.insert(true);
                     followed.queues.insert(self.number, link.queue.clone());
                 } else {
+                    // Others here have not got as far as its place: the log says when it is there.
                     read = false;
                 }
             }
         }
         // As in `reconcile`.
-        if read {
+        if read && recent {
             link.audience = link.audience.max(audience.version);
         }
+        recent
     }
 
     /// Whether frames of this room may come.

@@ -47,6 +47,12 @@ pub struct Meters {
     sockets: Gauge,
     /// Envelopes of other nodes that were read from the log for devices here.
     read: Counter,
+    /// Envelopes that retention has deleted.
+    deleted: Counter,
+    /// How long a sweep through all rooms took, seconds.
+    sweep: Histogram,
+    /// When the last sweep ended, seconds since the Unix epoch; 0 before the first.
+    swept: Gauge,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
@@ -82,6 +88,9 @@ impl Default for Meters {
             pages: Counter::default(),
             sockets: Gauge::default(),
             read: Counter::default(),
+            deleted: Counter::default(),
+            sweep: Histogram::new(exponential_buckets(0.01, 4.0, 10)),
+            swept: Gauge::default(),
             redis: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -122,6 +131,18 @@ impl Default for Meters {
             "read",
             "Envelopes of other nodes, read from the log for devices here",
             meters.read.clone(),
+        );
+        registry.register("deleted", "Envelopes that retention has deleted", meters.deleted.clone());
+        registry.register_with_unit(
+            "sweep",
+            "How long retention took to go through all rooms",
+            Unit::Seconds,
+            meters.sweep.clone(),
+        );
+        registry.register(
+            "swept",
+            "When retention last went through all rooms, in Unix seconds",
+            meters.swept.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -184,6 +205,17 @@ impl Meters {
     /// So many envelopes that other nodes committed were read from the log.
     pub fn read(&self, envelopes: usize) {
         self.read.inc_by(envelopes as u64);
+    }
+
+    /// Retention has deleted so many envelopes.
+    pub fn deleted(&self, envelopes: u64) {
+        self.deleted.inc_by(envelopes);
+    }
+
+    /// Retention has gone through all rooms. `now`: seconds since the Unix epoch.
+    pub fn swept(&self, took: Duration, now: i64) {
+        self.sweep.observe(took.as_secs_f64());
+        self.swept.set(now);
     }
 
     /// A socket is open until what is returned is dropped.

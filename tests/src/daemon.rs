@@ -213,6 +213,30 @@ impl Daemon {
         }
     }
 
+    /// Lets so many hours pass by the daemon's own count, in which nothing happens.
+    pub fn age(&self, hours: u32) {
+        self.execute(&format!(
+            "WITH RECURSIVE passed (hour) AS (SELECT 1 UNION ALL SELECT hour + 1 FROM passed WHERE hour < {hours}) \
+             INSERT INTO hours (id, noted_at, envelope, key_package) \
+             SELECT hour + (SELECT coalesce(max(id), 0) FROM hours), 0, \
+             (SELECT coalesce(max(id), 0) FROM envelopes), 0 FROM passed"
+        ));
+    }
+
+    /// Has it delete what nobody needs; returns how many envelopes that were.
+    pub fn sweep(&self) -> u64 {
+        let output = Command::new(programs::qchatd())
+            .args(["admin", "sweep", "--json", "--data-dir"])
+            .arg(self.data_directory())
+            .envs(self.postgres.as_ref().map(|database| ("QCHATD_DATABASE", database.url())))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .output()
+            .expect("qchatd runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        said["swept"]["envelopes"].as_u64().expect("a number of envelopes")
+    }
+
     fn log_path(&self) -> PathBuf {
         self.directory.path().join("qchatd.log")
     }

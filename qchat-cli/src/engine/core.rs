@@ -27,8 +27,9 @@ pub(crate) enum Input {
     Delivered(RoomId, Logged),
     /// The daemon has envelopes up to this seq.
     Behind(RoomId, Seq),
-    /// A page arrived, with the newest seq that may be read.
-    Paged(RoomId, Vec<Logged>, Seq),
+    /// A page arrived, with the newest seq that may be read, and the seq up to which the daemon no longer keeps what it
+    /// should have begun with, if that is not 0.
+    Paged(RoomId, Vec<Logged>, Seq, Seq),
     /// Envelopes were processed up to the new cursor; `commits`: a commit or proposal was among them.
     Processed {
         /// The room.
@@ -40,8 +41,8 @@ pub(crate) enum Input {
     },
     /// The room cannot be read on until the next connection.
     Blocked(RoomId),
-    /// This device is in the room no more: what comes is not for it.
-    Over(RoomId),
+    /// This device has processed that it is in the room no more, at this seq: what comes is not for it.
+    Over(RoomId, Seq),
     /// A row may wait in the outbox.
     Wrote(RoomId),
     /// Sealing found nothing to send.
@@ -63,6 +64,8 @@ pub(crate) enum Effect {
     Fetch(RoomId, Seq),
     /// Process these in order.
     Process(RoomId, Vec<Logged>),
+    /// Go on after this seq: what is before it is deleted.
+    Miss(RoomId, Seq),
     /// Seal what is due, if anything, and send it.
     Send(RoomId),
     /// Tell the daemon how far this device has processed.
@@ -162,9 +165,9 @@ impl Core {
                     room.read(id, &mut effects);
                 }
             }
-            Input::Paged(id, page, newest) => {
+            Input::Paged(id, page, newest, deleted) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
-                    room.paged(id, page, newest, &mut effects);
+                    room.paged(id, page, (newest, deleted), &mut effects);
                 }
             }
             Input::Processed { room: id, cursor, commits } => {
@@ -190,8 +193,9 @@ impl Core {
                     room.pushes.clear();
                 }
             }
-            Input::Over(id) => {
+            Input::Over(id, seq) => {
                 self.rooms.remove(&id);
+                effects.push(Effect::Confirm(id, seq));
             }
             Input::Wrote(id) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
@@ -288,8 +292,21 @@ impl Room {
         }
     }
 
-    fn paged(&mut self, id: RoomId, page: Vec<Logged>, newest: Seq, effects: &mut Vec<Effect>) {
+    fn paged(
+        &mut self,
+        id: RoomId,
+        page: Vec<Logged>,
+        (newest, deleted): (Seq, Seq),
+        effects: &mut Vec<Effect>,
+    ) {
         if self.reading != Reading::Fetching {
+            return;
+        }
+        if deleted > self.cursor {
+            // The page is asked for again from there: it may begin with what was pushed meanwhile.
+            self.newest = newest.max(deleted);
+            self.reading = Reading::Processing;
+            effects.push(Effect::Miss(id, deleted));
             return;
         }
         if page.is_empty() {
@@ -355,7 +372,7 @@ mod tests {
         assert_eq!(core.handle(deliver(9)), []);
         assert_eq!(core.handle(processed(7)), [Effect::Fetch(ROOM, Seq(7))]);
         let page = vec![logged(8), logged(9)];
-        let effects = core.handle(Input::Paged(ROOM, page.clone(), Seq(9)));
+        let effects = core.handle(Input::Paged(ROOM, page.clone(), Seq(9), Seq(0)));
         assert_eq!(effects, [Effect::Process(ROOM, page)]);
         assert_eq!(core.handle(processed(9)), [Effect::Confirm(ROOM, Seq(9)), Effect::Synced]);
     }
@@ -387,7 +404,7 @@ mod tests {
         let mut core = Core::default();
         let effects = core.handle(Input::Online(vec![(ROOM, Seq(1), Seq(2))]));
         assert_eq!(effects, [Effect::Fetch(ROOM, Seq(1))]);
-        core.handle(Input::Paged(ROOM, vec![logged(2)], Seq(2)));
+        core.handle(Input::Paged(ROOM, vec![logged(2)], Seq(2), Seq(0)));
         let effects = core.handle(processed(2));
         assert_eq!(effects, [Effect::Confirm(ROOM, Seq(2)), Effect::Send(ROOM), Effect::Synced]);
     }
@@ -422,7 +439,7 @@ mod tests {
     fn a_room_that_is_over_is_not_read_on() {
         let mut core = online(3);
         core.handle(Input::Delivered(ROOM, logged(4)));
-        assert_eq!(core.handle(Input::Over(ROOM)), [Effect::Synced]);
+        assert_eq!(core.handle(Input::Over(ROOM, Seq(4))), [Effect::Confirm(ROOM, Seq(4)), Effect::Synced]);
         // The daemon goes on sending: it has been invited again.
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(6))), []);
         assert!(core.synced());
@@ -433,8 +450,28 @@ mod tests {
         let mut core = online(3);
         assert_eq!(core.handle(Input::Behind(ROOM, Seq(4))), [Effect::Fetch(ROOM, Seq(3))]);
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(4))), []);
-        let effects = core.handle(Input::Paged(ROOM, vec![], Seq(3)));
+        let effects = core.handle(Input::Paged(ROOM, vec![], Seq(3), Seq(0)));
         assert_eq!(effects, [Effect::Process(ROOM, vec![logged(4)])]);
+    }
+
+    #[test]
+    fn what_is_deleted_is_missed_and_the_room_read_on_from_there() {
+        let mut core = online(3);
+        core.handle(Input::Behind(ROOM, Seq(9)));
+        let page = vec![logged(8), logged(9)];
+        let effects = core.handle(Input::Paged(ROOM, page, Seq(9), Seq(7)));
+        assert_eq!(effects, [Effect::Miss(ROOM, Seq(7))]);
+        assert!(!core.synced());
+        assert_eq!(core.handle(processed(7)), [Effect::Fetch(ROOM, Seq(7))]);
+        // All of it may be gone, and what this device has read is none of it.
+        let mut core = online(3);
+        core.handle(Input::Behind(ROOM, Seq(9)));
+        assert_eq!(core.handle(Input::Paged(ROOM, vec![], Seq(9), Seq(9))), [Effect::Miss(ROOM, Seq(9))]);
+        assert_eq!(core.handle(processed(9)), [Effect::Confirm(ROOM, Seq(9)), Effect::Synced]);
+        core.handle(Input::Behind(ROOM, Seq(10)));
+        let page = vec![logged(10)];
+        let effects = core.handle(Input::Paged(ROOM, page.clone(), Seq(10), Seq(9)));
+        assert_eq!(effects, [Effect::Process(ROOM, page)]);
     }
 
     #[test]
@@ -442,7 +479,7 @@ mod tests {
         let mut core = online(3);
         assert_eq!(core.handle(Input::Behind(ROOM, Seq(9))), [Effect::Fetch(ROOM, Seq(3))]);
         assert!(!core.synced());
-        assert_eq!(core.handle(Input::Paged(ROOM, vec![], Seq(3))), [Effect::Synced]);
+        assert_eq!(core.handle(Input::Paged(ROOM, vec![], Seq(3), Seq(0))), [Effect::Synced]);
         core.handle(Input::Delivered(ROOM, logged(4)));
         assert_eq!(core.handle(Input::Blocked(ROOM)), [Effect::Synced]);
         assert_eq!(core.handle(Input::Delivered(ROOM, logged(5))), []);

@@ -104,6 +104,18 @@ impl Steps {
             progress.commits |= batch[..done].iter().any(changes_group);
             rest = later;
         }
+        self.progressed(room, progress).await
+    }
+
+    /// Goes on without what the daemon no longer keeps.
+    pub(crate) async fn miss(&self, room: RoomId, until: Seq) -> Result<Progress, EngineError> {
+        let device = Arc::clone(&self.device);
+        self.run(move |tx| Ok(inbox::missed(tx, &device, room, until)?)).await?;
+        let progress = Progress { cursor: Seq(0), commits: false, over: false, stopped: None };
+        self.progressed(room, progress).await
+    }
+
+    async fn progressed(&self, room: RoomId, mut progress: Progress) -> Result<Progress, EngineError> {
         let state = self.profile.read_async(move |tx| tx.room(room)).await?;
         // Whoever cannot follow has something to send: a request.
         progress.commits |= state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
@@ -117,12 +129,21 @@ impl Steps {
         Ok(progress)
     }
 
-    /// How much of what was read may be confirmed: a stuck device still needs what it could not follow.
-    pub(crate) async fn confirmable(&self, room: RoomId, seq: Seq) -> Result<Seq, EngineError> {
-        let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+    /// How much of what was read may be confirmed: a stuck device still needs what it could not follow, and one that a
+    /// commit took off the daemon's list without removing it still needs what follows once it is on it again.
+    pub(crate) async fn confirmable(&self, room: RoomId, seq: Seq) -> Result<Option<Seq>, EngineError> {
+        let own = self.device.id();
+        let (state, listed) = self
+            .profile
+            .read_async(move |tx| {
+                let listed = tx.listed(room)?.iter().any(|listed| listed.device == own);
+                Ok::<_, StoreError>((tx.room(room)?, listed))
+            })
+            .await?;
         Ok(match state.map(|state| state.phase) {
-            Some(Phase::Stuck(at)) => seq.min(Seq(at.0.saturating_sub(1))),
-            _ => seq,
+            Some(Phase::Stuck(at)) => Some(seq.min(Seq(at.0.saturating_sub(1)))),
+            Some(Phase::Member | Phase::Leaving(_)) if !listed => None,
+            _ => Some(seq),
         })
     }
 

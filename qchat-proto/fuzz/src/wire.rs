@@ -77,6 +77,7 @@ pub fn frames(input: &[u8]) {
             room_id: id(1),
             envelopes: vec![logged.clone(), logged.clone()],
             last_seq: 10,
+            deleted: 6,
         })),
         server_frame(Server::Deliver(pb::Deliver { room_id: id(1), logged: Some(logged) })),
     ];

@@ -10,7 +10,7 @@ use crate::{
         announce,
         error::SessionError,
         groups, head,
-        ledger::{Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
+        ledger::{Head, Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
         restart,
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -189,6 +189,10 @@ pub fn join<L: Ledger>(
         return Err(SessionError::Anchor);
     }
 
+    if state.head == head::UNKNOWN {
+        // Who restarted the room had missed a part of its log: the head begins anew.
+        state.head = restarted(log, room);
+    }
     let leaves = group.leaves();
     if let Some((old, known)) = &stuck {
         goes_on(ledger, known, &state)?;
@@ -260,6 +264,11 @@ fn before<L: Ledger>(
     Ok(leaves)
 }
 
+/// The head at a restart by somebody who does not know the one before it.
+fn restarted(log: &[Logged], room: RoomId) -> Head {
+    log.last().map_or(head::UNKNOWN, |last| head::next(&head::EMPTY, room, last.seq, &last.bytes))
+}
+
 /// A device that could not follow does again, from the state that it is about to store. The log that it has read
 /// itself must be the one that the Welcome is anchored in; what it had sealed and not seen there was refused or never
 /// arrived, and is sealed anew, in its place.
@@ -269,8 +278,9 @@ fn goes_on<L: Ledger>(
     state: &RoomState,
 ) -> Result<(), SessionError<L::Error>> {
     let room = state.room;
-    let has_read = known.cursor >= state.cursor;
     let head = ledger.head(room, state.cursor).map_err(SessionError::Ledger)?;
+    // Who has missed a part of the log can hold nothing against it, nor tell what is in it.
+    let has_read = known.cursor >= state.cursor && head != Some(head::UNKNOWN);
     if has_read && head != Some(state.head) {
         return Err(SessionError::Anchor);
     }

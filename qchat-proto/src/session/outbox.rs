@@ -417,7 +417,21 @@ pub fn accepted<L: Ledger>(ledger: &mut L, room: RoomId, message_id: MessageId, 
     }
     let row = ledger.outbox_row(room, message_id).map_err(SessionError::Ledger)?;
     let Some(OutboxRow { want, state: RowState::Sealed(sealed), .. }) = row else { return Ok(()) };
+    let sent = Envelope::decode(sealed.envelope.clone()).map_err(|_| SessionError::Server)?;
+    let added_at = ledger.added_at(room, sent.sender).map_err(SessionError::Ledger)?;
     match want {
+        // Sealed before this device was added again, it stands where it will never read: for the others its counter began
+        // anew.
+        Want::Application(_) | Want::Commit(_)
+            if added_at.is_some_and(|added| seq < added && sent.commit_seq < added) =>
+        {
+            let epoch = joined(ledger, room)?.epoch;
+            ledger.outbox_remove(room, message_id).map_err(SessionError::Ledger)?;
+            if sent.kind == Kind::Application {
+                ledger.settle_message(room, message_id, seq, epoch).map_err(SessionError::Ledger)?;
+            }
+            Ok(())
+        }
         Want::Commit(_) => {
             ledger.outbox_set(room, message_id, &RowState::Accepted(sealed)).map_err(SessionError::Ledger)
         }
@@ -474,6 +488,14 @@ pub fn refused_as_stale<L: Ledger>(
     }
     if matches!(want, Want::Commit(Change::Restart(_))) {
         ledger.forget_prepared(room).map_err(SessionError::Ledger)?;
+    }
+    let known = ledger.room(room).map_err(SessionError::Ledger)?;
+    if let Some(state) = known
+        && state.head == head::UNKNOWN
+        && (state.commit_seq.next()..=state.cursor).contains(&room_commit_seq)
+    {
+        // That commit is among what this device has missed.
+        ledger.put_room(&RoomState { commit_seq: room_commit_seq, ..state }).map_err(SessionError::Ledger)?;
     }
     ledger.outbox_set(room, message_id, &RowState::Stale(room_commit_seq)).map_err(SessionError::Ledger)
 }

@@ -8,7 +8,7 @@ use qchat_proto::{
     session::{
         authenticated::Authenticated,
         error::SessionError,
-        joining,
+        head, inbox, joining,
         ledger::{Change, Notice, Phase, RowState, Want},
         restart::{self, Statement},
     },
@@ -77,6 +77,36 @@ fn texts(peer: &Peer) -> Vec<String> {
         other => panic!("{other:?}"),
     };
     messages.iter().map(|message| text(&message.content)).collect()
+}
+
+#[test]
+fn a_room_whose_log_was_deleted_before_anybody_had_it_goes_on_when_an_admin_restarts_it() {
+    let (mut relay, mut peers) = room(3);
+    // Two commits and a text that nobody has, made by a copy of the last one's keys.
+    let mut gone = peers[2].clone();
+    gone.change(Change::Update);
+    gone.flush(&mut relay);
+    gone.catch_up(&relay);
+    gone.change(Change::Update);
+    gone.flush(&mut relay);
+    let until = Seq(relay.log.len() as u64);
+    for peer in &mut peers {
+        inbox::missed(&mut peer.ledger, &peer.device, ROOM, until).unwrap();
+    }
+    go_on(&mut relay, &mut peers);
+    assert!(peers.iter().all(is_stuck), "all have asked, and nobody can answer");
+    wants(&mut peers, ALICE).unwrap();
+    go_on(&mut relay, &mut peers);
+    for peer in &peers {
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+    }
+    peers[2].say("follows");
+    go_on(&mut relay, &mut peers);
+    peers[1].say("too");
+    go_on(&mut relay, &mut peers);
+    assert_eq!(texts(&peers[ALICE]), ["follows", "too"]);
+    // Their heads are known again: who sees another log is found out.
+    assert!(peers.iter().all(|peer| peer.view().state.unwrap().head != head::UNKNOWN));
 }
 
 #[test]

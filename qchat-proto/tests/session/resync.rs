@@ -6,7 +6,7 @@ use qchat_proto::{
     crypto::{entropy::SystemEntropy, sign::DeviceSigningKey, sign::SignatureUse},
     ids::{DeviceId, MessageId, Seq},
     session::{
-        joining,
+        inbox, joining,
         ledger::{Change, Notice, OwnRequest, Phase, RowState, Sealed, Want},
         resync::{Request, ask_again},
     },
@@ -57,6 +57,44 @@ fn owes(follower: &Peer, bytes: &Bytes) -> bool {
     let mut follower = follower.clone();
     receive(&mut follower, bytes).unwrap();
     follower.next().is_some()
+}
+
+#[test]
+fn a_device_that_has_missed_what_is_deleted_is_added_again_and_nothing_of_its_own_is_lost_or_said_twice() {
+    let (mut relay, mut peers) = room(3);
+    // What it has said is in the log, and it does not know: the answer was lost.
+    peers[2].say("sent");
+    let sealed = seal(&mut peers[2]);
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    peers[2].say("waits");
+    peers[0].catch_up(&relay);
+    peers[0].change(Change::Update);
+    peers[0].flush(&mut relay);
+    let until = Seq(relay.log.len() as u64);
+    for repeated in [until, until, Seq(1)] {
+        let carol = &mut peers[2];
+        inbox::missed(&mut carol.ledger, &carol.device, ROOM, repeated).unwrap();
+    }
+    let told = peers[2].view().notices;
+    assert_eq!(told.iter().filter(|(_, notice)| matches!(notice, Notice::Stuck { .. })).count(), 1);
+    assert!(matches!(peers[2].phase(), Some(Phase::Stuck(_))));
+    assert_eq!(peers[2].cursor(), until);
+    for _ in 0..4 {
+        settle(&mut relay, &mut peers);
+        for peer in peers.iter_mut().filter(|peer| peer.joinable(&relay)).collect::<Vec<_>>() {
+            peer.join(&mut relay);
+        }
+    }
+    assert_eq!(peers[2].phase(), Some(Phase::Member), "{:?}", peers[2].view().notices);
+    peers[2].say("later");
+    settle(&mut relay, &mut peers);
+    for peer in &peers {
+        let view = peer.view();
+        assert!(view.outbox.is_empty(), "{:?}", view.outbox);
+        assert!(!view.notices.iter().any(|(_, notice)| matches!(notice, Notice::Gap { .. })));
+        let others = if peer.id() == peers[2].id() { 0 } else { 3 };
+        assert_eq!(view.messages.len(), others, "{:?}", view.notices);
+    }
 }
 
 #[test]

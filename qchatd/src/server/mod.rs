@@ -55,7 +55,7 @@ const WATCH: Duration = Duration::from_secs(2);
 /// Between two times that limits forget who has not been there lately: what they hold until then is bounded by who can
 /// connect meanwhile.
 const FORGET: Duration = Duration::from_secs(10);
-/// Between two times that trees which nobody needs are deleted.
+/// Between two times that what nobody needs is deleted.
 const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
@@ -169,7 +169,8 @@ impl Daemon {
         let told = bus.clone();
         let tell = move |charge| told.charged(charge);
         let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
-        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, limits));
+        let services =
+            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
         services.sessions.renew_keys().await?;
 
         let drain: Arc<Drain> = Arc::default();
@@ -404,9 +405,13 @@ async fn watch(sockets: Sockets, mut revoked: mpsc::Receiver<Vec<SessionId>>) {
 }
 
 async fn expire(sockets: Sockets) {
+    let housekeeping = &sockets.services.housekeeping;
     loop {
-        if let Err(error) = sockets.services.trees.expire().await {
-            tracing::warn!(%error, "trees that nobody needs are still there");
+        tokio::select! {
+            () = sockets.drain.begun() => return,
+            done = housekeeping.run() => if let Err(error) = done {
+                tracing::warn!(%error, "what nobody needs is still there");
+            },
         }
         if timeout(EXPIRE, sockets.drain.begun()).await.is_ok() {
             return;

@@ -3,6 +3,8 @@
 mod access;
 pub mod accounts;
 mod error;
+pub mod floor;
+pub mod housekeeping;
 pub mod key_packages;
 pub mod keys;
 mod password;
@@ -22,8 +24,14 @@ use qchat_proto::ids::ServerId;
 
 pub use self::error::ServiceError;
 use self::{
-    accounts::Accounts, key_packages::KeyPackages, keys::ServerKeys, relay::Relay, rooms::Rooms,
-    sessions::Sessions, trees::Trees,
+    accounts::Accounts,
+    housekeeping::{Housekeeping, Retention},
+    key_packages::KeyPackages,
+    keys::ServerKeys,
+    relay::Relay,
+    rooms::Rooms,
+    sessions::Sessions,
+    trees::Trees,
 };
 use crate::{bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
@@ -47,6 +55,8 @@ pub struct Services {
     pub rooms: Rooms,
     /// Ratchet trees for joiners.
     pub trees: Trees,
+    /// What is deleted by the clock.
+    pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
     /// How much each may ask for.
@@ -64,7 +74,7 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        limits: Limits,
+        (limits, retention): (Limits, Retention),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let sessions =
@@ -82,6 +92,7 @@ impl Services {
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
+            housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
             relay,
             limits,

@@ -36,6 +36,8 @@ pub struct Page {
     pub envelopes: Vec<Logged>,
     /// The newest seq that the reader may read.
     pub last_seq: Seq,
+    /// Something that it might have read up to here is deleted; 0: nothing.
+    pub deleted: Seq,
 }
 
 fn no_room() -> ServiceError {
@@ -127,8 +129,8 @@ impl<D: Database> Rooms<D> {
                 // First the end of the log, then the place: see `envelopes::page`.
                 let bound = conn.state(room)?.ok_or_else(no_room)?.last_seq();
                 let member = conn.member(room, device)?.ok_or_else(no_room)?;
-                let envelopes = conn.page(room, &member, after, bound, limit)?;
-                Ok(Page { envelopes, last_seq: envelopes::last_readable(&member, bound) })
+                let envelopes::Page { envelopes, deleted } = conn.page(room, &member, after, bound, limit)?;
+                Ok(Page { envelopes, last_seq: envelopes::last_readable(&member, bound), deleted })
             })
             .await
     }

@@ -119,14 +119,6 @@ impl Trees {
         let part = self.store.read(move |conn| trees::part(conn, tree, number)).await?;
         part.map(Bytes::from).ok_or(StoreError::Corrupt("a tree that is gone"))
     }
-
-    /// Deletes what nobody needs any more.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn expire(&self) -> Result<(), StoreError> {
-        self.store.write(|conn| trees::expire(conn, now_sql())).await
-    }
 }
 
 impl Upload {

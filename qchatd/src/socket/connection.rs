@@ -130,10 +130,14 @@ async fn serve(
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
-    let audience = Box::pin(services.rooms.audience(caller.device))
-        .await
-        .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
-    attached.follow(audience);
+    loop {
+        let audience = Box::pin(services.rooms.audience(caller.device))
+            .await
+            .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
+        if attached.follow(audience) {
+            break;
+        }
+    }
     let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {
         version,

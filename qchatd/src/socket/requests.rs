@@ -49,14 +49,21 @@ impl Answer {
     }
 }
 
+/// Notes of rooms that a device does not follow, at most, before those of others are dropped: they are said again with its
+/// next connection.
+const STRANGE: usize = 10_000;
+
 /// How far devices have processed rooms, gathered until they are written down. Losing some is harmless: it only lets
 /// the log keep more for longer.
 #[derive(Default)]
 pub struct Confirmations(Mutex<HashMap<(RoomId, DeviceId), Seq>>);
 
 impl Confirmations {
-    fn note(&self, room: RoomId, device: DeviceId, seq: Seq) {
+    fn note(&self, room: RoomId, device: DeviceId, seq: Seq, follows: bool) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !follows && noted.len() >= STRANGE {
+            return;
+        }
         let entry = noted.entry((room, device)).or_default();
         *entry = seq.max(*entry);
     }
@@ -218,6 +225,7 @@ pub(super) async fn fetch(
                 .map(|logged| pb::Logged { seq: logged.seq.0, envelope: logged.bytes })
                 .collect(),
             last_seq: page.last_seq.0,
+            deleted: page.deleted.0,
         })),
         Err(error) => about.refuse(&error.into_fault(), 0),
     };
@@ -233,9 +241,6 @@ pub(super) fn confirm(
     follows: impl FnOnce(RoomId) -> bool,
 ) -> Result<(), DecodeError> {
     let room = codec::id::<RoomId>("room id", &request.room_id)?;
-    // Only rooms of the device's own count, so that the notes stay as few as the memberships.
-    if follows(room) {
-        confirmations.note(room, device, Seq(request.seq));
-    }
+    confirmations.note(room, device, Seq(request.seq), follows(room));
     Ok(())
 }

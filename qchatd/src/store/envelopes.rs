@@ -16,10 +16,19 @@ use qchat_proto::{
 
 use super::{
     Connection, StoreError, from_sql, id,
-    rooms::{Member, Span},
+    rooms::{self, Member, Span},
     schema::envelopes,
     to_sql,
 };
+
+/// A stretch of a room's log, as a device may read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Oldest first.
+    pub envelopes: Vec<Logged>,
+    /// Something that it might have read up to here is deleted; 0: nothing. The first envelope, if any, is the next.
+    pub deleted: Seq,
+}
 
 /// Envelopes after `after`, oldest first, that `reader` may read: at most `limit`, and no more bytes than
 /// [`limits::PAGE_BYTES`] unless the first alone is larger. `bound` is the newest seq that may be in the page: a
@@ -34,17 +43,32 @@ pub fn page(
     after: Seq,
     bound: Seq,
     limit: u32,
-) -> Result<Vec<Logged>, StoreError> {
-    let mut page = Vec::new();
+) -> Result<Page, StoreError> {
+    // Up to there nothing is left to look for.
+    let deleted = rooms::log(conn, room)?.map_or(Seq(0), |(_, deleted)| deleted);
+    let mut envelopes = Vec::new();
     let mut room_for = (limit as usize, limits::PAGE_BYTES);
-    for span in spans(reader) {
-        let from = after.max(span.after);
-        let to = span.until.map_or(bound, |until| until.min(bound));
-        if from < to && !stretch(conn, room, from, to, &mut room_for, &mut page)? {
+    for (from, to) in readable(reader, after, bound) {
+        let from = from.max(deleted);
+        if from < to && !stretch(conn, room, from, to, &mut room_for, &mut envelopes)? {
             break;
         }
     }
-    Ok(page)
+    // A log has no holes, and is deleted from its beginning: what should come first and does not is gone, even if that
+    // happened after the caller had looked.
+    let deleted = match (readable(reader, after, bound).next(), envelopes.first()) {
+        (Some((from, _)), Some(Logged { seq, .. })) if *seq > from.next() => Seq(seq.0.saturating_sub(1)),
+        (Some(_), None) => last_readable(reader, bound),
+        _ => Seq(0),
+    };
+    Ok(Page { envelopes, deleted })
+}
+
+/// What a device may read after `after` and up to `bound`, as stretches that are not empty.
+fn readable(reader: &Member, after: Seq, bound: Seq) -> impl Iterator<Item = (Seq, Seq)> {
+    let stretch =
+        move |span: Span| (after.max(span.after), span.until.map_or(bound, |until| until.min(bound)));
+    spans(reader).into_iter().map(stretch).filter(|(from, to)| from < to)
 }
 
 /// The newest seq that a device may read.

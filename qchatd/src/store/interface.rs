@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use qchat_proto::{
-    ids::{DeviceId, RoomId, Seq},
-    wire::frame::Logged,
-};
+use qchat_proto::ids::{DeviceId, RoomId, Seq};
 
 use super::{
     Connection, Store, StoreError,
@@ -78,7 +75,7 @@ pub trait RoomQueries {
         after: Seq,
         bound: Seq,
         limit: u32,
-    ) -> Result<Vec<Logged>, StoreError>;
+    ) -> Result<envelopes::Page, StoreError>;
     /// [`envelopes::following`].
     fn following(
         &mut self,
@@ -166,7 +163,7 @@ impl RoomQueries for Connection {
         after: Seq,
         bound: Seq,
         limit: u32,
-    ) -> Result<Vec<Logged>, StoreError> {
+    ) -> Result<envelopes::Page, StoreError> {
         envelopes::page(self, room, reader, after, bound, limit)
     }
 

@@ -13,6 +13,7 @@ pub mod key_packages;
 mod migrate;
 mod multi;
 pub mod relay;
+pub mod retention;
 pub mod rooms;
 mod schema;
 pub mod server;

@@ -77,6 +77,8 @@ pub struct NewWelcome {
     pub inviter: AccountId,
     /// The Welcome.
     pub welcome: Bytes,
+    /// Whoever opens it needs the log after this: the commit before the one that it is of.
+    pub log_after: Seq,
 }
 
 /// What a group changes.
@@ -266,6 +268,7 @@ pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), St
                     welcomes::seq.eq(to_sql(new.seq.0)),
                     welcomes::inviter.eq(new.inviter.as_bytes().as_slice()),
                     welcomes::welcome.eq(new.welcome.as_ref()),
+                    welcomes::log_after.eq(to_sql(new.log_after.0)),
                 ))
                 .execute(conn)?;
         }

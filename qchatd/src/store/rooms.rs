@@ -174,6 +174,19 @@ pub fn state(conn: &mut Connection, room: RoomId) -> Result<Option<RoomState>, S
     Ok(row.map(read_state))
 }
 
+/// A room's log: how far it has come, and the seq up to which retention has deleted it.
+///
+/// # Errors
+/// When the query fails.
+pub fn log(conn: &mut Connection, room: RoomId) -> Result<Option<(RoomState, Seq)>, StoreError> {
+    let row: Option<((i64, i64), i64)> = rooms::table
+        .select(((rooms::next_seq, rooms::commit_seq), rooms::deleted_until))
+        .filter(rooms::id.eq(room.as_bytes().as_slice()))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(state, deleted)| (read_state(state), Seq(from_sql(deleted)))))
+}
+
 /// As [`state`], and keeps every other writer out of the room until the transaction ends.
 ///
 /// # Errors
@@ -398,7 +411,7 @@ pub fn put_member(conn: &mut Connection, room: RoomId, member: &Member) -> Resul
 }
 
 /// Notes how far a device has processed a room; never goes back. A full member that has got past the commit of its
-/// Welcome has opened it: the Welcome is deleted.
+/// Welcome has opened it: the Welcome is deleted. Of any other device it is noted as far as it could read as a member.
 ///
 /// # Errors
 /// When a query fails.
@@ -417,7 +430,30 @@ pub fn confirm(conn: &mut Connection, room: RoomId, device: DeviceId, seq: Seq) 
         if diesel::delete(opened).execute(conn)? > 0 {
             trees::drop_unused(conn, room)?;
         }
+    } else {
+        confirm_past(conn, room, device, seq)?;
     }
+    Ok(())
+}
+
+/// A device that is in the room no more, or not yet again, has processed the commit that removed it.
+fn confirm_past(conn: &mut Connection, room: RoomId, device: DeviceId, seq: Seq) -> Result<(), StoreError> {
+    let place = members::table
+        .filter(members::room_id.eq(room.as_bytes().as_slice()))
+        .filter(members::device_id.eq(device.as_bytes().as_slice()));
+    let Some(row) = place.select(MEMBER_COLUMNS).first::<MemberRow>(conn).optional()? else {
+        return Ok(());
+    };
+    let member = read_member(row)?;
+    let last = match member.standing {
+        Standing::Full => return Ok(()),
+        Standing::Removed if !member.waiting => member.reads.until,
+        Standing::Removed | Standing::Invited | Standing::Declined => member.past.until,
+    };
+    let seq = to_sql(last.map_or(seq, |last| seq.min(last)).0);
+    let behind =
+        place.filter(members::standing.eq(member.standing as i16)).filter(members::confirmed.lt(seq));
+    diesel::update(behind).set(members::confirmed.eq(seq)).execute(conn)?;
     Ok(())
 }
 

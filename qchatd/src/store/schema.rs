@@ -87,6 +87,7 @@ diesel::table! {
         next_seq -> BigInt,
         commit_seq -> BigInt,
         created_at -> BigInt,
+        deleted_until -> BigInt,
     }
 }
 
@@ -146,6 +147,16 @@ diesel::table! {
         seq -> BigInt,
         inviter -> Binary,
         welcome -> Binary,
+        log_after -> BigInt,
+    }
+}
+
+diesel::table! {
+    hours (id) {
+        id -> BigInt,
+        noted_at -> BigInt,
+        envelope -> BigInt,
+        key_package -> BigInt,
     }
 }
 
@@ -167,4 +178,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     trees,
     tree_parts,
     welcomes,
+    hours,
 );

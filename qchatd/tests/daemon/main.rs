@@ -26,6 +26,7 @@ mod nodes;
 mod notify;
 mod overflow;
 mod relay;
+mod retention;
 mod rooms_story;
 mod seed;
 mod sessions;

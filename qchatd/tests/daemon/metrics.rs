@@ -43,6 +43,7 @@ async fn what_happens_is_counted(database: Database) {
         ("qchatd_sockets", 1.0),
         // Alone it reads nothing of what it has committed itself.
         ("qchatd_read_total", 0.0),
+        ("qchatd_deleted_total", 0.0),
         ("qchatd_redis", 0.0),
         ("qchatd_ready", 1.0),
     ] {

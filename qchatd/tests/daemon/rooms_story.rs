@@ -95,7 +95,12 @@ pub(crate) fn tell(conn: &mut impl Stage) {
     assert_eq!(snapshot.accounts, HashMap::from([(laptop, bob)]));
     assert_eq!(snapshot.accepted, HashMap::new());
     assert_eq!(snapshot.staged, HashMap::from([((room, phone, hash), tree)]));
-    let welcome = NewWelcome { seq: Seq(2), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let welcome = NewWelcome {
+        seq: Seq(2),
+        inviter: alice,
+        welcome: Bytes::from_static(b"welcome"),
+        log_after: Seq(1),
+    };
     let come = RoomState { next_seq: Seq(4), commit_seq: Seq(2) };
     let changes = Changes {
         envelopes: vec![envelope(1), envelope(2), envelope(3)],
@@ -135,7 +140,8 @@ pub(crate) fn tell(conn: &mut impl Stage) {
     // The log, as far as each may read it.
     let page = |conn: &mut _, reader: &Member, after, limit| -> Vec<u64> {
         let page = RoomQueries::page(conn, room, reader, Seq(after), Seq(3), limit).unwrap();
-        page.iter().map(|logged| logged.seq.0).collect()
+        assert_eq!(page.deleted, Seq(0));
+        page.envelopes.iter().map(|logged| logged.seq.0).collect()
     };
     assert_eq!(page(conn, &full(phone, alice), 0, 10), [1, 2, 3]);
     assert_eq!(page(conn, &full(phone, alice), 1, 1), [2]);

@@ -24,6 +24,7 @@ use qchatd::store::{
     envelopes,
     key_packages::{self, KeyPackage},
     relay::{self, Changes, NewEnvelope, NewWelcome},
+    retention::{self, Kept, Log, Place as NeedOf, Waiting},
     rooms::{self, Member, RoomState, Span, Standing},
     server,
     sessions::{self, Ended, Found, Owner},
@@ -204,7 +205,12 @@ fn story(conn: &mut Connection) {
     }
     assert!(trees::complete(conn, tree, now).unwrap());
 
-    let welcome = NewWelcome { seq: Seq(2), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let welcome = NewWelcome {
+        seq: Seq(2),
+        inviter: alice,
+        welcome: Bytes::from_static(b"welcome"),
+        log_after: Seq(1),
+    };
     let come = RoomState { next_seq: Seq(4), commit_seq: Seq(2) };
     let logged = |seq: u8| NewEnvelope {
         room,
@@ -238,6 +244,37 @@ fn story(conn: &mut Connection) {
     assert_eq!(trees::of_welcome(conn, room, laptop, Seq(1)).unwrap(), None);
     assert_eq!(trees::part(conn, tree, 1).unwrap(), Some(b"ee".to_vec()));
     assert_eq!(trees::part(conn, tree, 2).unwrap(), None);
+
+    // What retention goes by: who needs what, and what is there.
+    assert_eq!(retention::rooms_after(conn, None, 9).unwrap(), [room, id!(RoomId, 71), id!(RoomId, 72)]);
+    assert_eq!(retention::rooms_after(conn, Some(room), 1).unwrap(), [id!(RoomId, 71)]);
+    let log = Log { room, commit_seq: Seq(2), deleted_until: Seq(0) };
+    for locked in [false, true] {
+        assert_eq!(retention::log(conn, room, locked).unwrap(), Some(log));
+        assert_eq!(retention::log(conn, id!(RoomId, 42), locked).unwrap(), None);
+    }
+    let kept = retention::oldest(conn, room, Seq(1), 9).unwrap();
+    assert!(matches!(kept[..], [Kept { seq: Seq(2), size: 9, .. }, Kept { seq: Seq(3), .. }]), "{kept:?}");
+    assert_eq!(retention::oldest(conn, room, Seq(0), 1).unwrap().len(), 1);
+    let mut needs = retention::places(conn, room).unwrap();
+    needs.sort_by_key(|need| need.member.device);
+    let [NeedOf { welcome: None, .. }, NeedOf { member, welcome, confirmed: Seq(0) }] = &needs[..] else {
+        panic!("{needs:?}");
+    };
+    assert_eq!(member.standing, Standing::Invited);
+    assert_eq!(*welcome, Some(Waiting { log_after: Seq(1), commit: kept[0].row }));
+
+    // Hours, by which ages are told: one at a time, whatever the clock does.
+    assert_eq!(retention::hours_ago(conn, 0).unwrap(), None);
+    for (now, counted) in [(5_000, true), (5_100, false), (8_600, true), (8_599, true), (90_000, true)] {
+        assert_eq!(retention::count_hour(conn, now - 3600, now, 2).unwrap(), counted, "{now}");
+    }
+    let newest = retention::hours_ago(conn, 0).unwrap().unwrap();
+    assert_eq!(newest.0, kept[1].row);
+    assert_eq!(retention::hours_ago(conn, 2).unwrap(), Some(newest));
+    assert_eq!(retention::hours_ago(conn, 3).unwrap(), None, "it is forgotten");
+
+    // Bob joins, and is removed.
     rooms::put_member(conn, room, &full(laptop, bob)).unwrap();
     rooms::confirm(conn, room, laptop, Seq(3)).unwrap();
     assert!(rooms::welcome(conn, room, laptop).unwrap().is_none());
@@ -247,6 +284,68 @@ fn story(conn: &mut Connection) {
         ..full(laptop, bob)
     };
     rooms::put_member(conn, room, &removed).unwrap();
+
+    // He says that he knows, and no more than he may read.
+    let confirmed = |conn: &mut Connection| {
+        let needs = retention::places(conn, room).unwrap();
+        needs.iter().find(|need| need.member.device == laptop).unwrap().confirmed
+    };
+    for (until, past, waiting, said, noted) in
+        [(9, 0, false, 7, 7), (9, 0, false, 99, 9), (99, 10, true, 99, 10), (99, 10, false, 99, 99)]
+    {
+        let reads = Span { after: Seq(1), until: Some(Seq(until)) };
+        let past = Span { after: Seq(0), until: Some(Seq(past)) };
+        rooms::put_member(conn, room, &Member { reads, past, waiting, ..removed.clone() }).unwrap();
+        rooms::confirm(conn, room, laptop, Seq(said)).unwrap();
+        assert_eq!(confirmed(conn), Seq(noted), "{until} {said}");
+    }
+    rooms::put_member(conn, room, &removed).unwrap();
+
+    // The oldest envelopes are deleted: who comes for them is told, and their ids are known still.
+    retention::delete(conn, room, Seq(0), Seq(2)).unwrap();
+    assert_eq!(rooms::log(conn, room).unwrap(), Some((come, Seq(2))));
+    assert_eq!(retention::oldest(conn, room, Seq(2), 9).unwrap().len(), 1);
+    for (reader, after, seqs, deleted) in [
+        (full(phone, alice), 0, vec![3], 2),
+        (full(phone, alice), 1, vec![3], 2),
+        (full(phone, alice), 2, vec![3], 0),
+        (full(phone, alice), 3, vec![], 0),
+        (removed.clone(), 0, vec![], 2),
+        (removed.clone(), 2, vec![], 0),
+        // What lies between two memberships is nothing that it has missed.
+        (Member { reads: Span { after: Seq(2), until: None }, ..full(phone, alice) }, 0, vec![3], 0),
+        (
+            Member {
+                past: Span { after: Seq(0), until: Some(Seq(1)) },
+                reads: Span { after: Seq(2), until: None },
+                ..full(phone, alice)
+            },
+            0,
+            vec![3],
+            2,
+        ),
+    ] {
+        let page = envelopes::page(conn, room, &reader, Seq(after), Seq(3), 9).unwrap();
+        let found: Vec<_> = page.envelopes.iter().map(|logged| logged.seq.0).collect();
+        assert_eq!((found, page.deleted.0), (seqs, deleted), "{reader:?} after {after}");
+    }
+    retention::delete(conn, room, Seq(2), Seq(3)).unwrap();
+    assert_eq!(retention::rooms_after(conn, None, 1).unwrap(), [id!(RoomId, 71)]);
+
+    // Sessions that nobody comes back to, and claimed KeyPackages, are forgotten a few at a time.
+    for session in [[61; 16], [62; 16], [63; 16]] {
+        sessions::open(conn, &session, laptop, now, now + i64::from(session[0])).unwrap();
+    }
+    let forgotten: Vec<_> = (0..4).map(|_| retention::forget_sessions(conn, now + 62, 1).unwrap()).collect();
+    assert_eq!(forgotten, [1, 1, 1, 0], "one of those above had expired, too");
+    assert!(sessions::find(conn, &[63; 16], now + 62).unwrap().is_some());
+    let (mut last, mut count) = (0, 0);
+    while let Some((row, some)) = retention::forget_claimed(conn, last, newest.1, 1).unwrap() {
+        (last, count) = (row, count + some);
+    }
+    assert_eq!(count, 2, "the two that were claimed");
+    key_packages::insert(conn, laptop, &[package(4)]).unwrap();
+    assert_eq!(key_packages::count(conn, laptop).unwrap(), 1, "it may come again");
 
     // What is staged goes after an hour; the Welcome of who was removed before it joined after a week.
     let lost = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
@@ -259,7 +358,12 @@ fn story(conn: &mut Connection) {
     assert!(!trees::complete(conn, unwanted, now).unwrap());
     let tree = trees::begin(conn, room, phone, &hash, now).unwrap().unwrap();
     assert!(trees::append(conn, tree, 0, b"tree", now).unwrap() && trees::complete(conn, tree, now).unwrap());
-    let welcome = NewWelcome { seq: Seq(3), inviter: alice, welcome: Bytes::from_static(b"welcome") };
+    let welcome = NewWelcome {
+        seq: Seq(3),
+        inviter: alice,
+        welcome: Bytes::from_static(b"welcome"),
+        log_after: Seq(1),
+    };
     let changes = Changes {
         trees: vec![(tree, Seq(3))],
         welcomes: HashMap::from([((room, laptop), Some(welcome))]),

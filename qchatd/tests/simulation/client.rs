@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::{
     chance::lock,
     node::{Heard, Line, Node, Request},
-    world::{Phase, World},
+    world::{Phase, World, account_of},
 };
 
 /// How long a device waits for an answer before it gives a connection up.
@@ -62,15 +62,17 @@ pub(crate) struct View {
     hold: Option<Instant>,
     /// There is something to read up to here.
     target: Seq,
-    /// The target when a page was asked for.
-    fetching: Option<Seq>,
+    /// Whether a page was asked for.
+    fetching: bool,
+    /// Whether something was said since then.
+    again: bool,
 }
 
 impl View {
     /// What it waits for, for people.
     pub(crate) fn waits(&self) -> String {
         format!(
-            "{:?} at {}, to read up to {}, asked at {:?}, {} to be sent, sent {:?}",
+            "{:?} at {}, to read up to {}, asked {}, {} to be sent, sent {:?}",
             self.standing,
             self.cursor.0,
             self.target.0,
@@ -121,7 +123,7 @@ impl Client {
                 self.world.trace.say(format_args!("{} is cut off", short(self.device)));
             }
             for view in lock(&self.kept).rooms.values_mut() {
-                (view.sent, view.fetching) = (None, None);
+                (view.sent, view.fetching) = (None, false);
             }
             sleep(Duration::from_millis(5) + chance.up_to(400)).await;
         }
@@ -213,7 +215,7 @@ impl Client {
                 if logged.seq == view.cursor.next() {
                     self.process(room, view, logged);
                 } else if logged.seq > view.cursor {
-                    view.target = view.target.max(logged.seq);
+                    (view.target, view.again) = (view.target.max(logged.seq), true);
                 }
             }
             Heard::Hint(room) => {
@@ -227,7 +229,9 @@ impl Client {
             }
             Heard::Page(room, page) => {
                 let view = kept.rooms.entry(room).or_default();
-                let Some(asked) = view.fetching.take() else { return };
+                if !std::mem::take(&mut view.fetching) {
+                    return;
+                }
                 match page {
                     Some(page) => {
                         let (count, last) = (page.envelopes.len(), page.last_seq);
@@ -239,7 +243,7 @@ impl Client {
                         }
                         if count > 0 {
                             view.target = view.target.max(last);
-                        } else if view.target == asked {
+                        } else if !view.again {
                             view.target = view.cursor;
                         }
                     }
@@ -342,8 +346,8 @@ impl Client {
             }
             view.hold = None;
             if view.target > view.cursor {
-                if view.fetching.is_none() {
-                    view.fetching = Some(view.target);
+                if !view.fetching {
+                    (view.fetching, view.again) = (true, false);
                     line.requests.send(Request::Fetch(*room, view.cursor, self.world.plan.page)).ok()?;
                 }
                 continue;
@@ -354,7 +358,7 @@ impl Client {
             let Some((id, item)) = view.outbox.front().copied() else { continue };
             let sealed = view.sealed.get_or_insert_with(|| self.seal(*room, id, item, view.commit)).clone();
             let publication = self.publication(*room, item, sealed)?;
-            line.requests.send(Request::Publish(publication, *id.as_bytes())).ok()?;
+            line.requests.send(Request::Publish(Box::new(publication), *id.as_bytes())).ok()?;
             view.sent = Some(now);
         }
         Some(())
@@ -364,7 +368,7 @@ impl Client {
         let (kind, delta) = match item {
             Item::Words => (Kind::Application, Vec::new()),
             Item::Change(operation, device) => {
-                let account = self.world.account(device);
+                let account = account_of(device);
                 (Kind::Commit, vec![MembershipChange { operation, account, device }])
             }
         };
@@ -428,7 +432,7 @@ impl Client {
 impl View {
     /// Something may be there to read.
     fn look(&mut self) {
-        self.target = self.target.max(self.cursor.next());
+        (self.target, self.again) = (self.target.max(self.cursor.next()), true);
     }
 
     /// The head of the outbox is dealt with.

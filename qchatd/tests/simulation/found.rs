@@ -21,14 +21,14 @@ fn a_device_that_was_added_after_the_last_other_left_is_looked_at_again() {
         Audience { version, places: vec![place] }
     };
     let first = hub.attach(leaver, [0; 16], 8);
-    first.follow(audience(1, 0, 10));
+    assert!(first.follow(audience(1, 0, 10)));
     let (second, third) = (hub.attach(newcomer, [0; 16], 8), hub.attach(newcomer, [0; 16], 8));
-    second.follow(Audience::default());
+    assert!(second.follow(Audience::default()));
 
     // The database knows more than the node has read: another node has removed the one, and added the other.
     let newer = audience(1, 12, 13);
     assert_eq!(hub.reconcile(newcomer, &newer), [room, room]);
-    third.follow(newer.clone());
+    assert!(third.follow(newer.clone()));
     let envelope = |seq, joined, left| Announcement {
         room,
         envelope: Some((Seq(seq), Bytes::from_static(b"commit"))),
@@ -46,4 +46,30 @@ fn a_device_that_was_added_after_the_last_other_left_is_looked_at_again() {
     assert!(second.follows(room) && third.follows(room));
     let known = hub.audiences().into_iter().find(|(device, _)| *device == newcomer);
     assert_eq!((hub.delivered(room), known), (Some(Seq(13)), Some((newcomer, 1))));
+}
+
+/// What was read of a device before it was removed comes late, when another device here follows the room from after that:
+/// the log, from where it is read, does not say that the first has left.
+#[test]
+fn a_removed_device_follows_no_room_by_an_old_list() {
+    let room = RoomId::from_bytes([1; 16]);
+    let [removed, other] = [2, 3].map(|byte| DeviceId::from_bytes([byte; 16]));
+    let hub = Arc::new(Hub::default());
+    let audience = |version, last| Audience {
+        version,
+        places: vec![Place { room, follows: true, after: Seq(5), last: Seq(last) }],
+    };
+    let (early, late) = (hub.attach(removed, [0; 16], 8), hub.attach(removed, [0; 16], 8));
+    assert!(early.follow(Audience::default()));
+    let following = hub.attach(other, [0; 16], 8);
+    assert!(following.follow(audience(1, 14)));
+
+    assert_eq!(hub.reconcile(removed, &audience(1, 7)), []);
+    assert!(!late.follow(audience(1, 7)), "it has to be read once more");
+    assert!(!early.follows(room) && !late.follows(room));
+    assert!(hub.audiences().contains(&(removed, 0)), "the next look reads it once more");
+    // Had it not been removed, it would say so.
+    assert_eq!(hub.reconcile(removed, &audience(1, 15)), []);
+    assert!(late.follow(audience(1, 15)));
+    assert!(early.follows(room) && late.follows(room));
 }

@@ -51,7 +51,7 @@ pub(crate) struct Line {
 
 /// What a device asks.
 pub(crate) enum Request {
-    Publish(Publication, [u8; 16]),
+    Publish(Box<Publication>, [u8; 16]),
     Fetch(RoomId, Seq, u32),
     Confirm(RoomId, Seq),
 }
@@ -116,8 +116,7 @@ async fn serve(
     frames: mpsc::Sender<Heard>,
 ) -> Option<()> {
     let attached = node.hub.attach(device, [0; 16], world.plan.queue);
-    let audience = node.rooms.audience(device).await.ok()?;
-    attached.follow(audience);
+    while !attached.follow(node.rooms.audience(device).await.ok()?) {}
     frames.send(Heard::Hello).await.ok()?;
     let (answers, mut answered) = mpsc::channel(BURST);
     let (mut batch, mut order) = (Vec::new(), Order::new());
@@ -138,7 +137,7 @@ async fn serve(
                         });
                         drop(answers.send(Heard::Published(room, id, outcome)));
                     };
-                    node.relay.publish(publication, Box::new(reply)).await;
+                    node.relay.publish(*publication, Box::new(reply)).await;
                 }
                 Request::Fetch(room, after, limit) => {
                     let (rooms, answers) = (node.rooms.clone(), answers.clone());

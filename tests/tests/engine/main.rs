@@ -9,6 +9,7 @@
 mod blocked;
 mod cluster;
 mod consent;
+mod deleted;
 mod disk;
 mod find;
 mod invitations;

@@ -32,11 +32,13 @@ impl Actor {
                     None
                 }
                 Effect::Process(room, logged) => Some(self.process(room, logged).await?),
+                Effect::Miss(room, until) => Some(self.miss(room, until).await?),
                 Effect::Send(room) => self.send(socket, room).await?,
                 Effect::Confirm(room, seq) => {
-                    let seq = self.steps.confirmable(room, seq).await?;
-                    let confirm = pb::Confirm { room_id: bytes(room), seq: seq.0 };
-                    socket.send(client_frame::Body::Confirm(confirm)).await?;
+                    if let Some(seq) = self.steps.confirmable(room, seq).await? {
+                        let confirm = pb::Confirm { room_id: bytes(room), seq: seq.0 };
+                        socket.send(client_frame::Body::Confirm(confirm)).await?;
+                    }
                     None
                 }
                 Effect::Synced => {
@@ -53,6 +55,14 @@ impl Actor {
         Ok(())
     }
 
+    /// What this device has missed is deleted: it asks to be added again, and reads on from there.
+    async fn miss(&mut self, room: RoomId, until: Seq) -> Result<Input, End> {
+        let Progress { cursor, commits, over, .. } = self.steps.miss(room, until).await?;
+        self.tell(Event::Timeline(room));
+        self.tell(Event::Rooms);
+        Ok(if over { Input::Over(room, cursor) } else { Input::Processed { room, cursor, commits } })
+    }
+
     async fn process(&mut self, room: RoomId, mut logged: Vec<Logged>) -> Result<Input, End> {
         let (mut commits, mut tries, mut reached) = (false, 0, Seq(0));
         while tries < LEARNING {
@@ -67,7 +77,7 @@ impl Actor {
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);
             match stopped {
-                _ if over => return Ok(Input::Over(room)),
+                _ if over => return Ok(Input::Over(room, cursor)),
                 None => return Ok(Input::Processed { room, cursor, commits }),
                 Some(Stopped::Unknown(missing)) => {
                     match self.people.learn(&missing).await {

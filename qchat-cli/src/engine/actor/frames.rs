@@ -90,10 +90,16 @@ impl Actor {
         let envelopes: Vec<Logged> = page.envelopes.into_iter().map(logged_from).collect();
         match self.asked.remove(&page.request_id) {
             Some(Asked::Page(room)) => {
-                self.feed(socket, Input::Paged(room, envelopes, Seq(page.last_seq))).await
+                let input = Input::Paged(room, envelopes, Seq(page.last_seq), Seq(page.deleted));
+                self.feed(socket, input).await
             }
             Some(Asked::Log(room, until, mut log, reply)) => {
                 let ended = envelopes.is_empty();
+                if page.deleted > 0 {
+                    let gone = "the server no longer keeps what this invitation needs: ask for another one";
+                    let _ = reply.send(Err(EngineError::Refused(gone.to_owned())));
+                    return Ok(());
+                }
                 for logged in envelopes.into_iter().filter(|logged| logged.seq <= until) {
                     if log.last().is_some_and(|last: &Logged| logged.seq != last.seq.next()) {
                         let gap = NetError::Protocol("the server sent a room's log out of order".into());

@@ -278,6 +278,7 @@ impl Actor {
             let rooms = self.list_rooms().await?;
             self.tell(Event::Connection(Connection::Online(socket.link().clone())));
             self.feed(socket, Input::Online(rooms)).await?;
+            self.confirm_over(socket).await?;
             self.start_upkeep();
             Ok(())
         };
@@ -332,6 +333,17 @@ impl Actor {
     async fn duties(&mut self, socket: &mut Socket) -> Step {
         for room in duties::run(&self.profile, &self.steps, self.me).await? {
             self.feed(socket, Input::Wrote(room)).await?;
+        }
+        Ok(())
+    }
+
+    /// Says once more which rooms are over for this device: the daemon keeps their logs until it knows.
+    async fn confirm_over(&mut self, socket: &mut Socket) -> Step {
+        let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
+        for room in rooms {
+            if matches!(room.state.phase, Phase::Removed(_) | Phase::Left(_)) {
+                self.feed(socket, Input::Over(room.state.room, room.state.cursor)).await?;
+            }
         }
         Ok(())
     }

@@ -66,6 +66,28 @@ pub fn receive<L: Ledger>(
     ledger.put_room(&state).map_err(SessionError::Ledger)
 }
 
+/// Goes on without the envelopes after the cursor and up to `until`, which the daemon no longer keeps. What they did to
+/// the group is not known, so this device cannot follow from there on, and has to be added again. Nothing happens where
+/// `until` is processed already.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails, or this device is not in the room.
+pub fn missed<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, until: Seq) -> Result<(), L> {
+    let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    if until <= state.cursor || matches!(state.phase, Phase::Removed(_) | Phase::Left(_)) {
+        return Ok(());
+    }
+    let mut step = Step { ledger, device, seq: state.cursor.next(), now: 0, before: state.clone(), state };
+    if !matches!(step.state.phase, Phase::Stuck(_)) {
+        step.stuck("the server no longer keeps what this device has missed")?;
+    }
+    let Step { ledger, mut state, .. } = step;
+    state.cursor = until;
+    state.head = head::UNKNOWN;
+    ledger.put_head(room, until, &state.head).map_err(SessionError::Ledger)?;
+    ledger.put_room(&state).map_err(SessionError::Ledger)
+}
+
 /// What a commit is held against: the group before it.
 struct Before {
     leaves: Vec<Leaf>,

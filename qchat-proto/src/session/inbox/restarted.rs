@@ -23,7 +23,9 @@ impl<L: Ledger> Step<'_, L> {
         let room = self.state.room;
         // Sealed in another epoch than this one is: a daemon that is honest has refused it, and what some have gone past
         // must not end the group for others.
-        if envelope.commit_seq != self.before.commit_seq {
+        // Who has missed a part of the log does not know which commit that is.
+        let missed = self.before.head == head::UNKNOWN && envelope.commit_seq >= self.before.commit_seq;
+        if envelope.commit_seq != self.before.commit_seq && !missed {
             restart::forget(self.ledger, room)?;
             return self.unfounded(envelope, "its restart is not of this place in the room");
         }
@@ -32,12 +34,20 @@ impl<L: Ledger> Step<'_, L> {
             && let RowState::Sealed(sealed) | RowState::Accepted(sealed) = &row.state
             && sealed.envelope == bytes
         {
+            if self.state.head == head::UNKNOWN {
+                // From here on the head is known again, as to everybody whom this restart brings along.
+                self.state.head = head::next(&head::EMPTY, room, self.seq, bytes);
+            }
             return self.adopt(envelope);
         }
         let group = self.load()?;
         let settings = group.settings()?;
-        let named = Statement::decode(&envelope.payload).map_or(Seq(0), |said| said.vouched.head_seq);
-        let known = self.head_at(named)?;
+        let said = Statement::decode(&envelope.payload);
+        let named = said.as_ref().map_or(Seq(0), |said| said.vouched.head_seq);
+        let known = match self.head_at(named)? {
+            Some(head::UNKNOWN) => said.map(|said| said.vouched.head),
+            known => known,
+        };
         let generation = self.before.generation.max(group.generation());
         let judged = restart::judge((&group, generation), &settings, envelope, self.seq, known);
         groups::keep(self.ledger, room, group)?;

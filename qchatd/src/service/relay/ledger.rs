@@ -323,7 +323,12 @@ impl Ledger {
     ) {
         let room = publication.envelope.room;
         for invitation in &publication.welcomes {
-            let welcome = NewWelcome { seq, inviter, welcome: invitation.welcome.clone() };
+            let welcome = NewWelcome {
+                seq,
+                inviter,
+                welcome: invitation.welcome.clone(),
+                log_after: publication.envelope.commit_seq,
+            };
             self.changes.welcomes.insert((room, invitation.device), Some(welcome));
             announcement.invited.push(invitation.device);
         }

@@ -8,7 +8,7 @@ use qchat_proto::{
 };
 use qchatd::store::{
     RoomQueries, StoreError,
-    envelopes::Entry,
+    envelopes::{self, Entry},
     relay::{Changes, Snapshot, Wanted},
     rooms::{Audience, Member, Place, RoomState, Span, Standing},
 };
@@ -57,7 +57,9 @@ impl RoomQueries for Connection {
             put(&mut tables.members, *place, member);
         }
         let changed: BTreeSet<DeviceId> = changes.members.keys().map(|(_, device)| *device).collect();
-        changed.into_iter().for_each(|device| tables.advance_audience(device));
+        for device in changed {
+            tables.advance_audience(device);
+        }
         for (tree, seq) in &changes.trees {
             match tables.trees.get_mut(tree) {
                 Some((_, of @ None)) => *of = Some(*seq),
@@ -71,7 +73,9 @@ impl RoomQueries for Connection {
             }
         }
         let touched: BTreeSet<RoomId> = changes.welcomes.keys().map(|(room, _)| *room).collect();
-        touched.into_iter().for_each(|room| tables.drop_unused(room));
+        for room in touched {
+            tables.drop_unused(room);
+        }
         Ok(())
     }
 
@@ -174,7 +178,7 @@ impl RoomQueries for Connection {
         after: Seq,
         bound: Seq,
         limit: u32,
-    ) -> Result<Vec<Logged>, StoreError> {
+    ) -> Result<envelopes::Page, StoreError> {
         self.turn();
         let (mut page, mut bytes) = (Vec::new(), 0);
         let all = self.tables.envelopes.range((room, after.next())..=(room, Seq(u64::MAX)));
@@ -185,7 +189,7 @@ impl RoomQueries for Connection {
             }
             page.push(Logged { seq: *seq, bytes: logged.clone() });
         }
-        Ok(page)
+        Ok(envelopes::Page { envelopes: page, deleted: Seq(0) })
     }
 
     fn following(

@@ -1,0 +1,240 @@
+//! What is deleted by the clock: envelopes that nobody needs, and whatever else has had its time. In small transactions,
+//! so that no message waits for it.
+
+use std::{sync::Arc, time::Instant};
+
+use qchat_proto::ids::{RoomId, Seq};
+
+use super::{floor::floor, now_sql};
+use crate::{
+    meters::Meters,
+    store::{
+        Connection, Store, StoreError,
+        retention::{self, RowId},
+        trees,
+    },
+};
+
+/// Seconds.
+const HOUR: i64 = 3600;
+/// Hours that an invitation counts for: 7 days.
+const INVITATION: i64 = 7 * 24;
+/// Hours after which a claimed KeyPackage may come again, since nobody takes it by then: a day more than it is valid.
+const KEY_PACKAGE: i64 = 91 * 24;
+/// Rooms that are looked at in one transaction.
+const ROOMS: u32 = 64;
+/// Most envelopes that one transaction deletes.
+const ENVELOPES: u32 = 256;
+/// Most bytes that one transaction deletes, and one envelope more.
+const BYTES: u64 = 1024 * 1024;
+/// Other rows that one transaction deletes.
+const ROWS: u32 = 500;
+/// A sweep rests this many times as long as each of its transactions took.
+const REST: u32 = 4;
+
+/// What goes although somebody has not fetched it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days in which everybody could have; 0: it is kept until all have.
+    pub days: u32,
+}
+
+/// What a sweep has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rooms that envelopes were deleted of.
+    pub rooms: u64,
+    /// Envelopes.
+    pub envelopes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Sessions that had expired.
+    pub sessions: u64,
+    /// Notes of KeyPackages that were claimed, and are no longer valid.
+    pub key_packages: u64,
+}
+
+/// Commits up to which rows are how old; 0: none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ages {
+    /// Older than an invitation may be.
+    invited: RowId,
+    /// Older than [`Retention`].
+    kept: RowId,
+    /// KeyPackages that are no longer valid.
+    key_package: RowId,
+}
+
+/// Deletes what has had its time.
+pub struct Housekeeping {
+    store: Store,
+    meters: Arc<Meters>,
+    retention: Retention,
+}
+
+impl Housekeeping {
+    /// Over this database.
+    pub fn new(store: Store, meters: Arc<Meters>, retention: Retention) -> Self {
+        Self { store, meters, retention }
+    }
+
+    /// Deletes staged trees and the like; and once an hour, on one of the nodes, all the rest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run(&self) -> Result<(), StoreError> {
+        self.store.write(|conn| trees::expire(conn, now_sql())).await?;
+        let keep = self.hours().max(KEY_PACKAGE).max(INVITATION);
+        let now = now_sql();
+        let mine = self.store.write(move |conn| retention::count_hour(conn, now - HOUR, now, keep)).await?;
+        if mine {
+            let swept = self.sweep().await?;
+            tracing::info!(?swept, "what nobody needs was deleted");
+        }
+        Ok(())
+    }
+
+    /// Goes through all rooms once, and through what else there is.
+    ///
+    /// # Errors
+    /// When the database fails; what was deleted until then stays so.
+    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let begun = Instant::now();
+        let ages = self.ages().await?;
+        let mut swept = Swept::default();
+        let mut after = None;
+        loop {
+            let found: Vec<(RoomId, bool)> =
+                self.store.read(move |conn| candidates(conn, after, ages)).await?;
+            let Some((last, _)) = found.last() else { break };
+            after = Some(*last);
+            for (room, _) in found.into_iter().filter(|(_, due)| *due) {
+                self.sweep_room(room, ages, &mut swept).await?;
+            }
+        }
+        swept.sessions = self.forget_sessions().await?;
+        swept.key_packages = self.forget_claimed(ages.key_package).await?;
+        self.meters.swept(begun.elapsed(), now_sql());
+        Ok(swept)
+    }
+
+    fn hours(&self) -> i64 {
+        i64::from(self.retention.days) * 24
+    }
+
+    async fn ages(&self) -> Result<Ages, StoreError> {
+        let (hours, keeps) = (self.hours(), self.retention.days == 0);
+        self.store
+            .read(move |conn| {
+                let envelope = |row: Option<(RowId, RowId)>| row.map_or(0, |(envelope, _)| envelope);
+                Ok(Ages {
+                    invited: envelope(retention::hours_ago(conn, INVITATION)?),
+                    kept: if keeps { 0 } else { envelope(retention::hours_ago(conn, hours)?) },
+                    key_package: retention::hours_ago(conn, KEY_PACKAGE)?.map_or(0, |(_, package)| package),
+                })
+            })
+            .await
+    }
+
+    /// Deletes a room's envelopes from the oldest on, part by part.
+    async fn sweep_room(&self, room: RoomId, ages: Ages, swept: &mut Swept) -> Result<(), StoreError> {
+        let mut first = true;
+        loop {
+            let begun = Instant::now();
+            let (envelopes, bytes, more) =
+                self.store.write(move |conn| delete_some(conn, room, ages)).await?;
+            if envelopes > 0 {
+                swept.rooms += u64::from(std::mem::take(&mut first));
+                swept.envelopes += envelopes;
+                swept.bytes += bytes;
+                self.meters.deleted(envelopes);
+            }
+            self.rest(begun).await;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget_sessions(&self) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let begun = Instant::now();
+            let now = now_sql();
+            let some =
+                self.store.write(move |conn| retention::forget_sessions(conn, now, ROWS)).await? as u64;
+            forgotten += some;
+            if some < ROWS.into() {
+                return Ok(forgotten);
+            }
+            self.rest(begun).await;
+        }
+    }
+
+    async fn forget_claimed(&self, until: RowId) -> Result<u64, StoreError> {
+        let (mut after, mut forgotten) = (0, 0);
+        loop {
+            let begun = Instant::now();
+            let some =
+                self.store.write(move |conn| retention::forget_claimed(conn, after, until, ROWS)).await?;
+            let Some((last, count)) = some else { return Ok(forgotten) };
+            after = last;
+            forgotten += count as u64;
+            self.rest(begun).await;
+        }
+    }
+
+    /// Leaves the database to others for a while, four fifths of the time.
+    async fn rest(&self, begun: Instant) {
+        tokio::time::sleep(begun.elapsed() * REST).await;
+    }
+}
+
+/// The next rooms after `after`, and which of them have something to delete.
+fn candidates(
+    conn: &mut Connection,
+    after: Option<RoomId>,
+    ages: Ages,
+) -> Result<Vec<(RoomId, bool)>, StoreError> {
+    let rooms = retention::rooms_after(conn, after, ROOMS)?;
+    rooms.into_iter().map(|room| Ok((room, until(conn, room, ages, false)?.is_some()))).collect()
+}
+
+/// Deletes the oldest envelopes of a room that may go. Returns how many, their bytes, and whether there may be more.
+fn delete_some(conn: &mut Connection, room: RoomId, ages: Ages) -> Result<(u64, u64, bool), StoreError> {
+    // Under the room's lock, so that no place is given back meanwhile that needs what is deleted here.
+    let Some(going) = until(conn, room, ages, true)? else { return Ok((0, 0, false)) };
+    retention::delete(conn, room, going.after, going.until)?;
+    Ok((going.envelopes, going.bytes, going.more))
+}
+
+/// What may be deleted of a room now.
+struct Going {
+    after: Seq,
+    until: Seq,
+    envelopes: u64,
+    bytes: u64,
+    more: bool,
+}
+
+fn until(conn: &mut Connection, room: RoomId, ages: Ages, lock: bool) -> Result<Option<Going>, StoreError> {
+    let Some(log) = retention::log(conn, room, lock)? else { return Ok(None) };
+    let floor = floor(&retention::places(conn, room)?, log.commit_seq, ages.invited);
+    let mut going =
+        Going { after: log.deleted_until, until: log.deleted_until, envelopes: 0, bytes: 0, more: false };
+    // Outside the lock the first alone says whether there is anything.
+    for kept in retention::oldest(conn, room, log.deleted_until, if lock { ENVELOPES } else { 1 })? {
+        if kept.seq > floor && kept.row > ages.kept {
+            going.more = false;
+            break;
+        }
+        going.until = kept.seq;
+        going.envelopes += 1;
+        going.bytes = going.bytes.saturating_add(kept.size);
+        going.more = true;
+        if going.bytes >= BYTES {
+            break;
+        }
+    }
+    Ok((going.envelopes > 0).then_some(going))
+}
