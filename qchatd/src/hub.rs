@@ -313,6 +313,9 @@ impl Connections {
         for number in self.devices.get(&device).into_iter().flatten() {
             let Some(link) = self.links.get_mut(number) else { continue };
             link.said.insert(room, false);
+            // What is known of its rooms may be newer than this, and say that it is back: with nobody here to follow the
+            // room, the log will not be read as far as there.
+            link.audience = 0;
             leave(&mut self.rooms, room, *number);
         }
     }

@@ -73,3 +73,32 @@ fn a_removed_device_follows_no_room_by_an_old_list() {
     assert!(late.follow(audience(1, 15)));
     assert!(early.follows(room) && late.follows(room));
 }
+
+/// A device that was removed and added again, before its node has read of either: its list of rooms says that it follows,
+/// and the log then that it has left.
+#[test]
+fn a_device_that_is_back_is_looked_at_again_after_its_removal_is_read() {
+    let room = RoomId::from_bytes([1; 16]);
+    let device = DeviceId::from_bytes([2; 16]);
+    let hub = Arc::new(Hub::default());
+    let audience = |version, after, last| {
+        let place = Place { room, follows: true, after: Seq(after), last: Seq(last) };
+        Audience { version, places: vec![place] }
+    };
+    let attached = hub.attach(device, [0; 16], 8);
+    assert!(attached.follow(audience(1, 0, 10)));
+    let back = audience(3, 11, 13);
+    hub.reconcile(device, &back);
+    let removal = Announcement {
+        room,
+        envelope: Some((Seq(11), Bytes::from_static(b"commit"))),
+        joined: Vec::new(),
+        invited: Vec::new(),
+        left: vec![device],
+    };
+    hub.replay(room, Seq(11), Some(&removal));
+    assert_eq!((hub.delivered(room), attached.follows(room)), (None, false));
+    assert_eq!(hub.audiences(), [(device, 0)], "the next look reads its list once more");
+    assert_eq!(hub.reconcile(device, &back), []);
+    assert_eq!((hub.delivered(room), attached.follows(room)), (Some(Seq(13)), true));
+}
