@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::{
     chance::lock,
     node::{Heard, Line, Node, Request},
-    world::{Phase, World},
+    world::{Phase, World, account_of},
 };
 
 /// How long a device waits for an answer before it gives a connection up.
@@ -358,7 +358,7 @@ impl Client {
             let Some((id, item)) = view.outbox.front().copied() else { continue };
             let sealed = view.sealed.get_or_insert_with(|| self.seal(*room, id, item, view.commit)).clone();
             let publication = self.publication(*room, item, sealed)?;
-            line.requests.send(Request::Publish(publication, *id.as_bytes())).ok()?;
+            line.requests.send(Request::Publish(Box::new(publication), *id.as_bytes())).ok()?;
             view.sent = Some(now);
         }
         Some(())
@@ -368,7 +368,7 @@ impl Client {
         let (kind, delta) = match item {
             Item::Words => (Kind::Application, Vec::new()),
             Item::Change(operation, device) => {
-                let account = self.world.account(device);
+                let account = account_of(device);
                 (Kind::Commit, vec![MembershipChange { operation, account, device }])
             }
         };

@@ -2,6 +2,7 @@
 //! them, over a database in memory, in virtual time, with faults by a seed.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a step that fails is the failure of its test")]
+#![expect(clippy::print_stdout, reason = "how far a long run came")]
 
 mod chance;
 mod client;

@@ -51,7 +51,7 @@ pub(crate) struct Line {
 
 /// What a device asks.
 pub(crate) enum Request {
-    Publish(Publication, [u8; 16]),
+    Publish(Box<Publication>, [u8; 16]),
     Fetch(RoomId, Seq, u32),
     Confirm(RoomId, Seq),
 }
@@ -137,7 +137,7 @@ async fn serve(
                         });
                         drop(answers.send(Heard::Published(room, id, outcome)));
                     };
-                    node.relay.publish(publication, Box::new(reply)).await;
+                    node.relay.publish(*publication, Box::new(reply)).await;
                 }
                 Request::Fetch(room, after, limit) => {
                     let (rooms, answers) = (node.rooms.clone(), answers.clone());

@@ -135,7 +135,7 @@ impl World {
         };
         let mut conn = world.memory.lock();
         for device in &world.devices {
-            conn.add_device(world.account(*device), *device);
+            conn.add_device(account_of(*device), *device);
         }
         drop(conn);
         Arc::new(world)
@@ -147,7 +147,7 @@ impl World {
             let makes = self.creators.iter().filter(|(_, by)| *by == device).map(|(room, _)| *room);
             let client = Client {
                 world: self.clone(),
-                account: self.account(*device),
+                account: account_of(*device),
                 device: *device,
                 kept: self.kept[device].clone(),
                 makes: makes.collect(),
@@ -251,10 +251,6 @@ impl World {
                 std::future::pending::<()>().await;
             }
         }
-    }
-
-    pub(crate) fn account(&self, device: DeviceId) -> AccountId {
-        AccountId::from_bytes(*device.as_bytes())
     }
 
     /// Takes one of the envelopes that may be published.
@@ -408,6 +404,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Each device is an account's only one.
+pub(crate) fn account_of(device: DeviceId) -> AccountId {
+    AccountId::from_bytes(*device.as_bytes())
 }
 
 fn decoded(log: &[Logged]) -> Vec<(Seq, Envelope)> {

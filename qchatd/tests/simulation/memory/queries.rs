@@ -57,7 +57,9 @@ impl RoomQueries for Connection {
             put(&mut tables.members, *place, member);
         }
         let changed: BTreeSet<DeviceId> = changes.members.keys().map(|(_, device)| *device).collect();
-        changed.into_iter().for_each(|device| tables.advance_audience(device));
+        for device in changed {
+            tables.advance_audience(device);
+        }
         for (tree, seq) in &changes.trees {
             match tables.trees.get_mut(tree) {
                 Some((_, of @ None)) => *of = Some(*seq),
@@ -71,7 +73,9 @@ impl RoomQueries for Connection {
             }
         }
         let touched: BTreeSet<RoomId> = changes.welcomes.keys().map(|(room, _)| *room).collect();
-        touched.into_iter().for_each(|room| tables.drop_unused(room));
+        for room in touched {
+            tables.drop_unused(room);
+        }
         Ok(())
     }
 
