@@ -1,6 +1,7 @@
 //! How much one address and one account may ask for, so that nobody keeps the others from being served.
 //!
-//! Each limit counts by itself, on this node, and forgets who has not been there lately. Loopback addresses and Unix
+//! Each limit counts by itself and forgets who has not been there lately. What counts by the minute, registrations and
+//! logins, counts on all nodes that Redis connects; without it, and by the second, each node counts alone. Loopback addresses and Unix
 //! sockets without an address count for nobody: who is behind them, a proxy for one, is not known.
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock, clock::DefaultClock};
 use qchat_proto::{
+    crypto::{kdf, secret::Secret},
     ids::{AccountId, UserName},
     wire::fault::{Fault, FaultCode},
 };
@@ -51,12 +53,38 @@ pub struct Limits {
     meters: Arc<Meters>,
     connections: Arc<Connections>,
     connecting: Keyed<Network>,
-    registrations: Keyed<Network>,
-    logins: Keyed<Network>,
-    account_logins: Keyed<AccountId>,
-    names: Keyed<UserName>,
+    by_minute: [Keyed<Hashed>; 4],
     requests: Keyed<AccountId>,
     publishes: Keyed<AccountId>,
+    /// Under which names of what is limited are hashed.
+    key: Secret<48>,
+    /// Tells the other nodes.
+    tell: Box<dyn Fn(Charge) + Send + Sync>,
+}
+
+/// A name as nodes tell it to each other: what carries it learns neither addresses nor accounts from it.
+type Hashed = [u8; 8];
+
+/// What counts by the minute, on all nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ByMinute {
+    /// Registrations of an address.
+    Registrations,
+    /// Logins of an address.
+    Logins,
+    /// Logins of an account.
+    AccountLogins,
+    /// Attempts at the password of a name.
+    Names,
+}
+
+/// Something was counted, once. Whoever makes one up can keep somebody from logging in, for a minute, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Charge {
+    /// Which limit, by its place among those of a minute.
+    pub limit: u8,
+    /// For whom.
+    pub whom: [u8; 8],
 }
 
 /// What counts as one address: one of IPv4, or 2⁶⁴ of IPv6, which is the least that a connection at home gets.
@@ -79,22 +107,62 @@ impl Network {
     }
 }
 
+impl Network {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::V4(address) => address.octets().to_vec(),
+            Self::V6(prefix) => prefix.iter().flat_map(|part| part.to_be_bytes()).collect(),
+        }
+    }
+}
+
 impl Limits {
-    /// Limits of these rates; what is over one is counted.
-    pub fn new(rates: &Rates, meters: Arc<Meters>) -> Self {
+    /// Limits of these rates; what is over one is counted. `pepper` is the secret of all nodes, and `tell` tells the others
+    /// what was counted here.
+    pub fn new(
+        rates: &Rates,
+        meters: Arc<Meters>,
+        pepper: &Secret<32>,
+        tell: impl Fn(Charge) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             meters,
+            key: Secret::from_bytes(kdf::hmac_sha384(pepper.expose(), b"qchatd limits")),
+            tell: Box::new(tell),
             connections: Arc::new(Connections {
                 most: rates.address_connections,
                 counted: Mutex::new(HashMap::new()),
             }),
             connecting: Keyed::per_second(rates.address_connections_per_second, BURST),
-            registrations: Keyed::per_minute(rates.address_registrations_per_minute),
-            logins: Keyed::per_minute(rates.address_logins_per_minute),
-            account_logins: Keyed::per_minute(rates.account_logins_per_minute),
-            names: Keyed::per_minute(rates.account_registrations_per_minute),
+            // In the order of `ByMinute`.
+            by_minute: [
+                rates.address_registrations_per_minute,
+                rates.address_logins_per_minute,
+                rates.account_logins_per_minute,
+                rates.account_registrations_per_minute,
+            ]
+            .map(Keyed::per_minute),
             requests: Keyed::per_second(rates.account_requests_per_second, BURST),
             publishes: Keyed::per_second(rates.account_publishes_per_second, 1),
+        }
+    }
+
+    /// Counts something here, and tells the other nodes.
+    fn count(&self, limit: ByMinute, name: &'static str, whom: &[u8]) -> Result<(), Duration> {
+        let index = limit as u8;
+        let mac = kdf::hmac_sha384(self.key.expose(), &[&[index][..], whom].concat());
+        let [a, b, c, d, e, f, g, h, ..] = mac;
+        let whom = [a, b, c, d, e, f, g, h];
+        self.over(name, self.by_minute[usize::from(index)].check(&whom, 1))?;
+        (self.tell)(Charge { limit: index, whom });
+        Ok(())
+    }
+
+    /// Counts what another node has counted.
+    pub fn charge(&self, charge: Charge) {
+        if let Some(limit) = self.by_minute.get(usize::from(charge.limit)) {
+            // What is over it there too is nobody's to refuse here.
+            let _ = limit.check(&charge.whom, 1);
         }
     }
 
@@ -120,26 +188,26 @@ impl Limits {
     /// Counts a registration.
     pub(crate) fn registration(&self, peer: &Peer) -> Result<(), Fault> {
         let Some(network) = Network::of(peer) else { return Ok(()) };
-        let checked = self.over("registrations", self.registrations.check(&network, 1));
+        let checked = self.count(ByMinute::Registrations, "registrations", &network.bytes());
         checked.map_err(|wait| limited("too many registrations from your address", wait))
     }
 
     /// Counts a login, or the exchange of a refresh token.
     pub(crate) fn login(&self, peer: &Peer) -> Result<(), Fault> {
         let Some(network) = Network::of(peer) else { return Ok(()) };
-        let checked = self.over("logins", self.logins.check(&network, 1));
+        let checked = self.count(ByMinute::Logins, "logins", &network.bytes());
         checked.map_err(|wait| limited("too many logins from your address", wait))
     }
 
     /// Counts a login that has proved itself: nobody can lock another out.
     pub(crate) fn account_login(&self, account: AccountId) -> Result<(), Fault> {
-        let checked = self.over("account_logins", self.account_logins.check(&account, 1));
+        let checked = self.count(ByMinute::AccountLogins, "account_logins", account.as_bytes());
         checked.map_err(|wait| limited("too many logins of this account", wait))
     }
 
     /// Counts an attempt at the password of a registered name.
     pub(crate) fn name(&self, name: &UserName) -> Result<(), Fault> {
-        let checked = self.over("account_registrations", self.names.check(name, 1));
+        let checked = self.count(ByMinute::Names, "account_registrations", name.as_str().as_bytes());
         checked.map_err(|wait| limited("too many attempts to register this name", wait))
     }
 
@@ -162,10 +230,7 @@ impl Limits {
     /// Forgets who has not been there lately.
     pub(crate) fn tidy(&self) {
         self.connecting.tidy();
-        self.registrations.tidy();
-        self.logins.tidy();
-        self.account_logins.tidy();
-        self.names.tidy();
+        self.by_minute.iter().for_each(Keyed::tidy);
         self.requests.tidy();
         self.publishes.tidy();
     }
@@ -304,7 +369,7 @@ mod tests {
             account_requests_per_second: 0,
             account_publishes_per_second: 0,
         };
-        let limits = Limits::new(&rates, Arc::default());
+        let limits = Limits::new(&rates, Arc::default(), &Secret::from_bytes([0; 32]), |_| {});
         let one = peer("203.0.113.1");
         let places = (limits.connection(&one).ok().unwrap(), limits.connection(&one).ok().unwrap());
         assert_eq!(limits.connection(&one).err().unwrap().code, FaultCode::RateLimited);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     hub::{Announcement, Hub, Told},
+    limits::Charge,
     meters::Meters,
     store::{Database, StoreError, sessions::SessionId},
 };
@@ -35,6 +36,7 @@ pub(super) struct Deliverer<D> {
     store: D,
     meters: Arc<Meters>,
     revocations: mpsc::Sender<Vec<SessionId>>,
+    charges: mpsc::Sender<Vec<Charge>>,
     /// Whether other nodes may commit.
     shared: bool,
     /// Rooms to read, of those that are followed here.
@@ -66,6 +68,7 @@ impl<D: Database> Deliverer<D> {
         store: D,
         meters: Arc<Meters>,
         revocations: mpsc::Sender<Vec<SessionId>>,
+        charges: mpsc::Sender<Vec<Charge>>,
         shared: bool,
     ) -> Self {
         Self {
@@ -73,6 +76,7 @@ impl<D: Database> Deliverer<D> {
             store,
             meters,
             revocations,
+            charges,
             shared,
             rooms: BTreeSet::new(),
             devices: HashSet::new(),
@@ -135,6 +139,10 @@ impl<D: Database> Deliverer<D> {
         }
         self.devices.extend(hints.devices.into_iter().filter(|device| self.hub.is_connected(*device)));
         self.everything |= hints.everything;
+        if !hints.charged.is_empty() {
+            let charges = hints.charged.into_iter().map(|(limit, whom)| Charge { limit, whom });
+            drop(self.charges.try_send(charges.collect()));
+        }
         if !hints.ended.is_empty() || !hints.delisted.is_empty() {
             let (ended, delisted) = (hints.ended.into_iter().collect(), hints.delisted.into_iter().collect());
             let here = self.hub.sessions_among(&ended, &delisted);

@@ -21,6 +21,8 @@ pub struct Hints {
     pub(super) ended: BTreeSet<SessionId>,
     /// Devices that are no longer listed.
     pub(super) delisted: BTreeSet<DeviceId>,
+    /// What was counted against limits: each as the number of the limit and whom it concerns.
+    pub(super) charged: Vec<(u8, [u8; 8])>,
     /// Hints were lost: look at everything.
     pub(super) everything: bool,
 }
@@ -39,6 +41,9 @@ struct Wire {
     ended: Vec<Bytes>,
     #[prost(bytes = "bytes", repeated, tag = "5")]
     delisted: Vec<Bytes>,
+    /// The number of the limit, and 8 bytes.
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    charged: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,6 +72,10 @@ impl Hints {
         Self { everything: true, ..Self::default() }
     }
 
+    pub(super) fn charged(limit: u8, whom: [u8; 8]) -> Self {
+        Self { charged: vec![(limit, whom)], ..Self::default() }
+    }
+
     /// Adds what others say.
     pub(super) fn merge(&mut self, other: Self) {
         for (room, seq) in other.rooms {
@@ -76,6 +85,7 @@ impl Hints {
         self.devices.extend(other.devices);
         self.ended.extend(other.ended);
         self.delisted.extend(other.delisted);
+        self.charged.extend(other.charged);
         self.everything |= other.everything;
     }
 
@@ -88,6 +98,7 @@ impl Hints {
             devices: self.devices.iter().map(|device| copy(device.as_bytes())).collect(),
             ended: self.ended.iter().map(|session| copy(session)).collect(),
             delisted: self.delisted.iter().map(|device| copy(device.as_bytes())).collect(),
+            charged: self.charged.iter().map(|(limit, whom)| copy(&[&[*limit][..], whom].concat())).collect(),
         }
         .encode_to_vec()
     }
@@ -106,6 +117,14 @@ impl Hints {
             devices: devices(&wire.devices),
             ended: wire.ended.iter().filter_map(|bytes| bytes[..].try_into().ok()).collect(),
             delisted: devices(&wire.delisted),
+            charged: wire
+                .charged
+                .iter()
+                .filter_map(|bytes| {
+                    let (limit, whom) = bytes.split_first()?;
+                    Some((*limit, whom.try_into().ok()?))
+                })
+                .collect(),
             everything: false,
         })
     }
@@ -123,6 +142,7 @@ mod tests {
             devices: BTreeSet::from([device]),
             ended: BTreeSet::from([[3; 16]]),
             delisted: BTreeSet::from([DeviceId::from_bytes([4; 16])]),
+            charged: vec![(1, [5; 8]), (1, [5; 8]), (9, [6; 8])],
             everything: false,
         };
         let bytes = hints.encode(b"a node");

@@ -1,7 +1,8 @@
 //! How committed envelopes reach the hub of every node. The database is what is true: a node delivers its own commits
 //! at once, and reads from the log what others have committed. It learns that there is something to read from hints,
 //! which Redis carries, and by asking the database every 2 s: hints may be lost, late, repeated or forged, and change
-//! only when a node looks.
+//! only when a node looks. What was counted against limits travels with them, and is believed: it can only be wrong for a
+//! minute.
 
 mod deliver;
 mod hints;
@@ -23,6 +24,7 @@ pub use self::{
 };
 use crate::{
     hub::{Announcement, Hub},
+    limits::Charge,
     meters::Meters,
     store::{Database, sessions::SessionId},
 };
@@ -35,6 +37,8 @@ const UNSENT: usize = 1024;
 const UNHEARD: usize = 256;
 /// Revocations that may wait; what finds no room is found by the next look at all sessions.
 const REVOKED: usize = 64;
+/// Charges that may wait; what finds no room counts at its own node alone.
+const CHARGED: usize = 64;
 
 /// Where the other nodes are found.
 pub struct Nodes {
@@ -73,6 +77,8 @@ pub struct Started {
     pub bus: Bus,
     /// Sessions with sockets here that may have been ended elsewhere: the database has to be asked.
     pub revoked: mpsc::Receiver<Vec<SessionId>>,
+    /// What other nodes have counted against limits.
+    pub charged: mpsc::Receiver<Vec<Charge>>,
     /// To be awaited after the last handle is dropped.
     pub task: JoinHandle<()>,
 }
@@ -114,12 +120,13 @@ impl Bus {
         let (groups, waiting) = mpsc::channel(WAITING);
         let (heard, hearing) = mpsc::channel(UNHEARD);
         let (revocations, revoked) = mpsc::channel(REVOKED);
+        let (charges, charged) = mpsc::channel(CHARGED);
         let (sending, unsent) = mpsc::channel(UNSENT);
         let health = Arc::new(Health::default());
-        let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, shared);
+        let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, charges, shared);
         let task = tokio::spawn(deliverer.run(waiting, hearing));
         let bus = Self { hub, groups, hints: Some((sending, health.clone())) };
-        (Started { bus, revoked, task }, Carried { unsent, heard, health })
+        (Started { bus, revoked, charged, task }, Carried { unsent, heard, health })
     }
 
     /// The connections of this node.
@@ -150,6 +157,11 @@ impl Bus {
     /// Tells the other nodes that devices are no longer listed.
     pub fn delisted(&self, devices: &[DeviceId]) {
         self.hint(|| Hints::delisted(devices));
+    }
+
+    /// Tells the other nodes that something was counted against a limit.
+    pub fn charged(&self, charge: Charge) {
+        self.hint(|| Hints::charged(charge.limit, charge.whom));
     }
 
     /// Whether Redis carries hints; `None` when none is configured.

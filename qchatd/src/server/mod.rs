@@ -35,7 +35,7 @@ use crate::{
     config::{self, Config, ConfigError, Listen},
     drain::Drain,
     hub::Hub,
-    limits::Limits,
+    limits::{Charge, Limits},
     meters::Meters,
     service::{
         ServiceError, Services,
@@ -163,10 +163,12 @@ impl Daemon {
         let redis = config.redis_url.as_ref().map(|url| (url, redis_root.as_deref()));
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
         let meters = Arc::new(Meters::default());
-        let Started { bus, revoked, task: delivering } =
+        let Started { bus, revoked, charged, task: delivering } =
             Bus::start(hub, store.clone(), nodes, meters.clone());
         let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
-        let limits = Limits::new(&config.rates, meters.clone());
+        let told = bus.clone();
+        let tell = move |charge| told.charged(charge);
+        let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
         let services =
             Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
         services.sessions.renew_keys().await?;
@@ -188,6 +190,7 @@ impl Daemon {
         upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
+        upkeep.spawn(charge(sockets.clone(), charged));
         let door = Arc::new(Door::new(sockets.clone(), tls.clone(), &config));
         let accepting = TaskTracker::new();
         for listener in listeners {
@@ -363,6 +366,19 @@ async fn confirm(sockets: Sockets) {
 async fn forget(sockets: Sockets) {
     while timeout(FORGET, sockets.drain.begun()).await.is_err() {
         sockets.services.limits.tidy();
+    }
+}
+
+/// Counts what other nodes have counted.
+async fn charge(sockets: Sockets, mut charged: mpsc::Receiver<Vec<Charge>>) {
+    loop {
+        tokio::select! {
+            () = sockets.drain.begun() => return,
+            Some(charges) = charged.recv() => {
+                charges.into_iter().for_each(|charge| sockets.services.limits.charge(charge));
+            }
+            else => return,
+        }
     }
 }
 

@@ -10,14 +10,14 @@ use diesel::{
     sql_types::{Integer, Text},
 };
 
-use super::{Connection, StoreError, Target};
+use super::{Connection, StoreError, Target, checkpoint};
 
 /// How long a statement waits for another process's lock on the SQLite file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Pages of the write-ahead log after which it is moved into the database: 32 MB. A page of an index that many writes
-/// change is moved once then. SQLite's own 1,000 pages hold some 300 envelopes, less than one group of writes.
-const CHECKPOINT: u32 = 8192;
+/// Pages of the write-ahead log after which the writer moves it into the database itself, and everybody waits: what should
+/// have done it beside the writer is slower than the writes are, or gone.
+const CHECKPOINT: u32 = 4 * checkpoint::PAGES;
 /// Memory for pages that the writer may use, KiB: it reads the indexes that it adds to all over. Nothing is taken before
 /// it is needed; a reader has 1,024.
 const WRITER_CACHE: u32 = 16 * 1024;

@@ -4,6 +4,7 @@
 pub mod accounts;
 mod arrays;
 pub mod backup;
+mod checkpoint;
 mod connection;
 pub mod envelopes;
 mod error;

@@ -11,7 +11,7 @@ use diesel::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Connection, StoreError, Target, connection, transaction};
+use super::{Connection, StoreError, Target, checkpoint::Checkpoints, connection, transaction};
 
 /// Writes that may wait; more wait in their senders.
 const WAITING: usize = 1024;
@@ -69,10 +69,11 @@ where
 impl Writer {
     pub(super) fn start(target: Target) -> Result<Self, StoreError> {
         let conn = connection::connect_writer(&target)?;
+        let checkpoints = Checkpoints::start(&target)?;
         let (jobs, waiting) = mpsc::channel(WAITING);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || run(&target, conn, waiting))
+            .spawn(move || run(&target, conn, &checkpoints, waiting))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { jobs, _thread: Arc::new(Thread(Some(thread))) })
     }
@@ -104,7 +105,12 @@ impl Drop for Thread {
     }
 }
 
-fn run(target: &Target, mut conn: Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+fn run(
+    target: &Target,
+    mut conn: Connection,
+    checkpoints: &Checkpoints,
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
         let committed = commit(target, &mut conn, &mut group);
@@ -113,6 +119,9 @@ fn run(target: &Target, mut conn: Connection, mut waiting: mpsc::Receiver<Box<dy
         }
         for job in group.drain(..) {
             job.finish(committed.clone());
+        }
+        if committed.is_ok() {
+            checkpoints.committed(&mut conn);
         }
     }
 }

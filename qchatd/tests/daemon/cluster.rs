@@ -36,10 +36,14 @@ struct Nodes {
 
 impl Nodes {
     async fn start(redis: Option<&Redis>) -> Self {
+        // Nobody is told to catch up: what is delivered is the point.
+        Self::start_with(redis, ("queue", "100000")).await
+    }
+
+    async fn start_with(redis: Option<&Redis>, setting: (&'static str, &str)) -> Self {
         let database = Database::postgres();
         let url = redis.map(Redis::url).unwrap_or_default();
-        // Nobody is told to catch up: what is delivered is the point.
-        let settings = [("redis_url", url.as_str()), ("queue", "100000")];
+        let settings = [("redis_url", url.as_str()), setting];
         let settings = if redis.is_some() { &settings[..] } else { &settings[1..] };
         let (one, other) = (database.config(settings), database.config(settings));
         let nodes = Self {
@@ -95,6 +99,31 @@ async fn redis_at(address: &str) -> String {
     let answer = crate::support::http().get(format!("http://{address}/health/ready")).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
     answer.json::<Value>().await.unwrap()["redis"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_counts_by_the_minute_counts_at_all_nodes_that_redis_connects() {
+    const LOGINS: usize = 10;
+    for with_redis in [true, false] {
+        let redis = if with_redis { Some(Redis::start().await) } else { None };
+        let nodes = Nodes::start_with(redis.as_ref(), ("account_logins_per_minute", "10")).await;
+        let mut alice = nodes.person("alice", 0).await;
+        for _ in 0..LOGINS {
+            alice.log_in().await;
+        }
+        alice.is_at(&nodes.addresses()[1]);
+        let mut taken = 0;
+        eventually("too many logins", async || {
+            let login = alice.login(&alice.challenge().await);
+            let answer = alice.post::<_, Value>("/v1/sessions", &login).await;
+            taken += usize::from(answer.is_ok());
+            answer.is_err_and(|code| code == FaultCode::RateLimited)
+        })
+        .await;
+        // What the first node has counted is known at the other at once, or never.
+        assert_eq!(taken < LOGINS, with_redis, "{taken} logins at the other node, with Redis: {with_redis}");
+        nodes.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod backup;
+mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;

@@ -24,7 +24,8 @@ pub const SCENES: &[Scene] = &[Scene {
     about: "no room left on the disk of the SQLite database; sometimes kill -9 while it is full",
     on: &[Backend::Sqlite],
     rounds: 3,
-    long: 100,
+    // The database grows by a megabyte in a round, and the disk is small.
+    long: 40,
     run: disk,
 }];
 
@@ -92,7 +93,7 @@ fn run(before: &[&str], command: &[&str], path: &Path) -> Result<()> {
 }
 
 fn disk(run: &Run) -> Result<Told> {
-    let small = Small::mount(80)?;
+    let small = Small::mount(96)?;
     let database = format!("sqlite://{}", small.0.path().join("qchatd.sqlite3").display());
     let mut daemon = Daemon::start_with(Backend::Sqlite, |_| {
         settings().into_iter().chain([("QCHATD_DATABASE", database)]).collect()
