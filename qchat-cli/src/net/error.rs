@@ -80,7 +80,7 @@ impl NetError {
     pub(super) fn traced(self, trace: TraceId) -> Self {
         match self {
             Self::Fault(mut fault) if fault.code == FaultCode::Internal => {
-                fault.message.push_str(&format!("; its operator finds it as {trace}"));
+                fault.message = format!("{}; its operator finds it as {trace}", fault.message);
                 Self::Fault(fault)
             }
             other => other,

@@ -279,7 +279,8 @@ impl Client {
             path = request.url().path(),
         );
         let began = Instant::now();
-        let answer = self.sent(request, most).instrument(span.clone()).await;
+        // Boxed: it is a part of nearly all that the engine does, and large.
+        let answer = Box::pin(self.sent(request, most).instrument(span.clone())).await;
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| match &answer {
             Ok(body) => tracing::debug!(bytes = body.len(), ms, "answered"),

@@ -45,9 +45,12 @@ fn a_failure_of_the_daemons_own_is_told_with_what_finds_it_in_its_log() {
     let alice = Client::register(&proxy.url(), "alice");
     client::room("tea", &[&alice]);
     for (code, told) in [(FaultCode::Internal, 1), (FaultCode::NotFound, 0)] {
-        proxy.at_requests(move |request| match request.path.starts_with("/v1/accounts/by-name/") {
-            true => Answer::fault(code),
-            false => Answer::Genuine,
+        proxy.at_requests(move |request| {
+            if request.path.starts_with("/v1/accounts/by-name/") {
+                Answer::fault(code)
+            } else {
+                Answer::Genuine
+            }
         });
         let output = alice.run(&["-v", "room", "invite", "tea", "bob"]);
         assert_ne!(output.code, Some(0), "{output:?}");
