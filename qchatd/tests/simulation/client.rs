@@ -246,6 +246,10 @@ impl Client {
                         } else if !view.again {
                             view.target = view.cursor;
                         }
+                        if view.again {
+                            // It may be older than what was said since it was asked for.
+                            view.look();
+                        }
                     }
                     None => view.hold = Some(Instant::now() + Duration::from_millis(200)),
                 }
