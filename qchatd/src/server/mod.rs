@@ -375,7 +375,9 @@ async fn charge(sockets: Sockets, mut charged: mpsc::Receiver<Vec<Charge>>) {
         tokio::select! {
             () = sockets.drain.begun() => return,
             Some(charges) = charged.recv() => {
-                charges.into_iter().for_each(|charge| sockets.services.limits.charge(charge));
+                for charge in charges {
+                    sockets.services.limits.charge(charge);
+                }
             }
             else => return,
         }
