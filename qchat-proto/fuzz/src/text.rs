@@ -7,7 +7,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, MessageId, RoomId, ServerId, UserName},
     mls::psk::{PskId, PskKind},
     sanitize,
-    wire::{fault::FaultCode, tree::TreeHash},
+    wire::{fault::FaultCode, trace::TraceParent, tree::TreeHash},
 };
 
 use crate::{edits::edited, world::Repeated};
