@@ -11,7 +11,7 @@ use std::{
 };
 
 use listenfd::ListenFd;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 use crate::config::Listen;
@@ -96,7 +96,7 @@ impl Listener {
     /// Binds; `mode` is a Unix socket's.
     pub(super) async fn bind(listen: &Listen, mode: u32) -> io::Result<Self> {
         match listen {
-            Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            Listen::Tcp(address) => tcp(*address).map(Self::Tcp),
             Listen::Unix(path) => {
                 let (listener, own) = bind_unix(path, mode)?;
                 Ok(Self::Unix(listener, Some(own)))
@@ -168,4 +168,16 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, OwnPath)> {
     let inode = fs::symlink_metadata(&new)?.ino();
     fs::rename(&new, path)?;
     Ok((listener, OwnPath { path: path.to_owned(), inode }))
+}
+
+/// Connections that wait to be accepted, as far as the system allows (`net.core.somaxconn`, 4,096 where nobody has changed it).
+/// Of a crowd that comes back at once the standard library's 128 would turn most away, each for seconds.
+const BACKLOG: u32 = 4096;
+
+/// Listens on a TCP address, which a daemon before this one may have left just now.
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

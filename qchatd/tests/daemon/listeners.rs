@@ -10,8 +10,10 @@ use std::{
     },
     path::Path,
     process::Stdio,
+    time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use qchatd::server::{Daemon, StartError};
 
 use crate::support::{Database, Device, Program, Server, Socket, program};
@@ -29,6 +31,17 @@ fn answer(mut stream: impl Read + Write) -> String {
 fn answer_at(path: &Path) -> String {
     let path = path.to_owned();
     answer(UnixStream::connect(path).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_waits_at_the_door_and_is_not_turned_away() {
+    let database = Database::sqlite();
+    let config = database.config(&[("max_connections", "1")]);
+    let server = Server::start_with(database, config).await;
+    let crowd = (0..500).map(|_| tokio::net::TcpStream::connect(server.address()));
+    let came = tokio::time::timeout(Duration::from_mins(1), try_join_all(crowd)).await;
+    assert_eq!(came.expect("nobody is turned away").unwrap().len(), 500);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
