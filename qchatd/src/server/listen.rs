@@ -94,7 +94,7 @@ impl Activated {
 
 impl Listener {
     /// Binds; `mode` is a Unix socket's.
-    pub(super) async fn bind(listen: &Listen, mode: u32) -> io::Result<Self> {
+    pub(super) fn bind(listen: &Listen, mode: u32) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => tcp(*address).map(Self::Tcp),
             Listen::Unix(path) => {

@@ -149,7 +149,7 @@ impl Daemon {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
-        let listeners = listen(&config, activated).await?;
+        let listeners = listen(&config, activated)?;
         let addresses: Vec<Listen> = listeners
             .iter()
             .map(Listener::address)
@@ -307,7 +307,7 @@ fn is_open(listen: &Listen, config: &Config) -> bool {
 }
 
 /// Binds the configured addresses, or takes over the sockets of the service manager.
-async fn listen(config: &Config, activated: Activated) -> Result<Vec<Listener>, StartError> {
+fn listen(config: &Config, activated: Activated) -> Result<Vec<Listener>, StartError> {
     if activated.any() {
         let listeners = activated.listen().map_err(StartError::Activation)?;
         for listener in &listeners {
@@ -320,7 +320,7 @@ async fn listen(config: &Config, activated: Activated) -> Result<Vec<Listener>, 
     }
     let mut listeners = Vec::with_capacity(config.listen.len());
     for address in &config.listen {
-        let listener = Listener::bind(address, config.listen_mode).await;
+        let listener = Listener::bind(address, config.listen_mode);
         listeners.push(listener.map_err(|error| StartError::Listen(address.clone(), error))?);
     }
     Ok(listeners)
