@@ -4,7 +4,7 @@ use qchat_proto::{
     identity::IdentityError,
     ids::{MessageId, RoomId, UserName},
     mls::fault::MlsFault,
-    session::error::SessionError,
+    session::{error::SessionError, ledger::Phase},
     wire::fault::{Fault, FaultCode},
 };
 
@@ -94,6 +94,20 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Why a device does not write to a room in which it stands like this; `None`: it does.
+    pub(super) fn not_writing(phase: Phase) -> Option<Self> {
+        let why = match phase {
+            Phase::Member => return None,
+            Phase::Leaving(_) | Phase::Left(_) => ": you left it",
+            Phase::Removed(_) => " any more: you were removed. Ask a member to invite you again",
+            Phase::Stuck(_) => {
+                ": this device cannot follow it any more and waits for a member to add it again. If nobody can, \
+                 an admin restarts the room with `qchat room restart`"
+            }
+        };
+        Some(Self::NotMember(why))
+    }
+
     /// The process's exit code: 0 done, 1 unexpected, 2 usage, 3 network or timeout, 4 authentication or locked, 5 not
     /// found, 6 refused by policy or untrusted key, 7 rate-limited, 8 partial.
     pub fn exit_code(&self) -> u8 {
@@ -189,9 +203,32 @@ fn fault_exit_code(fault: &Fault) -> u8 {
 impl From<SessionError<StoreError>> for EngineError {
     fn from(error: SessionError<StoreError>) -> Self {
         match error {
+            // Removed, say, between a look at the room and the write.
+            SessionError::NotWriting(phase) => Self::not_writing(phase)
+                .unwrap_or_else(|| Self::Session(Box::new(SessionError::NotWriting(phase)))),
             SessionError::Ledger(error) => Self::Store(error),
             SessionError::Mls(fault) | SessionError::Unsealable { source: fault, .. } => Self::Group(fault),
             error => Self::Session(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qchat_proto::ids::Seq;
+
+    use super::*;
+
+    #[test]
+    fn who_may_not_write_is_told_why_in_words() {
+        for (phase, why) in [
+            (Phase::Removed(Seq(5)), "you were removed"),
+            (Phase::Left(Seq(5)), "you left it"),
+            (Phase::Stuck(Seq(5)), "cannot follow it any more"),
+        ] {
+            let error = EngineError::from(SessionError::<StoreError>::NotWriting(phase));
+            assert!(error.to_string().contains(why), "{error}");
+            assert_eq!(error.exit_code(), 6, "{error}");
         }
     }
 }

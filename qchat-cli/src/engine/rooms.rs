@@ -332,17 +332,7 @@ impl Handle {
     async fn member(&self, room: RoomId) -> Result<(), EngineError> {
         match self.0.profile.read_async(move |tx| tx.room(room)).await? {
             None => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
-            Some(state) => match state.phase {
-                Phase::Member => Ok(()),
-                Phase::Leaving(_) | Phase::Left(_) => Err(EngineError::NotMember(": you left it")),
-                Phase::Removed(_) => Err(EngineError::NotMember(
-                    " any more: you were removed. Ask a member to invite you again",
-                )),
-                Phase::Stuck(_) => Err(EngineError::NotMember(
-                    ": this device cannot follow it any more and waits for a member to add it again. If nobody can, \
-                     an admin restarts the room with `qchat room restart`",
-                )),
-            },
+            Some(state) => EngineError::not_writing(state.phase).map_or(Ok(()), Err),
         }
     }
 

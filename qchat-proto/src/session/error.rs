@@ -38,7 +38,7 @@ pub enum SessionError<E: std::error::Error> {
     #[error("this device has joined that room already")]
     Joined,
     /// This device is in the room no more, is leaving, or cannot follow.
-    #[error("this device cannot write to that room: {0:?}")]
+    #[error("this device cannot write to that room")]
     NotWriting(Phase),
     /// The envelope is not the one that follows the cursor: fetch from there.
     #[error("expected the envelope after {cursor}")]
