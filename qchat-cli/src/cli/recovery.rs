@@ -174,7 +174,8 @@ async fn ask_for_two(profile: &Profile, words: &str) -> Outcome {
         let mut right = true;
         for place in two_of(list.len())? {
             let Some(answer) = typed(&format!("Word {}: ", place + 1))? else {
-                return later();
+                later();
+                return Ok(());
             };
             right &= list.get(place).is_some_and(|word| answer.trim().eq_ignore_ascii_case(word));
         }
@@ -185,12 +186,12 @@ async fn ask_for_two(profile: &Profile, words: &str) -> Outcome {
         }
         output::say("That is not what stands there.");
     }
-    later()
+    later();
+    Ok(())
 }
 
-fn later() -> Outcome {
+fn later() {
     output::say("The words are not confirmed. `qchat recovery confirm` shows them again, until they are.");
-    Ok(())
 }
 
 fn show(words: &[&str]) {
