@@ -303,7 +303,7 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
                     message: MessageId::from_bytes(number.to_be_bytes()),
                     logged: Bytes::from(vec![7; 300]),
                 });
-                confirmed.extend(members.iter().take(3).map(|device| (room, *device, Seq(*seq))));
+                confirmed.push((room, members[usize::from(number % 2 == 0)], Seq(*seq)));
                 *seq += 1;
                 changes.rooms.insert(room, RoomState { next_seq: Seq(*seq), commit_seq: Seq(1) });
             }
@@ -345,7 +345,7 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
                 .await
                 .unwrap();
         }
-        for some in rooms.chunks(20) {
+        for some in rooms.chunks(20).filter(|_| round < 2) {
             let some = some.to_vec();
             let seq = round as u64;
             store
