@@ -134,7 +134,7 @@ start() {
 }
 
 standby() {
-    local directory primary port
+    local directory primary port server
     directory=$(cd "$1" && pwd)
     primary=$(cd "$2" && pwd)
     local cluster=$directory/cluster
@@ -153,9 +153,12 @@ standby() {
         port=$(listen "$directory")
         (umask 077 && sed "s,@127.0.0.1:[0-9]*/,@127.0.0.1:$port/," "$primary/url" >"$directory/url")
     fi
-    # Only now: a primary that waits for a standby which is not there commits nothing.
-    ask "$primary" "ALTER SYSTEM SET synchronous_standby_names = '*'"
-    ask "$primary" "SELECT pg_reload_conf()" >/dev/null
+    # Only now: a primary that waits for a standby which is not there commits nothing. The standby does so once it is the
+    # primary.
+    for server in "$directory" "$primary"; do
+        ask "$server" "ALTER SYSTEM SET synchronous_standby_names = '*'"
+        ask "$server" "SELECT pg_reload_conf()" >/dev/null
+    done
     for _ in $(seq 600); do
         [ "$(ask "$primary" "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")" = 1 ] && return
         sleep 0.1

@@ -313,7 +313,7 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
                 envelopes: changes.envelopes.iter().map(|new| (new.room, new.sender, new.message)).collect(),
                 ..Wanted::default()
             };
-            let devices: BTreeSet<DeviceId> = confirmed.iter().take(4).map(|(_, device, _)| *device).collect();
+            let devices: BTreeSet<DeviceId> = confirmed.iter().take(20).map(|(_, device, _)| *device).collect();
             store
                 .write(move |conn| {
                     relay::load(conn, &wanted)?;
@@ -347,10 +347,10 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
         }
         for some in rooms.chunks(20).filter(|_| round < 2) {
             let some = some.to_vec();
-            let seq = round as u64;
+            let seq = 4 * round as u64;
             store
                 .write(move |conn| {
-                    some.iter().try_for_each(|room| retention::delete(conn, *room, Seq(seq), Seq(seq + 1)))
+                    some.iter().try_for_each(|room| retention::delete(conn, *room, Seq(seq), Seq(seq + 4)))
                 })
                 .await
                 .unwrap();
@@ -379,11 +379,12 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
     drop(store);
     alone(&mut conn).await;
     let counted = counted(&mut conn);
-    for table in CHANGING {
-        let Counted { updates, in_place, .. } = counted[table];
-        assert!(updates > 500, "{table}: only {updates} updates");
-        assert!(in_place * 10 >= updates * 9, "{table}: {in_place} of {updates} updates were made in place");
-    }
+    let moved: Vec<_> = CHANGING
+        .iter()
+        .map(|table| &counted[*table])
+        .filter(|Counted { updates, in_place, .. }| *updates < 500 || in_place * 10 < updates * 9)
+        .collect();
+    assert!(moved.is_empty(), "too few updates, or too few in place: {moved:#?}");
     let scanned: Vec<_> =
         counted.values().filter(|table| table.scans > 0 && !SMALL.contains(&table.name.as_str())).collect();
     assert!(scanned.is_empty(), "{scanned:?}");

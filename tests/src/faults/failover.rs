@@ -32,6 +32,9 @@ pub const SCENES: &[Scene] = &[Scene {
     run: failover,
 }];
 
+/// How long a statement may take, by a setting of the database's own that an operator may have made.
+const LIMIT: Duration = Duration::from_millis(300);
+
 /// A primary and its synchronous standby, which change places.
 struct Pair {
     servers: [Server; 2],
@@ -46,6 +49,7 @@ impl Pair {
         let database = PostgresDatabase::create_on(first.url()?);
         let url = database.url();
         let (_, name) = url.rsplit_once('/').context("the URL names a database")?;
+        first.ask("postgres", &format!("ALTER DATABASE {name} SET statement_timeout = {}", LIMIT.as_millis()))?;
         let second = Server::standby_of(&first)?;
         Ok((Self { servers: [first, second], primary: 0, database: name.to_owned() }, database))
     }
@@ -115,7 +119,9 @@ fn failover(run: &Run) -> Result<Told> {
             pair.primary().end(End::Killed)?;
         }
         pair.primary = 1 - pair.primary;
-        if !waiting {
+        if waiting {
+            waits_for_its_standby(&pair, clients)?;
+        } else {
             clients.acknowledged(10)?;
             comes_back_unasked(&pair, clients)?;
         }
@@ -127,6 +133,17 @@ fn failover(run: &Run) -> Result<Told> {
         clients.until("all are there", |clients| clients.open() == clients.count())?;
         Ok(vec![first.pid(), second.pid()])
     })
+}
+
+/// While a primary waits for a standby nothing is acknowledged, though the database has a limit for statements.
+fn waits_for_its_standby(pair: &Pair, clients: &mut Clients) -> Result<()> {
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    clients.until("a commit waits", |_| pair.ask(pair.primary(), waits).is_ok_and(|count| count != "0"))?;
+    let before = clients.tally().acknowledged;
+    clients.go_on(3 * LIMIT)?;
+    let further = clients.tally().acknowledged - before;
+    ensure!(further == 0, "{further} messages were acknowledged that are on one disk alone");
+    Ok(())
 }
 
 /// A daemon that is given a standby alone says what is wrong, and what to do.
