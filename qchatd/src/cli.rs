@@ -19,7 +19,7 @@ Exit codes:
   0  done
   1  unexpected failure
   2  wrong usage or configuration
-  3  the database cannot be reached, or the address cannot be listened on
+  3  the database cannot be reached or takes no writes, or the address cannot be listened on
   6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, the
      database to be filled has accounts, or the file of a backup exists";
 
@@ -222,13 +222,17 @@ pub(crate) struct Settings {
     /// Directory of the database and the key files [default: /var/lib/qchatd as root, else the user's data directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
-    /// Database: sqlite:///path or postgres://user@host/name; a password belongs in the environment or the
-    /// file [default: qchatd.sqlite3 in the data directory]
+    /// Database: sqlite:///path or postgres://user@host/name, with commas between a primary and its standbys; a password
+    /// belongs in the environment or the file [default: qchatd.sqlite3 in the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
-    /// Database connections for reading (SQLite) or altogether (PostgreSQL) [default: 8]
+    /// Database connections for requests; on PostgreSQL there are two more, one to write messages and one to read those
+    /// of other nodes [default: 8]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) database_connections: Option<u32>,
+    /// Seconds that a request waits for a database connection before it is refused for the moment [default: 5]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) database_wait_seconds: Option<u32>,
     /// Redis that carries hints between the nodes on one PostgreSQL: redis://host or rediss://host; a password belongs
     /// in the environment or a file
     #[arg(long, global = true, value_name = "URL")]
@@ -323,6 +327,7 @@ impl Settings {
             ("data_dir", self.data_dir.clone()),
             ("database", self.database.clone()),
             ("database_connections", number(self.database_connections)),
+            ("database_wait_seconds", number(self.database_wait_seconds)),
             ("redis_url", self.redis_url.clone()),
             ("redis_url_file", self.redis_url_file.clone()),
             ("redis_root_cert", self.redis_root_cert.clone()),

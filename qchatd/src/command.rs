@@ -140,11 +140,16 @@ fn check(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: {}", tls.files.certificate.display(), tls.load()?.key))?;
     }
     current(config)?;
-    runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
-        store.ready().await
+    let replicated = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1, config.database_wait)?;
+        store.ready().await?;
+        store.has_synchronous_standby().await
     })?;
-    print(&format!("{}: reachable, durable, current", config.database))
+    print(&format!("{}: reachable, durable, current", config.database))?;
+    if config.database.has_standbys() && !replicated {
+        print(server::NO_STANDBY)?;
+    }
+    Ok(())
 }
 
 fn current(config: &Config) -> Result<(), CommandError> {
@@ -155,7 +160,7 @@ fn current(config: &Config) -> Result<(), CommandError> {
 fn rotate_keys(config: &Config) -> Result<(), CommandError> {
     current(config)?;
     let keys = runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         store.write(sessions::rotate_keys).await
     });
     let keys = keys.map_err(|error| match error {
@@ -240,7 +245,7 @@ fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandErr
 fn sweep(config: &Config, as_json: bool) -> Result<(), CommandError> {
     current(config)?;
     let Swept { rooms, envelopes, bytes, sessions, key_packages } = runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         Housekeeping::new(store, Arc::default(), config.retention).sweep().await
     })?;
     if as_json {
@@ -265,7 +270,7 @@ fn fill(config: &Config, plan: Plan, as_json: bool) -> Result<(), CommandError> 
     let watched = std::io::stderr().is_terminal();
     let mut last = Instant::now();
     let done = runtime(2)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         let told = |done: Seeded| {
             if watched && last.elapsed() >= PROGRESS {
                 last = Instant::now();

@@ -98,8 +98,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Target,
-    /// Connections to it.
+    /// Connections to it for requests.
     pub database_connections: u32,
+    /// How long a request waits for one.
+    pub database_wait: Duration,
     /// What carries hints between nodes.
     pub redis_url: Option<RedisUrl>,
     /// The file that says so.
@@ -200,6 +202,7 @@ struct Raw {
     data_dir: String,
     database: String,
     database_connections: u32,
+    database_wait_seconds: u32,
     redis_url: String,
     redis_url_file: String,
     redis_root_cert: String,
@@ -252,6 +255,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
         ("database", String::new()),
         ("database_connections", "8".into()),
+        ("database_wait_seconds", "5".into()),
         ("redis_url", String::new()),
         ("redis_url_file", String::new()),
         ("redis_root_cert", String::new()),
@@ -427,6 +431,9 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             return Err(invalid(key, "is between 1 and 1000000"));
         }
     }
+    if !(1..=300).contains(&raw.database_wait_seconds) {
+        return Err(invalid("database_wait_seconds", "is between 1 and 300"));
+    }
     if raw.retention_days > 3650 {
         return Err(invalid("retention_days", "is at most 3650, and 0 keeps until everybody has fetched"));
     }
@@ -471,6 +478,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         data_dir,
         database,
         database_connections: raw.database_connections,
+        database_wait: Duration::from_secs(raw.database_wait_seconds.into()),
         redis_url,
         redis_url_file: (!raw.redis_url_file.is_empty()).then(|| raw.redis_url_file.into()),
         redis_root_cert: (!raw.redis_root_cert.is_empty()).then(|| raw.redis_root_cert.into()),
@@ -550,6 +558,7 @@ impl Config {
             ("data_dir", path(&self.data_dir)),
             ("database", self.database.to_string()),
             ("database_connections", self.database_connections.to_string()),
+            ("database_wait_seconds", self.database_wait.as_secs().to_string()),
             ("redis_url", self.redis_url.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("redis_url_file", self.redis_url_file.as_deref().map(path).unwrap_or_default()),
             ("redis_root_cert", self.redis_root_cert.as_deref().map(path).unwrap_or_default()),
@@ -697,6 +706,7 @@ mod tests {
             "tls_key = \"tls.key\"",
             "tls_key_exchange = \"classical\"",
             "tls_handshake_seconds = 0",
+            "database_wait_seconds = 0",
             "redis_url = \"http://h/\"\ndatabase = \"postgres://h/d\"",
             "redis_url = \"redis://h/\"",
             "redis_url = \"redis://h/\"\nredis_root_cert = \"/c\"\ndatabase = \"postgres://h/d\"",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::{
     config::ConfigError,
     server::StartError,
-    service::{keys::KeyFileError, seed::SeedError},
+    service::{ServiceError, keys::KeyFileError, seed::SeedError},
     store::{StoreError, backup::BackupError},
     tls::{GenerateError, TlsError},
 };
@@ -73,12 +73,13 @@ impl CommandError {
             | Self::Start(StartError::Insecure(_) | StartError::Config(_))
             | Self::Seed(SeedError::Plan(_))
             | Self::Backup(BackupError::NotAFile(_)) => 2,
-            Self::Store(StoreError::Unavailable(_))
-            | Self::Start(
-                StartError::Store(StoreError::Unavailable(_))
-                | StartError::Listen(..)
-                | StartError::Activation(_),
-            ) => 3,
+            Self::Store(error)
+            | Self::Start(StartError::Store(error) | StartError::Service(ServiceError::Store(error)))
+                if error.is_passing() =>
+            {
+                3
+            }
+            Self::Start(StartError::Listen(..) | StartError::Activation(_)) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
             | Self::Start(
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))

@@ -43,7 +43,7 @@ use crate::{
         relay::Relay,
     },
     socket::{Confirmations, Sockets},
-    store::{self, Store, StoreError, sessions::SessionId},
+    store::{self, Lane, Store, StoreError, sessions::SessionId},
     tls::TlsError,
 };
 
@@ -59,6 +59,9 @@ const FORGET: Duration = Duration::from_secs(10);
 const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
+
+/// What an operator is told whose standby may lack what was acknowledged.
+pub(crate) const NO_STANDBY: &str = "the database has several servers and no synchronous standby: a failover can lose what was acknowledged; set synchronous_standby_names on the primary (docs/operations.md, Failover)";
 
 /// The daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -164,14 +167,17 @@ impl Daemon {
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
         let meters = Arc::new(Meters::default());
         let Started { bus, revoked, charged, task: delivering } =
-            Bus::start(hub, store.clone(), nodes, meters.clone());
-        let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
+            Bus::start(hub, store.on(Lane::Delivery), nodes, meters.clone());
+        let (relay, relaying) = Relay::start(store.on(Lane::Writer), bus.clone(), meters.clone());
         let told = bus.clone();
         let tell = move |charge| told.charged(charge);
         let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
         let services =
             Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
         services.sessions.renew_keys().await?;
+        if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {
+            tracing::warn!("{NO_STANDBY}");
+        }
 
         let drain: Arc<Drain> = Arc::default();
         let metrics = match config.metrics_listen {
@@ -353,7 +359,7 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     }
     let redis_root =
         config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
-    let store = Store::open(&config.database, config.database_connections)?;
+    let store = Store::open(&config.database, config.database_connections, config.database_wait)?;
     Ok(Opened { keys, store, tls, redis_root })
 }
 

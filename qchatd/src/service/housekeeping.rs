@@ -27,7 +27,7 @@ const ROOMS: u32 = 64;
 const ENVELOPES: u32 = 256;
 /// Most bytes that one transaction deletes, and one envelope more.
 const BYTES: u64 = 1024 * 1024;
-/// Other rows that one transaction deletes.
+/// Other rows that one transaction looks at or deletes.
 const ROWS: u32 = 500;
 /// A sweep rests this many times as long as each of its transactions took.
 const REST: u32 = 4;
@@ -157,16 +157,16 @@ impl Housekeeping {
     }
 
     async fn forget_sessions(&self) -> Result<u64, StoreError> {
-        let mut forgotten = 0;
+        let (mut after, mut forgotten) = (None, 0);
         loop {
             let begun = Instant::now();
-            let now = now_sql();
-            let some =
-                self.store.write(move |conn| retention::forget_sessions(conn, now, ROWS)).await? as u64;
-            forgotten += some;
-            if some < ROWS.into() {
-                return Ok(forgotten);
-            }
+            let some = self
+                .store
+                .write(move |conn| retention::forget_sessions(conn, after, now_sql(), ROWS))
+                .await?;
+            let Some((last, count)) = some else { return Ok(forgotten) };
+            after = Some(last);
+            forgotten += count as u64;
             self.rest(begun).await;
         }
     }

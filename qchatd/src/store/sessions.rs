@@ -274,6 +274,7 @@ pub fn spend_nonce(
     Ok(inserted == 1)
 }
 
-fn session_id(bytes: Vec<u8>) -> Result<SessionId, StoreError> {
+/// Reads a session's id out of a column.
+pub(super) fn session_id(bytes: Vec<u8>) -> Result<SessionId, StoreError> {
     bytes.try_into().map_err(|_| StoreError::Corrupt("a session id"))
 }
