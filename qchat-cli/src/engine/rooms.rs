@@ -74,6 +74,15 @@ impl Handle {
         self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await?;
+        // Before anything is said in it, so that the account's other devices read it from the first word.
+        match inner.devices.add_to_rooms().await {
+            Ok(rooms) => {
+                for room in rooms {
+                    self.command(Command::Wrote(room)).await?;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "other devices are added later"),
+        }
         Ok(room)
     }
 

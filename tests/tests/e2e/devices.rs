@@ -71,10 +71,11 @@ fn a_second_device_comes_into_the_rooms_and_both_read_and_write(backend: Backend
 
     // A room that either makes, both are in; and whoever is invited is invited with all devices.
     laptop.ok(&["room", "create", "mine"]);
-    let listening = alice.listen("mine");
     laptop.ok(&["send", "mine", "to myself"]);
-    assert_eq!(text(&listening), "to myself");
-    drop(listening);
+    alice.ok(&["send", "mine", "and back"]);
+    for device in [alice, &laptop] {
+        assert_eq!(device.bodies("mine"), ["to myself", "and back"]);
+    }
 
     // Both are listed, each says that it is itself, and who let the other in.
     let (at_old, at_new) = (devices(alice), devices(&laptop));
@@ -104,8 +105,9 @@ fn a_revoked_device_is_out_of_everything(backend: Backend) {
     alice.fails(5, &["device", "revoke", "toaster", "--yes"]);
 
     // Its socket is closed while it listens.
-    let listening = laptop.start(&["listen", "general"]);
-    listening.wait_for("message", |line| line.contains("still here").then_some(()));
+    let listening = laptop.listen("general");
+    bob.ok(&["send", "general", "are you there"]);
+    assert_eq!(text(&listening), "are you there");
     let revoked = alice.json(&["device", "revoke", "laptop", "--yes"]);
     assert_eq!((&revoked[0]["device"], &revoked[0]["rooms"]), (&itself.as_str().into(), &1.into()));
     listening.wait_until_it_says("offline");
@@ -113,7 +115,7 @@ fn a_revoked_device_is_out_of_everything(backend: Backend) {
     alice.ok(&["send", "general", "without the laptop"]);
     bob.ok(&["send", "general", "nor with it"]);
     laptop.fails(4, &["send", "general", "let me in"]);
-    assert_eq!(bob.bodies("general"), ["still here", "without the laptop", "nor with it"]);
+    assert_eq!(bob.bodies("general"), ["still here", "are you there", "without the laptop", "nor with it"]);
     assert!(
         notices(bob, "general").contains(&"alice removed a device".to_owned()),
         "{:?}",
@@ -300,7 +302,7 @@ fn an_invitation_is_opened_unasked_only_by_the_hand_of_an_own_device() {
 
 #[test]
 fn whom_the_account_has_pinned_the_new_device_has_pinned() {
-    let mut daemon = Daemon::start(Backend::Sqlite);
+    let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");
     let bob = Client::register(&daemon.url(), "bob");
     client::room("general", &[&alice, &bob]);
@@ -309,11 +311,11 @@ fn whom_the_account_has_pinned_the_new_device_has_pinned() {
     // Before the laptop has met him, somebody else gets his name.
     daemon.execute("UPDATE accounts SET name = 'moved' WHERE name = 'bob'");
     drop(Client::register(&daemon.url(), "bob"));
+    // The one who was pinned is a member that it follows.
+    laptop.ok(&["send", "general", "to the real one"]);
     laptop.ok(&["room", "create", "second"]);
     let said = laptop.fails(6, &["room", "invite", "second", "bob"]);
     assert!(said.contains("bob") && said.contains("identity"), "{said}");
-    // The one who was pinned is a member that it follows.
-    laptop.ok(&["send", "general", "to the real one"]);
 }
 
 #[test]
