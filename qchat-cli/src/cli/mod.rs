@@ -5,6 +5,7 @@ mod account;
 pub mod args;
 mod complete;
 mod deletion;
+mod devices;
 mod failure;
 mod harden;
 mod json;
@@ -102,7 +103,7 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Keys, Recovery, Room, Server};
+    use args::{Device, Keys, Recovery, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
@@ -136,6 +137,12 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             let which = if ids.is_empty() { Which::Before(*before) } else { Which::Ids(ids) };
             deletion::delete(context, room, which, *yes).await
         }
+        Command::Device(Device::Link { name, device }) => devices::link(context, name, device.as_ref()).await,
+        Command::Device(Device::Approve { yes, code }) => {
+            devices::approve(context, *yes, code.as_deref()).await
+        }
+        Command::Device(Device::List) => devices::list(context).await,
+        Command::Device(Device::Revoke { device, yes }) => devices::revoke(context, device, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),

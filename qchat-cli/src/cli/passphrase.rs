@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use qchat_proto::ids::UserName;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Outcome};
@@ -19,6 +20,14 @@ pub(super) fn existing(settings: &Settings) -> Outcome<Zeroizing<String>> {
     match &settings.passphrase_file {
         Some(path) => from_file(path),
         None => ask(settings, &format!("Passphrase of the profile {:?}: ", settings.profile)),
+    }
+}
+
+/// Reads the passphrase of an account that has a device elsewhere: it will be this machine's, too.
+pub(super) fn account(settings: &Settings, name: &UserName) -> Outcome<Zeroizing<String>> {
+    match &settings.passphrase_file {
+        Some(path) => from_file(path),
+        None => ask(settings, &format!("Passphrase of the account {name}: ")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the engine's clients are told when something does not work: what happened, and what to do.
 
 use qchat_proto::{
-    identity::IdentityError,
+    identity::{IdentityError, link::LinkError},
     ids::{MessageId, RoomId, UserName},
     mls::fault::MlsFault,
     session::{error::SessionError, ledger::Phase},
@@ -76,6 +76,29 @@ pub enum EngineError {
     /// The profile belongs to somebody else.
     #[error("this profile belongs to {0}; use --profile to choose another")]
     OtherAccount(UserName),
+    /// What the other device of a link says does not hold.
+    #[error("the other device cannot be linked: {0}. Begin anew with `qchat device link`")]
+    Link(#[from] LinkError),
+    /// The link is over.
+    #[error(
+        "this link is over: the other device gave it up or refused it, another one was begun, or it took more than 10 \
+         minutes. Begin anew with `qchat device link`"
+    )]
+    LinkOver,
+    /// A link was begun in this profile and not completed.
+    #[error(
+        "a link was begun in this profile and not completed; repeat `qchat device link NAME` to complete it"
+    )]
+    LinkBegun,
+    /// Two devices show different codes.
+    #[error(
+        "the two devices do not show the same code: somebody may stand between them. Nothing was handed over. If you \
+         did not mistype it, do not try again over this connection or server before you know who"
+    )]
+    CodesDiffer,
+    /// No such device.
+    #[error("this account has no device {0:?}; `qchat device list` shows them")]
+    NoSuchDevice(String),
     /// These rooms could not be read to their end; all others were.
     #[error("{}", partial(.0))]
     Partial(Vec<RoomId>),
@@ -127,6 +150,7 @@ impl EngineError {
                 }
             }
             Self::LoggedOut
+            | Self::LinkBegun
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)
             | Self::Store(StoreError::WrongKey) => 4,
@@ -134,6 +158,7 @@ impl EngineError {
             | Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
+            | Self::NoSuchDevice(_)
             | Self::NotInRoom(_) => 5,
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
             Self::Identity { .. }
@@ -142,6 +167,9 @@ impl EngineError {
             | Self::Refused(_)
             | Self::NoDevices(_)
             | Self::AlreadyInRoom(_)
+            | Self::Link(_)
+            | Self::LinkOver
+            | Self::CodesDiffer
             | Self::Group(_) => 6,
             Self::Session(error) => match &**error {
                 SessionError::NotWriting(_)

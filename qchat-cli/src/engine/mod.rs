@@ -5,10 +5,12 @@
 
 mod access;
 mod actor;
+mod claims;
 mod clock;
 mod consent;
 mod core;
 mod deletion;
+mod devices;
 mod duties;
 mod entropy;
 mod error;
@@ -30,6 +32,7 @@ mod upkeep;
 mod view;
 
 pub use consent::{Accept, NoSuchChoice};
+pub use devices::{LinkStage, Revoked, host_name, link};
 pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};

@@ -43,7 +43,10 @@ pub(super) async fn parts(
     tls: Choice,
     timeout: Duration,
 ) -> Result<Parts, EngineError> {
-    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
+    let Some(own) = profile.read_async(Tx::identity).await? else {
+        let begun = profile.read_async(Tx::linking).await?.is_some();
+        return Err(if begun { EngineError::LinkBegun } else { EngineError::LoggedOut });
+    };
     let server = self::server(&own, server, tls)?;
     let elsewhere = server.url.as_str() != own.server_url;
     let key =

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
-    store::{AccountKey, Contact, Identity, Profile, StoreError},
+    store::{AccountKey, Contact, Identity, Profile, StoreError, Tx},
     vault,
 };
 
@@ -150,6 +150,9 @@ async fn resume(
     let (own, session) =
         profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.session()?))).await?;
     let Some(own) = own else {
+        if profile.read_async(Tx::linking).await?.is_some() {
+            return Err(EngineError::LinkBegun);
+        }
         drop(profile);
         discard(dir)?;
         return Err(cleared());
@@ -313,7 +316,7 @@ fn copy(seed: &Secret<64>) -> Secret<64> {
     Secret::from_bytes(*seed.expose())
 }
 
-fn discard(dir: &Path) -> Result<(), EngineError> {
+pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
     Profile::destroy(dir)?;
     Ok(vault::destroy(dir)?)
 }
@@ -343,7 +346,7 @@ pub async fn login(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| EngineError::Stopped)?

@@ -7,12 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, RoomId, Seq, UserName},
+    ids::{AccountId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Challenge, ChallengeRequest, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, Directory,
-            KeyPackageCount, Login, PutDeviceList, PutKeyPackages, Refresh, Register, Room, RoomInvitation,
-            Rooms, ServerInfo, Session,
+            Challenge, ChallengeRequest, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, Devices,
+            Directory, Granted, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PendingLink,
+            PutAnswer, PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Refresh, Register, Room,
+            RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,
@@ -120,6 +121,71 @@ impl Client {
     /// `PUT /v1/account/device-list`
     pub async fn put_device_list(&self, token: &str, body: &PutDeviceList) -> Answer<()> {
         self.done(self.request(Method::PUT, "account/device-list", Some(token)).await?.json(body)).await
+    }
+
+    /// `GET /v1/account/devices`
+    pub async fn devices(&self, token: &str) -> Answer<Devices> {
+        self.get("account/devices", token).await
+    }
+
+    /// `PUT /v1/account/label`
+    pub async fn put_label(&self, token: &str, body: &PutLabel) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/label", Some(token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/links/salt`
+    pub async fn salt(&self, body: &SaltRequest) -> Answer<Salt> {
+        self.post("links/salt", None, body).await
+    }
+
+    /// `POST /v1/links`
+    pub async fn open_link(&self, body: &OpenLink) -> Answer<LinkSession> {
+        self.post("links", None, body).await
+    }
+
+    /// `GET /v1/link`, with the link's own token, as the three that follow.
+    pub async fn link_state(&self, link_token: &str) -> Answer<LinkState> {
+        self.get("link", link_token).await
+    }
+
+    /// `PUT /v1/link/opening`
+    pub async fn put_opening(&self, link_token: &str, body: &PutOpening) -> Answer<()> {
+        self.done(self.request(Method::PUT, "link/opening", Some(link_token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/link/confirm`
+    pub async fn confirm_link(&self, link_token: &str) -> Answer<()> {
+        self.done(self.request(Method::POST, "link/confirm", Some(link_token)).await?).await
+    }
+
+    /// `DELETE /v1/link`
+    pub async fn cancel_link(&self, link_token: &str) -> Answer<()> {
+        self.done(self.request(Method::DELETE, "link", Some(link_token)).await?).await
+    }
+
+    /// `GET /v1/account/link`
+    pub async fn pending_link(&self, token: &str) -> Answer<PendingLink> {
+        self.get("account/link", token).await
+    }
+
+    /// `PUT /v1/account/link/answer`
+    pub async fn answer_link(&self, token: &str, body: &PutAnswer) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/link/answer", Some(token)).await?.json(body)).await
+    }
+
+    /// `DELETE /v1/account/link/{id}`
+    pub async fn refuse_link(&self, token: &str, link: LinkId) -> Answer<()> {
+        self.done(self.request(Method::DELETE, &format!("account/link/{link}"), Some(token)).await?).await
+    }
+
+    /// `GET /v1/account/grant`
+    pub async fn grant(&self, token: &str) -> Answer<Granted> {
+        self.get("account/grant", token).await
+    }
+
+    /// `DELETE /v1/account/grant`
+    pub async fn take_grant(&self, token: &str) -> Answer<()> {
+        self.done(self.request(Method::DELETE, "account/grant", Some(token)).await?).await
     }
 
     /// `POST /v1/sessions/challenge`

@@ -5,6 +5,7 @@ mod body;
 mod gate;
 mod health;
 mod key_packages;
+mod links;
 mod reject;
 mod rooms;
 mod sessions;
@@ -43,6 +44,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(rooms::routes(&services))
         .unify()
         .or(trees::routes(&services))
+        .unify()
+        .or(links::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }

@@ -1,20 +1,23 @@
 //! Registration, the directory, and device lists. What is stored is what its owner signed; the daemon checks it so that
 //! a mistake shows at once, and clients check it again.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use qchat_proto::{
     crypto::secret::Secret,
     identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError},
-    ids::{AccountId, UserName},
+    ids::{AccountId, DeviceId, UserName},
     wire::{
         api::{Directory, PutDeviceList, Register, Session},
         fault::FaultCode,
+        limits,
     },
 };
 
 use super::{
-    ServiceError, key_packages, now, now_sql,
+    ServiceError, key_packages,
+    links::{self, sized},
+    now, now_sql,
     password::Passwords,
     sessions::{Caller, NewSession, Sessions},
 };
@@ -23,9 +26,9 @@ use crate::{
     hub::Hub,
     limits::Limits,
     store::{
-        Store, StoreError,
+        Connection, Store, StoreError,
         accounts::{self, Account, Device},
-        key_packages as stored_packages,
+        key_packages as stored_packages, links as stored_links,
         sessions::{self, Owner},
     },
 };
@@ -47,9 +50,9 @@ impl Accounts {
         bus: Bus,
         sessions: Sessions,
         limits: Arc<Limits>,
-        pepper: Arc<Secret<32>>,
+        passwords: Passwords,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, passwords: Passwords::new(pepper) }
+        Self { store, hub, bus, sessions, limits, passwords }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -171,7 +174,7 @@ impl Accounts {
 
     async fn directory(
         &self,
-        find: impl FnOnce(&mut crate::store::Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
+        find: impl FnOnce(&mut Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
         self.store
             .read(move |conn| {
@@ -193,64 +196,161 @@ impl Accounts {
             .await
     }
 
-    /// Replaces the caller's device list by a newer one. Devices that are no longer on it lose their sessions.
+    /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it, what
+    /// is sealed for them, and a new account record. Devices that are no longer on it lose their sessions, their
+    /// KeyPackages, and what was sealed for them.
     ///
     /// # Errors
-    /// `bad_request` when it is not signed by the account or names an unknown device, `conflict` when it is not newer.
+    /// `bad_request` when something in it is not signed by the account or names an unknown device, `conflict` when it is
+    /// not newer or an id is taken, `not_found` when the link that it completes is over,
+    /// `forbidden` when that was not confirmed, or another device has answered it.
     pub async fn replace_device_list(
         &self,
         caller: Caller,
         request: PutDeviceList,
     ) -> Result<(), ServiceError> {
-        let gone = self
-            .store
-            .write(move |conn| {
-                let bytes = request.device_list.as_ref();
-                let account = accounts::by_id(conn, caller.account)?
-                    .ok_or(StoreError::Corrupt("a caller's account"))?;
-                let devices = accounts::devices(conn, caller.account)?;
-                let record = AccountRecord::verify(&account.record)
-                    .map_err(|_| StoreError::Corrupt("an account record"))?;
-                let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
-                if list.account != caller.account {
-                    return Err(bad("the device list is another account's"));
-                }
-                for listed in &list.devices {
-                    let known = devices.iter().find(|device| device.id == listed.device);
-                    let key = known.and_then(|device| {
-                        DeviceCertificate::verify(&device.certificate, &record.identity_key).ok()
-                    });
-                    if key.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
-                        return Err(bad("the device list names a device without a certificate"));
-                    }
-                }
-                if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
-                    return Err(ServiceError::refuse(
-                        FaultCode::Conflict,
-                        "a device list with this version or a newer one is there",
-                    ));
-                }
-                let mut gone = Vec::new();
-                for device in devices {
-                    let listed = list.listed(device.id).is_some();
-                    if listed != device.listed {
-                        accounts::list_device(conn, device.id, listed)?;
-                    }
-                    if !listed {
-                        sessions::close_all(conn, device.id)?;
-                        gone.push(device.id);
-                    }
-                }
-                Ok(gone)
-            })
-            .await?;
+        for certificate in &request.certificates {
+            for (part, most, what) in [
+                (certificate.label.as_ref(), limits::LABEL, "a label"),
+                (certificate.grant.as_ref(), limits::GRANT, "a grant"),
+            ] {
+                part.map_or(Ok(()), |part| sized(part, most, what))?;
+            }
+        }
+        let (gone, here) =
+            self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
         for device in &gone {
             self.hub.end_device(*device);
         }
         if !gone.is_empty() {
             self.bus.delisted(&gone);
         }
+        self.bus.account_changed(&here);
         Ok(())
+    }
+}
+
+/// Checks and stores a device list with what comes with it; the devices that it leaves out, and those that it names.
+fn replace(
+    conn: &mut Connection,
+    caller: Caller,
+    request: &PutDeviceList,
+) -> Result<(Vec<DeviceId>, Vec<DeviceId>), ServiceError> {
+    let account = accounts::by_id(conn, caller.account)?.ok_or(StoreError::Corrupt("a caller's account"))?;
+    let devices = accounts::devices(conn, caller.account)?;
+    let mut record =
+        AccountRecord::verify(&account.record).map_err(|_| StoreError::Corrupt("an account record"))?;
+    if let Some(bytes) = &request.account_record {
+        record = succeeding(&record, bytes.as_ref())?;
+        accounts::replace_record(conn, caller.account, bytes.as_ref())?;
+    }
+    let bytes = request.device_list.as_ref();
+    let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
+    if list.account != caller.account {
+        return Err(bad("the device list is another account's"));
+    }
+    let mut certificates = HashMap::new();
+    for put in &request.certificates {
+        let certificate =
+            DeviceCertificate::verify(put.certificate.as_ref(), &record.identity_key).map_err(unsigned)?;
+        if certificate.account != caller.account || list.listed(certificate.device).is_none() {
+            return Err(bad("a certificate is not of a device on the list"));
+        }
+        certificates.insert(certificate.device, (certificate, put));
+    }
+    for listed in &list.devices {
+        let stored = || {
+            let known = devices.iter().find(|device| device.id == listed.device)?;
+            DeviceCertificate::verify(&known.certificate, &record.identity_key).ok()
+        };
+        let named =
+            certificates.get(&listed.device).map(|(certificate, _)| certificate.clone()).or_else(stored);
+        if named.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
+            return Err(bad("the device list names a device without a certificate"));
+        }
+    }
+    if let Some(link) = request.link_id {
+        let link = links::pending(conn, caller.account, link)?;
+        if !link.confirmed || link.answered.is_none_or(|(device, _)| device != caller.device) {
+            return Err(ServiceError::refuse(
+                FaultCode::Forbidden,
+                "the new device's user has not said yet that the codes are the same",
+            ));
+        }
+        stored_links::end(conn, caller.account)?;
+    }
+    if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
+        return Err(ServiceError::refuse(
+            FaultCode::Conflict,
+            "a device list with this version or a newer one is there",
+        ));
+    }
+    let now = now_sql();
+    for (device, (_, put)) in certificates {
+        let certificate = put.certificate.as_ref();
+        if devices.iter().any(|known| known.id == device) {
+            accounts::recertify(conn, device, certificate)?;
+        } else {
+            tracing::info!(account = %caller.account, by = %caller.device, %device, "an account has a new device");
+            let device = Device {
+                id: device,
+                account: caller.account,
+                certificate: certificate.to_vec(),
+                listed: true,
+            };
+            accounts::insert_device(conn, &device, now)?;
+        }
+        if let Some(label) = &put.label {
+            accounts::label_device(conn, device, label.as_ref())?;
+        }
+        if let Some(grant) = &put.grant {
+            stored_links::keep_grant(conn, device, grant.as_ref(), now)?;
+        }
+    }
+    let mut gone = Vec::new();
+    for device in devices {
+        let listed = list.listed(device.id).is_some();
+        if listed != device.listed {
+            accounts::list_device(conn, device.id, listed)?;
+        }
+        if !listed {
+            if device.listed {
+                tracing::info!(account = %caller.account, by = %caller.device, device = %device.id, "a device was revoked");
+            }
+            sessions::close_all(conn, device.id)?;
+            stored_packages::withdraw(conn, device.id)?;
+            stored_links::forget_grant(conn, device.id)?;
+            gone.push(device.id);
+        }
+    }
+    Ok((gone, list.devices.iter().map(|listed| listed.device).collect()))
+}
+
+/// A record that may take the place of `before`: of the same account, name and recovery key, by another identity key, newer.
+fn succeeding(before: &AccountRecord, bytes: &[u8]) -> Result<AccountRecord, ServiceError> {
+    let record = AccountRecord::verify(bytes).map_err(unsigned)?;
+    let same = record.account == before.account
+        && record.name == before.name
+        && record.recovery_key == before.recovery_key;
+    if !same {
+        return Err(bad("the account record is about another account, name or recovery key"));
+    }
+    if record.created_at <= before.created_at {
+        return Err(ServiceError::refuse(
+            FaultCode::Conflict,
+            "an account record as new as this one is there",
+        ));
+    }
+    Ok(record)
+}
+
+/// What a taken device id is to the client.
+fn taken(error: ServiceError) -> ServiceError {
+    match error {
+        ServiceError::Store(StoreError::Conflict) => {
+            ServiceError::refuse(FaultCode::Conflict, "this device id is taken")
+        }
+        error => error,
     }
 }
 

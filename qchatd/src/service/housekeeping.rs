@@ -9,7 +9,7 @@ use super::{floor::floor, now_sql};
 use crate::{
     meters::Meters,
     store::{
-        Connection, Store, StoreError,
+        Connection, Store, StoreError, links,
         retention::{self, RowId},
         trees,
     },
@@ -21,6 +21,8 @@ const HOUR: i64 = 3600;
 const INVITATION: i64 = 7 * 24;
 /// Hours after which a claimed KeyPackage may come again, since nobody takes it by then: a day more than it is valid.
 const KEY_PACKAGE: i64 = 91 * 24;
+/// How long what was sealed for a device waits for it, seconds: 30 days, as long as a device list is good.
+const GRANT: i64 = 30 * 24 * HOUR;
 /// Rooms that are looked at in one transaction.
 const ROOMS: u32 = 64;
 /// Most envelopes that one transaction deletes.
@@ -83,7 +85,13 @@ impl Housekeeping {
     /// # Errors
     /// When the database fails.
     pub async fn run(&self) -> Result<(), StoreError> {
-        self.store.write(|conn| trees::expire(conn, now_sql())).await?;
+        self.store
+            .write(|conn| {
+                let now = now_sql();
+                links::expire(conn, now, now - GRANT)?;
+                trees::expire(conn, now)
+            })
+            .await?;
         let keep = self.hours().max(KEY_PACKAGE).max(INVITATION);
         let now = now_sql();
         let mine = self.store.write(move |conn| retention::count_hour(conn, now - HOUR, now, keep)).await?;

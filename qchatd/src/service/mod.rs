@@ -7,6 +7,7 @@ pub mod floor;
 pub mod housekeeping;
 pub mod key_packages;
 pub mod keys;
+pub mod links;
 mod password;
 pub mod relay;
 pub mod rooms;
@@ -28,6 +29,8 @@ use self::{
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
+    links::Links,
+    password::Passwords,
     relay::Relay,
     rooms::Rooms,
     sessions::Sessions,
@@ -51,6 +54,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// KeyPackages.
     pub key_packages: KeyPackages,
+    /// New devices.
+    pub links: Links,
     /// Rooms and invitations.
     pub rooms: Rooms,
     /// Ratchet trees for joiners.
@@ -77,6 +82,7 @@ impl Services {
         (limits, retention): (Limits, Retention),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
+        let passwords = Passwords::new(keys.pepper.clone());
         let sessions =
             Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
         Self {
@@ -87,9 +93,10 @@ impl Services {
                 bus.clone(),
                 sessions.clone(),
                 limits.clone(),
-                keys.pepper,
+                passwords.clone(),
             ),
-            key_packages: KeyPackages::new(store.clone()),
+            links: Links::new(store.clone(), bus.clone(), limits.clone(), passwords, keys.strangers),
+            key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),

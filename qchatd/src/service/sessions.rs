@@ -39,6 +39,8 @@ const REFRESH_LIFE: i64 = 30 * 24 * 60 * 60;
 const CHALLENGE_LIFE: u64 = 60;
 /// How long a retried exchange gets the same answer, seconds.
 const RETRY: i64 = 30;
+/// Seconds.
+const HOUR: i64 = 60 * 60;
 /// Sessions in one query; SQLite binds 32,766 values at most.
 const ASKED: usize = 10_000;
 /// Sizes that an idempotency key may have, bytes.
@@ -389,6 +391,7 @@ impl NewSession {
     pub(super) fn store(&self, conn: &mut Connection) -> Result<(), StoreError> {
         let (now, expires_at) = (now_sql(), now_sql() + REFRESH_LIFE);
         sessions::open(conn, &self.id, self.owner.device, now, expires_at)?;
+        accounts::seen(conn, self.owner.device, now - now % HOUR)?;
         sessions::insert_token(conn, &self.refresh.digest(), &self.id, expires_at)
     }
 }
@@ -435,6 +438,7 @@ fn exchange(
             sessions::use_token(conn, old, &token.session, now, with)?;
             sessions::insert_token(conn, new, &token.session, now + REFRESH_LIFE)?;
             sessions::extend(conn, &token.session, now + REFRESH_LIFE)?;
+            accounts::seen(conn, found.owner.device, now - now % HOUR)?;
         }
     }
     Ok(Exchange::Done(token.session, found.owner))

@@ -10,6 +10,7 @@ pub mod envelopes;
 mod error;
 mod interface;
 pub mod key_packages;
+pub mod links;
 mod migrate;
 mod multi;
 mod pool;

@@ -30,6 +30,8 @@ diesel::table! {
         listed -> Bool,
         created_at -> BigInt,
         audience -> BigInt,
+        label -> Nullable<Binary>,
+        last_seen -> Nullable<BigInt>,
     }
 }
 
@@ -160,6 +162,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    links (account_id) {
+        account_id -> Binary,
+        id -> Binary,
+        token -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        commitment -> Binary,
+        answered_by -> Nullable<Binary>,
+        answer -> Nullable<Binary>,
+        opening -> Nullable<Binary>,
+        confirmed -> Bool,
+    }
+}
+
+diesel::table! {
+    grants (device_id) {
+        device_id -> Binary,
+        sealed -> Binary,
+        created_at -> BigInt,
+    }
+}
+
 diesel::joinable!(sessions -> devices (device_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(members -> rooms (room_id));
@@ -179,4 +204,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     tree_parts,
     welcomes,
     hours,
+    links,
+    grants,
 );

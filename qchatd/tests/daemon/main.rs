@@ -19,6 +19,7 @@ mod doors;
 mod faults;
 mod key_packages;
 mod limits;
+mod links;
 mod listeners;
 mod metrics;
 mod migrations;

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use qchat_proto::{
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId},
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
     wire::tree::TreeHash,
 };
 use qchatd::store::{
@@ -17,6 +17,7 @@ use qchatd::store::{
     accounts::{self, Account, Device, Verifier},
     envelopes,
     key_packages::{self, KeyPackage},
+    links::{self, Link},
     relay::{self, Changes, NewEnvelope, NewWelcome},
     retention::{self, Kept, Log, Place as NeedOf, Waiting},
     rooms::{self, Member, RoomState, Span, Standing},
@@ -94,6 +95,70 @@ pub(crate) fn story(conn: &mut Connection) {
         assert_eq!(outcome, replaced, "version {version}");
     }
 
+    assert_eq!(accounts::device_list_version(conn, alice).unwrap(), Some(4));
+    assert_eq!(accounts::device_list_version(conn, id!(AccountId, 3)).unwrap(), None);
+    accounts::replace_record(conn, alice, &[10; 9]).unwrap();
+    assert_eq!(accounts::by_id(conn, alice).unwrap().unwrap().record, [10; 9]);
+    accounts::recertify(conn, phone, &[11; 9]).unwrap();
+    assert_eq!(accounts::device(conn, phone).unwrap().unwrap().certificate, [11; 9]);
+    let known = |conn: &mut Connection| {
+        let known = accounts::known_devices(conn, alice).unwrap();
+        known.into_iter().map(|known| (known.device, known.label, known.last_seen)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(conn), [(phone, None, None)]);
+    accounts::label_device(conn, phone, &[12; 9]).unwrap();
+    for (hour, seen) in [(7200, 7200), (3600, 7200), (10_800, 10_800)] {
+        accounts::seen(conn, phone, hour).unwrap();
+        assert_eq!(known(conn), [(phone, Some(vec![12; 9]), Some(seen))]);
+    }
+
+    // Links: one for each account, found by its token, each with its time; and what is sealed for a device.
+    let link = |number, created_at| Link {
+        account: alice,
+        id: id!(LinkId, number),
+        created_at,
+        expires_at: created_at + 600,
+        commitment: vec![number; 48],
+        answered: None,
+        opening: None,
+        confirmed: false,
+    };
+    links::begin(conn, &link(1, 100), &[1; 32]).unwrap();
+    links::begin(conn, &link(2, 200), &[2; 32]).unwrap();
+    assert_eq!(links::by_token(conn, &[1; 32], 200).unwrap(), None, "another was begun");
+    assert_eq!(links::by_token(conn, &[2; 32], 799).unwrap(), Some(link(2, 200)));
+    assert_eq!(links::by_token(conn, &[2; 32], 800).unwrap(), None);
+    assert_eq!(links::of_account(conn, alice, 800).unwrap(), None);
+    assert_eq!(links::of_account(conn, bob, 200).unwrap(), None);
+    let further = Link {
+        answered: Some((phone, vec![3; 9])),
+        opening: Some(vec![4; 9]),
+        confirmed: true,
+        ..link(2, 200)
+    };
+    links::advance(conn, &further).unwrap();
+    assert_eq!(links::of_account(conn, alice, 799).unwrap(), Some(further));
+    links::end(conn, alice).unwrap();
+    assert_eq!(links::of_account(conn, alice, 200).unwrap(), None);
+    for sealed in [vec![5; 9], vec![6; 9]] {
+        links::keep_grant(conn, phone, &sealed, 100).unwrap();
+        assert_eq!(links::grant(conn, phone).unwrap(), Some(sealed));
+    }
+    links::forget_grant(conn, phone).unwrap();
+    assert_eq!(links::grant(conn, phone).unwrap(), None);
+    links::begin(conn, &link(3, 100), &[3; 32]).unwrap();
+    links::keep_grant(conn, phone, &[7; 9], 100).unwrap();
+    links::expire(conn, 699, 100).unwrap();
+    assert!(
+        links::of_account(conn, alice, 699).unwrap().is_some()
+            && links::grant(conn, phone).unwrap().is_some()
+    );
+    links::expire(conn, 700, 101).unwrap();
+    assert!(
+        links::of_account(conn, alice, 699).unwrap().is_none()
+            && links::grant(conn, phone).unwrap().is_none()
+    );
+
     // Sessions: open, found, extended, renewed, ended, forgotten.
     let now = 1_000;
     let owner = Owner { account: alice, device: phone };
@@ -148,6 +213,10 @@ pub(crate) fn story(conn: &mut Connection) {
     let package = |byte| KeyPackage { digest: [byte; 32], bytes: vec![byte; 9] };
     key_packages::insert(conn, laptop, &[package(1), package(2)]).unwrap();
     key_packages::renew(conn, laptop, &package(3)).unwrap();
+    assert!(key_packages::any(conn, laptop).unwrap() && !key_packages::any(conn, phone).unwrap());
+    key_packages::insert(conn, phone, &[package(6)]).unwrap();
+    key_packages::withdraw(conn, phone).unwrap();
+    assert!(!key_packages::any(conn, phone).unwrap());
     key_packages::insert(conn, laptop, &[package(4), package(5), package(4)]).unwrap();
     assert_eq!(key_packages::count(conn, laptop).unwrap(), 2);
     let claimed: Vec<_> = (0..4).map(|_| key_packages::claim(conn, laptop).unwrap().unwrap()).collect();

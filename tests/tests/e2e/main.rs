@@ -7,6 +7,7 @@ mod conversation;
 mod crashes;
 mod daemon;
 mod deletion;
+mod devices;
 mod frames;
 mod hostile;
 mod impostors;
