@@ -109,8 +109,9 @@ pub(super) async fn link(context: &Context, name: &UserName, device: Option<&Dev
         accept: Accept::Ask,
     };
     let handle = Handle::start(profile, options).await?;
-    let done =
-        context.output.result(&MeObject::new(handle.me()), || format!("linked {}", words::me(handle.me())));
+    let done = context
+        .output
+        .result(&MeObject::new(handle.me(), true), || format!("linked {}", words::me(handle.me())));
     handle.shutdown().await;
     Ok(done?)
 }

@@ -234,8 +234,11 @@ pub fn forget_sessions(
         .load(conn)?;
     let Some((last, _)) = looked_at.last() else { return Ok(None) };
     let last = session_id(last.clone())?;
-    let expired: Vec<Vec<u8>> =
-        looked_at.into_iter().filter(|(_, expires_at)| *expires_at <= now).map(|(session, _)| session).collect();
+    let expired: Vec<Vec<u8>> = looked_at
+        .into_iter()
+        .filter(|(_, expires_at)| *expires_at <= now)
+        .map(|(session, _)| session)
+        .collect();
     if expired.is_empty() {
         return Ok(Some((last, 0)));
     }

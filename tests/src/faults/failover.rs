@@ -49,7 +49,10 @@ impl Pair {
         let database = PostgresDatabase::create_on(first.url()?);
         let url = database.url();
         let (_, name) = url.rsplit_once('/').context("the URL names a database")?;
-        first.ask("postgres", &format!("ALTER DATABASE {name} SET statement_timeout = {}", LIMIT.as_millis()))?;
+        first.ask(
+            "postgres",
+            &format!("ALTER DATABASE {name} SET statement_timeout = {}", LIMIT.as_millis()),
+        )?;
         let second = Server::standby_of(&first)?;
         Ok((Self { servers: [first, second], primary: 0, database: name.to_owned() }, database))
     }
