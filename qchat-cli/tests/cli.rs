@@ -36,9 +36,11 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["register"],
+        &["recovery", "confirm"],
+        &["recovery", "check"],
         &["login"],
         &["logout"],
         &["whoami"],

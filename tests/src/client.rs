@@ -111,6 +111,16 @@ impl Client {
         self.command_with(&self.passphrase_file(), arguments)
     }
 
+    /// A command for a terminal, where it may ask.
+    pub fn interactive(&self, arguments: &[&str]) -> Command {
+        let silent = self.command(arguments);
+        let mut command = Command::new(silent.get_program());
+        command.args(silent.get_args().filter(|argument| *argument != "--no-input"));
+        command.env_clear().envs(silent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.directory.path());
+        command
+    }
+
     fn command_with(&self, passphrase_file: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(crate::programs::qchat());
         command

@@ -123,16 +123,24 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create an account and this machine's profile of it.
+    ///
+    /// Shows 24 recovery words, and asks for two of them: they belong on paper.
     #[command(
-        after_help = "Example:\n  qchat --server http://127.0.0.1:8470 register alice --recovery-file words"
+        after_help = "Examples:\n  qchat --server http://127.0.0.1:8470 register alice\n  qchat --server http://127.0.0.1:8470 --passphrase-file F register bot --recovery-file words"
     )]
     Register {
         /// 1 to 32 characters of a-z, 0-9, '.', '_' and '-'.
         name: UserName,
-        /// Write the recovery words to this new file instead of showing them.
+        /// Write the recovery words to this new file, for its owner alone, instead of showing them and asking.
         #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         recovery_file: Option<PathBuf>,
+        /// The same, to `recovery-words` in the profile's directory: move it away from there.
+        #[arg(long, conflicts_with = "recovery_file")]
+        no_confirm: bool,
     },
+    /// The 24 recovery words of the account.
+    #[command(subcommand)]
+    Recovery(Recovery),
     /// Log this device in again after a logout.
     Login {
         /// The account, as a check that it is the profile's.
@@ -373,6 +381,21 @@ pub enum Device {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+    },
+}
+
+/// Commands about the recovery words.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Recovery {
+    /// Show the words once more and ask for two of them, if nobody has confirmed yet that they are on paper.
+    Confirm,
+    /// Ask for the words, and say whether they are those of this account.
+    #[command(after_help = "Examples:\n  qchat recovery check\n  qchat recovery check --recovery-file words")]
+    Check {
+        /// Read the words from this file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        recovery_file: Option<PathBuf>,
     },
 }
 

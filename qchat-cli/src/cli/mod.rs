@@ -103,12 +103,16 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Device, Keys, Room, Server};
+    use args::{Device, Keys, Recovery, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
-        Command::Register { name, recovery_file } => {
-            account::register(context, name, recovery_file.as_deref()).await
+        Command::Register { name, recovery_file, no_confirm } => {
+            account::register(context, name, recovery_file.as_deref(), *no_confirm).await
+        }
+        Command::Recovery(Recovery::Confirm) => recovery::confirm(context).await,
+        Command::Recovery(Recovery::Check { recovery_file }) => {
+            recovery::check(context, recovery_file.as_deref()).await
         }
         Command::Login { name } => account::login(context, name.as_ref()).await,
         Command::Logout { everywhere } => account::logout(context, *everywhere).await,

@@ -20,6 +20,7 @@ mod invitations;
 mod parts;
 mod people;
 mod readmission;
+pub mod recovery;
 mod register;
 mod restart;
 mod rooms;

@@ -27,7 +27,7 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
-    upkeep,
+    recovery, upkeep,
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
@@ -50,7 +50,7 @@ pub enum Stage {
 pub struct Registered {
     /// Its profile, open.
     pub profile: Profile,
-    /// The 24 recovery words, to be shown once. `None` when an interrupted registration turned out to have succeeded.
+    /// The 24 recovery words, which the profile keeps until they are confirmed; `None` when they have been.
     pub recovery_words: Option<Zeroizing<String>>,
 }
 
@@ -164,7 +164,10 @@ async fn resume(
     let tls = Choice { trust: Some(server.trust), key_exchange: server.key_exchange };
     let Parts { access, .. } = parts(&profile, Some(server.url), tls, timeout).await?;
     match access.login().await {
-        Ok(_) => Ok(Registered { profile, recovery_words: None }),
+        Ok(_) => {
+            let recovery_words = recovery::unconfirmed(&profile).await?;
+            Ok(Registered { profile, recovery_words })
+        }
         Err(EngineError::Net(NetError::Fault(fault)))
             if matches!(fault.code, FaultCode::Unauthenticated | FaultCode::NotFound) =>
         {
@@ -249,10 +252,12 @@ async fn prepare(
         certificate: certificate.clone(),
         list_version: 1,
     };
+    let words = keys.recovery.words();
     let profile = Profile::create(dir, db_key)?;
     profile
         .write_async(move |tx| {
             tx.put_identity(&own)?;
+            tx.put_recovery_key(&keys.recovery)?;
             tx.put_account_key(&key_hash, &key)?;
             tx.put_contact(&contact)
         })
@@ -280,7 +285,7 @@ async fn prepare(
         key_packages,
         last_resort_key_package,
     };
-    Ok((profile, request, keys.recovery.words()))
+    Ok((profile, request, words))
 }
 
 /// Whether a refused registration certainly did not happen.

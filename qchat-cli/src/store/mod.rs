@@ -21,6 +21,7 @@ mod outbox;
 mod own;
 mod prepared;
 mod profile;
+mod recovery;
 mod renewals;
 mod resyncs;
 mod rooms;

@@ -50,6 +50,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    recovery (id) {
+        id -> Integer,
+        shield -> Binary,
+        recovery_key -> Binary,
+    }
+}
+
+diesel::table! {
     session (id) {
         id -> Integer,
         access_token -> Text,
