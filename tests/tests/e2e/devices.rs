@@ -320,7 +320,7 @@ fn whom_the_account_has_pinned_the_new_device_has_pinned() {
 
 #[test]
 fn what_devices_say_to_each_other_the_server_does_not_have() {
-    let mut daemon = Daemon::start(Backend::Sqlite);
+    let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");
     let proxy = Proxy::start(daemon.address());
     let mut alice = alice;
