@@ -57,6 +57,8 @@ fn declared(relay: &Relay, seq: Seq) -> Vec<(Operation, qchat_proto::ids::Device
 #[test]
 fn another_device_of_a_member_needs_no_yes_and_is_no_invitee() {
     let (mut relay, mut peers, mut further) = two_and_a_further();
+    // Who has said something is an invitee no longer.
+    peers[1].say("here I am");
     peers[0].change(Change::Add(vec![further.key_package()]));
     settle(&mut relay, &mut peers);
     assert_eq!(declared(&relay, relay.commit_seq), [(Operation::Readd, further.id())]);
