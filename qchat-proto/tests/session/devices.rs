@@ -57,6 +57,8 @@ fn declared(relay: &Relay, seq: Seq) -> Vec<(Operation, qchat_proto::ids::Device
 #[test]
 fn another_device_of_a_member_needs_no_yes_and_is_no_invitee() {
     let (mut relay, mut peers, mut further) = two_and_a_further();
+    // Who has said something is an invitee no longer.
+    let answer = peers[1].say("here I am");
     peers[0].change(Change::Add(vec![further.key_package()]));
     settle(&mut relay, &mut peers);
     assert_eq!(declared(&relay, relay.commit_seq), [(Operation::Readd, further.id())]);
@@ -71,11 +73,12 @@ fn another_device_of_a_member_needs_no_yes_and_is_no_invitee() {
     }
     settle(&mut relay, &mut peers);
     further.join(&mut relay);
-    let own = [(further.say("from the other one"), "from the other one".to_owned())].into();
+    let last = further.say("from the other one");
+    let own = [(answer, "here I am".to_owned()), (last, "from the other one".to_owned())].into();
     peers.push(further);
     settle(&mut relay, &mut peers);
     for peer in &peers {
-        assert_eq!(peer.texts(&own).len(), 1);
+        assert_eq!(peer.texts(&own).last().unwrap().1, "from the other one");
         assert_eq!(peer.view().roster.len(), 3);
     }
 }
