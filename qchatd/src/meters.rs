@@ -53,6 +53,10 @@ pub struct Meters {
     sweep: Histogram,
     /// When the last sweep ended, seconds since the Unix epoch; 0 before the first.
     swept: Gauge,
+    /// Entries written into the audit log.
+    audited: Counter,
+    /// What was not noted in the audit log, because there was no room.
+    audit_lost: Counter,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
@@ -91,6 +95,8 @@ impl Default for Meters {
             deleted: Counter::default(),
             sweep: Histogram::new(exponential_buckets(0.01, 4.0, 10)),
             swept: Gauge::default(),
+            audited: Counter::default(),
+            audit_lost: Counter::default(),
             redis: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -143,6 +149,12 @@ impl Default for Meters {
             "swept",
             "When retention last went through all rooms, in Unix seconds",
             meters.swept.clone(),
+        );
+        registry.register("audited", "Entries written into the audit log", meters.audited.clone());
+        registry.register(
+            "audit_lost",
+            "What was not noted in the audit log, because there was no room",
+            meters.audit_lost.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -216,6 +228,12 @@ impl Meters {
     pub fn swept(&self, took: Duration, now: i64) {
         self.sweep.observe(took.as_secs_f64());
         self.swept.set(now);
+    }
+
+    /// So many entries were written into the audit log, which say that so many things were not noted.
+    pub fn audited(&self, entries: usize, lost: i64) {
+        self.audited.inc_by(entries as u64);
+        self.audit_lost.inc_by(u64::try_from(lost).unwrap_or(0));
     }
 
     /// A socket is open until what is returned is dropped.

@@ -44,7 +44,7 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
         Failure::usage("say where to register: --server URL, or QCHAT_SERVER in the environment")
     })?;
     let destination = Destination::reserve(recovery_file)?;
-    let passphrase = passphrase::fresh(settings)?;
+    let passphrase = passphrase::fresh(settings, name.as_str())?;
     let dir = settings.profile_dir();
     let Choice { trust, key_exchange } = settings.tls;
     let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
@@ -172,7 +172,7 @@ fn agent_failed(error: &vault_agent::AgentError) -> Failure {
     Failure::locked(error.to_string())
 }
 
-fn done(context: &Context, done: &'static str) -> Outcome {
+pub(super) fn done(context: &Context, done: &'static str) -> Outcome {
     let profile = &context.settings.profile;
     let object = Deed { v: 1, done, profile };
     Ok(context.output.result(&object, || format!("{profile}: {done}"))?)

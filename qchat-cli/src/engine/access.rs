@@ -7,10 +7,10 @@ use std::{
 
 use qchat_proto::{
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
-    identity::LoginProof,
+    identity::{AccountProof, Deed, LoginProof},
     ids::{AccountId, DeviceId, ServerId},
     wire::{
-        api::{Binary, ChallengeRequest, Login, Refresh, Session},
+        api::{Binary, Challenge, ChallengeRequest, Login, Proof, Refresh, Session},
         fault::{Fault, FaultCode},
     },
 };
@@ -201,14 +201,34 @@ impl Access {
         Ok(self.rest.refresh(&request).await?)
     }
 
-    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+    /// Something to sign, from the profile's own daemon, with its nonce read.
+    async fn challenge(&self) -> Result<(Challenge, [u8; 32]), EngineError> {
         let request = ChallengeRequest { account_id: self.account, device_id: self.device };
         let challenge = self.rest.challenge(&request).await?;
         self.expect_server(challenge.server_id)?;
-        let nonce: [u8; 32] =
+        let nonce =
             challenge.nonce.as_ref().try_into().map_err(|_| {
                 EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
             })?;
+        Ok((challenge, nonce))
+    }
+
+    /// This device's word for something that is to be done to its account.
+    pub(crate) async fn account_proof(&self, deed: Deed<'_>) -> Result<Proof, EngineError> {
+        let (challenge, nonce) = self.challenge().await?;
+        let proof = AccountProof {
+            nonce,
+            server: self.server,
+            expires_at: challenge.expires_at,
+            account: self.account,
+            device: self.device,
+        };
+        let signature = proof.sign(deed, &self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
+    }
+
+    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+        let (challenge, nonce) = self.challenge().await?;
         let proof = LoginProof {
             nonce,
             server: self.server,

@@ -4,18 +4,22 @@
 //! task, the actor, owns the connection; what it does is decided by a core without I/O.
 
 mod access;
+mod activity;
 mod actor;
 mod clock;
 mod consent;
 mod core;
 mod deletion;
+mod departure;
 mod duties;
 mod entropy;
 mod error;
+mod export;
 mod find;
 mod handle;
 mod invitations;
 mod parts;
+mod passphrase;
 mod people;
 mod readmission;
 mod register;
@@ -28,9 +32,14 @@ pub mod types;
 mod upkeep;
 mod view;
 
+pub use activity::activity;
 pub use consent::{Accept, NoSuchChoice};
+pub use departure::{delete_account, deletion_has_begun, destroy_profile};
 pub use error::EngineError;
+pub use export::export;
 pub use handle::{Handle, Me, Options};
+pub use parts::whoami;
+pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
 pub use register::{Registered, Stage, login, register};
 pub use server::{ServerReport, server};
 

@@ -19,6 +19,7 @@ pub(super) enum Statement {
     LoginProof = 4,
     LeafCredential = 5,
     Pinned = 6,
+    AccountProof = 16,
 }
 
 impl Statement {
@@ -30,6 +31,7 @@ impl Statement {
             Self::LoginProof => "login proof",
             Self::LeafCredential => "leaf credential",
             Self::Pinned => "pinned identity",
+            Self::AccountProof => "account proof",
         }
     }
 

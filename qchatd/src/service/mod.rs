@@ -2,12 +2,14 @@
 
 mod access;
 pub mod accounts;
+pub mod audit;
 mod error;
 pub mod floor;
 pub mod housekeeping;
 pub mod key_packages;
 pub mod keys;
 mod password;
+mod proof;
 pub mod relay;
 pub mod rooms;
 pub mod seed;
@@ -25,6 +27,7 @@ use qchat_proto::ids::ServerId;
 pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
+    audit::Audit,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -59,6 +62,8 @@ pub struct Services {
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
+    /// What is noted of who did what.
+    pub audit: Audit,
     /// How much each may ask for.
     pub limits: Arc<Limits>,
     /// What is counted.
@@ -74,11 +79,11 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        (limits, retention): (Limits, Retention),
+        (limits, retention, audit): (Limits, Retention, Audit),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let sessions =
-            Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
+            Sessions::new((store.clone(), hub.clone(), bus.clone()), limits.clone(), audit.clone(), server_id, &keys);
         Self {
             server_id,
             accounts: Accounts::new(
@@ -87,6 +92,7 @@ impl Services {
                 bus.clone(),
                 sessions.clone(),
                 limits.clone(),
+                audit.clone(),
                 keys.pepper,
             ),
             key_packages: KeyPackages::new(store.clone()),
@@ -95,6 +101,7 @@ impl Services {
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
             relay,
+            audit,
             limits,
             meters,
             store,

@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod audit;
 mod backup;
 mod checkpoint;
 mod cluster;
