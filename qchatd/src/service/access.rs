@@ -131,7 +131,7 @@ pub(super) fn is_due(keys: &[TokenKey], now: i64) -> bool {
 }
 
 /// Makes a new key if one is due, or in any case if `asked` for; returns what there is then, the oldest first, and whether
-/// one was made.
+/// one has taken the place of another.
 pub(super) fn rotate(conn: &mut Connection, asked: bool) -> Result<(Vec<TokenKey>, bool), ServiceError> {
     token_keys::lock(conn)?;
     let now = now_sql();
@@ -144,5 +144,5 @@ pub(super) fn rotate(conn: &mut Connection, asked: bool) -> Result<(Vec<TokenKey
     SystemEntropy.fill(&mut new.id)?;
     SystemEntropy.fill(&mut new.salt)?;
     token_keys::succeed(conn, &new, signs_from + AFTERLIFE, now)?;
-    Ok((token_keys::all(conn)?, true))
+    Ok((token_keys::all(conn)?, !keys.is_empty()))
 }

@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod crash;
 mod doors;
+mod farewell;
 mod faults;
 mod key_packages;
 mod limits;
