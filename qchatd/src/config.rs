@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
-    service::housekeeping::Retention,
+    service::{audit::Addresses, housekeeping::Retention},
     store::Target,
     tls::{Files, KeyExchange, Tls},
 };
@@ -124,6 +124,8 @@ pub struct Config {
     pub proxy_trusted: Vec<IpNet>,
     /// What is deleted although somebody has not fetched it.
     pub retention: Retention,
+    /// How much of addresses the audit log keeps.
+    pub audit_addresses: Addresses,
     /// Frames in a connection's queue.
     pub queue: u32,
     /// Runtime threads.
@@ -221,6 +223,8 @@ struct Raw {
     proxy_protocol: bool,
     proxy_trusted: String,
     retention_days: u32,
+    audit_addresses: String,
+    audit_retention_days: u32,
     queue: u32,
     workers: u32,
     drain_seconds: u32,
@@ -274,6 +278,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("proxy_protocol", "false".into()),
         ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
         ("retention_days", "90".into()),
+        ("audit_addresses", Addresses::default().to_string()),
+        ("audit_retention_days", "365".into()),
         ("queue", "256".into()),
         ("workers", cores.to_string()),
         ("drain_seconds", "20".into()),
@@ -437,6 +443,9 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
     if raw.retention_days > 3650 {
         return Err(invalid("retention_days", "is at most 3650, and 0 keeps until everybody has fetched"));
     }
+    if raw.audit_retention_days > 3650 {
+        return Err(invalid("audit_retention_days", "is at most 3650, and 0 keeps entries for ever"));
+    }
     let tls_files = match (raw.tls_certificate.as_str(), raw.tls_key.as_str()) {
         ("", "") => None,
         ("", _) => return Err(invalid("tls_certificate", "is missing, where tls_key is set")),
@@ -498,7 +507,8 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         proxy_trusted: networks(&raw.proxy_trusted).ok_or_else(|| {
             invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
         })?,
-        retention: Retention { days: raw.retention_days },
+        retention: Retention { days: raw.retention_days, audit_days: raw.audit_retention_days },
+        audit_addresses: raw.audit_addresses.parse().map_err(|reason| invalid("audit_addresses", reason))?,
         queue: raw.queue,
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
@@ -577,6 +587,8 @@ impl Config {
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
             ("retention_days", self.retention.days.to_string()),
+            ("audit_addresses", self.audit_addresses.to_string()),
+            ("audit_retention_days", self.retention.audit_days.to_string()),
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),
@@ -710,6 +722,8 @@ mod tests {
             "redis_url = \"http://h/\"\ndatabase = \"postgres://h/d\"",
             "redis_url = \"redis://h/\"",
             "redis_url = \"redis://h/\"\nredis_root_cert = \"/c\"\ndatabase = \"postgres://h/d\"",
+            "audit_addresses = \"some\"",
+            "audit_retention_days = 4000",
             "redis_url_file = \"/nowhere/at-all\"\ndatabase = \"postgres://h/d\"",
             "node_name = \"\"",
             "= =",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::{
     config::ConfigError,
     server::StartError,
-    service::{ServiceError, keys::KeyFileError, seed::SeedError},
+    service::{ServiceError, audit::verify::Broken, keys::KeyFileError, seed::SeedError},
     store::{StoreError, backup::BackupError},
     tls::{GenerateError, TlsError},
 };
@@ -55,6 +55,9 @@ pub(crate) enum CommandError {
     /// No copy was made.
     #[error(transparent)]
     Backup(BackupError),
+    /// The audit log is not what was written.
+    #[error("{0}")]
+    Audit(Broken),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -87,6 +90,7 @@ impl CommandError {
             )
             | Self::Seed(SeedError::NotEmpty)
             | Self::Backup(BackupError::Exists(_))
+            | Self::Audit(_)
             | Self::Pending(_) => 6,
             _ => 1,
         };

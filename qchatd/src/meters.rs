@@ -61,6 +61,10 @@ pub struct Meters {
     queued: Family<[(&'static str, &'static str); 1], Gauge>,
     /// How often somebody has waited for a connection in vain, by whose they are.
     exhausted: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Entries written into the audit log.
+    audited: Counter,
+    /// What was not noted in the audit log, because there was no room.
+    audit_lost: Counter,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
@@ -102,6 +106,8 @@ impl Default for Meters {
             used: Family::default(),
             queued: Family::default(),
             exhausted: Family::default(),
+            audited: Counter::default(),
+            audit_lost: Counter::default(),
             redis: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -169,6 +175,12 @@ impl Default for Meters {
             "database_refused",
             "Queries that have waited for a connection to the database in vain, by lane",
             meters.exhausted.clone(),
+        );
+        registry.register("audited", "Entries written into the audit log", meters.audited.clone());
+        registry.register(
+            "audit_lost",
+            "What was not noted in the audit log, because there was no room",
+            meters.audit_lost.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -242,6 +254,12 @@ impl Meters {
     pub fn swept(&self, took: Duration, now: i64) {
         self.sweep.observe(took.as_secs_f64());
         self.swept.set(now);
+    }
+
+    /// So many entries were written into the audit log, which say that so many things were not noted.
+    pub fn audited(&self, entries: usize, lost: i64) {
+        self.audited.inc_by(entries as u64);
+        self.audit_lost.inc_by(u64::try_from(lost).unwrap_or(0));
     }
 
     /// A socket is open until what is returned is dropped.

@@ -154,6 +154,9 @@ pub enum Command {
     },
     /// Show the account, the device and the server of the profile.
     Whoami,
+    /// The account itself: what was done to it, its passphrase, what the server holds of it, and its end.
+    #[command(subcommand)]
+    Account(super::account_args::Account),
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
     #[command(after_help = "Example:\n  qchat unlock --for 8h")]
     Unlock {

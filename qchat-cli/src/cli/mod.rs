@@ -2,9 +2,12 @@
 
 mod about;
 mod account;
+pub mod account_args;
+mod activity;
 pub mod args;
 mod complete;
 mod deletion;
+mod departure;
 mod devices;
 mod failure;
 mod harden;
@@ -15,10 +18,12 @@ mod messages;
 mod open;
 mod output;
 mod passphrase;
+mod password;
 mod progress;
 mod recovery;
 mod rooms;
 mod server;
+mod takeout;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -26,6 +31,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser as _;
 
 use self::{
+    account_args::Account,
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
@@ -117,6 +123,15 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Login { name } => account::login(context, name.as_ref()).await,
         Command::Logout { everywhere } => account::logout(context, *everywhere).await,
         Command::Whoami => account::whoami(context).await,
+        Command::Account(Account::Activity { limit }) => activity::activity(context, *limit).await,
+        Command::Account(Account::Password { new_passphrase_file, account_passphrase_file }) => {
+            password::change(context, new_passphrase_file.as_deref(), account_passphrase_file.as_deref())
+                .await
+        }
+        Command::Account(Account::Export { output }) => takeout::export(context, output).await,
+        Command::Account(Account::Delete { yes, keep_profile, account_passphrase_file }) => {
+            departure::delete(context, *yes, *keep_profile, account_passphrase_file.as_deref()).await
+        }
         Command::Unlock { duration } => account::unlock(context, *duration).await,
         Command::Lock => account::lock(context),
         Command::Room(Room::Create { name }) => rooms::create(context, name).await,

@@ -7,10 +7,10 @@ use std::{
 
 use qchat_proto::{
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
-    identity::LoginProof,
+    identity::{AccountProof, Deed, LoginProof},
     ids::{AccountId, DeviceId, ServerId},
     wire::{
-        api::{Binary, ChallengeRequest, Login, Refresh, Session},
+        api::{Binary, Challenge, ChallengeRequest, Login, Proof, Refresh, Session},
         fault::{Fault, FaultCode},
     },
 };
@@ -196,6 +196,20 @@ impl Access {
         Ok(self.rest.refresh(&request).await?)
     }
 
+    /// This device's word for something that is to be done to its account.
+    pub(crate) async fn account_proof(&self, deed: Deed<'_>) -> Result<Proof, EngineError> {
+        let (challenge, nonce) = challenge(&self.rest, (self.account, self.device), self.server).await?;
+        let proof = AccountProof {
+            nonce,
+            server: self.server,
+            expires_at: challenge.expires_at,
+            account: self.account,
+            device: self.device,
+        };
+        let signature = proof.sign(deed, &self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
+    }
+
     async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
         let session = prove(&self.rest, (self.account, self.device), self.server, &self.key).await?;
         self.keep(session).await
@@ -219,6 +233,22 @@ fn expect_server(expected: ServerId, id: ServerId) -> Result<(), EngineError> {
     ))
 }
 
+/// Something for a device to sign, from the server that is expected, with its nonce read.
+async fn challenge(
+    rest: &Client,
+    (account, device): (AccountId, DeviceId),
+    server: ServerId,
+) -> Result<(Challenge, [u8; 32]), EngineError> {
+    let challenge = rest.challenge(&ChallengeRequest { account_id: account, device_id: device }).await?;
+    expect_server(server, challenge.server_id)?;
+    let nonce = challenge
+        .nonce
+        .as_ref()
+        .try_into()
+        .map_err(|_| EngineError::Net(NetError::Protocol("the login challenge is malformed".into())))?;
+    Ok((challenge, nonce))
+}
+
 /// Logs a device in by its key.
 pub(crate) async fn prove(
     rest: &Client,
@@ -226,13 +256,7 @@ pub(crate) async fn prove(
     server: ServerId,
     key: &DeviceSigningKey,
 ) -> Result<Session, EngineError> {
-    let challenge = rest.challenge(&ChallengeRequest { account_id: account, device_id: device }).await?;
-    expect_server(server, challenge.server_id)?;
-    let nonce: [u8; 32] = challenge
-        .nonce
-        .as_ref()
-        .try_into()
-        .map_err(|_| EngineError::Net(NetError::Protocol("the login challenge is malformed".into())))?;
+    let (challenge, nonce) = challenge(rest, (account, device), server).await?;
     let proof = LoginProof { nonce, server, expires_at: challenge.expires_at, account, device };
     let signature = proof.sign(key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let login =

@@ -52,6 +52,9 @@ pub enum EngineError {
     /// Nobody of that name.
     #[error("there is no user {0}; check the spelling")]
     NoSuchUser(UserName),
+    /// Somebody of that name is gone for good.
+    #[error("{0} has deleted that account; nobody else gets the name. Ask them whether they have another")]
+    UserDeleted(UserName),
     /// The room has no such member.
     #[error("{0} is not in that room")]
     NotInRoom(UserName),
@@ -70,6 +73,12 @@ pub enum EngineError {
     /// The text or name cannot be sent as it is.
     #[error("{0}")]
     Invalid(String),
+    /// The daemon knows another passphrase of the account than the profile's.
+    #[error(
+        "the passphrase is this profile's, and not the account's: it was changed on another device. Say that one with \
+         --account-passphrase-file F"
+    )]
+    OtherPassphrase,
     /// Not registered or logged out.
     #[error("this profile is logged out; `qchat login NAME` logs it in")]
     LoggedOut,
@@ -108,6 +117,9 @@ pub enum EngineError {
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
+    /// What was fetched cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(String),
     /// No randomness, or a key could not be made.
     #[error("keys cannot be made: {0}")]
     Keys(String),
@@ -151,6 +163,7 @@ impl EngineError {
             }
             Self::LoggedOut
             | Self::LinkBegun
+            | Self::OtherPassphrase
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)
             | Self::Store(StoreError::WrongKey) => 4,
@@ -159,6 +172,7 @@ impl EngineError {
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
             | Self::NoSuchDevice(_)
+            | Self::UserDeleted(_)
             | Self::NotInRoom(_) => 5,
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
             Self::Identity { .. }
@@ -183,7 +197,7 @@ impl EngineError {
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },
-            Self::Store(_) | Self::Vault(_) | Self::Keys(_) | Self::Stopped => 1,
+            Self::Store(_) | Self::Vault(_) | Self::Output(_) | Self::Keys(_) | Self::Stopped => 1,
         }
     }
 }
@@ -217,7 +231,7 @@ fn fault_exit_code(fault: &Fault) -> u8 {
     match fault.code {
         FaultCode::BadRequest | FaultCode::TooLarge => 2,
         FaultCode::Unauthenticated | FaultCode::SessionEnded => 4,
-        FaultCode::NotFound => 5,
+        FaultCode::NotFound | FaultCode::AccountDeleted => 5,
         FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,
         FaultCode::Unavailable => 3,

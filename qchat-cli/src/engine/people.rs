@@ -93,6 +93,9 @@ impl People {
             EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
             }
+            EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::AccountDeleted => {
+                EngineError::UserDeleted(name.clone())
+            }
             error => error,
         })?;
         let wanted = name.clone();
@@ -130,6 +133,10 @@ impl People {
                     self.keys.note_absent(key);
                     continue;
                 }
+                Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::AccountDeleted => {
+                    self.learn_erased(key).await?;
+                    continue;
+                }
                 other => other?,
             };
             let account = key.account;
@@ -139,6 +146,22 @@ impl People {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// Stores the key of an account that is gone, whose devices' leaves have still to be checked. Nobody is pinned under it: the
+    /// account has no name any more, and nothing is sent to it.
+    async fn learn_erased(&self, missing: &MissingKey) -> Result<(), EngineError> {
+        let (rest, account) = (&self.rest, missing.account);
+        let asked =
+            self.access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
+        let public_key = asked.identity_key.as_ref().to_vec();
+        let hash = missing.identity_key_hash;
+        if AccountPublicKey::from_bytes(&public_key).is_ok_and(|key| key.hash() == hash) {
+            let key = AccountKey { account, public_key };
+            self.profile.write_async(move |tx| tx.put_account_key(&hash, &key)).await?;
+        }
+        self.keys.note_absent(missing);
         Ok(())
     }
 

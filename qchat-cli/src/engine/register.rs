@@ -32,7 +32,7 @@ use super::{
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
     store::{AccountKey, Contact, Identity, Profile, StoreError, Tx},
-    vault,
+    vault::{self, strength},
 };
 
 /// What registration is busy with, for a progress line.
@@ -66,7 +66,7 @@ struct Keys {
 /// profile whose registration may have reached the daemon is kept, so that calling this again completes it.
 ///
 /// # Errors
-/// [`EngineError`]; a taken name is a `NetError::Fault`.
+/// [`EngineError`]; a taken name is a `NetError::Fault`, and a weak passphrase [`EngineError::Invalid`].
 pub async fn register(
     dir: &Path,
     server: Server,
@@ -78,6 +78,8 @@ pub async fn register(
     if vault::exists(dir) || Profile::exists(dir) {
         return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
+    strength::judge(&passphrase, &[name.as_str(), "qchat"])
+        .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let rest = Client::new(server.clone(), timeout)?;
     let info = rest.server().await?;
 
@@ -316,6 +318,7 @@ fn copy(seed: &Secret<64>) -> Secret<64> {
     Secret::from_bytes(*seed.expose())
 }
 
+/// Deletes database and vault.
 pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
     Profile::destroy(dir)?;
     Ok(vault::destroy(dir)?)
@@ -346,6 +349,7 @@ pub async fn login(
     Ok(())
 }
 
+/// Runs what takes a thread's time on a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {

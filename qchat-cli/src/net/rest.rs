@@ -10,10 +10,11 @@ use qchat_proto::{
     ids::{AccountId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Challenge, ChallengeRequest, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, Devices,
-            Directory, Granted, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PendingLink,
-            PutAnswer, PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Refresh, Register, Room,
-            RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
+            Activity, Challenge, ChallengeRequest, ChangePassphrase, ClaimKeyPackages, ClaimedKeyPackages,
+            CreateRoom, DeleteAccount, Devices, Directory, ExportAccount, Granted, IdentityKey,
+            KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt, PendingLink, PutAnswer,
+            PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Refresh, Register, Room, RoomInvitation,
+            Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,
@@ -186,6 +187,56 @@ impl Client {
     /// `DELETE /v1/account/grant`
     pub async fn take_grant(&self, token: &str) -> Answer<()> {
         self.done(self.request(Method::DELETE, "account/grant", Some(token)).await?).await
+    }
+
+    /// `GET /v1/account/activity`
+    pub async fn activity(&self, token: &str, before: Option<u64>, limit: u32) -> Answer<Activity> {
+        let before = before.map(|seq| format!("&before={seq}")).unwrap_or_default();
+        self.get(&format!("account/activity?limit={limit}{before}"), token).await
+    }
+
+    /// `GET /v1/account/passphrase`
+    pub async fn passphrase_salt(&self, token: &str) -> Answer<PassphraseSalt> {
+        self.get("account/passphrase", token).await
+    }
+
+    /// `PUT /v1/account/passphrase`
+    pub async fn change_passphrase(&self, token: &str, body: &ChangePassphrase) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/passphrase", Some(token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/account/export`, whose answer is read by [`Client::next_part`].
+    pub async fn export(&self, token: &str, body: &ExportAccount) -> Answer<reqwest::Response> {
+        let request = self.request(Method::POST, "account/export", Some(token)).await?.json(body);
+        let request = request.timeout(TREE).build().map_err(|error| self.failed(&error))?;
+        let mut response = self.http().await?.execute(request).await.map_err(|error| self.failed(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let mut refused = vec![];
+        while let Some(part) = self.next_part(&mut response).await? {
+            refused.extend_from_slice(&part);
+            if refused.len() > MOST {
+                break;
+            }
+        }
+        Err(self.refusal(response.status(), &refused))
+    }
+
+    /// The next part of an answer that is too large to be read at once; `None` at its end.
+    pub async fn next_part(&self, response: &mut reqwest::Response) -> Answer<Option<Bytes>> {
+        let part = tokio::time::timeout(self.timeout, response.chunk()).await;
+        part.map_err(|_| NetError::Timeout)?.map_err(|error| self.failed(&error))
+    }
+
+    /// `POST /v1/account/delete`
+    pub async fn delete_account(&self, body: &DeleteAccount) -> Answer<()> {
+        self.done(self.request(Method::POST, "account/delete", None).await?.json(body)).await
+    }
+
+    /// `GET /v1/accounts/{id}/identity-key`
+    pub async fn erased_identity_key(&self, token: &str, account: AccountId) -> Answer<IdentityKey> {
+        self.get(&format!("accounts/{account}/identity-key"), token).await
     }
 
     /// `POST /v1/sessions/challenge`
@@ -373,9 +424,13 @@ impl Client {
         if response.status().is_success() {
             return Ok(body);
         }
-        match serde_json::from_slice::<FaultBody>(&body) {
-            Ok(body) => Err(NetError::fault(body.error)),
-            Err(_) => Err(NetError::Protocol(format!("the server answered {}", response.status()).into())),
+        Err(self.refusal(response.status(), &body))
+    }
+
+    fn refusal(&self, status: reqwest::StatusCode, body: &[u8]) -> NetError {
+        match serde_json::from_slice::<FaultBody>(body) {
+            Ok(body) => NetError::fault(body.error),
+            Err(_) => NetError::Protocol(format!("the server answered {status}").into()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Profile`] opens the database and runs transactions; [`Tx`] is what a transaction may do. The protocol's memory
 //! (`qchat_proto::session::ledger::Ledger`) is implemented for it, beside the queries that screens need.
 
+mod acts;
 mod connect;
 mod contacts;
 mod convert;
@@ -30,6 +31,7 @@ mod session;
 mod timeline;
 mod tx;
 
+pub use acts::PassphraseChange;
 pub use contacts::{AccountKey, Contact};
 pub use deletions::Deletion;
 pub use error::StoreError;

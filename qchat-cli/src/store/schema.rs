@@ -275,5 +275,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    passphrase_change (id) {
+        id -> Integer,
+        old_auth_key -> Binary,
+        new_auth_key -> Binary,
+        new_auth_salt -> Binary,
+        vault -> Binary,
+    }
+}
+
+diesel::table! {
+    account_deletion (id) {
+        id -> Integer,
+        token -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

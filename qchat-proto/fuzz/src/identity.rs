@@ -9,7 +9,7 @@ use qchat_proto::{
         sign::{AccountPublicKey, DevicePublicKey, SignatureUse},
     },
     identity::{
-        AccountRecord, Answer, Asked, DeviceCertificate, DeviceLabel, DeviceList, DeviceName, LeafCredential,
+        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList, DeviceName, LeafCredential,
         ListedDevice, LoginProof, Pinned,
         link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
         verify_directory,
@@ -110,8 +110,10 @@ pub fn signed(input: &[u8]) {
 /// Public keys and bare signatures.
 pub fn keys(input: &[u8]) {
     static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| proof().sign(&ALICE.key).expect("a signature"));
+    static DEED: LazyLock<Vec<u8>> =
+        LazyLock::new(|| deed().sign(Deed::Export, &ALICE.key).expect("a signature"));
     let (account, device) = (ALICE.identity.public(), ALICE.key.public());
-    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone()];
+    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone(), DEED.clone()];
     let bytes = edited(&genuine, input);
     if let Ok(key) = AccountPublicKey::from_bytes(&bytes) {
         assert_eq!(key.as_bytes(), bytes);
@@ -122,6 +124,13 @@ pub fn keys(input: &[u8]) {
         assert_eq!(proof().verify(&SIGNED, &key, NOW).is_ok(), bytes == genuine[1]);
     }
     assert_eq!(proof().verify(&bytes, device, NOW).is_ok(), bytes == genuine[2]);
+    assert_eq!(deed().verify(Deed::Export, &bytes, device, NOW).is_ok(), bytes == genuine[3]);
+    assert!(deed().verify(Deed::Delete { token: &bytes }, &bytes, device, NOW).is_err());
+}
+
+fn deed() -> AccountProof {
+    let LoginProof { nonce, server, expires_at, account, device } = proof();
+    AccountProof { nonce, server, expires_at, account, device }
 }
 
 fn proof() -> LoginProof {

@@ -24,6 +24,7 @@ pub(super) enum Statement {
     LinkOpening = 9,
     LinkGrant = 10,
     DeviceLabel = 11,
+    AccountProof = 16,
 }
 
 impl Statement {
@@ -40,6 +41,7 @@ impl Statement {
             Self::LinkOpening => "opening of a new device",
             Self::LinkGrant => "grant to a new device",
             Self::DeviceLabel => "device label",
+            Self::AccountProof => "account proof",
         }
     }
 

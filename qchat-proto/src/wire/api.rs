@@ -17,6 +17,12 @@
 //! | `PUT /v1/account/link/answer` | [`PutAnswer`] | 204 |
 //! | `DELETE /v1/account/link/{id}` | | 204 |
 //! | `GET /v1/account/grant`, `DELETE /v1/account/grant` | | [`Granted`], 204 |
+//! | `GET /v1/account/activity` | | [`Activity`] |
+//! | `GET /v1/account/passphrase` | | [`PassphraseSalt`] |
+//! | `PUT /v1/account/passphrase` | [`ChangePassphrase`] | 204 |
+//! | `POST /v1/account/export` | [`ExportAccount`] | what the daemon holds about the account, JSON Lines |
+//! | `POST /v1/account/delete` | [`DeleteAccount`] | 204 |
+//! | `GET /v1/accounts/{id}/identity-key` | | [`IdentityKey`] |
 //! | `POST /v1/sessions/challenge` | [`ChallengeRequest`] | [`Challenge`] |
 //! | `POST /v1/sessions` | [`Login`] | [`Session`] |
 //! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
@@ -32,8 +38,8 @@
 //! | `PUT /v1/rooms/{id}/trees/{hash}` | a ratchet tree, as bytes | 204 |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
 //!
-//! All but `server`, registration, challenge, login, refresh and the opening of a link need `Authorization: Bearer` with the
-//! access token; `/v1/link` takes the token of a link and no other, and nothing else takes that one.
+//! All but `server`, registration, challenge, login, refresh, deletion and the opening of a link need `Authorization: Bearer`
+//! with the access token; `/v1/link` takes the token of a link and no other, and nothing else takes that one.
 //! Every failure is a [`super::fault::FaultBody`].
 
 use std::fmt;
@@ -478,6 +484,99 @@ pub struct RoomInvitation {
     pub inviter: AccountId,
     /// An MLSMessage with a Welcome.
     pub welcome: Binary,
+}
+
+/// A device's word for one thing that is done to its account (`identity::AccountProof`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    /// From a challenge.
+    pub nonce: Binary,
+    /// By the device key.
+    pub signature: Binary,
+}
+
+/// The salt that the caller's auth key is made with, 16 bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PassphraseSalt {
+    /// From the registration, or the last change.
+    pub auth_salt: Binary,
+}
+
+/// Replaces what the daemon keeps of the passphrase.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChangePassphrase {
+    /// What Argon2id makes of the passphrase so far, 32 bytes.
+    pub auth_key: Binary,
+    /// What it makes of the new one, 32 bytes.
+    pub new_auth_key: Binary,
+    /// The salt for the new one, 16 bytes.
+    pub new_auth_salt: Binary,
+    /// For this new auth key and salt.
+    pub proof: Proof,
+}
+
+/// Asks for what the daemon holds about the caller's account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportAccount {
+    /// For the export.
+    pub proof: Proof,
+}
+
+/// Erases an account. It is not the caller's session that is believed, since it ends with this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeleteAccount {
+    /// The account.
+    pub account_id: AccountId,
+    /// The device that asks for it.
+    pub device_id: DeviceId,
+    /// What Argon2id makes of the passphrase, 32 bytes.
+    pub auth_key: Binary,
+    /// 32 bytes that the client has drawn. Who comes again with the same is told that it is done.
+    pub token: Binary,
+    /// For this token.
+    pub proof: Proof,
+}
+
+/// The account identity key of an account that was erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IdentityKey {
+    /// 2,624 bytes.
+    pub identity_key: Binary,
+}
+
+/// What the daemon has noted about the caller's account, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Activity {
+    /// One page of it.
+    pub entries: Vec<ActivityEntry>,
+    /// What `?before=` says for the next page; missing at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+}
+
+/// Something that was done to the account, or tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActivityEntry {
+    /// Its place in the daemon's log of such things.
+    pub seq: u64,
+    /// When it happened, or happened first, seconds since the Unix epoch.
+    pub first_at: u64,
+    /// When it happened last.
+    pub last_at: u64,
+    /// How often it happened.
+    pub times: u64,
+    /// What: `sign_in`, say. Newer daemons know more.
+    pub act: String,
+    /// What became of it: `done`, or why not.
+    pub outcome: String,
+    /// Who did it: `account`, `unknown`, `operator` or `daemon`.
+    pub actor: String,
+    /// The device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
+    /// The address or network that it came from, as the daemon saw it and as coarse as its operator wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 #[cfg(test)]

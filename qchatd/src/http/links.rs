@@ -9,10 +9,12 @@ use qchat_proto::{
 };
 use warp::{Filter, Rejection, filters::BoxedFilter, reply::Response};
 
-use super::{HeaderValueText, answer, bearer, body, done, segment, with, within};
+use super::{HeaderValueText, answer, bearer, body, done, from, segment, with, within};
 use crate::{
     limits::Limits,
+    peer::Peer,
     service::{Services, links::LinkToken, sessions::Caller},
+    store::audit::Act,
 };
 
 /// The token of a link, as it stands in `Authorization`; no access token is one.
@@ -32,7 +34,7 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
 fn outside(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let salt = warp::path!("v1" / "links" / "salt")
         .and(warp::post())
-        .and(within(services, Limits::login))
+        .and(within(services, Limits::login, Act::LinkDevice))
         .and(with(services.clone()))
         .and(body::json())
         .then(|services: Arc<Services>, request: SaltRequest| async move {
@@ -40,11 +42,12 @@ fn outside(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         });
     let open = warp::path!("v1" / "links")
         .and(warp::post())
-        .and(within(services, Limits::login))
+        .and(within(services, Limits::login, Act::LinkDevice))
         .and(with(services.clone()))
+        .and(from())
         .and(body::json())
-        .then(|services: Arc<Services>, request: OpenLink| async move {
-            answer(StatusCode::CREATED, services.links.open(request).await)
+        .then(|services: Arc<Services>, peer: Option<Peer>, request: OpenLink| async move {
+            answer(StatusCode::CREATED, services.links.open(request, peer.as_ref()).await)
         });
     let state = warp::path!("v1" / "link").and(warp::get()).and(link()).and(with(services.clone())).then(
         |token: LinkToken, services: Arc<Services>| async move {

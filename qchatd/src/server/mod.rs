@@ -26,7 +26,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener, tls::Tls};
@@ -39,6 +39,7 @@ use crate::{
     meters::Meters,
     service::{
         ServiceError, Services,
+        audit::Audit,
         keys::{KeyFileError, ServerKeys},
         relay::Relay,
     },
@@ -123,6 +124,8 @@ pub struct Daemon {
     upkeep: TaskTracker,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    /// Writes the audit log until this is cancelled, and then what is left.
+    auditing: (CancellationToken, JoinHandle<()>),
     metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -172,8 +175,13 @@ impl Daemon {
         let told = bus.clone();
         let tell = move |charge| told.charged(charge);
         let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
-        let services =
-            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
+        let audit = Audit::new(store.clone(), meters.clone(), config.audit_addresses);
+        let auditing = {
+            let end = CancellationToken::new();
+            (end.clone(), tokio::spawn(audit.clone().write_until(end)))
+        };
+        let more = (limits, config.retention, audit);
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more));
         services.sessions.renew_keys().await?;
         if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {
             tracing::warn!("{NO_STANDBY}");
@@ -233,6 +241,7 @@ impl Daemon {
             upkeep,
             relaying,
             delivering,
+            auditing,
             metrics,
         })
     }
@@ -272,8 +281,8 @@ impl Daemon {
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
     /// relay is committed. Takes no longer than the configured drain.
     pub async fn stop(self) {
-        let end = Instant::now() + self.drain;
-        let deadline = end.checked_sub(COMMITS).unwrap_or(end);
+        let end_at = Instant::now() + self.drain;
+        let deadline = end_at.checked_sub(COMMITS).unwrap_or(end_at);
         notify::stopping();
         self.sockets.drain.begin(self.sockets.tasks.len());
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
@@ -297,10 +306,15 @@ impl Daemon {
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);
+        let (end, auditing) = self.auditing;
+        end.cancel();
         for task in [self.relaying, self.delivering] {
-            if timeout_at(end, task).await.is_err() {
+            if timeout_at(end_at, task).await.is_err() {
                 late("commits");
             }
+        }
+        if timeout_at(end_at, auditing).await.is_err() {
+            late("entries of the audit log");
         }
     }
 }

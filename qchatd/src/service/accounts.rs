@@ -1,6 +1,10 @@
 //! Registration, the directory, and device lists. What is stored is what its owner signed; the daemon checks it so that
 //! a mistake shows at once, and clients check it again.
 
+mod erasure;
+mod export;
+mod passphrase;
+
 use std::{collections::HashMap, sync::Arc};
 
 use qchat_proto::{
@@ -14,8 +18,12 @@ use qchat_proto::{
     },
 };
 
+use self::erasure::Asked;
+pub use self::export::Export;
 use super::{
-    ServiceError, key_packages,
+    ServiceError,
+    audit::{About, Audit},
+    key_packages,
     links::{self, sized},
     now, now_sql,
     password::Passwords,
@@ -25,10 +33,12 @@ use crate::{
     bus::Bus,
     hub::Hub,
     limits::Limits,
+    peer::Peer,
     store::{
         Connection, Store, StoreError,
         accounts::{self, Account, Device},
-        key_packages as stored_packages, links as stored_links,
+        audit::{Act, Outcome},
+        erased, key_packages as stored_packages, links as stored_links,
         sessions::{self, Owner},
     },
 };
@@ -40,6 +50,7 @@ pub struct Accounts {
     bus: Bus,
     sessions: Sessions,
     limits: Arc<Limits>,
+    audit: Audit,
     passwords: Passwords,
 }
 
@@ -50,9 +61,10 @@ impl Accounts {
         bus: Bus,
         sessions: Sessions,
         limits: Arc<Limits>,
+        audit: Audit,
         passwords: Passwords,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, passwords }
+        Self { store, hub, bus, sessions, limits, audit, passwords }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -60,7 +72,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `name_taken`, `conflict` when an id is taken, `bad_request` when a signed part is wrong, `rate_limited`.
-    pub async fn register(&self, request: Register) -> Result<Session, ServiceError> {
+    pub async fn register(&self, request: Register, from: Option<&Peer>) -> Result<Session, ServiceError> {
         let auth_key =
             Secret::from_slice(request.auth_key.as_ref()).ok_or_else(|| bad("auth_key has 32 bytes"))?;
         let auth_salt: [u8; 16] =
@@ -73,7 +85,8 @@ impl Accounts {
             blocking(move || check_registration(&request)).await?
         };
 
-        if let Some(session) = self.registered_before(&request, &auth_key).await? {
+        let about = About { account: Some(request.account_id), device: Some(request.device_id), from };
+        if let Some(session) = self.registered_before(&request, &auth_key, about).await? {
             return Ok(session);
         }
         let account = Account {
@@ -93,6 +106,7 @@ impl Accounts {
         };
         let session = NewSession::draw(Owner { account: account.id, device: device.id })?;
         let answer = self.sessions.answer(&session)?;
+        let hashed = self.hashed(&request.name);
         let stored = self
             .store
             .write(move |conn| {
@@ -101,6 +115,10 @@ impl Accounts {
                     return Err(name_taken(&account.name));
                 }
                 accounts::insert(conn, &account, now)?;
+                // An account of this name that is being erased is gone now, or the row above had to wait for it.
+                if erased::had_name(conn, &hashed)? {
+                    return Err(name_taken(&account.name));
+                }
                 accounts::insert_device(conn, &device, now)?;
                 stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
@@ -118,7 +136,11 @@ impl Accounts {
                     }
                 }
             }
-            other => other.map(|()| answer),
+            other => {
+                other?;
+                self.audit.done(Act::Register, about);
+                Ok(answer)
+            }
         }
     }
 
@@ -127,12 +149,17 @@ impl Accounts {
         &self,
         request: &Arc<Register>,
         auth_key: &Secret<32>,
+        about: About<'_>,
     ) -> Result<Option<Session>, ServiceError> {
         let asked = request.clone();
+        let hashed = self.hashed(&request.name);
         let found = self
             .store
             .read(move |conn| {
                 let Some(account) = accounts::by_name(conn, &asked.name)? else {
+                    if erased::had_name(conn, &hashed)? {
+                        return Err(name_taken(&asked.name));
+                    }
                     return Ok::<_, ServiceError>(None);
                 };
                 let device = accounts::device(conn, asked.device_id)?;
@@ -145,41 +172,55 @@ impl Accounts {
             && device.is_some_and(|device| device.listed && device.account == account.id);
         if same {
             // Whoever knows the directory could guess here.
-            self.limits.name(&request.name)?;
+            self.limits.name(&request.name).inspect_err(|_| {
+                self.audit.refused(Act::Register, Outcome::RateLimited, about);
+            })?;
         }
         if !same || !self.passwords.verify(Secret::from_bytes(*auth_key.expose()), &account.verifier).await? {
+            if same {
+                self.audit.refused(Act::Register, Outcome::WrongPassphrase, about);
+            }
             return Err(name_taken(&request.name));
         }
         let session = NewSession::draw(Owner { account: account.id, device: request.device_id })?;
         let answer = self.sessions.answer(&session)?;
         self.store.write(move |conn| session.store(conn)).await?;
+        self.audit.done(Act::SignIn, about);
         Ok(Some(answer))
     }
 
     /// The directory entry of the account with this id.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`, `account_deleted`.
     pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_id(conn, account)).await
+        self.directory(move |conn| match accounts::by_id(conn, account)? {
+            Some(account) => Ok(account),
+            None => Err(erasure::absent(conn, Asked::Id(account))?),
+        })
+        .await
     }
 
     /// The directory entry of the account with this name.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`, `account_deleted`.
     pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_name(conn, &name)).await
+        let hashed = self.hashed(&name);
+        self.directory(move |conn| match accounts::by_name(conn, &name)? {
+            Some(account) => Ok(account),
+            None => Err(erasure::absent(conn, Asked::Name(&hashed))?),
+        })
+        .await
     }
 
     async fn directory(
         &self,
-        find: impl FnOnce(&mut Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
+        find: impl FnOnce(&mut Connection) -> Result<Account, ServiceError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
         self.store
             .read(move |conn| {
-                let account = find(conn)?
-                    .ok_or_else(|| ServiceError::refuse(FaultCode::NotFound, "there is no such account"))?;
+                let account = find(conn)?;
                 let devices = accounts::devices(conn, account.id)?;
                 Ok(Directory {
                     name: account.name,
@@ -208,6 +249,7 @@ impl Accounts {
         &self,
         caller: Caller,
         request: PutDeviceList,
+        from: Option<&Peer>,
     ) -> Result<(), ServiceError> {
         for certificate in &request.certificates {
             for (part, most, what) in [
@@ -219,6 +261,12 @@ impl Accounts {
         }
         let (gone, here) =
             self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
+        self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
+        for (device, _) in gone.iter().filter(|(_, was_listed)| *was_listed) {
+            self.audit
+                .done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
+        }
+        let gone: Vec<_> = gone.into_iter().map(|(device, _)| device).collect();
         for device in &gone {
             self.hub.end_device(*device);
         }
@@ -230,12 +278,13 @@ impl Accounts {
     }
 }
 
-/// Checks and stores a device list with what comes with it; the devices that it leaves out, and those that it names.
+/// Checks and stores a device list with what comes with it; the devices that it leaves out, each with whether it was listed
+/// before, and those that it names.
 fn replace(
     conn: &mut Connection,
     caller: Caller,
     request: &PutDeviceList,
-) -> Result<(Vec<DeviceId>, Vec<DeviceId>), ServiceError> {
+) -> Result<(Vec<(DeviceId, bool)>, Vec<DeviceId>), ServiceError> {
     let account = accounts::by_id(conn, caller.account)?.ok_or(StoreError::Corrupt("a caller's account"))?;
     let devices = accounts::devices(conn, caller.account)?;
     let mut record =
@@ -320,7 +369,7 @@ fn replace(
             sessions::close_all(conn, device.id)?;
             stored_packages::withdraw(conn, device.id)?;
             stored_links::forget_grant(conn, device.id)?;
-            gone.push(device.id);
+            gone.push((device.id, device.listed));
         }
     }
     Ok((gone, list.devices.iter().map(|listed| listed.device).collect()))

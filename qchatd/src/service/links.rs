@@ -19,13 +19,21 @@ use qchat_proto::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{ServiceError, now_sql, password::Passwords, sessions::Caller};
+use super::{
+    ServiceError,
+    audit::{About, Audit},
+    now_sql,
+    password::Passwords,
+    sessions::Caller,
+};
 use crate::{
     bus::Bus,
     limits::Limits,
+    peer::Peer,
     store::{
         Connection, Store, StoreError,
         accounts::{self, Verifier},
+        audit::{Act, Actor, Outcome},
         links::{self, Link},
         sessions::Digest,
     },
@@ -42,6 +50,7 @@ pub struct Links {
     bus: Bus,
     limits: Arc<Limits>,
     passwords: Passwords,
+    audit: Audit,
     strangers: Secret<32>,
 }
 
@@ -61,10 +70,10 @@ impl Links {
         store: Store,
         bus: Bus,
         limits: Arc<Limits>,
-        passwords: Passwords,
+        (passwords, audit): (Passwords, Audit),
         strangers: Secret<32>,
     ) -> Self {
-        Self { store, bus, limits, passwords, strangers }
+        Self { store, bus, limits, passwords, audit, strangers }
     }
 
     /// The salt of an account's password. Who has no account has one, too, and it costs as much to find.
@@ -82,7 +91,7 @@ impl Links {
     ///
     /// # Errors
     /// `unauthenticated` whether nobody has the name or the password is wrong, after the same work; `rate_limited`.
-    pub async fn open(&self, request: OpenLink) -> Result<LinkSession, ServiceError> {
+    pub async fn open(&self, request: OpenLink, from: Option<&Peer>) -> Result<LinkSession, ServiceError> {
         let auth_key =
             Secret::from_slice(request.auth_key.as_ref()).ok_or_else(|| bad("auth_key has 32 bytes"))?;
         let commitment = request.commitment.as_ref().to_vec();
@@ -99,7 +108,10 @@ impl Links {
         let account = self.store.read(move |conn| accounts::by_name(conn, &name)).await?;
         let verifier = account.as_ref().map_or(&nobodys, |account| &account.verifier);
         let good = self.passwords.verify(auth_key, verifier).await?;
+        // The account's owner sees who tries; of a name that nobody has, there is nobody to tell.
+        let about = About { account: account.as_ref().map(|account| account.id), ..About::peer(from) };
         let Some(account) = account.filter(|_| good) else {
+            self.audit.refused(Act::LinkDevice, Outcome::WrongPassphrase, about);
             return Err(ServiceError::refuse(
                 FaultCode::Unauthenticated,
                 "the name or the passphrase is wrong",
@@ -129,6 +141,7 @@ impl Links {
                 listed(conn, account)
             })
             .await?;
+        self.audit.note(Act::LinkDevice, Outcome::Done, Actor::Unknown, about);
         tracing::info!(%account, %link, "a device asks to be linked");
         self.bus.account_changed(&devices);
         Ok(LinkSession { link_id: link, token: text, expires_in: LIFE })

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod accounts;
+pub mod audit;
 mod error;
 pub mod floor;
 pub mod housekeeping;
@@ -9,6 +10,7 @@ pub mod key_packages;
 pub mod keys;
 pub mod links;
 mod password;
+mod proof;
 pub mod relay;
 pub mod rooms;
 pub mod seed;
@@ -26,6 +28,7 @@ use qchat_proto::ids::ServerId;
 pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
+    audit::Audit,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -64,6 +67,8 @@ pub struct Services {
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
+    /// What is noted of who did what.
+    pub audit: Audit,
     /// How much each may ask for.
     pub limits: Arc<Limits>,
     /// What is counted.
@@ -79,12 +84,17 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        (limits, retention): (Limits, Retention),
+        (limits, retention, audit): (Limits, Retention, Audit),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());
-        let sessions =
-            Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
+        let sessions = Sessions::new(
+            (store.clone(), hub.clone(), bus.clone()),
+            limits.clone(),
+            audit.clone(),
+            server_id,
+            &keys,
+        );
         Self {
             server_id,
             accounts: Accounts::new(
@@ -93,15 +103,23 @@ impl Services {
                 bus.clone(),
                 sessions.clone(),
                 limits.clone(),
+                audit.clone(),
                 passwords.clone(),
             ),
-            links: Links::new(store.clone(), bus.clone(), limits.clone(), passwords, keys.strangers),
+            links: Links::new(
+                store.clone(),
+                bus.clone(),
+                limits.clone(),
+                (passwords, audit.clone()),
+                keys.strangers,
+            ),
             key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
             relay,
+            audit,
             limits,
             meters,
             store,

@@ -108,7 +108,7 @@ pub fn any(conn: &mut Connection) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// The account with this id.
+/// The account with this id, unless it was erased.
 ///
 /// # Errors
 /// When the query fails.
@@ -116,6 +116,7 @@ pub fn by_id(conn: &mut Connection, account: AccountId) -> Result<Option<Account
     let row: Option<AccountRow> = accounts::table
         .select(COLUMNS)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::deleted_at.is_null())
         .first(conn)
         .optional()?;
     row.map(read).transpose()
@@ -129,6 +130,20 @@ pub fn by_name(conn: &mut Connection, name: &UserName) -> Result<Option<Account>
     let row: Option<AccountRow> =
         accounts::table.select(COLUMNS).filter(accounts::name.eq(name.as_str())).first(conn).optional()?;
     row.map(read).transpose()
+}
+
+/// The name of the account with this id.
+///
+/// # Errors
+/// When the query fails.
+pub fn name(conn: &mut Connection, account: AccountId) -> Result<Option<UserName>, StoreError> {
+    let name: Option<String> = accounts::table
+        .select(accounts::name)
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::deleted_at.is_null())
+        .first(conn)
+        .optional()?;
+    name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("a user name"))).transpose()
 }
 
 /// A device.
@@ -198,6 +213,32 @@ pub fn replace_record(conn: &mut Connection, account: AccountId, record: &[u8]) 
         .set(accounts::record.eq(record))
         .execute(conn)?;
     Ok(())
+}
+
+/// Replaces what is kept of the password, and the salt that the client made its part with; false when it is not `before`
+/// any more.
+///
+/// # Errors
+/// When the query fails.
+pub fn replace_verifier(
+    conn: &mut Connection,
+    account: AccountId,
+    before: &Verifier,
+    auth_salt: &[u8; 16],
+    verifier: &Verifier,
+) -> Result<bool, StoreError> {
+    let unchanged = accounts::table
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::verifier_salt.eq(before.salt.as_slice()))
+        .filter(accounts::verifier.eq(before.hash.as_slice()));
+    let changed = diesel::update(unchanged)
+        .set((
+            accounts::auth_salt.eq(auth_salt.as_slice()),
+            accounts::verifier_salt.eq(verifier.salt.as_slice()),
+            accounts::verifier.eq(verifier.hash.as_slice()),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
 }
 
 /// Marks a device as listed or not.

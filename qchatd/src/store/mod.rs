@@ -3,11 +3,14 @@
 
 pub mod accounts;
 mod arrays;
+pub mod audit;
 pub mod backup;
 mod checkpoint;
 mod connection;
 pub mod envelopes;
+pub mod erased;
 mod error;
+pub mod export;
 mod interface;
 pub mod key_packages;
 pub mod links;

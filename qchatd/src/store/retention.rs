@@ -182,11 +182,13 @@ pub fn count_hour(conn: &mut Connection, last: i64, now: i64, keep: i64) -> Resu
     let hour = newest.map_or(1, |(hour, _)| hour.saturating_add(1));
     let envelope: Option<RowId> = envelopes::table.select(max(envelopes::id)).first(conn)?;
     let key_package: Option<RowId> = key_packages::table.select(max(key_packages::id)).first(conn)?;
+    let audit = super::audit::head(conn)?.seq;
     let row = (
         hours::id.eq(hour),
         hours::noted_at.eq(now),
         hours::envelope.eq(envelope.unwrap_or(0)),
         hours::key_package.eq(key_package.unwrap_or(0)),
+        hours::audit.eq(audit),
     );
     let counted = on_each!(conn, conn => diesel::insert_into(hours::table)
         .values(row)

@@ -19,6 +19,16 @@ diesel::table! {
         verifier_salt -> Binary,
         verifier -> Binary,
         created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    erased_accounts (account_id) {
+        account_id -> Binary,
+        name -> Binary,
+        token -> Binary,
+        identity_key -> Binary,
     }
 }
 
@@ -159,6 +169,34 @@ diesel::table! {
         noted_at -> BigInt,
         envelope -> BigInt,
         key_package -> BigInt,
+        audit -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (seq) {
+        seq -> BigInt,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        times -> BigInt,
+        act -> SmallInt,
+        outcome -> SmallInt,
+        actor -> SmallInt,
+        account_id -> Nullable<Binary>,
+        device_id -> Nullable<Binary>,
+        peer -> Nullable<Text>,
+        deleted_until -> Nullable<BigInt>,
+        deleted_hash -> Nullable<Binary>,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_head (id) {
+        id -> Integer,
+        seq -> BigInt,
+        hash -> Binary,
+        deleted_until -> BigInt,
     }
 }
 
@@ -191,6 +229,7 @@ diesel::joinable!(members -> rooms (room_id));
 diesel::allow_tables_to_appear_in_same_query!(
     server,
     accounts,
+    erased_accounts,
     devices,
     key_packages,
     sessions,
@@ -206,4 +245,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     hours,
     links,
     grants,
+    audit,
+    audit_head,
 );

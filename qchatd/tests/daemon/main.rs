@@ -10,12 +10,14 @@
 )]
 
 mod accounts;
+mod audit;
 mod backup;
 mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;
 mod doors;
+mod farewell;
 mod faults;
 mod key_packages;
 mod limits;
