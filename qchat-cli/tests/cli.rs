@@ -36,12 +36,17 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["register"],
         &["login"],
         &["logout"],
         &["whoami"],
+        &["account"],
+        &["account", "activity"],
+        &["account", "password"],
+        &["account", "export"],
+        &["account", "delete"],
         &["unlock"],
         &["lock"],
         &["room"],

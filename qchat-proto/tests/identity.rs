@@ -7,8 +7,8 @@ use identity_owner::{NOW, Owner};
 use qchat_proto::{
     crypto::sign::AccountSigningKey,
     identity::{
-        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceList, IdentityError, LeafCredential,
-        ListedDevice, LoginProof, Pinned, VerifiedDirectory, verify_directory,
+        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceList, IdentityError,
+        LeafCredential, ListedDevice, LoginProof, Pinned, VerifiedDirectory, verify_directory,
     },
     ids::{AccountId, DeviceId, ServerId, UserName},
 };
@@ -320,7 +320,8 @@ fn an_account_proof_is_good_for_one_deed_and_what_it_is_done_with() {
         device: alice.devices[0].0,
     };
     let key = alice.devices[0].1.public();
-    let change = |key: &'static [u8], salt: &'static [u8]| Deed::ChangePassphrase { auth_key: key, auth_salt: salt };
+    let change =
+        |key: &'static [u8], salt: &'static [u8]| Deed::ChangePassphrase { auth_key: key, auth_salt: salt };
     let deeds = [
         change(&[1; 32], &[2; 16]),
         change(&[1; 32], &[3; 16]),
@@ -334,7 +335,11 @@ fn an_account_proof_is_good_for_one_deed_and_what_it_is_done_with() {
         let signature = proof.sign(*deed, &alice.devices[0].1).unwrap();
         for (judged, other) in deeds.iter().enumerate() {
             let verified = proof.verify(*other, &signature, key, NOW);
-            assert_eq!(verified, if made == judged { Ok(()) } else { forged.clone() }, "{deed:?} as {other:?}");
+            assert_eq!(
+                verified,
+                if made == judged { Ok(()) } else { forged.clone() },
+                "{deed:?} as {other:?}"
+            );
         }
         let late = proof.verify(*deed, &signature, key, NOW + 60);
         assert!(matches!(late, Err(IdentityError::Expired { .. })), "{late:?}");

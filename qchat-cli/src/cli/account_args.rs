@@ -11,7 +11,9 @@ pub enum Account {
     /// Print what the server has noted about the account: sign-ins, failures, changes of devices and passphrase.
     ///
     /// These are the server's words. It keeps them for as long as its operator has set, and addresses as coarsely.
-    #[command(after_help = "Examples:\n  qchat account activity\n  qchat account activity --limit 200 --json")]
+    #[command(
+        after_help = "Examples:\n  qchat account activity\n  qchat account activity --limit 200 --json"
+    )]
     Activity {
         /// At most this many entries, the newest.
         #[arg(long, value_name = "N", default_value_t = 50)]

@@ -29,8 +29,7 @@ struct Entry<'a> {
 pub(super) async fn activity(context: &Context, limit: usize) -> Outcome {
     let settings = &context.settings;
     let profile = open::profile(context).await?;
-    let asking =
-        engine::activity(&profile, limit, settings.server.clone(), settings.tls, settings.timeout);
+    let asking = engine::activity(&profile, limit, settings.server.clone(), settings.tls, settings.timeout);
     let entries = progress::during(settings, "Asking the server", asking).await?;
     let own = engine::whoami(&profile).await?;
     for entry in entries.iter().rev() {

@@ -64,7 +64,10 @@ pub(super) async fn delete(
     if !keep_profile {
         open::blocking(move || engine::destroy_profile(&dir)).await??;
     }
-    account::done(context, if keep_profile { "account deleted, profile kept" } else { "account and profile deleted" })
+    account::done(
+        context,
+        if keep_profile { "account deleted, profile kept" } else { "account and profile deleted" },
+    )
 }
 
 /// Asks for the account's name: nobody types that by mistake.

@@ -120,7 +120,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Whoami => account::whoami(context).await,
         Command::Account(Account::Activity { limit }) => activity::activity(context, *limit).await,
         Command::Account(Account::Password { new_passphrase_file, account_passphrase_file }) => {
-            password::change(context, new_passphrase_file.as_deref(), account_passphrase_file.as_deref()).await
+            password::change(context, new_passphrase_file.as_deref(), account_passphrase_file.as_deref())
+                .await
         }
         Command::Account(Account::Export { output }) => takeout::export(context, output).await,
         Command::Account(Account::Delete { yes, keep_profile, account_passphrase_file }) => {

@@ -50,9 +50,9 @@ pub(super) async fn profile(context: &Context) -> Outcome<Profile> {
     let key = key(context, &dir).await?;
     let profile = blocking(move || Profile::open(&dir, key)).await?.map_err(EngineError::from)?;
     if engine::passphrase_change_is_unfinished(&profile).await? {
-        context.output.say(
-            "warning: a change of the passphrase was interrupted; `qchat account password` finishes it",
-        );
+        context
+            .output
+            .say("warning: a change of the passphrase was interrupted; `qchat account password` finishes it");
     }
     Ok(profile)
 }
@@ -113,7 +113,9 @@ pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome<
 /// Fetches what the daemon has, where nothing makes sense without a connection. Rooms that cannot be read to their end do not
 /// matter.
 pub(super) async fn sync_or_fail(context: &Context, handle: &Handle) -> Outcome {
-    progress::during(&context.settings, "Fetching what is new", sync_around(handle)).await.map_err(Failure::from)
+    progress::during(&context.settings, "Fetching what is new", sync_around(handle))
+        .await
+        .map_err(Failure::from)
 }
 
 /// What a command ends with that has shown `room`, or all rooms, while some could not be read to their end.

@@ -35,6 +35,7 @@ pub(super) async fn change(context: &Context, new: Option<&Path>, of_account: Op
         tls: settings.tls,
         timeout: settings.timeout,
     };
-    progress::during(settings, "Changing the passphrase", Box::pin(engine::change_passphrase(change))).await?;
+    progress::during(settings, "Changing the passphrase", Box::pin(engine::change_passphrase(change)))
+        .await?;
     account::done(context, "passphrase changed")
 }

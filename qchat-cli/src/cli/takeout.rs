@@ -21,13 +21,29 @@ use crate::engine;
 const KINDS: [(&str, &str, &str); 10] = [
     ("account", "account.jsonl", "name, id, signed record and device list, and the salt of the passphrase"),
     ("device", "devices.jsonl", "every device that the account ever had, with its certificate"),
-    ("session", "sessions.jsonl", "sessions that have not expired; their tokens are kept as hashes, and are left out"),
-    ("key_package", "key_packages.jsonl", "KeyPackages that others are given to invite a device, and notes of those that were"),
+    (
+        "session",
+        "sessions.jsonl",
+        "sessions that have not expired; their tokens are kept as hashes, and are left out",
+    ),
+    (
+        "key_package",
+        "key_packages.jsonl",
+        "KeyPackages that others are given to invite a device, and notes of those that were",
+    ),
     ("tree", "trees.jsonl", "ratchet trees that a device has put there, by their size"),
     ("room", "rooms.jsonl", "the devices' places in rooms; the server does not know what a room is called"),
     ("invitation", "invitations.jsonl", "invitations that wait, encrypted to a device"),
-    ("envelope", "envelopes.jsonl", "what the devices have sent, encrypted: the server cannot read it. Without bytes: deleted"),
-    ("activity", "activity.jsonl", "what the server has noted about the account: sign-ins, failures, changes"),
+    (
+        "envelope",
+        "envelopes.jsonl",
+        "what the devices have sent, encrypted: the server cannot read it. Without bytes: deleted",
+    ),
+    (
+        "activity",
+        "activity.jsonl",
+        "what the server has noted about the account: sign-ins, failures, changes",
+    ),
     ("other", "other.jsonl", "what this version of qchat does not know"),
 ];
 
@@ -62,7 +78,10 @@ pub(super) async fn export(context: &Context, output: &Path) -> Outcome {
         });
     let fetched = progress::during(settings, "Fetching what the server holds", fetching).await;
     let finished = match fetched {
-        Ok(lines) => files.finish(output, &readme(name.as_str())).map(|()| lines).map_err(|error| failed(output, &error)),
+        Ok(lines) => files
+            .finish(output, &readme(name.as_str()))
+            .map(|()| lines)
+            .map_err(|error| failed(output, &error)),
         Err(error) => Err(error.into()),
     };
     match finished {
@@ -98,7 +117,8 @@ impl Files {
 
     fn add(&mut self, kind: &str, line: &[u8]) -> io::Result<()> {
         // The kind is the server's word: it chooses among our files and names none.
-        let file = KINDS.iter().find(|(known, ..)| *known == kind).map_or("other.jsonl", |(_, file, _)| *file);
+        let file =
+            KINDS.iter().find(|(known, ..)| *known == kind).map_or("other.jsonl", |(_, file, _)| *file);
         if !self.open.contains_key(file) {
             let opened = match &self.directory {
                 Some(directory) => create(&directory.join(file))?,
@@ -167,7 +187,10 @@ fn readme(name: &str) -> String {
 
 fn failed(output: &Path, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::AlreadyExists {
-        return Failure::refused(format!("{} exists; nothing is written over: name another", output.display()));
+        return Failure::refused(format!(
+            "{} exists; nothing is written over: name another",
+            output.display()
+        ));
     }
     Failure::unexpected(format!("{}: {error}", output.display()))
 }
@@ -196,8 +219,11 @@ mod tests {
         let other = fs::read_to_string(dir.path().join("out/other.jsonl")).unwrap();
         assert_eq!(other.lines().count(), 3);
         let mut archive = tar::Archive::new(File::open(dir.path().join("out.tar")).unwrap());
-        let mut names: Vec<_> =
-            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        let mut names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
         names.sort();
         assert_eq!(names, ["README.txt", "account.jsonl", "envelopes.jsonl", "other.jsonl"]);
         let mut entries: Vec<_> =

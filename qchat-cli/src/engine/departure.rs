@@ -80,7 +80,10 @@ pub async fn delete_account(
                 EngineError::Net(NetError::Protocol("the salt of the passphrase is malformed".into()))
             })?;
             let derive = move || password::derive_auth_key(&passphrase, &salt, KdfParams::AUTH);
-            blocking(move || derive().map_err(|error| EngineError::Keys(error.to_string()))).await?.expose().to_vec()
+            blocking(move || derive().map_err(|error| EngineError::Keys(error.to_string())))
+                .await?
+                .expose()
+                .to_vec()
         }
         // Where it is done already nobody logs in any more, and the token says all.
         Err(EngineError::Net(NetError::Fault(fault)))
@@ -98,7 +101,9 @@ pub async fn delete_account(
         proof: access.account_proof(Deed::Delete { token: &token }).await?,
     };
     match rest.delete_account(&request).await {
-        Err(NetError::Fault(fault)) if fault.code == FaultCode::Forbidden => Err(EngineError::OtherPassphrase),
+        Err(NetError::Fault(fault)) if fault.code == FaultCode::Forbidden => {
+            Err(EngineError::OtherPassphrase)
+        }
         other => Ok(other?),
     }
 }

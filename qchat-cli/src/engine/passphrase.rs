@@ -66,7 +66,8 @@ pub async fn change_passphrase(change: Change<'_>) -> Result<(), EngineError> {
     let Change { profile, key, old, new, server, tls, timeout } = change;
     let _lock = profile.lock_vault(PATIENCE).await?;
     let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout).await?;
-    strength::judge(&new, &[me.name.as_str(), "qchat"]).map_err(|weak| EngineError::Invalid(weak.to_string()))?;
+    strength::judge(&new, &[me.name.as_str(), "qchat"])
+        .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let dir = profile.dir().to_owned();
 
     let mut in_force = None;
@@ -99,7 +100,8 @@ pub async fn change_passphrase(change: Change<'_>) -> Result<(), EngineError> {
     MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
     let new_auth_key = auth_key(new.clone(), salt).await?;
     let home = dir.clone();
-    let vault = blocking(move || Ok(vault::rewrap(&home, &key, &new, KdfParams::VAULT, &MixedEntropy)?)).await?;
+    let vault =
+        blocking(move || Ok(vault::rewrap(&home, &key, &new, KdfParams::VAULT, &MixedEntropy)?)).await?;
     let begun = PassphraseChange { old_auth_key, new_auth_key, new_auth_salt: salt, vault };
     let begun = profile
         .write_async(move |tx| {
@@ -136,10 +138,8 @@ pub async fn passphrase_change_is_unfinished(profile: &Profile) -> Result<bool, 
 
 /// Asks the daemon for a change. It may be asked again and again.
 async fn ask(access: &Access, rest: &Client, begun: &PassphraseChange) -> Result<(), EngineError> {
-    let deed = Deed::ChangePassphrase {
-        auth_key: begun.new_auth_key.expose(),
-        auth_salt: &begun.new_auth_salt,
-    };
+    let deed =
+        Deed::ChangePassphrase { auth_key: begun.new_auth_key.expose(), auth_salt: &begun.new_auth_salt };
     let request = ChangePassphrase {
         auth_key: Binary::from(begun.old_auth_key.expose().to_vec()),
         new_auth_key: Binary::from(begun.new_auth_key.expose().to_vec()),
@@ -177,7 +177,8 @@ fn is_final(error: &EngineError) -> bool {
 
 async fn opens(vault: &[u8], passphrase: &Zeroizing<String>) -> Result<bool, EngineError> {
     let (vault, passphrase) = (vault.to_vec(), passphrase.clone());
-    blocking(move || Ok(WrappedKey::read(&vault).and_then(|wrapped| wrapped.unwrap(&passphrase)).is_ok())).await
+    blocking(move || Ok(WrappedKey::read(&vault).and_then(|wrapped| wrapped.unwrap(&passphrase)).is_ok()))
+        .await
 }
 
 async fn auth_key(passphrase: Zeroizing<String>, salt: [u8; 16]) -> Result<Secret<32>, EngineError> {

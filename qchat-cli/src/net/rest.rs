@@ -10,9 +10,10 @@ use qchat_proto::{
     ids::{AccountId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Activity, Challenge, ChallengeRequest, ChangePassphrase, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, DeleteAccount, Directory,
-            ExportAccount, IdentityKey, KeyPackageCount, Login, PassphraseSalt, PutDeviceList, PutKeyPackages, Refresh, Register, Room, RoomInvitation,
-            Rooms, ServerInfo, Session,
+            Activity, Challenge, ChallengeRequest, ChangePassphrase, ClaimKeyPackages, ClaimedKeyPackages,
+            CreateRoom, DeleteAccount, Directory, ExportAccount, IdentityKey, KeyPackageCount, Login,
+            PassphraseSalt, PutDeviceList, PutKeyPackages, Refresh, Register, Room, RoomInvitation, Rooms,
+            ServerInfo, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,

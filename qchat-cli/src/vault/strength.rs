@@ -80,7 +80,8 @@ pub fn judge(passphrase: &str, known: &[&str]) -> Result<Strength, Weak> {
 
 fn why(feedback: &Feedback) -> String {
     let warning = feedback.warning().map(|warning| warning.to_string());
-    let sentence = warning.or_else(|| feedback.suggestions().first().map(ToString::to_string)).unwrap_or_default();
+    let sentence =
+        warning.or_else(|| feedback.suggestions().first().map(ToString::to_string)).unwrap_or_default();
     let mut letters = sentence.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, ValueHint};
-use qchat_proto::{
-    ids::{AccountId, UserName},
-};
+use qchat_proto::ids::{AccountId, UserName};
 use time::{
     Date, Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -53,7 +51,9 @@ pub(crate) enum AuditCommand {
     ///
     /// Ends with 6 and names the first entry that is not. Whoever can write to the database can write another log, too:
     /// keep the hash that this prints elsewhere, and give it to --includes later.
-    #[command(after_help = "Examples:\n  qchatd admin audit verify\n  qchatd admin audit verify --includes 5a0c…")]
+    #[command(
+        after_help = "Examples:\n  qchatd admin audit verify\n  qchatd admin audit verify --includes 5a0c…"
+    )]
     Verify {
         /// That the log has an entry with this hash, which was noted before.
         #[arg(long, value_name = "HASH", value_parser = hash)]
@@ -110,9 +110,9 @@ fn since(text: &str) -> Result<Since, String> {
         .ok()
         .or_else(|| day().map(|day| day.midnight().assume_utc()))
         .or_else(|| now.checked_sub(age(text)?));
-    moment
-        .map(|moment| Since(moment.unix_timestamp()))
-        .ok_or_else(|| "is a time like 2026-11-28, 2026-11-28T13:00:00Z, or an age like 30m, 12h and 7d".to_owned())
+    moment.map(|moment| Since(moment.unix_timestamp())).ok_or_else(|| {
+        "is a time like 2026-11-28, 2026-11-28T13:00:00Z, or an age like 30m, 12h and 7d".to_owned()
+    })
 }
 
 fn age(text: &str) -> Option<Duration> {
@@ -140,7 +140,9 @@ mod tests {
             let since = since(text).unwrap().0;
             assert!((now - ago..=now - ago + 60).contains(&since), "{text}");
         }
-        for text in ["", "d", "7", "7w", "-7d", "99999999999999d", "4294967295d", "yesterday", "2026-13-01", "7€"] {
+        for text in
+            ["", "d", "7", "7w", "-7d", "99999999999999d", "4294967295d", "yesterday", "2026-13-01", "7€"]
+        {
             assert!(since(text).is_err(), "{text}");
         }
     }

@@ -58,7 +58,9 @@ pub(super) fn run(config: &Config, command: &AuditCommand) -> Result<(), Command
             let Whole { first, last, hash } = verified.map_err(CommandError::Audit)?;
             let hash = hex::encode(hash);
             if *json {
-                return print(&json!({"v": 1, "audit": {"first": first, "last": last, "hash": hash}}).to_string());
+                return print(
+                    &json!({"v": 1, "audit": {"first": first, "last": last, "hash": hash}}).to_string(),
+                );
             }
             print(&format!("entries {first} to {last} are what was written; the last one's hash is {hash}"))
         }

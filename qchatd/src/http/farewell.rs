@@ -28,12 +28,14 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .and(with(services.clone()))
         .and(from())
         .and(body::json())
-        .then(|caller: Caller, services: Arc<Services>, from: Option<Peer>, request: ExportAccount| async move {
-            match services.accounts.export(caller, request, from.as_ref()).await {
-                Ok(export) => give(export),
-                Err(error) => fault_reply(&error.into_fault()),
-            }
-        });
+        .then(
+            |caller: Caller, services: Arc<Services>, from: Option<Peer>, request: ExportAccount| async move {
+                match services.accounts.export(caller, request, from.as_ref()).await {
+                    Ok(export) => give(export),
+                    Err(error) => fault_reply(&error.into_fault()),
+                }
+            },
+        );
     let delete = warp::path!("v1" / "account" / "delete")
         .and(warp::post())
         .and(within(services, Limits::login, Act::DeleteAccount))

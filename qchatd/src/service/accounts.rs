@@ -288,7 +288,8 @@ impl Accounts {
             .await?;
         self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
         for (device, _) in gone.iter().filter(|(_, listed)| *listed) {
-            self.audit.done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
+            self.audit
+                .done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
         }
         let gone: Vec<_> = gone.into_iter().map(|(device, _)| device).collect();
         for device in &gone {

@@ -214,8 +214,7 @@ impl Housekeeping {
         let mut forgotten = 0;
         loop {
             let (begun, now) = (Instant::now(), now_sql());
-            let some =
-                self.store.write(move |conn| audit::forget(conn, until, i64::from(ROWS), now)).await?;
+            let some = self.store.write(move |conn| audit::forget(conn, until, i64::from(ROWS), now)).await?;
             if some == 0 {
                 return Ok(forgotten);
             }

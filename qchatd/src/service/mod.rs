@@ -82,8 +82,13 @@ impl Services {
         (limits, retention, audit): (Limits, Retention, Audit),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
-        let sessions =
-            Sessions::new((store.clone(), hub.clone(), bus.clone()), limits.clone(), audit.clone(), server_id, &keys);
+        let sessions = Sessions::new(
+            (store.clone(), hub.clone(), bus.clone()),
+            limits.clone(),
+            audit.clone(),
+            server_id,
+            &keys,
+        );
         Self {
             server_id,
             accounts: Accounts::new(

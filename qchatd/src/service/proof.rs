@@ -53,5 +53,8 @@ pub(super) async fn prove(
 }
 
 fn wrong() -> ServiceError {
-    ServiceError::refuse(FaultCode::Forbidden, "the device's proof does not hold; ask for a new challenge and try again")
+    ServiceError::refuse(
+        FaultCode::Forbidden,
+        "the device's proof does not hold; ask for a new challenge and try again",
+    )
 }

@@ -172,8 +172,11 @@ impl Sessions {
             self.0.audit.refused(Act::SignIn, Outcome::WrongProof, About::peer(from));
             error
         };
-        let nonce: [u8; 32] =
-            login.nonce.as_ref().try_into().map_err(|_| forged(refused("the login proof does not verify")))?;
+        let nonce: [u8; 32] = login
+            .nonce
+            .as_ref()
+            .try_into()
+            .map_err(|_| forged(refused("the login proof does not verify")))?;
         let expires_at = self.check_nonce(&nonce, account, device).map_err(forged)?;
         let proof = LoginProof { nonce, server: self.0.server, expires_at, account, device };
         let session = NewSession::draw(Owner { account, device })?;

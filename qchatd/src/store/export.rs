@@ -151,11 +151,7 @@ pub struct Welcome {
 ///
 /// # Errors
 /// When the query fails.
-pub fn welcome(
-    conn: &mut Connection,
-    room: RoomId,
-    device: DeviceId,
-) -> Result<Option<Welcome>, StoreError> {
+pub fn welcome(conn: &mut Connection, room: RoomId, device: DeviceId) -> Result<Option<Welcome>, StoreError> {
     let row: Option<(i64, Vec<u8>, Vec<u8>)> = welcomes::table
         .select((welcomes::seq, welcomes::inviter, welcomes::welcome))
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))

@@ -6,8 +6,8 @@ use qchat_proto::{
     ids::RoomId,
     wire::{
         api::{
-            Binary, ChangePassphrase, ClaimKeyPackages, DeleteAccount, Directory, ExportAccount, IdentityKey, PassphraseSalt,
-            Proof, Refresh, Rooms, Session,
+            Binary, ChangePassphrase, ClaimKeyPackages, DeleteAccount, Directory, ExportAccount, IdentityKey,
+            PassphraseSalt, Proof, Refresh, Rooms, Session,
         },
         fault::{FaultBody, FaultCode},
         frame::Operation,
@@ -75,7 +75,8 @@ async fn only_who_has_the_passphrase_and_the_device_changes_the_passphrase(datab
         proof: proof(&alice, Deed::Export).await,
         ..change(&alice, &old, &new, &salt).await
     };
-    let short = ChangePassphrase { new_auth_salt: Binary::default(), ..change(&alice, &old, &new, &salt).await };
+    let short =
+        ChangePassphrase { new_auth_salt: Binary::default(), ..change(&alice, &old, &new, &salt).await };
     for (what, request, code) in [
         ("another passphrase", wrong, FaultCode::Forbidden),
         ("a proof for another key", for_another_key, FaultCode::Forbidden),
@@ -169,12 +170,14 @@ async fn an_account_is_given_out_whole_to_its_owner_and_nothing_of_others(databa
     assert_eq!(of("device")[0]["device"], alice.id.to_string());
     assert_eq!((of("session").len(), of("key_package").len(), of("room").len()), (1, 4, 1));
     assert_eq!(of("room")[0]["room"], room.to_string());
-    let messages: Vec<_> = of("envelope").iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+    let messages: Vec<_> =
+        of("envelope").iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
     assert_eq!(messages, sent);
     assert!(of("envelope").iter().all(|line| line["bytes"].is_string()));
     // No secret that others could use, and nobody else's: Bob is named by his id, in Alice's own commit at most.
     let text = lines.iter().map(Value::to_string).collect::<String>();
-    for stranger in ["bob", &bob.session.access_token, &alice.session.refresh_token, &bob.id.to_string()] {
+    for stranger in ["\"bob\"", &bob.session.access_token, &alice.session.refresh_token, &bob.id.to_string()]
+    {
         assert!(!text.contains(stranger), "{stranger}");
     }
     let mut conn = server.database.connect();
@@ -217,8 +220,12 @@ async fn an_erased_account_leaves_its_id_and_what_others_need(database: Database
     };
     let key = &alice.registration.auth_key;
     let guess = Binary::from(random::<32>().to_vec());
-    let nobody = DeleteAccount { account_id: qchat_proto::ids::AccountId::from_bytes(random()), ..request(&token, key, &alice).await };
-    let for_another_token = DeleteAccount { token: random::<32>().to_vec().into(), ..request(&token, key, &alice).await };
+    let nobody = DeleteAccount {
+        account_id: qchat_proto::ids::AccountId::from_bytes(random()),
+        ..request(&token, key, &alice).await
+    };
+    let for_another_token =
+        DeleteAccount { token: random::<32>().to_vec().into(), ..request(&token, key, &alice).await };
     for (what, wrong) in [
         ("another passphrase", request(&token, &guess, &alice).await),
         ("another's proof", request(&token, key, &bob).await),
@@ -250,7 +257,10 @@ async fn an_erased_account_leaves_its_id_and_what_others_need(database: Database
         assert_eq!((status.as_u16(), fault.code), (410, FaultCode::AccountDeleted), "{path}");
     }
     let claim = ClaimKeyPackages { account_id: alice.account, devices: vec![] };
-    assert_eq!(bob.post::<_, Value>("/v1/key-packages/claim", &claim).await.unwrap_err(), FaultCode::NotFound);
+    assert_eq!(
+        bob.post::<_, Value>("/v1/key-packages/claim", &claim).await.unwrap_err(),
+        FaultCode::NotFound
+    );
     let namesake = Device::unregistered("alice");
     let taken = http().post(server.url("/v1/accounts")).json(&namesake.registration).send().await.unwrap();
     assert_eq!(taken.status(), StatusCode::CONFLICT);
@@ -281,7 +291,8 @@ async fn an_erased_account_leaves_its_id_and_what_others_need(database: Database
     assert!(devices.iter().all(|device| !device.listed && device.certificate.is_empty()));
     assert_eq!(devices.len(), 1);
     assert_eq!(database_holds(&database, "SELECT count(*) AS count FROM sessions"), 1, "bob's");
-    assert_eq!(database_holds(&database, "SELECT count(*) AS count FROM welcomes"), 0);
+    let welcomes = database_holds(&database, "SELECT count(*) AS count FROM welcomes");
+    assert_eq!(welcomes, 1, "bob's, which he has not confirmed");
     let packages = database_holds(&database, "SELECT count(*) AS count FROM key_packages");
     assert_eq!(packages, 4, "bob's");
     let names = "SELECT count(*) AS count FROM accounts WHERE name LIKE '%alice%'";

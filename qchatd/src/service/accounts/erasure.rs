@@ -53,9 +53,15 @@ impl Accounts {
 
         let request = Arc::new(request);
         let named = request.clone();
-        let verified = prove(&self.store, &self.sessions, (account, device), &request.proof, move |proof, signature, key, now| {
-            proof.verify(Deed::Delete { token: named.token.as_ref() }, signature, key, now).is_ok()
-        });
+        let verified = prove(
+            &self.store,
+            &self.sessions,
+            (account, device),
+            &request.proof,
+            move |proof, signature, key, now| {
+                proof.verify(Deed::Delete { token: named.token.as_ref() }, signature, key, now).is_ok()
+            },
+        );
         let proved = match verified.await {
             Err(error @ ServiceError::Refused(_)) => {
                 // Of an account that is there its owner is to know.
@@ -137,10 +143,7 @@ impl Accounts {
 }
 
 /// What is said of an account that is not there: that it was erased, or that there is none.
-pub(super) fn absent(
-    conn: &mut Connection,
-    asked: Asked<'_>,
-) -> Result<ServiceError, StoreError> {
+pub(super) fn absent(conn: &mut Connection, asked: Asked<'_>) -> Result<ServiceError, StoreError> {
     let erased = match asked {
         Asked::Id(account) => erased::by_id(conn, account)?.is_some(),
         Asked::Name(hash) => erased::had_name(conn, hash)?,
@@ -160,4 +163,3 @@ pub(super) enum Asked<'a> {
     /// By its name, hashed as it is kept.
     Name(&'a [u8; 48]),
 }
-

@@ -60,9 +60,10 @@ impl Accounts {
     ) -> Result<Export, ServiceError> {
         let who = (caller.account, caller.device);
         let about = About::caller(&caller, from);
-        let verified = prove(&self.store, &self.sessions, who, &request.proof, |proof, signature, key, now| {
-            proof.verify(Deed::Export, signature, key, now).is_ok()
-        });
+        let verified =
+            prove(&self.store, &self.sessions, who, &request.proof, |proof, signature, key, now| {
+                proof.verify(Deed::Export, signature, key, now).is_ok()
+            });
         let proved = verified.await.inspect_err(|error| {
             if matches!(error, ServiceError::Refused(_)) {
                 self.audit.note(Act::ExportAccount, Outcome::WrongProof, Actor::Unknown, about);

@@ -45,7 +45,8 @@ impl Accounts {
         request: ChangePassphrase,
         from: Option<&Peer>,
     ) -> Result<(), ServiceError> {
-        let key = |bytes: &[u8]| Secret::<32>::from_slice(bytes).ok_or_else(|| bad("an auth key has 32 bytes"));
+        let key =
+            |bytes: &[u8]| Secret::<32>::from_slice(bytes).ok_or_else(|| bad("an auth key has 32 bytes"));
         let (old, new) = (key(request.auth_key.as_ref())?, key(request.new_auth_key.as_ref())?);
         let salt: [u8; 16] =
             request.new_auth_salt.as_ref().try_into().map_err(|_| bad("an auth salt has 16 bytes"))?;
@@ -55,19 +56,20 @@ impl Accounts {
         let request = Arc::new(request);
         let named = request.clone();
         let who = (caller.account, caller.device);
-        let proved = prove(&self.store, &self.sessions, who, &request.proof, move |proof, signature, key, now| {
-            let deed = Deed::ChangePassphrase {
-                auth_key: named.new_auth_key.as_ref(),
-                auth_salt: named.new_auth_salt.as_ref(),
-            };
-            proof.verify(deed, signature, key, now).is_ok()
-        })
-        .await
-        .inspect_err(|error| {
-            if matches!(error, ServiceError::Refused(_)) {
-                refused(Outcome::WrongProof);
-            }
-        })?;
+        let proved =
+            prove(&self.store, &self.sessions, who, &request.proof, move |proof, signature, key, now| {
+                let deed = Deed::ChangePassphrase {
+                    auth_key: named.new_auth_key.as_ref(),
+                    auth_salt: named.new_auth_salt.as_ref(),
+                };
+                proof.verify(deed, signature, key, now).is_ok()
+            })
+            .await
+            .inspect_err(|error| {
+                if matches!(error, ServiceError::Refused(_)) {
+                    refused(Outcome::WrongProof);
+                }
+            })?;
         let account = self.store.read(move |conn| accounts::by_id(conn, caller.account)).await?;
         let account = account.ok_or(StoreError::Corrupt("a caller's account"))?;
         // Each is a guess at the passphrase.

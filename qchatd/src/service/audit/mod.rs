@@ -146,7 +146,11 @@ impl Audit {
                 Ok(head) => {
                     let lost = drafts.iter().filter(|says| says.act == Act::Overflow).map(|says| says.times);
                     self.0.meters.audited(drafts.len(), lost.sum());
-                    tracing::debug!(seq = head.seq, hash = hex::encode(head.hash), "the audit log was added to");
+                    tracing::debug!(
+                        seq = head.seq,
+                        hash = hex::encode(head.hash),
+                        "the audit log was added to"
+                    );
                 }
                 Err(error) => {
                     self.pending().put_back(Arc::unwrap_or_clone(drafts));
@@ -169,8 +173,7 @@ impl Audit {
         let which = Which { account: Some(caller.account), since: None };
         let before = before.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX));
         let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
-        let entries =
-            self.0.store.read(move |conn| audit::before(conn, which, before, limit)).await?;
+        let entries = self.0.store.read(move |conn| audit::before(conn, which, before, limit)).await?;
         let more = entries.len() as u64 >= u64::from(limit);
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
         Ok(Activity {

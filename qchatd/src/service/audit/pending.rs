@@ -122,7 +122,8 @@ impl Pending {
         let mut taken: Vec<Draft> = self.queue.drain(..self.queue.len().min(most)).collect();
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
-            taken.push(Draft { times: lost, ..Draft::new(at, Act::Overflow, Outcome::Failed, Actor::Daemon) });
+            taken
+                .push(Draft { times: lost, ..Draft::new(at, Act::Overflow, Outcome::Failed, Actor::Daemon) });
         }
         taken
     }
@@ -208,7 +209,8 @@ mod tests {
     #[test]
     fn what_has_no_room_is_counted_in_an_entry() {
         let (mut pending, now) = (Pending::default(), Instant::now());
-        let done = |number: u32| Draft { outcome: Outcome::Done, actor: Actor::Account, ..failure(number, 1) };
+        let done =
+            |number: u32| Draft { outcome: Outcome::Done, actor: Actor::Account, ..failure(number, 1) };
         let more = 10;
         for number in 0..u32::try_from(WAITING).unwrap() + more {
             pending.note(done(number), now);

@@ -49,13 +49,21 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seq = self.seq;
         match self.why {
-            Why::Altered => write!(f, "entry {seq} is not what was written: it was altered, or put in another's place"),
+            Why::Altered => {
+                write!(f, "entry {seq} is not what was written: it was altered, or put in another's place")
+            }
             Why::Missing => write!(f, "entry {seq} is missing"),
             Why::Forgotten => {
                 write!(f, "the entries up to {seq} are missing, and no entry says that they were deleted")
             }
-            Why::Cut => write!(f, "the log does not end with entry {seq}: entries are missing at its end, or were added past it"),
-            Why::Replaced => write!(f, "no entry up to {seq} has the hash that was given: the log was replaced, or is older"),
+            Why::Cut => write!(
+                f,
+                "the log does not end with entry {seq}: entries are missing at its end, or were added past it"
+            ),
+            Why::Replaced => write!(
+                f,
+                "no entry up to {seq} has the hash that was given: the log was replaced, or is older"
+            ),
         }
     }
 }

@@ -277,7 +277,10 @@ mod tests {
             |says| says.peer = None,
             |says| says.deleted = None,
             // What one field loses another does not gain.
-            |says| (says.account, says.device) = (says.device.map(|id| AccountId::from_bytes(*id.as_bytes())), None),
+            |says| {
+                (says.account, says.device) =
+                    (says.device.map(|id| AccountId::from_bytes(*id.as_bytes())), None)
+            },
         ];
         for (number, change) in changes.iter().enumerate() {
             let mut altered = entry.clone();

@@ -83,7 +83,11 @@ pub fn append(conn: &mut Connection, drafts: &[Draft]) -> Result<Head, StoreErro
         .map(|(seq, hash, says)| {
             (
                 (audit::seq.eq(seq), audit::hash.eq(hash.as_slice())),
-                (audit::first_at.eq(says.first_at), audit::last_at.eq(says.last_at), audit::times.eq(says.times)),
+                (
+                    audit::first_at.eq(says.first_at),
+                    audit::last_at.eq(says.last_at),
+                    audit::times.eq(says.times),
+                ),
                 (
                     audit::act.eq(i16::from(says.act.code())),
                     audit::outcome.eq(i16::from(says.outcome.code())),
