@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 38] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -44,6 +44,11 @@ fn help_of_every_command() {
         &["login"],
         &["logout"],
         &["whoami"],
+        &["account"],
+        &["account", "activity"],
+        &["account", "password"],
+        &["account", "export"],
+        &["account", "delete"],
         &["unlock"],
         &["lock"],
         &["room"],
