@@ -95,7 +95,7 @@ fn an_account_is_watched_changed_given_out_and_deleted(backend: Backend) {
     assert!(!alice.data_directory().join("alice").exists(), "nothing of the profile is left");
     let said = bob.fails(5, &["room", "invite", "general", "alice"]);
     assert!(said.contains("alice has deleted that account"), "{said}");
-    let taken = Client::new(&daemon.url(), "alice").fails(6, &["register", "alice"]);
+    let taken = Client::new(&daemon.url(), "alice").fails(6, &["register", "alice", "--no-confirm"]);
     assert!(taken.contains("taken"), "{taken}");
     // The room goes on without her, and her words stay Bob's.
     bob.ok(&["send", "general", "goes on"]);
@@ -206,7 +206,7 @@ fn an_interrupted_deletion_is_repeated_and_the_profile_goes_last() {
     assert_eq!(kept[0]["done"], "account deleted, profile kept");
     alice.ok(&["whoami"]);
     alice.ok(&["account", "delete", "--yes"]);
-    assert!(!alice.data_directory().join("alice").exists());
+    assert!(!alice.data_directory().join("alice/profile.db").exists());
 }
 
 #[test]
@@ -214,9 +214,13 @@ fn a_weak_passphrase_registers_nobody() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::new(&daemon.url(), "alice");
     for (weak, why) in [("fourteen chars", "14 characters"), ("passwordpassword", "first that are tried")] {
-        let output = alice.run_with_passphrase(weak, &["register", "alice"]).expect_code(2);
+        let output = alice.run_with_passphrase(weak, &["register", "alice", "--no-confirm"]).expect_code(2);
         assert!(output.stderr.contains(why), "{}", output.stderr);
         assert!(!alice.data_directory().join("alice").exists());
     }
-    drop(alice.run_with_passphrase("lantern gravel mustard", &["register", "alice"]).expect_code(0));
+    drop(
+        alice
+            .run_with_passphrase("lantern gravel mustard", &["register", "alice", "--no-confirm"])
+            .expect_code(0),
+    );
 }
