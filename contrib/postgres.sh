@@ -10,8 +10,8 @@
 #   contrib/postgres.sh standby DIR PRIMARY   makes one in DIR that follows the one in PRIMARY, which from then on commits
 #                                      nothing that is not on both disks; DIR is as for start, or that of a server which is
 #                                      down: then it is made anew on its port
-#   contrib/postgres.sh promote DIR [waiting]   makes a standby the primary, which commits by itself until it has a standby;
-#                                      or waits for one with its first commit
+#   contrib/postgres.sh promote DIR    makes a standby the primary, which waits for a standby of its own with its first commit
+#   contrib/postgres.sh alone DIR      has a primary commit without a standby
 set -euo pipefail
 
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -169,10 +169,11 @@ standby() {
 
 promote() {
     run "$(programs)/pg_ctl" -D "$1/cluster/data" -w -t 60 promote >/dev/null
-    if [ "${2-}" != waiting ]; then
-        ask "$1" "ALTER SYSTEM RESET synchronous_standby_names"
-        ask "$1" "SELECT pg_reload_conf()" >/dev/null
-    fi
+}
+
+alone() {
+    ask "$1" "ALTER SYSTEM RESET synchronous_standby_names"
+    ask "$1" "SELECT pg_reload_conf()" >/dev/null
 }
 
 stop() {
@@ -188,7 +189,8 @@ case "${1-} $#" in
 "stop 3") stop "$2" "$3" ;;
 "again 2") again "$2" ;;
 "standby 3") standby "$2" "$3" ;;
-"promote 2" | "promote 3") promote "$2" "${3-}" ;;
+"promote 2") promote "$(cd "$2" && pwd)" ;;
+"alone 2") alone "$2" ;;
 *) die "usage: contrib/postgres.sh programs | start DIR | stop DIR [MODE] | again DIR | standby DIR PRIMARY |
-    promote DIR [waiting]" ;;
+    promote DIR | alone DIR" ;;
 esac

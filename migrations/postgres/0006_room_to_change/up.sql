@@ -7,7 +7,7 @@ ALTER TABLE sessions SET (fillfactor = 80);
 -- A token grows when it is used, which each is in the end.
 ALTER TABLE refresh_tokens SET (fillfactor = 70);
 -- Each of these changes once, when retention deletes its bytes.
-ALTER TABLE envelopes SET (fillfactor = 90);
+ALTER TABLE envelopes SET (fillfactor = 85);
 
 -- It followed every extension of a session, and so did all other indexes of the table. Those that have expired are found by
 -- going through all.

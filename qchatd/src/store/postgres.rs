@@ -31,10 +31,8 @@ const UNSAID: [(&str, &str); 7] = [
 ];
 
 /// The same for PostgreSQL, about this node. A transaction here never waits for anything but the database, so one that does
-/// nothing for 5 s is that of a node that is gone, and what it has locked is wanted by the others. No statement is cut
-/// short by the clock: a COMMIT that waits for the standby would give up waiting, and call itself done.
-const LET_GO: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = 0; \
-                      SET tcp_user_timeout = '10s'; \
+/// nothing for 5 s is that of a node that is gone, and what it has locked is wanted by the others.
+const LET_GO: &str = "SET idle_in_transaction_session_timeout = '5s'; SET tcp_user_timeout = '10s'; \
                       SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;";
 
 /// How PostgreSQL plans. Every statement seeks by an index, and is written so: its plan is made once, for all values, and

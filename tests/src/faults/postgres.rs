@@ -84,12 +84,20 @@ impl Server {
         self.script("standby", &[primary.0.path().as_os_str()])
     }
 
-    /// A standby is the primary from now on. It commits by itself, or else nothing until it has a standby of its own.
+    /// A standby is the primary from now on, and commits nothing until it has a standby of its own.
     ///
     /// # Errors
     /// When contrib/postgres.sh cannot.
-    pub fn promote(&self, waiting: bool) -> Result<()> {
-        self.script("promote", if waiting { &["waiting"][..] } else { &[] })
+    pub fn promote(&self) -> Result<()> {
+        self.script::<&str>("promote", &[])
+    }
+
+    /// A primary commits by itself from now on.
+    ///
+    /// # Errors
+    /// When contrib/postgres.sh cannot.
+    pub fn alone(&self) -> Result<()> {
+        self.script::<&str>("alone", &[])
     }
 
     /// The one value that a query gives in one of its databases.
