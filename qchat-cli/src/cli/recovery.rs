@@ -38,6 +38,8 @@ struct RecoveryObject {
 pub(super) struct Destination {
     path: PathBuf,
     file: File,
+    /// The directory that was made for it, which goes with it unless something else is in there by then.
+    made: Option<PathBuf>,
     written: bool,
 }
 
@@ -51,7 +53,7 @@ impl Destination {
             ))
         };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, written: false })
+        Ok(Self { path: path.to_owned(), file, made: None, written: false })
     }
 
     /// The same in a profile's directory, which may not be there yet.
@@ -59,7 +61,9 @@ impl Destination {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
             Failure::unexpected(format!("{} cannot be made: {error}", directory.display()))
         })?;
-        Self::reserve(&directory.join(FILE))
+        let mut reserved = Self::reserve(&directory.join(FILE))?;
+        reserved.made = Some(directory.to_owned());
+        Ok(reserved)
     }
 
     fn write(&mut self, words: &str) -> io::Result<()> {
@@ -74,6 +78,10 @@ impl Drop for Destination {
         if !self.written {
             // It is empty; if it cannot be removed, nothing is lost.
             let _ = fs::remove_file(&self.path);
+            if let Some(made) = &self.made {
+                // Not while a profile is in there.
+                let _ = fs::remove_dir(made);
+            }
         }
     }
 }
