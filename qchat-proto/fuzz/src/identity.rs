@@ -9,8 +9,8 @@ use qchat_proto::{
         sign::{AccountPublicKey, DevicePublicKey, SignatureUse},
     },
     identity::{
-        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList, DeviceName, LeafCredential,
-        ListedDevice, LoginProof, Pinned,
+        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList,
+        DeviceName, LeafCredential, ListedDevice, LoginProof, Pinned,
         link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
         verify_directory,
     },

@@ -228,6 +228,27 @@ pub fn rest(input: &[u8]) {
             opening: Some(binary(2)),
             confirmed: true,
         })),
+        json(serde_json::to_vec(&api::Activity {
+            entries: vec![api::ActivityEntry {
+                seq: 9,
+                first_at: 1,
+                last_at: 2,
+                times: 3,
+                act: "sign_in".to_owned(),
+                outcome: "done".to_owned(),
+                actor: "account".to_owned(),
+                device_id: Some(DEVICE),
+                from: Some("203.0.113.0/24".to_owned()),
+            }],
+            before: Some(9),
+        })),
+        json(serde_json::to_vec(&api::DeleteAccount {
+            account_id: ACCOUNT,
+            device_id: DEVICE,
+            auth_key: binary(1),
+            token: binary(2),
+            proof: api::Proof { nonce: binary(3), signature: binary(4) },
+        })),
         json(serde_json::to_vec(&api::Session {
             access_token: "a.b.c".to_owned(),
             expires_in: 900,
@@ -263,5 +284,11 @@ pub fn rest(input: &[u8]) {
     read::<api::PendingLink>(&bytes);
     read::<api::PutAnswer>(&bytes);
     read::<api::Granted>(&bytes);
+    read::<api::Activity>(&bytes);
+    read::<api::PassphraseSalt>(&bytes);
+    read::<api::ChangePassphrase>(&bytes);
+    read::<api::ExportAccount>(&bytes);
+    read::<api::DeleteAccount>(&bytes);
+    read::<api::IdentityKey>(&bytes);
     read::<FaultBody>(&bytes);
 }
