@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entrys_hash_is_over_the_documented_bytes() {
+    fn the_hash_of_an_entry_is_over_the_documented_bytes() {
         let before = [9; 48];
         let mut bytes = b"qchatd audit v1".to_vec();
         bytes.extend(before);
