@@ -29,10 +29,16 @@ use super::{
     requests::{self, Answer},
     stream::Socket,
 };
-use crate::{frame::encode, hub::Attached, service::sessions::Caller};
+use crate::{
+    frame::encode,
+    hub::Attached,
+    service::{ServiceError, sessions::Caller},
+};
 
 /// How long a client may take for its hello.
 const HELLO: Duration = Duration::from_secs(10);
+/// How long it may take to find out which rooms a device follows.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Between pings.
 const PING: Duration = Duration::from_secs(20);
 /// Silence after which the peer is taken for dead.
@@ -130,13 +136,13 @@ async fn serve(
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
-    loop {
-        let audience = Box::pin(services.rooms.audience(caller.device))
-            .await
-            .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
-        if attached.follow(audience) {
-            break;
-        }
+    let settled = attached.settle(|| services.rooms.audience(caller.device));
+    tokio::select! {
+        settled = timeout(SETTLED, Box::pin(settled)) => settled
+            .map_err(|_| Fault::new(FaultCode::Unavailable, "the database is behind; try again"))
+            .and_then(|settled| settled.map_err(ServiceError::into_fault))
+            .map_err(|fault| End::Fault(fault, CloseCode::Again))?,
+        () = sockets.drain.begun() => return Err(End::Draining),
     }
     let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {

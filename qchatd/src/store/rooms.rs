@@ -97,7 +97,7 @@ impl Member {
 pub struct Audience {
     /// Grows with every change.
     pub version: u64,
-    /// The rooms that it follows or has declined.
+    /// The rooms that it follows, has declined, or was removed from and has not read as far as it may.
     pub places: Vec<Place>,
 }
 
@@ -106,11 +106,11 @@ pub struct Audience {
 pub struct Place {
     /// The room.
     pub room: RoomId,
-    /// Whether it does; else it has declined.
+    /// Whether it does; else it has declined, or was removed.
     pub follows: bool,
     /// It reads what comes after this.
     pub after: Seq,
-    /// The room's newest envelope.
+    /// The newest envelope that it may read; that of the room, if it follows.
     pub last: Seq,
 }
 
@@ -264,7 +264,8 @@ pub fn places(conn: &mut Connection, room: RoomId, asked: &[DeviceId]) -> Result
     rows.into_iter().map(read_member).collect()
 }
 
-/// The rooms that each of these devices follows or has declined. SQLite binds 32,766 values at most.
+/// The rooms that each of these devices follows, has declined, or was removed from and has not read as far as it may.
+/// SQLite binds 32,766 values at most.
 ///
 /// # Errors
 /// When a query fails.
@@ -282,26 +283,29 @@ pub fn audiences(
     let rows: Vec<PlaceRow> = on_each!(conn, conn => members::table
         .inner_join(rooms::table)
         .select((
-            members::device_id, members::room_id, members::standing, members::read_after, rooms::next_seq,
+            members::device_id, members::room_id, members::standing, members::read_after, members::read_until,
+            rooms::next_seq,
         ))
         .filter(members::device_id.eq_any(asked))
-        .filter(members::standing.ne(Standing::Removed as i16))
+        .filter(members::standing.ne(Standing::Removed as i16)
+            .or(members::read_until.gt(members::confirmed.nullable())))
         .load(conn))?;
-    for (device, room, standing, after, next_seq) in rows {
+    for (device, room, standing, after, until, next_seq) in rows {
         if let Some(audience) = audiences.get_mut(&id(&device)?) {
+            let last = from_sql(next_seq).saturating_sub(1);
             audience.places.push(Place {
                 room: id(&room)?,
                 follows: standing <= Standing::Invited as i16,
                 after: Seq(from_sql(after)),
-                last: Seq(from_sql(next_seq).saturating_sub(1)),
+                last: Seq(until.map_or(last, |until| last.min(from_sql(until)))),
             });
         }
     }
     Ok(audiences)
 }
 
-/// Device, room, standing, what it reads after, the room's next seq.
-type PlaceRow = (Vec<u8>, Vec<u8>, i16, i64, i64);
+/// Device, room, standing, what it reads after and up to, the room's next seq.
+type PlaceRow = (Vec<u8>, Vec<u8>, i16, i64, Option<i64>, i64);
 
 /// The version of each of these devices' list of rooms.
 ///
