@@ -17,6 +17,7 @@ use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
     service::housekeeping::Retention,
+    socket::Pings,
     store::Target,
     tls::{Files, KeyExchange, Tls},
 };
@@ -124,6 +125,8 @@ pub struct Config {
     pub retention: Retention,
     /// Frames in a connection's queue.
     pub queue: u32,
+    /// When a silent peer is taken for dead. No key sets it: clients count on being pinged.
+    pub pings: Pings,
     /// Runtime threads.
     pub workers: u32,
     /// The longest drain.
@@ -492,6 +495,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         })?,
         retention: Retention { days: raw.retention_days },
         queue: raw.queue,
+        pings: Pings::default(),
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
         metrics_listen: match raw.metrics_listen.as_str() {

@@ -182,6 +182,7 @@ impl Daemon {
             services,
             confirmations: Arc::new(Confirmations::default()),
             queue: config.queue as usize,
+            pings: config.pings,
             drain,
             tasks: TaskTracker::new(),
         };

@@ -39,10 +39,6 @@ use crate::{
 const HELLO: Duration = Duration::from_secs(10);
 /// How long it may take to find out which rooms a device follows.
 const SETTLED: Duration = Duration::from_secs(10);
-/// Between pings.
-const PING: Duration = Duration::from_secs(20);
-/// Silence after which the peer is taken for dead.
-const DEAD: Duration = Duration::from_secs(45);
 /// Requests of a connection that may be unanswered; the next is read when one is.
 const UNANSWERED: usize = 32;
 /// Pages of a connection in memory.
@@ -248,7 +244,8 @@ struct Held {
 
 impl Connection<'_> {
     async fn exchange(&mut self, answers: &mpsc::Sender<Answer>) -> End {
-        let mut pings = interval_at(Instant::now() + PING, PING);
+        let every = self.sockets.pings.every;
+        let mut pings = interval_at(Instant::now() + every, every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (sockets, ended) = (self.sockets, self.attached.end.clone());
         // Made once: each of them enters and leaves a list that all connections share.
@@ -386,7 +383,7 @@ impl Connection<'_> {
     }
 
     async fn check(&mut self) -> Result<(), End> {
-        if self.held.is_none() && self.heard.elapsed() > DEAD {
+        if self.held.is_none() && self.heard.elapsed() > self.sockets.pings.dead {
             return Err(End::Gone);
         }
         Ok(self.socket.ping().await?)

@@ -9,7 +9,7 @@ use qchat_proto::wire::{
     frame::read_server_frame,
     pb::server_frame::Body,
 };
-use qchatd::server::Daemon;
+use qchatd::{config::Config, server::Daemon, socket::Pings};
 use reqwest::{Method, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -118,16 +118,18 @@ async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_answers_no_ping_is_dropped() {
-    let server = Server::start(Database::sqlite()).await;
+    let database = Database::sqlite();
+    let config = database.config(&[]);
+    let usual = config.pings;
+    assert!(usual.dead > 2 * usual.every, "one of them may be lost");
+    let pings = Pings { every: usual.every / 200, dead: usual.dead / 20 };
+    let server = Server::start_with(database, Config { pings, ..config }).await;
     let alice = Device::register(&server, "alice").await;
     let mut socket = Socket::connect(&alice).await;
     // Takes what comes, as a link that is up in one direction does, and never says a word.
-    let (stream, mut bytes) = (socket.stream.get_mut(), [0; 1024]);
-    let mut pings = 0;
-    while let Ok(1..) = stream.read(&mut bytes).await {
-        pings += 1;
-    }
-    assert!(pings >= 2, "{pings}");
+    let (stream, mut bytes) = (socket.stream.get_mut(), Vec::new());
+    drop(stream.read_to_end(&mut bytes).await);
+    assert!(bytes.len() >= 4 && bytes.chunks(2).all(|ping| ping == [0x89, 0]), "{bytes:02x?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
