@@ -55,6 +55,8 @@ pub struct Meters {
     swept: Gauge,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
+    /// This node and those that Redis has brought word of lately.
+    nodes: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
     ready: Gauge,
 }
@@ -92,6 +94,7 @@ impl Default for Meters {
             sweep: Histogram::new(exponential_buckets(0.01, 4.0, 10)),
             swept: Gauge::default(),
             redis: Gauge::default(),
+            nodes: Gauge::default(),
             ready: Gauge::default(),
         };
         let registry = &mut meters.registry;
@@ -145,6 +148,11 @@ impl Default for Meters {
             meters.swept.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
+        registry.register(
+            "nodes",
+            "This node, and the others that Redis has brought word of in the last 5 s",
+            meters.nodes.clone(),
+        );
         registry.register(
             "ready",
             "1 when the database answers and what writes to it runs",
@@ -225,12 +233,19 @@ impl Meters {
     }
 
     /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers; `redis`:
-    /// hints are carried; `waiting`: requests in the relay's queue.
+    /// hints are carried, and word of so many other nodes; `waiting`: requests in the relay's queue.
     ///
     /// # Errors
     /// None that is known.
-    pub fn expose(&self, ready: bool, redis: bool, waiting: usize) -> Result<String, fmt::Error> {
-        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    pub fn expose(
+        &self,
+        ready: bool,
+        (redis, others): (bool, usize),
+        waiting: usize,
+    ) -> Result<String, fmt::Error> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.waiting.set(number(waiting));
+        self.nodes.set(number(others.saturating_add(1)));
         self.ready.set(ready.into());
         self.redis.set(redis.into());
         let mut exposed = String::new();

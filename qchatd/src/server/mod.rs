@@ -270,7 +270,8 @@ impl Daemon {
         let end = Instant::now() + self.drain;
         let deadline = end.checked_sub(COMMITS).unwrap_or(end);
         notify::stopping();
-        self.sockets.drain.begin(self.sockets.tasks.len());
+        let others = self.sockets.services.bus.others();
+        self.sockets.drain.begin(self.sockets.tasks.len(), others);
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
         self.door.requests.close();
         if timeout_at(deadline, self.door.requests.wait()).await.is_err() {

@@ -103,7 +103,7 @@ pub(super) async fn run(stream: TokioIo<Upgraded>, caller: Caller, sockets: Sock
     match end {
         End::Gone => {}
         End::Closed => Box::pin(socket.close(CloseCode::Normal, "")).await,
-        End::Draining => Box::pin(farewell(socket, &sockets.drain.fault(), CloseCode::Restart)).await,
+        End::Draining => Box::pin(farewell(socket, &sockets.drain.farewell(), CloseCode::Restart)).await,
         End::Fault(fault, code) => {
             tracing::debug!(device = %caller.device, code = fault.code.as_str(), "a connection is refused");
             Box::pin(farewell(socket, &fault, code)).await;
