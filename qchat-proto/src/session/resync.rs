@@ -13,6 +13,7 @@ use crate::{
     },
     session::{
         error::SessionError,
+        groups,
         ledger::{Asked, Ledger, OwnRequest, Phase, RoomState, Sealed},
         outbox::Outgoing,
     },
@@ -101,6 +102,16 @@ pub(super) fn next<L: Ledger>(
     if let Some(request) = stored.filter(|request| now < request.expires_at) {
         return Ok((!request.logged).then(|| outgoing(&request)));
     }
+    // The others know this device by the key of its leaf in the group that it cannot follow.
+    let device = match groups::load(ledger, device, room) {
+        Ok(group) => {
+            let device = device.under(group.own_key().map_or(&[], |key| key));
+            groups::keep(ledger, room, group)?;
+            device
+        }
+        Err(SessionError::Ledger(error)) => return Err(SessionError::Ledger(error)),
+        Err(_) => device.clone(),
+    };
     let key_package = device.key_packages(1, false, now)?.pop().ok_or(MlsFault::Library)?;
     let expires_at = now.saturating_add(ASKED_AGAIN);
     let message_id = MessageId::random(device.entropy())?;

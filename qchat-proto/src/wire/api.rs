@@ -151,6 +151,9 @@ pub struct Directory {
 pub struct PutDeviceList {
     /// A signed device list with a higher version than the stored one.
     pub device_list: Binary,
+    /// Signed certificates of keys that the list names and the daemon does not have yet, in the place of those before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_certificates: Vec<Binary>,
 }
 
 /// Asks for something to sign.

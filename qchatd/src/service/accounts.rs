@@ -8,7 +8,7 @@ use qchat_proto::{
     identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError},
     ids::{AccountId, UserName},
     wire::{
-        api::{Directory, PutDeviceList, Register, Session},
+        api::{Binary, Directory, PutDeviceList, Register, Session},
         fault::FaultCode,
     },
 };
@@ -193,16 +193,19 @@ impl Accounts {
             .await
     }
 
-    /// Replaces the caller's device list by a newer one. Devices that are no longer on it lose their sessions.
+    /// Replaces the caller's device list by a newer one, and with it the certificates of devices that have a new key.
+    /// Devices that are no longer on the list lose their sessions; so do those with a new key, and the KeyPackages that
+    /// nobody has claimed: they were made with the old one.
     ///
     /// # Errors
-    /// `bad_request` when it is not signed by the account or names an unknown device, `conflict` when it is not newer.
+    /// `bad_request` when it is not signed by the account or names an unknown device or key, or a certificate is not newer
+    /// than the one before; `conflict` when the list is not newer.
     pub async fn replace_device_list(
         &self,
         caller: Caller,
         request: PutDeviceList,
     ) -> Result<(), ServiceError> {
-        let gone = self
+        let ended = self
             .store
             .write(move |conn| {
                 let bytes = request.device_list.as_ref();
@@ -215,12 +218,20 @@ impl Accounts {
                 if list.account != caller.account {
                     return Err(bad("the device list is another account's"));
                 }
-                for listed in &list.devices {
-                    let known = devices.iter().find(|device| device.id == listed.device);
-                    let key = known.and_then(|device| {
+                let known = devices
+                    .iter()
+                    .filter_map(|device| {
                         DeviceCertificate::verify(&device.certificate, &record.identity_key).ok()
-                    });
-                    if key.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
+                    })
+                    .collect::<Vec<_>>();
+                let renewed = renewed(&request.device_certificates, &record, &list, &known)?;
+                for listed in &list.devices {
+                    let vouched =
+                        renewed.iter().map(|(certificate, _)| certificate).chain(&known).any(|certificate| {
+                            certificate.device == listed.device
+                                && certificate.device_key.hash() == listed.device_key_hash
+                        });
+                    if !vouched {
                         return Err(bad("the device list names a device without a certificate"));
                     }
                 }
@@ -230,28 +241,68 @@ impl Accounts {
                         "a device list with this version or a newer one is there",
                     ));
                 }
-                let mut gone = Vec::new();
+                let mut ended = Vec::new();
                 for device in devices {
                     let listed = list.listed(device.id).is_some();
                     if listed != device.listed {
                         accounts::list_device(conn, device.id, listed)?;
                     }
-                    if !listed {
+                    let before = known.iter().find(|certificate| certificate.device == device.id);
+                    let renewal = renewed.iter().find(|(certificate, _)| certificate.device == device.id);
+                    if let Some((_, bytes)) = renewal {
+                        accounts::replace_certificate(conn, device.id, bytes)?;
+                    }
+                    let another_key = renewal.is_some_and(|(certificate, _)| {
+                        before.is_none_or(|before| before.device_key != certificate.device_key)
+                    });
+                    if another_key {
+                        stored_packages::withdraw(conn, device.id)?;
+                    }
+                    if !listed || another_key {
                         sessions::close_all(conn, device.id)?;
-                        gone.push(device.id);
+                        ended.push(device.id);
                     }
                 }
-                Ok(gone)
+                Ok(ended)
             })
             .await?;
-        for device in &gone {
+        for device in &ended {
             self.hub.end_device(*device);
         }
-        if !gone.is_empty() {
-            self.bus.delisted(&gone);
+        if !ended.is_empty() {
+            self.bus.delisted(&ended);
         }
         Ok(())
     }
+}
+
+/// The certificates that come with a device list: each signed by the account, of a key that the list names for a device
+/// that is known, and newer than the one before.
+fn renewed<'a>(
+    offered: &'a [Binary],
+    record: &AccountRecord,
+    list: &DeviceList,
+    known: &[DeviceCertificate],
+) -> Result<Vec<(DeviceCertificate, &'a [u8])>, ServiceError> {
+    let mut renewed: Vec<(DeviceCertificate, &[u8])> = Vec::with_capacity(offered.len());
+    for bytes in offered.iter().map(AsRef::as_ref) {
+        let certificate = DeviceCertificate::verify(bytes, &record.identity_key).map_err(unsigned)?;
+        let named = list
+            .listed(certificate.device)
+            .is_some_and(|listed| listed.device_key_hash == certificate.device_key.hash());
+        if certificate.account != record.account || !named {
+            return Err(bad("a device certificate is of a key that the device list does not name"));
+        }
+        let before = known.iter().find(|before| before.device == certificate.device);
+        if before.is_none_or(|before| before.created_at >= certificate.created_at) {
+            return Err(bad("a device certificate is not newer than the one before"));
+        }
+        if renewed.iter().any(|(other, _)| other.device == certificate.device) {
+            return Err(bad("a device has two certificates"));
+        }
+        renewed.push((certificate, bytes));
+    }
+    Ok(renewed)
 }
 
 /// Checks that record, list and certificate are signed and about one account and device; returns the list's version.

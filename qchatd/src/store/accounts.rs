@@ -187,6 +187,21 @@ pub fn list_device(conn: &mut Connection, device: DeviceId, listed: bool) -> Res
     Ok(())
 }
 
+/// Stores a device's certificate in the place of the one before.
+///
+/// # Errors
+/// When the query fails.
+pub fn replace_certificate(
+    conn: &mut Connection,
+    device: DeviceId,
+    certificate: &[u8],
+) -> Result<(), StoreError> {
+    diesel::update(devices::table.filter(devices::id.eq(device.as_bytes().as_slice())))
+        .set(devices::certificate.eq(certificate))
+        .execute(conn)?;
+    Ok(())
+}
+
 const COLUMNS: (
     accounts::id,
     accounts::name,

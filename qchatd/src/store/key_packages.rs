@@ -31,11 +31,20 @@ pub fn insert(conn: &mut Connection, device: DeviceId, packages: &[KeyPackage]) 
 /// # Errors
 /// When a query fails.
 pub fn renew(conn: &mut Connection, device: DeviceId, package: &KeyPackage) -> Result<(), StoreError> {
+    withdraw(conn, device)?;
+    insert_one(conn, device, package, true)
+}
+
+/// Takes back every package of a device that nobody has claimed, the last-resort one too.
+///
+/// # Errors
+/// When the query fails.
+pub fn withdraw(conn: &mut Connection, device: DeviceId) -> Result<(), StoreError> {
     let old = key_packages::table
         .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
         .filter(key_packages::claimed.eq(false));
     diesel::delete(old).execute(conn)?;
-    insert_one(conn, device, package, true)
+    Ok(())
 }
 
 fn insert_one(
