@@ -6,7 +6,7 @@ use std::{
 };
 
 use qchat_proto::{
-    crypto::{entropy::Entropy, sign::DeviceSigningKey},
+    crypto::{entropy::Entropy, secret::Secret, sign::DeviceSigningKey},
     identity::LoginProof,
     ids::{AccountId, DeviceId, ServerId},
     wire::{
@@ -36,7 +36,6 @@ pub(crate) struct Access {
     account: AccountId,
     device: DeviceId,
     server: ServerId,
-    key: Arc<DeviceSigningKey>,
     /// Present at an address that is not the profile's own: set once the daemon there has given the right name.
     named: Option<Arc<OnceCell<()>>>,
     /// What the daemon said when it refused because the session was ended: whoever asks later is told as well.
@@ -50,9 +49,8 @@ impl Access {
         account: AccountId,
         device: DeviceId,
         server: ServerId,
-        key: Arc<DeviceSigningKey>,
     ) -> Self {
-        Self { profile, rest, account, device, server, key, named: None, ended: Arc::default() }
+        Self { profile, rest, account, device, server, named: None, ended: Arc::default() }
     }
 
     /// Asks the daemon for its name before any token goes there: the user has given another address.
@@ -201,7 +199,24 @@ impl Access {
         Ok(self.rest.refresh(&request).await?)
     }
 
+    /// Logs in by the device key. While another is on its way to the daemon, that may have it already: only the answer was
+    /// lost.
     async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+        let keys = self.profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.next_key()?)));
+        let (own, next) = keys.await?;
+        let own = own.ok_or(EngineError::LoggedOut)?;
+        match (self.prove_with(own.device_key).await, next) {
+            (Err(EngineError::Net(NetError::Fault(fault))), Some(next))
+                if fault.code == FaultCode::Unauthenticated =>
+            {
+                self.prove_with(next.seed).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn prove_with(&self, seed: Secret<64>) -> Result<Zeroizing<String>, EngineError> {
+        let key = DeviceSigningKey::from_seed(seed).map_err(|error| EngineError::Keys(error.to_string()))?;
         let request = ChallengeRequest { account_id: self.account, device_id: self.device };
         let challenge = self.rest.challenge(&request).await?;
         self.expect_server(challenge.server_id)?;
@@ -216,7 +231,7 @@ impl Access {
             account: self.account,
             device: self.device,
         };
-        let signature = proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let signature = proof.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
         let login = Login {
             account_id: self.account,
             device_id: self.device,

@@ -17,9 +17,10 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{
     error::EngineError,
     handle::{Handle, Inner},
+    rooms::Yes,
     types::Event,
 };
-use crate::store::{StoreError, Tx};
+use crate::store::{Standing, StoreError, Tx};
 
 /// Which invitations are accepted without asking. In settings and JSON it is written as [`Accept::name`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
@@ -70,6 +71,7 @@ impl FromStr for Accept {
 /// Looks for invitations after every event until the engine ends. One that could not be accepted waits for the user.
 pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept: Accept) {
     let mut tried = HashSet::new();
+    let yes = if accept == Accept::All { Yes::ToAll } else { Yes::ToVerified };
     loop {
         {
             let Some(inner) = engine.upgrade() else { return };
@@ -78,7 +80,7 @@ pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept
                 Ok(found) => {
                     for (room, seq) in found {
                         if tried.insert((room, seq))
-                            && let Err(error) = handle.join(room).await
+                            && let Err(error) = handle.enter(room, yes).await
                         {
                             handle.tell(Event::Trouble(error.to_string()));
                         }
@@ -105,9 +107,10 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)
         for row in tx.invitations()? {
             let good = match accept {
                 Accept::Ask => false,
-                Accept::Verified => tx
-                    .contact(row.inviter)?
-                    .is_some_and(|contact| contact.verified && contact.changed_record.is_none()),
+                // By the daemon's word; the Welcome has to prove it.
+                Accept::Verified => {
+                    tx.contact(row.inviter)?.is_some_and(|contact| contact.standing() == Standing::Verified)
+                }
                 Accept::All => true,
             };
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.

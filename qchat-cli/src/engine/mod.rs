@@ -15,15 +15,18 @@ mod error;
 mod find;
 mod handle;
 mod invitations;
+mod own;
 mod parts;
 mod people;
 mod readmission;
 mod register;
 mod restart;
 mod rooms;
+mod rotation;
 mod server;
 mod steps;
 mod tidy;
+mod trust;
 pub mod types;
 mod upkeep;
 mod view;
@@ -32,7 +35,11 @@ pub use consent::{Accept, NoSuchChoice};
 pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};
+pub use rotation::Rotated;
 pub use server::{ServerReport, server};
+pub use trust::{Change, ChangeKind, Comparison};
+
+pub use qchat_proto::session::ledger::KeyLife;
 
 pub use crate::net::{
     Server,

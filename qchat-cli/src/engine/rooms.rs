@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
-    identity::VerifiedDirectory,
+    identity::{DeviceList, VerifiedDirectory},
     ids::{AccountId, MessageId, RoomId, UserName},
+    mls::membership::Leaf,
     session::{
         error::SessionError,
         joining,
@@ -24,7 +25,7 @@ use super::{
     tidy,
     types::{Event, Inviting},
 };
-use crate::store::{StoreError, Tx};
+use crate::store::{InvitationRow, Standing, StoreError, Tx};
 
 /// Most devices that one commit adds. Whatever their number, a commit in a room of 1,000 takes 1.2 MB and brings a tree of
 /// 11 MB: the more it adds, the fewer there are. A hundred take 2.8 MB there of the 4 MiB that a commit may have.
@@ -34,6 +35,53 @@ pub(super) const ADDED_AT_ONCE: usize = 100;
 const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
+
+/// Whose yes it is that leads into a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Yes {
+    /// The user's, who was shown who invites.
+    OfUser,
+    /// What the user has said once and for all of those whom they have verified.
+    ToVerified,
+    /// What the user has said once and for all of everybody.
+    ToAll,
+    /// None: the device goes back to where it was, or leaves again at once. Nothing is said in the room.
+    Unsaid,
+}
+
+/// Why a Welcome led into no room.
+enum NotJoined {
+    /// It is this account that invites, and the yes was to another.
+    ByAnother(AccountId),
+    Failed(EngineError),
+}
+
+impl From<StoreError> for NotJoined {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<SessionError<StoreError>> for NotJoined {
+    fn from(error: SessionError<StoreError>) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Whether the yes was to whoever it is that invites. Who that is the Welcome proves; the daemon has only said it.
+fn is_meant(tx: &mut Tx, room: RoomId, inviter: &Leaf, yes: Yes) -> Result<bool, StoreError> {
+    Ok(match yes {
+        Yes::OfUser => {
+            let shown = tx.invitations()?.into_iter().find(|row| row.room == room);
+            shown.is_none_or(|row| row.inviter == inviter.account)
+        }
+        Yes::ToVerified => tx.contact(inviter.account)?.is_some_and(|contact| {
+            contact.standing() == Standing::Verified
+                && contact.pinned.identity_key_hash == inviter.identity_key_hash
+        }),
+        Yes::ToAll | Yes::Unsaid => true,
+    })
+}
 
 impl Handle {
     /// Creates a room with this account as its only member and admin.
@@ -46,11 +94,16 @@ impl Handle {
         }
         let inner = &self.0;
         let device = inner.steps.device.clone();
-        let room = RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let room = RoomId::random(device.latest().entropy())
+            .map_err(|error| EngineError::Keys(error.to_string()))?;
         let (rest, request) = (&inner.rest, &CreateRoom { room_id: room });
         inner.access.ask(|token| async move { rest.create_room(&token, request).await }).await?;
         let settings = RoomSettings { name, admins: vec![inner.me.account] };
-        self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
+        self.store(move |tx| {
+            let device = device.at(tx).map_err(SessionError::Ledger)?;
+            joining::create(tx, &device, room, &settings, clock::seconds())
+        })
+        .await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await?;
         Ok(room)
@@ -121,7 +174,7 @@ impl Handle {
         let name = &person.record.name;
         let mut key_packages = vec![];
         for claimed in claimed.key_packages {
-            let device = self.0.steps.device.clone();
+            let device = self.0.steps.device.latest();
             let message = claimed.key_package.0;
             let inspected = {
                 let message = message.clone();
@@ -132,11 +185,17 @@ impl Handle {
             let theirs = inspected.map_err(|fault| {
                 EngineError::Refused(format!("the server gave a bad KeyPackage for {name}: {fault}"))
             })?;
-            // A device that its owner did not list is one that the server made up.
-            let genuine = theirs.account == person.record.account
-                && theirs.device == claimed.device_id
-                && person.list.listed(theirs.device).is_some();
-            if !genuine {
+            // A device that its owner did not list is one that the server made up, and one with another key than is listed
+            // has had that once.
+            let genuine = |list: &DeviceList| {
+                theirs.account == person.record.account
+                    && theirs.device == claimed.device_id
+                    && list
+                        .listed(theirs.device)
+                        .is_some_and(|listed| listed.device_key_hash == theirs.device_key.hash())
+            };
+            // It may have got a new key since it was looked up.
+            if !genuine(&person.list) && !genuine(&self.0.people.by_name(name).await?.list) {
                 return Err(EngineError::Refused(format!(
                     "the server offered a device for {name} that is not theirs"
                 )));
@@ -155,12 +214,13 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
-        self.enter(room, true).await
+        self.enter(room, Yes::OfUser).await
     }
 
-    /// Joins; `announced`: with its yes as the first thing to send.
-    pub(super) async fn enter(&self, room: RoomId, announced: bool) -> Result<(), EngineError> {
+    /// Joins.
+    pub(super) async fn enter(&self, room: RoomId, yes: Yes) -> Result<(), EngineError> {
         let inner = &self.0;
+        let announced = yes != Yes::Unsaid;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
             return Ok(());
@@ -196,21 +256,31 @@ impl Handle {
             .map_err(|_| EngineError::Stopped)??;
         let device = inner.steps.device.clone();
         let key_package = invited.key_package.0.clone();
-        self.store(move |tx| {
-            joining::join(tx, &device, &invited, &log)?;
-            if !keep_key_package {
-                tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
+        let joined = inner.profile.write_async(move |tx| {
+            let device = device.at(tx)?;
+            let inviter = joining::join(tx, &device, &invited, &log)?;
+            if announced && !is_meant(tx, room, &inviter, yes)? {
+                // Nothing of it is kept.
+                return Err(NotJoined::ByAnother(inviter.account));
             }
-            tx.forget_invitation(room).map_err(SessionError::Ledger)?;
-            let renewal = Renewal { at: clock::seconds(), accepted: 0 };
-            tx.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
+            if !keep_key_package {
+                tx.forget_key_package(&key_package)?;
+            }
+            tx.forget_invitation(room)?;
+            // By a KeyPackage of a key that this device had before, its leaf has that key, and is owed the new one.
+            let newest = device.is_of_newest_key(&invited.key_package.1);
+            tx.put_renewal(room, Renewal { at: if newest { clock::seconds() } else { 0 }, accepted: 0 })?;
             if announced {
                 let yes = Want::Application(Content::joined(clock::millis()).encode());
                 outbox::enqueue(tx, &device, room, yes)?;
             }
             Ok(())
-        })
-        .await?;
+        });
+        match joined.await {
+            Ok(()) => {}
+            Err(NotJoined::ByAnother(inviter)) => return Err(self.invited_by_another(room, inviter).await?),
+            Err(NotJoined::Failed(error)) => return Err(error),
+        }
         // The keys that the Welcome was sealed to are used up.
         tidy::now(&inner.profile).await;
         inner.access.ask(|token| async move { rest.join(&token, room).await }).await?;
@@ -263,7 +333,7 @@ impl Handle {
             if !self.is_invited(room).await? {
                 return Err(EngineError::NotMember(""));
             }
-            match self.enter(room, false).await {
+            match self.enter(room, Yes::Unsaid).await {
                 Ok(()) => {}
                 Err(error @ (EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_))) => {
                     return Err(error);
@@ -288,7 +358,8 @@ impl Handle {
     /// # Errors
     /// Why the commit was not made.
     pub async fn update_keys(&self, room: RoomId) -> Result<(), EngineError> {
-        self.writable(room).await?;
+        // Also while somebody's identity has changed: nothing that people wrote is in it.
+        self.member(room).await?;
         let before = self.epoch(room).await?;
         let id = self.0.steps.enqueue(room, Want::Commit(Change::Update)).await?;
         self.settled(room, id).await?;
@@ -314,6 +385,21 @@ impl Handle {
             Ok((!waits).then_some(()))
         })
         .await
+    }
+
+    /// The Welcome proves that it is somebody else who invites than the daemon has said: it is shown so from now on.
+    async fn invited_by_another(&self, room: RoomId, inviter: AccountId) -> Result<EngineError, EngineError> {
+        let name = self.0.profile.write_async(move |tx| {
+            if let Some(row) = tx.invitations()?.into_iter().find(|row| row.room == room) {
+                tx.put_invitation(&InvitationRow { inviter, ..row })?;
+            }
+            Ok::<_, StoreError>(tx.contact(inviter)?.map(|contact| contact.name))
+        });
+        let who = name.await?.map_or_else(|| format!("account {inviter}"), |name| name.to_string());
+        self.tell(Event::Rooms);
+        Ok(EngineError::Refused(format!(
+            "it is {who} who invites you, whatever the server has said; if you want to join, `qchat room join` again"
+        )))
     }
 
     async fn is_invited(&self, room: RoomId) -> Result<bool, EngineError> {

@@ -5,7 +5,10 @@
 use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName};
 use time::OffsetDateTime;
 
-pub use crate::{net::tls::Link, store::Deletion};
+pub use crate::{
+    net::tls::Link,
+    store::{Deletion, Standing},
+};
 
 /// Where this device stands in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +40,8 @@ pub struct RoomSummary {
     pub invited_by: Option<String>,
     /// When the last message was stored.
     pub last_activity: Option<OffsetDateTime>,
+    /// Nothing is sent here while the identity of this member has changed and was not accepted.
+    pub blocked_by: Option<String>,
 }
 
 /// A member of a room.
@@ -55,6 +60,8 @@ pub struct Member {
     pub invited: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,
+    /// Whether its identity has changed and was not accepted.
+    pub changed: bool,
 }
 
 /// A room with everything that `room show` prints.
@@ -134,6 +141,23 @@ pub struct Sender {
     pub me: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,
+    /// Whether its identity has changed and was not accepted.
+    pub changed: bool,
+}
+
+/// Somebody who is pinned, and how far they are trusted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trusted {
+    /// Their name.
+    pub name: UserName,
+    /// Their account.
+    pub account: AccountId,
+    /// SHA-384 of the identity key that is pinned: its fingerprint.
+    pub fingerprint: [u8; 48],
+    /// How far they are trusted.
+    pub standing: Standing,
+    /// Since when, where it was noted.
+    pub since: Option<OffsetDateTime>,
 }
 
 /// Somebody's identity key.

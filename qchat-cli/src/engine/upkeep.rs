@@ -5,13 +5,14 @@ use qchat_proto::{
     crypto::sign::AccountSigningKey,
     identity::{AccountRecord, DeviceList},
     mls::device::KEY_PACKAGE_LIFETIME,
+    session::ledger::Phase,
     wire::{
         api::{Binary, PutDeviceList, PutKeyPackages},
         fault::FaultCode,
     },
 };
 
-use super::{access::Access, clock, error::EngineError, steps::Steps};
+use super::{access::Access, clock, error::EngineError, rotation, steps::Steps};
 use crate::{
     net::{NetError, rest::Client},
     store::{KeyPackageSecret, Profile, StoreError, Tx},
@@ -31,8 +32,10 @@ pub(crate) async fn run(
     access: &Access,
     steps: &Steps,
 ) -> Result<(), EngineError> {
+    rotation::finish(profile, rest, access).await?;
     let token = access.token().await?;
     let now = clock::seconds();
+    forget_former_keys(profile, now).await?;
     let newest = profile.read_async(Tx::last_resort_expiry).await?;
     let aged = newest.is_none_or(|expires| expires < now + KEY_PACKAGE_LIFETIME / 2);
     let left = rest.key_package_count(&token).await?.count;
@@ -67,7 +70,8 @@ pub(crate) async fn key_packages(
     count: usize,
     last_resort: bool,
 ) -> Result<(Vec<KeyPackageSecret>, Vec<Binary>), EngineError> {
-    let device = steps.device.clone();
+    let own = steps.device.clone();
+    let device = steps.profile.read_async(move |tx| own.at(tx)).await?;
     let now = clock::seconds();
     let made = tokio::task::spawn_blocking(move || device.key_packages(count, last_resort, now))
         .await
@@ -85,6 +89,17 @@ pub(crate) async fn key_packages(
             (secret, Binary::from(own.message))
         })
         .unzip())
+}
+
+/// Former signature keys go with the KeyPackages that have them; not while a room cannot be followed, where the others know
+/// this device by one of them.
+async fn forget_former_keys(profile: &Profile, now: u64) -> Result<(), EngineError> {
+    let forgetting = profile.write_async(move |tx| {
+        let stuck = tx.rooms()?.iter().any(|row| matches!(row.state.phase, Phase::Stuck(_)));
+        if stuck { Ok(0) } else { tx.forget_former_keys(now) }
+    });
+    let _: usize = forgetting.await.map_err(|error: StoreError| error)?;
+    Ok(())
 }
 
 async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Result<(), EngineError> {
@@ -119,7 +134,7 @@ async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Res
     if list.version <= own.list_version {
         return Ok(());
     }
-    let put = PutDeviceList { device_list: contact.device_list.into() };
+    let put = PutDeviceList { device_list: contact.device_list.into(), device_certificates: vec![] };
     match rest.put_device_list(token, &put).await {
         Ok(()) => {}
         // It arrived before, and only the answer was lost.

@@ -24,6 +24,8 @@ enum Stored {
     ResyncAsked { device: DeviceId },
     Readded { device: DeviceId },
     Restarted { by: AccountId },
+    IdentityChanged { account: AccountId, by_recovery_key: bool },
+    IdentityAccepted { by: AccountId },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -41,6 +43,10 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
         Notice::Readded(device) => Stored::Readded { device },
         Notice::Restarted(by) => Stored::Restarted { by },
+        Notice::IdentityChanged { account, by_recovery_key } => {
+            Stored::IdentityChanged { account, by_recovery_key }
+        }
+        Notice::IdentityAccepted(by) => Stored::IdentityAccepted { by },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -61,5 +67,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
         Stored::Readded { device } => Notice::Readded(device),
         Stored::Restarted { by } => Notice::Restarted(by),
+        Stored::IdentityChanged { account, by_recovery_key } => {
+            Notice::IdentityChanged { account, by_recovery_key }
+        }
+        Stored::IdentityAccepted { by } => Notice::IdentityAccepted(by),
     })
 }

@@ -143,6 +143,11 @@ impl App {
         self.current().is_some_and(|room| room.status == RoomStatus::Joined)
     }
 
+    /// The member of the open room whose identity has changed, if there is one.
+    pub(super) fn blocked_by(&self) -> Option<&str> {
+        self.current().and_then(|room| room.blocked_by.as_deref())
+    }
+
     /// The open room, if it is this one.
     pub(super) fn opened(&mut self, room: RoomId) -> Option<&mut OpenRoom> {
         self.open.as_mut().filter(|open| open.id == room)
