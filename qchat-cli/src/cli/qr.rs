@@ -43,7 +43,9 @@ mod tests {
         for line in picture.lines() {
             let cells = line.strip_prefix(PAPER).and_then(|line| line.strip_suffix(NO_PAPER)).unwrap_or(line);
             for half in 0..2 {
-                rows.push(cells.chars().map(|cell| ("█▀▄ ".chars().position(|c| c == cell).unwrap(), half)));
+                rows.push(
+                    cells.chars().map(move |cell| ("█▀▄ ".chars().position(|c| c == cell).unwrap(), half)),
+                );
             }
         }
         // Whether the upper and the lower half of each of the four characters are drawn.
