@@ -149,6 +149,40 @@ load storm --connections 2000
 stop_daemon
 
 if [ "$long" = yes ]; then
+    heading "10,000 connected accounts in 1,000 rooms, 1,000 messages a second in all (SQLite)"
+    start_daemon "$directory/sqlite"
+    columns
+    load --row relay --rooms 1000 --members 10 --rate 1000 --warm-up 5 --duration "$seconds"
+    stop_daemon
+
+    heading "Beside what is idle (SQLite, 20 rooms of 10, 8 unanswered)"
+    start_daemon "$directory/sqlite"
+    columns
+    load --row relay --rooms 20 --members 10 --window 8 --warm-up 2 --duration "$seconds"
+    printf '\nand with 9,000 idle connections:\n\n'
+    load idle --connections 9000 --hold 60 >"$directory/idle" &
+    idle=$!
+    # They are all there when the daemon has as many sockets.
+    until [ "$(ls "/proc/$pid/fd" | wc -l)" -gt 9000 ]; do kill -0 "$idle" && sleep 0.1; done
+    columns
+    load --row relay --rooms 20 --members 10 --window 8 --warm-up 2 --duration "$seconds"
+    kill "$idle" && wait "$idle" || true
+    stop_daemon
+    for stored in "1 10000 10" "1000 10000 10" "100000 1 2"; do
+        read -r rooms messages members <<<"$stored"
+        printf '\nand with %s rooms of %s envelopes each in the database:\n\n' "$rooms" "$messages"
+        mkdir "$directory/stored"
+        accounts=1000
+        "$qchatd" admin seed --data-dir "$directory/stored" --seed "$seed" --accounts $accounts --rooms "$rooms" \
+            --members "$members" --messages "$messages" --size 200 --json >/dev/null
+        start_daemon "$directory/stored"
+        columns
+        load --seeded-rooms "$rooms" --seeded-members "$members" --row relay --rooms 20 --members 10 --window 8 \
+            --warm-up 2 --duration "$seconds"
+        stop_daemon
+        rm -rf "$directory/stored"
+    done
+
     heading "While 100 devices read a million stored envelopes (SQLite)"
     mkdir "$directory/full"
     accounts=300

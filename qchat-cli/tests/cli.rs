@@ -36,12 +36,19 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["register"],
+        &["recovery", "confirm"],
+        &["recovery", "check"],
         &["login"],
         &["logout"],
         &["whoami"],
+        &["account"],
+        &["account", "activity"],
+        &["account", "password"],
+        &["account", "export"],
+        &["account", "delete"],
         &["unlock"],
         &["lock"],
         &["room"],
@@ -58,6 +65,11 @@ fn help_of_every_command() {
         &["history"],
         &["delete"],
         &["verify"],
+        &["device"],
+        &["device", "link"],
+        &["device", "approve"],
+        &["device", "list"],
+        &["device", "revoke"],
         &["keys", "show"],
         &["keys", "rotate"],
         &["config"],
@@ -145,6 +157,9 @@ fn a_profile_that_is_not_there_is_exit_code_4_and_says_how_to_make_one() {
         &["send", "general", "hello"],
         &["listen"],
         &["history", "general"],
+        &["device", "approve"],
+        &["device", "list"],
+        &["device", "revoke", "laptop"],
         &["keys", "show"],
     ] {
         let output = run(&[&["--no-input", "--profile", "work"], arguments].concat());

@@ -3,26 +3,30 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::config::{ConfigError, LogFormat};
 
 /// Starts logging for this process.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| ConfigError::Invalid { key: "log", reason: error.to_string() })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter: Targets = filter.parse().map_err(|error: tracing_subscriber::filter::ParseError| {
+        ConfigError::Invalid { key: "log", reason: error.to_string() }
+    })?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match format {
         LogFormat::Auto => terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    // A second daemon in the same process (a test) logs where the first does.
-    drop(if pretty {
-        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).try_init()
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = if pretty {
+        layer.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).boxed()
     } else {
-        builder.json().flatten_event(true).try_init()
-    });
+        layer.json().flatten_event(true).boxed()
+    };
+    // A second daemon in the same process (a test) logs where the first does.
+    drop(Registry::default().with(layer.with_filter(filter)).try_init());
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::{
     failure::{Failure, Outcome},
     json::MeObject,
     open, passphrase, progress,
-    recovery::Destination,
+    recovery::{self, Destination},
     words,
 };
 use crate::{
@@ -41,14 +41,26 @@ struct KeyObject<'a> {
     changed: bool,
 }
 
-pub(super) async fn register(context: &Context, name: &UserName, recovery_file: Option<&Path>) -> Outcome {
+pub(super) async fn register(
+    context: &Context,
+    name: &UserName,
+    recovery_file: Option<&Path>,
+    no_confirm: bool,
+) -> Outcome {
     let settings = &context.settings;
+    let dir = settings.profile_dir();
     let server = settings.server.clone().ok_or_else(|| {
         Failure::usage("say where to register: --server URL, or QCHAT_SERVER in the environment")
     })?;
-    let destination = Destination::reserve(recovery_file)?;
-    let passphrase = passphrase::fresh(settings)?;
-    let dir = settings.profile_dir();
+    let destination = match recovery_file {
+        Some(path) => Some(Destination::reserve(path)?),
+        None if no_confirm => Some(Destination::beside(&dir)?),
+        None => {
+            recovery::somebody_to_ask(settings)?;
+            None
+        }
+    };
+    let passphrase = passphrase::fresh(settings, name.as_str())?;
     let Choice { trust, key_exchange } = settings.tls;
     let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
     // On the heap: the future is large, and moves otherwise.
@@ -57,10 +69,11 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
             tracing::debug!(?stage, "registering");
         }));
     let registered = progress::during(settings, "Making keys and registering", registering).await?;
+    let profile = registered.profile;
     match registered.recovery_words {
-        Some(words) => destination.hand_over(&words),
+        Some(words) => recovery::hand_over(settings, &profile, destination, &words).await?,
         None => context.output.say(
-            "An earlier registration of this profile had succeeded; its recovery words cannot be shown again.",
+            "An earlier registration of this profile had succeeded, and its recovery words were confirmed.",
         ),
     }
     let options = Options {
@@ -71,10 +84,11 @@ pub(super) async fn register(context: &Context, name: &UserName, recovery_file: 
         accept: Accept::Ask,
         key_life: KeyLife::default(),
     };
-    let handle = Handle::start(registered.profile, options).await?;
-    let done = context
-        .output
-        .result(&MeObject::new(handle.me()), || format!("registered {}", words::me(handle.me())));
+    let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
+    let handle = Handle::start(profile, options).await?;
+    let done = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
+        format!("registered {}", words::me(handle.me()))
+    });
     handle.shutdown().await;
     Ok(done?)
 }
@@ -98,6 +112,7 @@ pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
 
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
+    let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
     let options = Options {
         timeout: context.settings.timeout,
         offline: true,
@@ -107,7 +122,10 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
         key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
-    let shown = context.output.result(&MeObject::new(handle.me()), || words::me(handle.me()));
+    let shown = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
+        let hint = "\n  words    not confirmed: `qchat recovery confirm`";
+        words::me(handle.me()) + if unconfirmed { hint } else { "" }
+    });
     handle.shutdown().await;
     Ok(shown?)
 }
@@ -218,7 +236,7 @@ fn agent_failed(error: &vault_agent::AgentError) -> Failure {
     Failure::locked(error.to_string())
 }
 
-fn done(context: &Context, done: &'static str) -> Outcome {
+pub(super) fn done(context: &Context, done: &'static str) -> Outcome {
     let profile = &context.settings.profile;
     let object = Deed { v: 1, done, profile };
     Ok(context.output.result(&object, || format!("{profile}: {done}"))?)

@@ -9,6 +9,7 @@ use clap::{
 use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
     content::MAX_ROOM_NAME,
+    identity::DeviceName,
     ids::{MessageId, Seq, UserName},
     safety::SafetyDigits,
 };
@@ -137,16 +138,24 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create an account and this machine's profile of it.
+    ///
+    /// Shows 24 recovery words, and asks for two of them: they belong on paper.
     #[command(
-        after_help = "Example:\n  qchat --server http://127.0.0.1:8470 register alice --recovery-file words"
+        after_help = "Examples:\n  qchat --server http://127.0.0.1:8470 register alice\n  qchat --server http://127.0.0.1:8470 --passphrase-file F register bot --recovery-file words"
     )]
     Register {
         /// 1 to 32 characters of a-z, 0-9, '.', '_' and '-'.
         name: UserName,
-        /// Write the recovery words to this new file instead of showing them.
+        /// Write the recovery words to this new file, for its owner alone, instead of showing them and asking.
         #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         recovery_file: Option<PathBuf>,
+        /// The same, to `recovery-words` in the profile's directory: move it away from there.
+        #[arg(long, conflicts_with = "recovery_file")]
+        no_confirm: bool,
     },
+    /// The 24 recovery words of the account.
+    #[command(subcommand)]
+    Recovery(Recovery),
     /// Log this device in again after a logout.
     Login {
         /// The account, as a check that it is the profile's.
@@ -160,6 +169,9 @@ pub enum Command {
     },
     /// Show the account, the device and the server of the profile.
     Whoami,
+    /// The account itself: what was done to it, its passphrase, what the server holds of it, and its end.
+    #[command(subcommand)]
+    Account(super::account_args::Account),
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
     #[command(after_help = "Example:\n  qchat unlock --for 8h")]
     Unlock {
@@ -237,6 +249,9 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// The devices of the account.
+    #[command(subcommand)]
+    Device(Device),
     /// Compare keys with somebody, so that no server can stand between.
     ///
     /// Both of you run it, and compare the number over a channel on which you know one another: face to face, or in a call.
@@ -367,6 +382,72 @@ pub enum Room {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
+    },
+}
+
+/// Commands about the recovery words.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Recovery {
+    /// Show the words once more and ask for two of them, if nobody has confirmed yet that they are on paper.
+    Confirm,
+    /// Ask for the words, and say whether they are those of this account.
+    #[command(after_help = "Examples:\n  qchat recovery check\n  qchat recovery check --recovery-file words")]
+    Check {
+        /// Read the words from this file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        recovery_file: Option<PathBuf>,
+    },
+}
+
+/// Commands about the account's devices.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Device {
+    /// Make this machine another device of an account, with a new profile.
+    #[command(
+        long_about = "Make this machine another device of an account, with a new profile.\n\nThe account's passphrase opens the \
+            way to its other devices, and no more: one of them has to let this one in, with `qchat device approve` or on its \
+            screen, within 10 minutes. Both show a code, and both ask whether it is the same. Where standard input is no \
+            terminal, the digits that the other device shows are read from it. What was said before is not brought along. \
+            Interrupted, the same command goes on or begins anew.",
+        after_help = "Examples:\n  qchat --server https://chat.example.org:8470 device link alice\n  qchat --profile alice device link alice --name laptop"
+    )]
+    Link {
+        /// The account's name.
+        name: UserName,
+        /// How this device is called, for the account's own devices [default: the host's name].
+        #[arg(long = "name", value_name = "DEVICE", value_parser = device_name)]
+        device: Option<DeviceName>,
+    },
+    /// Let a new device in that asks.
+    #[command(
+        long_about = "Let a new device in that asks with `qchat device link`.\n\nWaits for one for as long as --timeout says. It \
+            shows how the device is called, when it asked, and the code that it has to show, too. Say yes only when you have \
+            it before you: it gets the account's key, and comes into all rooms. Scripts run this once to see the code, and \
+            again with --yes and the code that the new device shows.",
+        after_help = "Examples:\n  qchat device approve\n  qchat device approve --yes --code \"07 13 62 01 44 09 30\""
+    )]
+    Approve {
+        /// Do not ask; needs the code.
+        #[arg(long, requires = "code")]
+        yes: bool,
+        /// The code that the new device shows, as digits.
+        #[arg(long, value_name = "DIGITS")]
+        code: Option<String>,
+    },
+    /// List the account's devices.
+    #[command(after_help = "Example:\n  qchat device list --json | jq -r .name")]
+    List,
+    /// Take a device out of the account: it is logged out, and removed from the rooms.
+    #[command(after_help = "Examples:\n  qchat device revoke laptop\n  qchat device revoke 5f0c7a1e --yes")]
+    Revoke {
+        /// Its name, its id, or the beginning of that.
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -501,6 +582,16 @@ pub(crate) fn profile(text: &str) -> Result<String, String> {
         Err("a profile's name has 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"
             .to_owned())
     }
+}
+
+/// A name for a device.
+fn device_name(text: &str) -> Result<DeviceName, String> {
+    DeviceName::new(text).filter(|name| name.as_str() == text).ok_or_else(|| {
+        format!(
+            "a device's name has 1 to {} bytes, on one line, without what a terminal would obey",
+            DeviceName::MOST
+        )
+    })
 }
 
 /// What a server's address looks like.

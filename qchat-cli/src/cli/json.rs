@@ -142,16 +142,18 @@ pub(super) struct MeObject<'a> {
     account: String,
     device: String,
     server: &'a str,
+    recovery_confirmed: bool,
 }
 
 impl<'a> MeObject<'a> {
-    pub(super) fn new(me: &'a Me) -> Self {
+    pub(super) fn new(me: &'a Me, recovery_confirmed: bool) -> Self {
         Self {
             v: V,
             name: me.name.as_str(),
             account: me.account.to_string(),
             device: me.device.to_string(),
             server: me.server.as_str(),
+            recovery_confirmed,
         }
     }
 }

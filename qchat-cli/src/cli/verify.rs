@@ -15,7 +15,7 @@ use super::{
     json, open, progress, qr,
 };
 use crate::engine::{
-    Change, ChangeKind, Comparison, Handle,
+    ChangeKind, Comparison, Handle, IdentityChange,
     types::{Standing, Trusted},
 };
 
@@ -303,7 +303,7 @@ async fn accept(context: &Context, handle: &Handle, user: &UserName, yes: bool) 
 
 fn change_object<'a>(
     user: &'a UserName,
-    change: Option<&Change>,
+    change: Option<&IdentityChange>,
     done: Option<&'static str>,
 ) -> ChangeObject<'a> {
     let kind = change.map(|change| change.kind);
@@ -322,8 +322,8 @@ fn change_object<'a>(
     }
 }
 
-fn change_words(change: &Change) -> String {
-    let Change { name, old, new, kind, .. } = change;
+fn change_words(change: &IdentityChange) -> String {
+    let IdentityChange { name, old, new, kind, .. } = change;
     let what = match kind {
         ChangeKind::ByRecoveryKey => format!(
             "The recovery key that this device knows {name} by has signed the new key: {name} has recovered the account, \

@@ -6,11 +6,11 @@ use std::{
 };
 
 use qchat_proto::{
-    crypto::{entropy::Entropy, secret::Secret, sign::DeviceSigningKey},
-    identity::LoginProof,
+    crypto::{entropy::Entropy, sign::DeviceSigningKey},
+    identity::{AccountProof, Deed, LoginProof},
     ids::{AccountId, DeviceId, ServerId},
     wire::{
-        api::{Binary, ChallengeRequest, Login, Refresh, Session},
+        api::{Binary, Challenge, ChallengeRequest, Login, Proof, Refresh, Session},
         fault::{Fault, FaultCode},
     },
 };
@@ -64,12 +64,7 @@ impl Access {
     }
 
     fn expect_server(&self, id: ServerId) -> Result<(), EngineError> {
-        if id == self.server {
-            return Ok(());
-        }
-        Err(EngineError::Refused(
-            "this is not the server that the account was registered with; check --server".to_owned(),
-        ))
+        expect_server(self.server, id)
     }
 
     /// A token that is good for at least half a minute. The profile that was logged out stays so.
@@ -199,46 +194,44 @@ impl Access {
         Ok(self.rest.refresh(&request).await?)
     }
 
-    /// Logs in by the device key. While another is on its way to the daemon, that may have it already: only the answer was
-    /// lost.
-    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
-        let keys = self.profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.next_key()?)));
-        let (own, next) = keys.await?;
-        let own = own.ok_or(EngineError::LoggedOut)?;
-        match (self.prove_with(own.device_key).await, next) {
-            (Err(EngineError::Net(NetError::Fault(fault))), Some(next))
-                if fault.code == FaultCode::Unauthenticated =>
-            {
-                self.prove_with(next.seed).await
-            }
-            (outcome, _) => outcome,
-        }
-    }
-
-    async fn prove_with(&self, seed: Secret<64>) -> Result<Zeroizing<String>, EngineError> {
-        let key = DeviceSigningKey::from_seed(seed).map_err(|error| EngineError::Keys(error.to_string()))?;
-        let request = ChallengeRequest { account_id: self.account, device_id: self.device };
-        let challenge = self.rest.challenge(&request).await?;
-        self.expect_server(challenge.server_id)?;
-        let nonce: [u8; 32] =
-            challenge.nonce.as_ref().try_into().map_err(|_| {
-                EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
-            })?;
-        let proof = LoginProof {
+    /// This device's word for something that is to be done to its account.
+    pub(crate) async fn account_proof(&self, deed: Deed<'_>) -> Result<Proof, EngineError> {
+        let (own, _) = self.keys().await?;
+        let (challenge, nonce) = challenge(&self.rest, (self.account, self.device), self.server).await?;
+        let proof = AccountProof {
             nonce,
             server: self.server,
             expires_at: challenge.expires_at,
             account: self.account,
             device: self.device,
         };
-        let signature = proof.sign(&key).map_err(|error| EngineError::Keys(error.to_string()))?;
-        let login = Login {
-            account_id: self.account,
-            device_id: self.device,
-            nonce: challenge.nonce,
-            signature: signature.into(),
-        };
-        let session = self.rest.login(&login).await?;
+        let signature = proof.sign(deed, &own).map_err(|error| EngineError::Keys(error.to_string()))?;
+        Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
+    }
+
+    /// This device's key, and the next one while that is on its way to the daemon.
+    async fn keys(&self) -> Result<(DeviceSigningKey, Option<DeviceSigningKey>), EngineError> {
+        let keys = self.profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.next_key()?)));
+        let (own, next) = keys.await?;
+        let own = own.ok_or(EngineError::LoggedOut)?;
+        let key =
+            |seed| DeviceSigningKey::from_seed(seed).map_err(|error| EngineError::Keys(error.to_string()));
+        Ok((key(own.device_key)?, next.map(|next| key(next.seed)).transpose()?))
+    }
+
+    /// Logs in by the device key. While another is on its way to the daemon, that may have it already: only the answer was
+    /// lost.
+    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+        let (own, next) = self.keys().await?;
+        let who = (self.account, self.device);
+        let session = match (prove(&self.rest, who, self.server, &own).await, next) {
+            (Err(EngineError::Net(NetError::Fault(fault))), Some(next))
+                if fault.code == FaultCode::Unauthenticated =>
+            {
+                prove(&self.rest, who, self.server, &next).await
+            }
+            (outcome, _) => outcome,
+        }?;
         self.keep(session).await
     }
 
@@ -249,6 +242,46 @@ impl Access {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(access)
     }
+}
+
+fn expect_server(expected: ServerId, id: ServerId) -> Result<(), EngineError> {
+    if id == expected {
+        return Ok(());
+    }
+    Err(EngineError::Refused(
+        "this is not the server that the account was registered with; check --server".to_owned(),
+    ))
+}
+
+/// Something for a device to sign, from the server that is expected, with its nonce read.
+async fn challenge(
+    rest: &Client,
+    (account, device): (AccountId, DeviceId),
+    server: ServerId,
+) -> Result<(Challenge, [u8; 32]), EngineError> {
+    let challenge = rest.challenge(&ChallengeRequest { account_id: account, device_id: device }).await?;
+    expect_server(server, challenge.server_id)?;
+    let nonce = challenge
+        .nonce
+        .as_ref()
+        .try_into()
+        .map_err(|_| EngineError::Net(NetError::Protocol("the login challenge is malformed".into())))?;
+    Ok((challenge, nonce))
+}
+
+/// Logs a device in by its key.
+pub(crate) async fn prove(
+    rest: &Client,
+    (account, device): (AccountId, DeviceId),
+    server: ServerId,
+    key: &DeviceSigningKey,
+) -> Result<Session, EngineError> {
+    let (challenge, nonce) = challenge(rest, (account, device), server).await?;
+    let proof = LoginProof { nonce, server, expires_at: challenge.expires_at, account, device };
+    let signature = proof.sign(key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let login =
+        Login { account_id: account, device_id: device, nonce: challenge.nonce, signature: signature.into() };
+    Ok(rest.login(&login).await?)
 }
 
 /// A session as it is stored.

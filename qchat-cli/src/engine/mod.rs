@@ -4,21 +4,28 @@
 //! task, the actor, owns the connection; what it does is decided by a core without I/O.
 
 mod access;
+mod activity;
 mod actor;
+mod claims;
 mod clock;
 mod consent;
 mod core;
 mod deletion;
+mod departure;
+mod devices;
 mod duties;
 mod entropy;
 mod error;
+mod export;
 mod find;
 mod handle;
 mod invitations;
 mod own;
 mod parts;
+mod passphrase;
 mod people;
 mod readmission;
+pub mod recovery;
 mod register;
 mod restart;
 mod rooms;
@@ -31,13 +38,19 @@ pub mod types;
 mod upkeep;
 mod view;
 
+pub use activity::activity;
 pub use consent::{Accept, NoSuchChoice};
+pub use departure::{delete_account, deletion_has_begun, destroy_profile};
+pub use devices::{LinkStage, Revoked, host_name, link};
 pub use error::EngineError;
+pub use export::export;
 pub use handle::{Handle, Me, Options};
+pub use parts::whoami;
+pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
 pub use register::{Registered, Stage, login, register};
 pub use rotation::Rotated;
 pub use server::{ServerReport, server};
-pub use trust::{Change, ChangeKind, Comparison};
+pub use trust::{ChangeKind, Comparison, IdentityChange};
 
 pub use qchat_proto::session::ledger::KeyLife;
 

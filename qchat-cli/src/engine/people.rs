@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 use super::{access::Access, clock, error::EngineError, types::Event};
 use crate::{
     net::{NetError, rest::Client},
-    store::{AccountKey, Contact, Profile, StoreError, Tx},
+    store::{AccountKey, Contact, Handed, Profile, StoreError, Tx},
 };
 
 /// A time at which no device list has expired. Who is a member already is known by the identity key; that its owner has
@@ -102,7 +102,7 @@ pub enum ChangeKind {
 
 /// A change of somebody's identity, as it is shown to the user before it is accepted.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct IdentityChange {
     /// Whose.
     pub name: UserName,
     /// The account.
@@ -138,12 +138,20 @@ impl People {
 
     /// What has become of the identity of somebody who is pinned; `None` when nothing has changed. A change that nobody
     /// knew of is marked by this, so that nothing is sent while the user decides.
-    pub(crate) async fn change(&self, name: &UserName) -> Result<Option<Change>, EngineError> {
+    pub(crate) async fn change(&self, name: &UserName) -> Result<Option<IdentityChange>, EngineError> {
         let directory = self.directory_of(name).await?;
         let wanted = name.clone();
         let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
+        let asked = Asked::Name(name);
+        let known = match known {
+            Some(known) => Some(known),
+            None => {
+                let handed = self.handed(asked, directory.account_id).await?;
+                handed.map(|handed| unmet(handed, &directory))
+            }
+        };
         let Some(known) = known else { return Ok(None) };
-        let (asked, answer) = (Asked::Name(name), answer(&directory));
+        let answer = answer(&directory);
         let (verified, kind) = match verify_directory(asked, &answer, Some(&known.pinned), ANY_AGE) {
             Ok(_) if known.changed_record.is_none() => {
                 self.judge(asked, &directory, Some(known), ANY_AGE).await?;
@@ -151,7 +159,7 @@ impl People {
             }
             Ok(verified) => (verified, ChangeKind::TakenBack),
             Err(IdentityError::IdentityChanged { by_recovery_key, .. }) => {
-                self.mark_changed(known.account, &directory, by_recovery_key).await?;
+                self.mark_changed(known.clone(), &directory, by_recovery_key).await?;
                 let kind = if by_recovery_key { ChangeKind::ByRecoveryKey } else { ChangeKind::Unvouched };
                 let verified = verify_directory(asked, &answer, None, ANY_AGE)
                     .map_err(|source| EngineError::Identity { who: who(asked), source })?;
@@ -159,7 +167,7 @@ impl People {
             }
             Err(source) => return Err(EngineError::Identity { who: who(asked), source }),
         };
-        Ok(Some(Change {
+        Ok(Some(IdentityChange {
             name: name.clone(),
             account: known.account,
             kind,
@@ -173,8 +181,8 @@ impl People {
 
     /// Pins the identity that the user has been shown, in the place of the one before. It is not verified by that. Gives
     /// the rooms where something may be sent again.
-    pub(crate) async fn accept(&self, change: &Change) -> Result<Vec<RoomId>, EngineError> {
-        let Change { name, before, contact, key, .. } = change.clone();
+    pub(crate) async fn accept(&self, change: &IdentityChange) -> Result<Vec<RoomId>, EngineError> {
+        let IdentityChange { name, before, contact, key, .. } = change.clone();
         let accepting = self.profile.write_async(move |tx| {
             let known = tx.contact(contact.account)?;
             // Not what the user was shown: another process, or the server, was quicker.
@@ -203,6 +211,17 @@ impl People {
         Ok(())
     }
 
+    /// An account as its directory has it now, held against what is pinned. That its device list may have expired does not
+    /// matter: `now` judges nothing but what is to be added.
+    ///
+    /// # Errors
+    /// [`EngineError::IdentityChanged`], [`EngineError::Identity`] with what does not hold, or why the daemon was not asked.
+    pub(crate) async fn refresh(&self, account: AccountId) -> Result<VerifiedDirectory, EngineError> {
+        let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
+        let directory = self.directory(account).await?;
+        self.judge(Asked::Account(account), &directory, known, ANY_AGE).await
+    }
+
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
@@ -210,6 +229,10 @@ impl People {
             let directory = match self.directory(key.account).await {
                 Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {
                     self.keys.note_absent(key);
+                    continue;
+                }
+                Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::AccountDeleted => {
+                    self.learn_erased(key).await?;
                     continue;
                 }
                 other => other?,
@@ -224,6 +247,22 @@ impl People {
         Ok(())
     }
 
+    /// Stores the key of an account that is gone, whose devices' leaves have still to be checked. Nobody is pinned under it: the
+    /// account has no name any more, and nothing is sent to it.
+    async fn learn_erased(&self, missing: &MissingKey) -> Result<(), EngineError> {
+        let (rest, account) = (&self.rest, missing.account);
+        let asked =
+            self.access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
+        let public_key = asked.identity_key.as_ref().to_vec();
+        let hash = missing.identity_key_hash;
+        if AccountPublicKey::from_bytes(&public_key).is_ok_and(|key| key.hash() == hash) {
+            let key = AccountKey { account, public_key };
+            self.profile.write_async(move |tx| tx.put_account_key(&hash, &key)).await?;
+        }
+        self.keys.note_absent(missing);
+        Ok(())
+    }
+
     async fn directory(&self, account: AccountId) -> Result<Directory, EngineError> {
         self.access.ask(|token| async move { self.rest.directory(&token, account).await }).await
     }
@@ -233,6 +272,9 @@ impl People {
         asking.await.map_err(|error| match error {
             EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
+            }
+            EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::AccountDeleted => {
+                EngineError::UserDeleted(name.clone())
             }
             error => error,
         })
@@ -245,7 +287,12 @@ impl People {
         known: Option<Contact>,
         now: u64,
     ) -> Result<VerifiedDirectory, EngineError> {
+        let handed = match &known {
+            Some(_) => None,
+            None => self.handed(asked, directory.account_id).await?,
+        };
         let pinned = known.as_ref().map(|contact| &contact.pinned);
+        let pinned = pinned.or(handed.as_ref().map(|handed| &handed.pinned));
         match verify_directory(asked, &answer(directory), pinned, now) {
             Ok(verified) => {
                 let (contact, key) = (contact(&verified, directory), account_key(&verified));
@@ -253,31 +300,52 @@ impl People {
                 Ok(verified)
             }
             Err(IdentityError::IdentityChanged { by_recovery_key, .. }) => {
+                let known = known.or_else(|| handed.map(|handed| unmet(handed, directory)));
                 let Some(known) = known else {
                     return Err(EngineError::Refused("the directory contradicts itself".to_owned()));
                 };
-                self.mark_changed(known.account, directory, by_recovery_key).await?;
-                Err(EngineError::IdentityChanged(known.name))
+                let name = known.name.clone();
+                self.mark_changed(known, directory, by_recovery_key).await?;
+                Err(EngineError::IdentityChanged(name))
             }
             Err(source) => Err(EngineError::Identity { who: who(asked), source }),
         }
+    }
+
+    /// What another device of this account has pinned of whom is asked for. One of the right name counts though its account
+    /// is another: then the name has moved.
+    async fn handed(&self, asked: Asked<'_>, account: AccountId) -> Result<Option<Handed>, EngineError> {
+        let asked = match asked {
+            Asked::Name(name) => Ok(name.clone()),
+            Asked::Account(account) => Err(account),
+        };
+        let found = self.profile.read_async(move |tx| match asked {
+            Ok(name) => match tx.handed_by_name(&name)? {
+                Some(handed) => Ok(Some(handed)),
+                None => tx.handed(account),
+            },
+            Err(account) => tx.handed(account),
+        });
+        Ok(found.await.map_err(|error: StoreError| error)?)
     }
 
     /// Notes that the daemon shows other keys of somebody than those that are pinned: from now on nothing is sent to them,
     /// and they are not verified any more.
     async fn mark_changed(
         &self,
-        account: AccountId,
+        shown_before: Contact,
         directory: &Directory,
         by_recovery_key: bool,
     ) -> Result<(), EngineError> {
+        let account = shown_before.account;
         let record = AccountRecord::verify(directory.account_record.as_ref())
             .map_err(|source| EngineError::Identity { who: format!("account {account}"), source })?;
         let key = AccountKey { account: record.account, public_key: record.identity_key.as_bytes().to_vec() };
         let hash = record.identity_key.hash();
         let shown = directory.account_record.as_ref().to_vec();
         let marking = self.profile.write_async(move |tx| {
-            let Some(mut known) = tx.contact(account)? else { return Ok(vec![]) };
+            // Nobody yet, when it was another device of this account that has pinned them.
+            let mut known = tx.contact(account)?.unwrap_or(shown_before);
             if key.account == account {
                 tx.put_account_key(&hash, &key)?;
             }
@@ -289,6 +357,7 @@ impl People {
             }
             known.changed_record = Some(shown);
             known.verified = false;
+            tx.forget_handed(account)?;
             tx.put_contact(&known)?;
             announce(tx, account, &Notice::IdentityChanged { account, by_recovery_key })
         });
@@ -313,6 +382,11 @@ fn pin(tx: &mut Tx, mut contact: Contact, key: &AccountKey) -> Result<(), Engine
     {
         return Err(EngineError::IdentityChanged(contact.name));
     }
+    if let Some(other) = tx.handed_by_name(&contact.name)?
+        && other.pinned.account != contact.account
+    {
+        return Err(EngineError::IdentityChanged(contact.name));
+    }
     if let Some(known) = tx.contact(contact.account)? {
         if known.changed_record.is_some() || !same_keys(&known.pinned, &contact.pinned) {
             return Err(EngineError::IdentityChanged(known.name));
@@ -324,7 +398,14 @@ fn pin(tx: &mut Tx, mut contact: Contact, key: &AccountKey) -> Result<(), Engine
         contact.first_seen_ms = known.first_seen_ms;
         contact.verified = known.verified;
         contact.since_ms = known.since_ms;
+    } else if let Some(handed) = tx.handed(contact.account)? {
+        if !same_keys(&handed.pinned, &contact.pinned) {
+            return Err(EngineError::IdentityChanged(handed.name));
+        }
+        contact.first_seen_ms = handed.first_seen_ms;
+        contact.verified = handed.verified;
     }
+    tx.forget_handed(contact.account)?;
     tx.put_account_key(&contact.pinned.identity_key_hash, key)?;
     Ok(tx.put_contact(&contact)?)
 }
@@ -357,6 +438,22 @@ fn answer(directory: &Directory) -> Answer<'_> {
 fn account_key(verified: &VerifiedDirectory) -> AccountKey {
     let public_key = verified.record.identity_key.as_bytes().to_vec();
     AccountKey { account: verified.record.account, public_key }
+}
+
+/// Somebody whom another device had pinned, and whose directory has other keys by now: of the record that was pinned only
+/// the hashes are known here.
+fn unmet(handed: Handed, directory: &Directory) -> Contact {
+    Contact {
+        account: handed.pinned.account,
+        name: handed.name,
+        record: directory.account_record.as_ref().to_vec(),
+        pinned: handed.pinned,
+        device_list: vec![],
+        first_seen_ms: handed.first_seen_ms,
+        changed_record: None,
+        verified: handed.verified,
+        since_ms: None,
+    }
 }
 
 /// Somebody as they are shown for the first time.

@@ -28,12 +28,12 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
-    upkeep,
+    recovery, upkeep,
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
-    store::{AccountKey, Contact, Identity, Profile, StoreError},
-    vault,
+    store::{AccountKey, Contact, Identity, Profile, StoreError, Tx},
+    vault::{self, strength},
 };
 
 /// What registration is busy with, for a progress line.
@@ -51,7 +51,7 @@ pub enum Stage {
 pub struct Registered {
     /// Its profile, open.
     pub profile: Profile,
-    /// The 24 recovery words, to be shown once. `None` when an interrupted registration turned out to have succeeded.
+    /// The 24 recovery words, which the profile keeps until they are confirmed; `None` when they have been.
     pub recovery_words: Option<Zeroizing<String>>,
 }
 
@@ -67,7 +67,7 @@ struct Keys {
 /// profile whose registration may have reached the daemon is kept, so that calling this again completes it.
 ///
 /// # Errors
-/// [`EngineError`]; a taken name is a `NetError::Fault`.
+/// [`EngineError`]; a taken name is a `NetError::Fault`, and a weak passphrase [`EngineError::Invalid`].
 pub async fn register(
     dir: &Path,
     server: Server,
@@ -79,6 +79,8 @@ pub async fn register(
     if vault::exists(dir) || Profile::exists(dir) {
         return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
+    strength::judge(&passphrase, &[name.as_str(), "qchat"])
+        .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let rest = Client::new(server.clone(), timeout)?;
     let info = rest.server().await?;
 
@@ -151,6 +153,9 @@ async fn resume(
     let (own, session) =
         profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.session()?))).await?;
     let Some(own) = own else {
+        if profile.read_async(Tx::linking).await?.is_some() {
+            return Err(EngineError::LinkBegun);
+        }
         drop(profile);
         discard(dir)?;
         return Err(cleared());
@@ -162,7 +167,10 @@ async fn resume(
     let tls = Choice { trust: Some(server.trust), key_exchange: server.key_exchange };
     let Parts { access, .. } = parts(&profile, Some(server.url), tls, timeout, KeyLife::default()).await?;
     match access.login().await {
-        Ok(_) => Ok(Registered { profile, recovery_words: None }),
+        Ok(_) => {
+            let recovery_words = recovery::unconfirmed(&profile).await?;
+            Ok(Registered { profile, recovery_words })
+        }
         Err(EngineError::Net(NetError::Fault(fault)))
             if matches!(fault.code, FaultCode::Unauthenticated | FaultCode::NotFound) =>
         {
@@ -248,10 +256,12 @@ async fn prepare(
         certificate: certificate.clone(),
         list_version: 1,
     };
+    let words = keys.recovery.words();
     let profile = Profile::create(dir, db_key)?;
     profile
         .write_async(move |tx| {
             tx.put_identity(&own)?;
+            tx.put_recovery_key(&keys.recovery)?;
             tx.put_account_key(&key_hash, &key)?;
             tx.put_contact(&contact)
         })
@@ -279,7 +289,7 @@ async fn prepare(
         key_packages,
         last_resort_key_package,
     };
-    Ok((profile, request, keys.recovery.words()))
+    Ok((profile, request, words))
 }
 
 /// Whether a refused registration certainly did not happen.
@@ -310,7 +320,8 @@ fn copy(seed: &Secret<64>) -> Secret<64> {
     Secret::from_bytes(*seed.expose())
 }
 
-fn discard(dir: &Path) -> Result<(), EngineError> {
+/// Deletes database and vault.
+pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
     Profile::destroy(dir)?;
     Ok(vault::destroy(dir)?)
 }
@@ -340,7 +351,8 @@ pub async fn login(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs what takes a thread's time on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| EngineError::Stopped)?

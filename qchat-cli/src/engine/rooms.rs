@@ -4,22 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
-    identity::{DeviceList, VerifiedDirectory},
+    identity::VerifiedDirectory,
     ids::{AccountId, MessageId, RoomId, UserName},
     mls::membership::Leaf,
     session::{
         error::SessionError,
         joining,
-        ledger::{Change, Ledger, Phase, Renewal, Want},
+        ledger::{Change, Ledger, ListedDevice, Phase, Renewal, Want},
         outbox,
     },
-    wire::api::{ClaimKeyPackages, CreateRoom, RoomInvitation},
+    wire::api::{CreateRoom, RoomInvitation},
 };
 use tokio::sync::oneshot;
 
 use super::{
     actor::Command,
-    clock,
+    claims, clock,
     error::EngineError,
     handle::Handle,
     tidy,
@@ -33,21 +33,40 @@ pub(super) const ADDED_AT_ONCE: usize = 100;
 /// What a room's size adds to the time that a commit may take until it is in effect, for each device: its tree has 11.4 kB
 /// for each, and a slow line carries 64 kB in a second.
 const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
+
+/// Why a Welcome is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entry {
+    /// The user, who was shown who invites, has said yes: the room is told.
+    Accepted,
+    /// The same, said once and for all of those whom the user has verified.
+    AcceptedOfVerified,
+    /// The same, said once and for all of everybody.
+    AcceptedOfAll,
+    /// Nobody need say yes: a member has added this device again, or it leaves at once.
+    Unasked,
+    /// Another device of this account has added this one, or it is not opened.
+    Own,
+}
+
+impl Entry {
+    /// Whether it is a yes, which the room is told.
+    fn is_a_yes(self) -> bool {
+        matches!(self, Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll)
+    }
+}
+
+/// Whether a leaf is a device of this account, by the account's newest list and its own identity key.
+fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, StoreError> {
+    let contact = tx.contact(me)?;
+    let list = tx.stored_device_list(me)?;
+    Ok(leaf.account == me
+        && contact.is_some_and(|contact| contact.pinned.identity_key_hash == leaf.identity_key_hash)
+        && list.is_some_and(|list| list.listed(leaf.device).is_some()))
+}
+
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
-
-/// Whose yes it is that leads into a room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Yes {
-    /// The user's, who was shown who invites.
-    OfUser,
-    /// What the user has said once and for all of those whom they have verified.
-    ToVerified,
-    /// What the user has said once and for all of everybody.
-    ToAll,
-    /// None: the device goes back to where it was, or leaves again at once. Nothing is said in the room.
-    Unsaid,
-}
 
 /// Why a Welcome led into no room.
 enum NotJoined {
@@ -68,18 +87,25 @@ impl From<SessionError<StoreError>> for NotJoined {
     }
 }
 
-/// Whether the yes was to whoever it is that invites. Who that is the Welcome proves; the daemon has only said it.
-fn is_meant(tx: &mut Tx, room: RoomId, inviter: &Leaf, yes: Yes) -> Result<bool, StoreError> {
-    Ok(match yes {
-        Yes::OfUser => {
+/// Whether it is by the one who invites that the Welcome is to be opened. Who that is the Welcome proves; the daemon has only
+/// said it.
+fn is_meant(
+    tx: &mut Tx,
+    (room, me): (RoomId, AccountId),
+    inviter: &Leaf,
+    entry: Entry,
+) -> Result<bool, StoreError> {
+    Ok(match entry {
+        Entry::Accepted => {
             let shown = tx.invitations()?.into_iter().find(|row| row.room == room);
             shown.is_none_or(|row| row.inviter == inviter.account)
         }
-        Yes::ToVerified => tx.contact(inviter.account)?.is_some_and(|contact| {
+        Entry::AcceptedOfVerified => tx.contact(inviter.account)?.is_some_and(|contact| {
             contact.standing() == Standing::Verified
                 && contact.pinned.identity_key_hash == inviter.identity_key_hash
         }),
-        Yes::ToAll | Yes::Unsaid => true,
+        Entry::AcceptedOfAll | Entry::Unasked => true,
+        Entry::Own => is_own(tx, me, inviter)?,
     })
 }
 
@@ -106,6 +132,15 @@ impl Handle {
         .await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await?;
+        // Before anything is said in it, so that the account's other devices read it from the first word.
+        match inner.devices.add_to_rooms().await {
+            Ok(rooms) => {
+                for room in rooms {
+                    self.command(Command::Wrote(room)).await?;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "other devices are added later"),
+        }
         Ok(room)
     }
 
@@ -165,47 +200,14 @@ impl Handle {
 
     /// One verified KeyPackage of each listed device of a person.
     pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+        let inner = &self.0;
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
-        let request = &ClaimKeyPackages { account_id: person.record.account, devices };
-        let rest = &self.0.rest;
-        let claiming =
-            self.0.access.ask(|token| async move { rest.claim_key_packages(&token, request).await });
-        let claimed = claiming.await?;
-        let name = &person.record.name;
-        let mut key_packages = vec![];
-        for claimed in claimed.key_packages {
-            let device = self.0.steps.device.latest();
-            let message = claimed.key_package.0;
-            let inspected = {
-                let message = message.clone();
-                tokio::task::spawn_blocking(move || device.inspect_key_package(&message, clock::seconds()))
-                    .await
-                    .map_err(|_| EngineError::Stopped)?
-            };
-            let theirs = inspected.map_err(|fault| {
-                EngineError::Refused(format!("the server gave a bad KeyPackage for {name}: {fault}"))
-            })?;
-            // A device that its owner did not list is one that the server made up, and one with another key than is listed
-            // has had that once.
-            let genuine = |list: &DeviceList| {
-                theirs.account == person.record.account
-                    && theirs.device == claimed.device_id
-                    && list
-                        .listed(theirs.device)
-                        .is_some_and(|listed| listed.device_key_hash == theirs.device_key.hash())
-            };
-            // It may have got a new key since it was looked up.
-            if !genuine(&person.list) && !genuine(&self.0.people.by_name(name).await?.list) {
-                return Err(EngineError::Refused(format!(
-                    "the server offered a device for {name} that is not theirs"
-                )));
-            }
-            key_packages.push(message);
+        let claimed =
+            claims::claim((&inner.rest, &inner.access, &inner.people, &inner.steps), person, devices).await?;
+        if claimed.is_empty() {
+            return Err(EngineError::NoDevices(person.record.name.clone()));
         }
-        if key_packages.is_empty() {
-            return Err(EngineError::NoDevices(name.clone()));
-        }
-        Ok(key_packages)
+        Ok(claimed)
     }
 
     /// Accepts an invitation.
@@ -214,13 +216,13 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
-        self.enter(room, Yes::OfUser).await
+        self.enter(room, Entry::Accepted).await
     }
 
     /// Joins.
-    pub(super) async fn enter(&self, room: RoomId, yes: Yes) -> Result<(), EngineError> {
+    pub(super) async fn enter(&self, room: RoomId, entry: Entry) -> Result<(), EngineError> {
         let inner = &self.0;
-        let announced = yes != Yes::Unsaid;
+        let announced = entry.is_a_yes();
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
             return Ok(());
@@ -256,12 +258,16 @@ impl Handle {
             .map_err(|_| EngineError::Stopped)??;
         let device = inner.steps.device.clone();
         let key_package = invited.key_package.0.clone();
+        let me = inner.me.account;
         let joined = inner.profile.write_async(move |tx| {
             let device = device.at(tx)?;
             let inviter = joining::join(tx, &device, &invited, &log)?;
-            if announced && !is_meant(tx, room, &inviter, yes)? {
+            if !is_meant(tx, (room, me), &inviter, entry)? {
                 // Nothing of it is kept.
-                return Err(NotJoined::ByAnother(inviter.account));
+                return Err(match entry {
+                    Entry::Own => NotJoined::Failed(SessionError::Stranger.into()),
+                    _ => NotJoined::ByAnother(inviter.account),
+                });
             }
             if !keep_key_package {
                 tx.forget_key_package(&key_package)?;
@@ -333,7 +339,7 @@ impl Handle {
             if !self.is_invited(room).await? {
                 return Err(EngineError::NotMember(""));
             }
-            match self.enter(room, Yes::Unsaid).await {
+            match self.enter(room, Entry::Unasked).await {
                 Ok(()) => {}
                 Err(error @ (EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_))) => {
                     return Err(error);
@@ -346,6 +352,17 @@ impl Handle {
                     return Ok(());
                 }
             }
+        }
+        let me = self.0.me.clone();
+        let others = self.0.profile.read_async(move |tx| {
+            let own = |listed: &ListedDevice| listed.account == me.account && listed.device != me.device;
+            Ok::<_, StoreError>(tx.roster(room)?.iter().any(own))
+        });
+        if others.await? {
+            // The account leaves: else the devices that stay would let this one in again.
+            let all = Want::Commit(Change::RemoveAccount(self.0.me.account));
+            let id = self.0.steps.enqueue(room, all).await?;
+            self.settled(room, id).await?;
         }
         let id = self.0.steps.enqueue(room, Want::Leave).await?;
         self.settled(room, id).await?;

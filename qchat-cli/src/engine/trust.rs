@@ -15,7 +15,7 @@ use super::{
 };
 use crate::store::{Contact, Standing, StoreError, Tx};
 
-pub use super::people::{Change, ChangeKind};
+pub use super::people::{ChangeKind, IdentityChange};
 
 /// What is shown for comparing keys with somebody.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`EngineError::NoSuchUser`], or that what the server shows does not hold.
-    pub async fn identity_change(&self, name: &UserName) -> Result<Option<Change>, EngineError> {
+    pub async fn identity_change(&self, name: &UserName) -> Result<Option<IdentityChange>, EngineError> {
         self.is_another(name)?;
         self.0.people.change(name).await
     }
@@ -161,7 +161,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`EngineError::IdentityChanged`] when it is another change by now.
-    pub async fn accept_change(&self, change: &Change) -> Result<(), EngineError> {
+    pub async fn accept_change(&self, change: &IdentityChange) -> Result<(), EngineError> {
         for room in self.0.people.accept(change).await? {
             self.wrote(room).await;
         }

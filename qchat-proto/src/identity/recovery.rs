@@ -27,7 +27,7 @@ pub enum RecoveryError {
     Checksum,
 }
 
-/// The recovery key of an account; its words are shown once and stored nowhere.
+/// The recovery key of an account; its words are shown until their owner has confirmed them, and stored nowhere from then on.
 pub struct RecoveryKey(Secret<32>);
 
 impl RecoveryKey {
@@ -37,6 +37,16 @@ impl RecoveryKey {
     /// Fails only when the entropy source does.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         Secret::random(entropy).map(Self)
+    }
+
+    /// A key that was kept.
+    pub fn from_secret(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
+    /// The key, to be kept.
+    pub fn secret(&self) -> &Secret<32> {
+        &self.0
     }
 
     /// The key as 24 words of the English BIP-39 list, separated by single spaces.

@@ -3,10 +3,9 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{body::Incoming, service::Service};
+use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -42,7 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Door {
     slots: Arc<Semaphore>,
     routes: BoxedFilter<(Response,)>,
-    http: auto::Builder<TokioExecutor>,
+    http: http1::Builder,
     /// Who speaks the `PROXY` protocol, and then everybody does.
     proxies: Option<Proxies>,
     tls: Option<Arc<Tls>>,
@@ -58,8 +57,8 @@ pub(super) struct Door {
 impl Door {
     /// The door as it is configured.
     pub(super) fn new(sockets: Sockets, tls: Option<Arc<Tls>>, config: &Config) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES);
         Self {
             slots: Arc::new(Semaphore::new(config.max_connections as usize)),
             proxies: config.proxy_protocol.then(|| Proxies(config.proxy_trusted.clone())),
@@ -185,7 +184,7 @@ impl Door {
             };
             answered.instrument(span)
         });
-        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         // Who comes while the daemon drains is told so.
         let told = self.drain.has_begun();
         let ended = tokio::select! {
@@ -196,7 +195,7 @@ impl Door {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%peer, error = &*error, "a connection ended early");
+            tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
 }

@@ -2,12 +2,20 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
+use super::{postgres::STANDBY, target};
+
 /// A query did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, or not in time.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// All connections are in use, and none became free in time.
+    #[error("all connections to the database are in use")]
+    Busy,
+    /// The database is there, and takes no writes.
+    #[error("the database takes no writes: {0}")]
+    ReadOnly(String),
     /// The database would lose what it has acknowledged.
     #[error("the database does not promise durability: {0}")]
     NotDurable(String),
@@ -26,18 +34,70 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it may be over by itself: whoever waits, and tries again, does right.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Busy | Self::ReadOnly(_))
+    }
+
     pub(super) fn connect(error: diesel::ConnectionError) -> Self {
-        match error {
+        let text = match error {
             // libpq's text names host and user, never the password.
-            diesel::ConnectionError::BadConnection(text) => Self::Unavailable(text.trim().to_owned()),
-            other => Self::Unavailable(other.to_string()),
+            diesel::ConnectionError::BadConnection(text) => text,
+            other => other.to_string(),
+        };
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.contains("session is read-only") {
+            return Self::ReadOnly(STANDBY.to_owned());
+        }
+        let full = ["too many clients", "connection slots are reserved", "too many connections for"];
+        let remedy = if full.iter().any(|said| text.contains(said)) { TOO_MANY } else { "" };
+        Self::Unavailable(format!("{text}{remedy}"))
+    }
+
+    /// Says which database, where its text does not.
+    pub(super) fn at(self, url: &str) -> Self {
+        match self {
+            Self::ReadOnly(text) => Self::ReadOnly(format!("{}: {text}", target::shown(url))),
+            other => other,
         }
     }
 
-    pub(super) fn pool() -> Self {
-        Self::Unavailable("no connection became free in time".into())
+    /// One for all servers of a database, none of which can be used.
+    pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
+        if failures.len() == 1
+            && let Some(only) = failures.pop()
+        {
+            return only;
+        }
+        let texts = failures.iter().map(|error| match error {
+            Self::Unavailable(text) | Self::ReadOnly(text) | Self::NotDurable(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let text = texts.collect::<Vec<_>>().join("; ");
+        // What an operator has to do something about counts most.
+        if failures.iter().any(|error| matches!(error, Self::NotDurable(_))) {
+            Self::NotDurable(text)
+        } else if failures.iter().any(|error| matches!(error, Self::ReadOnly(_))) {
+            Self::ReadOnly(text)
+        } else {
+            Self::Unavailable(text)
+        }
+    }
+
+    /// The same once more: why there is no connection is told to each who waits for one.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::ReadOnly(text) => Self::ReadOnly(text.clone()),
+            Self::NotDurable(text) => Self::NotDurable(text.clone()),
+            Self::Unavailable(text) => Self::Unavailable(text.clone()),
+            other => Self::Unavailable(other.to_string()),
+        }
     }
 }
+
+/// The remedy when PostgreSQL takes no further connection.
+const TOO_MANY: &str = " (PostgreSQL is at its max_connections: raise it, or lower database_connections; each node takes \
+                        two more than that)";
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
@@ -45,6 +105,9 @@ impl From<Error> for StoreError {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Conflict,
             Error::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
                 Self::Unavailable(info.message().to_owned())
+            }
+            Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, info) => {
+                Self::ReadOnly(info.message().to_owned())
             }
             other => Self::Query(other),
         }

@@ -35,15 +35,28 @@ pub fn renew(conn: &mut Connection, device: DeviceId, package: &KeyPackage) -> R
     insert_one(conn, device, package, true)
 }
 
-/// Takes back every package of a device that nobody has claimed, the last-resort one too.
+/// Whether a device has any packages that nobody has claimed.
+///
+/// # Errors
+/// When the query fails.
+pub fn any(conn: &mut Connection, device: DeviceId) -> Result<bool, StoreError> {
+    let unclaimed = key_packages::table
+        .select(key_packages::id)
+        .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
+        .filter(key_packages::claimed.eq(false));
+    let found: Option<i64> = unclaimed.first(conn).optional()?;
+    Ok(found.is_some())
+}
+
+/// Takes back all packages of a device that nobody has claimed.
 ///
 /// # Errors
 /// When the query fails.
 pub fn withdraw(conn: &mut Connection, device: DeviceId) -> Result<(), StoreError> {
-    let old = key_packages::table
+    let unclaimed = key_packages::table
         .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
         .filter(key_packages::claimed.eq(false));
-    diesel::delete(old).execute(conn)?;
+    diesel::delete(unclaimed).execute(conn)?;
     Ok(())
 }
 

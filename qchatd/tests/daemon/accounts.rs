@@ -6,8 +6,8 @@ use qchat_proto::{
     ids::{AccountId, DeviceId},
     wire::{
         api::{
-            Binary, ClaimKeyPackages, ClaimedKeyPackages, Directory, KeyPackageCount, PutDeviceList,
-            Register, Session,
+            Binary, ClaimKeyPackages, ClaimedKeyPackages, Directory, KeyPackageCount, PutCertificate,
+            PutDeviceList, Register, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,
@@ -104,8 +104,7 @@ async fn device_lists_only_move_forward(database: Database) {
     let mallory = Device::register(&server, "mallory").await;
     let put = async |list: DeviceList, by: &Device| {
         let device_list = list.sign(&by.identity).unwrap().into();
-        let request = PutDeviceList { device_list, device_certificates: vec![] };
-        alice.put("/v1/account/device-list", &request).await
+        alice.put("/v1/account/device-list", &PutDeviceList { device_list, ..PutDeviceList::default() }).await
     };
     let own = |version| list(alice.account, version, &[(alice.id, &alice.key)]);
     let ghost = DeviceId::from_bytes(random());
@@ -149,10 +148,15 @@ async fn a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing(
         };
         certificate.sign(&by.identity).unwrap().into()
     };
-    let put = async |version, key: &DeviceSigningKey, device_certificates: Vec<Binary>| {
+    let put = async |version, key: &DeviceSigningKey, certificates: Vec<Binary>| {
         let list = list(alice.account, version, &[(alice.id, key)]);
         let device_list = list.sign(&alice.identity).unwrap().into();
-        alice.put("/v1/account/device-list", &PutDeviceList { device_list, device_certificates }).await
+        let certificates = certificates
+            .into_iter()
+            .map(|certificate| PutCertificate { certificate, label: None, grant: None })
+            .collect();
+        let request = PutDeviceList { device_list, certificates, ..PutDeviceList::default() };
+        alice.put("/v1/account/device-list", &request).await
     };
     let (later, other) = (now() + 10, DeviceId::from_bytes(random()));
     let good = certificate(alice.id, &key, later, &alice);

@@ -98,7 +98,7 @@ async fn what_one_node_ends_has_no_socket_at_another() {
                 alice
                     .put(
                         "/v1/account/device-list",
-                        &PutDeviceList { device_list, device_certificates: vec![] },
+                        &PutDeviceList { device_list, ..PutDeviceList::default() },
                     )
                     .await
                     .unwrap();

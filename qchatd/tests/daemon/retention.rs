@@ -12,7 +12,7 @@ use qchatd::{
         housekeeping::{Housekeeping, Retention},
     },
     store::{
-        Connection, Store,
+        self, Connection, Store,
         retention::{Place, Waiting},
         rooms::{self, Member, Span, Standing},
     },
@@ -323,8 +323,8 @@ async fn nothing_goes_that_anybody_may_still_read_and_all_goes_that_everybody_ha
     const HISTORIES: u64 = 6;
     const STEPS: u32 = 50;
     let server = Server::start(database).await;
-    let store = Store::open(&server.database.url.parse().unwrap(), 1).unwrap();
-    let housekeeping = Housekeeping::new(store, Arc::default(), Retention { days: 90 });
+    let store = Store::open(&server.database.url.parse().unwrap(), 1, store::WAIT).unwrap();
+    let housekeeping = Housekeeping::new(store, Arc::default(), Retention { days: 90, audit_days: 365 });
     let alice = Device::register(&server, "alice").await;
     let mut socket = Socket::connect(&alice).await;
     let mut others = Vec::new();

@@ -114,7 +114,7 @@ fn without_a_daemon_the_exit_code_says_network_and_nothing_is_lost() {
 fn plain_http_is_refused_except_to_loopback() {
     for server in ["http://chat.example.org", "http://192.0.2.1:8080", "ftp://127.0.0.1", "not a url"] {
         let alice = Client::new(server, "alice");
-        let output = alice.run(&["--timeout", "5", "register", "alice"]);
+        let output = alice.run(&["--timeout", "5", "register", "alice", "--no-confirm"]);
         assert!(matches!(output.code, Some(2 | 6)), "{server}: {output:?}");
         assert!(!alice.data_directory().join("alice").exists(), "{server}: a profile was made");
     }

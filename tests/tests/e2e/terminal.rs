@@ -64,7 +64,7 @@ impl Terminal {
 
     /// Waits until the screen is as wanted.
     #[track_caller]
-    pub(crate) fn wait_for(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn wait_for(&mut self, what: &str, mut wanted: impl FnMut(&str) -> bool) {
         let until = Instant::now() + DEADLINE;
         while !wanted(&self.cells.screen().contents()) {
             match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {

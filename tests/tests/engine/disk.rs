@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use qchat_cli::{
+    engine::recovery,
     store::{Profile, StoreError, Tx},
     vault,
 };
@@ -349,6 +350,22 @@ fn package_keys(person: &Person) -> HashMap<Vec<u8>, [Vec<u8>; 2]> {
 
 fn windows_of(secret: &[u8]) -> HashSet<Vec<u8>> {
     secret.windows(WINDOW).map(<[u8]>::to_vec).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_words_are_off_the_disk_once_they_are_confirmed() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let alices = key(&alice);
+    let kept = alice.profile.read(Tx::recovery_key).unwrap().expect("nobody has confirmed them");
+    let kept = windows_of(kept.secret().expose());
+    let found = |copy: &Copy| {
+        copy.pages.iter().any(|page| page.bytes.windows(WINDOW).any(|window| kept.contains(window)))
+    };
+    assert!(found(&copy(&alice, &alices)), "they are not lost with the window that shows them");
+    recovery::confirm(&alice.profile).await.unwrap();
+    emptied(&alice).await;
+    copy(&alice, &alices).holds_none_of("the recovery key", &kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]

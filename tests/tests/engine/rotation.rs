@@ -189,7 +189,7 @@ async fn a_list_that_another_device_was_quicker_with_stands_beside_the_new_key()
     };
     let rest = Rest::new(daemon.url().parse().unwrap(), PATIENCE).unwrap();
     let token = bob.profile.read(Tx::session).unwrap().unwrap().access_token;
-    let put = PutDeviceList { device_list: list.sign(&account).unwrap().into(), device_certificates: vec![] };
+    let put = PutDeviceList { device_list: list.sign(&account).unwrap().into(), ..PutDeviceList::default() };
     rest.put_device_list(&token, &put).await.unwrap();
 
     bob.engine.rotate_keys().await.unwrap();
