@@ -61,11 +61,13 @@ pub enum SignatureUse {
     Resync,
     /// That a room goes on with another group. By device keys.
     Restart,
+    /// What a server's key directory is. By the key of the directory, of the device level.
+    TreeHead,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -73,6 +75,7 @@ impl SignatureUse {
         Self::Login,
         Self::Resync,
         Self::Restart,
+        Self::TreeHead,
     ];
 
     /// The label that stands in the signed bytes.
@@ -85,6 +88,7 @@ impl SignatureUse {
             Self::Login => b"login\0\0\0\0\0\0\0\0\0\0\0",
             Self::Resync => b"resync\0\0\0\0\0\0\0\0\0\0",
             Self::Restart => b"restart\0\0\0\0\0\0\0\0\0",
+            Self::TreeHead => b"tree-head\0\0\0\0\0\0\0",
         }
     }
 }

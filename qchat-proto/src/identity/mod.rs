@@ -26,6 +26,7 @@ mod recovery;
 pub use certificate::DeviceCertificate;
 pub use credential::{CREDENTIAL_TYPE, LeafCredential};
 pub use directory::{Answer, Asked, Pinned, VerifiedDirectory, verify_directory};
+pub(crate) use directory::{said_of_list, said_of_record};
 pub use error::IdentityError;
 pub use list::{DeviceList, ListedDevice};
 pub use login::LoginProof;
