@@ -53,6 +53,12 @@ pub struct Meters {
     sweep: Histogram,
     /// When the last sweep ended, seconds since the Unix epoch; 0 before the first.
     swept: Gauge,
+    /// The newest epoch of the key directory that this node has published; 0 before the first.
+    epoch: Gauge,
+    /// Entries that this node has put into the key directory.
+    published: Counter,
+    /// How long an epoch of it took, seconds.
+    publish: Histogram,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
@@ -91,6 +97,9 @@ impl Default for Meters {
             deleted: Counter::default(),
             sweep: Histogram::new(exponential_buckets(0.01, 4.0, 10)),
             swept: Gauge::default(),
+            epoch: Gauge::default(),
+            published: Counter::default(),
+            publish: seconds(),
             redis: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -143,6 +152,22 @@ impl Default for Meters {
             "swept",
             "When retention last went through all rooms, in Unix seconds",
             meters.swept.clone(),
+        );
+        registry.register(
+            "directory_epoch",
+            "The newest epoch of the key directory that this node has published",
+            meters.epoch.clone(),
+        );
+        registry.register(
+            "directory_entries",
+            "Entries that this node has put into the key directory",
+            meters.published.clone(),
+        );
+        registry.register_with_unit(
+            "directory_publish",
+            "How long an epoch of the key directory takes",
+            Unit::Seconds,
+            meters.publish.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -216,6 +241,13 @@ impl Meters {
     pub fn swept(&self, took: Duration, now: i64) {
         self.sweep.observe(took.as_secs_f64());
         self.swept.set(now);
+    }
+
+    /// This epoch of the key directory is published, with so many entries.
+    pub fn published(&self, epoch: u64, entries: usize, took: Duration) {
+        self.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+        self.published.inc_by(entries as u64);
+        self.publish.observe(took.as_secs_f64());
     }
 
     /// A socket is open until what is returned is dropped.

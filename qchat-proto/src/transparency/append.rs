@@ -35,6 +35,11 @@ pub fn encode_append(proof: &SingleAppendOnlyProof) -> Vec<u8> {
     out
 }
 
+/// The root hash of the empty tree: that of epoch 0.
+pub fn empty_root() -> [u8; 32] {
+    Hashes::compute_root_hash_from_val(&Hashes::empty_root_value())
+}
+
 type Node = (NodeLabel, AzksValue);
 
 /// How many leaves came, if nothing else has happened between the tree with the root `before` and the one with the root
@@ -80,7 +85,7 @@ fn root(nodes: &mut [Node]) -> Option<[u8; 32]> {
         return None;
     }
     if nodes.is_empty() {
-        return Some(Hashes::compute_root_hash_from_val(&Hashes::empty_root_value()));
+        return Some(empty_root());
     }
     let (left, right) = nodes.split_at(nodes.partition_point(|(label, _)| !bit(label, 0)));
     Some(Hashes::compute_root_hash_from_val(&parent(subtree(left), subtree(right))))

@@ -21,7 +21,7 @@ pub mod proof;
 mod reader;
 
 pub use self::{
-    append::{encode_append, verify_append},
+    append::{empty_root, encode_append, verify_append},
     config::{Hashes, VALUE},
     entry::{AccountEntry, Label, NameEntry, Salt},
     error::TransparencyError,

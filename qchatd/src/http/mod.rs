@@ -2,6 +2,7 @@
 
 mod accounts;
 mod body;
+mod directory;
 mod gate;
 mod health;
 mod key_packages;
@@ -36,6 +37,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .unify()
         .or(accounts::routes(&services))
         .unify()
+        .or(directory::routes(&services))
+        .unify()
         .or(sessions::routes(&services))
         .unify()
         .or(key_packages::routes(&services))
@@ -57,6 +60,7 @@ fn server(services: Arc<Services>) -> BoxedFilter<(Response,)> {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 protocol_min: *wire::VERSIONS.start(),
                 protocol_max: *wire::VERSIONS.end(),
+                directory_key: services.directory.key().as_bytes().to_vec().into(),
             })
             .into_response()
         })

@@ -170,8 +170,9 @@ impl Daemon {
         let tell = move |charge| told.charged(charge);
         let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
         let services =
-            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
+            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention))?);
         services.sessions.renew_keys().await?;
+        services.directory.begin().await?;
 
         let drain: Arc<Drain> = Arc::default();
         let metrics = match config.metrics_listen {
@@ -189,6 +190,7 @@ impl Daemon {
         upkeep.spawn(confirm(sockets.clone()));
         upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
+        upkeep.spawn(publish(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
         upkeep.spawn(charge(sockets.clone(), charged));
         let door = Arc::new(Door::new(sockets.clone(), tls.clone(), &config));
@@ -403,6 +405,14 @@ async fn watch(sockets: Sockets, mut revoked: mpsc::Receiver<Vec<SessionId>>) {
         if let Err(error) = looked {
             tracing::warn!(%error, "sessions that others have ended are not known");
         }
+    }
+}
+
+/// Puts what was said of accounts into the key directory.
+async fn publish(sockets: Sockets) {
+    tokio::select! {
+        () = sockets.drain.begun() => {}
+        () = sockets.services.directory.publish() => {}
     }
 }
 

@@ -14,7 +14,9 @@ use qchat_proto::{
 };
 
 use super::{
-    ServiceError, key_packages, now, now_sql,
+    ServiceError,
+    directory::{self, Answer, KeyDirectory, Said},
+    key_packages, now, now_sql,
     password::Passwords,
     sessions::{Caller, NewSession, Sessions},
 };
@@ -38,6 +40,7 @@ pub struct Accounts {
     sessions: Sessions,
     limits: Arc<Limits>,
     passwords: Passwords,
+    keys: Arc<KeyDirectory>,
 }
 
 impl Accounts {
@@ -48,8 +51,9 @@ impl Accounts {
         sessions: Sessions,
         limits: Arc<Limits>,
         pepper: Arc<Secret<32>>,
+        keys: Arc<KeyDirectory>,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, passwords: Passwords::new(pepper) }
+        Self { store, hub, bus, sessions, limits, passwords: Passwords::new(pepper), keys }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -99,6 +103,7 @@ impl Accounts {
                 }
                 accounts::insert(conn, &account, now)?;
                 accounts::insert_device(conn, &device, now)?;
+                directory::say(conn, &account, Said::Everything)?;
                 stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
                 session.store(conn).map_err(ServiceError::from)
@@ -115,7 +120,11 @@ impl Accounts {
                     }
                 }
             }
-            other => other.map(|()| answer),
+            other => {
+                other?;
+                self.keys.wake();
+                Ok(answer)
+            }
         }
     }
 
@@ -157,28 +166,39 @@ impl Accounts {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_id(conn, account)).await
+    pub async fn by_id(&self, account: AccountId, since: Option<u64>) -> Result<Directory, ServiceError> {
+        self.directory(since, move |conn| accounts::by_id(conn, account)).await
     }
 
     /// The directory entry of the account with this name.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_name(conn, &name)).await
+    pub async fn by_name(&self, name: UserName, since: Option<u64>) -> Result<Directory, ServiceError> {
+        self.directory(since, move |conn| accounts::by_name(conn, &name)).await
     }
 
     async fn directory(
         &self,
+        since: Option<u64>,
         find: impl FnOnce(&mut crate::store::Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
-        self.store
-            .read(move |conn| {
+        let prover = self.keys.prover();
+        let (answer, unsaid) = self
+            .store
+            .snapshot(move |conn| {
                 let account = find(conn)?
                     .ok_or_else(|| ServiceError::refuse(FaultCode::NotFound, "there is no such account"))?;
                 let devices = accounts::devices(conn, account.id)?;
-                Ok(Directory {
+                let said = KeyDirectory::answer(&prover, conn, &account, since)?;
+                let unsaid = matches!(said, Answer::Unsaid).then_some(account.id);
+                let proof = match said {
+                    Answer::Published(proof) => Some(*proof),
+                    Answer::Waiting | Answer::Unsaid => None,
+                };
+                let answer = Directory {
+                    pending: proof.is_none(),
+                    proof,
                     name: account.name,
                     account_id: account.id,
                     account_record: account.record.into(),
@@ -188,9 +208,15 @@ impl Accounts {
                         .filter(|device| device.listed)
                         .map(|device| device.certificate.into())
                         .collect(),
-                })
+                };
+                Ok::<_, ServiceError>((answer, unsaid))
             })
-            .await
+            .await?;
+        // Registered at a node that does not keep the directory yet.
+        if let Some(account) = unsaid {
+            self.keys.adopt_these(vec![account]).await?;
+        }
+        Ok(answer)
     }
 
     /// Replaces the caller's device list by a newer one. Devices that are no longer on it lose their sessions.
@@ -224,12 +250,15 @@ impl Accounts {
                         return Err(bad("the device list names a device without a certificate"));
                     }
                 }
+                let replaced =
+                    Account { device_list: bytes.to_vec(), device_list_version: list.version, ..account };
                 if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
                     return Err(ServiceError::refuse(
                         FaultCode::Conflict,
                         "a device list with this version or a newer one is there",
                     ));
                 }
+                directory::say(conn, &replaced, Said::Change)?;
                 let mut gone = Vec::new();
                 for device in devices {
                     let listed = list.listed(device.id).is_some();
@@ -244,6 +273,7 @@ impl Accounts {
                 Ok(gone)
             })
             .await?;
+        self.keys.wake();
         for device in &gone {
             self.hub.end_device(*device);
         }

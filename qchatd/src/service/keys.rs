@@ -17,6 +17,7 @@ use qchat_proto::crypto::{
 };
 use zeroize::Zeroizing;
 
+use super::directory::DirectorySecrets;
 use crate::config::is_credential;
 
 /// The secrets, derived and ready.
@@ -29,6 +30,8 @@ pub struct ServerKeys {
     pub refresh: Secret<32>,
     /// Authenticates challenges.
     pub challenge: Secret<32>,
+    /// Signs the key directory and places what is in it.
+    pub directory: DirectorySecrets,
 }
 
 /// A key file cannot be used.
@@ -74,6 +77,11 @@ impl ServerKeys {
             access: derive(&master, b"qchatd 1 access token")?,
             refresh: derive(&master, b"qchatd 1 refresh token")?,
             challenge: derive(&master, b"qchatd 1 login challenge")?,
+            directory: DirectorySecrets {
+                sign: derive(&master, b"qchatd 1 tree head")?,
+                vrf: derive(&master, b"qchatd 1 directory place")?,
+                labels: derive(&master, b"qchatd 1 directory label")?,
+            },
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod accounts;
+pub mod directory;
 mod error;
 pub mod floor;
 pub mod housekeeping;
@@ -25,6 +26,7 @@ use qchat_proto::ids::ServerId;
 pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
+    directory::KeyDirectory,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -47,6 +49,8 @@ pub struct Services {
     pub bus: Bus,
     /// Registration and the directory.
     pub accounts: Accounts,
+    /// That the directory says the same to everybody.
+    pub directory: Arc<KeyDirectory>,
     /// Logins and tokens.
     pub sessions: Sessions,
     /// KeyPackages.
@@ -75,11 +79,13 @@ impl Services {
         relay: Relay,
         meters: Arc<Meters>,
         (limits, retention): (Limits, Retention),
-    ) -> Self {
+    ) -> Result<Self, ServiceError> {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let sessions =
             Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
-        Self {
+        let directory =
+            Arc::new(KeyDirectory::new(store.clone(), server_id, keys.directory, meters.clone())?);
+        Ok(Self {
             server_id,
             accounts: Accounts::new(
                 store.clone(),
@@ -88,7 +94,9 @@ impl Services {
                 sessions.clone(),
                 limits.clone(),
                 keys.pepper,
+                directory.clone(),
             ),
+            directory,
             key_packages: KeyPackages::new(store.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
@@ -100,7 +108,7 @@ impl Services {
             store,
             hub,
             bus,
-        }
+        })
     }
 }
 

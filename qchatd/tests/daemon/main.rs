@@ -15,6 +15,7 @@ mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;
+mod directory;
 mod doors;
 mod faults;
 mod key_packages;
