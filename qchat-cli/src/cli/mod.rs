@@ -5,6 +5,7 @@ mod account;
 pub mod args;
 mod complete;
 mod deletion;
+mod directory;
 mod failure;
 mod harden;
 mod json;
@@ -133,6 +134,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             deletion::delete(context, room, which, *yes).await
         }
         Command::Keys(Keys::Show) => account::keys(context).await,
+        Command::Keys(Keys::Log { user }) => directory::log(context, user).await,
+        Command::Keys(Keys::Audit { from, accept }) => directory::audit(context, *from, *accept).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }

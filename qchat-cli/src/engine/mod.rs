@@ -15,6 +15,7 @@ mod error;
 mod find;
 mod handle;
 mod invitations;
+mod key_log;
 mod parts;
 mod people;
 mod readmission;
@@ -24,6 +25,7 @@ mod rooms;
 mod server;
 mod steps;
 mod tidy;
+mod transparency;
 pub mod types;
 mod upkeep;
 mod view;
@@ -33,6 +35,7 @@ pub use error::EngineError;
 pub use handle::{Handle, Me, Options};
 pub use register::{Registered, Stage, login, register};
 pub use server::{ServerReport, server};
+pub use transparency::{AuditReport, Audited, DirectoryFault, Log, Logged, Said};
 
 pub use crate::net::{
     Server,

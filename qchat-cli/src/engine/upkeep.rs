@@ -11,7 +11,7 @@ use qchat_proto::{
     },
 };
 
-use super::{access::Access, clock, error::EngineError, steps::Steps};
+use super::{access::Access, clock, error::EngineError, steps::Steps, transparency};
 use crate::{
     net::{NetError, rest::Client},
     store::{KeyPackageSecret, Profile, StoreError, Tx},
@@ -114,7 +114,12 @@ async fn renew_device_list(profile: &Profile, rest: &Client, token: &str) -> Res
         contact.device_list = list.sign(&key).map_err(|error| failed(error.to_string()))?;
         // Kept before it is sent: two different lists of one version would be a fork.
         let kept = contact.clone();
-        profile.write_async(move |tx| tx.put_contact(&kept)).await?;
+        profile
+            .write_async(move |tx| {
+                transparency::note_made(tx, kept.account, &kept.record, (list.version, &kept.device_list))?;
+                tx.put_contact(&kept)
+            })
+            .await?;
     }
     if list.version <= own.list_version {
         return Ok(());

@@ -7,6 +7,7 @@ mod connect;
 mod contacts;
 mod convert;
 mod deletions;
+mod directory;
 mod error;
 mod groups;
 mod identity;
@@ -30,6 +31,7 @@ mod tx;
 
 pub use contacts::{AccountKey, Contact};
 pub use deletions::Deletion;
+pub use directory::{DirectoryState, Evidence, HeardHead, OwnEntry};
 pub use error::StoreError;
 pub use identity::Identity;
 pub use key_packages::KeyPackageSecret;

@@ -234,5 +234,57 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    directory (id) {
+        id -> Integer,
+        key -> Binary,
+        head -> Nullable<Binary>,
+        audited -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    directory_made (said) {
+        said -> Binary,
+    }
+}
+
+diesel::table! {
+    directory_own (label) {
+        label -> Integer,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    directory_told (room) {
+        room -> Binary,
+        epoch -> BigInt,
+    }
+}
+
+diesel::table! {
+    directory_heard (room, device) {
+        room -> Binary,
+        device -> Binary,
+        account -> Binary,
+        epoch -> BigInt,
+        head -> Binary,
+        heard_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    directory_evidence (id) {
+        id -> BigInt,
+        at_ms -> BigInt,
+        epoch -> BigInt,
+        what -> Text,
+        ours -> Nullable<Binary>,
+        theirs -> Nullable<Binary>,
+        shown -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

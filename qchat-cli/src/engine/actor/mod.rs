@@ -318,10 +318,19 @@ impl Actor {
         }
         let (profile, rest, access) = (self.profile.clone(), self.rest.clone(), self.access.clone());
         let (steps, events) = (self.steps.clone(), self.events.clone());
+        let (log, me) = (self.people.log.clone(), self.me);
         self.upkeep = Some(tokio::spawn(async move {
-            match upkeep::run(&profile, &rest, &access, &steps).await {
-                Ok(()) => {}
-                Err(error @ EngineError::Net(NetError::Fault(_))) => {
+            let done = async {
+                upkeep::run(&profile, &rest, &access, &steps).await?;
+                log.check_own(me).await
+            };
+            match done.await {
+                Ok(strange) => {
+                    for sentence in strange {
+                        let _ = events.send(Event::Trouble(sentence));
+                    }
+                }
+                Err(error @ (EngineError::Net(NetError::Fault(_)) | EngineError::Directory(_))) => {
                     let _ = events.send(Event::Trouble(error.to_string()));
                 }
                 Err(error) => tracing::debug!(%error, "upkeep"),
