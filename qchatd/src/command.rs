@@ -11,6 +11,7 @@ use std::{
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use qchat_manual::{Configuration, Manual};
+use qchat_proto::crypto::sign::DeviceSigningKey;
 use serde_json::json;
 use tokio::signal::unix::{self, SignalKind};
 
@@ -23,6 +24,7 @@ use crate::{
     service::{
         ServiceError,
         housekeeping::{Housekeeping, Swept},
+        keys::ServerKeys,
         seed::{self, Plan, Seeded},
         sessions,
     },
@@ -49,6 +51,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
         Command::Backup { file, json } => back_up(&loaded.config, file, *json)?,
+        Command::Keys { command: KeysCommand::Show { json } } => show_directory_key(&loaded.config, *json)?,
         Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
         Command::Tls { command: TlsCommand::Show { json } } => show_key(&loaded.config, *json)?,
         Command::Tls { command: TlsCommand::Generate { names, json } } => {
@@ -167,6 +170,19 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
     }
     Ok(())
+}
+
+fn show_directory_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file);
+    let keys = keys.map_err(|error| CommandError::Other(error.to_string()))?;
+    let key = DeviceSigningKey::from_seed(keys.directory.sign);
+    let hash = key.map_err(|error| CommandError::Other(error.to_string()))?.public().hash();
+    let groups: Vec<String> = hash.chunks(4).map(hex::encode).collect();
+    let fingerprint = groups.join(" ");
+    if as_json {
+        return print(&json!({"v": 1, "directory_key": fingerprint}).to_string());
+    }
+    print(&fingerprint)
 }
 
 fn show_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
