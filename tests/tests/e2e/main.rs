@@ -7,6 +7,7 @@ mod conversation;
 mod crashes;
 mod daemon;
 mod deletion;
+mod directory;
 mod frames;
 mod hostile;
 mod impostors;
