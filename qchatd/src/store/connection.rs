@@ -98,7 +98,8 @@ impl Manager {
 
     /// Why there is no connection.
     pub(super) fn failure(&self) -> StoreError {
-        let known = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreError::again);
+        let known =
+            self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreError::again);
         known.unwrap_or_else(|| StoreError::Unavailable("no connection was made in time".into()))
     }
 

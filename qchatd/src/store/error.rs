@@ -113,3 +113,50 @@ impl From<Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::ConnectionError;
+
+    use super::*;
+
+    #[test]
+    fn what_postgresql_says_at_the_door_comes_with_its_remedy() {
+        let at = "connection to server at \"db\" (192.0.2.1), port 5432 failed: FATAL: ";
+        for (said, passing, remedy) in [
+            ("  sorry, too many clients already\n", "cannot be reached", "raise it, or lower"),
+            (
+                "remaining connection slots are reserved for roles with SUPERUSER",
+                "cannot be reached",
+                "raise it",
+            ),
+            ("too many connections for database \"qchat\"", "cannot be reached", "raise it"),
+            ("session is read-only", "takes no writes", "name the primary too"),
+            (
+                "password authentication failed for user \"qchat\"",
+                "cannot be reached",
+                "authentication failed",
+            ),
+        ] {
+            let error = StoreError::connect(ConnectionError::BadConnection(format!("{at}{said}")));
+            let text = error.to_string();
+            assert!(error.is_passing() && text.contains(passing) && text.contains(remedy), "{text}");
+            assert!(!text.contains(['\n', '\t']), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_servers_what_is_to_be_mended_counts_most() {
+        let gone = || StoreError::Unavailable("a is gone".into());
+        let standby = || StoreError::ReadOnly("b is a standby".into());
+        let loses = || StoreError::NotDurable("c loses".into());
+        for (failures, expected) in [
+            (vec![gone()], "the database cannot be reached: a is gone"),
+            (vec![gone(), gone()], "the database cannot be reached: a is gone; a is gone"),
+            (vec![gone(), standby()], "the database takes no writes: a is gone; b is a standby"),
+            (vec![standby(), loses()], "the database does not promise durability: b is a standby; c loses"),
+        ] {
+            assert_eq!(StoreError::of_all(failures).to_string(), expected);
+        }
+    }
+}

@@ -29,7 +29,6 @@ use std::{sync::Arc, time::Duration};
 
 use diesel::{Connection as _, RunQueryDsl, dsl::sql, sql_types::Text};
 
-use self::{pool::Pools, writer::Writer};
 pub use self::{
     error::StoreError,
     interface::{Database, RoomQueries},
@@ -38,6 +37,7 @@ pub use self::{
     pool::{Lane, Usage},
     target::{Target, TargetError},
 };
+use self::{pool::Pools, writer::Writer};
 
 /// How long a query waits for a connection, unless somebody says otherwise.
 pub const WAIT: Duration = Duration::from_secs(5);

@@ -85,8 +85,8 @@ impl Servers {
         let mut conn = PgConnection::establish(url).map_err(|error| StoreError::connect(error).at(url))?;
         conn.batch_execute(&format!("SET synchronous_commit = on; {LET_GO} {PLANS}"))?;
         for setting in ["synchronous_commit", "fsync"] {
-            let value: String =
-                diesel::select(sql::<Text>(&format!("current_setting('{setting}')"))).get_result(&mut conn)?;
+            let value: String = diesel::select(sql::<Text>(&format!("current_setting('{setting}')")))
+                .get_result(&mut conn)?;
             if value != "on" {
                 return Err(StoreError::NotDurable(format!(
                     "PostgreSQL runs with {setting}={value} where on is needed"
@@ -112,19 +112,22 @@ impl Servers {
 
 /// That this session may write: no standby's may, nor one of a database that an operator has made read-only.
 pub(super) fn takes_writes(conn: &mut PgConnection) -> Result<(), StoreError> {
-    let (read_only, recovers): (String, bool) =
-        diesel::select((sql::<Text>("current_setting('transaction_read_only')"), sql::<Bool>("pg_is_in_recovery()")))
-            .get_result(conn)?;
+    let (read_only, recovers): (String, bool) = diesel::select((
+        sql::<Text>("current_setting('transaction_read_only')"),
+        sql::<Bool>("pg_is_in_recovery()"),
+    ))
+    .get_result(conn)?;
     match (recovers, read_only.as_str()) {
         (true, _) => Err(StoreError::ReadOnly(STANDBY.to_owned())),
         (false, "off") => Ok(()),
-        (false, _) => Err(StoreError::ReadOnly("default_transaction_read_only is on: turn it off".to_owned())),
+        (false, _) => {
+            Err(StoreError::ReadOnly("default_transaction_read_only is on: turn it off".to_owned()))
+        }
     }
 }
 
 /// What a standby is answered with.
-pub(super) const STANDBY: &str =
-    "a standby takes no writes: name the primary too, as in postgres://qchat@db1,db2/qchat, or promote this one";
+pub(super) const STANDBY: &str = "a standby takes no writes: name the primary too, as in postgres://qchat@db1,db2/qchat, or promote this one";
 
 /// The timeline that this primary writes; 0 when it does not say.
 fn timeline(conn: &mut PgConnection) -> u32 {
@@ -144,8 +147,7 @@ pub(super) fn apart(url: &str) -> Vec<String> {
 fn watchful(url: &str) -> String {
     let (start, query) = url.split_once('?').unwrap_or((url, ""));
     let said = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-    let unsaid =
-        UNSAID.iter().filter(|(name, _)| !said(name)).map(|(name, value)| format!("{name}={value}"));
+    let unsaid = UNSAID.iter().filter(|(name, _)| !said(name)).map(|(name, value)| format!("{name}={value}"));
     let own = Some(query.to_owned()).filter(|query| !query.is_empty());
     format!("{start}?{}", own.into_iter().chain(unsaid).collect::<Vec<_>>().join("&"))
 }
@@ -187,7 +189,10 @@ mod tests {
                     "postgresql://u:p%2C@%2Frun%2Fpg/db?sslmode=require&application_name=a,b",
                 ],
             ),
-            ("postgres://u:a,b@c,d?dbname=x", vec!["postgres://u:a,b@c?dbname=x", "postgres://u:a,b@d?dbname=x"]),
+            (
+                "postgres://u:a,b@c,d?dbname=x",
+                vec!["postgres://u:a,b@c?dbname=x", "postgres://u:a,b@d?dbname=x"],
+            ),
         ] {
             assert_eq!(apart(url), servers);
         }

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use diesel::{dsl::max, prelude::*};
+use diesel::{
+    dsl::max,
+    prelude::*,
+    sql_types::{BigInt, Binary},
+};
 use qchat_proto::ids::{DeviceId, RoomId, Seq};
 
 use super::{
@@ -151,11 +155,28 @@ pub fn oldest(conn: &mut Connection, room: RoomId, after: Seq, limit: u32) -> Re
 /// # Errors
 /// When a query fails.
 pub fn delete(conn: &mut Connection, room: RoomId, after: Seq, until: Seq) -> Result<(), StoreError> {
-    let old = envelopes::table
-        .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
-        .filter(envelopes::seq.gt(to_sql(after.0)))
-        .filter(envelopes::seq.le(to_sql(until.0)));
-    diesel::update(old).set(envelopes::logged.eq(None::<Vec<u8>>)).execute(conn)?;
+    match conn {
+        // A message fills most of a page. What is left of it would stay there alone if it were updated: SQLite moves rows
+        // together where one is deleted, not where one shrinks, and no page would ever be free again.
+        Connection::Sqlite(conn) => {
+            diesel::sql_query(
+                "INSERT OR REPLACE INTO envelopes (id, room_id, seq, sender_device, message_id, size, logged) \
+                 SELECT id, room_id, seq, sender_device, message_id, size, NULL FROM envelopes \
+                 WHERE room_id = ? AND seq > ? AND seq <= ?",
+            )
+            .bind::<Binary, _>(room.as_bytes().as_slice())
+            .bind::<BigInt, _>(to_sql(after.0))
+            .bind::<BigInt, _>(to_sql(until.0))
+            .execute(conn)?;
+        }
+        Connection::Postgres(conn) => {
+            let old = envelopes::table
+                .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
+                .filter(envelopes::seq.gt(to_sql(after.0)))
+                .filter(envelopes::seq.le(to_sql(until.0)));
+            diesel::update(old).set(envelopes::logged.eq(None::<Vec<u8>>)).execute(conn)?;
+        }
+    }
     diesel::update(rooms_table::table.filter(rooms_table::id.eq(room.as_bytes().as_slice())))
         .set(rooms_table::deleted_until.eq(to_sql(until.0)))
         .execute(conn)?;
@@ -234,8 +255,11 @@ pub fn forget_sessions(
         .load(conn)?;
     let Some((last, _)) = looked_at.last() else { return Ok(None) };
     let last = session_id(last.clone())?;
-    let expired: Vec<Vec<u8>> =
-        looked_at.into_iter().filter(|(_, expires_at)| *expires_at <= now).map(|(session, _)| session).collect();
+    let expired: Vec<Vec<u8>> = looked_at
+        .into_iter()
+        .filter(|(_, expires_at)| *expires_at <= now)
+        .map(|(session, _)| session)
+        .collect();
     if expired.is_empty() {
         return Ok(Some((last, 0)));
     }

@@ -21,9 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Connection, Lane, StoreError, Target, Usage, checkpoint::Checkpoints, connection, transaction,
-};
+use super::{Connection, Lane, StoreError, Target, Usage, checkpoint::Checkpoints, connection, transaction};
 
 /// Writes that may wait; more wait in their senders.
 const WAITING: usize = 1024;

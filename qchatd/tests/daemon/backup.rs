@@ -8,11 +8,7 @@ use std::{
 };
 
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
-use qchat_proto::wire::{
-    api::MemberStatus,
-    frame::Operation,
-    pb::server_frame::Body,
-};
+use qchat_proto::wire::{api::MemberStatus, frame::Operation, pb::server_frame::Body};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -125,8 +121,7 @@ async fn a_copy_made_under_load_holds_all_that_was_acknowledged_before(database:
     // The machine is lost; the copy and the key files are not.
     let keys = [("pepper_file", "pepper.key"), ("token_key_file", "token.key")]
         .map(|(setting, name)| (setting, database.dir.path().join(name)));
-    let flags: Vec<_> =
-        keys.iter().map(|(setting, path)| (*setting, path.to_str().unwrap())).collect();
+    let flags: Vec<_> = keys.iter().map(|(setting, path)| (*setting, path.to_str().unwrap())).collect();
     let config = copy.config(&flags);
     let server = Server::start_with(copy, config).await;
     for device in [&mut alice, &mut bob] {

@@ -124,7 +124,12 @@ fn scans(plan: &[String]) -> Vec<String> {
         .enumerate()
         .filter(|(at, step)| {
             // An index without a condition is read from end to end, too.
-            let sought = || plan[at + 1..].iter().take_while(|line| !is_node(line)).any(|line| line.contains("Index Cond"));
+            let sought = || {
+                plan[at + 1..]
+                    .iter()
+                    .take_while(|line| !is_node(line))
+                    .any(|line| line.contains("Index Cond"))
+            };
             let whole = step.contains("Index Scan") || step.contains("Index Only Scan");
             let of_sqlite = step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
             of_sqlite || step.contains("Seq Scan") || (is_node(step) && whole && !sought())
@@ -176,7 +181,9 @@ async fn no_statement_reads_a_table_from_end_to_end_or_sorts_one(database: Datab
         let statements = statements.clone();
         let wrong: Vec<String> = store
             .read(move |conn| {
-                Ok::<_, StoreError>(statements.iter().flat_map(|statement| wrongs(conn, statement, analyzed)).collect())
+                Ok::<_, StoreError>(
+                    statements.iter().flat_map(|statement| wrongs(conn, statement, analyzed)).collect(),
+                )
             })
             .await
             .unwrap();
@@ -268,7 +275,8 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
     for table in CHANGING {
         conn.batch_execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).unwrap();
     }
-    let places = ids(&mut conn, "SELECT room_id AS first, device_id AS second FROM members WHERE standing = 1");
+    let places =
+        ids(&mut conn, "SELECT room_id AS first, device_id AS second FROM members WHERE standing = 1");
     let tokens = ids(&mut conn, "SELECT digest AS first, session_id AS second FROM refresh_tokens");
     drop(conn);
     let mut conn = database.connect();
@@ -313,7 +321,8 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
                 envelopes: changes.envelopes.iter().map(|new| (new.room, new.sender, new.message)).collect(),
                 ..Wanted::default()
             };
-            let devices: BTreeSet<DeviceId> = confirmed.iter().take(20).map(|(_, device, _)| *device).collect();
+            let devices: BTreeSet<DeviceId> =
+                confirmed.iter().take(20).map(|(_, device, _)| *device).collect();
             store
                 .write(move |conn| {
                     relay::load(conn, &wanted)?;
@@ -324,7 +333,9 @@ async fn rows_that_change_all_the_time_change_in_their_place() {
                 .unwrap();
             store
                 .write(move |conn| {
-                    confirmed.iter().try_for_each(|(room, device, seq)| rooms::confirm(conn, *room, *device, *seq))
+                    confirmed
+                        .iter()
+                        .try_for_each(|(room, device, seq)| rooms::confirm(conn, *room, *device, *seq))
                 })
                 .await
                 .unwrap();

@@ -124,7 +124,8 @@ async fn requests_that_take_all_connections_keep_no_message_from_anybody() {
     locking.batch_execute("BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE").unwrap();
     let client = http();
     let ask = || {
-        let request = client.get(server.url("/v1/accounts/by-name/alice")).bearer_auth(&alice.session.access_token);
+        let request =
+            client.get(server.url("/v1/accounts/by-name/alice")).bearer_auth(&alice.session.access_token);
         async move { request.send().await.unwrap() }
     };
     let mut asked: FuturesUnordered<_> = (0..5).map(|_| ask()).collect();

@@ -45,11 +45,9 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
     // A room's members, no device twice.
     let member = format!("(1 + (r.n * 7 + m.n * 997) % {accounts})");
     let each_account = format!("WITH RECURSIVE {}", numbers("a", 1, accounts));
-    let each_member =
-        format!("WITH RECURSIVE {}, {}", numbers("r", 1, rooms), numbers("m", 0, 9));
+    let each_member = format!("WITH RECURSIVE {}, {}", numbers("r", 1, rooms), numbers("m", 0, 9));
     // Of one room after the other, as they come.
-    let each_envelope =
-        format!("WITH RECURSIVE {}, {}", numbers("s", 1, envelopes), numbers("r", 1, rooms));
+    let each_envelope = format!("WITH RECURSIVE {}, {}", numbers("s", 1, envelopes), numbers("r", 1, rooms));
     let waiting = rooms / 5;
     let each_waiting = format!("WITH RECURSIVE {}, {}", numbers("r", 1, waiting), numbers("p", 0, 3));
     let statements = [
@@ -57,28 +55,40 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
         format!(
             "INSERT INTO accounts (id, name, record, device_list, device_list_version, auth_salt, verifier_salt, verifier, \
              created_at) {each_account} SELECT {}, 'user-' || a.n, {}, {}, 1, {}, {}, {}, 1 FROM a",
-            id("account", "a.n"), digest("record", "a.n"), digest("list", "a.n"), id("salt", "a.n"), id("other salt", "a.n"),
+            id("account", "a.n"),
+            digest("record", "a.n"),
+            digest("list", "a.n"),
+            id("salt", "a.n"),
+            id("other salt", "a.n"),
             digest("verifier", "a.n")
         ),
         format!(
             "INSERT INTO devices (id, account_id, certificate, listed, created_at) {each_account} \
              SELECT {}, {}, {}, true, 1 FROM a",
-            id("device", "a.n"), id("account", "a.n"), digest("certificate", "a.n")
+            id("device", "a.n"),
+            id("account", "a.n"),
+            digest("certificate", "a.n")
         ),
         format!(
             "INSERT INTO key_packages (device_id, digest, last_resort, claimed, package) {each_account}, {} \
              SELECT {}, {}, k.n = 0, k.n > 3, CASE WHEN k.n <= 3 THEN {} END FROM a, k",
-            numbers("k", 0, 4), id("device", "a.n"), digest("package", "a.n * 10 + k.n"), id("bytes", "a.n")
+            numbers("k", 0, 4),
+            id("device", "a.n"),
+            digest("package", "a.n * 10 + k.n"),
+            id("bytes", "a.n")
         ),
         format!(
             "INSERT INTO sessions (id, device_id, created_at, expires_at) {each_account} \
              SELECT {}, {}, 1, 5000000 + a.n FROM a",
-            id("session", "a.n"), id("device", "a.n")
+            id("session", "a.n"),
+            id("device", "a.n")
         ),
         format!(
             "INSERT INTO refresh_tokens (digest, session_id, expires_at) {each_account}, {} \
              SELECT {}, {}, 5000000 FROM a, t",
-            numbers("t", 1, 3), digest("token", "a.n * 10 + t.n"), id("session", "a.n")
+            numbers("t", 1, 3),
+            digest("token", "a.n * 10 + t.n"),
+            id("session", "a.n")
         ),
         format!(
             "INSERT INTO spent_nonces (nonce, expires_at) {each_account} SELECT {}, 1000 + a.n FROM a WHERE a.n <= 1000",
@@ -91,13 +101,18 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
         format!(
             "INSERT INTO rooms (id, creator_device, next_seq, commit_seq, created_at) WITH RECURSIVE {} \
              SELECT {}, {}, {}, 1, 1 FROM r",
-            numbers("r", 1, rooms), id("room", "r.n"), id("device", &member.replace("m.n", "0")), envelopes + 1
+            numbers("r", 1, rooms),
+            id("room", "r.n"),
+            id("device", &member.replace("m.n", "0")),
+            envelopes + 1
         ),
         format!(
             "INSERT INTO members (room_id, device_id, account_id, standing, once_full, waiting, read_after, past_after, \
              past_until, confirmed) {each_member} \
              SELECT {}, {}, {}, CASE WHEN m.n = 9 THEN 2 ELSE 1 END, true, false, 0, 0, 0, 0 FROM r, m",
-            id("room", "r.n"), id("device", &member), id("account", &member)
+            id("room", "r.n"),
+            id("device", &member),
+            id("account", &member)
         ),
         format!(
             "INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) {each_envelope} \
@@ -110,7 +125,8 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
         format!(
             "INSERT INTO trees (room_id, device_id, hash, size, complete, seq, touched_at) {each_waiting} \
              SELECT {}, {}, NULL, 64, true, 1, 1000 + r.n FROM r",
-            id("room", "r.n"), id("device", &member.replace("m.n", "0"))
+            id("room", "r.n"),
+            id("device", &member.replace("m.n", "0"))
         ),
         format!(
             "INSERT INTO tree_parts (tree_id, number, bytes) {each_waiting} SELECT r.n, p.n, {} FROM r, p",
@@ -119,14 +135,18 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
         format!(
             "INSERT INTO welcomes (room_id, device_id, seq, inviter, welcome) {each_waiting} \
              SELECT {}, {}, 1, {}, {} FROM r",
-            id("room", "r.n"), id("device", &member.replace("m.n", "9")), id("account", &member.replace("m.n", "0")),
+            id("room", "r.n"),
+            id("device", &member.replace("m.n", "9")),
+            id("account", &member.replace("m.n", "0")),
             id("welcome", "r.n")
         ),
     ];
     // What refers to what is as it should be; checking it for each row would take longer than all the rest.
     conn.batch_execute(match conn {
         Connection::Sqlite(_) => "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN",
-        Connection::Postgres(_) => "SET session_replication_role = replica; SET synchronous_commit = off; BEGIN",
+        Connection::Postgres(_) => {
+            "SET session_replication_role = replica; SET synchronous_commit = off; BEGIN"
+        }
     })
     .unwrap();
     for statement in statements {
