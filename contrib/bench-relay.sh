@@ -160,10 +160,13 @@ if [ "$long" = yes ]; then
     columns
     load --row relay --rooms 20 --members 10 --window 8 --warm-up 2 --duration "$seconds"
     printf '\nand with 9,000 idle connections:\n\n'
-    load idle --connections 9000 --hold 60 >"$directory/idle" &
+    load idle --connections 9000 --after 1000 --hold 60 >"$directory/idle" &
     idle=$!
     # They are all there when the daemon has as many sockets.
-    until [ "$(ls "/proc/$pid/fd" | wc -l)" -gt 9000 ]; do kill -0 "$idle" && sleep 0.1; done
+    until [ "$(ls "/proc/$pid/fd" | wc -l)" -gt 9000 ]; do
+        kill -0 "$idle" 2>/dev/null || die "the idle connections are gone"
+        sleep 0.1
+    done
     columns
     load --row relay --rooms 20 --members 10 --window 8 --warm-up 2 --duration "$seconds"
     kill "$idle" && wait "$idle" || true

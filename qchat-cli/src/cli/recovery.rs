@@ -38,6 +38,8 @@ struct RecoveryObject {
 pub(super) struct Destination {
     path: PathBuf,
     file: File,
+    /// The directory that was made for it, which goes with it unless something else is in there by then.
+    made: Option<PathBuf>,
     written: bool,
 }
 
@@ -51,7 +53,7 @@ impl Destination {
             ))
         };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, written: false })
+        Ok(Self { path: path.to_owned(), file, made: None, written: false })
     }
 
     /// The same in a profile's directory, which may not be there yet.
@@ -59,11 +61,21 @@ impl Destination {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
             Failure::unexpected(format!("{} cannot be made: {error}", directory.display()))
         })?;
-        Self::reserve(&directory.join(FILE))
+        let path = directory.join(FILE);
+        if fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == 0) {
+            // Reserved by a registration that was killed before there were words.
+            let _ = fs::remove_file(&path);
+        }
+        let mut reserved = Self::reserve(&path)?;
+        reserved.made = Some(directory.to_owned());
+        Ok(reserved)
     }
 
     fn write(&mut self, words: &str) -> io::Result<()> {
         writeln!(self.file, "{words}").and_then(|()| self.file.sync_all())?;
+        // Its name, too, has to be on the disk before the profile forgets the words.
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         self.written = true;
         Ok(())
     }
@@ -74,6 +86,10 @@ impl Drop for Destination {
         if !self.written {
             // It is empty; if it cannot be removed, nothing is lost.
             let _ = fs::remove_file(&self.path);
+            if let Some(made) = &self.made {
+                // Not while a profile is in there.
+                let _ = fs::remove_dir(made);
+            }
         }
     }
 }
@@ -125,12 +141,15 @@ pub(super) async fn confirm(context: &Context) -> Outcome {
         somebody_to_ask(&context.settings)?;
         ask_for_two(&profile, &words).await?;
     }
-    let confirmed = engine::recovery::unconfirmed(&profile).await?.is_none();
-    let object = RecoveryObject { v: 1, recovery: if confirmed { "confirmed" } else { "unconfirmed" } };
-    Ok(context.output.result(&object, || {
-        let words = if confirmed { "are confirmed, and kept here no longer" } else { "are not confirmed" };
-        format!("The recovery words {words}.")
-    })?)
+    if engine::recovery::unconfirmed(&profile).await?.is_some() {
+        return Err(Failure::refused(
+            "the recovery words are not confirmed; `qchat recovery confirm` asks again",
+        ));
+    }
+    let object = RecoveryObject { v: 1, recovery: "confirmed" };
+    Ok(context
+        .output
+        .result(&object, || "The recovery words are confirmed, and kept here no longer.".to_owned())?)
 }
 
 /// `recovery check`.

@@ -97,6 +97,9 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 1000)]
         connections: usize,
+        /// Leave so many accounts out: another load has them.
+        #[arg(long, default_value_t = 0)]
+        after: usize,
         /// Opened a second at most.
         #[arg(long, default_value_t = 5000.0)]
         ramp: f64,
@@ -227,11 +230,12 @@ impl Arguments {
                 self.tell("engines", &outcome, &lines)?;
                 !outcome.told.is_empty()
             }
-            Command::Idle { connections, ramp, hold } => {
+            Command::Idle { connections, after, ramp, hold } => {
                 let pid = self.pid.ok_or_else(|| anyhow::anyhow!("whose memory? give --pid"))?;
-                let accounts = rest.accounts(self.source(), *connections, &progress).await?;
+                let accounts = rest.accounts(self.source(), after + connections, &progress).await?;
+                let accounts = accounts.split_at(*after).1;
                 let hold = Duration::try_from_secs_f64(*hold)?;
-                let outcome = idle::run(&rest, &accounts, *ramp, hold, pid, &progress)?;
+                let outcome = idle::run(&rest, accounts, *ramp, hold, pid, &progress)?;
                 let lines = [
                     format!("{} connections, {:.0}/s", outcome.connections, outcome.connections_per_second),
                     format!("{} bytes each (RSS {:?} KiB)", outcome.bytes_per_connection, outcome.rss_kib),

@@ -89,6 +89,13 @@ fn recovery_words_are_shown_until_two_of_them_were_said() {
     // Whoever has lost the window has not lost the words.
     screen.child.kill().expect("it is killed");
     assert!(!confirmed());
+    // Whoever does not answer has confirmed nothing, and is told so by the exit code, too.
+    let mut screen = Terminal::open(&alice.interactive(&["recovery", "confirm"]), 60, 80);
+    screen.wait_for("a question", |now| place(now, 1).is_some());
+    screen.press("\u{4}");
+    screen.shows("the recovery words are not confirmed");
+    assert_eq!(screen.child.wait().expect("the program ends").exit_code(), 6);
+    assert!(!confirmed());
     let mut screen = Terminal::open(&alice.interactive(&["recovery", "confirm"]), 60, 80);
     let mut asked = None;
     for (questions, answer) in [(1, None), (2, Some("zebra"))] {
@@ -132,8 +139,14 @@ fn scripts_find_the_recovery_words_in_a_file_and_are_never_asked() {
     let bot = Client::new(&daemon.url(), "bot");
     let said = bot.fails(2, &["register", "bot"]);
     assert!(said.contains("--no-confirm") && said.contains("--recovery-file"), "{said}");
+    // One that fails leaves nothing behind, and what a killed one has left is in nobody's way.
+    let profile = bot.data_directory().join("bot");
+    bot.fails(3, &["register", "bot", "--no-confirm", "--server", "http://127.0.0.1:1"]);
+    assert!(!profile.exists());
+    fs::create_dir(&profile).expect("a directory");
+    let file = profile.join("recovery-words");
+    fs::write(&file, "").expect("a file");
     bot.ok(&["register", "bot", "--no-confirm"]);
-    let file = bot.data_directory().join("bot/recovery-words");
     assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     assert_eq!(bot.json(&["whoami"])[0]["recovery_confirmed"], true);
     bot.ok(&["recovery", "check", "--recovery-file", file.to_str().expect("a UTF-8 path")]);
