@@ -6,42 +6,23 @@ use std::{
     env,
     io::{Read, Write},
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Command,
     thread,
     time::Duration,
 };
 
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::Bool};
 use qchatd::store::{self, StoreError, Target};
-use tempfile::TempDir;
 
-use crate::support::{Database, Device, Server};
+use crate::support::{Database, Device, Postgres, Server};
 
-/// A PostgreSQL that offers TLS with a certificate for 127.0.0.1, and takes plain connections too.
+/// A PostgreSQL that offers TLS.
 struct Offered {
     url: String,
     /// Who signed its certificate.
     root: String,
     /// Who did not.
     other: String,
-    _started: Option<Started>,
-}
-
-/// One that this test has started.
-struct Started(TempDir);
-
-fn script(action: &str, dir: &Path) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/postgres.sh");
-    let output = Command::new(path).arg(action).arg(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        script("stop", self.0.path());
-    }
+    _started: Option<Postgres>,
 }
 
 fn offered() -> Offered {
@@ -53,13 +34,8 @@ fn offered() -> Offered {
     ) {
         return Offered { url, root, other, _started: None };
     }
-    // The server's user has to be able to walk there.
-    let dir = tempfile::Builder::new().prefix("qchat-test.").tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    script("start", dir.path());
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    let url = std::fs::read_to_string(path("url")).unwrap().trim().to_owned();
-    Offered { url, root: path("root.crt"), other: path("other.crt"), _started: Some(Started(dir)) }
+    let started = Postgres::start();
+    Offered { url: started.url(), root: started.root(), other: started.other(), _started: Some(started) }
 }
 
 #[derive(QueryableByName)]

@@ -52,6 +52,25 @@ fn a_conversation_on_the_screen() {
 }
 
 #[test]
+fn a_key_that_is_pressed_while_the_window_changes_its_size_is_not_lost() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    client::room("general", &[&alice]);
+    let mut screen = Terminal::open(&alice.command(&[]), 24, 80);
+    screen.shows("online");
+    let mut typed = String::from("> ");
+    for turn in 0..40 {
+        screen.resize(24, if turn % 2 == 0 { 90 } else { 80 });
+        screen.press("x");
+        typed.push('x');
+        screen.shows(&typed);
+    }
+    screen.resize(24, 90);
+    screen.press("\u{11}");
+    screen.ends_in_order();
+}
+
+#[test]
 fn a_screen_that_is_told_to_end_gives_the_terminal_back() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");

@@ -90,8 +90,14 @@ impl Terminal {
     /// Waits for the program's end: in order, and the terminal as it was.
     #[track_caller]
     pub(crate) fn ends_in_order(mut self) {
-        while let Ok(chunk) = self.output.recv_timeout(DEADLINE) {
-            self.cells.process(&chunk);
+        loop {
+            match self.output.recv_timeout(DEADLINE) {
+                Ok(chunk) => self.cells.process(&chunk),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("the program does not end:\n{}", self.cells.screen().contents())
+                }
+            }
         }
         let status = self.child.wait().expect("the program ends");
         let screen = self.cells.screen();

@@ -2,6 +2,8 @@
 
 pub(crate) mod database;
 pub(crate) mod device;
+pub(crate) mod large;
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod socket;
@@ -17,7 +19,9 @@ use tokio::{
     net::TcpStream,
 };
 
-pub(crate) use self::{database::Database, device::Device, program::Program, redis::Redis, socket::Socket};
+pub(crate) use self::{
+    database::Database, device::Device, postgres::Postgres, program::Program, redis::Redis, socket::Socket,
+};
 
 /// Makes a test for each database out of an async function that takes a [`Database`].
 macro_rules! on_both {
