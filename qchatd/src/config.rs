@@ -17,6 +17,7 @@ use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
     service::{audit::Addresses, housekeeping::Retention},
+    socket::Pings,
     store::Target,
     tls::{Files, KeyExchange, Tls},
 };
@@ -128,6 +129,8 @@ pub struct Config {
     pub audit_addresses: Addresses,
     /// Frames in a connection's queue.
     pub queue: u32,
+    /// When a silent peer is taken for dead. No key sets it: clients count on being pinged.
+    pub pings: Pings,
     /// Runtime threads.
     pub workers: u32,
     /// The longest drain.
@@ -510,6 +513,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         retention: Retention { days: raw.retention_days, audit_days: raw.audit_retention_days },
         audit_addresses: raw.audit_addresses.parse().map_err(|reason| invalid("audit_addresses", reason))?,
         queue: raw.queue,
+        pings: Pings::default(),
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
         metrics_listen: match raw.metrics_listen.as_str() {

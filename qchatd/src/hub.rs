@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use qchat_proto::{
     ids::{DeviceId, RoomId, Seq},
     wire::pb::{self, server_frame::Body},
 };
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -20,6 +21,10 @@ use crate::{
     queue::Queue,
     store::{rooms::Audience, sessions::SessionId},
 };
+
+/// Pauses before a device's list of rooms is read once more, the shortest and the longest.
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// What an accepted envelope means for deliveries.
 #[derive(Clone, Debug)]
@@ -75,9 +80,18 @@ struct Link {
     queue: Queue,
     /// The version of the list of rooms that it was last compared with.
     audience: u64,
-    /// Whether it follows a room, as far as that was said since it came: later than what it then loads.
-    said: HashMap<RoomId, bool>,
+    /// Where it stands in a room, as far as that was said since it came: later than what it then loads.
+    said: HashMap<RoomId, Said>,
     end: CancellationToken,
+}
+
+/// What was said of a device's place in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// It follows.
+    Follows,
+    /// It does not, and may read up to this seq.
+    Out(Seq),
 }
 
 /// A connection's place in the hub; dropping it leaves.
@@ -182,30 +196,38 @@ impl Hub {
             };
             let mut read = true;
             for place in &audience.places {
-                let followed = link.said.get(&place.room).copied();
-                if followed == Some(place.follows) {
-                    continue;
-                }
-                if place.follows {
-                    let room = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
-                    if room.delivered < place.after {
+                match (link.said.get(&place.room).copied(), place.follows) {
+                    (Some(Said::Follows), true) => continue,
+                    (_, true) => {
+                        let room = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
+                        if room.delivered < place.after {
+                            unread.push(place.room);
+                            read = false;
+                            continue;
+                        }
+                        // The log may say since that it has left, and nobody here was told.
+                        if place.last < room.since {
+                            read = false;
+                            continue;
+                        }
+                        room.queues.insert(*number, link.queue.clone());
+                        link.said.insert(place.room, Said::Follows);
+                    }
+                    (Some(Said::Out(last)), false) if last >= place.last => continue,
+                    (Some(Said::Follows), false)
+                        if rooms.get(&place.room).is_some_and(|room| room.delivered < place.last) =>
+                    {
+                        // It gets what it may read still, and the log says when that is all.
                         unread.push(place.room);
                         read = false;
                         continue;
                     }
-                    // The log may say since that it has left, and nobody here was told.
-                    if place.last < room.since {
-                        read = false;
-                        continue;
+                    (_, false) => {
+                        leave(rooms, place.room, *number);
+                        link.said.insert(place.room, Said::Out(place.last));
                     }
-                    room.queues.insert(*number, link.queue.clone());
-                } else {
-                    leave(rooms, place.room, *number);
                 }
-                link.said.insert(place.room, place.follows);
-                if place.follows || followed.is_some() {
-                    link.queue.offer(place.room, place.last, &hint(place.room), Instant::now());
-                }
+                link.queue.offer(place.room, place.last, &hint(place.room), Instant::now());
             }
             // Else it is read once more: when the last who follows a room here leaves it before that place, nobody reads
             // the log as far as there.
@@ -291,7 +313,7 @@ impl Connections {
             }
         }
         for device in &announcement.left {
-            self.unfollow(room, *device);
+            self.unfollow(room, *device, last);
         }
         // Who was only invited opens no commit that would tell it.
         self.hint(room, last, &announcement.left);
@@ -314,16 +336,17 @@ impl Connections {
     fn follow(&mut self, room: RoomId, device: DeviceId, delivered: Seq) {
         for number in self.devices.get(&device).into_iter().flatten() {
             let Some(link) = self.links.get_mut(number) else { continue };
-            link.said.insert(room, true);
+            link.said.insert(room, Said::Follows);
             let followed = self.rooms.entry(room).or_insert_with(|| Followed::from(delivered));
             followed.queues.insert(*number, link.queue.clone());
         }
     }
 
-    fn unfollow(&mut self, room: RoomId, device: DeviceId) {
+    /// A device gets nothing that comes in a room after `last`.
+    fn unfollow(&mut self, room: RoomId, device: DeviceId, last: Seq) {
         for number in self.devices.get(&device).into_iter().flatten() {
             let Some(link) = self.links.get_mut(number) else { continue };
-            link.said.insert(room, false);
+            link.said.insert(room, Said::Out(last));
             // What is known of its rooms may be newer than this, and say that it is back: with nobody here to follow the
             // room, the log will not be read as far as there.
             link.audience = 0;
@@ -353,6 +376,23 @@ fn hint(room: RoomId) -> Bytes {
 }
 
 impl Attached {
+    /// Follows the rooms that `load` gives, which is asked until its answer is recent enough: a second time at once, and
+    /// then ever more slowly.
+    ///
+    /// # Errors
+    /// When `load` fails.
+    pub async fn settle<E, L>(&self, load: impl Fn() -> L) -> Result<(), E>
+    where
+        L: Future<Output = Result<Audience, E>>,
+    {
+        let mut pause = Duration::ZERO;
+        while !self.follow(load().await?) {
+            sleep(pause).await;
+            pause = (pause * 2).clamp(PAUSE, LONGEST);
+        }
+        Ok(())
+    }
+
     /// Follows the rooms that were loaded *after* [`Hub::attach`]; what was said since then counts more. False when the
     /// audience is too old for one of them: it has to be loaded once more.
     pub fn follow(&self, audience: Audience) -> bool {
@@ -360,14 +400,19 @@ impl Attached {
         let Connections { links, rooms, .. } = &mut *connections;
         let Some(link) = links.get_mut(&self.number) else { return true };
         let (mut read, mut recent) = (true, true);
-        for place in audience.places.into_iter().filter(|place| place.follows) {
+        for place in audience.places {
             if let hash_map::Entry::Vacant(unsaid) = link.said.entry(place.room) {
+                if !place.follows {
+                    // Whoever comes asks for its rooms by itself.
+                    unsaid.insert(Said::Out(place.last));
+                    continue;
+                }
                 let followed = rooms.entry(place.room).or_insert_with(|| Followed::from(place.last));
                 if place.last < followed.since {
                     // The log may say since that it has left, and nobody here was told.
                     recent = false;
                 } else if followed.delivered >= place.after {
-                    unsaid.insert(true);
+                    unsaid.insert(Said::Follows);
                     followed.queues.insert(self.number, link.queue.clone());
                 } else {
                     // Others here have not got as far as its place: the log says when it is there.
@@ -385,7 +430,7 @@ impl Attached {
     /// Whether frames of this room may come.
     pub fn follows(&self, room: RoomId) -> bool {
         let connections = self.hub.lock();
-        connections.links.get(&self.number).and_then(|link| link.said.get(&room)).copied().unwrap_or(false)
+        connections.links.get(&self.number).and_then(|link| link.said.get(&room)) == Some(&Said::Follows)
     }
 
     /// Waits for frames to send, each a whole WebSocket frame, and moves at most `most` of them. May be cancelled.

@@ -67,6 +67,8 @@ pub struct Meters {
     audit_lost: Counter,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
+    /// This node and those that Redis has brought word of lately.
+    nodes: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
     ready: Gauge,
 }
@@ -109,6 +111,7 @@ impl Default for Meters {
             audited: Counter::default(),
             audit_lost: Counter::default(),
             redis: Gauge::default(),
+            nodes: Gauge::default(),
             ready: Gauge::default(),
         };
         let registry = &mut meters.registry;
@@ -183,6 +186,11 @@ impl Default for Meters {
             meters.audit_lost.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
+        registry.register(
+            "nodes",
+            "This node, and the others that Redis has brought word of in the last 5 s",
+            meters.nodes.clone(),
+        );
         registry.register(
             "ready",
             "1 when the database answers and what writes to it runs",
@@ -269,24 +277,27 @@ impl Meters {
     }
 
     /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers; `redis`:
-    /// hints are carried; `waiting`: requests in the relay's queue; `usage`: how the connections to the database stand.
+    /// hints are carried, and word of so many other nodes; `waiting`: requests in the relay's queue; `usage`: how the
+    /// connections to the database stand.
     ///
     /// # Errors
     /// None that is known.
     pub fn expose(
         &self,
         ready: bool,
-        redis: bool,
+        (redis, others): (bool, usize),
         waiting: usize,
         usage: &[Usage],
     ) -> Result<String, fmt::Error> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for Usage { lane, used, waiting, refused } in usage.iter().copied() {
             let label = [("lane", lane.name())];
-            self.used.get_or_create(&label).set(i64::try_from(used).unwrap_or(i64::MAX));
+            self.used.get_or_create(&label).set(number(used));
             self.queued.get_or_create(&label).set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.exhausted.get_or_create(&label).inner().store(refused, Ordering::Relaxed);
         }
-        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.waiting.set(number(waiting));
+        self.nodes.set(number(others.saturating_add(1)));
         self.ready.set(ready.into());
         self.redis.set(redis.into());
         let mut exposed = String::new();

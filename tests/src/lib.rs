@@ -19,6 +19,7 @@ pub mod load;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod redis;
 pub mod search;
 pub mod source;
 pub mod sqlcipher;

@@ -115,6 +115,16 @@ impl Steps {
         self.progressed(room, progress).await
     }
 
+    /// Goes back to what this device knows itself, where the daemon has less than it once said that it had deleted.
+    /// Returns the cursor then; `None` where that is not so.
+    pub(crate) async fn gone_too_far(&self, room: RoomId, newest: Seq) -> Result<Option<Seq>, EngineError> {
+        self.run(move |tx| {
+            let gone = inbox::gone_too_far(tx, room, newest)?;
+            Ok(tx.room(room)?.filter(|_| gone).map(|state| state.cursor))
+        })
+        .await
+    }
+
     async fn progressed(&self, room: RoomId, mut progress: Progress) -> Result<Progress, EngineError> {
         let state = self.profile.read_async(move |tx| tx.room(room)).await?;
         // Whoever cannot follow has something to send: a request.

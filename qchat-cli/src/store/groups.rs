@@ -86,6 +86,23 @@ pub(super) fn put_head(
     Ok(())
 }
 
+pub(super) fn last_head_but(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    other: &Head,
+    until: Seq,
+) -> Result<Option<Seq>, StoreError> {
+    let seq: Option<i64> = heads::table
+        .filter(heads::room.eq(&room.as_bytes()[..]))
+        .filter(heads::seq.le(convert::seq_number(until)?))
+        .filter(heads::head.ne(&other[..]))
+        .order(heads::seq.desc())
+        .select(heads::seq)
+        .first(conn)
+        .optional()?;
+    seq.map(convert::seq).transpose()
+}
+
 pub(super) fn forget_heads_below(
     conn: &mut SqliteConnection,
     room: RoomId,

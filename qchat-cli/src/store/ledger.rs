@@ -69,6 +69,10 @@ impl Ledger for Tx {
         groups::put_head(&mut self.conn, room, seq, head)
     }
 
+    fn last_head_but(&mut self, room: RoomId, other: &Head, until: Seq) -> Result<Option<Seq>, StoreError> {
+        groups::last_head_but(&mut self.conn, room, other, until)
+    }
+
     fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Result<(), StoreError> {
         groups::forget_heads_below(&mut self.conn, room, seq)
     }

@@ -23,7 +23,8 @@ pub enum Phase {
     Member,
     /// Its own SelfRemove stands in the log at this seq; it processes on, shows nothing, seals nothing.
     Leaving(Seq),
-    /// It cannot follow from this seq on; it seals nothing and confirms nothing.
+    /// It cannot follow from this seq on, or after it, where it has missed a part of the log; it seals nothing and confirms
+    /// nothing.
     Stuck(Seq),
     /// A commit removed it at this seq.
     Removed(Seq),
@@ -374,6 +375,8 @@ pub trait Ledger {
     fn head(&mut self, room: RoomId, seq: Seq) -> Result<Option<Head>, Self::Error>;
     /// Stores the head at a seq.
     fn put_head(&mut self, room: RoomId, seq: Seq, head: &Head) -> Result<(), Self::Error>;
+    /// The newest seq up to `until` whose head is stored and is not `other`.
+    fn last_head_but(&mut self, room: RoomId, other: &Head, until: Seq) -> Result<Option<Seq>, Self::Error>;
     /// Drops the heads below a seq; no envelope may name them any more.
     fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Result<(), Self::Error>;
 

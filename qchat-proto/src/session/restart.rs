@@ -136,6 +136,21 @@ pub(super) fn forget<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<(), L> {
     ledger.forget_prepared(room).map_err(SessionError::Ledger)
 }
 
+/// Gives this device's own restart up if it was made for a place that comes after `seq`: there is none, and an honest
+/// daemon's log would have it elsewhere.
+pub(super) fn forget_after<L: Ledger>(ledger: &mut L, room: RoomId, seq: Seq) -> Result<(), L> {
+    let beyond = match own(ledger, room)?.map(|row| row.state) {
+        Some(RowState::Sealed(sealed) | RowState::Accepted(sealed)) => {
+            let named = Envelope::decode(sealed.envelope).ok();
+            let said = named.and_then(|envelope| Statement::decode(&envelope.payload));
+            said.is_none_or(|said| said.vouched.head_seq > seq)
+        }
+        Some(RowState::Stale(until)) => until > seq,
+        Some(RowState::Waiting) | None => false,
+    };
+    if beyond { forget(ledger, room) } else { Ok(()) }
+}
+
 /// What a device has to send that restarts the room: its word, sealed if it was not yet. `now`: seconds since the Unix
 /// epoch.
 pub(super) fn next<L: Ledger>(

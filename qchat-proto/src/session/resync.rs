@@ -13,6 +13,7 @@ use crate::{
     },
     session::{
         error::SessionError,
+        head,
         ledger::{Asked, Ledger, OwnRequest, Phase, RoomState, Sealed},
         outbox::Outgoing,
     },
@@ -98,9 +99,15 @@ pub(super) fn next<L: Ledger>(
     let Phase::Stuck(seq) = state.phase else { return Ok(None) };
     let room = state.room;
     let stored = ledger.request(room).map_err(SessionError::Ledger)?;
-    if let Some(request) = stored.filter(|request| now < request.expires_at) {
-        return Ok((!request.logged).then(|| outgoing(&request)));
-    }
+    let seq = match stored {
+        Some(request) if now < request.expires_at => {
+            return Ok((!request.logged).then(|| outgoing(&request)));
+        }
+        // It may have been answered in what this device has missed: one that names an earlier seq would pass for one of
+        // before that.
+        Some(_) if state.head == head::UNKNOWN => seq.max(state.cursor),
+        _ => seq,
+    };
     let key_package = device.key_packages(1, false, now)?.pop().ok_or(MlsFault::Library)?;
     let expires_at = now.saturating_add(ASKED_AGAIN);
     let message_id = MessageId::random(device.entropy())?;
@@ -169,6 +176,19 @@ pub fn ask_again<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<(), L> {
         ledger.forget_request(room).map_err(SessionError::Ledger)?;
     }
     Ok(())
+}
+
+/// What the daemon has said of this device's request is not believed any more: it is sent again, or another one is made
+/// if it names what comes after `seq`.
+pub(super) fn ask_from<L: Ledger>(ledger: &mut L, room: RoomId, seq: Seq) -> Result<(), L> {
+    let Some(request) = ledger.request(room).map_err(SessionError::Ledger)? else { return Ok(()) };
+    let named = Envelope::decode(request.envelope.clone()).ok();
+    match named.and_then(|envelope| Request::decode(&envelope.payload)) {
+        Some(named) if named.seq <= seq => {
+            ledger.put_request(room, &OwnRequest { logged: false, ..request }).map_err(SessionError::Ledger)
+        }
+        _ => ledger.forget_request(room).map_err(SessionError::Ledger),
+    }
 }
 
 /// The request with this id is in the log: it is sent no more.

@@ -26,6 +26,8 @@ pub fn negotiate(theirs: std::ops::RangeInclusive<u32>) -> Option<u32> {
 
 /// Sizes that both sides keep to.
 pub mod limits {
+    use crate::ids::Seq;
+
     /// Largest application or proposal payload, bytes.
     pub const APPLICATION: usize = 64 * 1024;
     /// Largest commit payload, bytes: 4 MiB. The largest that clients make adds 100 devices: 2.8 MB in a room of 1,000 of
@@ -43,6 +45,8 @@ pub mod limits {
     pub const FRAME: usize = 6 * 1024 * 1024;
     /// Largest REST body, bytes.
     pub const BODY: usize = 2 * 1024 * 1024;
+    /// The last seq that a room can have: 2⁶³ − 1.
+    pub const SEQ: Seq = Seq(i64::MAX.unsigned_abs());
     /// Most envelopes in a page.
     pub const PAGE_ENVELOPES: u32 = 500;
     /// Bytes of envelopes after which a page ends (it holds one envelope at least).

@@ -165,6 +165,10 @@ impl Ledger for Memory {
         self.at(room).heads.insert(seq, *head);
         Ok(())
     }
+    fn last_head_but(&mut self, room: RoomId, other: &Head, until: Seq) -> Done<Option<Seq>> {
+        let known = self.at(room).heads.range(..=until).rev().find(|(_, head)| *head != other);
+        Ok(known.map(|(seq, _)| *seq))
+    }
     fn forget_heads_below(&mut self, room: RoomId, seq: Seq) -> Done<()> {
         self.at(room).heads.retain(|&known, _| known >= seq);
         Ok(())

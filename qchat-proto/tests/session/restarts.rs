@@ -1,9 +1,10 @@
 //! A room that nobody can follow goes on when an admin restarts it, and when nobody else does.
 
+use bytes::Bytes;
 use qchat_proto::{
     content::{Body, Content, RoomSettings},
     crypto::sign::SignatureUse,
-    ids::{MessageId, Seq},
+    ids::{DeviceId, MessageId, Seq},
     mls::{anchor::Anchor, group::Plan},
     session::{
         authenticated::Authenticated,
@@ -14,6 +15,7 @@ use qchat_proto::{
     },
     wire::{
         frame::{Envelope, Kind, Operation},
+        limits,
         tree::TreeHash,
     },
 };
@@ -107,6 +109,37 @@ fn a_room_whose_log_was_deleted_before_anybody_had_it_goes_on_when_an_admin_rest
     assert_eq!(texts(&peers[ALICE]), ["follows", "too"]);
     // Their heads are known again: who sees another log is found out.
     assert!(peers.iter().all(|peer| peer.view().state.unwrap().head != head::UNKNOWN));
+}
+
+#[test]
+fn a_restart_that_was_made_for_a_place_that_never_was_is_given_up() {
+    let (mut relay, mut peers) = room(3);
+    let newest = Seq(relay.log.len() as u64);
+    let until = Seq(limits::SEQ.0 - 100);
+    let alice = &mut peers[ALICE];
+    inbox::missed(&mut alice.ledger, &alice.device, ROOM, until).unwrap();
+    // The daemon makes a commit up, too.
+    let made_up = Envelope {
+        room: ROOM,
+        message_id: MessageId::from_bytes([7; 16]),
+        sender: DeviceId::from_bytes([7; 16]),
+        kind: Kind::Commit,
+        commit_seq: until,
+        payload: Bytes::from_static(b"none"),
+        delta: vec![],
+    };
+    receive(alice, &made_up.encode()).unwrap();
+    wants(&mut peers, ALICE).unwrap();
+    let sealed = peers[ALICE].next().expect("a restart").sealed;
+    assert_eq!(Envelope::decode(sealed.envelope).unwrap().kind, Kind::Restart);
+    let alice = &mut peers[ALICE];
+    assert!(inbox::gone_too_far(&mut alice.ledger, ROOM, newest).unwrap());
+    assert_eq!(alice.view().outbox, []);
+    go_on(&mut relay, &mut peers);
+    for peer in &peers {
+        assert_eq!(peer.phase(), Some(Phase::Member), "{:?}", peer.view().notices);
+        assert!(rejections(peer).is_empty());
+    }
 }
 
 #[test]

@@ -8,9 +8,13 @@ use qchat_proto::{
     session::{
         inbox, joining,
         ledger::{Change, Notice, OwnRequest, Phase, RowState, Sealed, Want},
+        outbox,
         resync::{Request, ask_again},
     },
-    wire::frame::{Envelope, Kind, MembershipChange, Operation},
+    wire::{
+        frame::{Envelope, Kind, MembershipChange, Operation},
+        limits,
+    },
 };
 
 use crate::{
@@ -95,6 +99,133 @@ fn a_device_that_has_missed_what_is_deleted_is_added_again_and_nothing_of_its_ow
         let others = if peer.id() == peers[2].id() { 0 } else { 3 };
         assert_eq!(view.messages.len(), others, "{:?}", view.notices);
     }
+}
+
+/// What a daemon that lies does after it has named what it claims to have deleted, up to the seq: nothing, or one lie more.
+type Lie = fn(&mut Peer, Seq);
+
+#[test]
+fn a_device_that_was_told_of_more_than_there_is_goes_back_to_what_it_knows_and_is_added_again() {
+    let more: &[(&str, Lie)] = &[
+        ("no more", |_, _| {}),
+        ("the request is not sent", |carol, _| drop(request(carol))),
+        ("the request is said to be in the log", |carol, until| {
+            let request = carol.next().expect("a request");
+            outbox::accepted(&mut carol.ledger, ROOM, request.message_id, until.next()).unwrap();
+        }),
+        ("somebody is said to have added it again", |carol, until| {
+            let readd = Envelope {
+                room: ROOM,
+                message_id: MessageId::from_bytes([7; 16]),
+                sender: DeviceId::from_bytes([7; 16]),
+                kind: Kind::Commit,
+                commit_seq: until,
+                payload: Bytes::from_static(b"none"),
+                delta: vec![change_of(Operation::Readd, carol)],
+            };
+            receive(carol, &readd.encode()).unwrap();
+            ask_again(&mut carol.ledger, ROOM).unwrap();
+            drop(request(carol));
+        }),
+        ("more is said to be deleted", |carol, until| {
+            inbox::missed(&mut carol.ledger, &carol.device, ROOM, Seq(until.0 + 9)).unwrap();
+        }),
+    ];
+    let (mut relay, mut peers) = room(3);
+    peers[2].say("sent");
+    peers[2].flush(&mut relay);
+    peers[2].catch_up(&relay);
+    peers[2].say("waits");
+    let known = peers[2].cursor();
+    peers[0].catch_up(&relay);
+    peers[0].change(Change::Update);
+    peers[0].flush(&mut relay);
+    peers[0].catch_up(&relay);
+    peers[0].say("missed");
+    peers[0].flush(&mut relay);
+    let newest = Seq(relay.log.len() as u64);
+    for until in [newest.next(), Seq(limits::SEQ.0 - 100)] {
+        for (what, lie) in more {
+            let what = format!("up to {until}, {what}");
+            let (mut relay, mut peers) = (relay.clone(), peers.clone());
+            let carol = &mut peers[2];
+            inbox::missed(&mut carol.ledger, &carol.device, ROOM, until).unwrap();
+            lie(carol, until);
+            // From here on the daemon is honest: the log has ended before.
+            let back: Vec<bool> =
+                (0..2).map(|_| inbox::gone_too_far(&mut carol.ledger, ROOM, newest).unwrap()).collect();
+            assert_eq!((back, carol.cursor()), (vec![true, false], known), "{what}");
+            for _ in 0..4 {
+                settle(&mut relay, &mut peers);
+                for peer in peers.iter_mut().filter(|peer| peer.joinable(&relay)).collect::<Vec<_>>() {
+                    peer.join(&mut relay);
+                }
+            }
+            assert_eq!(peers[2].phase(), Some(Phase::Member), "{what}: {:?}", peers[2].view().notices);
+            peers[0].say("later");
+            settle(&mut relay, &mut peers);
+            let texts = |peer: &Peer| peer.view().messages.len();
+            assert_eq!((texts(&peers[0]), texts(&peers[2])), (2, 1), "{what}");
+            for peer in &peers {
+                let view = peer.view();
+                assert!(view.outbox.is_empty() && rejections(peer).is_empty(), "{what}: {:?}", view.notices);
+                assert!(
+                    !view.notices.iter().any(|(_, notice)| matches!(notice, Notice::Gap { .. })),
+                    "{what}"
+                );
+                assert_eq!(epoch(peer), epoch(&peers[0]), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_contradiction_leads_nobody_back() {
+    let (mut relay, mut peers) = room(3);
+    peers[0].change(Change::Update);
+    peers[0].flush(&mut relay);
+    let newest = Seq(relay.log.len() as u64);
+    // One follows, one cannot follow what it has read itself, and one has missed what is there.
+    let sealed = Insider { spoils: &[2], ..Insider::new(&peers[1]) }.commit(|plan| plan, |_| {});
+    let stuck = &mut peers[2];
+    receive(stuck, &sealed.envelope).unwrap();
+    assert!(matches!(stuck.phase(), Some(Phase::Stuck(_))));
+    let missed = &mut peers[1];
+    inbox::missed(&mut missed.ledger, &missed.device, ROOM, newest).unwrap();
+    for (number, newest) in [(0, Seq(0)), (2, Seq(0)), (1, newest), (1, newest.next())] {
+        let (before, peer) = (peers[number].view().state, &mut peers[number]);
+        assert!(!inbox::gone_too_far(&mut peer.ledger, ROOM, newest).unwrap(), "{number}");
+        assert_eq!(peer.view().state, before, "{number}");
+    }
+}
+
+/// The others have answered its request while it was away, and the answer is deleted.
+#[test]
+fn a_device_that_has_missed_that_it_was_added_again_asks_once_more() {
+    let (mut relay, mut peers) = hurt();
+    peers[CAROL].flush(&mut relay);
+    for _ in 0..2 {
+        peers[ALICE].catch_up(&relay);
+        peers[ALICE].flush(&mut relay);
+    }
+    peers[DAVE].catch_up(&relay);
+    let (readded, carol) = (Seq(relay.log.len() as u64), &mut peers[CAROL]);
+    let Some(Phase::Stuck(first)) = carol.phase() else { panic!("{:?}", carol.phase()) };
+    assert!(relay.welcomes[&carol.id()].seq == readded && first < readded);
+    inbox::missed(&mut carol.ledger, &carol.device, ROOM, readded).unwrap();
+    // The Welcome needs a part of the log that nobody has.
+    relay.welcomes.remove(&carol.id());
+    // A request is good for a day.
+    for peer in peers.iter_mut() {
+        peer.now += 24 * 3600;
+    }
+    for _ in 0..4 {
+        settle(&mut relay, &mut peers);
+        for peer in peers.iter_mut().filter(|peer| peer.joinable(&relay)).collect::<Vec<_>>() {
+            peer.join(&mut relay);
+        }
+    }
+    assert_eq!(peers[CAROL].phase(), Some(Phase::Member), "{:?}", peers[CAROL].view().notices);
 }
 
 #[test]

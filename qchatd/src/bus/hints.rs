@@ -113,12 +113,17 @@ impl Hints {
         .encode_to_vec()
     }
 
-    /// Reads the hints of others; what makes no sense is passed over.
-    pub(super) fn decode(bytes: &[u8], own: &[u8]) -> Option<Self> {
+    /// Whether there is nothing to look at.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Reads the hints of others, and who sent them; what makes no sense is passed over.
+    pub(super) fn decode(bytes: &[u8], own: &[u8]) -> Option<(Bytes, Self)> {
         let wire = Wire::decode(bytes).ok().filter(|wire| wire.node != own)?;
         let devices =
             |raw: &[Bytes]| raw.iter().filter_map(|bytes| DeviceId::try_from(&bytes[..]).ok()).collect();
-        Some(Self {
+        let hints = Self {
             rooms: wire
                 .rooms
                 .iter()
@@ -137,7 +142,8 @@ impl Hints {
                 })
                 .collect(),
             everything: false,
-        })
+        };
+        Some((wire.node, hints))
     }
 }
 
@@ -158,12 +164,14 @@ mod tests {
             everything: false,
         };
         let bytes = hints.encode(b"a node");
-        assert_eq!(Hints::decode(&bytes, b"another").as_ref(), Some(&hints));
+        let decoded = Hints::decode(&bytes, b"another");
+        assert_eq!(decoded, Some((Bytes::from_static(b"a node"), hints.clone())));
         assert_eq!(Hints::decode(&bytes, b"a node"), None);
         assert_eq!(Hints::decode(b"noise", b"another"), None);
         // An id of the wrong size is no id.
         let odd = Wire { devices: vec![Bytes::from_static(b"short")], ..Wire::default() };
-        assert_eq!(Hints::decode(&odd.encode_to_vec(), b"another"), Some(Hints::default()));
+        let decoded = Hints::decode(&odd.encode_to_vec(), b"another");
+        assert!(decoded.is_some_and(|(_, hints)| hints.is_empty()));
         // The newest counts, in whichever order they come.
         for seq in [9, 8] {
             hints.merge(Hints { rooms: BTreeMap::from([(room, Seq(seq))]), ..Hints::default() });

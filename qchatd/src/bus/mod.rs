@@ -9,7 +9,7 @@ mod hints;
 mod log;
 mod redis;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use qchat_proto::ids::{DeviceId, RoomId, ServerId};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -173,6 +173,11 @@ impl Bus {
     /// Whether Redis carries hints; `None` when none is configured.
     pub fn redis_is_up(&self) -> Option<bool> {
         self.hints.as_ref().map(|(_, health)| health.is_up())
+    }
+
+    /// How many other nodes serve the same database, as far as Redis has brought word of them.
+    pub fn others(&self) -> usize {
+        self.hints.as_ref().map_or(0, |(_, health)| health.others(Instant::now()))
     }
 
     fn hint(&self, hints: impl FnOnce() -> Hints) {

@@ -2,14 +2,15 @@
 //! it may be gone, slow, flushed or another one tomorrow; whoever controls it can make nodes look, and see where.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     fmt,
     str::FromStr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use qchat_proto::{
@@ -29,8 +30,12 @@ use super::{Carried, hints::Hints};
 
 /// How long Redis may take to accept a connection, and to answer anything.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two questions whether it is there.
+/// Between two questions whether it is there, by which a node tells the others that it is, too.
 const BEAT: Duration = Duration::from_secs(1);
+/// For how long a node that has said something is taken to be there.
+const THERE: Duration = Duration::from_secs(5);
+/// Other nodes that are known at most.
+const OTHERS: usize = 256;
 /// Longest pause before it is tried again; the shortest is 32nd of it.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Hints that are sent as one message.
@@ -93,8 +98,11 @@ pub struct Redis {
     /// That of the database: several may share one Redis.
     channel: String,
     /// Drawn anew at each start: a node passes over what it has said itself.
-    node: [u8; 8],
+    node: Node,
 }
+
+/// What a node calls itself between its start and its end.
+type Node = [u8; 8];
 
 impl Redis {
     /// `root`: the certificate in PEM that signs Redis' own; without one those that the system trusts count.
@@ -117,19 +125,38 @@ impl Redis {
     }
 }
 
-/// Whether Redis is there.
+/// Whether Redis is there, and who else by its word.
 #[derive(Default)]
-pub struct Health(AtomicBool);
+pub struct Health {
+    up: AtomicBool,
+    /// When each other node said something last.
+    others: Mutex<HashMap<Node, Instant>>,
+}
 
 impl Health {
     /// Whether it is.
     pub fn is_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.up.load(Ordering::Relaxed)
     }
 
     /// Says so; returns whether that is new.
     pub fn set(&self, up: bool) -> bool {
-        self.0.swap(up, Ordering::Relaxed) != up
+        self.up.swap(up, Ordering::Relaxed) != up
+    }
+
+    /// Another node has said something.
+    fn heard(&self, node: Node, now: Instant) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.retain(|_, last| now.duration_since(*last) < THERE);
+        if others.len() < OTHERS {
+            others.insert(node, now);
+        }
+    }
+
+    /// How many other nodes have said something of late.
+    pub(super) fn others(&self, now: Instant) -> usize {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.values().filter(|last| now.duration_since(**last) < THERE).count()
     }
 }
 
@@ -171,10 +198,10 @@ async fn session(
     redis: &Redis,
     unsent: &mut mpsc::Receiver<Hints>,
     heard: &mpsc::Sender<Hints>,
-    health: &Health,
+    health: &Arc<Health>,
 ) -> Result<(), redis::RedisError> {
     let (missed, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-    let listener = listener(redis.node, heard.clone(), missed.clone(), gone.clone());
+    let listener = listener(redis.node, heard.clone(), health.clone(), missed.clone(), gone.clone());
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE))
@@ -205,12 +232,11 @@ async fn session(
                 }
                 let mut hints = Hints::default();
                 some.drain(..).for_each(|more| hints.merge(more));
-                let mut publish = redis::cmd("PUBLISH");
-                publish.arg(&redis.channel).arg(hints.encode(&redis.node));
-                publish.query_async::<()>(&mut conn).await?;
+                publish(redis, &hints, &mut conn).await?;
             }
             _ = beats.tick() => {
-                redis::cmd("PING").query_async::<()>(&mut conn).await?;
+                // It answers, and the others hear that this node is there.
+                publish(redis, &Hints::default(), &mut conn).await?;
                 if missed.load(Ordering::Relaxed) && heard.try_send(Hints::everything()).is_ok() {
                     missed.store(false, Ordering::Relaxed);
                 }
@@ -222,6 +248,16 @@ async fn session(
     }
 }
 
+async fn publish(
+    redis: &Redis,
+    hints: &Hints,
+    conn: &mut MultiplexedConnection,
+) -> Result<(), redis::RedisError> {
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(&redis.channel).arg(hints.encode(&redis.node));
+    publish.query_async(conn).await
+}
+
 /// Waits until nothing more can come, and drops what comes.
 async fn ending(unsent: &mut mpsc::Receiver<Hints>) {
     while unsent.recv().await.is_some() {}
@@ -229,8 +265,9 @@ async fn ending(unsent: &mut mpsc::Receiver<Hints>) {
 
 /// Hands on what Redis says, without a queue of its own: hints without room are made good by a look at everything.
 fn listener(
-    node: [u8; 8],
+    node: Node,
     heard: mpsc::Sender<Hints>,
+    health: Arc<Health>,
     missed: Arc<AtomicBool>,
     gone: Arc<Notify>,
 ) -> impl Fn(PushInfo) -> Result<(), Infallible> + Send + Sync + 'static {
@@ -238,9 +275,11 @@ fn listener(
         match (push.kind, push.data.get(1)) {
             (PushKind::Disconnection, _) => gone.notify_one(),
             (PushKind::Message, Some(Value::BulkString(bytes))) => {
-                if let Some(hints) = Hints::decode(bytes, &node)
-                    && heard.try_send(hints).is_err()
-                {
+                let Some((from, hints)) = Hints::decode(bytes, &node) else { return Ok(()) };
+                if let Ok(from) = from[..].try_into() {
+                    health.heard(from, Instant::now());
+                }
+                if !hints.is_empty() && heard.try_send(hints).is_err() {
                     missed.store(true, Ordering::Relaxed);
                 }
             }
@@ -266,6 +305,22 @@ mod tests {
             let read = url.parse::<RedisUrl>().ok().map(|url| (url.to_string(), format!("{url:?}")));
             assert_eq!(read, printed.map(|text| (text.to_owned(), text.to_owned())), "{url}");
         }
+    }
+
+    #[test]
+    fn a_node_is_there_for_as_long_as_it_says_so() {
+        let (health, began) = (Health::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        assert_eq!(health.others(began), 0);
+        health.heard([1; 8], began);
+        health.heard([2; 8], began + 3 * second);
+        health.heard([1; 8], began + 4 * second);
+        for (seconds, others) in [(4, 2), (7, 2), (8, 1), (9, 0)] {
+            assert_eq!(health.others(began + seconds * second), others, "{seconds}");
+        }
+        // Whoever makes nodes up fills no memory.
+        (0..1000_u64).for_each(|node| health.heard(node.to_be_bytes(), began + 20 * second));
+        assert_eq!(health.others(began + 20 * second), OTHERS);
     }
 
     #[test]

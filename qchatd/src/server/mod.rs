@@ -196,6 +196,7 @@ impl Daemon {
             services,
             confirmations: Arc::new(Confirmations::default()),
             queue: config.queue as usize,
+            pings: config.pings,
             drain,
             tasks: TaskTracker::new(),
         };
@@ -284,7 +285,8 @@ impl Daemon {
         let end_at = Instant::now() + self.drain;
         let deadline = end_at.checked_sub(COMMITS).unwrap_or(end_at);
         notify::stopping();
-        self.sockets.drain.begin(self.sockets.tasks.len());
+        let others = self.sockets.services.bus.others();
+        self.sockets.drain.begin(self.sockets.tasks.len(), others);
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
         self.door.requests.close();
         if timeout_at(deadline, self.door.requests.wait()).await.is_err() {

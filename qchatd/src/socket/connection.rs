@@ -29,14 +29,16 @@ use super::{
     requests::{self, Answer},
     stream::Socket,
 };
-use crate::{frame::encode, hub::Attached, service::sessions::Caller};
+use crate::{
+    frame::encode,
+    hub::Attached,
+    service::{ServiceError, sessions::Caller},
+};
 
 /// How long a client may take for its hello.
 const HELLO: Duration = Duration::from_secs(10);
-/// Between pings.
-const PING: Duration = Duration::from_secs(20);
-/// Silence after which the peer is taken for dead.
-const DEAD: Duration = Duration::from_secs(45);
+/// How long it may take to find out which rooms a device follows.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Requests of a connection that may be unanswered; the next is read when one is.
 const UNANSWERED: usize = 32;
 /// Pages of a connection in memory.
@@ -101,7 +103,7 @@ pub(super) async fn run(stream: TokioIo<Upgraded>, caller: Caller, sockets: Sock
     match end {
         End::Gone => {}
         End::Closed => Box::pin(socket.close(CloseCode::Normal, "")).await,
-        End::Draining => Box::pin(farewell(socket, &sockets.drain.fault(), CloseCode::Restart)).await,
+        End::Draining => Box::pin(farewell(socket, &sockets.drain.farewell(), CloseCode::Restart)).await,
         End::Fault(fault, code) => {
             tracing::debug!(device = %caller.device, code = fault.code.as_str(), "a connection is refused");
             Box::pin(farewell(socket, &fault, code)).await;
@@ -130,13 +132,13 @@ async fn serve(
     };
     let services = &sockets.services;
     let attached = services.hub.attach(caller.device, caller.session, sockets.queue);
-    loop {
-        let audience = Box::pin(services.rooms.audience(caller.device))
-            .await
-            .map_err(|error| End::Fault(error.into_fault(), CloseCode::Again))?;
-        if attached.follow(audience) {
-            break;
-        }
+    let settled = attached.settle(|| services.rooms.audience(caller.device));
+    tokio::select! {
+        settled = timeout(SETTLED, Box::pin(settled)) => settled
+            .map_err(|_| Fault::new(FaultCode::Unavailable, "the database is behind; try again"))
+            .and_then(|settled| settled.map_err(ServiceError::into_fault))
+            .map_err(|fault| End::Fault(fault, CloseCode::Again))?,
+        () = sockets.drain.begun() => return Err(End::Draining),
     }
     let _open = services.meters.open();
     let ack = encode(Body::HelloAck(pb::HelloAck {
@@ -242,7 +244,8 @@ struct Held {
 
 impl Connection<'_> {
     async fn exchange(&mut self, answers: &mpsc::Sender<Answer>) -> End {
-        let mut pings = interval_at(Instant::now() + PING, PING);
+        let every = self.sockets.pings.every;
+        let mut pings = interval_at(Instant::now() + every, every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (sockets, ended) = (self.sockets, self.attached.end.clone());
         // Made once: each of them enters and leaves a list that all connections share.
@@ -380,7 +383,7 @@ impl Connection<'_> {
     }
 
     async fn check(&mut self) -> Result<(), End> {
-        if self.held.is_none() && self.heard.elapsed() > DEAD {
+        if self.held.is_none() && self.heard.elapsed() > self.sockets.pings.dead {
             return Err(End::Gone);
         }
         Ok(self.socket.ping().await?)

@@ -33,6 +33,21 @@ pub use self::requests::Confirmations;
 /// How long a connection has for its last answers and its farewell once the daemon drains.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How the daemon finds out that a peer is gone without a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Pings {
+    /// Between two of them.
+    pub every: Duration,
+    /// Silence after which the peer is taken for dead.
+    pub dead: Duration,
+}
+
+impl Default for Pings {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(20), dead: Duration::from_secs(45) }
+    }
+}
+
 /// What every connection shares.
 #[derive(Clone)]
 pub struct Sockets {
@@ -42,6 +57,8 @@ pub struct Sockets {
     pub confirmations: Arc<Confirmations>,
     /// Frames that a connection's queue holds.
     pub queue: usize,
+    /// When a peer is taken for dead.
+    pub pings: Pings,
     /// Whether the daemon drains.
     pub drain: Arc<Drain>,
     /// Counts the connections, so that the drain can wait for them.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{
     prelude::*,
-    sql_types::{Array, BigInt, Binary, SmallInt},
+    sql_types::{Array, BigInt, Binary, Nullable, SmallInt},
 };
 use qchat_proto::ids::{AccountId, DeviceId, RoomId, Seq};
 
@@ -97,7 +97,7 @@ impl Member {
 pub struct Audience {
     /// Grows with every change.
     pub version: u64,
-    /// The rooms that it follows or has declined.
+    /// The rooms that it follows, has declined, or was removed from and has not read as far as it may.
     pub places: Vec<Place>,
 }
 
@@ -106,11 +106,11 @@ pub struct Audience {
 pub struct Place {
     /// The room.
     pub room: RoomId,
-    /// Whether it does; else it has declined.
+    /// Whether it does; else it has declined, or was removed.
     pub follows: bool,
     /// It reads what comes after this.
     pub after: Seq,
-    /// The room's newest envelope.
+    /// The newest envelope that it may read; that of the room, if it follows.
     pub last: Seq,
 }
 
@@ -264,7 +264,8 @@ pub fn places(conn: &mut Connection, room: RoomId, asked: &[DeviceId]) -> Result
     rows.into_iter().map(read_member).collect()
 }
 
-/// The rooms that each of these devices follows or has declined. SQLite binds 32,766 values at most.
+/// The rooms that each of these devices follows, has declined, or was removed from and has not read as far as it may.
+/// SQLite binds 32,766 values at most.
 ///
 /// # Errors
 /// When a query fails.
@@ -287,30 +288,38 @@ pub fn audiences(
                 members::room_id,
                 members::standing,
                 members::read_after,
+                members::read_until,
                 rooms::next_seq,
             ))
             .filter(members::device_id.eq_any(asked))
-            .filter(members::standing.ne(Standing::Removed as i16))
+            .filter(
+                members::standing
+                    .ne(Standing::Removed as i16)
+                    .or(members::read_until.gt(members::confirmed.nullable())),
+            )
             .load(conn)?,
         // A room for each place, one by one: the planner may think that there are so many places that all rooms are to be
         // read.
         Connection::Postgres(conn) => diesel::sql_query(
-            "SELECT members.device_id, members.room_id, members.standing, members.read_after, room.next_seq \
+            "SELECT members.device_id, members.room_id, members.standing, members.read_after, members.read_until, \
+                 room.next_seq \
              FROM members CROSS JOIN LATERAL \
                  (SELECT next_seq FROM rooms WHERE rooms.id = members.room_id OFFSET 0) AS room \
-             WHERE members.device_id = ANY($1) AND members.standing <> $2",
+             WHERE members.device_id = ANY($1) \
+                 AND (members.standing <> $2 OR members.read_until > members.confirmed)",
         )
         .bind::<Array<Binary>, _>(asked)
         .bind::<SmallInt, _>(Standing::Removed as i16)
         .load(conn)?,
     };
-    for PlaceRow { device_id, room_id, standing, read_after, next_seq } in rows {
+    for PlaceRow { device_id, room_id, standing, read_after, read_until, next_seq } in rows {
         if let Some(audience) = audiences.get_mut(&id(&device_id)?) {
+            let last = from_sql(next_seq).saturating_sub(1);
             audience.places.push(Place {
                 room: id(&room_id)?,
                 follows: standing <= Standing::Invited as i16,
                 after: Seq(from_sql(read_after)),
-                last: Seq(from_sql(next_seq).saturating_sub(1)),
+                last: Seq(read_until.map_or(last, |until| last.min(from_sql(until)))),
             });
         }
     }
@@ -327,6 +336,8 @@ struct PlaceRow {
     standing: i16,
     #[diesel(sql_type = BigInt)]
     read_after: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    read_until: Option<i64>,
     #[diesel(sql_type = BigInt)]
     next_seq: i64,
 }

@@ -127,6 +127,30 @@ async fn what_counts_by_the_minute_counts_at_all_nodes_that_redis_connects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_node_drains_goes_to_another_at_once_if_one_is_known() {
+    for with_redis in [true, false] {
+        let redis = if with_redis { Some(Redis::start().await) } else { None };
+        let mut nodes = Nodes::start_with(redis.as_ref(), ("metrics_listen", "127.0.0.1:0")).await;
+        let mut alice = nodes.person("alice", 0).await;
+        let mut socket = Socket::connect(&alice).await;
+        let known = if with_redis { 2 } else { 1 };
+        eventually("a node hears of the other", async || {
+            nodes.first.meters().await["qchatd_nodes"].to_string() == known.to_string()
+        })
+        .await;
+        let other = nodes.addresses()[1].clone();
+        let draining = tokio::spawn(nodes.first.stop());
+        let (fault, code) = socket.farewell().await;
+        assert_eq!((fault.code, code), (FaultCode::Unavailable, CloseCode::Restart));
+        assert_eq!(fault.retry_after.is_none(), with_redis, "{fault:?}");
+        alice.is_at(&other);
+        drop(Socket::connect(&alice).await);
+        nodes.first = Server::start(draining.await.unwrap()).await;
+        nodes.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_and_goes_at_one_node_is_heard_of_at_the_other() {
     for with_redis in [true, false] {
         let redis = if with_redis { Some(Redis::start().await) } else { None };

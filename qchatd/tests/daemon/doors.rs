@@ -4,18 +4,14 @@
 use std::process::Stdio;
 
 use http::HeaderMap;
-use qchat_proto::wire::{
-    fault::{Fault, FaultBody, FaultCode},
-    frame::read_server_frame,
-    pb::server_frame::Body,
-};
-use qchatd::server::Daemon;
+use qchat_proto::wire::fault::{FaultBody, FaultCode};
+use qchatd::{config::Config, server::Daemon, socket::Pings};
 use reqwest::{Method, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
 };
-use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{Database, Device, Program, Server, Socket, eventually, exchange, get, proxied};
 
@@ -118,16 +114,18 @@ async fn every_answer_is_safe_from_browsers_and_pages_of_other_origins_get_none(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_answers_no_ping_is_dropped() {
-    let server = Server::start(Database::sqlite()).await;
+    let database = Database::sqlite();
+    let config = database.config(&[]);
+    let usual = config.pings;
+    assert!(usual.dead > 2 * usual.every, "one of them may be lost");
+    let pings = Pings { every: usual.every / 200, dead: usual.dead / 20 };
+    let server = Server::start_with(database, Config { pings, ..config }).await;
     let alice = Device::register(&server, "alice").await;
     let mut socket = Socket::connect(&alice).await;
     // Takes what comes, as a link that is up in one direction does, and never says a word.
-    let (stream, mut bytes) = (socket.stream.get_mut(), [0; 1024]);
-    let mut pings = 0;
-    while let Ok(1..) = stream.read(&mut bytes).await {
-        pings += 1;
-    }
-    assert!(pings >= 2, "{pings}");
+    let (stream, mut bytes) = (socket.stream.get_mut(), Vec::new());
+    drop(stream.read_to_end(&mut bytes).await);
+    assert!(bytes.len() >= 4 && bytes.chunks(2).all(|ping| ping == [0x89, 0]), "{bytes:02x?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,8 +190,6 @@ async fn who_comes_in_a_drain_is_told_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_are_closed_with_1012_and_times_to_come_back_that_differ() {
-    use futures_util::StreamExt;
-
     let server = Server::start(Database::sqlite()).await;
     let alice = Device::register(&server, "alice").await;
     let mut sockets = Vec::new();
@@ -203,20 +199,8 @@ async fn sockets_are_closed_with_1012_and_times_to_come_back_that_differ() {
     let draining = tokio::spawn(server.stop());
     let mut times = Vec::new();
     for mut socket in sockets {
-        let (mut fault, mut code) = (None, None);
-        while let Some(Ok(message)) = socket.stream.next().await {
-            match message {
-                Message::Binary(bytes) => {
-                    if let Some(Body::Fault(raw)) = read_server_frame(bytes).unwrap() {
-                        fault = Some(Fault::from(raw));
-                    }
-                }
-                Message::Close(frame) => code = frame.map(|frame| frame.code),
-                _ => {}
-            }
-        }
-        let fault = fault.unwrap();
-        assert_eq!((fault.code, code), (FaultCode::Unavailable, Some(CloseCode::Restart)));
+        let (fault, code) = socket.farewell().await;
+        assert_eq!((fault.code, code), (FaultCode::Unavailable, CloseCode::Restart));
         times.push(fault.retry_after.unwrap());
     }
     draining.await.unwrap();

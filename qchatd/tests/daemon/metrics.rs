@@ -45,6 +45,7 @@ async fn what_happens_is_counted(database: Database) {
         ("qchatd_read_total", 0.0),
         ("qchatd_deleted_total", 0.0),
         ("qchatd_redis", 0.0),
+        ("qchatd_nodes", 1.0),
         ("qchatd_ready", 1.0),
     ] {
         assert_eq!(meters.get(name), Some(&value), "{name}: {meters:?}");

@@ -189,9 +189,21 @@ pub(crate) fn tell(conn: &mut impl Stage) {
     };
     place_of_bob(conn, &removed);
     assert_eq!(conn.member(room, laptop).unwrap(), Some(removed.clone()));
+    assert_eq!(audience(conn, laptop).places, [], "it has read all that it may");
+    let removed_later = Member { reads: Span { until: Some(Seq(4)), ..removed.reads }, ..removed.clone() };
+    place_of_bob(conn, &removed_later);
+    let out = Place { follows: false, ..place };
+    assert_eq!(audience(conn, laptop).places, [out], "it has not read that it was removed");
+    // Before it has joined it confirms what it could read in the membership before, and no more.
+    let past = Span { after: Seq(0), until: Some(Seq(3)) };
+    place_of_bob(conn, &Member { waiting: true, past, ..removed_later.clone() });
+    conn.confirm(room, laptop, Seq(9)).unwrap();
+    assert_eq!(audience(conn, laptop).places, [out]);
+    place_of_bob(conn, &removed_later);
+    conn.confirm(room, laptop, Seq(9)).unwrap();
     assert_eq!(audience(conn, laptop).places, []);
     place_of_bob(conn, &Member { standing: Standing::Declined, ..removed.clone() });
-    assert_eq!(audience(conn, laptop).places, [Place { follows: false, ..place }]);
+    assert_eq!(audience(conn, laptop).places, [Place { last: Seq(2), ..out }]);
     assert_eq!(conn.followers(room).unwrap(), [full(phone, alice)]);
     assert_eq!(page(conn, &removed, 0, 10), [2]);
     assert_eq!(envelopes::last_readable(&removed, Seq(3)), Seq(2));

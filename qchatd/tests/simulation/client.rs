@@ -406,6 +406,14 @@ impl Client {
             .filter(|(_, view)| view.standing == Standing::In)
             .map(|(room, _)| *room)
             .collect();
+        let over =
+            kept.rooms.iter().filter(|(_, view)| view.standing == Standing::Out && view.cursor > Seq(0));
+        let over: Vec<(RoomId, Seq)> = over.map(|(room, view)| (*room, view.cursor)).collect();
+        if let Some((room, cursor)) = chance.pick(&over)
+            && chance.percent(10)
+        {
+            drop(line.requests.send(Request::Confirm(room, cursor)));
+        }
         let Some(room) = chance.pick(&mine) else { return };
         let view = kept.rooms.entry(room).or_default();
         if chance.percent(10) {

@@ -116,7 +116,7 @@ async fn serve(
     frames: mpsc::Sender<Heard>,
 ) -> Option<()> {
     let attached = node.hub.attach(device, [0; 16], world.plan.queue);
-    while !attached.follow(node.rooms.audience(device).await.ok()?) {}
+    attached.settle(|| node.rooms.audience(device)).await.ok()?;
     frames.send(Heard::Hello).await.ok()?;
     let (answers, mut answered) = mpsc::channel(BURST);
     let (mut batch, mut order) = (Vec::new(), Order::new());
@@ -147,11 +147,7 @@ async fn serve(
                     };
                     lock(&node.connections).spawn(page);
                 }
-                Request::Confirm(room, seq) => {
-                    if attached.follows(room) {
-                        drop(node.rooms.confirm(vec![(room, device, seq)]).await);
-                    }
-                }
+                Request::Confirm(room, seq) => drop(node.rooms.confirm(vec![(room, device, seq)]).await),
             }
         }
     }

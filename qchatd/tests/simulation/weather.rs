@@ -10,8 +10,11 @@ use std::{
 
 use crate::{
     chance::Chance,
-    memory::{Fate, Passage, Weather},
+    memory::{Fate, Glance, Passage, Weather},
 };
+
+/// Per cent of the reads that take long from their first query to their last.
+const LONG: u64 = 10;
 
 /// Bad until it is told to calm down.
 pub(crate) struct Storm {
@@ -51,13 +54,20 @@ impl Weather for Storm {
         Passage { before, after, fate }
     }
 
-    fn read(&mut self) -> (Duration, Duration, bool) {
+    fn read(&mut self) -> Glance {
         let fails = !self.calm() && self.chance.percent(self.harsh / 2);
-        (self.delay(), self.delay(), fails)
+        // Long enough, now and then, for others to hear of what was committed, and to answer it.
+        let during = if !self.calm() && self.chance.percent(LONG) { 400 } else { 8 };
+        Glance { before: self.delay(), during: self.chance.up_to(during), after: self.delay(), fails }
     }
 
-    fn cuts_in(&mut self) -> bool {
-        self.chance.percent(50)
+    fn seen(&mut self, landed: usize) -> usize {
+        // All or nothing of it, or a part: what matters shows at the ends.
+        match self.chance.below(3) {
+            0 => 0,
+            1 => landed,
+            _ => usize::try_from(self.chance.below(landed as u64 + 1)).unwrap_or(landed),
+        }
     }
 
     fn orphan(&mut self) -> Option<Duration> {

@@ -181,14 +181,23 @@ fn said(panic: &(dyn Any + Send)) -> anyhow::Error {
 
 fn line(told: &Told) -> String {
     let Told { scene, database, rounds, acknowledged, taken, reconnections, refused, behind, .. } = told;
+    let returned = [("killed", told.killed_ms), ("drained", told.drained_ms)].map(|(how, times)| {
+        times.map_or_else(String::new, |times| {
+            format!(
+                " {} clients of nodes {how} were back within {:.0} ms at most, half of them within {:.0} ms.",
+                times.count, times.max, times.p50
+            )
+        })
+    });
     let bold = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     format!(
         "{}{scene}{} on {database}: kept. {rounds} rounds, {acknowledged} acknowledged, {taken} taken, {reconnections} \
-         reconnections, {refused} refused for a while, {behind} times behind, {} MiB at most, {:.0} s, seed {}",
+         reconnections, {refused} refused for a while, {behind} times behind, {} MiB at most, {:.0} s, seed {}.{}",
         bold.0,
         bold.1,
         told.peak_kib / 1024,
         told.seconds,
-        told.seed
+        told.seed,
+        returned.concat()
     )
 }

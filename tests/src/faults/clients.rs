@@ -5,17 +5,18 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use qchat_cli::net::reconnect::Backoff;
 use qchat_proto::{crypto::entropy::SystemEntropy, ids::RoomId};
 use qchatd::service::seed::Plan;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use super::state::{Later, State, Tally};
+use super::state::{Later, Manners, State, Tally};
 use crate::load::{
     account::{Account, Rest, Source},
     checker::Verdict,
     links::{Heard, Links},
-    measure::{Progress, nanoseconds},
+    measure::{Progress, Times, nanoseconds},
     rooms::{self, Room},
 };
 
@@ -197,7 +198,28 @@ impl Clients {
     /// Cuts a device's connection; it comes again.
     pub fn cut(&mut self, device: usize) {
         self.links.cut(device);
-        self.state.closed(device);
+        self.state.closed(device, None);
+    }
+
+    /// From here on they wait before they come back as the client does, and as the daemon asks. Without this they are back
+    /// as soon as may be.
+    pub fn wait_as_clients_do(&mut self) {
+        self.state.manners = Some(Manners::of(self.accounts.len()));
+    }
+
+    /// All connections have been up for a while: the first attempt after what follows is not one of many.
+    pub fn last_for_a_while(&mut self) {
+        if let Some(manners) = &mut self.state.manners {
+            manners.backoffs.iter_mut().for_each(Backoff::reset);
+        }
+    }
+
+    /// Puts the times from a connection's end until the next one of its device was open into `times`, those since this was
+    /// asked last.
+    pub fn returns(&mut self, times: &mut Times) {
+        if let Some(manners) = &mut self.state.manners {
+            manners.returns.drain(..).for_each(|time| times.add(time));
+        }
     }
 
     /// Ends a round: nothing further is sent, everything is answered and read, and the verdict is given.
@@ -242,8 +264,8 @@ impl Clients {
         let state = &mut self.state;
         let mut expired = Vec::new();
         self.links.turn(patience, |slot, heard, out| {
-            if let Heard::Closed(why) = &heard
-                && why.starts_with("HTTP/1.1 401")
+            if let Heard::Closed(farewell) = &heard
+                && farewell.why.starts_with("HTTP/1.1 401")
             {
                 expired.push(slot);
             }

@@ -15,7 +15,7 @@ use super::{
     clients::{Clients, Shape},
     run::{Run, Scene, Told},
 };
-use crate::{cluster::Cluster, database::Backend};
+use crate::{cluster::Cluster, database::Backend, load::measure::Times};
 
 const POSTGRES: &[Backend] = &[Backend::Postgres];
 
@@ -31,7 +31,7 @@ pub const SCENES: &[Scene] = &[
     },
     Scene {
         name: "nodes",
-        about: "one of two nodes killed, or drained, behind HAProxy; then started again",
+        about: "one of two nodes killed, or drained, behind HAProxy; its clients go to the other; then started again",
         on: POSTGRES,
         rounds: 3,
         long: 100,
@@ -90,19 +90,33 @@ fn redis(run: &Run) -> Result<Told> {
     })
 }
 
+/// Whether a process runs; one that has ended and waits for its parent to be told does not.
+fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
 fn nodes(run: &Run) -> Result<Told> {
     let cluster = Cluster::start(2);
-    let mut clients = Clients::register(&cluster.url(), Shape::default())?;
-    run.rounds(&mut clients, |clients, dice| {
+    let mut clients = Clients::register(&cluster.url(), Shape { accounts: 12, ..Shape::default() })?;
+    clients.wait_as_clients_do();
+    let (mut killed, mut drained) = (Times::new()?, Times::new()?);
+    let told = run.rounds(&mut clients, |clients, dice| {
         clients.go_on(Duration::from_micros(dice.u64(0..5_000)))?;
+        clients.last_for_a_while();
         let node = dice.usize(1..3);
-        if dice.bool() {
-            cluster.kill(node);
-            clients.acknowledged(dice.u64(10..100))?;
-        }
-        // Drains it when it still runs.
+        let process = pid(&cluster, &format!("node-{node}"))?;
+        let kills = dice.bool();
+        signal(process, if kills { "-KILL" } else { "-TERM" })?;
+        clients.until("the node has ended", |_| !runs(process))?;
+        // While it is down, so that they can only be at the other.
+        clients.acknowledged(dice.u64(10..100))?;
+        clients.until("all are elsewhere", |clients| clients.open() == clients.count())?;
+        clients.returns(if kills { &mut killed } else { &mut drained });
         cluster.restart(node);
         clients.acknowledged(10)?;
         daemons(&cluster)
-    })
+    })?;
+    Ok(Told { killed_ms: Some(killed.quantiles()), drained_ms: Some(drained.quantiles()), ..told })
 }

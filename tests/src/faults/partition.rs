@@ -1,5 +1,5 @@
-//! A network that parts one of two nodes from the database, from its clients, or from both, without a word to anybody: the
-//! node lives in a network namespace of its own, whose links go down and up.
+//! A network that parts one of two nodes from the database, from Redis, from its clients, or from several of them, without a
+//! word to anybody: the node lives in a network namespace of its own, whose links go down and up.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     daemon::{Daemon, free_address},
     database::{Backend, PostgresDatabase},
+    redis::Redis,
 };
 
 /// The scenes.
@@ -36,7 +37,7 @@ const STALLED: Scene = Scene {
 
 const PARTITION: Scene = Scene {
     name: "partition",
-    about: "one of two nodes parted from PostgreSQL, from its clients, or from both, for up to half a minute (takes root)",
+    about: "one of two nodes parted from PostgreSQL, Redis, its clients, or several of them, for up to half a minute (takes root)",
     on: &[Backend::Postgres],
     // Namespaces take root, which the tests do not have everywhere.
     rounds: 0,
@@ -44,7 +45,7 @@ const PARTITION: Scene = Scene {
     run: partition,
 };
 
-/// A network namespace with a link for clients and a link for the database, gone with its owner.
+/// A network namespace with a link for clients, one for the database and one for Redis, gone with its owner.
 struct Apart {
     name: String,
     /// The third byte of its addresses.
@@ -54,8 +55,22 @@ struct Apart {
 /// Which link. The host has the first address of each, the namespace the second.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Link {
-    Front,
-    Back,
+    Clients,
+    Database,
+    Redis,
+}
+
+impl Link {
+    const ALL: [Self; 3] = [Self::Clients, Self::Database, Self::Redis];
+
+    /// Its end in the namespace.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clients => "clients",
+            Self::Database => "database",
+            Self::Redis => "redis",
+        }
+    }
 }
 
 impl Apart {
@@ -64,8 +79,8 @@ impl Apart {
         let apart = Self { name: format!("qf{id}"), net: u8::try_from(id % 250)? };
         ip(&["netns", "add", &apart.name])?;
         ip(&["-n", &apart.name, "link", "set", "lo", "up"])?;
-        for link in [Link::Front, Link::Back] {
-            let (here, there) = (apart.device(link), if link == Link::Front { "front" } else { "back" });
+        for link in Link::ALL {
+            let (here, there) = (apart.device(link), link.name());
             ip(&["link", "add", &here, "type", "veth", "peer", "name", there, "netns", &apart.name])?;
             ip(&["addr", "add", &format!("{}/30", apart.address(link, 1)), "dev", &here])?;
             ip(&["-n", &apart.name, "addr", "add", &format!("{}/30", apart.address(link, 2)), "dev", there])?;
@@ -77,11 +92,15 @@ impl Apart {
 
     /// The host's end of a link.
     fn device(&self, link: Link) -> String {
-        format!("{}{}", self.name, if link == Link::Front { 'f' } else { 'b' })
+        format!("{}{}", self.name, &link.name()[..1])
     }
 
     fn address(&self, link: Link, end: u8) -> IpAddr {
-        let first = if link == Link::Front { 0 } else { 4 };
+        let first = match link {
+            Link::Clients => 0,
+            Link::Database => 4,
+            Link::Redis => 8,
+        };
         Ipv4Addr::new(10, 203, self.net, first + end).into()
     }
 
@@ -108,18 +127,21 @@ fn ip(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Two nodes on one database, half of the clients at each.
+/// Two nodes on one database and one Redis, half of the clients at each.
 struct Nodes {
     clients: Clients,
     first: Daemon,
     second: Daemon,
     /// The second one's way to the database.
     way: Pipe,
+    /// And the one to Redis.
+    _hints: Pipe,
+    _redis: Redis,
 }
 
 impl Nodes {
-    /// Starts them; the second one by `program`, on this address. Its way to the database begins at another.
-    fn start(program: &[&str], address: SocketAddr, way: IpAddr) -> Result<Self> {
+    /// Starts them; the second one by `program`, on this address. Its ways to the database and to Redis begin at others.
+    fn start(program: &[&str], address: SocketAddr, [way, hints]: [IpAddr; 2]) -> Result<Self> {
         let keys = TempDir::new()?;
         let shared = || {
             let key = |name: &str| keys.path().join(name).display().to_string();
@@ -127,23 +149,28 @@ impl Nodes {
         };
         let database = PostgresDatabase::create();
         let (way, url) = through_pipe(&database.url(), way)?;
-        let first = Daemon::start_on(Some(database), |_| settings().into_iter().chain(shared()).collect());
+        let redis = Redis::start()?;
+        let hints = Pipe::on(hints, redis.address())?;
+        let at = |address: SocketAddr| ("QCHATD_REDIS_URL", format!("redis://{address}"));
+        let first = Daemon::start_on(Some(database), |_| {
+            settings().into_iter().chain(shared()).chain([at(redis.address())]).collect()
+        });
         let second = Daemon::start_within(program, address, |_| {
             let own = [("QCHATD_DATABASE", url), ("QCHATD_INSECURE_HTTP", "true".to_owned())];
-            settings().into_iter().chain(shared()).chain(own).collect()
+            settings().into_iter().chain(shared()).chain(own).chain([at(hints.address())]).collect()
         });
         let mut clients = Clients::register(&first.url(), Shape::default())?;
         for device in (0..clients.count()).filter(|device| device % 2 == 1) {
             clients.route(device, address);
             clients.cut(device);
         }
-        Ok(Self { clients, first, second, way })
+        Ok(Self { clients, first, second, way, _hints: hints, _redis: redis })
     }
 }
 
 fn stalled(run: &Run) -> Result<Told> {
-    let Nodes { mut clients, first, second, way } =
-        Nodes::start(&[], free_address(), Ipv4Addr::LOCALHOST.into())?;
+    let Nodes { mut clients, first, second, way, _hints, _redis } =
+        Nodes::start(&[], free_address(), [Ipv4Addr::LOCALHOST.into(); 2])?;
     run.rounds(&mut clients, |clients, dice| {
         let before = way.cuts();
         let mut left = 1 + dice.u8(0..3);
@@ -165,12 +192,20 @@ fn stalled(run: &Run) -> Result<Told> {
 
 fn partition(run: &Run) -> Result<Told> {
     let apart = Apart::make()?;
-    let address = SocketAddr::new(apart.address(Link::Front, 2), 8470);
+    let address = SocketAddr::new(apart.address(Link::Clients, 2), 8470);
     let program = ["ip", "netns", "exec", &apart.name];
-    let Nodes { mut clients, first, second, way: _way } =
-        Nodes::start(&program, address, apart.address(Link::Back, 1))?;
+    let ways = [Link::Database, Link::Redis].map(|link| apart.address(link, 1));
+    let Nodes { mut clients, first, second, way: _way, _hints, _redis } =
+        Nodes::start(&program, address, ways)?;
     run.rounds(&mut clients, |clients, dice| {
-        const LINKS: [&[Link]; 3] = [&[Link::Back], &[Link::Front], &[Link::Front, Link::Back]];
+        const LINKS: [&[Link]; 6] = [
+            &[Link::Clients],
+            &[Link::Database],
+            &[Link::Redis],
+            &[Link::Clients, Link::Database],
+            &[Link::Database, Link::Redis],
+            &Link::ALL,
+        ];
         let links = dice.choice(LINKS).context("there are links")?;
         let time = dice.choice([200, 3_000, 25_000]).context("there are times")?;
         clients.go_on(Duration::from_micros(dice.u64(0..5_000)))?;

@@ -16,6 +16,7 @@ use super::{
     crash::settings,
     pipe::Pipe,
     run::{Run, Scene, Told},
+    state::Tally,
 };
 use crate::{daemon::Daemon, database::Backend, programs};
 
@@ -110,9 +111,12 @@ fn slow(run: &Run) -> Result<Told> {
     let mut clients = Clients::register(&daemon.url(), shape)?;
     let (pipe, _) = by_pipe(&mut clients, &daemon)?;
     run.rounds(&mut clients, |clients, dice| {
+        let before = clients.tally().behind;
         pipe.stop();
         clients.acknowledged(dice.u64(400..500))?;
         pipe.go_on();
+        // A queue that holds all of it would hold any amount.
+        clients.until("who did not read is told to catch up", |clients| clients.tally().behind > before)?;
         clients.acknowledged(10)?;
         Ok(vec![daemon.pid()])
     })
@@ -191,9 +195,10 @@ fn oversize(run: &Run) -> Result<Told> {
             frame.extend_from_slice(&[0; 4]);
             frame.resize(frame.len() + dice.usize(0..200_000), 0);
             clients.until("all are there", |clients| clients.open() == clients.count())?;
-            let before = clients.tally().reconnections;
+            let Tally { reconnections, given_up, .. } = *clients.tally();
             clients.say(dice.usize(0..clients.count()), &frame)?;
-            clients.until("the daemon hangs up", |clients| clients.tally().reconnections > before)?;
+            clients.until("the daemon hangs up", |clients| clients.tally().reconnections > reconnections)?;
+            ensure!(clients.tally().given_up == given_up, "the daemon waits for the rest of {size} bytes");
         }
         clients.acknowledged(10)?;
         Ok(vec![daemon.pid()])
@@ -203,21 +208,33 @@ fn oversize(run: &Run) -> Result<Told> {
 fn descriptors(run: &Run) -> Result<Told> {
     /// Files that the daemon may have open: enough for all clients and the database.
     const FILES: u32 = 100;
+    /// How often it tries to accept in a second, at most.
+    const TRIES: f64 = 10.0;
     let daemon = Daemon::start_with(run.backend, |_| settings());
     let mut clients = Clients::register(&daemon.url(), Shape::default())?;
     // It raises its own limit when it starts.
     let limit = format!("--nofile={FILES}:{FILES}");
     let limited = Command::new("prlimit").args(["--pid", &daemon.pid().to_string(), &limit]).status()?;
     ensure!(limited.success(), "prlimit {limit}: {limited}");
+    let tries = || daemon.log().matches("a connection was not accepted").count();
     run.rounds(&mut clients, |clients, dice| {
+        let (began, before) = (Instant::now(), tries());
         let mut idle: Vec<TcpStream> = Vec::new();
         while idle.len() < 2 * FILES as usize {
             idle.push(connect(daemon.address())?);
         }
+        clients.until("there is no descriptor left", |_| tries() > before)?;
         // Who is in stays in; who comes waits.
         clients.acknowledged(dice.u64(10..60))?;
         clients.cut(dice.usize(0..clients.count()));
         clients.go_on(Duration::from_millis(dice.u64(1..300)))?;
+        // It does not try all the time.
+        let (tried, seconds) = (tries() - before, began.elapsed().as_secs_f64());
+        let most = seconds.mul_add(TRIES, TRIES);
+        ensure!(
+            f64::from(u32::try_from(tried)?) <= most,
+            "{tried} times in {seconds:.3} s it tried to accept"
+        );
         drop(idle);
         clients.until("all are back", |clients| clients.open() == clients.count())?;
         clients.acknowledged(10)?;

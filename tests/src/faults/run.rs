@@ -8,7 +8,10 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::clients::Clients;
-use crate::{database::Backend, load::measure::Progress};
+use crate::{
+    database::Backend,
+    load::measure::{Progress, Quantiles},
+};
 
 /// Acknowledgements of a round before its fault, at least: a daemon that has promised nothing cannot break its word.
 pub const BEFORE: u64 = 10;
@@ -75,6 +78,12 @@ pub struct Told {
     pub refused: u64,
     /// Most resident memory that a daemon has had, KiB.
     pub peak_kib: u64,
+    /// How long clients were without a connection after their node was killed, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub killed_ms: Option<Quantiles>,
+    /// The same after it was drained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained_ms: Option<Quantiles>,
     /// How long it took, clients and databases made anew included, seconds.
     pub seconds: f64,
 }
@@ -199,6 +208,8 @@ impl<'a> Run<'a> {
             behind: tally.behind,
             refused: tally.refused.values().sum(),
             peak_kib: peak,
+            killed_ms: None,
+            drained_ms: None,
             seconds: began.elapsed().as_secs_f64(),
         })
     }

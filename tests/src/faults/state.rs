@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use qchat_cli::net::reconnect::Backoff;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq},
     wire::pb::{self, server_frame::Body},
@@ -94,6 +95,39 @@ pub(super) struct State {
     pub(super) tally: Tally,
     /// Breaches that the checker of one round cannot know.
     pub(super) strange: Vec<String>,
+    /// How they come back; without, at once.
+    pub(super) manners: Option<Manners>,
+}
+
+/// How clients come back that wait as they should, by device.
+pub(super) struct Manners {
+    pub(super) backoffs: Vec<Backoff>,
+    /// When a connection ended that the device had, if it has none now.
+    since: Vec<Option<u64>>,
+    /// How long devices were without a connection, nanoseconds.
+    pub(super) returns: Vec<u64>,
+}
+
+impl Manners {
+    pub(super) fn of(devices: usize) -> Self {
+        let backoffs = std::iter::repeat_with(Backoff::default).take(devices).collect();
+        Self { backoffs, since: vec![None; devices], returns: Vec::new() }
+    }
+
+    /// A connection has ended, or was not to be had: how long its device waits before the next.
+    fn closed(&mut self, slot: usize, had: bool, asked: Option<u32>, now: u64) -> Duration {
+        if let Some(since) = self.since.get_mut(slot)
+            && had
+        {
+            since.get_or_insert(now);
+        }
+        self.backoffs.get_mut(slot).map_or(AGAIN, |backoff| backoff.pause(asked))
+    }
+
+    fn opened(&mut self, slot: usize, now: u64) {
+        let since = self.since.get_mut(slot).and_then(Option::take);
+        self.returns.extend(since.map(|since| now.saturating_sub(since)));
+    }
 }
 
 impl State {
@@ -114,6 +148,7 @@ impl State {
             sending: false,
             tally: Tally::default(),
             strange: Vec::new(),
+            manners: None,
         };
         state.devices.extend(accounts.iter().map(|_| Device { places: Vec::new(), open: false, heard: 0 }));
         for (at, room) in rooms.iter().enumerate() {
@@ -224,17 +259,27 @@ impl State {
     }
 
     pub(super) fn later(&mut self, what: Later) {
-        self.later.push_back((self.clock.now() + nanoseconds(AGAIN), what));
+        self.after(AGAIN, what);
     }
 
-    pub(super) fn closed(&mut self, slot: usize) {
+    /// Something is to be done after a pause; what comes first stands first.
+    fn after(&mut self, pause: Duration, what: Later) {
+        let at = self.clock.now() + nanoseconds(pause);
+        let place = self.later.partition_point(|(other, _)| *other <= at);
+        self.later.insert(place, (at, what));
+    }
+
+    /// A connection has ended; `asked`: after how many seconds the daemon wants to see it again.
+    pub(super) fn closed(&mut self, slot: usize, asked: Option<u32>) {
         let Some(device) = self.devices.get_mut(slot) else { return };
-        device.open = false;
+        let had = std::mem::take(&mut device.open);
         for place in &mut device.places {
             place.fetching = false;
         }
         self.tally.reconnections += 1;
-        self.later(Later::Connect(slot));
+        let now = self.clock.now();
+        let pause = self.manners.as_mut().map_or(AGAIN, |manners| manners.closed(slot, had, asked, now));
+        self.after(pause, Later::Connect(slot));
     }
 
     pub(super) fn heard(&mut self, slot: usize, heard: Heard, out: &mut Vec<u8>) -> Result<()> {
@@ -244,8 +289,8 @@ impl State {
                 self.opened(slot, out);
                 Ok(())
             }
-            Heard::Closed(_) => {
-                self.closed(slot);
+            Heard::Closed(farewell) => {
+                self.closed(slot, farewell.retry_after);
                 Ok(())
             }
             Heard::Frame(Incoming::Deliver(room, seq, message)) => {
@@ -274,6 +319,10 @@ impl State {
 
     fn opened(&mut self, slot: usize, out: &mut Vec<u8>) {
         self.devices[slot].open = true;
+        let now = self.clock.now();
+        if let Some(manners) = &mut self.manners {
+            manners.opened(slot, now);
+        }
         // It is a new connection: what came meanwhile is read from the log, what was not answered is sent again.
         for place in 0..self.devices[slot].places.len() {
             let Place { reader, sender, .. } = self.devices[slot].places[place];

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     io::ErrorKind,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     os::fd::OwnedFd,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use qchat_proto::wire::{frame, pb::server_frame::Body};
+use qchat_proto::wire::{fault::Fault, frame, pb::server_frame::Body};
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
@@ -43,7 +44,28 @@ pub enum Heard {
     /// A frame of the daemon.
     Frame(Incoming),
     /// It is gone, and why.
-    Closed(String),
+    Closed(Farewell),
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub struct Farewell {
+    /// In words.
+    pub why: String,
+    /// Seconds after which the daemon wants its client back.
+    pub retry_after: Option<u32>,
+}
+
+impl fmt::Display for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl From<String> for Farewell {
+    fn from(why: String) -> Self {
+        Self { why, retry_after: None }
+    }
 }
 
 /// All connections, by the slot that they were given.
@@ -227,15 +249,25 @@ impl Links {
 /// Why a connection is not served further.
 enum Gone {
     /// The peer's doing.
-    Closed(String),
+    Closed(Farewell),
     /// Ours.
     Failed(anyhow::Error),
 }
 
 impl From<std::io::Error> for Gone {
     fn from(error: std::io::Error) -> Self {
-        Self::Closed(error.to_string())
+        Self::Closed(error.to_string().into())
     }
+}
+
+/// What a refusal of the upgrade says.
+fn refusal(head: &[u8]) -> Farewell {
+    let why = String::from_utf8_lossy(head).into_owned();
+    let value = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("retry-after").then(|| value.trim().parse().ok())?
+    };
+    Farewell { retry_after: why.lines().find_map(value), why }
 }
 
 impl Link {
@@ -251,7 +283,7 @@ impl Link {
         if self.stage == Stage::Connecting {
             match sockopt::socket_error(self.wire.stream()) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) | Err(error) => return Err(Gone::Closed(format!("{host}: {error}"))),
+                Ok(Err(error)) | Err(error) => return Err(Gone::Closed(format!("{host}: {error}").into())),
             }
             self.stage = Stage::Upgrading;
         }
@@ -286,31 +318,32 @@ impl Link {
             bytes = &[];
             if !self.head.ends_with(b"\r\n\r\n") {
                 let long = self.head.len() > UPGRADED || !self.head.starts_with(b"HTTP/1.1 101");
-                let refused = || Gone::Closed(String::from_utf8_lossy(&self.head).into_owned());
+                let refused = || Gone::Closed(refusal(&self.head));
                 return if long && self.head.len() > 12 { Err(refused()) } else { Ok(()) };
             }
             if !self.head.starts_with(b"HTTP/1.1 101") {
-                return Err(Gone::Closed(String::from_utf8_lossy(&self.head).into_owned()));
+                return Err(Gone::Closed(refusal(&self.head)));
             }
             self.head = Vec::new();
             self.stage = Stage::Greeting;
             put_binary(&mut self.out, &frame::client_frame(hello(1, 1)));
         }
         // What ends the connection ends it after what came before.
-        let mut end = None;
+        let mut end: Option<Farewell> = None;
         let Self { frames, stage, out, .. } = self;
         let fed = frames.feed(bytes, |incoming| {
             match (incoming, *stage) {
                 (Incoming::Ping(payload), _) => put_pong(out, &payload),
                 (Incoming::Close(code), _) => {
-                    end.get_or_insert(format!("the daemon closed with code {code}"));
+                    end.get_or_insert(format!("the daemon closed with code {code}").into());
                 }
                 (Incoming::Frame(Body::HelloAck(_)), Stage::Greeting) => {
                     *stage = Stage::Open;
                     on(slot, Heard::Open, out)?;
                 }
                 (Incoming::Frame(Body::Fault(fault)), _) => {
-                    end = Some(format!("{}: {}", fault.code, fault.message));
+                    let why = format!("{}: {}", fault.code, fault.message);
+                    end = Some(Farewell { why, retry_after: Fault::from(fault).retry_after });
                 }
                 (other, Stage::Open) => on(slot, Heard::Frame(other), out)?,
                 (other, _) => bail!("before a hello: {other:?}"),

@@ -410,7 +410,7 @@ impl Live {
                     Ok(())
                 }
                 Heard::Closed(why) => {
-                    closed.push((slot, why));
+                    closed.push((slot, why.to_string()));
                     Ok(())
                 }
                 Heard::Frame(Incoming::Deliver(room, seq, message)) => {

@@ -6,6 +6,7 @@ use qchat_proto::{
         codec,
         fault::{Fault, FaultCode},
         frame::Logged,
+        limits,
         pb::{self, server_frame},
     },
 };
@@ -95,8 +96,14 @@ impl Actor {
         let envelopes: Vec<Logged> = page.envelopes.into_iter().map(logged_from).collect();
         match self.asked.remove(&page.request_id) {
             Some(Asked::Page(room)) => {
-                let input = Input::Paged(room, envelopes, Seq(page.last_seq), Seq(page.deleted));
-                self.feed(socket, input).await
+                let (newest, deleted) = (Seq(page.last_seq), Seq(page.deleted));
+                // What was deleted is a part of what there is, and what follows it comes next.
+                let follows = |first: &Logged| deleted == Seq(0) || first.seq == deleted.next();
+                if deleted > newest.min(limits::SEQ) || !envelopes.first().is_none_or(follows) {
+                    self.contradiction();
+                    return self.feed(socket, Input::Blocked(room)).await;
+                }
+                self.feed(socket, Input::Paged(room, envelopes, newest, deleted)).await
             }
             Some(Asked::Log(room, until, mut log, reply)) => {
                 let ended = envelopes.is_empty();
@@ -130,6 +137,11 @@ impl Actor {
         }
     }
 
+    /// Tells of an answer that cannot be true.
+    pub(super) fn contradiction(&self) {
+        self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
+    }
+
     pub(super) async fn refused(
         &mut self,
         socket: &mut Socket,
@@ -141,7 +153,7 @@ impl Actor {
         match fault.code {
             // A refusal that names no newer commit would have the row sealed again and again, a key each time.
             FaultCode::StaleEpoch if room_commit <= under => {
-                self.trouble(&NetError::Protocol("the server contradicts itself about a room".into()).into());
+                self.contradiction();
                 self.feed(socket, Input::Held(room)).await
             }
             // Of a request nothing is stale, and it has no other form that could be sent instead.

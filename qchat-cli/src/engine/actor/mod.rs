@@ -290,7 +290,15 @@ impl Actor {
         let started = async {
             self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
             self.deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
-            let rooms = self.list_rooms().await?;
+            let mut rooms = self.list_rooms().await?;
+            for (room, cursor, newest) in &mut rooms {
+                if *newest < *cursor
+                    && let Some(known) = self.steps.gone_too_far(*room, *newest).await?
+                {
+                    self.contradiction();
+                    *cursor = known;
+                }
+            }
             self.tell(Event::Connection(Connection::Online(socket.link().clone())));
             self.feed(socket, Input::Online(rooms)).await?;
             self.confirm_over(socket).await?;

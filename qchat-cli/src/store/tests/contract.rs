@@ -66,6 +66,12 @@ fn heads_and_counters(l: &mut impl Ledger) {
         assert_eq!(l.head(ROOM, Seq(seq)).unwrap(), kept, "{seq}");
     }
     assert_eq!(l.head(OTHER, Seq(1)).unwrap(), Some([9; 48]));
+    for (until, other, last) in
+        [(9, 9, Some(5)), (9, 5, Some(4)), (4, 9, Some(4)), (4, 4, None), (3, 9, None)]
+    {
+        let found = l.last_head_but(ROOM, &[other; 48], Seq(until)).unwrap();
+        assert_eq!(found, last.map(Seq), "up to {until}, not {other}");
+    }
 
     for device in [ALICE_DEVICE, BOB_DEVICE] {
         assert_eq!(l.counter(ROOM, device).unwrap(), None);

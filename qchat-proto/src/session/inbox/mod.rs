@@ -21,6 +21,7 @@ use crate::{
         groups, head,
         ledger::{Ledger, ListedDevice, Notice, OpenedMessage, Phase, RoomState},
         list::listed,
+        restart,
         resync::{self, Judged},
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -68,7 +69,7 @@ pub fn receive<L: Ledger>(
 
 /// Goes on without the envelopes after the cursor and up to `until`, which the daemon no longer keeps. What they did to
 /// the group is not known, so this device cannot follow from there on, and has to be added again. Nothing happens where
-/// `until` is processed already.
+/// `until` is processed already. That all of it was ever there is the daemon's word alone: see [`gone_too_far`].
 ///
 /// # Errors
 /// [`SessionError`] when the ledger fails, or this device is not in the room.
@@ -81,11 +82,41 @@ pub fn missed<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, until: S
     if !matches!(step.state.phase, Phase::Stuck(_)) {
         step.stuck("the server no longer keeps what this device has missed")?;
     }
-    let Step { ledger, mut state, .. } = step;
+    let Step { ledger, before, mut state, .. } = step;
+    if !matches!(before.phase, Phase::Stuck(_)) {
+        // Where it could follow to the end: what comes next may not be there at all, and is no reason to ask then.
+        state.phase = Phase::Stuck(before.cursor);
+    }
     state.cursor = until;
     state.head = head::UNKNOWN;
     ledger.put_head(room, until, &state.head).map_err(SessionError::Ledger)?;
     ledger.put_room(&state).map_err(SessionError::Ledger)
+}
+
+/// The daemon has envelopes up to `newest`, and has said before that it had deleted more than that: one of the two is not
+/// true. A device that believed the first goes back to the last place that it knows itself, reads on from there, and asks
+/// from there to be added again. Whether it did: nothing happens where nothing was missed, or `newest` is no
+/// contradiction.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails, or this device is not in the room.
+pub fn gone_too_far<L: Ledger>(ledger: &mut L, room: RoomId, newest: Seq) -> Result<bool, L> {
+    let mut state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    let Phase::Stuck(at) = state.phase else { return Ok(false) };
+    if state.head != head::UNKNOWN || newest >= state.cursor {
+        return Ok(false);
+    }
+    let known = ledger.last_head_but(room, &head::UNKNOWN, state.cursor).map_err(SessionError::Ledger)?;
+    let Some(known) = known.filter(|known| *known < state.cursor) else { return Ok(false) };
+    // The head stays unknown: what has been read since is believed no more than before.
+    state.cursor = known;
+    let at = at.min(known);
+    state.phase = Phase::Stuck(at);
+    state.commit_seq = state.commit_seq.min(known);
+    ledger.put_room(&state).map_err(SessionError::Ledger)?;
+    restart::forget_after(ledger, room, known)?;
+    resync::ask_from(ledger, room, at)?;
+    Ok(true)
 }
 
 /// What a commit is held against: the group before it.

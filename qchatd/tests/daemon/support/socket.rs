@@ -124,15 +124,26 @@ impl Socket {
         }
     }
 
-    /// The fault and the close code with which the daemon ends the connection.
+    /// The code of the fault and the close code with which the daemon ends the connection.
     pub(crate) async fn end(&mut self) -> (Option<FaultCode>, Option<CloseCode>) {
+        let (fault, code) = self.ends().await;
+        (fault.map(|fault| fault.code), code)
+    }
+
+    /// The fault and the close code of a daemon that says both.
+    pub(crate) async fn farewell(&mut self) -> (Fault, CloseCode) {
+        let (fault, code) = self.ends().await;
+        (fault.expect("a fault"), code.expect("a close code"))
+    }
+
+    async fn ends(&mut self) -> (Option<Fault>, Option<CloseCode>) {
         let mut fault = None;
         let end = async {
             loop {
                 match self.stream.next().await {
                     Some(Ok(Message::Binary(bytes))) => {
                         if let Some(Body::Fault(raw)) = read_server_frame(bytes).unwrap() {
-                            fault = Some(Fault::from(raw).code);
+                            fault = Some(Fault::from(raw));
                         }
                     }
                     Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code),

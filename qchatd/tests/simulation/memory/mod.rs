@@ -1,12 +1,13 @@
 //! A database in memory behind the relay's interface, for the simulation: transactions land whole, and one after the
-//! other, at a moment that its weather decides; it may lose an answer, refuse, or be slow. The databases' own story is
-//! told to it as well, so that what the simulation shows holds for them.
+//! other, at a moment that its weather decides; it may lose an answer, refuse, or be slow. A read takes time, and each of
+//! its queries sees what had landed by some moment of it, none an earlier one than the query before. The databases' own
+//! story is told to it as well, so that what the simulation shows holds for them.
 
 mod queries;
 mod tables;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,14 +45,27 @@ pub(crate) enum Fate {
     Overdue,
 }
 
+/// What befalls a read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Glance {
+    /// Until its first query.
+    pub(crate) before: Duration,
+    /// From its first query to its last: what lands meanwhile lands between any two of them.
+    pub(crate) during: Duration,
+    /// Until its answer is there, from then on.
+    pub(crate) after: Duration,
+    /// Whether it fails.
+    pub(crate) fails: bool,
+}
+
 /// What befalls those who ask.
 pub(crate) trait Weather: Send + 'static {
     /// What befalls the next write.
     fn write(&mut self) -> Passage;
-    /// How long the next read takes before and after it has looked, and whether it fails.
-    fn read(&mut self) -> (Duration, Duration, bool);
-    /// Whether a write that waits lands between two queries of a read.
-    fn cuts_in(&mut self) -> bool;
+    /// What befalls the next read.
+    fn read(&mut self) -> Glance;
+    /// How many of the writes that have landed since the query before, `landed`, a query of a read sees.
+    fn seen(&mut self, landed: usize) -> usize;
     /// What becomes of a write whose caller is gone: it lands after so long, or never.
     fn orphan(&mut self) -> Option<Duration>;
 }
@@ -64,12 +78,12 @@ impl Weather for Calm {
         Passage::default()
     }
 
-    fn read(&mut self) -> (Duration, Duration, bool) {
-        (Duration::ZERO, Duration::ZERO, false)
+    fn read(&mut self) -> Glance {
+        Glance::default()
     }
 
-    fn cuts_in(&mut self) -> bool {
-        false
+    fn seen(&mut self, landed: usize) -> usize {
+        landed
     }
 
     fn orphan(&mut self) -> Option<Duration> {
@@ -86,22 +100,26 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The database itself, for as long as a query has it.
 pub(crate) struct Connection {
-    tables: Tables,
+    /// As queries see it.
+    tables: Arc<Tables>,
+    /// As it was before each write, the oldest first.
+    past: Vec<Arc<Tables>>,
+    /// What the queries of the read that runs may see yet, the oldest first.
+    moments: VecDeque<Arc<Tables>>,
     waiting: BTreeMap<u64, Job>,
     next: u64,
     weather: Box<dyn Weather>,
-    /// Whether a read is underway, between whose queries others may commit.
-    reading: bool,
 }
 
 impl Memory {
     pub(crate) fn new(weather: impl Weather) -> Self {
         Self(Arc::new(Mutex::new(Connection {
-            tables: Tables::default(),
+            tables: Arc::default(),
+            past: Vec::new(),
+            moments: VecDeque::new(),
             waiting: BTreeMap::new(),
             next: 0,
             weather: Box::new(weather),
-            reading: false,
         })))
     }
 
@@ -121,12 +139,12 @@ impl Memory {
 impl Connection {
     /// A device of an account, as registration leaves it.
     pub(crate) fn add_device(&mut self, account: AccountId, device: DeviceId) {
-        self.tables.devices.insert(device, (account, 0));
+        self.tables_mut().devices.insert(device, (account, 0));
     }
 
     /// Puts a whole tree there, ahead of its commit.
     pub(crate) fn stage(&mut self, room: RoomId, device: DeviceId, hash: TreeHash) -> TreeId {
-        self.tables.stage(room, device, hash)
+        self.tables_mut().stage(room, device, hash)
     }
 
     /// Whether a tree is kept.
@@ -145,16 +163,40 @@ impl Connection {
         self.tables.welcomes.contains_key(&(room, device))
     }
 
-    /// Between two queries of a read anything may be committed.
+    /// To be written to.
+    fn tables_mut(&mut self) -> &mut Tables {
+        Arc::make_mut(&mut self.tables)
+    }
+
+    /// A transaction: all of it or nothing.
+    fn transact<T, E>(&mut self, query: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let before = self.tables.clone();
+        let outcome = query(self);
+        match outcome {
+            Ok(_) => self.past.push(before),
+            Err(_) => self.tables = before,
+        }
+        outcome
+    }
+
+    /// Queries that began when `landed` writes had landed, and end now.
+    fn look<T>(&mut self, landed: usize, query: impl FnOnce(&mut Self) -> T) -> T {
+        let now = self.tables.clone();
+        self.moments = self.past[landed..].iter().cloned().chain([now.clone()]).collect();
+        let found = query(self);
+        self.moments.clear();
+        self.tables = now;
+        found
+    }
+
+    /// Before each query: what a read sees may be what somebody has committed since the query before.
     fn turn(&mut self) {
-        if !self.reading || self.waiting.is_empty() || !self.weather.cuts_in() {
+        if self.moments.is_empty() {
             return;
         }
-        if let Some((_, job)) = self.waiting.pop_first() {
-            self.reading = false;
-            job(self);
-            self.reading = true;
-        }
+        let seen = self.weather.seen(self.moments.len() - 1);
+        self.moments.drain(..seen);
+        self.tables = self.moments[0].clone();
     }
 }
 
@@ -167,18 +209,14 @@ impl Database for Memory {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (before, after, fails) = self.lock().weather.read();
+        let Glance { before, during, after, fails } = self.lock().weather.read();
         rest(before).await;
+        let landed = self.lock().past.len();
+        rest(during).await;
         if fails {
             return Err(gone().into());
         }
-        let found = {
-            let mut conn = self.lock();
-            conn.reading = true;
-            let found = query(&mut conn);
-            conn.reading = false;
-            found
-        };
+        let found = self.lock().look(landed, query);
         rest(after).await;
         found
     }
@@ -198,11 +236,7 @@ impl Database for Memory {
             if passage.fate != Fate::Refused {
                 let slot = result.clone();
                 let job = move |conn: &mut Connection| {
-                    let undo = conn.tables.clone();
-                    let outcome = query(conn);
-                    if outcome.is_err() {
-                        conn.tables = undo;
-                    }
+                    let outcome = conn.transact(query);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
                 };
                 conn.waiting.insert(number, Box::new(job));

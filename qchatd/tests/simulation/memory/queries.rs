@@ -40,7 +40,7 @@ impl RoomQueries for Connection {
     }
 
     fn save(&mut self, changes: &Changes, _now: i64) -> Result<(), StoreError> {
-        let tables = &mut self.tables;
+        let tables = self.tables_mut();
         for new in &changes.envelopes {
             let taken = tables.envelopes.insert((new.room, new.seq), new.logged.clone()).is_some();
             let key = (new.room, new.sender, new.message);
@@ -80,10 +80,11 @@ impl RoomQueries for Connection {
     }
 
     fn create(&mut self, room: RoomId, creator: &Member, _now: i64) -> Result<bool, StoreError> {
-        let btree_map::Entry::Vacant(free) = self.tables.rooms.entry(room) else { return Ok(false) };
+        let tables = self.tables_mut();
+        let btree_map::Entry::Vacant(free) = tables.rooms.entry(room) else { return Ok(false) };
         free.insert((creator.device, RoomState { next_seq: Seq(1), commit_seq: Seq(0) }));
-        put(&mut self.tables.members, (room, creator.device), creator);
-        self.tables.advance_audience(creator.device);
+        put(&mut tables.members, (room, creator.device), creator);
+        tables.advance_audience(creator.device);
         Ok(true)
     }
 
@@ -123,16 +124,17 @@ impl RoomQueries for Connection {
             .into_iter()
             .map(|(device, version)| (device, Audience { version, places: Vec::new() }))
             .collect();
-        for ((room, device), (member, _)) in &self.tables.members {
+        for ((room, device), (member, confirmed)) in &self.tables.members {
             if let Some(audience) = audiences.get_mut(device)
-                && member.standing != Standing::Removed
+                && (member.standing != Standing::Removed
+                    || member.reads.until.is_some_and(|until| until > *confirmed))
                 && let Some((_, state)) = self.tables.rooms.get(room)
             {
                 audience.places.push(Place {
                     room: *room,
                     follows: member.follows(),
                     after: member.reads.after,
-                    last: state.last_seq(),
+                    last: member.reads.until.map_or(state.last_seq(), |until| until.min(state.last_seq())),
                 });
             }
         }
@@ -159,11 +161,18 @@ impl RoomQueries for Connection {
     }
 
     fn confirm(&mut self, room: RoomId, device: DeviceId, seq: Seq) -> Result<(), StoreError> {
-        let tables = &mut self.tables;
+        let tables = self.tables_mut();
         let Some((member, confirmed)) = tables.members.get_mut(&(room, device)) else { return Ok(()) };
-        if member.standing == Standing::Full && *confirmed < seq {
+        let last = match member.standing {
+            Standing::Full => None,
+            Standing::Removed if !member.waiting => member.reads.until,
+            Standing::Removed | Standing::Invited | Standing::Declined => member.past.until,
+        };
+        let seq = last.map_or(seq, |last| seq.min(last));
+        if *confirmed < seq {
             *confirmed = seq;
-            if tables.welcomes.get(&(room, device)).is_some_and(|welcome| welcome.seq <= seq) {
+            let full = member.standing == Standing::Full;
+            if full && tables.welcomes.get(&(room, device)).is_some_and(|welcome| welcome.seq <= seq) {
                 tables.welcomes.remove(&(room, device));
                 tables.drop_unused(room);
             }
