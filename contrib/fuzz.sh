@@ -11,7 +11,7 @@ frames          4096   frames of both directions
 envelopes       4096   envelopes, and the changes that they declare
 rest            4096   JSON bodies of the REST interface
 content         2048   content, its padding, room settings
-names            256   ids, user names, ids of pre-shared keys, fault codes
+names            256   ids, user names, ids of pre-shared keys, fault codes, safety numbers
 sanitize        1024   what peers say, on a screen
 recovery_words   512   recovery words
 statements      4096   account record, device list, certificate, credential, pin, a whole directory

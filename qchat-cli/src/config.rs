@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     cli::args::{self, Global},
-    engine::{Accept, Choice, KeyExchange},
+    engine::{Accept, Choice, KeyExchange, KeyLife},
 };
 
 /// How long the daemon is waited for when nothing else is said.
@@ -43,6 +43,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Which invitations are accepted without asking.
     pub accept_invites: Accept,
+    /// How soon keys are renewed in rooms.
+    pub key_life: KeyLife,
 }
 
 /// The settings cannot be read.
@@ -88,6 +90,8 @@ struct Stored {
     no_input: Option<bool>,
     timeout: Option<config::Value>,
     accept_invites: Option<Accept>,
+    update_after_messages: Option<u64>,
+    update_after: Option<config::Value>,
 }
 
 impl Settings {
@@ -128,6 +132,22 @@ impl Settings {
                 .map_err(refused.clone()("timeout"))?,
             (None, None) => TIMEOUT,
         };
+        let messages = match (flags.update_after_messages, stored.update_after_messages) {
+            (Some(messages), _) => messages,
+            (None, Some(messages)) => args::update_after_messages(&messages.to_string())
+                .map_err(refused.clone()("update_after_messages"))?,
+            (None, None) => KeyLife::MOST,
+        };
+        let update_after = match (flags.update_after, stored.update_after) {
+            (Some(after), _) => after.as_secs(),
+            (None, Some(after)) => after
+                .into_string()
+                .map_err(|error| error.to_string())
+                .and_then(|after| args::update_after(&after))
+                .map_err(refused.clone()("update_after"))?
+                .as_secs(),
+            (None, None) => KeyLife::LONGEST,
+        };
         let data_dir = match flags.data_dir.clone().or(stored.data_dir) {
             Some(dir) => dir,
             None => directories().ok_or(SettingsError::NoHome)?.data_dir().to_owned(),
@@ -147,6 +167,7 @@ impl Settings {
             no_input: flags.no_input || stored.no_input.unwrap_or(false),
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
+            key_life: KeyLife::new(messages, update_after),
         })
     }
 

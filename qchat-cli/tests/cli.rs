@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -64,12 +64,14 @@ fn help_of_every_command() {
         &["listen"],
         &["history"],
         &["delete"],
+        &["verify"],
         &["device"],
         &["device", "link"],
         &["device", "approve"],
         &["device", "list"],
         &["device", "revoke"],
         &["keys", "show"],
+        &["keys", "rotate"],
         &["config"],
         &["config", "show"],
         &["config", "path"],
@@ -202,7 +204,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
     let file = home.path().join("settings.toml");
     let content = format!(
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
-         server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n"
+         server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
+         update_after_messages = 20\nupdate_after = \"8h\"\n"
     );
     fs::write(&file, content).unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
@@ -228,6 +231,12 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[], &[], "accept_invites", Value::from("ask")),
         (&named, &[], "accept_invites", Value::from("all")),
         (&named, &["--accept-invites", "verified"], "accept_invites", Value::from("verified")),
+        (&[], &[], "update_after_messages", Value::from(100)),
+        (&[], &[], "update_after", Value::from(86_400)),
+        (&named, &[], "update_after_messages", Value::from(20)),
+        (&named, &[], "update_after", Value::from(28_800)),
+        (&named, &["--update-after-messages", "1"], "update_after_messages", Value::from(1)),
+        (&[("QCHAT_UPDATE_AFTER", "1m")], &[], "update_after", Value::from(60)),
         (&[], &[], "no_input", Value::from(false)),
         (&named, &[], "profile", Value::from("from-file")),
         (&named, &[], "timeout", Value::from(7.5)),
@@ -254,6 +263,10 @@ fn flags_come_before_environment_before_file_before_defaults() {
         ("server_key = \"1234\"", "server_key"),
         ("key_exchange = \"classical\"", "key_exchange"),
         ("accept_invites = \"some\"", "accept_invites"),
+        ("update_after_messages = 101", "update_after_messages"),
+        ("update_after_messages = 0", "never heal"),
+        ("update_after = \"25h\"", "update_after"),
+        ("update_after = \"59s\"", "never heal"),
     ] {
         fs::write(&file, content).unwrap();
         let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();

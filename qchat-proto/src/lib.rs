@@ -7,6 +7,7 @@ pub mod emoji;
 pub mod identity;
 pub mod ids;
 pub mod mls;
+pub mod safety;
 pub mod sanitize;
 pub mod session;
 pub mod vault;

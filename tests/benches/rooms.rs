@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use qchat_cli::engine::{Accept, Choice, Handle, Options, register, types::Body, types::Inviting};
+use qchat_cli::engine::{Accept, Choice, Handle, KeyLife, Options, register, types::Body, types::Inviting};
 use qchat_proto::ids::{RoomId, UserName};
 use qchat_tests::{daemon::Daemon, database::Backend, device::register_leaf};
 use tempfile::TempDir;
@@ -45,6 +45,7 @@ impl Person {
             server: None,
             tls: Choice::default(),
             accept: Accept::Ask,
+            key_life: KeyLife::default(),
         };
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();

@@ -34,6 +34,8 @@ struct SettingsObject<'a> {
     no_input: bool,
     timeout: f64,
     accept_invites: Accept,
+    update_after_messages: u64,
+    update_after: u64,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -53,6 +55,8 @@ pub(super) fn settings(context: &Context) -> Outcome {
         no_input: settings.no_input,
         timeout: settings.timeout.as_secs_f64(),
         accept_invites: settings.accept_invites,
+        update_after_messages: settings.key_life.envelopes(),
+        update_after: settings.key_life.seconds(),
     };
     context.output.result(&object, || {
         let path =
@@ -71,8 +75,10 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("no_input", settings.no_input.to_string()),
             ("timeout", object.timeout.to_string()),
             ("accept_invites", settings.accept_invites.to_string()),
+            ("update_after_messages", object.update_after_messages.to_string()),
+            ("update_after", object.update_after.to_string()),
         ];
-        lines.map(|(key, value)| format!("{key:<16} {value}")).join("\n")
+        lines.map(|(key, value)| format!("{key:<21} {value}")).join("\n")
     })?;
     Ok(())
 }

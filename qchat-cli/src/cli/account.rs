@@ -2,7 +2,10 @@
 
 use std::{path::Path, process, time::Duration};
 
-use qchat_proto::{ids::UserName, sanitize};
+use qchat_proto::{
+    ids::{RoomId, UserName},
+    sanitize,
+};
 use serde::Serialize;
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Accept, Choice, Handle, Options, Server},
+    engine::{self, Accept, Choice, Handle, KeyLife, Options, Server},
     vault::agent as vault_agent,
 };
 
@@ -79,6 +82,7 @@ pub(super) async fn register(
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
     let handle = Handle::start(profile, options).await?;
@@ -115,6 +119,7 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
@@ -133,6 +138,7 @@ pub(super) async fn keys(context: &Context) -> Outcome {
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
@@ -156,6 +162,46 @@ pub(super) async fn keys(context: &Context) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+/// A new signature key of this device.
+#[derive(Serialize)]
+struct RotatedObject {
+    v: u8,
+    done: &'static str,
+    device: String,
+    fingerprint: String,
+    rooms: Vec<String>,
+    waiting: Vec<String>,
+}
+
+pub(super) async fn rotate(context: &Context) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let rotating = Box::pin(handle.rotate_keys());
+        let rotated = progress::during(&context.settings, "Replacing this device's key", rotating).await?;
+        let ids = |rooms: &[RoomId]| rooms.iter().map(RoomId::to_string).collect();
+        let object = RotatedObject {
+            v: 1,
+            done: "rotated",
+            device: rotated.device.to_string(),
+            fingerprint: fingerprint(&rotated.hash),
+            rooms: ids(&rotated.rooms),
+            waiting: ids(&rotated.waiting),
+        };
+        context.output.result(&object, || {
+            let count = rotated.rooms.len();
+            let s = if count == 1 { "" } else { "s" };
+            format!("this device has a new key, known in {count} room{s}\n    {}", object.fingerprint)
+        })?;
+        if rotated.waiting.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::partial(format!(
+            "the others do not know the new key yet in: {}. They will, once this device is connected for a while",
+            object.waiting.join(", ")
+        )))
+    })
+    .await
 }
 
 pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
@@ -197,7 +243,7 @@ pub(super) fn done(context: &Context, done: &'static str) -> Outcome {
 }
 
 /// A hash in groups that two people can read to one another.
-fn fingerprint(hash: &[u8; 48]) -> String {
+pub(super) fn fingerprint(hash: &[u8; 48]) -> String {
     let groups: Vec<_> =
         hash.as_chunks::<4>().0.iter().map(|group| format!("{:08x}", u32::from_be_bytes(*group))).collect();
     groups.join(" ")

@@ -11,11 +11,12 @@ use qchat_proto::{
     content::MAX_ROOM_NAME,
     identity::DeviceName,
     ids::{MessageId, Seq, UserName},
+    safety::SafetyDigits,
 };
 use url::Url;
 
 use crate::{
-    engine::{Accept, KeyExchange, Trust},
+    engine::{Accept, KeyExchange, KeyLife, Trust},
     vault::agent::LONGEST,
 };
 
@@ -114,6 +115,20 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_ACCEPT_INVITES", hide_env_values = true, value_name = "WHOSE")]
     #[arg(value_parser = accept())]
     pub accept_invites: Option<Accept>,
+    /// Renew this device's keys in a room after so many messages, 100 at most (more in rooms above 144 devices) [default: 100].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_UPDATE_AFTER_MESSAGES",
+        hide_env_values = true,
+        value_name = "N"
+    )]
+    #[arg(value_parser = update_after_messages)]
+    pub update_after_messages: Option<u64>,
+    /// Renew them after so much time, from 1m to 1d (longer in rooms above 144 devices) [default: 1d].
+    #[arg(long, global = true, env = "QCHAT_UPDATE_AFTER", hide_env_values = true, value_name = "TIME")]
+    #[arg(value_parser = update_after)]
+    pub update_after: Option<Duration>,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
@@ -237,6 +252,40 @@ pub enum Command {
     /// The devices of the account.
     #[command(subcommand)]
     Device(Device),
+    /// Compare keys with somebody, so that no server can stand between.
+    ///
+    /// Both of you run it, and compare the number over a channel on which you know one another: face to face, or in a call.
+    /// The same number means that both have the true keys. Other emoji mean that the number differs; the same emoji alone
+    /// prove nothing.
+    #[command(
+        after_help = "Examples:\n  qchat verify bob                                shows the number and asks\n  qchat verify bob --number \"50349 63219 …\" --yes  compares the digits that bob's qchat shows\n  qchat verify bob --scan -                       compares the text of bob's QR code\n  qchat verify bob --json | jq -r .number\n  qchat verify bob --accept                       shows how bob's keys have changed, and goes on with them\n  qchat verify --status"
+    )]
+    Verify {
+        /// Whom.
+        #[arg(value_name = "USER", required_unless_present = "status")]
+        user: Option<UserName>,
+        /// The 60 digits that USER's qchat shows; they are compared in full.
+        #[arg(long, value_name = "DIGITS", group = "verify", requires = "user")]
+        number: Option<SafetyDigits>,
+        /// The text that USER's qchat shows below its QR code, as it was scanned; `-` reads it from standard input.
+        #[arg(long, value_name = "TEXT", group = "verify", requires = "user")]
+        scan: Option<String>,
+        /// Accept that USER's keys have changed. They are not verified by that.
+        #[arg(long, group = "verify", requires = "user")]
+        accept: bool,
+        /// Take back that USER is verified.
+        #[arg(long, group = "verify", requires = "user")]
+        revoke: bool,
+        /// Show everybody whose keys are known here: verified, unverified or CHANGED, and since when.
+        #[arg(long, group = "verify", conflicts_with = "user")]
+        status: bool,
+        /// With --number and --accept: do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Draw no QR code.
+        #[arg(long)]
+        no_qr: bool,
+    },
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
@@ -408,6 +457,12 @@ pub enum Device {
 pub enum Keys {
     /// Show the fingerprints of the own identity key and of those that were pinned.
     Show,
+    /// Give this device another signature key, at the server and in every room.
+    ///
+    /// The account's identity key vouches for it, so that nobody has to verify anything anew. What is interrupted goes on
+    /// at the next connection. `qchat room update-keys` replaces the keys that open a room's messages.
+    #[command(after_help = "Example:\n  qchat keys rotate --json | jq -r .fingerprint")]
+    Rotate,
 }
 
 /// Commands about the server.
@@ -459,6 +514,27 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     };
     time.filter(|time| !time.is_zero())
         .ok_or_else(|| "a time above 0 is wanted, as in 30s, 15m, 8h and 1d, or in seconds".to_owned())
+}
+
+/// After how many messages keys are renewed.
+pub(crate) fn update_after_messages(text: &str) -> Result<u64, String> {
+    let messages = text.parse().ok().filter(|messages| (1..=KeyLife::MOST).contains(messages));
+    messages.ok_or_else(|| {
+        format!("1 to {} messages are wanted: keys that are never renewed never heal", KeyLife::MOST)
+    })
+}
+
+/// After how long keys are renewed.
+pub(crate) fn update_after(text: &str) -> Result<Duration, String> {
+    time(text)
+        .ok()
+        .filter(|time| {
+            (KeyLife::SHORTEST..=KeyLife::LONGEST).contains(&time.as_secs()) && time.subsec_nanos() == 0
+        })
+        .ok_or_else(|| {
+            "1 minute to 1 day are wanted, as in 30m, 8h and 1d: keys that are never renewed never heal"
+                .to_owned()
+        })
 }
 
 /// How long an agent may keep a key.

@@ -14,7 +14,7 @@ use super::{
     messages, open,
 };
 use crate::{
-    engine::{Accept, Choice, EngineError, Handle, Options, types::Deletion},
+    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, types::Deletion},
     store::Profile,
 };
 
@@ -48,6 +48,7 @@ pub(super) async fn delete(context: &Context, room: &str, which: Which<'_>, yes:
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
     let done = on_engine(context, &handle, room, &which, yes).await;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     engine::{
-        self, Accept, Choice, EngineError, Handle, LinkStage, Options, Server,
+        self, Accept, Choice, EngineError, Handle, KeyLife, LinkStage, Options, Server,
         types::{LinkRequest, LinkStatus, OwnDevice},
     },
     zone::Zone,
@@ -107,6 +107,7 @@ pub(super) async fn link(context: &Context, name: &UserName, device: Option<&Dev
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
     let done = context

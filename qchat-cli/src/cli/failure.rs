@@ -36,6 +36,11 @@ impl Failure {
         Self { exit: 6, message: message.into(), broken_pipe: false }
     }
 
+    /// Done in part.
+    pub(super) fn partial(message: impl Into<String>) -> Self {
+        Self { exit: 8, message: message.into(), broken_pipe: false }
+    }
+
     /// Nobody expected this.
     pub(super) fn unexpected(message: impl Into<String>) -> Self {
         Self { exit: 1, message: message.into(), broken_pipe: false }

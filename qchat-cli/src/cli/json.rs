@@ -71,6 +71,7 @@ pub(super) struct RoomObject<'a> {
     unread: u64,
     invited_by: Option<&'a str>,
     last_activity: Option<String>,
+    blocked_by: Option<&'a str>,
 }
 
 impl<'a> RoomObject<'a> {
@@ -83,6 +84,7 @@ impl<'a> RoomObject<'a> {
             unread: room.unread,
             invited_by: room.invited_by.as_deref(),
             last_activity: room.last_activity.map(rfc3339),
+            blocked_by: room.blocked_by.as_deref(),
         }
     }
 }
@@ -100,6 +102,7 @@ pub(super) struct DetailsObject<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct MemberObject<'a> {
     name: &'a str,
     account: String,
@@ -107,6 +110,7 @@ struct MemberObject<'a> {
     admin: bool,
     invited: bool,
     verified: bool,
+    changed: bool,
 }
 
 impl<'a> DetailsObject<'a> {
@@ -118,6 +122,7 @@ impl<'a> DetailsObject<'a> {
             admin: member.admin,
             invited: member.invited,
             verified: member.verified,
+            changed: member.changed,
         };
         Self {
             room: RoomObject::new(&details.summary),

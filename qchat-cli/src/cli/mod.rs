@@ -20,10 +20,12 @@ mod output;
 mod passphrase;
 mod password;
 mod progress;
+mod qr;
 mod recovery;
 mod rooms;
 mod server;
 mod takeout;
+mod verify;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -36,6 +38,7 @@ use self::{
     deletion::Which,
     failure::{Failure, Outcome},
     output::Output,
+    verify::How,
 };
 use crate::{config::Settings, tui, zone::Zone};
 
@@ -158,7 +161,19 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Device(Device::List) => devices::list(context).await,
         Command::Device(Device::Revoke { device, yes }) => devices::revoke(context, device, *yes).await,
+        Command::Verify { user: None, .. } => verify::status(context).await,
+        Command::Verify { user: Some(user), number, scan, accept, revoke, yes, no_qr, status: _ } => {
+            let how = match (number, scan) {
+                (Some(number), _) => How::Number(*number),
+                (None, Some(text)) => How::Scan(text),
+                (None, None) if *accept => How::Accept,
+                (None, None) if *revoke => How::Revoke,
+                (None, None) => How::Ask,
+            };
+            verify::verify(context, user, how, *yes, !*no_qr).await
+        }
         Command::Keys(Keys::Show) => account::keys(context).await,
+        Command::Keys(Keys::Rotate) => account::rotate(context).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }

@@ -10,7 +10,7 @@ use super::{
     passphrase, progress,
 };
 use crate::{
-    engine::{self, EngineError, Handle, Options},
+    engine::{self, Accept, Choice, EngineError, Handle, KeyLife, Options},
     store::Profile,
     vault::{self, agent},
 };
@@ -38,6 +38,27 @@ pub(super) async fn on_profile<T>(
         server: settings.server.clone(),
         tls: settings.tls,
         accept: settings.accept_invites,
+        key_life: settings.key_life,
+    };
+    let handle = Handle::start(profile, options).await?;
+    let done = work(&handle).await;
+    handle.shutdown().await;
+    done
+}
+
+/// Runs `work` on what is stored, without a connection.
+pub(super) async fn offline<T>(
+    context: &Context,
+    work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
+) -> Outcome<T> {
+    let profile = profile(context).await?;
+    let options = Options {
+        timeout: context.settings.timeout,
+        offline: true,
+        server: None,
+        tls: Choice::default(),
+        accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;

@@ -19,8 +19,14 @@ const INDENT: &str = "    ";
 pub(super) fn message(message: &Message, room: Option<&str>, zone: &Zone) -> String {
     let time = clock(message.sent_at, zone);
     let room = room.map(|room| format!("[{}] ", sanitize::line(room))).unwrap_or_default();
-    let sender = message.sender.as_ref().map_or("?", |sender| sender.name.as_str());
-    let sender = sanitize::line(sender);
+    let sender = message.sender.as_ref();
+    // No user name has such a character in it.
+    let mark = match sender {
+        Some(sender) if sender.changed => " !",
+        Some(sender) if sender.verified && !sender.me => " ✓",
+        _ => "",
+    };
+    let sender = format!("{}{mark}", sanitize::line(sender.map_or("?", |sender| &sender.name)));
     match &message.body {
         Body::Text(text) => {
             let text = sanitize::text(text).replace('\n', &format!("\n{INDENT}"));
@@ -55,6 +61,12 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
     if let Some(renewed) = details.keys_renewed {
         lines.push(format!("  keys     renewed {}", json::rfc3339(renewed)));
     }
+    if let Some(name) = &room.blocked_by {
+        let name = sanitize::line(name);
+        lines.push(format!(
+            "  blocked  the identity key of {name} has changed; `qchat verify {name} --accept`, or remove them"
+        ));
+    }
     if details.waiting > 0 {
         lines.push(format!("  waiting  {} to be sent", details.waiting));
     }
@@ -68,6 +80,7 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
             (member.admin, "admin"),
             (member.invited, "invited"),
             (member.verified && !own, "verified"),
+            (member.changed, "CHANGED"),
         ];
         notes.extend(flags.iter().filter(|(set, _)| *set).map(|(_, note)| (*note).to_owned()));
         lines.push(format!("    {} ({})", sanitize::line(&member.name), notes.join(", ")));

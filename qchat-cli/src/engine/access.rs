@@ -36,7 +36,6 @@ pub(crate) struct Access {
     account: AccountId,
     device: DeviceId,
     server: ServerId,
-    key: Arc<DeviceSigningKey>,
     /// Present at an address that is not the profile's own: set once the daemon there has given the right name.
     named: Option<Arc<OnceCell<()>>>,
     /// What the daemon said when it refused because the session was ended: whoever asks later is told as well.
@@ -50,9 +49,8 @@ impl Access {
         account: AccountId,
         device: DeviceId,
         server: ServerId,
-        key: Arc<DeviceSigningKey>,
     ) -> Self {
-        Self { profile, rest, account, device, server, key, named: None, ended: Arc::default() }
+        Self { profile, rest, account, device, server, named: None, ended: Arc::default() }
     }
 
     /// Asks the daemon for its name before any token goes there: the user has given another address.
@@ -198,6 +196,7 @@ impl Access {
 
     /// This device's word for something that is to be done to its account.
     pub(crate) async fn account_proof(&self, deed: Deed<'_>) -> Result<Proof, EngineError> {
+        let (own, _) = self.keys().await?;
         let (challenge, nonce) = challenge(&self.rest, (self.account, self.device), self.server).await?;
         let proof = AccountProof {
             nonce,
@@ -206,12 +205,33 @@ impl Access {
             account: self.account,
             device: self.device,
         };
-        let signature = proof.sign(deed, &self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let signature = proof.sign(deed, &own).map_err(|error| EngineError::Keys(error.to_string()))?;
         Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
     }
 
+    /// This device's key, and the next one while that is on its way to the daemon.
+    async fn keys(&self) -> Result<(DeviceSigningKey, Option<DeviceSigningKey>), EngineError> {
+        let keys = self.profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.next_key()?)));
+        let (own, next) = keys.await?;
+        let own = own.ok_or(EngineError::LoggedOut)?;
+        let key =
+            |seed| DeviceSigningKey::from_seed(seed).map_err(|error| EngineError::Keys(error.to_string()));
+        Ok((key(own.device_key)?, next.map(|next| key(next.seed)).transpose()?))
+    }
+
+    /// Logs in by the device key. While another is on its way to the daemon, that may have it already: only the answer was
+    /// lost.
     async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
-        let session = prove(&self.rest, (self.account, self.device), self.server, &self.key).await?;
+        let (own, next) = self.keys().await?;
+        let who = (self.account, self.device);
+        let session = match (prove(&self.rest, who, self.server, &own).await, next) {
+            (Err(EngineError::Net(NetError::Fault(fault))), Some(next))
+                if fault.code == FaultCode::Unauthenticated =>
+            {
+                prove(&self.rest, who, self.server, &next).await
+            }
+            (outcome, _) => outcome,
+        }?;
         self.keep(session).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qchat_proto::wire::api::ActivityEntry;
+use qchat_proto::{session::ledger::KeyLife, wire::api::ActivityEntry};
 use url::Url;
 
 use super::{
@@ -25,7 +25,7 @@ pub async fn activity(
     tls: Choice,
     timeout: Duration,
 ) -> Result<Vec<ActivityEntry>, EngineError> {
-    let Parts { access, rest, .. } = parts(profile, server, tls, timeout).await?;
+    let Parts { access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
     let mut entries: Vec<ActivityEntry> = Vec::new();
     let mut before = None;
     while entries.len() < limit {

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use qchat_proto::{identity::VerifiedDirectory, ids::DeviceId, wire::api::ClaimKeyPackages};
 
-use super::{access::Access, clock, error::EngineError, steps::Steps};
+use super::{access::Access, clock, error::EngineError, people::People, steps::Steps};
 use crate::net::rest::Client;
 
 /// One verified KeyPackage of each of these devices of a person that has any, all of them on the person's newest list.
 pub(super) async fn claim(
-    (rest, access, steps): (&Client, &Access, &Steps),
+    (rest, access, people, steps): (&Client, &Access, &People, &Steps),
     person: &VerifiedDirectory,
     devices: Vec<DeviceId>,
 ) -> Result<Vec<Bytes>, EngineError> {
@@ -17,7 +17,7 @@ pub(super) async fn claim(
     let name = &person.record.name;
     let mut key_packages = vec![];
     for claimed in claimed.key_packages {
-        let device = steps.device.clone();
+        let device = steps.device.latest();
         let message = claimed.key_package.0;
         let inspected = {
             let message = message.clone();
@@ -29,13 +29,18 @@ pub(super) async fn claim(
             EngineError::Refused(format!("the server gave a bad KeyPackage for {name}: {fault}"))
         })?;
         // A device that its owner does not list is one that the server made up, or keeps from before it was revoked; one that
-        // an identity key of before has certified is a thief's.
-        let listed = person.list.listed(theirs.device);
-        let genuine = theirs.account == person.record.account
-            && theirs.device == claimed.device_id
-            && theirs.identity_key_hash == person.record.identity_key.hash()
-            && listed.is_some_and(|listed| listed.device_key_hash == theirs.device_key.hash());
-        if !genuine {
+        // an identity key of before has certified is a thief's; one with another key than is listed has had that once.
+        let genuine = |person: &VerifiedDirectory| {
+            theirs.account == person.record.account
+                && theirs.device == claimed.device_id
+                && theirs.identity_key_hash == person.record.identity_key.hash()
+                && person
+                    .list
+                    .listed(theirs.device)
+                    .is_some_and(|listed| listed.device_key_hash == theirs.device_key.hash())
+        };
+        // It may have got a new key since it was looked up.
+        if !genuine(person) && !genuine(&people.refresh(person.record.account).await?) {
             return Err(EngineError::Refused(format!(
                 "the server offered a device for {name} that is not theirs, or not any more"
             )));

@@ -20,7 +20,7 @@ use super::{
     rooms::Entry,
     types::{Connection, Event},
 };
-use crate::store::{StoreError, Tx};
+use crate::store::{Standing, StoreError, Tx};
 
 /// Which invitations are accepted without asking. In settings and JSON it is written as [`Accept::name`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
@@ -130,9 +130,10 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
         for row in tx.invitations()? {
             let good = match accept {
                 Accept::Ask => false,
-                Accept::Verified => tx
-                    .contact(row.inviter)?
-                    .is_some_and(|contact| contact.verified && contact.changed_record.is_none()),
+                // By the daemon's word; the Welcome has to prove it.
+                Accept::Verified => {
+                    tx.contact(row.inviter)?.is_some_and(|contact| contact.standing() == Standing::Verified)
+                }
                 Accept::All => true,
             };
             // Another device of this account has said yes.
@@ -140,7 +141,12 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.
             let stuck = tx.room(row.room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
             if (good || own) && !stuck {
-                found.push((row.room, row.seq, if own { Entry::Own } else { Entry::Accepted }));
+                let entry = match accept {
+                    _ if own => Entry::Own,
+                    Accept::All => Entry::AcceptedOfAll,
+                    Accept::Ask | Accept::Verified => Entry::AcceptedOfVerified,
+                };
+                found.push((row.room, row.seq, entry));
             }
         }
         Ok::<_, StoreError>(found)

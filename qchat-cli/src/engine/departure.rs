@@ -8,6 +8,7 @@ use qchat_proto::{
         password::{self, KdfParams},
     },
     identity::Deed,
+    session::ledger::KeyLife,
     wire::{
         api::{Binary, DeleteAccount},
         fault::FaultCode,
@@ -67,7 +68,7 @@ pub async fn delete_account(
     tls: Choice,
     timeout: Duration,
 ) -> Result<(), EngineError> {
-    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout).await?;
+    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
     let mut fresh = [0; 32];
     MixedEntropy.fill(&mut fresh).map_err(|error| EngineError::Keys(error.to_string()))?;
     // Stored before it is sent, so that whoever comes again asks for the same.

@@ -9,19 +9,24 @@ use std::time::Duration;
 
 use qchat_proto::{
     ids::{AccountId, RoomId},
-    session::ledger::{Change, Ledger, Phase, Renewal, Want},
+    session::ledger::{Change, KeyLife, Ledger, Phase, Renewal, Want},
 };
 
 use super::{clock, error::EngineError, steps::Steps};
 use crate::store::{Profile, RoomRow, StoreError, Tx};
 
-/// How often it looks while connected.
-pub(super) const INTERVAL: Duration = Duration::from_hours(1);
+/// How often it looks while connected, where keys live long.
+const INTERVAL: Duration = Duration::from_hours(1);
+
+/// How often it looks while connected: so often that no key lives much longer than it should.
+pub(super) fn interval(key_life: KeyLife) -> Duration {
+    INTERVAL.min(Duration::from_secs(key_life.seconds() / 4))
+}
 
 /// Puts what is due into the outboxes; the rooms that have something to send now.
 pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Result<Vec<RoomId>, EngineError> {
     let now = clock::seconds();
-    let jitter = steps.device.jitter();
+    let (jitter, key_life) = (steps.device.latest().jitter(), steps.device.latest().key_life());
     let due = profile.read_async(move |tx| {
         let mut due = vec![];
         for row in tx.rooms()? {
@@ -36,7 +41,7 @@ pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Resu
                 due.push((room, Change::Duties));
             } else if withdraws(tx, &row, me, now)? {
                 due.push((room, Change::Withdraw));
-            } else if devices > 1 && renewal.is_due(now, row.state.accepted, devices, jitter) {
+            } else if devices > 1 && renewal.is_due(now, row.state.accepted, devices, jitter, key_life) {
                 due.push((room, Change::Update));
             }
         }

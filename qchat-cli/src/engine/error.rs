@@ -40,7 +40,8 @@ pub enum EngineError {
     /// Somebody's identity key is not the one that was pinned.
     #[error(
         "the identity key of {0} has changed since this device first saw it: someone may be impersonating them. \
-         Nothing is sent to them. Ask them over another channel whether they registered anew"
+         Nothing is sent to them, nor to rooms that they are in. Ask them over another channel whether their keys have \
+         changed; `qchat verify {0} --accept` shows what has changed and goes on with it"
     )]
     IdentityChanged(UserName),
     /// No such room here.

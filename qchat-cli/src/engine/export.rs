@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use qchat_proto::{identity::Deed, wire::api::ExportAccount};
+use qchat_proto::{identity::Deed, session::ledger::KeyLife, wire::api::ExportAccount};
 use serde::Deserialize;
 use url::Url;
 
@@ -39,7 +39,7 @@ pub async fn export(
     timeout: Duration,
     mut take: impl FnMut(&str, &[u8]) -> io::Result<()>,
 ) -> Result<u64, EngineError> {
-    let Parts { access, rest, .. } = parts(profile, server, tls, timeout).await?;
+    let Parts { access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
     let request = ExportAccount { proof: access.account_proof(Deed::Export).await? };
     let (rest, request) = (&rest, &request);
     let mut answer = access.ask(|token| async move { rest.export(&token, request).await }).await?;

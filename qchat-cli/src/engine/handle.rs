@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use qchat_proto::{
     content::{Content, ContentError},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
-    session::ledger::Want,
+    session::ledger::{KeyLife, Want},
     wire::api::MemberStatus,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -50,6 +50,8 @@ pub struct Options {
     pub tls: Choice,
     /// Which invitations are accepted without asking.
     pub accept: Accept,
+    /// How soon this device gives itself fresh keys in its rooms.
+    pub key_life: KeyLife,
 }
 
 /// Who this profile is.
@@ -92,8 +94,15 @@ impl Handle {
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
         let Parts { me, rest, access, steps, keys } =
-            parts(&profile, options.server.clone(), options.tls, options.timeout).await?;
-        let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys };
+            parts(&profile, options.server.clone(), options.tls, options.timeout, options.key_life).await?;
+        let (events, _) = broadcast::channel(EVENTS);
+        let people = People {
+            profile: profile.clone(),
+            rest: rest.clone(),
+            access: access.clone(),
+            keys,
+            events: events.clone(),
+        };
         let invitations = Invitations {
             profile: profile.clone(),
             rest: rest.clone(),
@@ -108,7 +117,6 @@ impl Handle {
             people: people.clone(),
             steps: steps.clone(),
         };
-        let (events, _) = broadcast::channel(EVENTS);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
             let actor = Actor::new(
@@ -171,8 +179,10 @@ impl Handle {
             }
             // A room that one was removed from and is invited to again is an invitation.
             let invited: Vec<RoomId> = rooms.iter().map(|room: &RoomSummary| room.id).collect();
-            let mut joined: Vec<_> =
-                tx.rooms()?.iter().map(view::summary).filter(|room| !invited.contains(&room.id)).collect();
+            let mut joined = vec![];
+            for row in tx.rooms()?.iter().filter(|row| !invited.contains(&row.state.room)) {
+                joined.push(view::summary(tx, row)?);
+            }
             joined.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.name.cmp(&b.name)));
             rooms.extend(joined);
             Ok::<_, StoreError>(rooms)

@@ -14,7 +14,7 @@ use qchat_proto::{
 };
 use zeroize::Zeroizing;
 
-use super::{error::EngineError, people::People};
+use super::{error::EngineError, own::OwnDevice, people::People};
 use crate::{
     net::{NetError, rest::Client},
     store::{InvitationRow, KeyPackageSecret, Profile, StoreError, Tx},
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Invitations {
     pub(crate) profile: Profile,
     pub(crate) rest: Client,
-    pub(crate) device: Arc<Device>,
+    pub(crate) device: Arc<OwnDevice>,
     pub(crate) people: People,
 }
 
@@ -70,7 +70,7 @@ impl Invitations {
     /// The room's name as the Welcome claims it; the Welcome stays unopened.
     async fn name(&self, invitation: &RoomInvitation) -> Result<Option<String>, EngineError> {
         let Some(secret) = self.secret(invitation.welcome.as_ref()).await? else { return Ok(None) };
-        let (device, welcome) = (Arc::clone(&self.device), invitation.welcome.0.clone());
+        let (device, welcome) = (self.device.latest(), invitation.welcome.0.clone());
         let peek = tokio::task::spawn_blocking(move || device.peek(&welcome, &secret.id, &secret.data))
             .await
             .map_err(|_| EngineError::Stopped)?;
@@ -122,7 +122,8 @@ impl Invitations {
         &self,
         invited: Arc<Invited>,
     ) -> Result<Result<joining::Span, SessionError<StoreError>>, EngineError> {
-        let device = Arc::clone(&self.device);
+        let own = Arc::clone(&self.device);
+        let device = self.profile.read_async(move |tx| own.at(tx)).await?;
         // Every leaf of the tree is verified.
         tokio::task::spawn_blocking(move || joining::needed_log(&device, &invited))
             .await

@@ -20,6 +20,7 @@ mod export;
 mod find;
 mod handle;
 mod invitations;
+mod own;
 mod parts;
 mod passphrase;
 mod people;
@@ -28,9 +29,11 @@ pub mod recovery;
 mod register;
 mod restart;
 mod rooms;
+mod rotation;
 mod server;
 mod steps;
 mod tidy;
+mod trust;
 pub mod types;
 mod upkeep;
 mod view;
@@ -45,7 +48,11 @@ pub use handle::{Handle, Me, Options};
 pub use parts::whoami;
 pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
 pub use register::{Registered, Stage, login, register};
+pub use rotation::Rotated;
 pub use server::{ServerReport, server};
+pub use trust::{ChangeKind, Comparison, IdentityChange};
+
+pub use qchat_proto::session::ledger::KeyLife;
 
 pub use crate::net::{
     Server,

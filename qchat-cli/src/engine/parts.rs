@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use qchat_proto::{crypto::sign::DeviceSigningKey, mls::device::Device};
+use qchat_proto::session::ledger::KeyLife;
 use url::Url;
 
 use super::{
-    access::Access, entropy::MixedEntropy, error::EngineError, handle::Me, people::PinnedKeys, steps::Steps,
+    access::Access, error::EngineError, handle::Me, own::OwnDevice, people::PinnedKeys, steps::Steps,
 };
 use crate::{
     net::{
@@ -52,6 +52,7 @@ pub(super) async fn parts(
     server: Option<Url>,
     tls: Choice,
     timeout: Duration,
+    key_life: KeyLife,
 ) -> Result<Parts, EngineError> {
     let Some(own) = profile.read_async(Tx::identity).await? else {
         let begun = profile.read_async(Tx::linking).await?.is_some();
@@ -59,15 +60,12 @@ pub(super) async fn parts(
     };
     let server = self::server(&own, server, tls)?;
     let elsewhere = server.url.as_str() != own.server_url;
-    let key =
-        DeviceSigningKey::from_seed(own.device_key).map_err(|error| EngineError::Keys(error.to_string()))?;
     let keys = Arc::new(PinnedKeys::new(profile.clone()));
-    let device = Device::new(&own.certificate, &key, Arc::new(MixedEntropy), keys.clone())
-        .map_err(|_| StoreError::Corrupt("own certificate"))?;
+    let pinned = keys.clone();
+    let device = profile.read_async(move |tx| OwnDevice::read(tx, pinned, key_life)).await?;
     let url = server.url.clone();
     let rest = Client::new(server, timeout)?;
-    let mut access =
-        Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id, Arc::new(key));
+    let mut access = Access::new(profile.clone(), rest.clone(), own.account, own.device, own.server_id);
     if elsewhere {
         access.ask_for_the_name();
     }

@@ -13,6 +13,7 @@ use qchat_proto::{
         secret::Secret,
     },
     identity::Deed,
+    session::ledger::KeyLife,
     vault::WrappedKey,
     wire::{
         api::{Binary, ChangePassphrase},
@@ -65,7 +66,7 @@ pub struct Change<'a> {
 pub async fn change_passphrase(change: Change<'_>) -> Result<(), EngineError> {
     let Change { profile, key, old, new, server, tls, timeout } = change;
     let _lock = profile.lock_vault(PATIENCE).await?;
-    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout).await?;
+    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
     strength::judge(&new, &[me.name.as_str(), "qchat"])
         .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let dir = profile.dir().to_owned();

@@ -14,6 +14,7 @@ use qchat_proto::{
         verify_directory,
     },
     ids::{AccountId, DeviceId, UserName},
+    session::ledger::KeyLife,
     wire::{
         api::{Binary, Register},
         fault::FaultCode,
@@ -164,7 +165,7 @@ async fn resume(
     }
     progress(Stage::Registering);
     let tls = Choice { trust: Some(server.trust), key_exchange: server.key_exchange };
-    let Parts { access, .. } = parts(&profile, Some(server.url), tls, timeout).await?;
+    let Parts { access, .. } = parts(&profile, Some(server.url), tls, timeout, KeyLife::default()).await?;
     match access.login().await {
         Ok(_) => {
             let recovery_words = recovery::unconfirmed(&profile).await?;
@@ -239,6 +240,7 @@ async fn prepare(
         first_seen_ms: clock::millis(),
         changed_record: None,
         verified: true,
+        since_ms: None,
     };
     let key = AccountKey { account, public_key: keys.account.public().as_bytes().to_vec() };
     let key_hash = keys.account.public().hash();
@@ -264,7 +266,7 @@ async fn prepare(
             tx.put_contact(&contact)
         })
         .await?;
-    let Parts { steps, .. } = parts(&profile, None, Choice::default(), timeout).await?;
+    let Parts { steps, .. } = parts(&profile, None, Choice::default(), timeout, KeyLife::default()).await?;
     let (mut secrets, key_packages) = upkeep::key_packages(&steps, upkeep::KEY_PACKAGES, false).await?;
     let (last_secret, last_resort) = upkeep::key_packages(&steps, 1, true).await?;
     secrets.extend(last_secret);
@@ -337,7 +339,7 @@ pub async fn login(
     timeout: Duration,
 ) -> Result<(), EngineError> {
     let said = server.is_some() || tls.trust.is_some();
-    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout).await?;
+    let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
     if name.is_some_and(|name| me.name != *name) {
         return Err(EngineError::OtherAccount(me.name));
     }

@@ -88,8 +88,10 @@ impl Handle {
 
     async fn want_restart(&self, room: RoomId, key_packages: Vec<Bytes>) -> Result<MessageId, EngineError> {
         let device = self.0.steps.device.clone();
-        let want =
-            move |tx: &mut Tx| restart::want(tx, &device, room, key_packages).map_err(EngineError::from);
+        let want = move |tx: &mut Tx| {
+            let device = device.at(tx)?;
+            restart::want(tx, &device, room, key_packages).map_err(EngineError::from)
+        };
         self.0.profile.write_async(want).await
     }
 }

@@ -25,7 +25,7 @@ use super::{
     tidy,
     types::{Event, Inviting},
 };
-use crate::store::{StoreError, Tx};
+use crate::store::{InvitationRow, Standing, StoreError, Tx};
 
 /// Most devices that one commit adds. Whatever their number, a commit in a room of 1,000 takes 1.2 MB and brings a tree of
 /// 11 MB: the more it adds, the fewer there are. A hundred take 2.8 MB there of the 4 MiB that a commit may have.
@@ -33,21 +33,33 @@ pub(super) const ADDED_AT_ONCE: usize = 100;
 /// What a room's size adds to the time that a commit may take until it is in effect, for each device: its tree has 11.4 kB
 /// for each, and a slow line carries 64 kB in a second.
 const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
+
 /// Why a Welcome is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
-    /// A person has said yes: the room is told.
+    /// The user, who was shown who invites, has said yes: the room is told.
     Accepted,
+    /// The same, said once and for all of those whom the user has verified.
+    AcceptedOfVerified,
+    /// The same, said once and for all of everybody.
+    AcceptedOfAll,
     /// Nobody need say yes: a member has added this device again, or it leaves at once.
     Unasked,
     /// Another device of this account has added this one, or it is not opened.
     Own,
 }
 
+impl Entry {
+    /// Whether it is a yes, which the room is told.
+    fn is_a_yes(self) -> bool {
+        matches!(self, Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll)
+    }
+}
+
 /// Whether a leaf is a device of this account, by the account's newest list and its own identity key.
-fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, SessionError<StoreError>> {
-    let contact = tx.contact(me).map_err(SessionError::Ledger)?;
-    let list = tx.stored_device_list(me).map_err(SessionError::Ledger)?;
+fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, StoreError> {
+    let contact = tx.contact(me)?;
+    let list = tx.stored_device_list(me)?;
     Ok(leaf.account == me
         && contact.is_some_and(|contact| contact.pinned.identity_key_hash == leaf.identity_key_hash)
         && list.is_some_and(|list| list.listed(leaf.device).is_some()))
@@ -55,6 +67,47 @@ fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, SessionError<
 
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
+
+/// Why a Welcome led into no room.
+enum NotJoined {
+    /// It is this account that invites, and the yes was to another.
+    ByAnother(AccountId),
+    Failed(EngineError),
+}
+
+impl From<StoreError> for NotJoined {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<SessionError<StoreError>> for NotJoined {
+    fn from(error: SessionError<StoreError>) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Whether it is by the one who invites that the Welcome is to be opened. Who that is the Welcome proves; the daemon has only
+/// said it.
+fn is_meant(
+    tx: &mut Tx,
+    (room, me): (RoomId, AccountId),
+    inviter: &Leaf,
+    entry: Entry,
+) -> Result<bool, StoreError> {
+    Ok(match entry {
+        Entry::Accepted => {
+            let shown = tx.invitations()?.into_iter().find(|row| row.room == room);
+            shown.is_none_or(|row| row.inviter == inviter.account)
+        }
+        Entry::AcceptedOfVerified => tx.contact(inviter.account)?.is_some_and(|contact| {
+            contact.standing() == Standing::Verified
+                && contact.pinned.identity_key_hash == inviter.identity_key_hash
+        }),
+        Entry::AcceptedOfAll | Entry::Unasked => true,
+        Entry::Own => is_own(tx, me, inviter)?,
+    })
+}
 
 impl Handle {
     /// Creates a room with this account as its only member and admin.
@@ -67,11 +120,16 @@ impl Handle {
         }
         let inner = &self.0;
         let device = inner.steps.device.clone();
-        let room = RoomId::random(device.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
+        let room = RoomId::random(device.latest().entropy())
+            .map_err(|error| EngineError::Keys(error.to_string()))?;
         let (rest, request) = (&inner.rest, &CreateRoom { room_id: room });
         inner.access.ask(|token| async move { rest.create_room(&token, request).await }).await?;
         let settings = RoomSettings { name, admins: vec![inner.me.account] };
-        self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
+        self.store(move |tx| {
+            let device = device.at(tx).map_err(SessionError::Ledger)?;
+            joining::create(tx, &device, room, &settings, clock::seconds())
+        })
+        .await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await?;
         // Before anything is said in it, so that the account's other devices read it from the first word.
@@ -144,7 +202,8 @@ impl Handle {
     pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
         let inner = &self.0;
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
-        let claimed = claims::claim((&inner.rest, &inner.access, &inner.steps), person, devices).await?;
+        let claimed =
+            claims::claim((&inner.rest, &inner.access, &inner.people, &inner.steps), person, devices).await?;
         if claimed.is_empty() {
             return Err(EngineError::NoDevices(person.record.name.clone()));
         }
@@ -162,8 +221,8 @@ impl Handle {
 
     /// Joins.
     pub(super) async fn enter(&self, room: RoomId, entry: Entry) -> Result<(), EngineError> {
-        let announced = entry == Entry::Accepted;
         let inner = &self.0;
+        let announced = entry.is_a_yes();
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
             return Ok(());
@@ -200,24 +259,34 @@ impl Handle {
         let device = inner.steps.device.clone();
         let key_package = invited.key_package.0.clone();
         let me = inner.me.account;
-        self.store(move |tx| {
+        let joined = inner.profile.write_async(move |tx| {
+            let device = device.at(tx)?;
             let inviter = joining::join(tx, &device, &invited, &log)?;
-            if entry == Entry::Own && !is_own(tx, me, &inviter)? {
-                return Err(SessionError::Stranger);
+            if !is_meant(tx, (room, me), &inviter, entry)? {
+                // Nothing of it is kept.
+                return Err(match entry {
+                    Entry::Own => NotJoined::Failed(SessionError::Stranger.into()),
+                    _ => NotJoined::ByAnother(inviter.account),
+                });
             }
             if !keep_key_package {
-                tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
+                tx.forget_key_package(&key_package)?;
             }
-            tx.forget_invitation(room).map_err(SessionError::Ledger)?;
-            let renewal = Renewal { at: clock::seconds(), accepted: 0 };
-            tx.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
+            tx.forget_invitation(room)?;
+            // By a KeyPackage of a key that this device had before, its leaf has that key, and is owed the new one.
+            let newest = device.is_of_newest_key(&invited.key_package.1);
+            tx.put_renewal(room, Renewal { at: if newest { clock::seconds() } else { 0 }, accepted: 0 })?;
             if announced {
                 let yes = Want::Application(Content::joined(clock::millis()).encode());
                 outbox::enqueue(tx, &device, room, yes)?;
             }
             Ok(())
-        })
-        .await?;
+        });
+        match joined.await {
+            Ok(()) => {}
+            Err(NotJoined::ByAnother(inviter)) => return Err(self.invited_by_another(room, inviter).await?),
+            Err(NotJoined::Failed(error)) => return Err(error),
+        }
         // The keys that the Welcome was sealed to are used up.
         tidy::now(&inner.profile).await;
         inner.access.ask(|token| async move { rest.join(&token, room).await }).await?;
@@ -306,7 +375,8 @@ impl Handle {
     /// # Errors
     /// Why the commit was not made.
     pub async fn update_keys(&self, room: RoomId) -> Result<(), EngineError> {
-        self.writable(room).await?;
+        // Also while somebody's identity has changed: nothing that people wrote is in it.
+        self.member(room).await?;
         let before = self.epoch(room).await?;
         let id = self.0.steps.enqueue(room, Want::Commit(Change::Update)).await?;
         self.settled(room, id).await?;
@@ -332,6 +402,21 @@ impl Handle {
             Ok((!waits).then_some(()))
         })
         .await
+    }
+
+    /// The Welcome proves that it is somebody else who invites than the daemon has said: it is shown so from now on.
+    async fn invited_by_another(&self, room: RoomId, inviter: AccountId) -> Result<EngineError, EngineError> {
+        let name = self.0.profile.write_async(move |tx| {
+            if let Some(row) = tx.invitations()?.into_iter().find(|row| row.room == room) {
+                tx.put_invitation(&InvitationRow { inviter, ..row })?;
+            }
+            Ok::<_, StoreError>(tx.contact(inviter)?.map(|contact| contact.name))
+        });
+        let who = name.await?.map_or_else(|| format!("account {inviter}"), |name| name.to_string());
+        self.tell(Event::Rooms);
+        Ok(EngineError::Refused(format!(
+            "it is {who} who invites you, whatever the server has said; if you want to join, `qchat room join` again"
+        )))
     }
 
     async fn is_invited(&self, room: RoomId) -> Result<bool, EngineError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq, UserName},
-    mls::{device::Device, fault::MlsFault, identity::MissingKey},
+    mls::{fault::MlsFault, identity::MissingKey},
     session::{
         error::SessionError,
         head, inbox,
@@ -14,7 +14,7 @@ use qchat_proto::{
     wire::frame::{Envelope, Kind, Logged},
 };
 
-use super::{clock, error::EngineError, tidy};
+use super::{clock, error::EngineError, own::OwnDevice, tidy};
 use crate::store::{Profile, StoreError, Tx};
 
 /// Most envelopes that are processed in one transaction: enough to share its cost, few enough not to keep other
@@ -74,7 +74,7 @@ pub(crate) enum Next {
 #[derive(Clone)]
 pub(crate) struct Steps {
     pub(crate) profile: Profile,
-    pub(crate) device: Arc<Device>,
+    pub(crate) device: Arc<OwnDevice>,
 }
 
 impl Steps {
@@ -110,7 +110,11 @@ impl Steps {
     /// Goes on without what the daemon no longer keeps.
     pub(crate) async fn miss(&self, room: RoomId, until: Seq) -> Result<Progress, EngineError> {
         let device = Arc::clone(&self.device);
-        self.run(move |tx| Ok(inbox::missed(tx, &device, room, until)?)).await?;
+        self.run(move |tx| {
+            let device = device.at(tx)?;
+            Ok(inbox::missed(tx, &device, room, until)?)
+        })
+        .await?;
         let progress = Progress { cursor: Seq(0), commits: false, over: false, stopped: None };
         self.progressed(room, progress).await
     }
@@ -142,7 +146,7 @@ impl Steps {
     /// How much of what was read may be confirmed: a stuck device still needs what it could not follow, and one that a
     /// commit took off the daemon's list without removing it still needs what follows once it is on it again.
     pub(crate) async fn confirmable(&self, room: RoomId, seq: Seq) -> Result<Option<Seq>, EngineError> {
-        let own = self.device.id();
+        let own = self.device.latest().id();
         let (state, listed) = self
             .profile
             .read_async(move |tx| {
@@ -176,6 +180,7 @@ impl Steps {
         let result = self
             .profile
             .write_async(move |tx| {
+                let device = device.at(tx)?;
                 for (place, logged) in batch.iter().enumerate() {
                     inbox::receive(tx, &device, room, logged, clock::seconds())
                         .map_err(|error| Out::At(place, error))?;
@@ -197,6 +202,7 @@ impl Steps {
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let device = Arc::clone(&self.device);
         let next = self.run(move |tx| {
+            let device = device.at(tx)?;
             // It asks to be added again, whoever is in the room: nothing that people wrote is in that.
             if tx.room(room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_))) {
                 let request = outbox::next(tx, &device, room, clock::seconds())?;
@@ -282,6 +288,7 @@ impl Steps {
     pub(crate) async fn enqueue(&self, room: RoomId, want: Want) -> Result<MessageId, EngineError> {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
+            let device = device.at(tx)?;
             let id = outbox::enqueue(tx, &device, room, want.clone())?;
             if let Want::Application(content) = &want {
                 tx.put_pending(room, id, content)?;

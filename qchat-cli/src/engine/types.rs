@@ -10,7 +10,10 @@ use qchat_proto::{
 };
 use time::OffsetDateTime;
 
-pub use crate::{net::tls::Link, store::Deletion};
+pub use crate::{
+    net::tls::Link,
+    store::{Deletion, Standing},
+};
 
 /// Where this device stands in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,10 +45,13 @@ pub struct RoomSummary {
     pub invited_by: Option<String>,
     /// When the last message was stored.
     pub last_activity: Option<OffsetDateTime>,
+    /// Nothing is sent here while the identity of this member has changed and was not accepted.
+    pub blocked_by: Option<String>,
 }
 
 /// A member of a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Member {
     /// The account.
     pub account: AccountId,
@@ -60,6 +66,8 @@ pub struct Member {
     pub invited: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,
+    /// Whether its identity has changed and was not accepted.
+    pub changed: bool,
 }
 
 /// A room with everything that `room show` prints.
@@ -139,6 +147,23 @@ pub struct Sender {
     pub me: bool,
     /// Whether the user has compared its safety number.
     pub verified: bool,
+    /// Whether its identity has changed and was not accepted.
+    pub changed: bool,
+}
+
+/// Somebody who is pinned, and how far they are trusted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trusted {
+    /// Their name.
+    pub name: UserName,
+    /// Their account.
+    pub account: AccountId,
+    /// SHA-384 of the identity key that is pinned: its fingerprint.
+    pub fingerprint: [u8; 48],
+    /// How far they are trusted.
+    pub standing: Standing,
+    /// Since when, where it was noted.
+    pub since: Option<OffsetDateTime>,
 }
 
 /// A device of this account.

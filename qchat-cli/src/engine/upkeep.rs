@@ -5,11 +5,12 @@
 use qchat_proto::{
     ids::RoomId,
     mls::device::KEY_PACKAGE_LIFETIME,
+    session::ledger::Phase,
     wire::api::{Binary, PutKeyPackages},
 };
 
 use super::{clock, devices::OwnDevices, error::EngineError, steps::Steps};
-use crate::store::{KeyPackageSecret, Tx};
+use crate::store::{KeyPackageSecret, Profile, StoreError, Tx};
 
 /// One-time KeyPackages are made anew when fewer than this many are left,
 const KEY_PACKAGES_LOW: u32 = 5;
@@ -18,6 +19,7 @@ pub(crate) const KEY_PACKAGES: usize = 20;
 
 /// Does what is due; the rooms that have something to send now.
 pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError> {
+    devices.finish_rotation().await?;
     let newest = key_packages_due(devices).await?;
     let account = devices.account;
     let known = devices.profile.read_async(move |tx| tx.stored_device_list(account)).await?;
@@ -35,6 +37,7 @@ pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<Option<u64>
     let OwnDevices { profile, rest, access, steps, .. } = devices;
     let token = access.token().await?;
     let now = clock::seconds();
+    forget_former_keys(profile, now).await?;
     let newest = profile.read_async(Tx::last_resort_expiry).await?;
     let aged = newest.is_none_or(|expires| expires < now + KEY_PACKAGE_LIFETIME / 2);
     let there = rest.key_package_count(&token).await?;
@@ -70,7 +73,8 @@ pub(crate) async fn key_packages(
     count: usize,
     last_resort: bool,
 ) -> Result<(Vec<KeyPackageSecret>, Vec<Binary>), EngineError> {
-    let device = steps.device.clone();
+    let own = steps.device.clone();
+    let device = steps.profile.read_async(move |tx| own.at(tx)).await?;
     let now = clock::seconds();
     let made = tokio::task::spawn_blocking(move || device.key_packages(count, last_resort, now))
         .await
@@ -88,4 +92,17 @@ pub(crate) async fn key_packages(
             (secret, Binary::from(own.message))
         })
         .unzip())
+}
+
+/// Former signature keys go with the KeyPackages that have them; not while a room cannot be followed, where the others know
+/// this device by one of them.
+async fn forget_former_keys(profile: &Profile, now: u64) -> Result<(), EngineError> {
+    let forgetting = profile.write_async(move |tx| {
+        let stuck = tx.rooms()?.iter().any(|row| matches!(row.state.phase, Phase::Stuck(_)));
+        if !stuck {
+            tx.forget_former_keys(now)?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    Ok(forgetting.await?)
 }

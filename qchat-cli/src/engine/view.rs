@@ -15,7 +15,7 @@ use super::{
     clock,
     types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender},
 };
-use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, StoreError, Tx};
+use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, Standing, StoreError, Tx};
 
 /// Longest name shown, characters.
 const NAME: usize = 64;
@@ -23,7 +23,15 @@ const NAME: usize = 64;
 /// Names of accounts, looked up once per page.
 pub(crate) struct Names {
     me: AccountId,
-    known: HashMap<AccountId, (String, bool)>,
+    known: HashMap<AccountId, Who>,
+}
+
+/// An account as it is shown.
+#[derive(Clone)]
+struct Who {
+    name: String,
+    verified: bool,
+    changed: bool,
 }
 
 impl Names {
@@ -31,21 +39,28 @@ impl Names {
         Self { me, known: HashMap::new() }
     }
 
-    /// The account's name, and whether it was verified.
-    fn of(&mut self, tx: &mut Tx, account: AccountId) -> Result<(String, bool), StoreError> {
+    /// The account's name, and how far it is trusted.
+    fn of(&mut self, tx: &mut Tx, account: AccountId) -> Result<Who, StoreError> {
         if let Some(known) = self.known.get(&account) {
             return Ok(known.clone());
         }
         let found = match tx.contact(account)? {
-            Some(contact) => (contact.name.to_string(), contact.verified || account == self.me),
-            None => (format!("account {account}"), false),
+            Some(contact) => {
+                let standing = contact.standing();
+                Who {
+                    name: contact.name.to_string(),
+                    verified: standing == Standing::Verified || account == self.me,
+                    changed: standing == Standing::Changed,
+                }
+            }
+            None => Who { name: format!("account {account}"), verified: false, changed: false },
         };
         self.known.insert(account, found.clone());
         Ok(found)
     }
 
     fn name(&mut self, tx: &mut Tx, account: AccountId) -> Result<String, StoreError> {
-        Ok(self.of(tx, account)?.0)
+        Ok(self.of(tx, account)?.name)
     }
 
     fn list(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<String, StoreError> {
@@ -55,7 +70,7 @@ impl Names {
 }
 
 /// A joined room in a list.
-pub(crate) fn summary(row: &RoomRow) -> RoomSummary {
+pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreError> {
     let status = match row.state.phase {
         Phase::Member => RoomStatus::Joined,
         Phase::Leaving(_) | Phase::Left(_) => RoomStatus::Left,
@@ -63,14 +78,19 @@ pub(crate) fn summary(row: &RoomRow) -> RoomSummary {
         Phase::Removed(_) => RoomStatus::Removed,
     };
     let name = row.settings.as_ref().map_or("(unnamed)", |settings| &settings.name);
-    RoomSummary {
+    let blocked_by = match status {
+        RoomStatus::Joined => tx.changed_member(row.state.room)?.map(|name| name.to_string()),
+        _ => None,
+    };
+    Ok(RoomSummary {
         id: row.state.room,
         name: sanitize::name(name, NAME),
         status,
         unread: row.unread,
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),
-    }
+        blocked_by,
+    })
 }
 
 /// An invitation in a list.
@@ -86,6 +106,7 @@ pub(crate) fn invitation(
         unread: 0,
         invited_by: Some(names.name(tx, row.inviter)?),
         last_activity: None,
+        blocked_by: None,
     })
 }
 
@@ -110,13 +131,13 @@ pub(crate) fn details(
             member.invited &= invited;
             continue;
         }
-        let (name, verified) = names.of(tx, listed.account)?;
+        let Who { name, verified, changed } = names.of(tx, listed.account)?;
         let admin = row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&listed.account));
-        members.push(Member { account: listed.account, name, devices: 1, admin, invited, verified });
+        members.push(Member { account: listed.account, name, devices: 1, admin, invited, verified, changed });
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(RoomDetails {
-        summary: summary(row),
+        summary: summary(tx, row)?,
         members,
         epoch: row.state.epoch,
         cursor: row.state.cursor,
@@ -138,8 +159,8 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
         |id, sender, sent_at, body| Message { row, room, seq, id, sender, sent_at, epoch, body, delivery };
     match body {
         LineBody::Message { id, account, device, content } => {
-            let (name, verified) = names.of(tx, account)?;
-            let sender = Sender { account, name, device, me: account == names.me, verified };
+            let Who { name, verified, changed } = names.of(tx, account)?;
+            let sender = Sender { account, name, device, me: account == names.me, verified, changed };
             let (sent_at, body) = match Content::decode(&content) {
                 Ok(Content { sent_at_ms, body: content::Body::Text(text) }) => {
                     (clock::from_millis(sent_at_ms), Body::Text(text))
@@ -241,5 +262,21 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::ResyncAsked(device) => {
             Body::Notice(format!("a device of {} asks to be added again", device_owner(tx, names, *device)?))
         }
+        Notice::IdentityChanged { account, by_recovery_key } => {
+            let name = names.name(tx, *account)?;
+            let who = if *by_recovery_key {
+                "whoever has their recovery words made the new one"
+            } else {
+                "anybody may have made the new one"
+            };
+            Body::Warning(format!(
+                "the identity key of {name} has changed: {who}. Nothing is sent here until you accept it \
+                 (`qchat verify {name} --accept`) or they are removed"
+            ))
+        }
+        Notice::IdentityAccepted(account) => Body::Notice(format!(
+            "you accepted the changed identity of {}, who is not verified",
+            names.name(tx, *account)?
+        )),
     })
 }

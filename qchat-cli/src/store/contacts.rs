@@ -30,6 +30,31 @@ pub struct Contact {
     pub changed_record: Option<Vec<u8>>,
     /// Whether the user has compared the safety number.
     pub verified: bool,
+    /// Since when this person is verified, is not, or has changed, milliseconds since the Unix epoch; `None` where it was
+    /// not noted.
+    pub since_ms: Option<i64>,
+}
+
+/// How far a person's keys are trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// As they were when the account was first seen, or accepted.
+    Unverified,
+    /// The user has compared the safety number.
+    Verified,
+    /// The daemon shows other keys than those that are pinned, which the user has not accepted.
+    Changed,
+}
+
+impl Contact {
+    /// How far this person's keys are trusted.
+    pub fn standing(&self) -> Standing {
+        match (&self.changed_record, self.verified) {
+            (Some(_), _) => Standing::Changed,
+            (None, true) => Standing::Verified,
+            (None, false) => Standing::Unverified,
+        }
+    }
 }
 
 /// An account's public identity key, found by the hash that credentials carry.
@@ -41,10 +66,10 @@ pub struct AccountKey {
     pub public_key: Vec<u8>,
 }
 
-type Row = (Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<Vec<u8>>, bool);
+type Row = (Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<Vec<u8>>, bool, Option<i64>);
 
 fn contact(row: Row) -> Result<Contact, StoreError> {
-    let (account, name, record, pinned, device_list, first_seen_ms, changed_record, verified) = row;
+    let (account, name, record, pinned, device_list, first_seen_ms, changed_record, verified, since_ms) = row;
     Ok(Contact {
         account: convert::id("account id", &account)?,
         name: name.parse().map_err(|_| StoreError::Corrupt("user name"))?,
@@ -54,6 +79,7 @@ fn contact(row: Row) -> Result<Contact, StoreError> {
         first_seen_ms,
         changed_record,
         verified,
+        since_ms,
     })
 }
 
@@ -135,6 +161,7 @@ impl Tx {
             contacts::first_seen_ms.eq(contact.first_seen_ms),
             contacts::changed_record.eq(contact.changed_record.as_deref()),
             contacts::verified.eq(contact.verified),
+            contacts::since_ms.eq(contact.since_ms),
         );
         // Not "replace into", which would silently delete another account of the same name.
         diesel::insert_into(contacts::table)

@@ -63,6 +63,13 @@ enum Stored {
     Restarted {
         by: AccountId,
     },
+    IdentityChanged {
+        account: AccountId,
+        by_recovery_key: bool,
+    },
+    IdentityAccepted {
+        by: AccountId,
+    },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -83,6 +90,10 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
         Notice::Readded(device) => Stored::Readded { device },
         Notice::Restarted(by) => Stored::Restarted { by },
+        Notice::IdentityChanged { account, by_recovery_key } => {
+            Stored::IdentityChanged { account, by_recovery_key }
+        }
+        Notice::IdentityAccepted(by) => Stored::IdentityAccepted { by },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -106,5 +117,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
         Stored::Readded { device } => Notice::Readded(device),
         Stored::Restarted { by } => Notice::Restarted(by),
+        Stored::IdentityChanged { account, by_recovery_key } => {
+            Notice::IdentityChanged { account, by_recovery_key }
+        }
+        Stored::IdentityAccepted { by } => Notice::IdentityAccepted(by),
     })
 }

@@ -58,6 +58,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    rotation (id) {
+        id -> Integer,
+        number -> BigInt,
+        next_key -> Nullable<Binary>,
+        next_certificate -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    former_keys (number) {
+        number -> BigInt,
+        device_key -> Binary,
+        certificate -> Binary,
+        until -> BigInt,
+    }
+}
+
+diesel::table! {
     session (id) {
         id -> Integer,
         access_token -> Text,
@@ -87,6 +105,7 @@ diesel::table! {
         first_seen_ms -> BigInt,
         changed_record -> Nullable<Binary>,
         verified -> Bool,
+        since_ms -> Nullable<BigInt>,
     }
 }
 

@@ -152,6 +152,11 @@ impl App {
         self.current().is_some_and(|room| room.status == RoomStatus::Joined)
     }
 
+    /// The member of the open room whose identity has changed, if there is one.
+    pub(super) fn blocked_by(&self) -> Option<&str> {
+        self.current().and_then(|room| room.blocked_by.as_deref())
+    }
+
     /// The device that asks and was not answered here.
     pub(super) fn asking(&self) -> Option<&LinkRequest> {
         self.link.as_ref().filter(|request| self.answered != Some(request.link))

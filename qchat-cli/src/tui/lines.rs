@@ -3,6 +3,8 @@
 //! ```text
 //! 10:42 ✓ alice: text, and where it
 //!         goes on
+//! 10:43   bob ✓: of one whose safety number was compared
+//! 10:44   carol !: of one whose identity has changed
 //! ```
 //! Text of others is always indented, so that no body can pass for a notice or for somebody else's line.
 
@@ -75,14 +77,22 @@ fn said(message: &Message, sender: &Sender, pane: Pane, body: &str, style: Style
         Delivery::Sent => (" ", theme.quiet(), style),
         Delivery::Failed => ("✗", theme.failure(), style),
     };
-    let mut name = text::truncate(&text::clean_line(&sender.name), pane.width / 3);
-    name.push_str(": ");
+    let name = text::truncate(&text::clean_line(&sender.name), pane.width / 3);
+    // Who has compared keys with them sees it, and whose keys have changed. No name has such a mark in it.
+    let (trust, trust_style) = match sender {
+        Sender { changed: true, .. } => (" !", theme.warning()),
+        Sender { verified: true, me: false, .. } => (" ✓", theme.good()),
+        _ => ("", theme.quiet()),
+    };
     let room = pane.width.saturating_sub(INDENT);
-    let mut rows = text::wrap(&text::clean(body), room.saturating_sub(text::width(&name)), room).into_iter();
+    let taken = text::width(&name) + text::width(trust) + 2;
+    let mut rows = text::wrap(&text::clean(body), room.saturating_sub(taken), room).into_iter();
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", clock(message.sent_at, pane.zone)), theme.quiet()),
         Span::styled(format!("{mark} "), mark_style),
         Span::styled(name, theme.person(sender.account)),
+        Span::styled(trust, trust_style),
+        Span::styled(": ", theme.person(sender.account)),
         Span::styled(rows.next().unwrap_or_default(), body_style),
     ])];
     lines.extend(rows.map(|row| indented(row, body_style)));

@@ -6,13 +6,14 @@ use qchat_proto::{
     identity::RecoveryKey,
     ids::{AccountId, DeviceId, MessageId, RoomId, ServerId, UserName},
     mls::psk::{PskId, PskKind},
+    safety::{SafetyCode, SafetyDigits},
     sanitize,
     wire::{fault::FaultCode, trace::TraceParent, tree::TreeHash},
 };
 
 use crate::{edits::edited, world::Repeated};
 
-/// Ids and names: what is read is printed as it was, ids in lower case.
+/// Ids, names and safety numbers: what is read is printed as it was, ids in lower case.
 pub fn names(input: &[u8]) {
     fn read<T: FromStr + fmt::Display>(text: &str) {
         if let Ok(name) = text.parse::<T>() {
@@ -28,6 +29,8 @@ pub fn names(input: &[u8]) {
             vec![5; 16],
             "0b".repeat(48).into_bytes(),
             b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec(),
+            "12345 67890 ".repeat(6).into_bytes(),
+            format!("QCHAT-VERIFY:1:{}", "0C".repeat(64)).into_bytes(),
         ],
         input,
     );
@@ -50,6 +53,13 @@ pub fn names(input: &[u8]) {
     read::<TreeHash>(text);
     if let Ok(parent) = text.parse::<TraceParent>() {
         assert_eq!(parent.to_string()[..53], text[..53]);
+    }
+    if let Ok(digits) = text.parse::<SafetyDigits>() {
+        let plain: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        assert_eq!(digits.to_string(), plain);
+    }
+    if let Ok(code) = text.parse::<SafetyCode>() {
+        assert_eq!(code.to_string(), text.trim_ascii().to_ascii_uppercase());
     }
     let code = FaultCode::from_wire(text);
     assert!(code == FaultCode::Internal || code.as_str() == text);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mls_rs::{
-    Client, ExtensionList, MlsMessage,
+    Client, ExtensionList, KeyPackage, MlsMessage,
     client_builder::{
         BaseConfig, ClientBuilder, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
         WithKeyPackageRepo, WithMlsRules, WithPskStore,
@@ -26,7 +26,7 @@ use super::{
     SETTINGS_EXTENSION,
     anchor::Anchor,
     fault::{MlsFault, OpenFault},
-    group::{CommitOutput, Group, Plan},
+    group::{CommitOutput, Group, NewKey, Plan},
     group_id::GroupId,
     identity::{AccountKeys, Missing, QchatIdentity, signing_identity},
     leaf_credential,
@@ -46,7 +46,7 @@ use crate::{
     },
     identity::{IdentityError, LeafCredential},
     ids::{AccountId, DeviceId, RoomId, Seq},
-    session::ledger::GroupBlob,
+    session::ledger::{GroupBlob, KeyLife},
 };
 
 pub(crate) type Config = WithIdentityProvider<
@@ -112,13 +112,22 @@ pub struct Joined {
     pub key_package: Vec<u8>,
 }
 
+/// A key of this device's, with what it puts into leaves beside it.
+#[derive(Clone)]
+struct LeafKey {
+    identity: SigningIdentity,
+    signer: SignatureSecretKey,
+}
+
 /// This device's keys and certificate, from which every group operation starts. Clones share what they have verified.
 #[derive(Clone)]
 pub struct Device {
     account: AccountId,
     id: DeviceId,
-    identity: SigningIdentity,
-    signer: SignatureSecretKey,
+    key: LeafKey,
+    /// Those that it had before, which leaves and KeyPackages of its may still have.
+    former: Vec<LeafKey>,
+    key_life: KeyLife,
     entropy: Arc<dyn Entropy>,
     crypto: QchatCrypto,
     members: QchatIdentity,
@@ -140,12 +149,51 @@ impl Device {
         Ok(Self {
             account: credential.account,
             id: credential.device,
-            identity: signing_identity(certificate, signing_key.public())?,
-            signer: secret_key(signing_key),
+            key: LeafKey::new(certificate, signing_key)?,
+            former: vec![],
+            key_life: KeyLife::default(),
             crypto: QchatCrypto::new(entropy.clone()),
             entropy,
             members: QchatIdentity::new(keys),
         })
+    }
+
+    /// Renews keys after this time and so many envelopes.
+    #[must_use]
+    pub fn with_key_life(self, key_life: KeyLife) -> Self {
+        Self { key_life, ..self }
+    }
+
+    /// How long this device uses its keys in a room.
+    pub fn key_life(&self) -> KeyLife {
+        self.key_life
+    }
+
+    /// Adds a key that this device had before, with its certificate (encoded). Until every leaf of its has the new one, and
+    /// every KeyPackage is over, it signs for those that have not.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the certificate is malformed, [`IdentityError::Mismatch`] when it is of another device.
+    pub fn with_former(
+        mut self,
+        certificate: &[u8],
+        signing_key: &DeviceSigningKey,
+    ) -> Result<Self, IdentityError> {
+        let credential = LeafCredential::from_certificate(certificate)?;
+        if (credential.account, credential.device) != (self.account, self.id) {
+            return Err(IdentityError::Mismatch { what: "device certificate", about: "device" });
+        }
+        self.former.push(LeafKey::new(certificate, signing_key)?);
+        Ok(self)
+    }
+
+    /// This device as it is where a leaf or a KeyPackage of its has this key: with the key that signs for it. Itself where
+    /// that is the newest, and where it has no such key.
+    #[must_use]
+    pub(crate) fn under(&self, key: &[u8]) -> Self {
+        let of = |known: &&LeafKey| &known.identity.signature_key[..] == key;
+        let known = self.former.iter().find(of).unwrap_or(&self.key);
+        Self { key: known.clone(), ..self.clone() }
     }
 
     /// The account.
@@ -171,7 +219,7 @@ impl Device {
 
     /// Signs outside MLS, with the key that signs for this device's leaves.
     pub(crate) fn sign(&self, usage: SignatureUse, message: &[u8]) -> Result<Vec<u8>, MlsFault> {
-        let seed = Secret::from_slice(self.signer.as_bytes()).ok_or(MlsFault::Library)?;
+        let seed = Secret::from_slice(self.key.signer.as_bytes()).ok_or(MlsFault::Library)?;
         let key = DeviceSigningKey::from_seed(seed).map_err(|_| MlsFault::Library)?;
         key.sign(usage, message).map_err(|_| MlsFault::Library)
     }
@@ -187,8 +235,15 @@ impl Device {
             .identity_provider(self.members.clone())
             .extension_types([SETTINGS_EXTENSION, LastResortKeyPackageExt::extension_type()])
             .key_package_lifetime(std::time::Duration::from_secs(KEY_PACKAGE_LIFETIME))
-            .signing_identity(self.identity.clone(), self.signer.clone(), SUITE)
+            .signing_identity(self.key.identity.clone(), self.key.signer.clone(), SUITE)
             .build()
+    }
+
+    /// What a commit puts into this device's leaf, if that has another key than this device has now.
+    pub fn new_key_for(&self, group: &Group) -> Option<NewKey> {
+        let LeafKey { identity, signer } = &self.key;
+        (group.own_key() != Some(&identity.signature_key))
+            .then(|| NewKey { identity: identity.clone(), signer: signer.clone() })
     }
 
     fn missing(&self) -> Missing {
@@ -336,6 +391,14 @@ impl Device {
         Group::new(inner, staging, lapsed, self.missing(), id, self.id)
     }
 
+    /// Whether a KeyPackage of ours was made with the key that this device has now, by its secrets: a leaf that it becomes
+    /// has the newest key, or is to be given it.
+    pub fn is_of_newest_key(&self, secret: &[u8]) -> bool {
+        let data = KeyPackageData::mls_decode(&mut &*secret).ok();
+        let package = data.and_then(|data| KeyPackage::mls_decode(&mut &*data.key_package_bytes).ok());
+        package.is_some_and(|package| *package.signing_identity() == self.key.identity)
+    }
+
     /// The references of the KeyPackages that a Welcome is for.
     ///
     /// # Errors
@@ -430,9 +493,20 @@ impl Device {
     ) -> Result<(Client<Config>, Staging, Lapsed), OpenFault> {
         let staging = Staging::default();
         let data = KeyPackageData::mls_decode(&mut &*secret).map_err(|_| OpenFault::Malformed)?;
+        // The leaf that it becomes has the key that it was made with, which may not be the newest.
+        let package =
+            KeyPackage::mls_decode(&mut &*data.key_package_bytes).map_err(|_| OpenFault::Malformed)?;
+        let device = self.under(&package.signing_identity().signature_key);
         staging.add_key_package(id.to_vec(), data);
         let lapsed = Lapsed::default();
-        Ok((self.client(&staging, &lapsed), staging, lapsed))
+        Ok((device.client(&staging, &lapsed), staging, lapsed))
+    }
+}
+
+impl LeafKey {
+    fn new(certificate: &[u8], signing_key: &DeviceSigningKey) -> Result<Self, IdentityError> {
+        let identity = signing_identity(certificate, signing_key.public())?;
+        Ok(Self { identity, signer: secret_key(signing_key) })
     }
 }
 

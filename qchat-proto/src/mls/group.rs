@@ -5,7 +5,11 @@ use mls_rs::{
     MlsMessage,
     group::{CommitEffect, ReceivedMessage, Sender, proposal::Proposal},
 };
-use mls_rs_core::time::MlsTime;
+use mls_rs_core::{
+    crypto::{SignaturePublicKey, SignatureSecretKey},
+    identity::SigningIdentity,
+    time::MlsTime,
+};
 
 use super::{
     anchor::Anchor,
@@ -51,6 +55,21 @@ pub struct Plan {
     pub settings: Option<RoomSettings>,
     /// Pre-shared keys to mix into the next epoch; they must be at hand ([`Group::set_psks`]).
     pub psks: Vec<PskId>,
+    /// Another key for this device's leaf.
+    pub key: Option<NewKey>,
+}
+
+/// A key that takes the place of the one in this device's leaf, with the credential that vouches for it.
+#[derive(Clone)]
+pub struct NewKey {
+    pub(super) identity: SigningIdentity,
+    pub(super) signer: SignatureSecretKey,
+}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewKey")
+    }
 }
 
 /// A commit of ours, to be sent; it takes effect when [`Group::open`] meets it again.
@@ -148,6 +167,11 @@ impl Group {
     /// All leaves, by device.
     pub fn leaves(&self) -> Vec<Leaf> {
         membership::leaves(&self.inner.roster())
+    }
+
+    /// The key that signs for this device's own leaf; `None` cannot happen in a group that it is in.
+    pub(crate) fn own_key(&self) -> Option<&SignaturePublicKey> {
+        self.inner.current_member_signing_identity().ok().map(|identity| &identity.signature_key)
     }
 
     pub(crate) fn leaf(&self, index: u32) -> Option<Leaf> {
@@ -263,6 +287,9 @@ impl Group {
         }
         if let Some(extensions) = extensions {
             builder = builder.set_group_context_ext(extensions)?;
+        }
+        if let Some(NewKey { identity, signer }) = &plan.key {
+            builder = builder.set_new_signing_identity(signer.clone(), identity.clone());
         }
         let output = builder.build()?;
         let welcomes = output

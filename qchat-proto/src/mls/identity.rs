@@ -211,6 +211,8 @@ impl IdentityProvider for QchatIdentity {
         Ok([*credential.account.as_bytes(), *credential.device.as_bytes()].concat())
     }
 
+    /// The same device of the same account. Under another key only by a newer certificate, which [`Self::validate_member`]
+    /// has verified: whoever has the key that a device had before must not be able to lead its leaf back to it.
     fn valid_successor(
         &self,
         predecessor: &SigningIdentity,
@@ -218,7 +220,9 @@ impl IdentityProvider for QchatIdentity {
         _extensions: &ExtensionList,
     ) -> Result<bool, MemberError> {
         let (old, new) = (leaf_credential(predecessor)?, leaf_credential(successor)?);
-        Ok((old.account, old.device) == (new.account, new.device))
+        let newer = new.certificate_created_at > old.certificate_created_at;
+        Ok((old.account, old.device) == (new.account, new.device)
+            && (predecessor.signature_key == successor.signature_key || newer))
     }
 
     fn supported_types(&self) -> Vec<CredentialType> {

@@ -133,23 +133,60 @@ pub struct Renewal {
     pub accepted: u64,
 }
 
+/// How long a device uses its keys in a small room before it gives itself fresh ones. It may be shorter than a day or a
+/// hundred envelopes, and never longer: what leaked of the keys must not open everything that follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyLife {
+    envelopes: u64,
+    seconds: u64,
+}
+
+impl KeyLife {
+    /// Most envelopes that a device seals with its keys, and how many unless something else is said.
+    pub const MOST: u64 = 100;
+    /// The longest life of a device's keys, seconds: a day; and how long they live unless something else is said.
+    pub const LONGEST: u64 = 24 * 3600;
+    /// The shortest life, seconds: a commit a minute of every member is as much as others should bear.
+    pub const SHORTEST: u64 = 60;
+
+    /// As near to what is asked as is allowed.
+    pub fn new(envelopes: u64, seconds: u64) -> Self {
+        Self {
+            envelopes: envelopes.clamp(1, Self::MOST),
+            seconds: seconds.clamp(Self::SHORTEST, Self::LONGEST),
+        }
+    }
+
+    /// How many envelopes a device seals with its keys.
+    pub fn envelopes(self) -> u64 {
+        self.envelopes
+    }
+
+    /// How long its keys live, seconds.
+    pub fn seconds(self) -> u64 {
+        self.seconds
+    }
+}
+
+impl Default for KeyLife {
+    fn default() -> Self {
+        Self::new(Self::MOST, Self::LONGEST)
+    }
+}
+
 impl Renewal {
-    /// Longest life of a device's keys in a small room, seconds: a day.
-    const LIFETIME: u64 = 24 * 3600;
-    /// Most envelopes that it seals with them.
-    const ENVELOPES: u64 = 100;
-    /// In a large room there is one renewal in so many seconds: 10 minutes.
-    const APART: u64 = 600;
+    /// Up to so many devices a room is small. In a larger one time and envelopes are longer and more in proportion, so that
+    /// there is one renewal in 10 minutes, whatever its size.
+    const SMALL: u64 = 144;
 
     /// Whether it is time for fresh keys. `now`: seconds since the Unix epoch; `accepted`: envelopes of this device so
     /// far; `devices`: how many are in the room; `jitter`: any number, so that devices which began together do not
     /// renew together: it takes up to an eighth off the time.
-    pub fn is_due(&self, now: u64, accepted: u64, devices: u64, jitter: u64) -> bool {
-        let life = Self::LIFETIME.max(devices.saturating_mul(Self::APART));
+    pub fn is_due(&self, now: u64, accepted: u64, devices: u64, jitter: u64, key_life: KeyLife) -> bool {
+        let devices = devices.max(Self::SMALL);
+        let life = key_life.seconds.saturating_mul(devices) / Self::SMALL;
         let life = life - jitter % (life / 8);
-        // As many more envelopes as the time is longer.
-        let envelopes =
-            Self::ENVELOPES.max(devices.saturating_mul(Self::ENVELOPES) / (Self::LIFETIME / Self::APART));
+        let envelopes = key_life.envelopes.saturating_mul(devices) / Self::SMALL;
         now.saturating_sub(self.at) >= life || accepted.saturating_sub(self.accepted) >= envelopes
     }
 }
@@ -315,6 +352,15 @@ pub enum Notice {
     Readded(DeviceId),
     /// An admin has let the room go on with another group.
     Restarted(AccountId),
+    /// The daemon shows other keys of this account than those that are pinned.
+    IdentityChanged {
+        /// Whose.
+        account: AccountId,
+        /// Whether the pinned recovery key stands behind the change.
+        by_recovery_key: bool,
+    },
+    /// The user of this device has accepted such a change.
+    IdentityAccepted(AccountId),
 }
 
 /// A device's memory. All functions act inside the transaction that the implementor has opened.

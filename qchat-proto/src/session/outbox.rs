@@ -170,7 +170,7 @@ impl Sealing<'_> {
         let change = if blocked || self.owes(ledger)? {
             Change::Duties
         } else if matches!(&first, Some(OutboxRow { want: Want::Application(_), .. }))
-            && self.renewal_due(ledger)?
+            && (self.device.new_key_for(&self.group).is_some() || self.renewal_due(ledger)?)
         {
             Change::Update
         } else {
@@ -190,7 +190,13 @@ impl Sealing<'_> {
         let renewal = ledger.renewal(self.state.room).map_err(SessionError::Ledger)?;
         let devices = self.leaves.len() as u64;
         Ok(renewal.is_some_and(|renewal| {
-            renewal.is_due(self.now, self.state.accepted, devices, self.device.jitter())
+            renewal.is_due(
+                self.now,
+                self.state.accepted,
+                devices,
+                self.device.jitter(),
+                self.device.key_life(),
+            )
         }))
     }
 
@@ -290,7 +296,7 @@ impl Sealing<'_> {
         let mut added: Vec<ListedDevice> = vec![];
         // Who need not say yes.
         let mut full: Vec<ListedDevice> = vec![];
-        let mut plan = Plan::default();
+        let mut plan = Plan { key: self.device.new_key_for(&self.group), ..Plan::default() };
         match change {
             Change::Add(key_packages) => {
                 for key_package in key_packages {

@@ -193,6 +193,8 @@ fn seal<L: Ledger>(
 ) -> Result<(Sealed, Option<Bytes>), L> {
     let room = state.room;
     let old = groups::load(ledger, device, room)?;
+    // The others know this device by the key of its leaf there, and look for it in the group that it makes.
+    let device = &device.under(old.own_key().map_or(&[], |key| key));
     let settings = old.settings()?;
     let members = staying(ledger, &old)?;
     groups::keep(ledger, room, old)?;

@@ -13,7 +13,7 @@ use crate::{
     },
     session::{
         error::SessionError,
-        head,
+        groups, head,
         ledger::{Asked, Ledger, OwnRequest, Phase, RoomState, Sealed},
         outbox::Outgoing,
     },
@@ -107,6 +107,16 @@ pub(super) fn next<L: Ledger>(
         // before that.
         Some(_) if state.head == head::UNKNOWN => seq.max(state.cursor),
         _ => seq,
+    };
+    // The others know this device by the key of its leaf in the group that it cannot follow.
+    let device = match groups::load(ledger, device, room) {
+        Ok(group) => {
+            let device = device.under(group.own_key().map_or(&[], |key| key));
+            groups::keep(ledger, room, group)?;
+            device
+        }
+        Err(SessionError::Ledger(error)) => return Err(SessionError::Ledger(error)),
+        Err(_) => device.clone(),
     };
     let key_package = device.key_packages(1, false, now)?.pop().ok_or(MlsFault::Library)?;
     let expires_at = now.saturating_add(ASKED_AGAIN);

@@ -21,6 +21,7 @@ mod relay;
 mod renewals;
 mod restarts;
 mod resync;
+mod rotation;
 mod stored;
 mod welcomes;
 mod witness;

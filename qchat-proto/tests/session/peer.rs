@@ -10,7 +10,7 @@ use qchat_proto::{
     content::{Content, RoomSettings},
     crypto::{
         entropy::{Entropy, EntropyError, SystemEntropy},
-        sign::{AccountPublicKey, AccountSigningKey, DeviceSigningKey},
+        sign::{AccountPublicKey, AccountSigningKey, DevicePublicKey, DeviceSigningKey},
     },
     identity::DeviceCertificate,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
@@ -120,14 +120,21 @@ pub(crate) struct Peer {
     keys: Arc<Keys>,
 }
 
-fn certificate(account: AccountId, device: DeviceId, key: &DeviceSigningKey, signer: usize) -> Vec<u8> {
+/// A certificate of `created_at`, seconds since the Unix epoch.
+pub(crate) fn certificate(
+    account: AccountId,
+    device: DeviceId,
+    key: &DeviceSigningKey,
+    signer: usize,
+    created_at: u64,
+) -> Vec<u8> {
     let identity_key = &people()[signer].0;
     let certificate = DeviceCertificate {
         account,
         device,
         device_key: key.public().clone(),
         identity_key_hash: identity_key.public().hash(),
-        created_at: NOW,
+        created_at,
     };
     certificate.sign(identity_key).unwrap()
 }
@@ -136,7 +143,7 @@ fn certificate(account: AccountId, device: DeviceId, key: &DeviceSigningKey, sig
 pub(crate) fn ghost(account: AccountId, device: DeviceId, signer: usize) -> Bytes {
     let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
     let mut peer =
-        Peer::with(&certificate(account, device, &key, signer), &key, 0, RoomId::from_bytes([0; 16]));
+        Peer::with(&certificate(account, device, &key, signer, NOW), &key, 0, RoomId::from_bytes([0; 16]));
     // Not the keys of the person whose number it has.
     peer.reseed(u64::MAX);
     peer.key_package()
@@ -145,14 +152,32 @@ pub(crate) fn ghost(account: AccountId, device: DeviceId, signer: usize) -> Byte
 impl Peer {
     pub(crate) fn new(number: usize, room: RoomId) -> Self {
         let (_, signing_key, account, device) = &people()[number];
-        Self::with(&certificate(*account, *device, signing_key, number), signing_key, number, room)
+        Self::with(&certificate(*account, *device, signing_key, number, NOW), signing_key, number, room)
+    }
+
+    /// Gives this device another signature key, with a certificate of `created_at`; it still has the one before.
+    pub(crate) fn rotate(&mut self, number: usize, created_at: u64) -> DevicePublicKey {
+        let (_, former, account, device) = &people()[number];
+        let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+        let new = certificate(*account, *device, &key, number, created_at);
+        let before = certificate(*account, *device, former, number, NOW);
+        let rotated = Device::new(&new, &key, self.dice.clone(), self.keys.clone()).unwrap();
+        self.device = rotated.with_former(&before, former).unwrap();
+        key.public().clone()
+    }
+
+    /// The key that a device's leaf has in the group of this one.
+    pub(crate) fn key_of(&self, device: DeviceId) -> DevicePublicKey {
+        let blob = self.ledger.group_of(self.room).unwrap();
+        let group = self.device.load(self.room, &blob, &[]).unwrap();
+        group.device_key(device).unwrap().1
     }
 
     /// Another device of a person, with the key and id of the one that `number` would be.
     pub(crate) fn further(person: usize, number: usize, room: RoomId) -> Self {
         let (_, signing_key, _, device) = &people()[number];
         let account = people()[person].2;
-        Self::with(&certificate(account, *device, signing_key, person), signing_key, number, room)
+        Self::with(&certificate(account, *device, signing_key, person, NOW), signing_key, number, room)
     }
 
     fn with(certificate: &[u8], signing_key: &DeviceSigningKey, number: usize, room: RoomId) -> Self {

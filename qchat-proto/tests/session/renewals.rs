@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use qchat_proto::{
-    session::ledger::{Change, Renewal},
+    session::ledger::{Change, KeyLife, Renewal},
     wire::frame::{Envelope, Kind},
 };
 
@@ -34,14 +34,37 @@ fn keys_are_renewed_after_a_day_or_a_hundred_envelopes_and_later_in_large_rooms(
         (600_000, 0, 1000, 0, true),
         (0, 694, 1000, 0, true),
     ] {
-        let found = renewed.is_due(NOW + seconds, 7 + envelopes, devices, jitter);
+        let found = renewed.is_due(NOW + seconds, 7 + envelopes, devices, jitter, KeyLife::default());
         assert_eq!(
             found, due,
             "after {seconds} s and {envelopes} envelopes, of {devices} devices, jitter {jitter}"
         );
     }
     // A clock that was set back renews nothing.
-    assert!(!renewed.is_due(0, 7, 2, 0));
+    assert!(!renewed.is_due(0, 7, 2, 0, KeyLife::default()));
+}
+
+#[test]
+fn keys_may_be_renewed_sooner_and_never_later() {
+    let renewed = Renewal { at: NOW, accepted: 7 };
+    for (asked, seconds, envelopes, devices, due) in [
+        (KeyLife::new(5, 3600), 3599, 4, 2, false),
+        (KeyLife::new(5, 3600), 3600, 0, 2, true),
+        (KeyLife::new(5, 3600), 0, 5, 2, true),
+        // In a large room as much later as without.
+        (KeyLife::new(5, 3600), 3600, 5, 1440, false),
+        (KeyLife::new(5, 3600), 36_000, 0, 1440, true),
+        (KeyLife::new(5, 3600), 0, 50, 1440, true),
+        // Whoever asks for never gets what everybody gets, and for always, what others can bear.
+        (KeyLife::new(u64::MAX, u64::MAX), DAY, 0, 2, true),
+        (KeyLife::new(u64::MAX, u64::MAX), 0, 100, 2, true),
+        (KeyLife::new(0, 0), 59, 0, 2, false),
+        (KeyLife::new(0, 0), 60, 0, 2, true),
+        (KeyLife::new(0, 0), 0, 1, 2, true),
+    ] {
+        let found = renewed.is_due(NOW + seconds, 7 + envelopes, devices, 0, asked);
+        assert_eq!(found, due, "{asked:?} after {seconds} s and {envelopes} envelopes, of {devices} devices");
+    }
 }
 
 /// The kinds of all that this device has in the log.

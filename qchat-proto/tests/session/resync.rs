@@ -216,7 +216,7 @@ fn a_device_that_has_missed_that_it_was_added_again_asks_once_more() {
     // The Welcome needs a part of the log that nobody has.
     relay.welcomes.remove(&carol.id());
     // A request is good for a day.
-    for peer in peers.iter_mut() {
+    for peer in &mut peers {
         peer.now += 24 * 3600;
     }
     for _ in 0..4 {

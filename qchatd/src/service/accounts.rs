@@ -8,11 +8,11 @@ mod passphrase;
 use std::{collections::HashMap, sync::Arc};
 
 use qchat_proto::{
-    crypto::secret::Secret,
+    crypto::{secret::Secret, sign::AccountPublicKey},
     identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError},
     ids::{AccountId, DeviceId, UserName},
     wire::{
-        api::{Directory, PutDeviceList, Register, Session},
+        api::{Directory, PutCertificate, PutDeviceList, Register, Session},
         fault::FaultCode,
         limits,
     },
@@ -237,14 +237,16 @@ impl Accounts {
             .await
     }
 
-    /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it, what
-    /// is sealed for them, and a new account record. Devices that are no longer on it lose their sessions, their
-    /// KeyPackages, and what was sealed for them.
+    /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it or
+    /// have a new key, what is sealed for them, and a new account record. Devices that are no longer on it lose their
+    /// sessions, their KeyPackages, and what was sealed for them; those with a new key lose their sessions and the
+    /// KeyPackages that nobody has claimed, which were made with the old one.
     ///
     /// # Errors
-    /// `bad_request` when something in it is not signed by the account or names an unknown device, `conflict` when it is
-    /// not newer or an id is taken, `not_found` when the link that it completes is over,
-    /// `forbidden` when that was not confirmed, or another device has answered it.
+    /// `bad_request` when something in it is not signed by the account or names an unknown device or key, or a known
+    /// device's certificate is not newer than the one before; `conflict` when it is not newer or an id is taken,
+    /// `not_found` when the link that it completes is over, `forbidden` when that was not confirmed, or another device has
+    /// answered it.
     pub async fn replace_device_list(
         &self,
         caller: Caller,
@@ -259,30 +261,33 @@ impl Accounts {
                 part.map_or(Ok(()), |part| sized(part, most, what))?;
             }
         }
-        let Replaced { left_out, named: here } =
+        let Replaced { gone, rekeyed, here } =
             self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
         self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
-        for (device, _) in left_out.iter().filter(|(_, was_listed)| *was_listed) {
+        for (device, _) in gone.iter().filter(|(_, was_listed)| *was_listed) {
             self.audit
                 .done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
         }
-        let gone: Vec<_> = left_out.into_iter().map(|(device, _)| device).collect();
-        for device in &gone {
+        let ended: Vec<_> = gone.into_iter().map(|(device, _)| device).chain(rekeyed).collect();
+        for device in &ended {
             self.hub.end_device(*device);
         }
-        if !gone.is_empty() {
-            self.bus.delisted(&gone);
+        if !ended.is_empty() {
+            self.bus.delisted(&ended);
         }
         self.bus.account_changed(&here);
         Ok(())
     }
 }
 
-/// What a new device list does.
+/// What a new device list changes for devices.
 struct Replaced {
-    /// The devices that it leaves out, each with whether it was listed before.
-    left_out: Vec<(DeviceId, bool)>,
-    named: Vec<DeviceId>,
+    /// Those that it leaves out, each with whether it was listed before.
+    gone: Vec<(DeviceId, bool)>,
+    /// Those that it names with another key than before.
+    rekeyed: Vec<DeviceId>,
+    /// Those that it names.
+    here: Vec<DeviceId>,
 }
 
 /// Checks and stores a device list with what comes with it.
@@ -291,6 +296,7 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
     let devices = accounts::devices(conn, caller.account)?;
     let mut record =
         AccountRecord::verify(&account.record).map_err(|_| StoreError::Corrupt("an account record"))?;
+    let signer = record.identity_key.clone();
     if let Some(bytes) = &request.account_record {
         record = succeeding(&record, bytes.as_ref())?;
         accounts::replace_record(conn, caller.account, bytes.as_ref())?;
@@ -307,8 +313,11 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
         if certificate.account != caller.account || list.listed(certificate.device).is_none() {
             return Err(bad("a certificate is not of a device on the list"));
         }
-        certificates.insert(certificate.device, (certificate, put));
+        if certificates.insert(certificate.device, (certificate, put)).is_some() {
+            return Err(bad("a device has two certificates"));
+        }
     }
+    let rekeyed = rekeyed(&devices, &signer, &certificates)?;
     for listed in &list.devices {
         let stored = || {
             let known = devices.iter().find(|device| device.id == listed.device)?;
@@ -358,7 +367,7 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
             stored_links::keep_grant(conn, device, grant.as_ref(), now)?;
         }
     }
-    let mut left_out = Vec::new();
+    let mut gone = Vec::new();
     for device in devices {
         let listed = list.listed(device.id).is_some();
         if listed != device.listed {
@@ -371,10 +380,43 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
             sessions::close_all(conn, device.id)?;
             stored_packages::withdraw(conn, device.id)?;
             stored_links::forget_grant(conn, device.id)?;
-            left_out.push((device.id, device.listed));
+            gone.push((device.id, device.listed));
         }
     }
-    Ok(Replaced { left_out, named: list.devices.iter().map(|listed| listed.device).collect() })
+    for device in &rekeyed {
+        tracing::info!(account = %caller.account, by = %caller.device, %device, "a device has another key");
+        sessions::close_all(conn, *device)?;
+        stored_packages::withdraw(conn, *device)?;
+    }
+    Ok(Replaced { gone, rekeyed, here: list.devices.iter().map(|listed| listed.device).collect() })
+}
+
+/// The known devices that have another key by the certificates that come with a list; each of these must be newer than the
+/// one before, which `signer` has signed.
+fn rekeyed(
+    devices: &[Device],
+    signer: &AccountPublicKey,
+    certificates: &HashMap<DeviceId, (DeviceCertificate, &PutCertificate)>,
+) -> Result<Vec<DeviceId>, ServiceError> {
+    let mut rekeyed = Vec::new();
+    for device in devices {
+        let Some((certificate, put)) = certificates.get(&device.id) else { continue };
+        if put.certificate.as_ref() == device.certificate.as_slice() {
+            continue;
+        }
+        // One by an identity key of before is of a device that was not listed since.
+        let Ok(before) = DeviceCertificate::verify(&device.certificate, signer) else {
+            rekeyed.push(device.id);
+            continue;
+        };
+        if before.created_at >= certificate.created_at {
+            return Err(bad("a device certificate is not newer than the one before"));
+        }
+        if before.device_key != certificate.device_key {
+            rekeyed.push(device.id);
+        }
+    }
+    Ok(rekeyed)
 }
 
 /// A record that may take the place of `before`: of the same account, name and recovery key, by another identity key, newer.

@@ -1,10 +1,14 @@
 //! What the daemon checks before it stores an account or a device list.
 
 use qchat_proto::{
-    identity::DeviceList,
+    crypto::{entropy::SystemEntropy, sign::DeviceSigningKey},
+    identity::{DeviceCertificate, DeviceList},
     ids::{AccountId, DeviceId},
     wire::{
-        api::{Binary, PutDeviceList, Register, Session},
+        api::{
+            Binary, ClaimKeyPackages, ClaimedKeyPackages, Directory, KeyPackageCount, PutCertificate,
+            PutDeviceList, Register, Session,
+        },
         fault::{FaultBody, FaultCode},
         limits,
     },
@@ -12,12 +16,16 @@ use qchat_proto::{
 use reqwest::StatusCode;
 
 use crate::support::{
-    Database, Device, Server,
+    Database, Device, Server, Socket,
     device::{draw, list, now, random},
     http, on_both,
 };
 
-on_both!(registrations_are_checked, device_lists_only_move_forward);
+on_both!(
+    registrations_are_checked,
+    device_lists_only_move_forward,
+    a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing
+);
 
 async fn register(server: &Server, request: &Register) -> Result<Session, FaultCode> {
     let response = http().post(server.url("/v1/accounts")).json(request).send().await.unwrap();
@@ -123,4 +131,65 @@ async fn device_lists_only_move_forward(database: Database) {
     for (name, list, by, outcome) in rows {
         assert_eq!(put(list, by).await, outcome, "{name}");
     }
+}
+
+async fn a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing(database: Database) {
+    let server = Server::start(database).await;
+    let mut alice = Device::register(&server, "alice").await;
+    let mallory = Device::register(&server, "mallory").await;
+    let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+    let certificate = |device, key: &DeviceSigningKey, created_at, by: &Device| -> Binary {
+        let certificate = DeviceCertificate {
+            account: alice.account,
+            device,
+            device_key: key.public().clone(),
+            identity_key_hash: by.identity.public().hash(),
+            created_at,
+        };
+        certificate.sign(&by.identity).unwrap().into()
+    };
+    let put = async |version, key: &DeviceSigningKey, certificates: Vec<Binary>| {
+        let list = list(alice.account, version, &[(alice.id, key)]);
+        let device_list = list.sign(&alice.identity).unwrap().into();
+        let certificates = certificates
+            .into_iter()
+            .map(|certificate| PutCertificate { certificate, label: None, grant: None })
+            .collect();
+        let request = PutDeviceList { device_list, certificates, ..PutDeviceList::default() };
+        alice.put("/v1/account/device-list", &request).await
+    };
+    let (later, other) = (now() + 10, DeviceId::from_bytes(random()));
+    let good = certificate(alice.id, &key, later, &alice);
+    for (name, certificates) in [
+        ("none", vec![]),
+        ("of another device", vec![certificate(other, &key, later, &alice)]),
+        ("of another key", vec![certificate(alice.id, &mallory.key, later, &alice)]),
+        ("by another account", vec![certificate(alice.id, &key, later, &mallory)]),
+        ("as old as the one before", vec![certificate(alice.id, &key, now() - 60, &alice)]),
+        ("two", vec![good.clone(), certificate(alice.id, &key, later + 1, &alice)]),
+        ("one more", vec![good.clone(), certificate(other, &mallory.key, later, &alice)]),
+        ("malformed", vec![Binary::from(vec![1, 2, 3])]),
+    ] {
+        assert_eq!(put(2, &key, certificates).await, Err(FaultCode::BadRequest), "{name}");
+    }
+    let claim = ClaimKeyPackages { account_id: alice.account, devices: vec![] };
+    let mut socket = Socket::connect(&alice).await;
+    assert_eq!(put(2, &key, vec![good.clone()]).await, Ok(()));
+
+    // Whatever the old key has opened is closed, and it opens nothing again.
+    assert_eq!(socket.end().await.0, Some(FaultCode::Unauthenticated));
+    assert_eq!(put(3, &key, vec![]).await, Err(FaultCode::Unauthenticated));
+    let login = alice.login(&alice.challenge().await);
+    let refused = alice.post::<_, Session>("/v1/sessions", &login).await;
+    assert_eq!(refused.unwrap_err(), FaultCode::Unauthenticated);
+    let directory: Directory = mallory.get(&format!("/v1/accounts/{}", alice.account)).await.unwrap();
+    assert_eq!(directory.device_certificates, [good]);
+    // Nobody gets a KeyPackage of the old one.
+    let claimed: ClaimedKeyPackages = mallory.post("/v1/key-packages/claim", &claim).await.unwrap();
+    assert!(claimed.key_packages.is_empty());
+
+    alice.key = key;
+    alice.log_in().await;
+    let left: KeyPackageCount = alice.get("/v1/key-packages").await.unwrap();
+    assert_eq!(left.count, 0);
 }

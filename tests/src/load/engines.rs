@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use qchat_cli::engine::{
-    Accept, Choice, Handle, Options, register,
+    Accept, Choice, Handle, KeyLife, Options, register,
     types::{Body, Event},
 };
 use qchat_proto::ids::{MessageId, RoomId, Seq};
@@ -167,6 +167,7 @@ async fn person(server: &Url, name: &str) -> Result<Person> {
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let engine = Handle::start(registered.profile, options).await?;
     engine.sync().await?;

@@ -297,7 +297,9 @@ fn an_invitation_is_opened_unasked_only_by_the_hand_of_an_own_device() {
     let of_alice =
         room["members"].as_array().and_then(|members| members.iter().find(|m| m["name"] == "alice"));
     assert_eq!(of_alice.map(|alice| &alice["invited"]), Some(&true.into()));
-    // With a yes it is a room like any other.
+    // A yes to alice is none to bob, whom the Welcome names; with a yes to him it is a room like any other.
+    let said = misled.fails(6, &["room", "join", "trap"]);
+    assert!(said.contains("it is bob who invites you"), "{said}");
     misled.ok(&["room", "join", "trap"]);
     misled.ok(&["send", "trap", "by my own will"]);
     assert_eq!(bob.bodies("trap"), ["by my own will"]);

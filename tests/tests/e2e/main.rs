@@ -27,3 +27,4 @@ mod terminal;
 mod tls;
 mod tokens;
 mod traces;
+mod verify;

@@ -63,7 +63,7 @@ fn superseded(old: &[u8], current: &[&[u8]]) -> HashSet<Vec<u8>> {
 }
 
 /// A copy of a profile's files, as its thief has them.
-struct Copy {
+pub(crate) struct Copy {
     directory: TempDir,
     key: Secret<32>,
     pages: Vec<Page>,
@@ -84,7 +84,7 @@ impl Copy {
         Self { directory, key, pages }
     }
 
-    fn holds(&self, text: &str) -> bool {
+    pub(crate) fn holds(&self, text: &str) -> bool {
         self.pages.iter().any(|page| page.bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }
 
@@ -98,7 +98,7 @@ impl Copy {
     }
 
     /// The group as the thief finds it, and what it can be used with.
-    fn group(&self, room: RoomId) -> (Device, GroupBlob) {
+    pub(crate) fn group(&self, room: RoomId) -> (Device, GroupBlob) {
         let profile = Profile::open(self.directory.path(), Secret::from_bytes(*self.key.expose())).unwrap();
         let (own, blob) = profile
             .read(|tx| Ok::<_, StoreError>((tx.identity()?.unwrap(), tx.group(room)?.unwrap())))
@@ -325,7 +325,7 @@ fn deleted_texts_are_nowhere_whatever_stands_beside_them() {
     }
 }
 
-async fn emptied(person: &Person) {
+pub(crate) async fn emptied(person: &Person) {
     let log = person.directory.path().join("profile/profile.db-wal");
     eventually("the write-ahead log is emptied", || (fs::metadata(&log).ok()?.len() == 0).then_some(()))
         .await;
@@ -335,11 +335,11 @@ fn blob(person: &Person, room: RoomId) -> GroupBlob {
     person.profile.read(|tx| tx.group(room)).unwrap().unwrap()
 }
 
-fn key(person: &Person) -> Secret<32> {
+pub(crate) fn key(person: &Person) -> Secret<32> {
     vault::unlock(&person.directory.path().join("profile"), PASSPHRASE).unwrap()
 }
 
-fn copy(person: &Person, key: &Secret<32>) -> Copy {
+pub(crate) fn copy(person: &Person, key: &Secret<32>) -> Copy {
     Copy::of(&person.directory.path().join("profile"), key)
 }
 

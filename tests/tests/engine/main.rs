@@ -23,6 +23,9 @@ mod renewals;
 mod resync;
 mod reuse;
 mod rooms;
+mod rotation;
+mod theft;
 mod trees;
+mod trust;
 #[path = "../../../qchat-proto/tests/session/witness.rs"]
 mod witness;

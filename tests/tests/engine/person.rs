@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qchat_cli::{
-    engine::{Accept, Choice, EngineError, Handle, Options, register, types::Body, types::Event},
+    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, register, types::Body, types::Event},
     store::Profile,
     vault,
 };
@@ -33,6 +33,11 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) async fn register(server: &str, name: &str) -> Self {
+        Self::register_with_words(server, name).await.0
+    }
+
+    /// The same, with the recovery words.
+    pub(crate) async fn register_with_words(server: &str, name: &str) -> (Self, Zeroizing<String>) {
         let directory = TempDir::with_prefix("qchat-").unwrap();
         let registered = register(
             &directory.path().join("profile"),
@@ -44,11 +49,12 @@ impl Person {
         )
         .await
         .unwrap();
-        assert_eq!(registered.recovery_words.unwrap().split_whitespace().count(), 24);
+        let words = registered.recovery_words.unwrap();
+        assert_eq!(words.split_whitespace().count(), 24);
         let profile = registered.profile;
         let engine = engine(&profile, None, Accept::Ask).await;
         engine.sync().await.unwrap();
-        Self { directory, profile, engine }
+        (Self { directory, profile, engine }, words)
     }
 
     /// Ends the engine. Whatever is written to the profile from here on is not seen by it.
@@ -60,6 +66,21 @@ impl Person {
     pub(crate) async fn through(&mut self, proxy: &Proxy) {
         self.stop().await;
         self.engine = engine(&self.profile, Some(proxy), Accept::Ask).await;
+    }
+
+    /// Ends the engine and starts another, which renews its keys after so many messages of its own.
+    pub(crate) async fn renewing_after(&mut self, proxy: &Proxy, envelopes: u64) {
+        self.stop().await;
+        let key_life = KeyLife::new(envelopes, KeyLife::LONGEST);
+        let options = Options { key_life, ..options(Some(proxy), Accept::Ask) };
+        self.engine = Handle::start(self.profile.clone(), options).await.unwrap();
+    }
+
+    /// Ends the engine and starts another, which talks to the daemon through this proxy and accepts these invitations by
+    /// itself.
+    pub(crate) async fn through_accepting(&mut self, proxy: &Proxy, accept: Accept) {
+        self.stop().await;
+        self.engine = engine(&self.profile, Some(proxy), accept).await;
     }
 
     /// Ends the engine and starts another, which accepts these invitations by itself.
@@ -114,10 +135,14 @@ impl Person {
     }
 }
 
-async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {
+fn options(proxy: Option<&Proxy>, accept: Accept) -> Options {
     let server = proxy.map(|proxy| proxy.url().parse().unwrap());
-    let options = Options { timeout: PATIENCE, offline: false, server, tls: Choice::default(), accept };
-    Handle::start(profile.clone(), options).await.unwrap()
+    let (tls, key_life) = (Choice::default(), KeyLife::default());
+    Options { timeout: PATIENCE, offline: false, server, tls, accept, key_life }
+}
+
+async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {
+    Handle::start(profile.clone(), options(proxy, accept)).await.unwrap()
 }
 
 /// A room with its members: the first one creates it and invites the others, who join.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qchat_cli::{
-    engine::{Accept, Choice, EngineError, Handle, Options, Registered, register},
+    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, Registered, register},
     store::Profile,
     vault,
 };
@@ -94,6 +94,7 @@ async fn a_registration_whose_answer_was_lost_is_taken_up_again_with_the_same_ac
         server: None,
         tls: Choice::default(),
         accept: Accept::Ask,
+        key_life: KeyLife::default(),
     };
     let alice = Handle::start(registered.profile, options).await.unwrap();
     alice.sync().await.unwrap();

@@ -308,7 +308,7 @@ impl Actor {
             return end;
         }
         let mut watch = tokio::time::interval(WATCH);
-        let mut duties = tokio::time::interval(duties::INTERVAL);
+        let mut duties = tokio::time::interval(duties::interval(self.steps.device.latest().key_life()));
         loop {
             let step: Step = tokio::select! {
                 frame = socket.recv() => match frame {

@@ -12,12 +12,13 @@ use qchat_proto::{
         link::{Code, Grant, HandedContact, LinkHello, NewDevice},
     },
     ids::UserName,
+    session::ledger::KeyLife,
     wire::{
         api::{OpenLink, PutOpening, SaltRequest},
         fault::FaultCode,
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::broadcast, time::Instant};
 use zeroize::Zeroizing;
 
 use super::OwnDevices;
@@ -263,8 +264,12 @@ async fn complete(
     if let Err(error) = rest.take_grant(&token).await {
         tracing::debug!(%error, "the grant is still at the server");
     }
-    let Parts { me, rest, access, steps, keys } = parts(profile, None, server.tls(), timeout).await?;
-    let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys };
+    let Parts { me, rest, access, steps, keys } =
+        parts(profile, None, server.tls(), timeout, KeyLife::default()).await?;
+    // Nobody listens yet.
+    let (events, _) = broadcast::channel(1);
+    let people =
+        People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys, events };
     let devices = OwnDevices { account: me.account, profile: profile.clone(), rest, access, people, steps };
     upkeep::key_packages_due(&devices).await?;
     Ok(true)
@@ -305,6 +310,7 @@ async fn store(
         first_seen_ms: clock::millis(),
         changed_record: None,
         verified: true,
+        since_ms: None,
     };
     profile
         .write_async(move |tx| {
@@ -343,6 +349,7 @@ fn put_known(tx: &mut Tx, known: HandedContact) -> Result<(), StoreError> {
         first_seen_ms,
         changed_record: Some(shown),
         verified: false,
+        since_ms: None,
     })
 }
 

@@ -30,20 +30,20 @@ pub(crate) struct OwnDevices {
 }
 
 /// A list to be signed, on what it follows.
-pub(super) struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     /// What the daemon has.
-    pub(super) directory: &'a VerifiedDirectory,
+    pub(crate) directory: &'a VerifiedDirectory,
     /// The next list, which says the same until it is changed.
-    pub(super) list: DeviceList,
+    pub(crate) list: DeviceList,
     /// The account's identity key.
-    pub(super) key: &'a AccountSigningKey,
+    pub(crate) key: &'a AccountSigningKey,
     /// This device and its account.
-    pub(super) own: &'a Identity,
+    pub(crate) own: &'a Identity,
 }
 
 impl OwnDevices {
     /// Who this device is.
-    pub(super) async fn identity(&self) -> Result<Identity, EngineError> {
+    pub(crate) async fn identity(&self) -> Result<Identity, EngineError> {
         self.profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)
     }
 
@@ -63,7 +63,7 @@ impl OwnDevices {
     /// Makes a new list, stores it at the daemon and here; whether there was anything to change. `change` says what is new
     /// on it and signs; when another device was quicker it is asked again, on what that one has made. No device signs two
     /// lists of one version: what it has signed is noted before it leaves.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         &self,
         change: impl Fn(&mut Draft<'_>) -> Result<Option<PutDeviceList>, EngineError>,
     ) -> Result<bool, EngineError> {
@@ -136,7 +136,7 @@ impl OwnDevices {
 
 impl Draft<'_> {
     /// The list as it is now, signed.
-    pub(super) fn sign(&self) -> Result<Vec<u8>, EngineError> {
+    pub(crate) fn sign(&self) -> Result<Vec<u8>, EngineError> {
         self.list.sign(self.key).map_err(|error| EngineError::Keys(error.to_string()))
     }
 }

@@ -39,7 +39,7 @@ impl OwnDevices {
         directory: &VerifiedDirectory,
         devices: Vec<DeviceId>,
     ) -> Result<Vec<Bytes>, EngineError> {
-        claims::claim((&self.rest, &self.access, &self.steps), directory, devices).await
+        claims::claim((&self.rest, &self.access, &self.people, &self.steps), directory, devices).await
     }
 
     /// The rooms in which devices of the account are missing, and which.

@@ -264,6 +264,8 @@ fn messages(l: &mut impl Ledger) {
         Notice::ResyncAsked(BOB_DEVICE),
         Notice::Readded(BOB_DEVICE),
         Notice::Restarted(BOB),
+        Notice::IdentityChanged { account: BOB, by_recovery_key: true },
+        Notice::IdentityAccepted(BOB),
     ];
     for notice in &notices {
         l.put_notice(ROOM, Seq(4), notice).unwrap();

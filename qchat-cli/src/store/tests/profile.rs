@@ -11,7 +11,7 @@ use qchat_proto::{
 use zeroize::Zeroizing;
 
 use super::{ALICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, other_process, profile, read, state, write};
-use crate::store::{AccountKey, Contact, KeyPackageSecret, Profile, SessionTokens, StoreError, Tx};
+use crate::store::{AccountKey, Contact, KeyPackageSecret, Profile, SessionTokens, Standing, StoreError, Tx};
 
 const CANARY: &[u8] = b"canary-4f1d2a-the-plaintext-that-must-not-be-found";
 
@@ -283,14 +283,25 @@ fn contacts_are_pinned_and_a_name_belongs_to_one_of_them() {
         first_seen_ms: 8,
         changed_record: None,
         verified: false,
+        since_ms: None,
     };
     write(&profile, |tx| tx.put_contact(&bob));
     bob.changed_record = Some(vec![9; 10]);
     bob.verified = true;
+    bob.since_ms = Some(10);
     write(&profile, |tx| tx.put_contact(&bob));
     assert_eq!(read(&profile, |tx| tx.contact(BOB)).as_ref(), Some(&bob));
     assert_eq!(read(&profile, |tx| tx.contact_by_name(&bob.name)).as_ref(), Some(&bob));
     assert_eq!(read(&profile, Tx::contacts), [bob.clone()]);
+    for (changed, verified, standing) in [
+        (false, false, Standing::Unverified),
+        (false, true, Standing::Verified),
+        (true, false, Standing::Changed),
+        (true, true, Standing::Changed),
+    ] {
+        let changed_record = changed.then(|| vec![9; 10]);
+        assert_eq!(Contact { changed_record, verified, ..bob.clone() }.standing(), standing);
+    }
 
     // Only in a room that the changed person is in.
     let other = RoomId::from_bytes([9; 16]);

@@ -33,7 +33,15 @@ fn id(n: u8) -> RoomId {
 
 fn room(n: u8, name: &str, status: RoomStatus, unread: u64) -> RoomSummary {
     let invited_by = (status == RoomStatus::Invited).then(|| "bob".to_owned());
-    RoomSummary { id: id(n), name: name.to_owned(), status, unread, invited_by, last_activity: None }
+    RoomSummary {
+        id: id(n),
+        name: name.to_owned(),
+        status,
+        unread,
+        invited_by,
+        last_activity: None,
+        blocked_by: None,
+    }
 }
 
 /// A line `minutes` after noon, by `sender`; alice is the one who looks.
@@ -50,6 +58,7 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
             device: DeviceId::from_bytes([1; 16]),
             me: sender == "alice",
             verified: false,
+            changed: false,
         }),
         sent_at: NOON + Duration::minutes(minutes),
         epoch: 3,
@@ -70,6 +79,7 @@ fn details(n: u8, name: &str) -> RoomDetails {
         admin: name == "alice",
         invited,
         verified: false,
+        changed: false,
     };
     RoomDetails {
         summary: room(n, name, RoomStatus::Joined, 0),

@@ -80,6 +80,40 @@ fn every_state_has_its_picture() {
 }
 
 #[test]
+fn who_is_trusted_is_marked_and_whose_keys_have_changed_blocks_the_room_in_words() {
+    let trusted = |row, name: &str, verified, changed| {
+        let mut message = message(row, row, name, "hello");
+        let sender = message.sender.as_mut().unwrap();
+        (sender.verified, sender.changed) = (verified, changed);
+        message
+    };
+    let lines = vec![
+        trusted(1, "alice", true, false),
+        trusted(2, "bob", true, false),
+        trusted(3, "carol", false, true),
+        trusted(4, "dave", false, false),
+    ];
+    let mut blocked = room(1, "general", RoomStatus::Joined, 0);
+    blocked.blocked_by = Some("carol".to_owned());
+    let mut stage =
+        Stage::with(80, 16, vec![blocked.clone(), room(2, "other", RoomStatus::Joined, 0)], lines);
+    let mut full = details(1, "general");
+    full.members[0].verified = true;
+    full.members[1].verified = true;
+    stage.tell(Msg::Done(Command::LoadRoom(id(1)), Answer::Room(Box::new(full))));
+    insta::assert_snapshot!("trust", stage.drawn());
+    // It does not go away by a key, and what went wrong is told first.
+    stage.press("x<Esc>");
+    assert!(stage.drawn().contains("nothing is sent"));
+    stage.tell(Msg::Failed(Command::Send { room: id(1), text: "x".to_owned() }, "why".to_owned()));
+    assert!(stage.drawn().contains("! why"));
+    blocked.blocked_by = None;
+    stage.press("<Esc>");
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(vec![blocked])));
+    assert!(!stage.drawn().contains("nothing is sent"));
+}
+
+#[test]
 fn a_device_that_asks_shows_its_code() {
     for (name, width, height) in [("device", 80, 16), ("device_tiny", 30, 8)] {
         let mut stage =

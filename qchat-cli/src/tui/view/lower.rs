@@ -50,9 +50,20 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
 
 /// What is reported.
 pub(super) fn report(app: &App) -> Option<(String, Style)> {
-    Some(match app.report.as_ref()? {
-        Report::Info(words) => (text::clean_line(words), app.theme.notice()),
-        Report::Trouble(words) => (format!("! {}  (Esc)", text::clean_line(words)), app.theme.failure()),
+    Some(match &app.report {
+        Some(Report::Info(words)) => (text::clean_line(words), app.theme.notice()),
+        Some(Report::Trouble(words)) => {
+            (format!("! {}  (Esc)", text::clean_line(words)), app.theme.failure())
+        }
+        // It stays until something is done about it.
+        None => {
+            let name = text::clean_line(app.blocked_by()?);
+            let words = format!(
+                "! The identity key of {name} has changed: nothing is sent here. Ask {name} over another channel, then \
+                 `qchat verify {name} --accept` in a shell goes on; or remove them."
+            );
+            (words, app.theme.warning())
+        }
     })
 }
 
@@ -149,12 +160,17 @@ fn facts(app: &App) -> String {
         (app.current(), app.open.as_ref().and_then(|open| open.details.as_ref()))
     {
         let members = details.members.iter().filter(|member| !member.invited).count();
+        let verified =
+            details.members.iter().filter(|member| member.verified && member.name != app.me).count();
         let plural = if members == 1 { "" } else { "s" };
         facts.push(text::clean_line(&room.name));
-        facts.push(match details.members.len() - members {
-            0 => format!("{members} member{plural}"),
-            invited => format!("{members} member{plural}, {invited} invited"),
-        });
+        let mut who = format!("{members} member{plural}");
+        for (count, what) in [(details.members.len() - members, "invited"), (verified, "verified")] {
+            if count > 0 {
+                who.extend([", ", &count.to_string(), " ", what]);
+            }
+        }
+        facts.push(who);
         facts.push(format!("epoch {}", details.epoch));
         if details.waiting > 0 {
             facts.push(format!("{} to send", details.waiting));

@@ -47,6 +47,7 @@ fn entry(room: &RoomSummary, open: bool, width: usize, theme: Theme) -> Line<'st
         RoomStatus::Removed => ("×", "removed".to_owned(), theme.quiet()),
         RoomStatus::Stuck => ("!", "stuck".to_owned(), theme.warning()),
         RoomStatus::Left => ("×", "left".to_owned(), theme.quiet()),
+        RoomStatus::Joined if room.blocked_by.is_some() => ("!", "blocked".to_owned(), theme.warning()),
         RoomStatus::Joined if room.unread > 999 => ("•", "999+".to_owned(), theme.unread()),
         RoomStatus::Joined if room.unread > 0 => ("•", room.unread.to_string(), theme.unread()),
         RoomStatus::Joined => (" ", String::new(), Style::new()),
