@@ -63,7 +63,7 @@ trap 'exit 143' TERM
 
 # start_daemon DATA: on what QCHATD_DATABASE names, or SQLite in DATA; sets pid, server and ready (ms).
 start_daemon() {
-    local address scheme=http=$directory/address begun
+    local address=$directory/address scheme=http begun
     rm -f "$address"
     begun=$(date +%s%N)
     # No limits: thousands of accounts come from one address.

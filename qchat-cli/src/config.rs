@@ -45,6 +45,8 @@ pub struct Settings {
     pub accept_invites: Accept,
     /// How soon keys are renewed in rooms.
     pub key_life: KeyLife,
+    /// How long after a backup the next one is made without being asked for.
+    pub backup_interval: Option<Duration>,
 }
 
 /// The settings cannot be read.
@@ -92,6 +94,7 @@ struct Stored {
     accept_invites: Option<Accept>,
     update_after_messages: Option<u64>,
     update_after: Option<config::Value>,
+    backup_interval: Option<config::Value>,
 }
 
 impl Settings {
@@ -148,6 +151,15 @@ impl Settings {
                 .as_secs(),
             (None, None) => KeyLife::LONGEST,
         };
+        let backup_interval = match (flags.backup_interval, stored.backup_interval) {
+            (Some(interval), _) => interval,
+            (None, Some(interval)) => interval
+                .into_string()
+                .map_err(|error| error.to_string())
+                .and_then(|interval| args::interval(&interval))
+                .map_err(refused.clone()("backup_interval"))?,
+            (None, None) => Duration::ZERO,
+        };
         let data_dir = match flags.data_dir.clone().or(stored.data_dir) {
             Some(dir) => dir,
             None => directories().ok_or(SettingsError::NoHome)?.data_dir().to_owned(),
@@ -168,6 +180,7 @@ impl Settings {
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
+            backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
         })
     }
 

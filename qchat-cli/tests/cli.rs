@@ -205,7 +205,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
     let content = format!(
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
-         update_after_messages = 20\nupdate_after = \"8h\"\n"
+         update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n"
     );
     fs::write(&file, content).unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
@@ -237,6 +237,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&named, &[], "update_after", Value::from(28_800)),
         (&named, &["--update-after-messages", "1"], "update_after_messages", Value::from(1)),
         (&[("QCHAT_UPDATE_AFTER", "1m")], &[], "update_after", Value::from(60)),
+        (&[], &[], "backup_interval", Value::Null),
+        (&named, &[], "backup_interval", Value::from(43200.0)),
+        (&named, &["--backup-interval", "off"], "backup_interval", Value::Null),
         (&[], &[], "no_input", Value::from(false)),
         (&named, &[], "profile", Value::from("from-file")),
         (&named, &[], "timeout", Value::from(7.5)),
@@ -267,6 +270,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
         ("update_after_messages = 0", "never heal"),
         ("update_after = \"25h\"", "update_after"),
         ("update_after = \"59s\"", "never heal"),
+        ("backup_interval = \"1s\"", "backup_interval"),
     ] {
         fs::write(&file, content).unwrap();
         let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();

@@ -17,6 +17,9 @@ pub enum IdError {
     /// A [`crate::wire::tree::TreeHash`] is 48 bytes, or 96 hexadecimal digits.
     #[error("a tree's hash has 48 bytes (96 hexadecimal digits)")]
     TreeHash,
+    /// A [`crate::wire::chunk::ChunkId`] is 32 bytes, or 64 hexadecimal digits.
+    #[error("the id of a part of a backup has 32 bytes (64 hexadecimal digits)")]
+    ChunkId,
     /// See [`UserName`].
     #[error(
         "a user name has 1 to 32 characters out of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit"

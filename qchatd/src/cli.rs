@@ -294,6 +294,9 @@ pub(crate) struct Settings {
     /// [default: 127.0.0.0/8,::1/128]
     #[arg(long, global = true, value_name = "NETWORKS")]
     pub(crate) proxy_trusted: Option<String>,
+    /// Bytes of backups that one account may have here; 0: none [default: 268435456]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) account_backup_bytes: Option<u64>,
     /// Days after which an envelope is deleted although a device has not fetched it; 0 keeps it until all have. What all
     /// have fetched is deleted anyway [default: 90]
     #[arg(long, global = true, value_name = "DAYS")]
@@ -359,6 +362,7 @@ impl Settings {
             ("account_publishes_per_second", number(self.account_publishes_per_second)),
             ("proxy_protocol", self.proxy_protocol.then(|| "true".to_owned())),
             ("proxy_trusted", self.proxy_trusted.clone()),
+            ("account_backup_bytes", self.account_backup_bytes.map(|bytes| bytes.to_string())),
             ("retention_days", number(self.retention_days)),
             ("audit_addresses", self.audit_addresses.clone()),
             ("audit_retention_days", number(self.audit_retention_days)),

@@ -125,6 +125,8 @@ pub struct Config {
     pub proxy_trusted: Vec<IpNet>,
     /// What is deleted although somebody has not fetched it.
     pub retention: Retention,
+    /// Bytes of backups that an account may have here; 0: none.
+    pub account_backup_bytes: u64,
     /// How much of addresses the audit log keeps.
     pub audit_addresses: Addresses,
     /// Frames in a connection's queue.
@@ -225,6 +227,7 @@ struct Raw {
     account_publishes_per_second: u32,
     proxy_protocol: bool,
     proxy_trusted: String,
+    account_backup_bytes: u64,
     retention_days: u32,
     audit_addresses: String,
     audit_retention_days: u32,
@@ -280,6 +283,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("account_publishes_per_second", "2000".into()),
         ("proxy_protocol", "false".into()),
         ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
+        ("account_backup_bytes", "268435456".into()),
         ("retention_days", "90".into()),
         ("audit_addresses", Addresses::default().to_string()),
         ("audit_retention_days", "365".into()),
@@ -510,6 +514,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         proxy_trusted: networks(&raw.proxy_trusted).ok_or_else(|| {
             invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
         })?,
+        account_backup_bytes: raw.account_backup_bytes,
         retention: Retention { days: raw.retention_days, audit_days: raw.audit_retention_days },
         audit_addresses: raw.audit_addresses.parse().map_err(|reason| invalid("audit_addresses", reason))?,
         queue: raw.queue,
@@ -590,6 +595,7 @@ impl Config {
             ("account_publishes_per_second", self.rates.account_publishes_per_second.to_string()),
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
+            ("account_backup_bytes", self.account_backup_bytes.to_string()),
             ("retention_days", self.retention.days.to_string()),
             ("audit_addresses", self.audit_addresses.to_string()),
             ("audit_retention_days", self.retention.audit_days.to_string()),

@@ -46,6 +46,7 @@ impl Person {
             tls: Choice::default(),
             accept: Accept::Ask,
             key_life: KeyLife::default(),
+            backup_interval: None,
         };
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();

@@ -36,6 +36,8 @@ struct SettingsObject<'a> {
     accept_invites: Accept,
     update_after_messages: u64,
     update_after: u64,
+    /// Seconds; null for off.
+    backup_interval: Option<f64>,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -57,6 +59,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
         accept_invites: settings.accept_invites,
         update_after_messages: settings.key_life.envelopes(),
         update_after: settings.key_life.seconds(),
+        backup_interval: settings.backup_interval.map(|interval| interval.as_secs_f64()),
     };
     context.output.result(&object, || {
         let path =
@@ -77,6 +80,10 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("accept_invites", settings.accept_invites.to_string()),
             ("update_after_messages", object.update_after_messages.to_string()),
             ("update_after", object.update_after.to_string()),
+            (
+                "backup_interval",
+                object.backup_interval.map_or_else(|| "off".to_owned(), |interval| interval.to_string()),
+            ),
         ];
         lines.map(|(key, value)| format!("{key:<21} {value}")).join("\n")
     })?;

@@ -83,6 +83,7 @@ pub(super) async fn register(
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
     let handle = Handle::start(profile, options).await?;
@@ -120,6 +121,7 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
@@ -139,6 +141,7 @@ pub(super) async fn keys(context: &Context) -> Outcome {
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;

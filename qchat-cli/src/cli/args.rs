@@ -10,7 +10,7 @@ use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
     content::MAX_ROOM_NAME,
     identity::DeviceName,
-    ids::{MessageId, Seq, UserName},
+    ids::{DeviceId, MessageId, Seq, UserName},
     safety::SafetyDigits,
 };
 use url::Url;
@@ -129,6 +129,11 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_UPDATE_AFTER", hide_env_values = true, value_name = "TIME")]
     #[arg(value_parser = update_after)]
     pub update_after: Option<Duration>,
+    /// Make a backup without being asked when the last one is as old as this: a time, as in 12h and 1d, or off. It is made by
+    /// whatever stays connected: the screen, and `listen` [default: off].
+    #[arg(long, global = true, env = "QCHAT_BACKUP_INTERVAL", hide_env_values = true, value_name = "TIME")]
+    #[arg(value_parser = interval)]
+    pub backup_interval: Option<Duration>,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
@@ -286,6 +291,9 @@ pub enum Command {
         #[arg(long)]
         no_qr: bool,
     },
+    /// Backups of this device at the server, which only the recovery words open.
+    #[command(subcommand)]
+    Backup(Backup),
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
@@ -451,6 +459,63 @@ pub enum Device {
     },
 }
 
+/// Commands about backups.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Backup {
+    /// Make a backup: what was said, whom you know, and the account's key.
+    #[command(
+        long_about = "Make a backup: what was said, whom you know, and the account's key.\n\nIt is encrypted for the recovery words, \
+            which are not needed to make it, and kept by the server in parts, of which only those travel that it does not have. \
+            Interrupted, the same command goes on. A server that has lost this device's last backup, or shows an older one, is \
+            refused with exit code 6. `backup_interval` in the configuration makes backups without being asked.",
+        after_help = "Examples:\n  qchat backup create\n  qchat backup create --recovery-file words          where the profile does not have the key for backups yet"
+    )]
+    Create {
+        /// Read the recovery words from this file, should they be needed: by a profile that has no key for backups yet.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        recovery_file: Option<PathBuf>,
+        /// Make one whatever backup of this device the server has.
+        #[arg(long)]
+        anew: bool,
+    },
+    /// Make this machine a device of an account whose others are lost, out of a backup.
+    #[command(
+        long_about = "Make this machine a device of an account whose others are lost, out of a backup.\n\nAsks for the recovery \
+            words, and for a passphrase for the new profile. Shows which backup the server has, and restores it after a yes. The \
+            machine becomes a new device, which somebody adds to the rooms: another device of the account, or a member with `qchat \
+            room invite`. Interrupted, the same command goes on. A backup that is damaged, not complete, or not of the account is \
+            refused with its reason and exit code 6.",
+        after_help = "Examples:\n  qchat --server https://chat.example.org:8470 backup restore alice\n  qchat --server http://127.0.0.1:8470 --passphrase-file F backup restore alice --recovery-file words --yes"
+    )]
+    Restore {
+        /// The account's name.
+        name: UserName,
+        /// Read the recovery words from this file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        recovery_file: Option<PathBuf>,
+        /// Restore the backup of this device, and not the newest.
+        #[arg(long, value_name = "DEVICE", value_parser = device_id)]
+        from: Option<DeviceId>,
+        /// Restore it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the backups of the account's devices.
+    #[command(after_help = "Example:\n  qchat backup list --json | jq -r .created_at")]
+    List,
+    /// Delete the backup of a device.
+    #[command(after_help = "Example:\n  qchat backup delete 5f0c7a1e8b3d4c2f9a6e1d0b7c8f3a25 --yes")]
+    Delete {
+        /// The device's id, as `backup list` shows it.
+        #[arg(value_name = "DEVICE", value_parser = device_id)]
+        device: DeviceId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// Commands about keys.
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
@@ -563,6 +628,21 @@ fn seq(text: &str) -> Result<Seq, String> {
 
 fn message(text: &str) -> Result<MessageId, String> {
     text.parse().map_err(|_| "a message's id has 32 hexadecimal digits".to_owned())
+}
+
+fn device_id(text: &str) -> Result<DeviceId, String> {
+    text.parse().map_err(|_| "a device's id has 32 hexadecimal digits".to_owned())
+}
+
+/// How long after a backup the next one is made: a time of a minute at least, or `off`, which is zero.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    if text == "off" {
+        return Ok(Duration::ZERO);
+    }
+    time(text)
+        .ok()
+        .filter(|time| *time >= Duration::from_mins(1))
+        .ok_or_else(|| "off, or a time of 1 minute or more is wanted, as in 12h and 1d".to_owned())
 }
 
 fn room_name(text: &str) -> Result<String, String> {

@@ -49,6 +49,7 @@ pub(super) async fn delete(context: &Context, room: &str, which: Which<'_>, yes:
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let handle = Handle::start(profile, options).await?;
     let done = on_engine(context, &handle, room, &which, yes).await;

@@ -108,6 +108,7 @@ pub(super) async fn link(context: &Context, name: &UserName, device: Option<&Dev
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let handle = Handle::start(profile, options).await?;
     let done = context
@@ -286,7 +287,7 @@ impl Asked {
 }
 
 /// Asks on a terminal; `None` where nobody can be asked.
-async fn yes_or_no(context: &Context, question: &str) -> Outcome<Option<bool>> {
+pub(super) async fn yes_or_no(context: &Context, question: &str) -> Outcome<Option<bool>> {
     if context.settings.no_input || !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Ok(None);
     }

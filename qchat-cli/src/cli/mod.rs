@@ -5,6 +5,7 @@ mod account;
 pub mod account_args;
 mod activity;
 pub mod args;
+mod backups;
 mod complete;
 mod deletion;
 mod departure;
@@ -112,7 +113,7 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Device, Keys, Recovery, Room, Server};
+    use args::{Backup, Device, Keys, Recovery, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
@@ -172,6 +173,14 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             };
             verify::verify(context, user, how, *yes, !*no_qr).await
         }
+        Command::Backup(Backup::Create { recovery_file, anew }) => {
+            backups::create(context, recovery_file.as_deref(), *anew).await
+        }
+        Command::Backup(Backup::Restore { name, recovery_file, from, yes }) => {
+            backups::restore(context, name, recovery_file.as_deref(), *from, *yes).await
+        }
+        Command::Backup(Backup::List) => backups::list(context).await,
+        Command::Backup(Backup::Delete { device, yes }) => backups::delete(context, *device, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Keys(Keys::Rotate) => account::rotate(context).await,
         Command::Server(Server::Show) => server::show(context).await,

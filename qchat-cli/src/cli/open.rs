@@ -39,6 +39,7 @@ pub(super) async fn on_profile<T>(
         tls: settings.tls,
         accept: settings.accept_invites,
         key_life: settings.key_life,
+        backup_interval: settings.backup_interval,
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
@@ -59,6 +60,7 @@ pub(super) async fn offline<T>(
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;

@@ -54,4 +54,17 @@ impl Teller {
     pub(super) fn say(&self, what: String) {
         self.0.set_message(what);
     }
+
+    /// Shows how much of it is done, as a bar.
+    pub(super) fn far(&self, done: u64, of: u64, what: String) {
+        if self.0.length().is_none() && of > 0 {
+            let style = ProgressStyle::with_template("{spinner} {msg} [{bar:24}] {percent}% {elapsed}");
+            if let Ok(style) = style {
+                self.0.set_style(style.progress_chars("=> "));
+            }
+            self.0.set_length(of);
+        }
+        self.0.set_position(done);
+        self.0.set_message(what);
+    }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::engine;
 
 /// The kinds of lines, each with its file and what the README says about it.
-const KINDS: [(&str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str); 12] = [
     ("account", "account.jsonl", "name, id, signed record and device list, and the salt of the passphrase"),
     ("device", "devices.jsonl", "every device that the account ever had, with its certificate"),
     (
@@ -38,6 +38,12 @@ const KINDS: [(&str, &str, &str); 10] = [
         "envelope",
         "envelopes.jsonl",
         "what the devices have sent, encrypted: the server cannot read it. Without bytes: deleted",
+    ),
+    ("backup", "backups.jsonl", "the newest backup of each device: its signed head"),
+    (
+        "backup_chunk",
+        "backup_chunks.jsonl",
+        "the parts of the backups, encrypted: the recovery words open them, and the server cannot",
     ),
     (
         "activity",

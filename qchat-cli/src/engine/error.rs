@@ -100,6 +100,28 @@ pub enum EngineError {
         "a link was begun in this profile and not completed; repeat `qchat device link NAME` to complete it"
     )]
     LinkBegun,
+    /// A restore was begun in this profile and not completed.
+    #[error(
+        "a restore was begun in this profile and not completed; repeat `qchat backup restore NAME` to complete it"
+    )]
+    RestoreBegun,
+    /// A backup is refused, with its reason.
+    #[error("the backup is refused: {0}")]
+    Backup(String),
+    /// There is no backup.
+    #[error(
+        "there is no such backup at the server; `qchat backup list` shows them on a device of the account"
+    )]
+    NoBackup,
+    /// The profile does not have what backups are sealed to.
+    #[error(
+        "this profile does not have the key for backups yet, which the recovery words give: say them once with `qchat backup \
+         create --recovery-file F`, or on a terminal"
+    )]
+    WordsNeeded,
+    /// Recovery words of another account.
+    #[error("these are recovery words, but not those of this account: look for the right ones")]
+    OtherWords,
     /// Two devices show different codes.
     #[error(
         "the two devices do not show the same code: somebody may stand between them. Nothing was handed over. If you \
@@ -164,6 +186,8 @@ impl EngineError {
             }
             Self::LoggedOut
             | Self::LinkBegun
+            | Self::RestoreBegun
+            | Self::WordsNeeded
             | Self::OtherPassphrase
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)
@@ -173,6 +197,7 @@ impl EngineError {
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
             | Self::NoSuchDevice(_)
+            | Self::NoBackup
             | Self::UserDeleted(_)
             | Self::NotInRoom(_) => 5,
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
@@ -185,6 +210,8 @@ impl EngineError {
             | Self::Link(_)
             | Self::LinkOver
             | Self::CodesDiffer
+            | Self::Backup(_)
+            | Self::OtherWords
             | Self::Group(_) => 6,
             Self::Session(error) => match &**error {
                 SessionError::NotWriting(_)

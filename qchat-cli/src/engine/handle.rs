@@ -14,7 +14,7 @@ use url::Url;
 use super::{
     access::Access,
     actor::{Actor, Command},
-    clock,
+    backup, clock,
     consent::{self, Accept},
     devices::OwnDevices,
     error::EngineError,
@@ -52,6 +52,8 @@ pub struct Options {
     pub accept: Accept,
     /// How soon this device gives itself fresh keys in its rooms.
     pub key_life: KeyLife,
+    /// How long after a backup the next one is made without being asked for; `None`: none is.
+    pub backup_interval: Option<Duration>,
 }
 
 /// Who this profile is.
@@ -151,6 +153,9 @@ impl Handle {
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
             readmission::start(&handle);
+            if let Some(interval) = handle.0.options.backup_interval {
+                backup::start(&handle, interval);
+            }
         }
         Ok(handle)
     }

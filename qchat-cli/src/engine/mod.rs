@@ -6,6 +6,7 @@
 mod access;
 mod activity;
 mod actor;
+mod backup;
 mod claims;
 mod clock;
 mod consent;
@@ -39,6 +40,7 @@ mod upkeep;
 mod view;
 
 pub use activity::activity;
+pub use backup::{KeptBackup, Made, Making, Offer, RestoreStage, Restored, restore};
 pub use consent::{Accept, NoSuchChoice};
 pub use departure::{delete_account, deletion_has_begun, destroy_profile};
 pub use devices::{LinkStage, Revoked, host_name, link};

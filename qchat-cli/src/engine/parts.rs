@@ -55,8 +55,14 @@ pub(super) async fn parts(
     key_life: KeyLife,
 ) -> Result<Parts, EngineError> {
     let Some(own) = profile.read_async(Tx::identity).await? else {
-        let begun = profile.read_async(Tx::linking).await?.is_some();
-        return Err(if begun { EngineError::LinkBegun } else { EngineError::LoggedOut });
+        let (linking, restoring) = profile
+            .read_async(|tx| Ok::<_, StoreError>((tx.linking()?.is_some(), tx.restoring()?.is_some())))
+            .await?;
+        return Err(match (linking, restoring) {
+            (true, _) => EngineError::LinkBegun,
+            (_, true) => EngineError::RestoreBegun,
+            _ => EngineError::LoggedOut,
+        });
     };
     let server = self::server(&own, server, tls)?;
     let elsewhere = server.url.as_str() != own.server_url;

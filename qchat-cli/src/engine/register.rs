@@ -156,6 +156,9 @@ async fn resume(
         if profile.read_async(Tx::linking).await?.is_some() {
             return Err(EngineError::LinkBegun);
         }
+        if profile.read_async(Tx::restoring).await?.is_some() {
+            return Err(EngineError::RestoreBegun);
+        }
         drop(profile);
         discard(dir)?;
         return Err(cleared());
@@ -256,12 +259,14 @@ async fn prepare(
         certificate: certificate.clone(),
         list_version: 1,
     };
+    let backup_key = super::backup::signed_key(&keys.recovery, &verified.record)?;
     let words = keys.recovery.words();
     let profile = Profile::create(dir, db_key)?;
     profile
         .write_async(move |tx| {
             tx.put_identity(&own)?;
             tx.put_recovery_key(&keys.recovery)?;
+            tx.put_backup_key(backup_key.as_bytes())?;
             tx.put_account_key(&key_hash, &key)?;
             tx.put_contact(&contact)
         })

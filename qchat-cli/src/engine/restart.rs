@@ -47,7 +47,7 @@ impl Handle {
         let mut key_packages = vec![];
         for name in &people {
             match self.0.people.by_name(name).await {
-                Ok(person) => match self.claim(&person).await {
+                Ok(person) => match self.claim(&person, person.device_ids()).await {
                     Ok(claimed) => key_packages.extend(claimed),
                     // Who cannot be added must not keep the others from going on.
                     Err(EngineError::NoDevices(_) | EngineError::Refused(_)) => {}

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
     identity::VerifiedDirectory,
-    ids::{AccountId, MessageId, RoomId, UserName},
+    ids::{AccountId, DeviceId, MessageId, RoomId, UserName},
     mls::membership::Leaf,
     session::{
         error::SessionError,
@@ -169,15 +169,17 @@ impl Handle {
         for name in &users {
             progress(Inviting::LookingUp { done: people.len(), of: users.len() });
             let person = self.0.people.by_name(name).await?;
-            if self.in_room(room, person.record.account).await? {
+            // Whoever is there with one device may have another by now: one that was restored, say.
+            let missing = self.missing(room, &person).await?;
+            if missing.is_empty() && !person.list.devices.is_empty() {
                 return Err(EngineError::AlreadyInRoom(name.clone()));
             }
-            people.push(person);
+            people.push((person, missing));
         }
         let mut key_packages = vec![];
-        for (done, person) in people.iter().enumerate() {
+        for (done, (person, missing)) in people.iter().enumerate() {
             progress(Inviting::Claiming { done, of: people.len() });
-            key_packages.extend(self.claim(person).await?);
+            key_packages.extend(self.claim(person, missing.clone()).await?);
         }
         let (mut ids, of) = (vec![], key_packages.len());
         for some in key_packages.chunks(ADDED_AT_ONCE) {
@@ -187,7 +189,7 @@ impl Handle {
             progress(Inviting::Adding { done: chunk * ADDED_AT_ONCE, of });
             self.settled(room, id).await?;
         }
-        for person in people {
+        for (person, _) in people {
             if !self.in_room(room, person.record.account).await? {
                 return Err(EngineError::Refused(format!(
                     "{} could not be added; try again",
@@ -198,10 +200,20 @@ impl Handle {
         Ok(())
     }
 
-    /// One verified KeyPackage of each listed device of a person.
-    pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+    /// The listed devices of a person that are not in the room.
+    async fn missing(&self, room: RoomId, person: &VerifiedDirectory) -> Result<Vec<DeviceId>, EngineError> {
+        let roster = self.0.profile.read_async(move |tx| tx.roster(room)).await?;
+        let devices = person.device_ids().into_iter();
+        Ok(devices.filter(|device| !roster.iter().any(|member| member.device == *device)).collect())
+    }
+
+    /// One verified KeyPackage of each of these devices of a person.
+    pub(super) async fn claim(
+        &self,
+        person: &VerifiedDirectory,
+        devices: Vec<DeviceId>,
+    ) -> Result<Vec<bytes::Bytes>, EngineError> {
         let inner = &self.0;
-        let devices = person.list.devices.iter().map(|listed| listed.device).collect();
         let claimed =
             claims::claim((&inner.rest, &inner.access, &inner.people, &inner.steps), person, devices).await?;
         if claimed.is_empty() {

@@ -7,15 +7,17 @@ use std::{
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, LinkId, RoomId, Seq, UserName},
+    ids::{AccountId, DeviceId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Activity, Challenge, ChallengeRequest, ChangePassphrase, ClaimKeyPackages, ClaimedKeyPackages,
-            CreateRoom, DeleteAccount, Devices, Directory, ExportAccount, Granted, IdentityKey,
-            KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt, PendingLink, PutAnswer,
-            PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Refresh, Register, Room, RoomInvitation,
-            Rooms, Salt, SaltRequest, ServerInfo, Session,
+            Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase, Chunks,
+            ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, DeleteAccount, Devices, Directory,
+            ExportAccount, Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink,
+            PassphraseSalt, PendingLink, PutAnswer, PutBackup, PutDeviceList, PutKeyPackages, PutLabel,
+            PutOpening, Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register,
+            Room, RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
+        chunk::ChunkId,
         fault::{FaultBody, FaultCode},
         limits,
         trace::{self, TraceParent},
@@ -227,6 +229,54 @@ impl Client {
     pub async fn next_part(&self, response: &mut reqwest::Response) -> Answer<Option<Bytes>> {
         let part = tokio::time::timeout(self.timeout, response.chunk()).await;
         part.map_err(|_| NetError::Timeout)?.map_err(|error| self.failed(&error))
+    }
+
+    /// `POST /v1/recovery/challenge`
+    pub async fn recovery_challenge(&self, body: &RecoveryChallengeRequest) -> Answer<RecoveryChallenge> {
+        self.post("recovery/challenge", None, body).await
+    }
+
+    /// `POST /v1/recovery`
+    pub async fn recover(&self, body: &Recover) -> Answer<Recovered> {
+        self.post("recovery", None, body).await
+    }
+
+    /// `POST /v1/recovery/device`
+    pub async fn add_recovered(&self, body: &AddRecovered) -> Answer<()> {
+        self.done(self.request(Method::POST, "recovery/device", None).await?.json(body)).await
+    }
+
+    /// `GET /v1/account/backups`
+    pub async fn backups(&self, token: &str) -> Answer<Backups> {
+        self.get("account/backups", token).await
+    }
+
+    /// `PUT /v1/account/backup`
+    pub async fn put_backup(&self, token: &str, body: &PutBackup) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/backup", Some(token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/account/backup/missing`
+    pub async fn missing_chunks(&self, token: &str, body: &Chunks) -> Answer<Chunks> {
+        self.post("account/backup/missing", Some(token), body).await
+    }
+
+    /// `PUT /v1/account/backup/chunks/{id}`
+    pub async fn put_chunk(&self, token: &str, chunk: ChunkId, bytes: Bytes) -> Answer<()> {
+        let path = format!("account/backup/chunks/{chunk}");
+        self.done(self.request(Method::PUT, &path, Some(token)).await?.body(bytes)).await
+    }
+
+    /// `GET /v1/account/backups/{device}/chunks/{id}`
+    pub async fn chunk(&self, token: &str, device: DeviceId, chunk: ChunkId) -> Answer<Vec<u8>> {
+        let path = format!("account/backups/{device}/chunks/{chunk}");
+        self.body(self.request(Method::GET, &path, Some(token)).await?, limits::BACKUP_CHUNK).await
+    }
+
+    /// `DELETE /v1/account/backups/{device}`
+    pub async fn delete_backup(&self, token: &str, device: DeviceId) -> Answer<()> {
+        let path = format!("account/backups/{device}");
+        self.done(self.request(Method::DELETE, &path, Some(token)).await?).await
     }
 
     /// `POST /v1/account/delete`

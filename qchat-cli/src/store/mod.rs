@@ -4,12 +4,14 @@
 //! (`qchat_proto::session::ledger::Ledger`) is implemented for it, beside the queries that screens need.
 
 mod acts;
+mod backups;
 mod connect;
 mod contacts;
 mod convert;
 mod deletions;
 mod error;
 mod groups;
+mod history;
 mod identity;
 mod invitees;
 mod kept;
@@ -33,6 +35,7 @@ mod timeline;
 mod tx;
 
 pub use acts::PassphraseChange;
+pub use backups::{OwnBackups, Restoring};
 pub use contacts::{AccountKey, Contact, Standing};
 pub use deletions::Deletion;
 pub use error::StoreError;

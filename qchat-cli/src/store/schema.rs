@@ -311,5 +311,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    backup (id) {
+        id -> Integer,
+        shield -> Binary,
+        backup_key -> Binary,
+        secret -> Nullable<Binary>,
+        version -> BigInt,
+        head -> Nullable<Binary>,
+        pending_version -> BigInt,
+        pending -> Nullable<Binary>,
+        made_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    restoring (id) {
+        id -> Integer,
+        shield -> Binary,
+        name -> Text,
+        server_id -> Binary,
+        record -> Binary,
+        head -> Binary,
+        device -> Binary,
+        device_key -> Binary,
+        account_key -> Binary,
+        secret -> Binary,
+        done -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

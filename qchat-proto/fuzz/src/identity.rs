@@ -10,11 +10,13 @@ use qchat_proto::{
     },
     identity::{
         AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList,
-        DeviceName, LeafCredential, ListedDevice, LoginProof, Pinned,
+        DeviceName, LeafCredential, ListedDevice, LoginProof, Pinned, Recovering, RecoveryKey, RecoveryProof,
+        backup::{BackupHead, BackupKey, BackupSecret, Item, KeptMessage, KeptNotice, KeptRoom},
         link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
         verify_directory,
     },
-    ids::ServerId,
+    ids::{MessageId, RoomId, Seq, ServerId},
+    wire::chunk::ChunkId,
 };
 
 use crate::{
@@ -260,5 +262,129 @@ impl Link {
             .seal(alice.identity.seed(), (alice.account, alice.device), &entropy)
             .expect("a label");
         Self { new, old, answer, transcript, opening, grant, sealed, label }
+    }
+}
+
+/// Backups: heads and keys are those that were signed, chunks those that were sealed, and what they hold has one encoding.
+pub fn backups(input: &[u8]) {
+    static BACKUP: LazyLock<Backup> = LazyLock::new(Backup::new);
+    let (backup, alice) = (&*BACKUP, &*ALICE);
+    let record = AccountRecord::verify(&alice.record).expect("a record");
+    let series = (alice.account, alice.device);
+    let genuine = [
+        backup.head.clone(),
+        backup.key.clone(),
+        backup.items.clone(),
+        backup.chunk.1.clone(),
+        backup.index.1.clone(),
+        backup.proof.clone(),
+    ];
+    let bytes = edited(&genuine, input);
+    match BackupHead::verify(&bytes, &record) {
+        Ok(opened) => {
+            assert_eq!(bytes, genuine[0]);
+            assert!(opened.open(&backup.opens, &record).is_ok());
+        }
+        Err(_) => assert_ne!(bytes, genuine[0]),
+    }
+    let key = BackupKey::verify(&bytes, alice.account, alice.recovery.public());
+    assert_eq!(key.is_ok(), bytes == genuine[1]);
+    if let Ok(items) = Item::read(&bytes) {
+        let mut again = vec![];
+        items.iter().for_each(|item| item.put(&mut again));
+        assert_eq!(again, bytes);
+    }
+    assert_eq!(backup.secret.open(series, backup.chunk.0, &bytes).is_ok(), bytes == genuine[3]);
+    assert_eq!(backup.secret.open_index(series, (backup.index.0, 1), &bytes).is_ok(), bytes == genuine[4]);
+    let proved = recovery().verify(Recovering::Look, &bytes, alice.recovery.public(), NOW);
+    assert_eq!(proved.is_ok(), bytes == genuine[5]);
+}
+
+fn recovery() -> RecoveryProof {
+    let LoginProof { nonce, server, expires_at, account, device } = proof();
+    RecoveryProof { nonce, server, expires_at, account, device }
+}
+
+/// A backup of alice's.
+struct Backup {
+    head: Vec<u8>,
+    key: Vec<u8>,
+    opens: Secret<{ hpke::SECRET_KEY }>,
+    secret: BackupSecret,
+    items: Vec<u8>,
+    chunk: (ChunkId, Vec<u8>),
+    index: (ChunkId, Vec<u8>),
+    proof: Vec<u8>,
+}
+
+impl Backup {
+    fn new() -> Self {
+        let entropy = Repeated::default();
+        let alice = &*ALICE;
+        let words = RecoveryKey::generate(&entropy).expect("a key");
+        let (opens, public) = words.backup_key().expect("a key");
+        let key = BackupKey::sign(alice.account, public, &alice.recovery).expect("a key");
+        let secret = BackupSecret::generate(&entropy).expect("a secret");
+        let (room, seq) = (RoomId::from_bytes([8; 16]), Seq(9));
+        let known = HandedContact {
+            name: alice.name.clone(),
+            pinned: answer(&alice.record, &alice.list, &alice.certificate).expect("a true answer"),
+            verified: true,
+            first_seen_ms: 5,
+            changed: None,
+        };
+        let mut items = vec![];
+        for item in [
+            Item::Contact(known),
+            Item::Room(KeptRoom {
+                room,
+                member: true,
+                cursor: seq,
+                generation: Seq(0),
+                epoch: 3,
+                read_seq: seq,
+                active_ms: None,
+                settings: vec![1, 2],
+            }),
+            Item::Message(KeptMessage {
+                room,
+                place: 9,
+                seq,
+                id: MessageId::from_bytes([7; 16]),
+                account: alice.account,
+                device: alice.device,
+                epoch: 3,
+                stored_ms: 4,
+                delivery: 1,
+                content: b"text".to_vec(),
+            }),
+            Item::Notice(KeptNotice { room, place: 9, seq, stored_ms: 4, body: b"{}".to_vec() }),
+        ] {
+            item.put(&mut items);
+        }
+        let series = (alice.account, alice.device);
+        let chunk = secret.seal(series, &items).expect("a chunk");
+        let index = secret.seal_index(series, &[chunk.0]).expect("an index");
+        let head = BackupHead {
+            account: alice.account,
+            device: alice.device,
+            version: 1,
+            previous: BackupHead::NOTHING,
+            created_at: NOW,
+            list_version: 1,
+            chunks: 1,
+            messages: 1,
+            index: index.0,
+        };
+        Self {
+            head: head.sign(&key, &alice.identity, &secret, &entropy).expect("a head"),
+            key: key.as_bytes().to_vec(),
+            opens,
+            secret,
+            items,
+            chunk,
+            index,
+            proof: recovery().sign(Recovering::Look, &alice.recovery).expect("a signature"),
+        }
     }
 }

@@ -282,6 +282,14 @@ pub fn rest(input: &[u8]) {
     read::<api::LinkState>(&bytes);
     read::<api::PutOpening>(&bytes);
     read::<api::PendingLink>(&bytes);
+    read::<api::RecoveryChallengeRequest>(&bytes);
+    read::<api::RecoveryChallenge>(&bytes);
+    read::<api::Recover>(&bytes);
+    read::<api::Recovered>(&bytes);
+    read::<api::AddRecovered>(&bytes);
+    read::<api::Backups>(&bytes);
+    read::<api::Chunks>(&bytes);
+    read::<api::PutBackup>(&bytes);
     read::<api::PutAnswer>(&bytes);
     read::<api::Granted>(&bytes);
     read::<api::Activity>(&bytes);

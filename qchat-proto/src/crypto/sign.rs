@@ -67,11 +67,17 @@ pub enum SignatureUse {
     Export,
     /// That the account is erased. By device keys.
     Deletion,
+    /// The head of a backup. By account identity keys.
+    Backup,
+    /// The key that backups are sealed to. By recovery keys.
+    BackupKey,
+    /// That a machine which has nothing but the recovery words may look, or become a device. By recovery keys.
+    Recovery,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -82,6 +88,9 @@ impl SignatureUse {
         Self::Passphrase,
         Self::Export,
         Self::Deletion,
+        Self::Backup,
+        Self::BackupKey,
+        Self::Recovery,
     ];
 
     /// The label that stands in the signed bytes.
@@ -97,6 +106,9 @@ impl SignatureUse {
             Self::Passphrase => b"passphrase\0\0\0\0\0\0",
             Self::Export => b"account-export\0\0",
             Self::Deletion => b"account-delete\0\0",
+            Self::Backup => b"backup\0\0\0\0\0\0\0\0\0\0",
+            Self::BackupKey => b"backup-key\0\0\0\0\0\0",
+            Self::Recovery => b"recovery\0\0\0\0\0\0\0\0",
         }
     }
 }

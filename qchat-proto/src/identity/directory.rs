@@ -73,6 +73,11 @@ impl VerifiedDirectory {
         }
     }
 
+    /// The listed devices.
+    pub fn device_ids(&self) -> Vec<DeviceId> {
+        self.list.devices.iter().map(|listed| listed.device).collect()
+    }
+
     /// The certificate of a listed device.
     pub fn certificate(&self, device: DeviceId) -> Option<&DeviceCertificate> {
         self.certificates.iter().find(|certificate| certificate.device == device)

@@ -25,6 +25,11 @@ pub(super) enum Statement {
     LinkGrant = 10,
     DeviceLabel = 11,
     AccountProof = 16,
+    BackupKey = 32,
+    BackupHead = 33,
+    RecoveryProof = 34,
+    /// Stands in no bytes: it lies inside a chunk.
+    BackupItem = 35,
 }
 
 impl Statement {
@@ -42,6 +47,10 @@ impl Statement {
             Self::LinkGrant => "grant to a new device",
             Self::DeviceLabel => "device label",
             Self::AccountProof => "account proof",
+            Self::BackupKey => "backup key",
+            Self::BackupHead => "head of a backup",
+            Self::RecoveryProof => "recovery proof",
+            Self::BackupItem => "part of a backup",
         }
     }
 
@@ -135,6 +144,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn key<L: Level>(&mut self) -> Result<PublicKey<L>, IdentityError> {
         PublicKey::from_bytes(self.bytes(L::PUBLIC_KEY)?).map_err(|_| self.malformed())
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// All that is left.

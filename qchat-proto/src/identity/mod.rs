@@ -6,6 +6,7 @@
 //!          └─ signs ─► DeviceCertificate: this device key is the account's
 //!          └─ signs ─► DeviceList: these devices, and no others, until then
 //! device key └─ signs ─► LoginProof, AccountProof; and it is the signature key of the device's leaves in MLS
+//! recovery signing key └─ signs ─► RecoveryProof, BackupKey
 //! ```
 //!
 //! Each statement has one encoding: fields of fixed order and size, integers big-endian, nothing optional, nothing
@@ -13,6 +14,7 @@
 //! everything before the first signature, under the statement's own [`SignatureUse`](crate::crypto::sign::SignatureUse).
 //! Times are seconds since the Unix epoch.
 
+pub mod backup;
 mod certificate;
 mod credential;
 mod deed;
@@ -25,6 +27,7 @@ mod list;
 mod login;
 mod record;
 mod recovery;
+mod recovery_proof;
 
 pub use certificate::DeviceCertificate;
 pub use credential::{CREDENTIAL_TYPE, LeafCredential};
@@ -36,3 +39,4 @@ pub use list::{DeviceList, ListedDevice};
 pub use login::LoginProof;
 pub use record::AccountRecord;
 pub use recovery::{RecoveryError, RecoveryKey};
+pub use recovery_proof::{Recovering, RecoveryProof};

@@ -5,12 +5,13 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::{
     entropy::{Entropy, EntropyError},
-    kdf,
+    hpke, kdf,
     secret::Secret,
     sign::{AccountSigningKey, SignError},
 };
 
 const SIGNING_INFO: &[u8] = b"qchat recovery signing key v1";
+const BACKUP_INFO: &[u8] = b"qchat backup key v1";
 const WORDS: usize = 24;
 
 /// The words are not a recovery key.
@@ -94,6 +95,16 @@ impl RecoveryKey {
     pub fn signing_key(&self) -> Result<AccountSigningKey, SignError> {
         let seed = kdf::derive(self.0.expose(), SIGNING_INFO).map_err(|_| SignError::Library)?;
         AccountSigningKey::from_seed(seed)
+    }
+
+    /// Derives the X-Wing key pair that backups are sealed to, secret and public: the pair of HKDF-SHA-384 without a salt,
+    /// info `qchat backup key v1`, 32 bytes.
+    ///
+    /// # Errors
+    /// [`SignError::Library`], which does not happen.
+    pub fn backup_key(&self) -> Result<(Secret<{ hpke::SECRET_KEY }>, Vec<u8>), SignError> {
+        let ikm: Secret<32> = kdf::derive(self.0.expose(), BACKUP_INFO).map_err(|_| SignError::Library)?;
+        Ok(hpke::derive_key_pair(ikm.expose()))
     }
 }
 

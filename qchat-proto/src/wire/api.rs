@@ -23,6 +23,15 @@
 //! | `POST /v1/account/export` | [`ExportAccount`] | what the daemon holds about the account, JSON Lines |
 //! | `POST /v1/account/delete` | [`DeleteAccount`] | 204 |
 //! | `GET /v1/accounts/{id}/identity-key` | | [`IdentityKey`] |
+//! | `POST /v1/recovery/challenge` | [`RecoveryChallengeRequest`] | [`RecoveryChallenge`] |
+//! | `POST /v1/recovery` | [`Recover`] | [`Recovered`] |
+//! | `POST /v1/recovery/device` | [`AddRecovered`] | 204 |
+//! | `GET /v1/account/backups` | | [`Backups`] |
+//! | `PUT /v1/account/backup` | [`PutBackup`] | 204 |
+//! | `POST /v1/account/backup/missing` | [`Chunks`] | [`Chunks`] |
+//! | `PUT /v1/account/backup/chunks/{id}` | a part of a backup, as bytes | 204 |
+//! | `GET /v1/account/backups/{device}/chunks/{id}` | | a part of a backup, as bytes |
+//! | `DELETE /v1/account/backups/{device}` | | 204 |
 //! | `POST /v1/sessions/challenge` | [`ChallengeRequest`] | [`Challenge`] |
 //! | `POST /v1/sessions` | [`Login`] | [`Session`] |
 //! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
@@ -38,7 +47,7 @@
 //! | `PUT /v1/rooms/{id}/trees/{hash}` | a ratchet tree, as bytes | 204 |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
 //!
-//! All but `server`, registration, challenge, login, refresh, deletion and the opening of a link need `Authorization: Bearer`
+//! All but `server`, registration, challenge, login, refresh, deletion, recovery and the opening of a link need `Authorization: Bearer`
 //! with the access token; `/v1/link` takes the token of a link and no other, and nothing else takes that one.
 //! Every failure is a [`super::fault::FaultBody`].
 
@@ -48,6 +57,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de};
 
+use super::chunk::ChunkId;
 use crate::ids::{AccountId, DeviceId, LinkId, RoomId, Seq, ServerId, UserName};
 
 /// Bytes that stand in JSON as base64url without padding.
@@ -577,6 +587,101 @@ pub struct ActivityEntry {
     /// The address or network that it came from, as the daemon saw it and as coarse as its operator wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+}
+
+/// Somebody with the recovery words of an account asks for something to sign.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryChallengeRequest {
+    /// The account's name.
+    pub name: UserName,
+    /// The device that is to be.
+    pub device_id: DeviceId,
+}
+
+/// Something to sign with the recovery key. Whether there is such an account it does not say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryChallenge {
+    /// The account.
+    pub account_id: AccountId,
+    /// 32 bytes, good for one use.
+    pub nonce: Binary,
+    /// The daemon.
+    pub server_id: ServerId,
+    /// The first second at which it is no longer good.
+    pub expires_at: u64,
+}
+
+/// Proves that the recovery words are there, to see the account and its backups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recover {
+    /// The account, as the challenge names it.
+    pub account_id: AccountId,
+    /// The device that is to be.
+    pub device_id: DeviceId,
+    /// By the recovery key.
+    pub proof: Proof,
+}
+
+/// The account and what there is to restore it from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Its directory entry.
+    pub directory: Directory,
+    /// The newest backup of each device.
+    pub backups: Vec<StoredBackup>,
+}
+
+/// Makes a device one of the account, by the recovery words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AddRecovered {
+    /// The account.
+    pub account_id: AccountId,
+    /// The device.
+    pub device_id: DeviceId,
+    /// By the recovery key, over the device list.
+    pub proof: Proof,
+    /// A signed device list with a higher version than the stored one, which names the device.
+    pub device_list: Binary,
+    /// The device's certificate and label.
+    pub certificate: PutCertificate,
+}
+
+/// The newest backup of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBackup {
+    /// Whose it is.
+    pub device_id: DeviceId,
+    /// The signed head.
+    pub head: Binary,
+    /// Bytes of its parts.
+    pub bytes: u64,
+}
+
+/// What the daemon keeps of an account's backups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backups {
+    /// Each device's newest.
+    pub backups: Vec<StoredBackup>,
+    /// Bytes in all, those included that belong to no backup yet or no more.
+    pub bytes: u64,
+    /// Most bytes that the account may have there.
+    pub most: u64,
+}
+
+/// Parts of a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chunks {
+    /// Their ids.
+    pub chunks: Vec<ChunkId>,
+}
+
+/// Makes parts that are there the newest backup of the caller's device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutBackup {
+    /// The signed head, of a higher version than the stored one.
+    pub head: Binary,
+    /// All parts that it needs, the index included; every one has to be there.
+    pub chunks: Vec<ChunkId>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What crosses the network between `qchat` and `qchatd`: frames, REST bodies and faults.
 
 pub mod api;
+pub mod chunk;
 pub mod codec;
 pub mod fault;
 pub mod frame;
@@ -61,6 +62,12 @@ pub mod limits {
     pub const GRANT: usize = 1280 * 1024;
     /// Largest device label, bytes.
     pub const LABEL: usize = 256;
+    /// Largest part of a backup, bytes: 256 KiB.
+    pub const BACKUP_CHUNK: usize = 256 * 1024;
+    /// Most parts of a backup, without the one that names the others, whose size this is: 1.9 GiB in all.
+    pub const BACKUP_CHUNKS: usize = 8_000;
+    /// Most devices of an account that have a backup, those that are gone included.
+    pub const BACKUPS: usize = 16;
     /// Most changes in one commit's delta.
     pub const DELTA: usize = 200;
 }

@@ -20,6 +20,9 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::Passphrase => "passphrase",
         SignatureUse::Export => "account-export",
         SignatureUse::Deletion => "account-delete",
+        SignatureUse::Backup => "backup",
+        SignatureUse::BackupKey => "backup-key",
+        SignatureUse::Recovery => "recovery",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

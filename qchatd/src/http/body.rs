@@ -1,4 +1,4 @@
-//! JSON bodies within the limit.
+//! Bodies within their limits: JSON, and bytes.
 
 use std::time::Duration;
 
@@ -25,8 +25,11 @@ pub(super) fn json<T: DeserializeOwned + Send + 'static>()
 -> impl Filter<Extract = (T,), Error = Rejection> + Copy {
     warp::body::stream().and_then(|body| async move {
         let late = |_| Fault::new(FaultCode::BadRequest, "the body did not come in time");
-        let bytes =
-            timeout(PATIENCE, collect(body)).await.map_err(late).flatten().map_err(Refusal::reject)?;
+        let bytes = timeout(PATIENCE, collect(body, limits::BODY))
+            .await
+            .map_err(late)
+            .flatten()
+            .map_err(Refusal::reject)?;
         serde_json::from_slice::<T>(&bytes).map_err(|error| {
             // serde_json's text would quote the input; its category and place do not.
             let what = match error.classify() {
@@ -41,7 +44,18 @@ pub(super) fn json<T: DeserializeOwned + Send + 'static>()
     })
 }
 
-async fn collect<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Bytes, Fault> {
+/// Reads the body as it is.
+pub(super) fn bytes(most: usize) -> impl Filter<Extract = (Bytes,), Error = Rejection> + Copy {
+    warp::body::stream().and_then(move |body| async move {
+        let late = |_| Fault::new(FaultCode::BadRequest, "the body did not come in time");
+        timeout(PATIENCE, collect(body, most)).await.map_err(late).flatten().map_err(Refusal::reject)
+    })
+}
+
+async fn collect<B: Buf>(
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    most: usize,
+) -> Result<Bytes, Fault> {
     let mut body = std::pin::pin!(body);
     let (mut bytes, mut total) = (BytesMut::new(), 0_usize);
     while let Some(part) = body.next().await {
@@ -50,7 +64,7 @@ async fn collect<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Re
         if total > READ_AWAY {
             break;
         }
-        if total <= limits::BODY {
+        if total <= most {
             while part.has_remaining() {
                 let chunk = part.chunk();
                 bytes.extend_from_slice(chunk);
@@ -61,8 +75,8 @@ async fn collect<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Re
             bytes.clear();
         }
     }
-    if total > limits::BODY {
-        return Err(Fault::new(FaultCode::TooLarge, format!("a body has at most {} bytes", limits::BODY)));
+    if total > most {
+        return Err(Fault::new(FaultCode::TooLarge, format!("this body has at most {most} bytes")));
     }
     Ok(bytes.freeze())
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activity;
+mod backups;
 mod body;
 mod farewell;
 mod gate;
@@ -56,6 +57,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(trees::routes(&services))
         .unify()
         .or(links::routes(&services))
+        .unify()
+        .or(backups::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }

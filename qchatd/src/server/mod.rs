@@ -180,7 +180,7 @@ impl Daemon {
             let end = CancellationToken::new();
             (end.clone(), tokio::spawn(audit.clone().write_until(end)))
         };
-        let more = (limits, config.retention, audit);
+        let more = (limits, config.retention, audit, config.account_backup_bytes);
         let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more));
         services.sessions.renew_keys().await?;
         if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {

@@ -4,6 +4,7 @@
 mod erasure;
 mod export;
 mod passphrase;
+mod recovery;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -221,18 +222,7 @@ impl Accounts {
         self.store
             .read(move |conn| {
                 let account = find(conn)?;
-                let devices = accounts::devices(conn, account.id)?;
-                Ok(Directory {
-                    name: account.name,
-                    account_id: account.id,
-                    account_record: account.record.into(),
-                    device_list: account.device_list.into(),
-                    device_certificates: devices
-                        .into_iter()
-                        .filter(|device| device.listed)
-                        .map(|device| device.certificate.into())
-                        .collect(),
-                })
+                Ok(directory(conn, account)?)
             })
             .await
     }
@@ -253,6 +243,16 @@ impl Accounts {
         request: PutDeviceList,
         from: Option<&Peer>,
     ) -> Result<(), ServiceError> {
+        self.store_device_list((caller.account, caller.device), request, from).await
+    }
+
+    /// The same for a device that may not be one of the account yet: the account signs that it is.
+    async fn store_device_list(
+        &self,
+        by: (AccountId, DeviceId),
+        request: PutDeviceList,
+        from: Option<&Peer>,
+    ) -> Result<(), ServiceError> {
         for certificate in &request.certificates {
             for (part, most, what) in [
                 (certificate.label.as_ref(), limits::LABEL, "a label"),
@@ -262,11 +262,11 @@ impl Accounts {
             }
         }
         let Replaced { gone, rekeyed, here } =
-            self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
-        self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
+            self.store.write(move |conn| replace(conn, by, &request)).await.map_err(taken)?;
+        let about = About { account: Some(by.0), device: Some(by.1), from };
+        self.audit.done(Act::ChangeDeviceList, about);
         for (device, _) in gone.iter().filter(|(_, was_listed)| *was_listed) {
-            self.audit
-                .done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
+            self.audit.done(Act::RevokeDevice, About { device: Some(*device), ..about });
         }
         let ended: Vec<_> = gone.into_iter().map(|(device, _)| device).chain(rekeyed).collect();
         for device in &ended {
@@ -280,6 +280,22 @@ impl Accounts {
     }
 }
 
+/// What is told of an account to whoever asks.
+fn directory(conn: &mut Connection, account: Account) -> Result<Directory, StoreError> {
+    let devices = accounts::devices(conn, account.id)?;
+    Ok(Directory {
+        name: account.name,
+        account_id: account.id,
+        account_record: account.record.into(),
+        device_list: account.device_list.into(),
+        device_certificates: devices
+            .into_iter()
+            .filter(|device| device.listed)
+            .map(|device| device.certificate.into())
+            .collect(),
+    })
+}
+
 /// What a new device list changes for devices.
 struct Replaced {
     /// Those that it leaves out, each with whether it was listed before.
@@ -291,26 +307,30 @@ struct Replaced {
 }
 
 /// Checks and stores a device list with what comes with it.
-fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Result<Replaced, ServiceError> {
-    let account = accounts::by_id(conn, caller.account)?.ok_or(StoreError::Corrupt("a caller's account"))?;
-    let devices = accounts::devices(conn, caller.account)?;
+fn replace(
+    conn: &mut Connection,
+    (account_id, by): (AccountId, DeviceId),
+    request: &PutDeviceList,
+) -> Result<Replaced, ServiceError> {
+    let account = accounts::by_id(conn, account_id)?.ok_or(StoreError::Corrupt("a caller's account"))?;
+    let devices = accounts::devices(conn, account_id)?;
     let mut record =
         AccountRecord::verify(&account.record).map_err(|_| StoreError::Corrupt("an account record"))?;
     let signer = record.identity_key.clone();
     if let Some(bytes) = &request.account_record {
         record = succeeding(&record, bytes.as_ref())?;
-        accounts::replace_record(conn, caller.account, bytes.as_ref())?;
+        accounts::replace_record(conn, account_id, bytes.as_ref())?;
     }
     let bytes = request.device_list.as_ref();
     let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
-    if list.account != caller.account {
+    if list.account != account_id {
         return Err(bad("the device list is another account's"));
     }
     let mut certificates = HashMap::new();
     for put in &request.certificates {
         let certificate =
             DeviceCertificate::verify(put.certificate.as_ref(), &record.identity_key).map_err(unsigned)?;
-        if certificate.account != caller.account || list.listed(certificate.device).is_none() {
+        if certificate.account != account_id || list.listed(certificate.device).is_none() {
             return Err(bad("a certificate is not of a device on the list"));
         }
         if certificates.insert(certificate.device, (certificate, put)).is_some() {
@@ -330,16 +350,16 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
         }
     }
     if let Some(link) = request.link_id {
-        let link = links::pending(conn, caller.account, link)?;
-        if !link.confirmed || link.answered.is_none_or(|(device, _)| device != caller.device) {
+        let link = links::pending(conn, account_id, link)?;
+        if !link.confirmed || link.answered.is_none_or(|(device, _)| device != by) {
             return Err(ServiceError::refuse(
                 FaultCode::Forbidden,
                 "the new device's user has not said yet that the codes are the same",
             ));
         }
-        stored_links::end(conn, caller.account)?;
+        stored_links::end(conn, account_id)?;
     }
-    if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
+    if !accounts::replace_device_list(conn, account_id, bytes, list.version)? {
         return Err(ServiceError::refuse(
             FaultCode::Conflict,
             "a device list with this version or a newer one is there",
@@ -351,13 +371,9 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
         if devices.iter().any(|known| known.id == device) {
             accounts::recertify(conn, device, certificate)?;
         } else {
-            tracing::info!(account = %caller.account, by = %caller.device, %device, "an account has a new device");
-            let device = Device {
-                id: device,
-                account: caller.account,
-                certificate: certificate.to_vec(),
-                listed: true,
-            };
+            tracing::info!(account = %account_id, %by, %device, "an account has a new device");
+            let device =
+                Device { id: device, account: account_id, certificate: certificate.to_vec(), listed: true };
             accounts::insert_device(conn, &device, now)?;
         }
         if let Some(label) = &put.label {
@@ -375,7 +391,7 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
         }
         if !listed {
             if device.listed {
-                tracing::info!(account = %caller.account, by = %caller.device, device = %device.id, "a device was revoked");
+                tracing::info!(account = %account_id, %by, device = %device.id, "a device was revoked");
             }
             sessions::close_all(conn, device.id)?;
             stored_packages::withdraw(conn, device.id)?;
@@ -384,7 +400,7 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
         }
     }
     for device in &rekeyed {
-        tracing::info!(account = %caller.account, by = %caller.device, %device, "a device has another key");
+        tracing::info!(account = %account_id, %by, %device, "a device has another key");
         sessions::close_all(conn, *device)?;
         stored_packages::withdraw(conn, *device)?;
     }

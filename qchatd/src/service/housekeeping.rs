@@ -9,7 +9,7 @@ use super::{floor::floor, now_sql};
 use crate::{
     meters::Meters,
     store::{
-        Connection, Store, StoreError, audit, links,
+        Connection, Store, StoreError, audit, backups, links,
         retention::{self, RowId},
         trees,
     },
@@ -95,6 +95,7 @@ impl Housekeeping {
             .write(|conn| {
                 let now = now_sql();
                 links::expire(conn, now, now - GRANT)?;
+                backups::expire(conn, now)?;
                 trees::expire(conn, now)
             })
             .await?;

@@ -3,6 +3,7 @@
 mod access;
 pub mod accounts;
 pub mod audit;
+pub mod backups;
 mod error;
 pub mod floor;
 pub mod housekeeping;
@@ -29,6 +30,7 @@ pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
     audit::Audit,
+    backups::Backups,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -59,6 +61,8 @@ pub struct Services {
     pub key_packages: KeyPackages,
     /// New devices.
     pub links: Links,
+    /// What devices keep here for those that come after them.
+    pub backups: Backups,
     /// Rooms and invitations.
     pub rooms: Rooms,
     /// Ratchet trees for joiners.
@@ -84,7 +88,7 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        (limits, retention, audit): (Limits, Retention, Audit),
+        (limits, retention, audit, backup_bytes): (Limits, Retention, Audit, u64),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());
@@ -113,6 +117,7 @@ impl Services {
                 (passwords, audit.clone()),
                 keys.strangers,
             ),
+            backups: Backups::new(store.clone(), audit.clone(), backup_bytes),
             key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),

@@ -5,6 +5,7 @@ pub mod accounts;
 mod arrays;
 pub mod audit;
 pub mod backup;
+pub mod backups;
 mod checkpoint;
 mod connection;
 pub mod envelopes;

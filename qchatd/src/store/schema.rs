@@ -223,6 +223,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    backups (device_id) {
+        device_id -> Binary,
+        account_id -> Binary,
+        version -> BigInt,
+        head -> Binary,
+        made_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    backup_chunks (id) {
+        id -> BigInt,
+        account_id -> Binary,
+        device_id -> Binary,
+        chunk -> Binary,
+        size -> BigInt,
+        kept_until -> Nullable<BigInt>,
+        bytes -> Binary,
+    }
+}
+
 diesel::joinable!(sessions -> devices (device_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(members -> rooms (room_id));
@@ -245,6 +267,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     hours,
     links,
     grants,
+    backups,
+    backup_chunks,
     audit,
     audit_head,
 );

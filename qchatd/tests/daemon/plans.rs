@@ -42,7 +42,7 @@ const SMALL: [&str; 3] = ["server", "token_keys", "audit_head"];
 
 /// What may be sorted, and why that does not grow with the tables. Nothing of it is dropped by a limit afterwards: that
 /// would be sorting much to return little.
-const SORTED: [(&str, &str); 12] = [
+const SORTED: [(&str, &str); 13] = [
     ("FROM devices WHERE (devices.account_id =", "an account's devices, all of which are returned"),
     ("FROM devices WHERE ((devices.account_id =", "an account's devices, all of which are returned"),
     ("FROM members WHERE ((members.room_id =", "a room's devices, all of which are returned"),
@@ -55,6 +55,7 @@ const SORTED: [(&str, &str); 12] = [
     ),
     ("FROM sessions WHERE (sessions.device_id =", "a device's sessions, all of which are given out"),
     ("FROM trees WHERE (trees.device_id =", "a device's trees, all of which are given out"),
+    ("FROM backups WHERE (backups.account_id =", "an account's backups, sixteen at most"),
     ("FROM token_keys", "two or three"),
     ("(trees.seq IS NULL)", "what devices have staged, four each at most"),
     ("known.seq ORDER BY envelopes.seq LIMIT", "the rooms of one job, and of each the stretch that it reads"),

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use qchat_proto::{
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
-    wire::tree::TreeHash,
+    wire::{chunk::ChunkId, tree::TreeHash},
 };
 use qchatd::store::{
     self, Connection, StoreError,
     accounts::{self, Account, Device, Verifier},
     audit::{self, Act, Actor, Draft, Entry, Outcome, Which},
+    backups::{self, Backup},
     envelopes,
     erased::{self, Erased},
     export,
@@ -532,6 +533,34 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     let sent = export::envelopes(conn, room, tablet, 19).unwrap();
     assert_eq!(sent.iter().map(|sent| (sent.seq, sent.size)).collect::<Vec<_>>(), [(20, 8)]);
     assert_eq!(export::logged(conn, sent[0].row).unwrap(), Some(b"of carol".to_vec()));
+
+    // Backups: parts that wait for a head, parts of the newest head, and parts of none any more, which go.
+    let own = (carol, tablet);
+    let part = |byte: u8| ChunkId::from_bytes([byte; 32]);
+    for (byte, until) in [(1, now + 10), (2, now + 20), (1, now + 30)] {
+        backups::put_chunk(conn, own, part(byte), &[byte; 5], until).unwrap();
+    }
+    assert_eq!(backups::missing(conn, tablet, &[part(1), part(3)], now + 30).unwrap(), [part(3)]);
+    assert_eq!(backups::chunk(conn, own, part(1)).unwrap(), Some(vec![1; 5]));
+    assert_eq!(backups::chunk(conn, (inviter, tablet), part(1)).unwrap(), None, "another's");
+    let newest = Backup { device: tablet, version: 1, head: vec![7; 9], made_at: now };
+    backups::put(conn, carol, &newest, &[part(1)], now + 15).unwrap();
+    assert_eq!(backups::of_device(conn, tablet).unwrap(), Some(newest.clone()));
+    assert_eq!(backups::of_account(conn, carol).unwrap(), [newest]);
+    assert_eq!((backups::total(conn, carol).unwrap(), backups::size(conn, tablet).unwrap()), (10, 5));
+    backups::expire(conn, now + 19).unwrap();
+    assert_eq!(backups::total(conn, carol).unwrap(), 10);
+    backups::expire(conn, now + 20).unwrap();
+    assert_eq!(backups::total(conn, carol).unwrap(), 5);
+    let parts = backups::chunks_after(conn, carol, 0, 9).unwrap();
+    assert_eq!(
+        parts.iter().map(|(_, device, part)| (*device, *part)).collect::<Vec<_>>(),
+        [(tablet, part(1))]
+    );
+    assert!(backups::forget(conn, own).unwrap() && !backups::forget(conn, own).unwrap());
+    backups::put_chunk(conn, own, part(4), &[4; 5], now + 10).unwrap();
+    backups::erase(conn, carol).unwrap();
+    assert_eq!(backups::total(conn, carol).unwrap(), 0);
 
     let kept = Erased { account: carol, name: [1; 48], token: [2; 32], identity_key: vec![3; 9] };
     assert_eq!(erased::by_id(conn, carol).unwrap(), None);

@@ -168,6 +168,7 @@ async fn person(server: &Url, name: &str) -> Result<Person> {
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let engine = Handle::start(registered.profile, options).await?;
     engine.sync().await?;

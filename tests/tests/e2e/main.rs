@@ -3,6 +3,7 @@
 
 mod account;
 mod agent;
+mod backups;
 mod completions;
 mod conversation;
 mod crashes;

@@ -95,6 +95,7 @@ async fn a_registration_whose_answer_was_lost_is_taken_up_again_with_the_same_ac
         tls: Choice::default(),
         accept: Accept::Ask,
         key_life: KeyLife::default(),
+        backup_interval: None,
     };
     let alice = Handle::start(registered.profile, options).await.unwrap();
     alice.sync().await.unwrap();

@@ -13,22 +13,10 @@ const CONTACT: usize = 256;
 /// who shares a room, then the others. Who does not fit is met by the new device as by anybody who is new.
 pub(super) fn contacts(tx: &mut Tx, me: AccountId) -> Result<Vec<HandedContact>, StoreError> {
     let mut known = vec![];
-    for contact in tx.contacts()? {
-        if contact.account != me {
-            let shares = !tx.rooms_with(contact.account)?.is_empty();
-            let rank = (!contact.verified && contact.changed_record.is_none(), !shares);
-            known.push((rank, handed(contact)));
-        }
-    }
-    for handed in tx.all_handed()? {
-        let contact = HandedContact {
-            name: handed.name,
-            pinned: handed.pinned,
-            verified: handed.verified,
-            first_seen_ms: handed.first_seen_ms,
-            changed: None,
-        };
-        known.push(((!contact.verified, true), contact));
+    for contact in everybody(tx, me)? {
+        let shares = !tx.rooms_with(contact.pinned.account)?.is_empty();
+        let rank = (!contact.verified && contact.changed.is_none(), !shares);
+        known.push((rank, contact));
     }
     known.sort_by_key(|(rank, _)| *rank);
     let mut room = limits::GRANT - REST;
@@ -38,6 +26,20 @@ pub(super) fn contacts(tx: &mut Tx, me: AccountId) -> Result<Vec<HandedContact>,
         Some(contact.clone())
     };
     Ok(known.iter().map_while(fits).collect())
+}
+
+/// Everybody whom this device has pinned, or another has for it.
+pub(crate) fn everybody(tx: &mut Tx, me: AccountId) -> Result<Vec<HandedContact>, StoreError> {
+    let mut known: Vec<_> =
+        tx.contacts()?.into_iter().filter(|contact| contact.account != me).map(handed).collect();
+    known.extend(tx.all_handed()?.into_iter().map(|handed| HandedContact {
+        name: handed.name,
+        pinned: handed.pinned,
+        verified: handed.verified,
+        first_seen_ms: handed.first_seen_ms,
+        changed: None,
+    }));
+    Ok(known)
 }
 
 fn handed(contact: Contact) -> HandedContact {

@@ -208,6 +208,9 @@ async fn begun(
     if let Some(own) = own {
         return Err(EngineError::OtherAccount(own.name));
     }
+    if profile.read_async(Tx::restoring).await?.is_some() {
+        return Err(EngineError::RestoreBegun);
+    }
     let Some(linking) = linking else { return Ok(None) };
     let hello = LinkHello::decode(&linking.hello).map_err(|_| StoreError::Corrupt("a new device"))?;
     if hello.account_name != *name {
@@ -327,7 +330,7 @@ async fn store(
 }
 
 /// Stores somebody whom the account knows: as pinned, and with both keys where these have changed.
-fn put_known(tx: &mut Tx, known: HandedContact) -> Result<(), StoreError> {
+pub(crate) fn put_known(tx: &mut Tx, known: HandedContact) -> Result<(), StoreError> {
     let HandedContact { name, pinned, verified, first_seen_ms, changed } = known;
     let Some((record, shown)) = changed else {
         return tx.put_handed(&Handed { name, pinned, verified, first_seen_ms });

@@ -9,7 +9,7 @@ mod names;
 mod own;
 mod rooms;
 
-pub(crate) use self::own::OwnDevices;
+pub(crate) use self::{grants::everybody, linking::put_known, own::OwnDevices};
 pub use self::{
     linking::{LinkStage, link},
     listing::Revoked,

@@ -91,18 +91,7 @@ impl Grant {
         rest.extend(&self.certificate);
         put_counted(&mut rest, &self.list);
         rest.extend(u32::try_from(self.contacts.len()).unwrap_or(u32::MAX).to_be_bytes());
-        for contact in &self.contacts {
-            let verified = if contact.verified { VERIFIED } else { 0 };
-            let changed = if contact.changed.is_some() { CHANGED } else { 0 };
-            rest.push(verified | changed);
-            put_text(&mut rest, contact.name.as_str());
-            rest.extend(contact.pinned.encode());
-            rest.extend(contact.first_seen_ms.to_be_bytes());
-            if let Some((pinned, shown)) = &contact.changed {
-                put_counted(&mut rest, pinned);
-                put_counted(&mut rest, shown);
-            }
-        }
+        self.contacts.iter().for_each(|contact| contact.put(&mut rest));
         // Of the right size at once: growing would leave copies of the seed behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(64 + rest.len()));
         bytes.extend_from_slice(self.account_key.expose());
@@ -123,7 +112,7 @@ impl Grant {
         let list = reader.counted()?.to_vec();
         let mut contacts = vec![];
         for _ in 0..reader.number()? {
-            contacts.push(contact(&mut reader)?);
+            contacts.push(HandedContact::read(&mut reader)?);
         }
         reader.end()?;
         Ok(Self { account_key, record, certificate, list, contacts })
@@ -158,18 +147,33 @@ impl Grant {
     }
 }
 
-fn contact(reader: &mut Reader<'_>) -> Result<HandedContact, IdentityError> {
-    let [flags] = reader.array()?;
-    if flags & !(VERIFIED | CHANGED) != 0 {
-        return Err(reader.malformed());
+impl HandedContact {
+    pub(in crate::identity) fn put(&self, bytes: &mut Vec<u8>) {
+        let verified = if self.verified { VERIFIED } else { 0 };
+        let changed = if self.changed.is_some() { CHANGED } else { 0 };
+        bytes.push(verified | changed);
+        put_text(bytes, self.name.as_str());
+        bytes.extend(self.pinned.encode());
+        bytes.extend(self.first_seen_ms.to_be_bytes());
+        if let Some((pinned, shown)) = &self.changed {
+            put_counted(bytes, pinned);
+            put_counted(bytes, shown);
+        }
     }
-    let name = reader.name()?;
-    let pinned = Pinned::decode(reader.bytes(Pinned::SIZE)?)?;
-    let first_seen_ms = i64::from_be_bytes(reader.array()?);
-    let changed = if flags & CHANGED == 0 {
-        None
-    } else {
-        Some((reader.counted()?.to_vec(), reader.counted()?.to_vec()))
-    };
-    Ok(HandedContact { name, pinned, verified: flags & VERIFIED != 0, first_seen_ms, changed })
+
+    pub(in crate::identity) fn read(reader: &mut Reader<'_>) -> Result<Self, IdentityError> {
+        let [flags] = reader.array()?;
+        if flags & !(VERIFIED | CHANGED) != 0 {
+            return Err(reader.malformed());
+        }
+        let name = reader.name()?;
+        let pinned = Pinned::decode(reader.bytes(Pinned::SIZE)?)?;
+        let first_seen_ms = i64::from_be_bytes(reader.array()?);
+        let changed = if flags & CHANGED == 0 {
+            None
+        } else {
+            Some((reader.counted()?.to_vec(), reader.counted()?.to_vec()))
+        };
+        Ok(Self { name, pinned, verified: flags & VERIFIED != 0, first_seen_ms, changed })
+    }
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use qchat_proto::{
     identity::Deed,
     ids::{AccountId, DeviceId, RoomId},
-    wire::api::{Binary, ExportAccount},
+    wire::{
+        api::{Binary, ExportAccount},
+        chunk::ChunkId,
+    },
 };
 use serde_json::{Value, json};
 
@@ -17,12 +20,14 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        export,
+        backups, export,
     },
 };
 
 /// Entries of the audit log that are read at once.
 const ACTIVITY: u32 = 200;
+/// Parts of backups that are looked up at once.
+const CHUNKS: u32 = 200;
 
 /// What is still to be given out.
 pub struct Export {
@@ -43,6 +48,9 @@ enum Step {
     /// The envelopes of a device in a room after a seq.
     Sent(RoomId, DeviceId, u64),
     Envelope(RoomId, DeviceId, export::Envelope),
+    /// The parts of backups after a row.
+    Chunks(i64),
+    Chunk(DeviceId, ChunkId),
     /// What is noted after a place in the audit log.
     Activity(i64),
 }
@@ -140,6 +148,18 @@ fn carry_out(
             });
             Ok((vec![object], vec![]))
         }
+        Step::Chunks(after) => {
+            let some = backups::chunks_after(conn, account, after, CHUNKS)?;
+            let next = some.last().map(|(row, ..)| Step::Chunks(*row));
+            let each = some.into_iter().map(|(_, device, chunk)| Step::Chunk(device, chunk));
+            Ok((vec![], each.chain(next).collect()))
+        }
+        Step::Chunk(device, chunk) => {
+            let object = backups::chunk(conn, (account, device), chunk)?.map(|bytes| {
+                json!({"kind": "backup_chunk", "device": device, "chunk": chunk, "bytes": Binary::from(bytes)})
+            });
+            Ok((object.into_iter().collect(), vec![]))
+        }
         Step::Activity(after) => {
             let which = Which { account: Some(account), since: None };
             let some = audit::after(conn, which, after, ACTIVITY)?;
@@ -172,8 +192,14 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
             "certificate": Binary::from(device.certificate.clone()),
         })
     }));
+    for backup in backups::of_account(conn, account)? {
+        objects.push(json!({
+            "kind": "backup", "device": backup.device, "version": backup.version, "made_at": backup.made_at,
+            "head": Binary::from(backup.head),
+        }));
+    }
     let each = devices.into_iter().map(|device| Step::Device(device.id));
-    Ok((objects, each.chain([Step::Activity(0)]).collect()))
+    Ok((objects, each.chain([Step::Chunks(0), Step::Activity(0)]).collect()))
 }
 
 fn of_device(conn: &mut Connection, device: DeviceId) -> Result<(Vec<Value>, Vec<Step>), StoreError> {

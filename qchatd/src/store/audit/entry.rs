@@ -88,6 +88,12 @@ codes! {
     Forget = 18 "forget",
     /// A device that knows the passphrase asked the account's devices to be let in, or somebody with a wrong one.
     LinkDevice = 19 "link_device",
+    /// Somebody with the recovery words, or without them, asked for the account and its backups, or made a device of it.
+    Recover = 32 "recover",
+    /// A device made a backup.
+    PutBackup = 33 "put_backup",
+    /// A backup was deleted.
+    DeleteBackup = 34 "delete_backup",
 }
 
 codes! {

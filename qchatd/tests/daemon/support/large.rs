@@ -91,6 +91,22 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             id("session", "a.n")
         ),
         format!(
+            "INSERT INTO backups (device_id, account_id, version, head, made_at) {each_account} \
+             SELECT {}, {}, 1, {}, 1 FROM a",
+            id("device", "a.n"),
+            id("account", "a.n"),
+            digest("head", "a.n")
+        ),
+        format!(
+            "INSERT INTO backup_chunks (account_id, device_id, chunk, size, kept_until, bytes) {each_account}, {} \
+             SELECT {}, {}, {}, 32, CASE WHEN c.n = 1 THEN 1000 + a.n END, {} FROM a, c",
+            numbers("c", 1, 3),
+            id("account", "a.n"),
+            id("device", "a.n"),
+            digest("chunk", "a.n * 10 + c.n"),
+            digest("sealed", "a.n * 10 + c.n")
+        ),
+        format!(
             "INSERT INTO spent_nonces (nonce, expires_at) {each_account} SELECT {}, 1000 + a.n FROM a WHERE a.n <= 1000",
             digest("nonce", "a.n")
         ),

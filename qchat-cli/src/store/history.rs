@@ -1,0 +1,211 @@
+//! What was said and where, as backups take it out of one profile and put it into another.
+
+use diesel::{dsl::max, prelude::*};
+use qchat_proto::{
+    content::RoomSettings,
+    identity::backup::{Item, KeptMessage, KeptNotice, KeptRoom},
+    ids::Seq,
+    session::{
+        head,
+        ledger::{Phase, RoomState},
+    },
+};
+
+use super::{
+    StoreError, Tx, convert, notice, rooms as room_rows,
+    schema::{room_settings, rooms, timeline},
+};
+
+/// Own lines that are in no log yet are not kept: they are sent by the device that has them, or by nobody.
+const PENDING: i32 = 0;
+
+type Row = (
+    i64,
+    Vec<u8>,
+    i64,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    i64,
+    i64,
+    i32,
+    Vec<u8>,
+);
+
+impl Tx {
+    /// The number of the last line; 0 when there is none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_line(&mut self) -> Result<i64, StoreError> {
+        let last: Option<i64> = timeline::table.select(max(timeline::row)).first(&mut self.conn)?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// The lines after one up to another, in the order in which they were stored, without those that were deleted or wait.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn kept_lines(&mut self, after: i64, until: i64) -> Result<Vec<Item>, StoreError> {
+        let rows: Vec<Row> = timeline::table
+            .select((
+                timeline::row,
+                timeline::room,
+                timeline::place,
+                timeline::seq,
+                timeline::message_id,
+                timeline::account,
+                timeline::device,
+                timeline::epoch,
+                timeline::stored_ms,
+                timeline::delivery,
+                timeline::body,
+            ))
+            .filter(timeline::row.gt(after).and(timeline::row.le(until)))
+            .filter(timeline::deleted.eq(false))
+            .filter(timeline::delivery.ne(PENDING))
+            .order(timeline::row)
+            .load(&mut self.conn)?;
+        rows.into_iter().map(item).collect()
+    }
+
+    /// The rooms, by their ids.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn kept_rooms(&mut self) -> Result<Vec<KeptRoom>, StoreError> {
+        let mut kept: Vec<_> = self
+            .rooms()?
+            .into_iter()
+            .map(|row| KeptRoom {
+                room: row.state.room,
+                member: matches!(row.state.phase, Phase::Member | Phase::Stuck(_)),
+                cursor: row.state.cursor,
+                generation: row.state.generation,
+                epoch: row.state.epoch,
+                read_seq: row.read_seq,
+                active_ms: row.active_ms,
+                settings: row.settings.map(|settings| settings.encode()).unwrap_or_default(),
+            })
+            .collect();
+        kept.sort_by_key(|kept| kept.room);
+        Ok(kept)
+    }
+
+    /// Puts a room in, as one that this device is not in: somebody adds it. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::Corrupt`] when it makes no sense.
+    pub fn restore_room(&mut self, kept: &KeptRoom) -> Result<(), StoreError> {
+        if room_rows::room(&mut self.conn, kept.room)?.is_some() {
+            return Ok(());
+        }
+        let gone = if kept.member { Phase::Removed(kept.cursor) } else { Phase::Left(kept.cursor) };
+        let state = RoomState {
+            room: kept.room,
+            phase: gone,
+            cursor: kept.cursor,
+            head: head::EMPTY,
+            commit_seq: Seq(0),
+            accepted: 0,
+            generation: kept.generation,
+            epoch: kept.epoch,
+        };
+        room_rows::put_room(&mut self.conn, &state)?;
+        let key = &kept.room.as_bytes()[..];
+        diesel::update(rooms::table.find(key))
+            .set((
+                rooms::read_seq.eq(convert::seq_number(kept.read_seq)?),
+                rooms::active_ms.eq(kept.active_ms),
+            ))
+            .execute(&mut self.conn)?;
+        if !kept.settings.is_empty() {
+            let settings = RoomSettings::decode(&kept.settings)
+                .map_err(|_| StoreError::Corrupt("the settings of a room"))?;
+            diesel::replace_into(room_settings::table)
+                .values((
+                    room_settings::room.eq(key),
+                    room_settings::name.eq(&settings.name),
+                    room_settings::settings.eq(&kept.settings),
+                ))
+                .execute(&mut self.conn)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a message in; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::Corrupt`] when it makes no sense.
+    pub fn restore_message(&mut self, kept: &KeptMessage) -> Result<(), StoreError> {
+        let (place, seq) = place(kept.place, kept.seq)?;
+        diesel::insert_or_ignore_into(timeline::table)
+            .values((
+                timeline::room.eq(&kept.room.as_bytes()[..]),
+                timeline::place.eq(place),
+                timeline::seq.eq(seq),
+                timeline::message_id.eq(&kept.id.as_bytes()[..]),
+                timeline::account.eq(&kept.account.as_bytes()[..]),
+                timeline::device.eq(&kept.device.as_bytes()[..]),
+                timeline::epoch.eq(convert::number(kept.epoch)?),
+                timeline::stored_ms.eq(kept.stored_ms),
+                timeline::delivery.eq(match kept.delivery {
+                    1 | 2 => i32::from(kept.delivery),
+                    _ => return Err(StoreError::Corrupt("a message of a backup")),
+                }),
+                timeline::body.eq(&kept.content),
+            ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// Puts in what happened.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::Corrupt`] when it makes no sense.
+    pub fn restore_notice(&mut self, kept: &KeptNotice) -> Result<(), StoreError> {
+        notice::decode(&kept.body)?;
+        let (place, seq) = place(kept.place, kept.seq)?;
+        diesel::insert_into(timeline::table)
+            .values((
+                timeline::room.eq(&kept.room.as_bytes()[..]),
+                timeline::place.eq(place),
+                timeline::seq.eq(seq),
+                timeline::epoch.eq(0),
+                timeline::stored_ms.eq(kept.stored_ms),
+                timeline::delivery.eq(1),
+                timeline::body.eq(&kept.body),
+            ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+}
+
+/// Place and seq; what has no seq stands at a place all the same.
+fn place(place: u64, seq: Seq) -> Result<(i64, Option<i64>), StoreError> {
+    let seq = if seq == Seq(0) { None } else { Some(convert::seq_number(seq)?) };
+    Ok((convert::number(place)?, seq))
+}
+
+fn item(row: Row) -> Result<Item, StoreError> {
+    let (_, room, place, seq, message, account, device, epoch, stored_ms, delivery, body) = row;
+    let room = convert::id("room id", &room)?;
+    let place = convert::unsigned("place", place)?;
+    let seq = seq.map(convert::seq).transpose()?.unwrap_or(Seq(0));
+    Ok(match (message, account, device) {
+        (Some(message), Some(account), Some(device)) => Item::Message(KeptMessage {
+            room,
+            place,
+            seq,
+            id: convert::id("message id", &message)?,
+            account: convert::id("account id", &account)?,
+            device: convert::id("device id", &device)?,
+            epoch: convert::unsigned("epoch", epoch)?,
+            stored_ms,
+            delivery: u8::try_from(delivery).map_err(|_| StoreError::Corrupt("delivery"))?,
+            content: body,
+        }),
+        _ => Item::Notice(KeptNotice { room, place, seq, stored_ms, body }),
+    })
+}
