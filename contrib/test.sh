@@ -67,6 +67,8 @@ command -v redis-server >/dev/null || install_package "redis-server" redis-serve
 command -v prlimit >/dev/null || install_package "prlimit" util-linux
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || install_package "libfaketime" faketime
 command -v haproxy >/dev/null || install_package "haproxy" haproxy
+command -v dbus-run-session >/dev/null || install_package "dbus-run-session" dbus
+command -v gnome-keyring-daemon >/dev/null || install_package "a keyring" gnome-keyring
 [ -x "$programs/psql" ] || command -v psql >/dev/null || install_package "psql" postgresql-client
 printf '%s, %s, %s\n' "$(cargo --version)" "$(cc --version | head -n 1)" "$("$programs/postgres" --version)"
 

@@ -29,6 +29,10 @@ pub struct Settings {
     pub tls: Choice,
     /// The file with the passphrase.
     pub passphrase_file: Option<PathBuf>,
+    /// The command that prints the passphrase; not with a file.
+    pub passphrase_command: Option<String>,
+    /// When a key that is not used is forgotten.
+    pub lock_after_idle: Option<Duration>,
     /// Print JSON.
     pub json: bool,
     /// Neither colours nor anything that moves.
@@ -60,6 +64,11 @@ pub enum SettingsError {
         /// What is wrong.
         source: Box<ConfigError>,
     },
+    /// Both were said where one is.
+    #[error(
+        "a passphrase comes from a file or from a command: say one of passphrase_file and passphrase_command"
+    )]
+    TwoPassphrases,
     /// A value in the file is refused.
     #[error("{}: {key}: {why}", path.display())]
     Value {
@@ -85,6 +94,8 @@ struct Stored {
     server_key: Option<String>,
     key_exchange: Option<KeyExchange>,
     passphrase_file: Option<PathBuf>,
+    passphrase_command: Option<String>,
+    lock_after_idle: Option<config::Value>,
     json: Option<bool>,
     plain: Option<bool>,
     quiet: Option<bool>,
@@ -160,6 +171,24 @@ impl Settings {
                 .map_err(refused.clone()("backup_interval"))?,
             (None, None) => Duration::ZERO,
         };
+        let lock_after_idle = match (flags.lock_after_idle, stored.lock_after_idle) {
+            (Some(time), _) => Some(time),
+            (None, Some(time)) => Some(
+                time.into_string()
+                    .map_err(|error| error.to_string())
+                    .and_then(|time| args::lifetime(&time))
+                    .map_err(refused.clone()("lock_after_idle"))?,
+            ),
+            (None, None) => None,
+        };
+        let (passphrase_file, passphrase_command) =
+            match (flags.passphrase_file.clone(), flags.passphrase_command.clone()) {
+                (None, None) => (stored.passphrase_file, stored.passphrase_command),
+                said => said,
+            };
+        if passphrase_file.is_some() && passphrase_command.is_some() {
+            return Err(SettingsError::TwoPassphrases);
+        }
         let data_dir = match flags.data_dir.clone().or(stored.data_dir) {
             Some(dir) => dir,
             None => directories().ok_or(SettingsError::NoHome)?.data_dir().to_owned(),
@@ -171,7 +200,9 @@ impl Settings {
             data_dir,
             server,
             tls: Choice { trust, key_exchange },
-            passphrase_file: flags.passphrase_file.clone().or(stored.passphrase_file),
+            passphrase_file,
+            passphrase_command,
+            lock_after_idle,
             json: flags.json || stored.json.unwrap_or(false),
             plain: flags.plain || stored.plain.unwrap_or(false),
             quiet: flags.quiet || (flags.verbose == 0 && stored.quiet.unwrap_or(false)),

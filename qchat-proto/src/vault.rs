@@ -2,15 +2,17 @@
 //!
 //! ```json
 //! {"version":1,"kdf":"argon2id","memory_kib":262144,"iterations":3,"lanes":4,
-//!  "salt":"22 characters","nonce":"16 characters","wrapped_key":"64 characters"}
+//!  "salt":"22 characters","nonce":"16 characters","wrapped_key":"64 characters","check":"11 characters"}
 //! ```
 //!
 //! Byte strings are base64url without padding. `wrapped_key` is AES-256-GCM of the 32-byte database key, with its tag,
 //! under the Argon2id key of passphrase and salt. Associated data: `qchat vault file` (16 bytes), then version,
 //! memory, iterations and lanes (4 bytes each, big endian), then the salt (16 bytes): nobody can lower a cost without
-//! making the key unreadable.
+//! making the key unreadable. `check` is the first 8 bytes of SHA-384 of associated data, nonce and wrapped key: it tells a
+//! damaged file from a wrong passphrase, and guards against nobody. A file of before has none.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha384};
 
 use crate::{
     crypto::{
@@ -61,6 +63,8 @@ pub struct WrappedKey {
     salt: Binary,
     nonce: Binary,
     wrapped_key: Binary,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<Binary>,
 }
 
 /// Only the version, which is read first: the rest may look different in another one.
@@ -111,7 +115,9 @@ impl WrappedKey {
         let wrapping = derive_vault_key(passphrase, &salt, params)?;
         let wrapped_key = aead::seal(wrapping.expose(), &nonce, &aad(params, &salt), key.expose())
             .map_err(|_| VaultFault::Seal)?;
+        let check = check(&aad(params, &salt), &nonce, &wrapped_key);
         Ok(Self {
+            check: Some(check.to_vec().into()),
             version: VERSION,
             kdf: KDF.to_owned(),
             memory_kib: params.memory_kib,
@@ -139,6 +145,11 @@ impl WrappedKey {
             return Err(malformed("the wrapped key"));
         }
         let params = self.params();
+        let stated = self.check.as_ref().map(AsRef::as_ref);
+        let found = check(&aad(params, &salt), &nonce, self.wrapped_key.as_ref());
+        if stated.is_some_and(|stated: &[u8]| stated != found) {
+            return Err(malformed("its checksum does not fit"));
+        }
         let wrapping = derive_vault_key(passphrase, &salt, params)?;
         let key = aead::open(wrapping.expose(), &nonce, &aad(params, &salt), self.wrapped_key.as_ref())
             .map_err(|_| VaultFault::WrongPassphrase)?;
@@ -149,6 +160,13 @@ impl WrappedKey {
     pub const fn params(&self) -> KdfParams {
         KdfParams { memory_kib: self.memory_kib, iterations: self.iterations, lanes: self.lanes }
     }
+}
+
+fn check(aad: &[u8], nonce: &[u8], wrapped_key: &[u8]) -> [u8; 8] {
+    let digest = Sha384::new().chain_update(aad).chain_update(nonce).chain_update(wrapped_key).finalize();
+    let mut check = [0; 8];
+    check.copy_from_slice(&digest[..8]);
+    check
 }
 
 fn aad(params: KdfParams, salt: &[u8; 16]) -> [u8; 48] {
@@ -219,11 +237,39 @@ mod tests {
         ] {
             let mut altered = json.clone();
             altered[field] = value;
+            // As whoever means it does.
+            altered["check"] = serde_json::Value::Null;
             let error = open(altered.to_string().as_bytes(), PASSPHRASE).err().unwrap().to_string();
             assert!(error.contains(refusal), "{field}: {error}");
         }
         for junk in [&b""[..], b"{}", b"[1]"] {
             assert!(matches!(WrappedKey::read(junk).err(), Some(VaultFault::Malformed(_))));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_taken_for_a_wrong_passphrase() {
+        let (key, json) = made();
+        let file = serde_json::to_vec_pretty(&json).unwrap();
+        let spaces = file.iter().filter(|byte| byte.is_ascii_whitespace()).count();
+        let mut opened = 0;
+        for place in 0..file.len() {
+            let mut flipped = file.clone();
+            flipped[place] ^= 1 << (place % 7);
+            match open(&flipped, PASSPHRASE) {
+                // Between the fields, or in the name of the checksum.
+                Ok(found) => {
+                    assert!(found.ct_eq(&key), "{place}");
+                    opened += 1;
+                }
+                Err(VaultFault::Malformed(_) | VaultFault::TooNew) => {}
+                Err(fault) => panic!("{place}: {fault}"),
+            }
+        }
+        assert!(opened <= spaces + "check".len(), "{opened}");
+        for length in 0..file.len() {
+            let torn = open(&file[..length], PASSPHRASE);
+            assert!(matches!(torn, Err(VaultFault::Malformed(_))), "{length}");
         }
     }
 

@@ -180,13 +180,24 @@ fn a_member_is_its_account_and_device_whatever_its_key() {
     let identity = |leaf: &SigningIdentity| provider.identity(leaf, &ExtensionList::new()).unwrap();
     let first = leaf(&alice, 0);
     let new_key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
-    let renewed = alice.certificate(alice.devices[0].0, &new_key);
-    let renewed = signing_identity(&renewed, new_key.public()).unwrap();
+    let since = leaf_credential(&first).unwrap().certificate_created_at;
+    let renewed = |created_at| {
+        let certificate = DeviceCertificate {
+            account: alice.account,
+            device: alice.devices[0].0,
+            device_key: new_key.public().clone(),
+            identity_key_hash: alice.identity.public().hash(),
+            created_at,
+        };
+        signing_identity(&certificate.sign(&alice.identity).unwrap(), new_key.public()).unwrap()
+    };
     assert_eq!(identity(&first), [*alice.account.as_bytes(), *alice.devices[0].0.as_bytes()].concat());
-    assert_eq!(identity(&first), identity(&renewed));
-    let extensions = ExtensionList::new();
-    assert_eq!(provider.valid_successor(&first, &renewed, &extensions), Ok(true));
-    assert_eq!(provider.valid_successor(&first, &leaf(&alice, 1), &extensions), Ok(false));
+    assert_eq!(identity(&first), identity(&renewed(since)));
+    let follows = |new: &SigningIdentity| provider.valid_successor(&first, new, &ExtensionList::new());
+    // Another key needs a newer certificate, or whoever has a former one leads the leaf back to it.
+    assert_eq!(follows(&renewed(since + 1)), Ok(true));
+    assert_eq!(follows(&renewed(since)), Ok(false));
+    assert_eq!(follows(&leaf(&alice, 1)), Ok(false));
 }
 
 fn client(owner: &Owner, contacts: &Arc<Contacts>) -> Client<impl MlsConfig> {

@@ -17,8 +17,8 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Accept, Choice, Handle, KeyLife, Options, Server},
-    vault::agent as vault_agent,
+    engine::{self, Accept, Choice, EngineError, Handle, KeyLife, Options, Server},
+    vault::{agent as vault_agent, keyring},
 };
 
 /// What was done to the profile.
@@ -207,7 +207,15 @@ pub(super) async fn rotate(context: &Context) -> Outcome {
     .await
 }
 
-pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
+/// Puts the key into the keyring, once a passphrase has shown whose it is.
+pub(super) async fn remember(context: &Context) -> Outcome {
+    let dir = context.settings.profile_dir();
+    let key = open::by_passphrase(context, &dir).await?;
+    open::blocking(move || keyring::remember(&dir, &key)).await?.map_err(EngineError::from)?;
+    done(context, "remembered")
+}
+
+pub(super) async fn unlock(context: &Context, lifetime: Duration) -> Outcome {
     let settings = &context.settings;
     let dir = settings.profile_dir();
     let key = open::key(context, &dir).await?;
@@ -215,16 +223,21 @@ pub(super) async fn unlock(context: &Context, duration: Duration) -> Outcome {
         .map_err(|error| Failure::unexpected(format!("this program does not know its own path: {error}")))?;
     let mut command = process::Command::new(program);
     command.arg("--data-dir").arg(&settings.data_dir).args(["--profile", &settings.profile, "agent"]);
-    open::blocking(move || vault_agent::start(command, &dir, &key, duration))
+    let keeping = vault_agent::Keeping { lifetime, idle: settings.lock_after_idle };
+    open::blocking(move || vault_agent::start(command, &dir, &key, keeping))
         .await?
         .map_err(|error| agent_failed(&error))?;
     done(context, "unlocked")
 }
 
-pub(super) fn lock(context: &Context) -> Outcome {
-    let was_unlocked =
-        vault_agent::lock(&context.settings.profile_dir()).map_err(|error| agent_failed(&error))?;
-    if !was_unlocked {
+pub(super) async fn lock(context: &Context, forget: bool) -> Outcome {
+    let dir = context.settings.profile_dir();
+    let was_unlocked = vault_agent::lock(&dir).map_err(|error| agent_failed(&error))?;
+    if forget {
+        open::blocking(move || keyring::forget(&dir)).await?.map_err(EngineError::from)?;
+    } else if keyring::remembers(&dir) {
+        context.output.say("The keyring still holds the key: `qchat lock --forget` takes it out.");
+    } else if !was_unlocked {
         context.output.say("There was nothing to lock.");
     }
     done(context, "locked")

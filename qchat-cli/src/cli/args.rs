@@ -92,6 +92,22 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_PASSPHRASE_FILE", hide_env_values = true, value_name = "F")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub passphrase_file: Option<PathBuf>,
+    /// Read the passphrase from the first line that a command prints, instead of asking: a password manager's, say. Its words
+    /// are split as a shell does, and no shell is run. It has two minutes.
+    #[arg(long, global = true, env = "QCHAT_PASSPHRASE_COMMAND", hide_env_values = true, value_name = "C")]
+    #[arg(value_hint = ValueHint::CommandString)]
+    pub passphrase_command: Option<String>,
+    /// Forget the key that `unlock` keeps once no command has used it for this long: as in 15m [default: never].
+    #[arg(
+        long,
+        visible_alias = "idle",
+        global = true,
+        env = "QCHAT_LOCK_AFTER_IDLE",
+        hide_env_values = true,
+        value_name = "TIME"
+    )]
+    #[arg(value_parser = lifetime)]
+    pub lock_after_idle: Option<Duration>,
     /// Print JSON: one object a line.
     #[arg(long, global = true, env = "QCHAT_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
@@ -178,14 +194,25 @@ pub enum Command {
     #[command(subcommand)]
     Account(super::account_args::Account),
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
-    #[command(after_help = "Example:\n  qchat unlock --for 8h")]
+    #[command(
+        after_help = "Examples:\n  qchat unlock --for 8h\n  qchat unlock --for 8h --idle 15m\n  qchat unlock --remember"
+    )]
     Unlock {
         /// For how long, 30 days at most: as in 30s, 15m, 8h and 1d.
         #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = lifetime)]
         duration: Duration,
+        /// Keep the profile's key in the keyring of the desktop's session (Secret Service) instead, until `lock --forget`: the
+        /// profile is open whenever that keyring is.
+        #[arg(long, conflicts_with = "duration")]
+        remember: bool,
     },
     /// Forget what `unlock` keeps.
-    Lock,
+    #[command(after_help = "Examples:\n  qchat lock\n  qchat lock --forget")]
+    Lock {
+        /// Take the key out of the keyring, too.
+        #[arg(long)]
+        forget: bool,
+    },
     /// Rooms and who is in them.
     #[command(subcommand)]
     Room(Room),
@@ -294,6 +321,9 @@ pub enum Command {
     /// Backups of this device at the server, which only the recovery words open.
     #[command(subcommand)]
     Backup(Backup),
+    /// The profile on this machine.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
@@ -516,6 +546,26 @@ pub enum Backup {
     },
 }
 
+/// Commands about the profile.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum ProfileCommand {
+    /// Go on from a previous copy of this profile: history and contacts are kept, its keys are not.
+    #[command(
+        long_about = "Go on from a previous copy of this profile: history and contacts are kept, its keys are not.\n\nFor a \
+            profile that was put back from a backup, because the newer one is damaged or lost. Which messages its keys have \
+            sealed since is not known, so they are given up: the device asks the others to add it to each of its rooms again, \
+            and reads nothing of what was said between the copy and that. What waited to be sent is shown as not sent, although \
+            the newer state may have sent it. If the newer state is still in use somewhere, that one stops.",
+        after_help = "Example:\n  qchat profile recover --yes"
+    )]
+    Recover {
+        /// That the newer state of this profile is lost.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// Commands about keys.
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
@@ -603,7 +653,7 @@ pub(crate) fn update_after(text: &str) -> Result<Duration, String> {
 }
 
 /// How long an agent may keep a key.
-fn lifetime(text: &str) -> Result<Duration, String> {
+pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
     time(text)
         .ok()
         .filter(|time| (Duration::from_secs(1)..=LONGEST).contains(time))

@@ -7,6 +7,7 @@ mod activity;
 pub mod args;
 mod backups;
 mod complete;
+mod copies;
 mod deletion;
 mod departure;
 mod devices;
@@ -19,6 +20,7 @@ mod messages;
 mod open;
 mod output;
 mod passphrase;
+mod passphrase_command;
 mod password;
 mod progress;
 mod qr;
@@ -113,7 +115,7 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Backup, Device, Keys, Recovery, Room, Server};
+    use args::{Backup, Device, Keys, ProfileCommand, Recovery, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
@@ -136,8 +138,9 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Account(Account::Delete { yes, keep_profile, account_passphrase_file }) => {
             departure::delete(context, *yes, *keep_profile, account_passphrase_file.as_deref()).await
         }
-        Command::Unlock { duration } => account::unlock(context, *duration).await,
-        Command::Lock => account::lock(context),
+        Command::Unlock { remember: true, .. } => account::remember(context).await,
+        Command::Unlock { duration, .. } => account::unlock(context, *duration).await,
+        Command::Lock { forget } => account::lock(context, *forget).await,
         Command::Room(Room::Create { name }) => rooms::create(context, name).await,
         Command::Room(Room::List) => rooms::list(context).await,
         Command::Room(Room::Show { room }) => rooms::show(context, room).await,
@@ -181,6 +184,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Backup(Backup::List) => backups::list(context).await,
         Command::Backup(Backup::Delete { device, yes }) => backups::delete(context, *device, *yes).await,
+        Command::Profile(ProfileCommand::Recover { yes }) => copies::recover(context, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Keys(Keys::Rotate) => account::rotate(context).await,
         Command::Server(Server::Show) => server::show(context).await,

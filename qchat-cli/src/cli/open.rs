@@ -86,6 +86,13 @@ pub(super) fn expect_profile(context: &Context, dir: &Path) -> Outcome {
     if vault::exists(dir) {
         return Ok(());
     }
+    if Profile::exists(dir) {
+        return Err(Failure::locked(format!(
+            "{} has a database, and the vault with its key is missing: put vault.json back from a backup of that directory. \
+             Nothing else opens it",
+            dir.display()
+        )));
+    }
     Err(Failure::locked(format!(
         "there is no profile {:?} in {}; `qchat register NAME` creates one",
         context.settings.profile,
@@ -93,7 +100,7 @@ pub(super) fn expect_profile(context: &Context, dir: &Path) -> Outcome {
     )))
 }
 
-/// The database's key: from the agent when one holds it, else out of the passphrase.
+/// The database's key: from the agent or the keyring when one holds it, else out of the passphrase.
 pub(super) async fn key(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
     expect_profile(context, dir)?;
     let asked = dir.to_owned();
@@ -102,6 +109,18 @@ pub(super) async fn key(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
         Ok(None) => {}
         Err(error) => context.output.say(&format!("warning: {error}; the passphrase is used instead")),
     }
+    let asked = dir.to_owned();
+    match blocking(move || vault::keyring::recall(&asked)).await? {
+        Ok(Some(key)) => return Ok(key),
+        Ok(None) => {}
+        Err(error) => context.output.say(&format!("warning: {error}")),
+    }
+    by_passphrase(context, dir).await
+}
+
+/// The database's key out of the passphrase alone.
+pub(super) async fn by_passphrase(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
+    expect_profile(context, dir)?;
     let passphrase = passphrase::existing(&context.settings)?;
     let dir = dir.to_owned();
     let opened = blocking(move || vault::unlock(&dir, &passphrase));
@@ -126,7 +145,7 @@ pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome<
     match progress::during(&context.settings, "Fetching what is new", handle.sync()).await {
         Ok(()) => Ok(vec![]),
         Err(EngineError::Partial(rooms)) => Ok(rooms),
-        Err(error) if error.exit_code() == 3 => {
+        Err(error) if error.exit_code() == 3 || matches!(error, EngineError::OldCopy) => {
             context.output.say(&format!("warning: {error}. What is stored here is shown."));
             Ok(vec![])
         }

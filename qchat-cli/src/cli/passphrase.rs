@@ -1,4 +1,4 @@
-//! Where a passphrase comes from: a file, or a terminal that does not show it. Never the command line.
+//! Where a passphrase comes from: a file, a command, or a terminal that does not show it. Never the command line.
 
 use std::{
     fs::File,
@@ -11,36 +11,39 @@ use zeroize::Zeroizing;
 
 use super::{
     failure::{Failure, Outcome},
-    output,
+    output, passphrase_command,
 };
 use crate::{config::Settings, vault::strength};
 
+/// What to say where nobody can be asked.
+const INSTEAD: &str = "--passphrase-file F or --passphrase-command C";
 /// Longest line that is read as a passphrase, bytes.
 const LONGEST: u64 = 4096;
 
+/// The passphrase that the settings lead to; `None` where somebody has to be asked.
+fn said(settings: &Settings) -> Option<Outcome<Zeroizing<String>>> {
+    match (&settings.passphrase_command, &settings.passphrase_file) {
+        (Some(command), _) => Some(passphrase_command::run(command, passphrase_command::PATIENCE)),
+        (None, Some(path)) => Some(from_file(path)),
+        (None, None) => None,
+    }
+}
+
 /// Reads the passphrase of an existing profile.
 pub(super) fn existing(settings: &Settings) -> Outcome<Zeroizing<String>> {
-    if let Some(path) = &settings.passphrase_file {
-        return from_file(path);
-    }
     let prompt = format!("Passphrase of the profile {:?}: ", settings.profile);
-    ask(settings, &prompt, "--passphrase-file F")
+    said(settings).unwrap_or_else(|| ask(settings, &prompt, INSTEAD))
 }
 
 /// Reads the passphrase of an account that has a device elsewhere: it will be this machine's, too.
 pub(super) fn account(settings: &Settings, name: &UserName) -> Outcome<Zeroizing<String>> {
-    match &settings.passphrase_file {
-        Some(path) => from_file(path),
-        None => ask(settings, &format!("Passphrase of the account {name}: "), "--passphrase-file F"),
-    }
+    let prompt = format!("Passphrase of the account {name}: ");
+    said(settings).unwrap_or_else(|| ask(settings, &prompt, INSTEAD))
 }
 
 /// Reads the passphrase for a new profile of this account.
 pub(super) fn fresh(settings: &Settings, name: &str) -> Outcome<Zeroizing<String>> {
-    match &settings.passphrase_file {
-        Some(path) => from_file(path),
-        None => ask_twice(settings, "A passphrase for the new profile: ", name, "--passphrase-file F"),
-    }
+    said(settings).unwrap_or_else(|| ask_twice(settings, "A passphrase for the new profile: ", name, INSTEAD))
 }
 
 /// Reads the passphrase that takes the place of another.
@@ -70,11 +73,15 @@ pub(super) fn from_file(path: &Path) -> Outcome<Zeroizing<String>> {
     let failed = |error: io::Error| {
         Failure::locked(format!("the passphrase file {} cannot be read: {error}", path.display()))
     };
+    File::open(path).and_then(first_line).map_err(failed)
+}
+
+/// Reads the first line, into no memory but its own.
+pub(super) fn first_line(from: impl Read) -> io::Result<Zeroizing<String>> {
     let mut passphrase = Zeroizing::new(String::new());
     // Reserved at once: growing would leave copies behind.
     passphrase.reserve(usize::try_from(LONGEST).unwrap_or(0));
-    let file = File::open(path).map_err(failed)?;
-    BufReader::with_capacity(1, file.take(LONGEST)).read_line(&mut passphrase).map_err(failed)?;
+    BufReader::with_capacity(1, from.take(LONGEST)).read_line(&mut passphrase)?;
     let length = passphrase.trim_end_matches(['\r', '\n']).len();
     passphrase.truncate(length);
     Ok(passphrase)

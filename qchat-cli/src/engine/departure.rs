@@ -28,7 +28,7 @@ use super::{
 use crate::{
     net::{NetError, tls::Choice},
     store::{Profile, Tx},
-    vault::agent,
+    vault::{agent, keyring},
 };
 
 impl Handle {
@@ -124,6 +124,9 @@ pub async fn deletion_has_begun(profile: &Profile) -> Result<bool, EngineError> 
 pub fn destroy_profile(dir: &Path) -> Result<(), EngineError> {
     if let Err(error) = agent::lock(dir) {
         tracing::warn!(%error, "the agent was not ended");
+    }
+    if let Err(error) = keyring::forget(dir) {
+        tracing::warn!(%error, "the keyring may still hold the key");
     }
     discard(dir)?;
     // Locks are empty, and the directory may hold what is somebody else's.

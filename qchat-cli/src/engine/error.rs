@@ -80,6 +80,13 @@ pub enum EngineError {
          --account-passphrase-file F"
     )]
     OtherPassphrase,
+    /// This profile is a previous copy of one that has gone on.
+    #[error(
+        "this profile is a previous copy: the server and the rooms know a newer state of this device, and its keys must not be \
+         used twice. Nothing is sent. If the newer one is in use somewhere, use that one and delete this; if it is lost, \
+         `qchat profile recover` keeps history and contacts and has this device added to its rooms again"
+    )]
+    OldCopy,
     /// Not registered or logged out.
     #[error("this profile is logged out; `qchat login NAME` logs it in")]
     LoggedOut,
@@ -190,7 +197,7 @@ impl EngineError {
             | Self::WordsNeeded
             | Self::OtherPassphrase
             | Self::OtherAccount(_)
-            | Self::Vault(VaultError::WrongPassphrase)
+            | Self::Vault(VaultError::WrongPassphrase | VaultError::Keyring(_))
             | Self::Store(StoreError::WrongKey) => 4,
             Self::Vault(VaultError::Missing(_))
             | Self::Store(StoreError::Missing(_))
@@ -201,7 +208,8 @@ impl EngineError {
             | Self::UserDeleted(_)
             | Self::NotInRoom(_) => 5,
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
-            Self::Identity { .. }
+            Self::OldCopy
+            | Self::Identity { .. }
             | Self::IdentityChanged(_)
             | Self::NotMember(_)
             | Self::Refused(_)

@@ -19,6 +19,7 @@ use super::{
     devices::OwnDevices,
     error::EngineError,
     invitations::Invitations,
+    old_copy,
     parts::{Parts, parts},
     people::People,
     readmission,
@@ -368,6 +369,7 @@ impl Handle {
         let waited = tokio::time::timeout(patience, async {
             let mut lost = false;
             loop {
+                old_copy::expect_none(&self.0.profile).await?;
                 if let Some(found) = look(self).await? {
                     return Ok(found);
                 }

@@ -79,7 +79,11 @@ impl Handle {
             Err(_) => return false,
         }
         match self.enter(room, Entry::Unasked).await {
-            Ok(()) => true,
+            Ok(()) => {
+                // It says so there.
+                self.tell(Event::Timeline(room));
+                true
+            }
             Err(
                 EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_) | EngineError::Stopped,
             ) => false,

@@ -147,7 +147,7 @@ async fn resume(
     }
     let profile = blocking(move || {
         let db_key = vault::unlock(&home, &passphrase)?;
-        Ok(Profile::open(&home, db_key)?)
+        Ok(Profile::open_begun(&home, db_key)?)
     })
     .await?;
     let (own, session) =

@@ -22,7 +22,7 @@ use super::{
     claims, clock,
     error::EngineError,
     handle::Handle,
-    tidy,
+    old_copy, tidy,
     types::{Event, Inviting},
 };
 use crate::store::{InvitationRow, Standing, StoreError, Tx};
@@ -119,6 +119,7 @@ impl Handle {
             return Err(EngineError::Invalid(format!("a room's name has 1 to {MAX_ROOM_NAME} bytes")));
         }
         let inner = &self.0;
+        old_copy::expect_none(&inner.profile).await?;
         let device = inner.steps.device.clone();
         let room = RoomId::random(device.latest().entropy())
             .map_err(|error| EngineError::Keys(error.to_string()))?;
@@ -235,6 +236,7 @@ impl Handle {
     pub(super) async fn enter(&self, room: RoomId, entry: Entry) -> Result<(), EngineError> {
         let inner = &self.0;
         let announced = entry.is_a_yes();
+        old_copy::expect_none(&inner.profile).await?;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
             return Ok(());
@@ -445,6 +447,7 @@ impl Handle {
 
     /// Whether this device is a member that follows.
     async fn member(&self, room: RoomId) -> Result<(), EngineError> {
+        old_copy::expect_none(&self.0.profile).await?;
         match self.0.profile.read_async(move |tx| tx.room(room)).await? {
             None => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
             Some(state) => EngineError::not_writing(state.phase).map_or(Ok(()), Err),

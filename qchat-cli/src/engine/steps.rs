@@ -66,6 +66,8 @@ pub(crate) enum Next {
     Send(Outgoing),
     /// Nothing that people wrote, while this member's identity has changed.
     Withheld(UserName),
+    /// Nothing, in a previous copy of this profile.
+    OldCopy,
     /// This change can never be made.
     Never(MessageId, MlsFault),
 }
@@ -130,7 +132,11 @@ impl Steps {
     }
 
     async fn progressed(&self, room: RoomId, mut progress: Progress) -> Result<Progress, EngineError> {
-        let state = self.profile.read_async(move |tx| tx.room(room)).await?;
+        let (state, old) =
+            self.profile.read_async(move |tx| Ok::<_, StoreError>((tx.room(room)?, tx.old_copy()?))).await?;
+        if old.is_some() {
+            return Err(EngineError::OldCopy);
+        }
         // Whoever cannot follow has something to send: a request.
         progress.commits |= state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
         progress.over =
@@ -202,6 +208,10 @@ impl Steps {
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let device = Arc::clone(&self.device);
         let next = self.run(move |tx| {
+            // Another process may have noticed it.
+            if tx.old_copy()?.is_some() {
+                return Ok(Next::OldCopy);
+            }
             let device = device.at(tx)?;
             // It asks to be added again, whoever is in the room: nothing that people wrote is in that.
             if tx.room(room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_))) {

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use diesel::result::Error as DieselError;
 use qchat_proto::crypto::entropy::EntropyError;
 
+/// What to do about a damaged database.
+const REMEDY: &str = "Nothing was changed. Put a backup of the profile's directory in its place and run `qchat profile \
+    recover`: it keeps history and contacts. Without a backup, make this machine a new device with `qchat --profile NAME device \
+    link`";
+
 /// A profile cannot be opened, read or written. Never holds a key or a stored value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,8 +20,13 @@ pub enum StoreError {
     #[error("there is a profile in {} already", .0.display())]
     Exists(PathBuf),
     /// The key does not open the database, or the file is damaged.
-    #[error("the database does not open with this key: it belongs to another vault, or it is damaged")]
+    #[error(
+        "the database does not open with this key: it belongs to another vault, or its beginning is damaged. {REMEDY}"
+    )]
     WrongKey,
+    /// The file is torn, or a part of it is not what was written.
+    #[error("the profile's database is damaged: {0}. {REMEDY}")]
+    Damaged(&'static str),
     /// The SQLite library in this program does not encrypt.
     #[error("this program was built without SQLCipher; refusing to store anything unencrypted")]
     NotEncrypted,
@@ -70,7 +80,8 @@ impl From<DieselError> for StoreError {
                 "database is locked" | "database table is locked" => Self::Busy,
                 "file is not a database" => Self::WrongKey,
                 "database or disk is full" => Self::DiskFull,
-                "database disk image is malformed" => Self::Corrupt("page"),
+                "database disk image is malformed" => Self::Damaged("a page is not what was written"),
+                "disk I/O error" => Self::Damaged("a page cannot be read, or the disk fails"),
                 _ => Self::Database(error),
             },
             _ => Self::Database(error),

@@ -254,6 +254,9 @@ impl Ledger for Tx {
     }
 
     fn put_notice(&mut self, room: RoomId, seq: Seq, notice: &Notice) -> Result<(), StoreError> {
+        if *notice == Notice::Clone {
+            self.put_old_copy(room)?;
+        }
         timeline::put_notice(&mut self.conn, room, seq, notice)
     }
 }

@@ -20,6 +20,7 @@ mod ledger;
 mod links;
 mod lock;
 mod notice;
+mod old_copy;
 mod outbox;
 mod own;
 mod prepared;

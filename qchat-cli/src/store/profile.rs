@@ -85,9 +85,21 @@ impl Profile {
     /// Opens the database in `dir`, brings its schema up to date, and tightens the modes of directory and file.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::WrongKey`], [`StoreError::TooNew`]; otherwise what the disk or SQLite
-    /// says.
+    /// [`StoreError::Missing`], [`StoreError::WrongKey`], [`StoreError::Damaged`], [`StoreError::TooNew`]; otherwise what the
+    /// disk or SQLite says.
     pub fn open(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
+        // SQLite takes an empty file for a new database, and would fill it.
+        if fs::metadata(dir.join(DATABASE)).is_ok_and(|file| file.len() == 0) {
+            return Err(StoreError::Damaged("the file is empty"));
+        }
+        Self::open_begun(dir, key)
+    }
+
+    /// As [`Profile::open`], where the program may have ended while it created the database: then it is created.
+    ///
+    /// # Errors
+    /// As [`Profile::open`].
+    pub fn open_begun(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
         let missing = || StoreError::Missing(dir.to_owned());
         let dir = dir.canonicalize().map_err(|_| missing())?;
         if !Self::exists(&dir) {

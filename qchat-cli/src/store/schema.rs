@@ -341,5 +341,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    old_copy (id) {
+        id -> Integer,
+        room -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

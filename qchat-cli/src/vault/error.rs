@@ -20,7 +20,11 @@ pub enum VaultError {
     #[error("the passphrase is wrong; try again")]
     WrongPassphrase,
     /// The file is not one that this program writes.
-    #[error("{} is damaged: {what}", path.display())]
+    #[error(
+        "{} is damaged: {what}. Nothing was changed. Put the file back from a backup of the profile's directory: any that was \
+         made since the passphrase was changed will do",
+        path.display()
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -39,6 +43,12 @@ pub enum VaultError {
     /// The key could not be encrypted.
     #[error("the vault's key could not be encrypted")]
     Seal,
+    /// There is no keyring, or it refuses.
+    #[error(
+        "the keyring of the desktop's session (Secret Service) cannot be used: {0}. Without one, `qchat unlock --for 8h` keeps \
+         the key, or --passphrase-command asks a password manager"
+    )]
+    Keyring(String),
     /// A file or directory cannot be used.
     #[error("cannot {what} {}", path.display())]
     File {
@@ -68,7 +78,7 @@ impl VaultError {
     /// The process's exit code: 4 authentication or locked, 5 not found, 6 refused by policy, 1 anything else.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::WrongPassphrase | Self::Kdf(KdfError::Empty) => 4,
+            Self::WrongPassphrase | Self::Keyring(_) | Self::Kdf(KdfError::Empty) => 4,
             Self::Missing(_) => 5,
             Self::Kdf(KdfError::BelowFloor(_) | KdfError::AboveCeiling(_)) => 6,
             _ => 1,

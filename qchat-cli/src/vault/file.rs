@@ -191,6 +191,7 @@ mod tests {
         let file = path.join(FILE);
         let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         json[field] = value;
+        json["check"] = serde_json::Value::Null;
         fs::write(&file, json.to_string()).unwrap();
     }
 

@@ -1,4 +1,5 @@
-//! How a passphrase opens the database: `vault.json`, and an agent that keeps an opened key warm for a while.
+//! How a passphrase opens the database: `vault.json`, an agent that keeps an opened key warm for a
+//! while, and the keyring of the desktop's session.
 //!
 //! The database's key is 32 random bytes. `vault.json`, beside the database, holds it encrypted under a key that
 //! Argon2id makes of the passphrase and a salt that no server knows. Nothing on any server helps to open it.
@@ -6,6 +7,7 @@
 pub mod agent;
 mod error;
 mod file;
+pub mod keyring;
 pub mod strength;
 
 pub use error::VaultError;

@@ -170,6 +170,7 @@ pub fn rest(input: &[u8]) {
         status: api::MemberStatus::Invited,
         last_seq: Seq(3),
         commit_seq: Seq(2),
+        confirmed: Some(Seq(1)),
         members: vec![api::RoomMember {
             account_id: ACCOUNT,
             device_id: DEVICE,

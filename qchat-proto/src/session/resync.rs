@@ -213,6 +213,13 @@ pub(super) fn logged<L: Ledger>(ledger: &mut L, room: RoomId, id: MessageId) -> 
     }
 }
 
+/// The seq because of which the sender of a request asks, when it has signed it as a member of the group.
+pub(super) fn is_from(group: &Group, envelope: &Envelope) -> Option<Seq> {
+    let (_, key) = group.device_key(envelope.sender)?;
+    let request = Request::decode(&envelope.payload)?;
+    request.is_signed_by(&key, envelope).then_some(request.seq)
+}
+
 /// What a follower makes of another device's request.
 pub(super) enum Judged {
     /// The device is to be added again.

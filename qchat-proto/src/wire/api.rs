@@ -471,6 +471,10 @@ pub struct Room {
     pub last_seq: Seq,
     /// Seq of the last commit.
     pub commit_seq: Seq,
+    /// How far the caller has said that it has processed the log; in a list of rooms only. Never goes back: a profile that
+    /// has not come so far is a previous copy of the one that has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Seq>,
     /// The other devices; empty in a list of rooms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<RoomMember>,

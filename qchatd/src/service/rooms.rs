@@ -160,9 +160,11 @@ impl Rooms {
         self.store
             .read(move |conn| {
                 let rooms = rooms::of_device(conn, caller.device)?;
-                let rooms =
-                    rooms.iter().map(|(room, state, member)| describe(*room, *state, member)).collect();
-                Ok(RoomList { rooms })
+                let rooms = rooms.iter().map(|(room, state, member, confirmed)| Room {
+                    confirmed: Some(*confirmed),
+                    ..describe(*room, *state, member)
+                });
+                Ok(RoomList { rooms: rooms.collect() })
             })
             .await
     }
@@ -196,6 +198,7 @@ fn describe(room: RoomId, state: RoomState, member: &Member) -> Room {
         status: status(member.standing),
         last_seq: envelopes::last_readable(member, state.last_seq()),
         commit_seq: state.commit_seq,
+        confirmed: None,
         members: Vec::new(),
     }
 }

@@ -231,22 +231,25 @@ pub fn followers(conn: &mut Connection, room: RoomId) -> Result<Vec<Member>, Sto
     rows.into_iter().map(read_member).collect()
 }
 
-/// All rooms that a device has a place in.
+/// All rooms that a device has a place in, each with how far it has confirmed the log.
 ///
 /// # Errors
 /// When the query fails.
 pub fn of_device(
     conn: &mut Connection,
     device: DeviceId,
-) -> Result<Vec<(RoomId, RoomState, Member)>, StoreError> {
-    let rows: Vec<(Vec<u8>, (i64, i64), MemberRow)> = members::table
+) -> Result<Vec<(RoomId, RoomState, Member, Seq)>, StoreError> {
+    type Row = (Vec<u8>, (i64, i64), MemberRow, i64);
+    let rows: Vec<Row> = members::table
         .inner_join(rooms::table)
-        .select((rooms::id, (rooms::next_seq, rooms::commit_seq), MEMBER_COLUMNS))
+        .select((rooms::id, (rooms::next_seq, rooms::commit_seq), MEMBER_COLUMNS, members::confirmed))
         .filter(members::device_id.eq(device.as_bytes().as_slice()))
         .order(rooms::id)
         .load(conn)?;
     rows.into_iter()
-        .map(|(room, state, member)| Ok((id(&room)?, read_state(state), read_member(member)?)))
+        .map(|(room, state, member, confirmed)| {
+            Ok((id(&room)?, read_state(state), read_member(member)?, Seq(from_sql(confirmed))))
+        })
         .collect()
 }
 

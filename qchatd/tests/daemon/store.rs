@@ -296,7 +296,7 @@ pub(crate) fn story(conn: &mut Connection) {
     relay::save(conn, &changes, now).unwrap();
     assert_eq!(staged(conn), []);
     assert!(trees::attach(conn, tree, Seq(3), now).is_err(), "it has its commit");
-    assert_eq!(rooms::of_device(conn, laptop).unwrap().first(), Some(&(room, come, invited)));
+    assert_eq!(rooms::of_device(conn, laptop).unwrap().first(), Some(&(room, come, invited, Seq(0))));
     let version = rooms::audience_versions(conn, &[laptop]).unwrap()[0].1;
     rooms::advance_audiences(conn, &BTreeSet::from([laptop])).unwrap();
     rooms::advance_audiences(conn, &BTreeSet::new()).unwrap();

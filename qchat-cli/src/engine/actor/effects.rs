@@ -129,6 +129,7 @@ impl Actor {
                 self.trouble(&EngineError::IdentityChanged(name));
                 return Ok(Some(Input::Held(room)));
             }
+            Ok(Next::OldCopy) => return Err(EngineError::OldCopy.into()),
             Ok(Next::Never(id, fault)) => {
                 // It must not stand in the way of what waits behind it.
                 self.trouble(&fault.into());

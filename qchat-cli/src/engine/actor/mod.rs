@@ -28,6 +28,7 @@ use super::{
     duties,
     error::EngineError,
     invitations::Invitations,
+    old_copy,
     people::People,
     steps::Steps,
     types::{Connection, Event},
@@ -270,6 +271,7 @@ impl Actor {
     }
 
     async fn connect(&mut self) -> Result<Socket, End> {
+        old_copy::expect_none(&self.profile).await?;
         let token = self.access.token().await?;
         let server = self.profile.read_async(Tx::identity).await.map_err(EngineError::from)?;
         let server = server.ok_or(EngineError::LoggedOut)?.server_id;
@@ -389,7 +391,9 @@ impl Actor {
     async fn list_rooms(&mut self) -> Result<Vec<(RoomId, Seq, Seq)>, End> {
         let token = self.access.token().await?;
         let remote = self.rest.rooms(&token).await?.rooms;
+        // Only now: what another process of this profile has confirmed meanwhile is stored.
         let local = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
+        old_copy::compare(&self.profile, &remote, &local).await?;
         let mut joined = vec![];
         for room in &local {
             let id = room.state.room;
@@ -517,6 +521,7 @@ fn repeat(error: &EngineError) -> EngineError {
     match error {
         EngineError::Net(NetError::Fault(fault)) => EngineError::Net(NetError::Fault(fault.clone())),
         EngineError::LoggedOut => EngineError::LoggedOut,
+        EngineError::OldCopy => EngineError::OldCopy,
         EngineError::Refused(text) => EngineError::Refused(text.clone()),
         EngineError::Net(NetError::Untrusted { .. }) => EngineError::Refused(error.to_string()),
         error => EngineError::Timeout(error.to_string()),

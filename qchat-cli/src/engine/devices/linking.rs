@@ -200,7 +200,7 @@ async fn begun(
     let (home, passphrase) = (dir.to_owned(), passphrase.clone());
     let profile = blocking(move || {
         let db_key = vault::unlock(&home, &passphrase)?;
-        Ok(Profile::open(&home, db_key)?)
+        Ok(Profile::open_begun(&home, db_key)?)
     })
     .await?;
     let (own, linking) =

@@ -6,12 +6,14 @@ use qchat_proto::{
     crypto::secret::Secret,
     identity::Pinned,
     ids::{MessageId, RoomId, Seq},
-    session::ledger::{GroupUpdate, Ledger, ListedDevice},
+    session::ledger::{GroupUpdate, Ledger, ListedDevice, RoomState},
 };
 use zeroize::Zeroizing;
 
 use super::{ALICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, other_process, profile, read, state, write};
-use crate::store::{AccountKey, Contact, KeyPackageSecret, Profile, SessionTokens, Standing, StoreError, Tx};
+use crate::store::{
+    AccountKey, Contact, KeyPackageSecret, Line, LineBody, Profile, SessionTokens, Standing, StoreError, Tx,
+};
 
 const CANARY: &[u8] = b"canary-4f1d2a-the-plaintext-that-must-not-be-found";
 
@@ -72,6 +74,77 @@ fn a_wrong_key_a_missing_profile_and_a_second_creation_are_named() {
     assert!(matches!(Profile::open(&path, Secret::from_bytes(KEY)), Err(StoreError::WrongKey)));
     Profile::destroy(&path).unwrap();
     assert!(!Profile::exists(&path));
+}
+
+const TEXT: [u8; 900] = [0x6d; 900];
+
+/// All that the tests' profile holds, or why it cannot be read.
+fn everything(path: &std::path::Path) -> Result<(Vec<u8>, usize, Option<RoomState>), StoreError> {
+    let profile = Profile::open(path, Secret::from_bytes(KEY))?;
+    profile.read(|tx| {
+        let own = tx.identity()?.ok_or(StoreError::Corrupt("identity"))?;
+        let lines = tx.lines_before(ROOM, None, 10_000)?;
+        let whole =
+            |line: &&Line| matches!(&line.body, LineBody::Message { content, .. } if content[..] == TEXT);
+        Ok((own.certificate, lines.iter().filter(whole).count(), tx.room(ROOM)?))
+    })
+}
+
+#[test]
+fn a_torn_or_altered_database_gives_all_that_was_stored_or_a_named_error() {
+    let (dir, profile) = profile();
+    let path = profile.dir().to_owned();
+    write(&profile, |tx| {
+        tx.put_room(&state(7))?;
+        for n in 0..200 {
+            tx.put_pending(ROOM, message(n), &TEXT)?;
+        }
+        Ok(())
+    });
+    assert!(profile.checkpoint(Duration::ZERO).unwrap());
+    drop(profile);
+    let file = path.join("profile.db");
+    let whole = fs::read(&file).unwrap();
+    let expected = everything(&path).unwrap();
+    assert_eq!(expected.1, 200);
+    let mut damages: Vec<(String, Vec<u8>)> = vec![];
+    // Two places in each page; a tear at each page's edge, and within.
+    for page in 0..whole.len() / 4096 {
+        for place in [page * 4096 + 17, page * 4096 + 4090] {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1 << (page % 8);
+            damages.push((format!("a flipped bit at {place}"), flipped));
+        }
+        for length in [page * 4096, page * 4096 + 1234] {
+            damages.push((format!("torn after {length}"), whole[..length].to_vec()));
+        }
+    }
+    let (mut named, mut read) = (0, 0);
+    for (what, damaged) in damages {
+        let torn = damaged.len() < whole.len();
+        fs::write(&file, &damaged).unwrap();
+        match everything(&path) {
+            // A page that holds nothing of it.
+            Ok(found) if !torn => {
+                assert_eq!(found, expected, "{what}");
+                read += 1;
+            }
+            Ok(_) => panic!("{what}: read"),
+            Err(error @ (StoreError::Damaged(_) | StoreError::WrongKey)) => {
+                assert!(error.to_string().contains("qchat profile recover"), "{what}: {error}");
+                named += 1;
+            }
+            Err(error) => panic!("{what}: {error:?}"),
+        }
+        assert!(fs::read(&file).unwrap() == damaged, "{what}: it was written to");
+        for other in ["profile.db-wal", "profile.db-shm"] {
+            drop(fs::remove_file(path.join(other)));
+        }
+    }
+    assert!(named > 3 * read, "{named} named, {read} read");
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(everything(&path).unwrap(), expected);
+    drop(dir);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use qchat_proto::crypto::secret::Secret;
 
 use super::{
-    AgentError,
+    AgentError, Keeping,
     address::{Address, LONGEST, check_peer},
     message::{self, Answer, Request},
 };
@@ -53,9 +53,10 @@ pub fn start(
     mut command: Command,
     dir: &Path,
     key: &Secret<32>,
-    lifetime: Duration,
+    Keeping { lifetime, idle }: Keeping,
 ) -> Result<(), AgentError> {
-    if lifetime < Duration::from_secs(1) || lifetime > LONGEST {
+    let good = |time: &Duration| (Duration::from_secs(1)..=LONGEST).contains(time);
+    if !good(&lifetime) || !idle.is_none_or(|idle| good(&idle)) {
         return Err(AgentError::Lifetime);
     }
     lock(dir)?;
@@ -64,7 +65,9 @@ pub fn start(
     let (Some(mut pipe), Some(mut answer)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(AgentError::Start);
     };
-    let handed = message::write_time(lifetime, &mut pipe).and_then(|()| message::write_key(key, &mut pipe));
+    let handed = message::write_time(lifetime, &mut pipe)
+        .and_then(|()| message::write_time(idle.unwrap_or_default(), &mut pipe))
+        .and_then(|()| message::write_key(key, &mut pipe));
     drop(pipe);
     let outcome = match handed.and_then(|()| Answer::read(&mut answer)) {
         Ok(Answer::Yes) => return Ok(()),

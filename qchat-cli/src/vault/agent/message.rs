@@ -6,7 +6,8 @@
 //! | `R` | `+`, then the seconds that are left (8 bytes, big endian); or `-` |
 //! | `L` | `+` once the key is wiped and the socket is gone |
 //!
-//! Over the pipe to a new agent: the seconds to keep the key (8 bytes, big endian), then the key (32 bytes). It answers
+//! Over the pipe to a new agent: the seconds to keep the key, and those after which it forgets a key that nobody has asked for, 0 if
+//! never (8 bytes each, big endian), then the key (32 bytes). It answers
 //! `+` when it serves, `R` when another agent does, `-` when it cannot.
 
 use std::{

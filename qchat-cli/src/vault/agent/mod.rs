@@ -13,7 +13,16 @@ pub use address::LONGEST;
 pub use client::{key, lock, remaining, start};
 pub use server::{Agent, serve};
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+/// How long a key is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keeping {
+    /// At most: 1 second to 30 days.
+    pub lifetime: Duration,
+    /// And not after nobody has asked for it for so long; the same bounds.
+    pub idle: Option<Duration>,
+}
 
 /// The agent cannot be started, reached or believed.
 #[derive(Debug, thiserror::Error)]

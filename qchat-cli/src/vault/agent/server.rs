@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use super::{
-    AgentError,
+    AgentError, Keeping,
     address::{Address, LONGEST, check_peer},
     message::{self, Answer, Request},
 };
@@ -43,10 +43,11 @@ pub fn serve(dir: &Path) -> Result<(), AgentError> {
     // Not `Stdin`, whose buffer would keep a copy of the key.
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| AgentError::Protocol)?;
     let mut stdin = File::from(stdin);
-    let time = message::read_time(&mut stdin).map_err(|_| AgentError::Protocol)?;
+    let lifetime = message::read_time(&mut stdin).map_err(|_| AgentError::Protocol)?;
+    let idle = message::read_time(&mut stdin).map_err(|_| AgentError::Protocol)?;
     let key = message::read_key(&mut stdin).map_err(|_| AgentError::Protocol)?;
     drop(stdin);
-    let bound = Agent::bind(dir, key, time);
+    let bound = Agent::bind(dir, key, Keeping { lifetime, idle: (!idle.is_zero()).then_some(idle) });
     let answer = match &bound {
         Ok(_) => Answer::Yes,
         Err(AgentError::Running) => Answer::Running,
@@ -89,6 +90,8 @@ pub struct Agent {
     listener: UnixListener,
     address: Address,
     expiry: Expiry,
+    /// How long it may go unused, and when that is over.
+    idle: Option<(Duration, Expiry)>,
     /// Held for as long as this agent lives: who holds it may replace the socket.
     _lock: File,
 }
@@ -106,6 +109,10 @@ struct Expiry {
 }
 
 impl Expiry {
+    fn after(time: Duration) -> Self {
+        Self { running: Instant::now() + time, wall: SystemTime::now() + time }
+    }
+
     fn remaining(&self) -> Duration {
         let running = self.running.saturating_duration_since(Instant::now());
         let wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
@@ -118,11 +125,13 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError::Running`], [`AgentError::Lifetime`]; otherwise what the system says.
-    pub fn bind(dir: &Path, key: Secret<32>, lifetime: Duration) -> Result<Self, AgentError> {
-        if lifetime.is_zero() || lifetime > LONGEST {
+    pub fn bind(dir: &Path, key: Secret<32>, keeping: Keeping) -> Result<Self, AgentError> {
+        let Keeping { lifetime, idle } = keeping;
+        if [Some(lifetime), idle].into_iter().flatten().any(|time| time.is_zero() || time > LONGEST) {
             return Err(AgentError::Lifetime);
         }
-        let expiry = Expiry { running: Instant::now() + lifetime, wall: SystemTime::now() + lifetime };
+        let expiry = Expiry::after(lifetime);
+        let idle = idle.map(|idle| (idle, Expiry::after(idle)));
         let address = Address::of(dir)?;
         let lock = OpenOptions::new()
             .create(true)
@@ -138,16 +147,16 @@ impl Agent {
         fs::set_permissions(&address.path, Permissions::from_mode(0o600))
             .map_err(address.failed("protect"))?;
         listener.set_nonblocking(true).map_err(address.failed("bind"))?;
-        Ok(Self { key, listener, address, expiry, _lock: lock })
+        Ok(Self { key, listener, address, expiry, idle, _lock: lock })
     }
 
     /// Serves the key until the time is over or a client locks. One request at a time: each is a few bytes.
     ///
     /// # Errors
     /// What the system says.
-    pub fn run(self) -> Result<(), AgentError> {
+    pub fn run(mut self) -> Result<(), AgentError> {
         let mut locked_by = None;
-        while locked_by.is_none() && !self.expiry.remaining().is_zero() {
+        while locked_by.is_none() && !self.remaining().is_zero() {
             self.wait()?;
             // A client that went away again is no reason to stop.
             if let Ok((stream, _)) = self.listener.accept() {
@@ -162,9 +171,15 @@ impl Agent {
         Ok(())
     }
 
+    /// How long the key is still kept if nobody asks for it.
+    fn remaining(&self) -> Duration {
+        let idle = self.idle.as_ref().map(|(_, expiry)| expiry.remaining());
+        idle.map_or(Duration::MAX, |idle| idle).min(self.expiry.remaining())
+    }
+
     /// Until a client comes or the clock is to be looked at.
     fn wait(&self) -> Result<(), AgentError> {
-        let longest = self.expiry.remaining().min(TICK);
+        let longest = self.remaining().min(TICK);
         let timeout = Timespec::try_from(longest).map_err(|_| AgentError::Lifetime)?;
         match poll(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -173,7 +188,7 @@ impl Agent {
     }
 
     /// Answers one request; gives the client back that asked to lock.
-    fn answer(&self, mut stream: UnixStream) -> Result<Option<UnixStream>, AgentError> {
+    fn answer(&mut self, mut stream: UnixStream) -> Result<Option<UnixStream>, AgentError> {
         let failed = |_| AgentError::Protocol;
         check_peer(&stream)?;
         stream.set_nonblocking(false).map_err(failed)?;
@@ -184,11 +199,14 @@ impl Agent {
             }
             request => request.map_err(failed)?,
         };
-        let remaining = self.expiry.remaining();
+        let remaining = self.remaining();
         let answered = match request {
             Request::Lock => return Ok(Some(stream)),
             _ if remaining.is_zero() => Answer::No.write(&mut stream),
             Request::Key => {
+                if let Some((idle, expiry)) = &mut self.idle {
+                    *expiry = Expiry::after(*idle);
+                }
                 Answer::Yes.write(&mut stream).and_then(|()| message::write_key(&self.key, &mut stream))
             }
             Request::Remaining => {
@@ -214,8 +232,12 @@ mod tests {
         *,
     };
 
+    fn only(lifetime: Duration) -> Keeping {
+        Keeping { lifetime, idle: None }
+    }
+
     fn running(dir: &Path, lifetime: Duration) -> JoinHandle<Result<(), AgentError>> {
-        let agent = Agent::bind(dir, Secret::from_bytes([7; 32]), lifetime).unwrap();
+        let agent = Agent::bind(dir, Secret::from_bytes([7; 32]), only(lifetime)).unwrap();
         std::thread::spawn(move || agent.run())
     }
 
@@ -243,7 +265,7 @@ mod tests {
             }
             let left = remaining(dir).unwrap().unwrap();
             assert!(left <= Duration::from_hours(1) && left > Duration::from_mins(59), "{left:?}");
-            let second = Agent::bind(dir, Secret::from_bytes([8; 32]), Duration::from_secs(9));
+            let second = Agent::bind(dir, Secret::from_bytes([8; 32]), only(Duration::from_secs(9)));
             assert!(matches!(second, Err(AgentError::Running)));
 
             assert!(lock(dir).unwrap());
@@ -255,12 +277,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_nobody_asks_for_is_forgotten_before_its_time_and_asking_puts_that_off() {
+        let (_dir, [dir, _]) = dirs();
+        let idle = |idle| Keeping { lifetime: Duration::from_hours(1), idle: Some(idle) };
+        let bind = |keeping| Agent::bind(&dir, Secret::from_bytes([7; 32]), keeping);
+        assert!(matches!(bind(idle(Duration::ZERO)), Err(AgentError::Lifetime)));
+        bind(idle(Duration::from_millis(1))).unwrap().run().unwrap();
+        assert!(!dir.join("agent.sock").exists());
+
+        let mut agent = bind(idle(Duration::from_mins(10))).unwrap();
+        let (half, now) = (Duration::from_mins(5), Instant::now());
+        // Half of it has gone by.
+        agent.idle = Some((half * 2, Expiry { running: now + half, wall: SystemTime::now() + half }));
+        let left = agent.remaining();
+        assert!(left <= half, "{left:?}");
+        let thread = std::thread::spawn(move || agent.run());
+        assert!(remaining(&dir).unwrap().unwrap() <= half, "to look at it is not to use it");
+        assert!(key(&dir).unwrap().is_some());
+        assert!(remaining(&dir).unwrap().unwrap() > half);
+        assert!(lock(&dir).unwrap());
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
     fn the_agent_ends_when_its_time_is_over() {
         let (_dir, [dir, _]) = dirs();
         running(&dir, Duration::from_millis(1)).join().unwrap().unwrap();
         assert!(key(&dir).unwrap().is_none());
         for lifetime in [Duration::ZERO, LONGEST + Duration::from_secs(1)] {
-            let refused = Agent::bind(&dir, Secret::from_bytes([7; 32]), lifetime);
+            let refused = Agent::bind(&dir, Secret::from_bytes([7; 32]), only(lifetime));
             assert!(matches!(refused, Err(AgentError::Lifetime)));
         }
     }
@@ -284,7 +329,7 @@ mod tests {
     #[test]
     fn an_agent_that_was_killed_leaves_nothing_in_the_way() {
         let (_dir, [dir, _]) = dirs();
-        drop(Agent::bind(&dir, Secret::from_bytes([7; 32]), Duration::from_hours(1)).unwrap());
+        drop(Agent::bind(&dir, Secret::from_bytes([7; 32]), only(Duration::from_hours(1))).unwrap());
         assert!(dir.join("agent.sock").exists(), "as a crash leaves it");
         assert!(key(&dir).unwrap().is_none());
         let thread = running(&dir, Duration::from_hours(1));
@@ -298,7 +343,8 @@ mod tests {
         let (_dir, [dir, _]) = dirs();
         let secret = Secret::from_bytes([7; 32]);
         for program in ["false", "cat", "/nonexistent"] {
-            let started = start(std::process::Command::new(program), &dir, &secret, Duration::from_mins(1));
+            let started =
+                start(std::process::Command::new(program), &dir, &secret, only(Duration::from_mins(1)));
             assert!(started.is_err(), "{program}");
         }
     }

@@ -119,6 +119,34 @@ pub fn gone_too_far<L: Ledger>(ledger: &mut L, room: RoomId, newest: Seq) -> Res
     Ok(true)
 }
 
+/// Gives up what this device knows of a room's group, because its state is a previous copy of another that has gone on: from
+/// here on nothing is sealed or opened with it, and the device asks to be added again. What waits to be sent is not sent any
+/// more. `until`: the room's newest envelope as far as the daemon says; all up to there passes unread. Whether the room had to
+/// be given up: not one that this device is in no more.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails, or this device is not in the room.
+pub fn discard<L: Ledger>(ledger: &mut L, device: &Device, room: RoomId, until: Seq) -> Result<bool, L> {
+    let state = ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)?;
+    if matches!(state.phase, Phase::Removed(_) | Phase::Left(_)) {
+        return Ok(false);
+    }
+    ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
+    ledger.forget_request(room).map_err(SessionError::Ledger)?;
+    ledger.forget_prepared(room).map_err(SessionError::Ledger)?;
+    let seq = until.max(state.cursor);
+    let mut step = Step { ledger, device, seq, now: 0, before: state.clone(), state };
+    step.stuck("it was a previous copy, whose keys must not be used again")?;
+    let Step { ledger, before, mut state, .. } = step;
+    if seq > before.cursor {
+        state.cursor = seq;
+        state.head = head::UNKNOWN;
+        ledger.put_head(room, seq, &state.head).map_err(SessionError::Ledger)?;
+    }
+    ledger.put_room(&state).map_err(SessionError::Ledger)?;
+    Ok(true)
+}
+
 /// What a commit is held against: the group before it.
 struct Before {
     leaves: Vec<Leaf>,
@@ -178,7 +206,7 @@ impl<L: Ledger> Step<'_, L> {
             if own.is_some_and(|own| own.envelope == bytes) {
                 resync::logged(self.ledger, room, envelope.message_id)?;
             } else if self.state.phase == Phase::Member {
-                return self.reject(envelope, "it names this device as its sender, which did not send it");
+                return self.not_asked(envelope);
             }
             return Ok(());
         }
@@ -204,6 +232,21 @@ impl<L: Ledger> Step<'_, L> {
             Judged::Moot => Ok(()),
             Judged::Forged(reason) => self.reject(envelope, reason),
         }
+    }
+
+    /// A request in this device's name that is none of its own. One of before it was added last is repeated by the daemon;
+    /// only who has this device's key can have signed a newer one.
+    fn not_asked(&mut self, envelope: &Envelope) -> Result<(), L> {
+        let (room, own) = (self.state.room, self.device.id());
+        let group = self.load()?;
+        let added_at = self.ledger.added_at(room, own).map_err(SessionError::Ledger)?.unwrap_or(Seq(0));
+        let newer = resync::is_from(&group, envelope).is_some_and(|seq| seq >= added_at && seq < self.seq);
+        groups::keep(self.ledger, room, group)?;
+        if newer {
+            self.notice(&Notice::Clone)?;
+            return self.stuck("a copy of this device has asked to be added again in its place");
+        }
+        self.reject(envelope, "it names this device as its sender, which did not send it")
     }
 
     fn load(&mut self) -> Result<Group, L> {
