@@ -16,6 +16,7 @@ sanitize        1024   what peers say, on a screen
 recovery_words   512   recovery words
 statements      4096   account record, device list, certificate, credential, pin, a whole directory
 signed          2048   the same, of which each edit is signed
+links           8192   what two devices say to each other when one is linked, labels of devices
 keys            4096   public keys, signatures, login proofs
 sealed          2048   HPKE keys and ciphertexts
 authenticated   4096   authenticated data, requests to be added again

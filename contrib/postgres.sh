@@ -7,6 +7,11 @@
 #                                      127.0.0.1 and to no name) and DIR/other.crt (who did not)
 #   contrib/postgres.sh stop DIR [MODE] ends it: immediately, or in another of pg_ctl's modes
 #   contrib/postgres.sh again DIR      starts it again, on the same port, after it was stopped or killed
+#   contrib/postgres.sh standby DIR PRIMARY   makes one in DIR that follows the one in PRIMARY, which from then on commits
+#                                      nothing that is not on both disks; DIR is as for start, or that of a server which is
+#                                      down: then it is made anew on its port
+#   contrib/postgres.sh promote DIR    makes a standby the primary, which waits for a standby of its own with its first commit
+#   contrib/postgres.sh alone DIR      has a primary commit without a standby
 set -euo pipefail
 
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -83,8 +88,33 @@ again() {
     die "PostgreSQL did not start again"
 }
 
+# listen DIR: starts the server of DIR on a free port, and prints that.
+listen() {
+    local cluster=$1/cluster port
+    # A free port is only free until somebody else takes it: try another one then.
+    for _ in 1 2 3 4 5; do
+        port=$(perl -MIO::Socket::INET \
+            -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
+        printf '%s' "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster \
+            -c max_connections=200 -c ssl=on -c ssl_cert_file=$cluster/server.crt -c ssl_key_file=$cluster/server.key" \
+            >"$1/options"
+        if serve "$1"; then
+            printf '%s\n' "$port"
+            return
+        fi
+    done
+    cat "$cluster/log" >&2
+    die "PostgreSQL did not start"
+}
+
+# ask DIR SQL: what the server of DIR answers.
+ask() {
+    PATH="$(programs):$PATH" psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --command "$2" \
+        --dbname "$(cat "$1/url")"
+}
+
 start() {
-    local directory programs password port started=no
+    local directory programs password port
     directory=$(cd "$1" && pwd)
     programs=$(programs) || die "PostgreSQL's initdb is not found"
     command -v openssl >/dev/null || die "openssl is missing"
@@ -99,21 +129,51 @@ start() {
         --encoding=UTF8 --locale=C --no-sync >"$directory/initdb.log" 2>&1 ||
         { cat "$directory/initdb.log" >&2; die "initdb failed"; }
     rm "$cluster/password"
-
-    # A free port is only free until somebody else takes it: try another one then.
-    for _ in 1 2 3 4 5; do
-        port=$(perl -MIO::Socket::INET \
-            -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
-        printf '%s' "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories=$cluster \
-            -c max_connections=200 -c ssl=on -c ssl_cert_file=$cluster/server.crt -c ssl_key_file=$cluster/server.key" \
-            >"$directory/options"
-        if serve "$directory"; then
-            started=yes
-            break
-        fi
-    done
-    [ "$started" = yes ] || { cat "$cluster/log" >&2; die "PostgreSQL did not start"; }
+    port=$(listen "$directory")
     (umask 077 && printf 'postgres://qchat:%s@127.0.0.1:%s/postgres\n' "$password" "$port" >"$directory/url")
+}
+
+standby() {
+    local directory primary port server
+    directory=$(cd "$1" && pwd)
+    primary=$(cd "$2" && pwd)
+    local cluster=$directory/cluster
+    if [ ! -d "$cluster" ]; then
+        mkdir "$cluster"
+        cp "$primary/cluster/server.key" "$primary/cluster/server.crt" "$cluster"
+        cp "$primary/root.crt" "$primary/other.crt" "$directory"
+        [ ${#unprivileged[@]} = 0 ] || chown -R "$user" "$cluster"
+    fi
+    rm -rf "$cluster/data"
+    run "$(programs)/pg_basebackup" --pgdata "$cluster/data" --dbname "$(cat "$primary/url")" --checkpoint fast \
+        --write-recovery-conf --no-sync
+    if [ -f "$directory/options" ]; then
+        again "$directory"
+    else
+        port=$(listen "$directory")
+        (umask 077 && sed "s,@127.0.0.1:[0-9]*/,@127.0.0.1:$port/," "$primary/url" >"$directory/url")
+    fi
+    # Only now: a primary that waits for a standby which is not there commits nothing. The standby does so once it is the
+    # primary.
+    for server in "$directory" "$primary"; do
+        ask "$server" "ALTER SYSTEM SET synchronous_standby_names = '*'"
+        ask "$server" "SELECT pg_reload_conf()" >/dev/null
+    done
+    for _ in $(seq 600); do
+        [ "$(ask "$primary" "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")" = 1 ] && return
+        sleep 0.1
+    done
+    tail -n 20 "$cluster/log" >&2
+    die "the standby does not follow"
+}
+
+promote() {
+    run "$(programs)/pg_ctl" -D "$1/cluster/data" -w -t 60 promote >/dev/null
+}
+
+alone() {
+    ask "$1" "ALTER SYSTEM RESET synchronous_standby_names"
+    ask "$1" "SELECT pg_reload_conf()" >/dev/null
 }
 
 stop() {
@@ -128,5 +188,9 @@ case "${1-} $#" in
 "stop 2") stop "$2" ;;
 "stop 3") stop "$2" "$3" ;;
 "again 2") again "$2" ;;
-*) die "usage: contrib/postgres.sh programs | start DIR | stop DIR [MODE] | again DIR" ;;
+"standby 3") standby "$2" "$3" ;;
+"promote 2") promote "$(cd "$2" && pwd)" ;;
+"alone 2") alone "$2" ;;
+*) die "usage: contrib/postgres.sh programs | start DIR | stop DIR [MODE] | again DIR | standby DIR PRIMARY |
+    promote DIR | alone DIR" ;;
 esac

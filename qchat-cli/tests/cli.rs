@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 38] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -44,6 +44,11 @@ fn help_of_every_command() {
         &["login"],
         &["logout"],
         &["whoami"],
+        &["account"],
+        &["account", "activity"],
+        &["account", "password"],
+        &["account", "export"],
+        &["account", "delete"],
         &["unlock"],
         &["lock"],
         &["room"],
@@ -59,6 +64,11 @@ fn help_of_every_command() {
         &["listen"],
         &["history"],
         &["delete"],
+        &["device"],
+        &["device", "link"],
+        &["device", "approve"],
+        &["device", "list"],
+        &["device", "revoke"],
         &["keys", "show"],
         &["config"],
         &["config", "show"],
@@ -145,6 +155,9 @@ fn a_profile_that_is_not_there_is_exit_code_4_and_says_how_to_make_one() {
         &["send", "general", "hello"],
         &["listen"],
         &["history", "general"],
+        &["device", "approve"],
+        &["device", "list"],
+        &["device", "revoke", "laptop"],
         &["keys", "show"],
     ] {
         let output = run(&[&["--no-input", "--profile", "work"], arguments].concat());

@@ -114,6 +114,10 @@ id!(
     MessageId
 );
 id!(
+    /// A device's attempt to belong to an account, drawn by the daemon.
+    LinkId
+);
+id!(
     /// A daemon's database, drawn when it is created; part of what a login signs.
     ServerId
 );

@@ -3,6 +3,7 @@
 
 pub mod content;
 pub mod crypto;
+pub mod emoji;
 pub mod identity;
 pub mod ids;
 pub mod mls;

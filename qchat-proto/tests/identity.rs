@@ -7,8 +7,8 @@ use identity_owner::{NOW, Owner};
 use qchat_proto::{
     crypto::sign::AccountSigningKey,
     identity::{
-        AccountRecord, Answer, Asked, DeviceCertificate, DeviceList, IdentityError, LeafCredential,
-        ListedDevice, LoginProof, Pinned, VerifiedDirectory, verify_directory,
+        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceList, IdentityError,
+        LeafCredential, ListedDevice, LoginProof, Pinned, VerifiedDirectory, verify_directory,
     },
     ids::{AccountId, DeviceId, ServerId, UserName},
 };
@@ -306,6 +306,58 @@ fn a_login_proof_is_good_for_one_nonce_server_and_time() {
         LoginProof { device: alice.devices[1].0, ..proof.clone() },
     ] {
         assert_eq!(changed.verify(&signature, key, NOW), forged);
+    }
+}
+
+#[test]
+fn an_account_proof_is_good_for_one_deed_and_what_it_is_done_with() {
+    let alice = Owner::new("alice", 2);
+    let proof = AccountProof {
+        nonce: [5; 32],
+        server: ServerId::from_bytes([6; 16]),
+        expires_at: NOW + 60,
+        account: alice.account,
+        device: alice.devices[0].0,
+    };
+    let key = alice.devices[0].1.public();
+    let change =
+        |key: &'static [u8], salt: &'static [u8]| Deed::ChangePassphrase { auth_key: key, auth_salt: salt };
+    let deeds = [
+        change(&[1; 32], &[2; 16]),
+        change(&[1; 32], &[3; 16]),
+        change(&[3; 32], &[2; 16]),
+        Deed::Export,
+        Deed::Delete { token: &[1; 32] },
+        Deed::Delete { token: &[] },
+    ];
+    let forged = Err(IdentityError::Forged("account proof"));
+    for (made, deed) in deeds.iter().enumerate() {
+        let signature = proof.sign(*deed, &alice.devices[0].1).unwrap();
+        for (judged, other) in deeds.iter().enumerate() {
+            let verified = proof.verify(*other, &signature, key, NOW);
+            assert_eq!(
+                verified,
+                if made == judged { Ok(()) } else { forged.clone() },
+                "{deed:?} as {other:?}"
+            );
+        }
+        let late = proof.verify(*deed, &signature, key, NOW + 60);
+        assert!(matches!(late, Err(IdentityError::Expired { .. })), "{late:?}");
+        assert_eq!(proof.verify(*deed, &signature, alice.devices[1].1.public(), NOW), forged);
+        for changed in [
+            AccountProof { nonce: [4; 32], ..proof.clone() },
+            AccountProof { server: ServerId::from_bytes([7; 16]), ..proof.clone() },
+            AccountProof { expires_at: NOW + 61, ..proof.clone() },
+            AccountProof { account: AccountId::from_bytes([0; 16]), ..proof.clone() },
+            AccountProof { device: alice.devices[1].0, ..proof.clone() },
+        ] {
+            assert_eq!(changed.verify(*deed, &signature, key, NOW), forged);
+        }
+        // Nor is it a login proof, or the reverse.
+        let AccountProof { nonce, server, expires_at, account, device } = proof.clone();
+        let login = LoginProof { nonce, server, expires_at, account, device };
+        assert!(login.verify(&signature, key, NOW).is_err());
+        assert_eq!(proof.verify(*deed, &login.sign(&alice.devices[0].1).unwrap(), key, NOW), forged);
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 use identity_owner::{NOW, Owner};
 use proptest::{prelude::*, sample::Index};
 use qchat_proto::{
-    crypto::sign::SignatureUse,
+    crypto::{hpke, sign::SignatureUse},
     identity::{
-        AccountRecord, DeviceCertificate, DeviceList, IdentityError, LeafCredential, ListedDevice, Pinned,
-        RecoveryKey,
+        AccountRecord, DeviceCertificate, DeviceList, DeviceName, IdentityError, LeafCredential,
+        ListedDevice, Pinned, RecoveryKey,
+        link::{LinkAnswer, LinkHello},
     },
-    ids::{AccountId, DeviceId, UserName},
+    ids::{AccountId, DeviceId, ServerId, UserName},
 };
 
 static ALICE: LazyLock<Owner> = LazyLock::new(|| Owner::new("alice", 2));
@@ -32,10 +33,35 @@ const VERIFIED: [Decoder; 3] = [
     ("list", |bytes| DeviceList::verify(bytes, ALICE.identity.public(), NOW).map(drop), || ALICE.list(1)),
 ];
 
-const PLAIN: [Decoder; 2] = [
+const PLAIN: [Decoder; 4] = [
     ("credential", |bytes| LeafCredential::decode(bytes).map(drop), || credential().encode()),
     ("pin", |bytes| Pinned::decode(bytes).map(drop), || pinned().encode()),
+    ("hello", |bytes| LinkHello::decode(bytes).map(drop), || hello().encode()),
+    ("answer", |bytes| LinkAnswer::decode(bytes).map(drop), || link_answer().encode()),
 ];
+
+fn hello() -> LinkHello {
+    LinkHello {
+        server: ServerId::from_bytes([1; 16]),
+        account_name: ALICE.name.clone(),
+        device: DeviceId::from_bytes([2; 16]),
+        device_key: ALICE.devices[0].1.public().clone(),
+        transfer_key: hpke::derive_key_pair(&[3; 32]).1,
+        name: DeviceName::new("laptop").unwrap(),
+    }
+}
+
+fn link_answer() -> LinkAnswer {
+    LinkAnswer {
+        server: ServerId::from_bytes([1; 16]),
+        account: ALICE.account,
+        device: DeviceId::from_bytes([2; 16]),
+        identity_key_hash: [3; 48],
+        recovery_key_hash: [4; 48],
+        transfer_key: hpke::derive_key_pair(&[3; 32]).1,
+        nonce: [5; 32],
+    }
+}
 
 fn credential() -> LeafCredential {
     LeafCredential::from_certificate(&ALICE.certificates()[0]).unwrap()
@@ -158,7 +184,7 @@ fn change() -> impl Strategy<Value = (u8, Index, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn random_bytes_are_no_statement(bytes: Vec<u8>, kind in 0_u8..8) {
+    fn random_bytes_are_no_statement(bytes: Vec<u8>, kind in 0_u8..12) {
         let with_head = [&[1, kind][..], &bytes].concat();
         for (what, decode, _) in VERIFIED.into_iter().chain(PLAIN) {
             prop_assert!(decode(&bytes).is_err(), "{}", what);
@@ -181,11 +207,20 @@ proptest! {
 
     #[test]
     fn what_decodes_is_encoded_the_same_again(changes in prop::collection::vec(change(), 0..4)) {
-        static GOOD: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [credential().encode(), pinned().encode()]);
-        let [mut credential, mut pin] = GOOD.clone();
+        static GOOD: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
+            [credential().encode(), pinned().encode(), hello().encode(), link_answer().encode()]
+        });
+        let [mut credential, mut pin, mut hello, mut answer] = GOOD.clone();
         for change in &changes {
-            mutate(&mut credential, change);
-            mutate(&mut pin, change);
+            for bytes in [&mut credential, &mut pin, &mut hello, &mut answer] {
+                mutate(bytes, change);
+            }
+        }
+        if let Ok(decoded) = LinkHello::decode(&hello) {
+            prop_assert_eq!(decoded.encode(), hello);
+        }
+        if let Ok(decoded) = LinkAnswer::decode(&answer) {
+            prop_assert_eq!(decoded.encode(), answer);
         }
         if let Ok(decoded) = LeafCredential::decode(&credential) {
             prop_assert_eq!(decoded.encode(), credential);

@@ -16,10 +16,11 @@ use qchat_proto::{
         entropy::SystemEntropy,
         sign::{Account, Device, Level, SignatureUse, SigningKey},
     },
-    identity::{AccountRecord, DeviceCertificate, DeviceList, LoginProof},
+    identity::{AccountProof, AccountRecord, Deed, DeviceCertificate, DeviceList, LoginProof},
     ids::ServerId,
     mls::provider::QchatCrypto,
 };
+use sha2::{Digest, Sha384};
 
 /// Holds one signature of the product, and one made elsewhere of the same message, against both sides.
 /// `accepts` is what the product says of the message with another signature in place of its own.
@@ -144,6 +145,34 @@ fn what_devices_sign_verifies_elsewhere() {
     both_sides_agree::<Device, MlDsa65>("login", key, SignatureUse::Login, &message, &ours, |signature| {
         proof.verify(signature, key.public(), NOW - 1).is_ok()
     });
+
+    let LoginProof { nonce, server, expires_at, account, device } = proof;
+    let proof = AccountProof { nonce, server, expires_at, account, device };
+    for (deed, usage, code, with) in [
+        (
+            Deed::ChangePassphrase { auth_key: &[8; 32], auth_salt: &[9; 16] },
+            SignatureUse::Passphrase,
+            1,
+            [[8; 32].as_slice(), &[9; 16]].concat(),
+        ),
+        (Deed::Export, SignatureUse::Export, 2, vec![]),
+        (Deed::Delete { token: &[7; 32] }, SignatureUse::Deletion, 3, vec![7; 32]),
+    ] {
+        let message = [
+            &[1, 16, code][..],
+            &proof.nonce,
+            proof.server.as_bytes(),
+            &NOW.to_be_bytes(),
+            proof.account.as_bytes(),
+            proof.device.as_bytes(),
+            &Sha384::digest(with),
+        ]
+        .concat();
+        let ours = proof.sign(deed, key).unwrap();
+        both_sides_agree::<Device, MlDsa65>("account proof", key, usage, &message, &ours, |signature| {
+            proof.verify(deed, signature, key.public(), NOW - 1).is_ok()
+        });
+    }
 
     let suite = QchatCrypto::new(Arc::new(SystemEntropy)).suite().clone();
     let (secret, public) = (key.seed().expose().to_vec().into(), key.public().as_bytes().to_vec().into());

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -19,9 +21,9 @@ Exit codes:
   0  done
   1  unexpected failure
   2  wrong usage or configuration
-  3  the database cannot be reached, or the address cannot be listened on
+  3  the database cannot be reached or takes no writes, or the address cannot be listened on
   6  refused: the database does not promise durability, its schema is not this daemon's, a key file is open to others, the
-     database to be filled has accounts, or the file of a backup exists";
+     database to be filled has accounts, the file of a backup exists, or the audit log is not what was written";
 
 /// The qchat daemon.
 #[derive(Debug, Parser)]
@@ -99,6 +101,11 @@ pub(crate) enum Command {
 /// What to do to the database.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
+    /// Who did what: sign-ins, failures, changes of devices and passphrases, and commands such as this one.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// Delete now what nobody needs, as the daemon does by itself every hour.
     ///
     /// Daemons may serve meanwhile. Envelopes go that every device has fetched which may, and those that are older than
@@ -222,13 +229,17 @@ pub(crate) struct Settings {
     /// Directory of the database and the key files [default: /var/lib/qchatd as root, else the user's data directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
-    /// Database: sqlite:///path or postgres://user@host/name; a password belongs in the environment or the
-    /// file [default: qchatd.sqlite3 in the data directory]
+    /// Database: sqlite:///path or postgres://user@host/name, with commas between a primary and its standbys; a password
+    /// belongs in the environment or the file [default: qchatd.sqlite3 in the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
-    /// Database connections for reading (SQLite) or altogether (PostgreSQL) [default: 8]
+    /// Database connections for requests; on PostgreSQL there are two more, one to write messages and one to read those
+    /// of other nodes [default: 8]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) database_connections: Option<u32>,
+    /// Seconds that a request waits for a database connection before it is refused for the moment [default: 5]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) database_wait_seconds: Option<u32>,
     /// Redis that carries hints between the nodes on one PostgreSQL: redis://host or rediss://host; a password belongs
     /// in the environment or a file
     #[arg(long, global = true, value_name = "URL")]
@@ -287,6 +298,13 @@ pub(crate) struct Settings {
     /// have fetched is deleted anyway [default: 90]
     #[arg(long, global = true, value_name = "DAYS")]
     pub(crate) retention_days: Option<u32>,
+    /// How much of the addresses that requests come from the audit log keeps: none, prefix (24 bits of IPv4, 48 of IPv6) or
+    /// full [default: prefix]
+    #[arg(long, global = true, value_name = "HOW", value_parser = ["none", "prefix", "full"])]
+    pub(crate) audit_addresses: Option<String>,
+    /// Days that the audit log keeps its entries; 0 keeps them for ever [default: 365]
+    #[arg(long, global = true, value_name = "DAYS")]
+    pub(crate) audit_retention_days: Option<u32>,
     /// Frames that wait for a slow client before it has to catch up from the log [default: 256]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) queue: Option<u32>,
@@ -323,6 +341,7 @@ impl Settings {
             ("data_dir", self.data_dir.clone()),
             ("database", self.database.clone()),
             ("database_connections", number(self.database_connections)),
+            ("database_wait_seconds", number(self.database_wait_seconds)),
             ("redis_url", self.redis_url.clone()),
             ("redis_url_file", self.redis_url_file.clone()),
             ("redis_root_cert", self.redis_root_cert.clone()),
@@ -341,6 +360,8 @@ impl Settings {
             ("proxy_protocol", self.proxy_protocol.then(|| "true".to_owned())),
             ("proxy_trusted", self.proxy_trusted.clone()),
             ("retention_days", number(self.retention_days)),
+            ("audit_addresses", self.audit_addresses.clone()),
+            ("audit_retention_days", number(self.audit_retention_days)),
             ("queue", number(self.queue)),
             ("workers", number(self.workers)),
             ("drain_seconds", number(self.drain_seconds)),

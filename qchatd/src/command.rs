@@ -1,5 +1,7 @@
 //! What each subcommand does.
 
+mod audit;
+
 use std::{
     io::{IsTerminal as _, Write},
     path::Path,
@@ -28,6 +30,7 @@ use crate::{
     },
     store::{
         self, Store, Target,
+        audit::{Act, Outcome},
         backup::{self, Copied},
     },
     tls::{self, Files, Tls},
@@ -48,23 +51,45 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Serve => serve(loaded.config)?,
         Command::Migrate => migrate(&loaded.config)?,
         Command::Check => check(&loaded.config)?,
-        Command::Backup { file, json } => back_up(&loaded.config, file, *json)?,
-        Command::Keys { command: KeysCommand::Rotate } => rotate_keys(&loaded.config)?,
+        Command::Backup { file, json } => {
+            noted(&loaded.config, Act::Backup, || back_up(&loaded.config, file, *json))?;
+        }
+        Command::Keys { command: KeysCommand::Rotate } => {
+            noted(&loaded.config, Act::RotateKeys, || rotate_keys(&loaded.config))?;
+        }
         Command::Tls { command: TlsCommand::Show { json } } => show_key(&loaded.config, *json)?,
         Command::Tls { command: TlsCommand::Generate { names, json } } => {
             generate(&loaded.config, names, *json)?;
         }
-        Command::Admin { command: AdminCommand::Sweep { json } } => sweep(&loaded.config, *json)?,
+        Command::Admin { command: AdminCommand::Audit { command } } => audit::run(&loaded.config, command)?,
+        Command::Admin { command: AdminCommand::Sweep { json } } => {
+            noted(&loaded.config, Act::Sweep, || sweep(&loaded.config, *json))?;
+        }
         Command::Admin {
             command: AdminCommand::Seed { accounts, rooms, members, messages, size, seed, json },
         } => {
             let (accounts, rooms, members, messages) = (*accounts, *rooms, *members, *messages);
             let plan = Plan { accounts, rooms, members, messages, size: *size, seed: *seed };
-            fill(&loaded.config, plan, *json)?;
+            noted(&loaded.config, Act::Seed, || fill(&loaded.config, plan, *json))?;
         }
         Command::Completions { .. } | Command::Man { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does something, and notes in the audit log of a database that is there whether it was done.
+fn noted(
+    config: &Config,
+    act: Act,
+    work: impl FnOnce() -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let done = work();
+    match &done {
+        Ok(()) => audit::note(config, act, Outcome::Done, None)?,
+        // What kept it from being done may keep this from being noted, and is what has to be told.
+        Err(_) => drop(audit::note(config, act, Outcome::Failed, None)),
+    }
+    done
 }
 
 fn runtime(workers: u32) -> Result<tokio::runtime::Runtime, CommandError> {
@@ -140,11 +165,16 @@ fn check(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: {}", tls.files.certificate.display(), tls.load()?.key))?;
     }
     current(config)?;
-    runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
-        store.ready().await
+    let replicated = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1, config.database_wait)?;
+        store.ready().await?;
+        store.has_synchronous_standby().await
     })?;
-    print(&format!("{}: reachable, durable, current", config.database))
+    print(&format!("{}: reachable, durable, current", config.database))?;
+    if config.database.has_standbys() && !replicated {
+        print(server::NO_STANDBY)?;
+    }
+    Ok(())
 }
 
 fn current(config: &Config) -> Result<(), CommandError> {
@@ -155,7 +185,7 @@ fn current(config: &Config) -> Result<(), CommandError> {
 fn rotate_keys(config: &Config) -> Result<(), CommandError> {
     current(config)?;
     let keys = runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         store.write(sessions::rotate_keys).await
     });
     let keys = keys.map_err(|error| match error {
@@ -239,18 +269,18 @@ fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandErr
 
 fn sweep(config: &Config, as_json: bool) -> Result<(), CommandError> {
     current(config)?;
-    let Swept { rooms, envelopes, bytes, sessions, key_packages } = runtime(1)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+    let Swept { rooms, envelopes, bytes, sessions, key_packages, audit } = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         Housekeeping::new(store, Arc::default(), config.retention).sweep().await
     })?;
     if as_json {
         let swept = json!({"rooms": rooms, "envelopes": envelopes, "bytes": bytes, "sessions": sessions,
-            "key_packages": key_packages});
+            "key_packages": key_packages, "audit": audit});
         return print(&json!({"v": 1, "database": config.database.to_string(), "swept": swept}).to_string());
     }
     print(&format!(
-        "{}: {envelopes} envelopes of {bytes} bytes in {rooms} rooms, {sessions} sessions and {key_packages} notes of \
-         KeyPackages are deleted",
+        "{}: {envelopes} envelopes of {bytes} bytes in {rooms} rooms, {sessions} sessions, {key_packages} notes of \
+         KeyPackages and {audit} entries of the audit log are deleted",
         config.database
     ))
 }
@@ -265,7 +295,7 @@ fn fill(config: &Config, plan: Plan, as_json: bool) -> Result<(), CommandError> 
     let watched = std::io::stderr().is_terminal();
     let mut last = Instant::now();
     let done = runtime(2)?.block_on(async {
-        let store = Store::open(&config.database, 1)?;
+        let store = Store::open(&config.database, 1, config.database_wait)?;
         let told = |done: Seeded| {
             if watched && last.elapsed() >= PROGRESS {
                 last = Instant::now();

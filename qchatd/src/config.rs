@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bus::{RedisError, RedisUrl},
     limits::Rates,
-    service::housekeeping::Retention,
+    service::{audit::Addresses, housekeeping::Retention},
     store::Target,
     tls::{Files, KeyExchange, Tls},
 };
@@ -98,8 +98,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Target,
-    /// Connections to it.
+    /// Connections to it for requests.
     pub database_connections: u32,
+    /// How long a request waits for one.
+    pub database_wait: Duration,
     /// What carries hints between nodes.
     pub redis_url: Option<RedisUrl>,
     /// The file that says so.
@@ -122,6 +124,8 @@ pub struct Config {
     pub proxy_trusted: Vec<IpNet>,
     /// What is deleted although somebody has not fetched it.
     pub retention: Retention,
+    /// How much of addresses the audit log keeps.
+    pub audit_addresses: Addresses,
     /// Frames in a connection's queue.
     pub queue: u32,
     /// Runtime threads.
@@ -200,6 +204,7 @@ struct Raw {
     data_dir: String,
     database: String,
     database_connections: u32,
+    database_wait_seconds: u32,
     redis_url: String,
     redis_url_file: String,
     redis_root_cert: String,
@@ -218,6 +223,8 @@ struct Raw {
     proxy_protocol: bool,
     proxy_trusted: String,
     retention_days: u32,
+    audit_addresses: String,
+    audit_retention_days: u32,
     queue: u32,
     workers: u32,
     drain_seconds: u32,
@@ -252,6 +259,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("data_dir", data_dir().map_or_else(String::new, |dir| dir.display().to_string())),
         ("database", String::new()),
         ("database_connections", "8".into()),
+        ("database_wait_seconds", "5".into()),
         ("redis_url", String::new()),
         ("redis_url_file", String::new()),
         ("redis_root_cert", String::new()),
@@ -270,6 +278,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("proxy_protocol", "false".into()),
         ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
         ("retention_days", "90".into()),
+        ("audit_addresses", Addresses::default().to_string()),
+        ("audit_retention_days", "365".into()),
         ("queue", "256".into()),
         ("workers", cores.to_string()),
         ("drain_seconds", "20".into()),
@@ -427,8 +437,14 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             return Err(invalid(key, "is between 1 and 1000000"));
         }
     }
+    if !(1..=300).contains(&raw.database_wait_seconds) {
+        return Err(invalid("database_wait_seconds", "is between 1 and 300"));
+    }
     if raw.retention_days > 3650 {
         return Err(invalid("retention_days", "is at most 3650, and 0 keeps until everybody has fetched"));
+    }
+    if raw.audit_retention_days > 3650 {
+        return Err(invalid("audit_retention_days", "is at most 3650, and 0 keeps entries for ever"));
     }
     let tls_files = match (raw.tls_certificate.as_str(), raw.tls_key.as_str()) {
         ("", "") => None,
@@ -471,6 +487,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         data_dir,
         database,
         database_connections: raw.database_connections,
+        database_wait: Duration::from_secs(raw.database_wait_seconds.into()),
         redis_url,
         redis_url_file: (!raw.redis_url_file.is_empty()).then(|| raw.redis_url_file.into()),
         redis_root_cert: (!raw.redis_root_cert.is_empty()).then(|| raw.redis_root_cert.into()),
@@ -490,7 +507,8 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         proxy_trusted: networks(&raw.proxy_trusted).ok_or_else(|| {
             invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
         })?,
-        retention: Retention { days: raw.retention_days },
+        retention: Retention { days: raw.retention_days, audit_days: raw.audit_retention_days },
+        audit_addresses: raw.audit_addresses.parse().map_err(|reason| invalid("audit_addresses", reason))?,
         queue: raw.queue,
         workers: raw.workers,
         drain: Duration::from_secs(raw.drain_seconds.into()),
@@ -550,6 +568,7 @@ impl Config {
             ("data_dir", path(&self.data_dir)),
             ("database", self.database.to_string()),
             ("database_connections", self.database_connections.to_string()),
+            ("database_wait_seconds", self.database_wait.as_secs().to_string()),
             ("redis_url", self.redis_url.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("redis_url_file", self.redis_url_file.as_deref().map(path).unwrap_or_default()),
             ("redis_root_cert", self.redis_root_cert.as_deref().map(path).unwrap_or_default()),
@@ -568,6 +587,8 @@ impl Config {
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
             ("retention_days", self.retention.days.to_string()),
+            ("audit_addresses", self.audit_addresses.to_string()),
+            ("audit_retention_days", self.retention.audit_days.to_string()),
             ("queue", self.queue.to_string()),
             ("workers", self.workers.to_string()),
             ("drain_seconds", self.drain.as_secs().to_string()),
@@ -697,9 +718,12 @@ mod tests {
             "tls_key = \"tls.key\"",
             "tls_key_exchange = \"classical\"",
             "tls_handshake_seconds = 0",
+            "database_wait_seconds = 0",
             "redis_url = \"http://h/\"\ndatabase = \"postgres://h/d\"",
             "redis_url = \"redis://h/\"",
             "redis_url = \"redis://h/\"\nredis_root_cert = \"/c\"\ndatabase = \"postgres://h/d\"",
+            "audit_addresses = \"some\"",
+            "audit_retention_days = 4000",
             "redis_url_file = \"/nowhere/at-all\"\ndatabase = \"postgres://h/d\"",
             "node_name = \"\"",
             "= =",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::{
     config::ConfigError,
     server::StartError,
-    service::{keys::KeyFileError, seed::SeedError},
+    service::{ServiceError, audit::verify::Broken, keys::KeyFileError, seed::SeedError},
     store::{StoreError, backup::BackupError},
     tls::{GenerateError, TlsError},
 };
@@ -55,6 +55,9 @@ pub(crate) enum CommandError {
     /// No copy was made.
     #[error(transparent)]
     Backup(BackupError),
+    /// The audit log is not what was written.
+    #[error("{0}")]
+    Audit(Broken),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -73,12 +76,13 @@ impl CommandError {
             | Self::Start(StartError::Insecure(_) | StartError::Config(_))
             | Self::Seed(SeedError::Plan(_))
             | Self::Backup(BackupError::NotAFile(_)) => 2,
-            Self::Store(StoreError::Unavailable(_))
-            | Self::Start(
-                StartError::Store(StoreError::Unavailable(_))
-                | StartError::Listen(..)
-                | StartError::Activation(_),
-            ) => 3,
+            Self::Store(error)
+            | Self::Start(StartError::Store(error) | StartError::Service(ServiceError::Store(error)))
+                if error.is_passing() =>
+            {
+                3
+            }
+            Self::Start(StartError::Listen(..) | StartError::Activation(_)) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
             | Self::Start(
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
@@ -86,6 +90,7 @@ impl CommandError {
             )
             | Self::Seed(SeedError::NotEmpty)
             | Self::Backup(BackupError::Exists(_))
+            | Self::Audit(_)
             | Self::Pending(_) => 6,
             _ => 1,
         };

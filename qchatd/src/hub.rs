@@ -252,6 +252,17 @@ impl Hub {
         }
     }
 
+    /// Tells devices that something about their account has changed.
+    pub fn account_changed(&self, devices: &[DeviceId]) {
+        let hint = encode(Body::AccountHint(pb::AccountHint {}));
+        let connections = self.lock();
+        for number in devices.iter().filter_map(|device| connections.devices.get(device)).flatten() {
+            if let Some(link) = connections.links.get(number) {
+                link.queue.nudge(&hint, Instant::now());
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Connections> {
         // Nothing in here panics halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -207,7 +207,7 @@ impl Limits {
     /// Counts an attempt at the password of a registered name.
     pub(crate) fn name(&self, name: &UserName) -> Result<(), Fault> {
         let checked = self.count(ByMinute::Names, "account_registrations", name.as_str().as_bytes());
-        checked.map_err(|wait| limited("too many attempts to register this name", wait))
+        checked.map_err(|wait| limited("too many attempts at the passphrase of this name", wait))
     }
 
     /// Counts a request with an access token.

@@ -2,7 +2,7 @@
 //!
 //! docs/operations.md lists them; a test holds that list against what is exposed.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::{
     encoding::text,
@@ -15,6 +15,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use qchat_proto::wire::fault::FaultCode;
+
+use crate::store::Usage;
 
 /// All that is counted since the daemon started. Each is an atomic, so that counting costs no more than that.
 pub struct Meters {
@@ -53,6 +55,16 @@ pub struct Meters {
     sweep: Histogram,
     /// When the last sweep ended, seconds since the Unix epoch; 0 before the first.
     swept: Gauge,
+    /// Connections to the database that are in use, by whose they are.
+    used: Family<[(&'static str, &'static str); 1], Gauge>,
+    /// Who waits for a connection to the database, by whose they are.
+    queued: Family<[(&'static str, &'static str); 1], Gauge>,
+    /// How often somebody has waited for a connection in vain, by whose they are.
+    exhausted: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Entries written into the audit log.
+    audited: Counter,
+    /// What was not noted in the audit log, because there was no room.
+    audit_lost: Counter,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// 1 when the database answered the last time that somebody looked, else 0.
@@ -91,6 +103,11 @@ impl Default for Meters {
             deleted: Counter::default(),
             sweep: Histogram::new(exponential_buckets(0.01, 4.0, 10)),
             swept: Gauge::default(),
+            used: Family::default(),
+            queued: Family::default(),
+            exhausted: Family::default(),
+            audited: Counter::default(),
+            audit_lost: Counter::default(),
             redis: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -143,6 +160,27 @@ impl Default for Meters {
             "swept",
             "When retention last went through all rooms, in Unix seconds",
             meters.swept.clone(),
+        );
+        registry.register(
+            "database_used",
+            "Connections to the database that are in use, by lane",
+            meters.used.clone(),
+        );
+        registry.register(
+            "database_waiting",
+            "Queries that wait for a connection to the database, by lane",
+            meters.queued.clone(),
+        );
+        registry.register(
+            "database_refused",
+            "Queries that have waited for a connection to the database in vain, by lane",
+            meters.exhausted.clone(),
+        );
+        registry.register("audited", "Entries written into the audit log", meters.audited.clone());
+        registry.register(
+            "audit_lost",
+            "What was not noted in the audit log, because there was no room",
+            meters.audit_lost.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -218,6 +256,12 @@ impl Meters {
         self.swept.set(now);
     }
 
+    /// So many entries were written into the audit log, which say that so many things were not noted.
+    pub fn audited(&self, entries: usize, lost: i64) {
+        self.audited.inc_by(entries as u64);
+        self.audit_lost.inc_by(u64::try_from(lost).unwrap_or(0));
+    }
+
     /// A socket is open until what is returned is dropped.
     pub fn open(&self) -> Open {
         self.sockets.inc();
@@ -225,11 +269,23 @@ impl Meters {
     }
 
     /// All of it in the OpenMetrics text format, version 1.0.0. `ready`: the database answers; `redis`:
-    /// hints are carried; `waiting`: requests in the relay's queue.
+    /// hints are carried; `waiting`: requests in the relay's queue; `usage`: how the connections to the database stand.
     ///
     /// # Errors
     /// None that is known.
-    pub fn expose(&self, ready: bool, redis: bool, waiting: usize) -> Result<String, fmt::Error> {
+    pub fn expose(
+        &self,
+        ready: bool,
+        redis: bool,
+        waiting: usize,
+        usage: &[Usage],
+    ) -> Result<String, fmt::Error> {
+        for Usage { lane, used, waiting, refused } in usage.iter().copied() {
+            let label = [("lane", lane.name())];
+            self.used.get_or_create(&label).set(i64::try_from(used).unwrap_or(i64::MAX));
+            self.queued.get_or_create(&label).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            self.exhausted.get_or_create(&label).inner().store(refused, Ordering::Relaxed);
+        }
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.ready.set(ready.into());
         self.redis.set(redis.into());

@@ -71,6 +71,21 @@ impl Queue {
         }
     }
 
+    /// Appends a frame of no room at `now`, unless the queue is full: whoever is so far behind asks again anyway.
+    pub(crate) fn nudge(&self, frame: &Bytes, now: Instant) {
+        let mut waiting = self.lock();
+        if waiting.frames.len() >= self.capacity {
+            return;
+        }
+        waiting.since.get_or_insert(now);
+        waiting.frames.push_back(frame.clone());
+        let reader = waiting.reader.take();
+        drop(waiting);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
     /// Waits for frames and moves at most `most` of them. May be cancelled.
     pub(crate) async fn receive(&self, into: &mut Vec<Bytes>, most: usize) {
         poll_fn(|context| {

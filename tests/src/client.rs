@@ -183,6 +183,31 @@ impl Client {
         Process::start(&mut self.command(arguments))
     }
 
+    /// Starts a command that is told things as it goes on.
+    pub fn start_to_be_told(&self, arguments: &[&str]) -> Process {
+        Process::start_to_be_told(&mut self.command(arguments))
+    }
+
+    /// Another machine of the same user, who has the same passphrase there; nothing is on it yet.
+    #[must_use]
+    pub fn another_machine(&self) -> Self {
+        Self::new(&self.server, &self.name)
+    }
+
+    /// Another machine of this user, once it is a device of the same account: both commands are run, and both users compare
+    /// the codes.
+    #[must_use]
+    pub fn link(&self, device: &str) -> Self {
+        let new = self.another_machine();
+        let mut linking = new.start_to_be_told(&["device", "link", &self.name, "--name", device, "--json"]);
+        let (code, at_old) = compare(self, &mut linking);
+        assert_eq!(code, at_old);
+        linking.tell(&code);
+        self.ok(&["device", "approve", "--yes", "--code", &code]);
+        drop(linking.finish().expect_code(0));
+        new
+    }
+
     /// Starts `listen --json` on a room: it prints what the profile does not hold yet when it starts.
     pub fn listen(&self, room: &str) -> Process {
         self.start(&["listen", room, "--json"])
@@ -234,6 +259,16 @@ impl Message {
     pub fn from_line(line: &str) -> Option<Self> {
         Self::from_json(&serde_json::from_str(line).ok()?)
     }
+}
+
+/// What the device shows that is to be linked and, after that, the one that is to let it in, where nobody is asked.
+pub fn compare(old: &Client, linking: &mut Process) -> (String, String) {
+    // It is asked once, so that the new device has something to show.
+    let asked = old.run(&["device", "approve", "--json"]).expect_code(6);
+    let code = |value: &Value| value["code"].as_str().map(ToOwned::to_owned);
+    let at_old = asked.json().first().and_then(code).expect("a code at the old device");
+    let at_new = linking.wait_for("code", |line| code(&serde_json::from_str(line).ok()?));
+    (at_new, at_old)
 }
 
 /// A room with its members: the first one creates it and invites the others, who join.

@@ -44,15 +44,32 @@ impl Process {
 
     /// Starts a program that finds `input` on its standard input.
     pub fn start_with_input(command: &mut Command, input: &[u8]) -> Self {
-        let shown = format!("{command:?}");
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut process = Self::spawn(command);
+        if let Some(mut stdin) = process.child.stdin.take() {
             let input = input.to_vec();
             // A program that ends without reading is no failure of the test.
             thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &input)));
         }
+        process
+    }
+
+    /// Starts a program that is told things as it goes on, by [`Process::tell`].
+    pub fn start_to_be_told(command: &mut Command) -> Self {
+        Self::spawn(command.stdin(Stdio::piped()))
+    }
+
+    /// Writes a line to its standard input. That it reads no more is no failure of the test.
+    pub fn tell(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.child.stdin {
+            drop(std::io::Write::write_all(stdin, format!("{line}\n").as_bytes()));
+        }
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let shown = format!("{command:?}");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
         let (line_sender, lines) = channel();
         let (ended, stderr_ended) = channel();
         let stderr = Arc::new(Mutex::new(Vec::new()));
@@ -101,6 +118,15 @@ impl Process {
                     panic!("{} ended without {what}\n{}", self.shown, self.stderr())
                 }
             }
+        }
+    }
+
+    /// Waits until it has said these words on standard error.
+    pub fn wait_until_it_says(&self, words: &str) {
+        let until = Instant::now() + DEADLINE;
+        while !self.stderr().contains(words) {
+            assert!(Instant::now() < until, "{} never says {words:?}\n{}", self.shown, self.stderr());
+            thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -243,17 +243,18 @@ impl Shared {
             self.changed.notify_all();
         }
         let answer = lock(&self.request_rule)(&request);
-        let (lost, change) = match answer {
+        let (lost, change, instead) = match answer {
             Answer::Cut => return None,
             Answer::False(status, body) => return Message::answer(status, body).write(client).ok(),
-            Answer::Lost => (true, None),
-            Answer::Changed(change) => (false, Some(change)),
-            Answer::Genuine => (false, None),
+            Answer::Lost => (true, None, None),
+            Answer::Changed(change) => (false, Some(change), None),
+            Answer::Instead(body) => (false, None, Some(asked.asking(&body))),
+            Answer::Genuine => (false, None, None),
         };
         // A connection for each request: the daemon may have ended one that idled, without the client's knowing.
         let mut daemon = TcpStream::connect(self.target).ok()?;
         drop(daemon.set_nodelay(true));
-        asked.write(&mut daemon).ok()?;
+        instead.as_ref().unwrap_or(asked).write(&mut daemon).ok()?;
         if request.is("GET", "/v1/socket") && !lost {
             self.socket(connection, client, daemon);
             return None;

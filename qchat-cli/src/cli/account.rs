@@ -57,7 +57,7 @@ pub(super) async fn register(
             None
         }
     };
-    let passphrase = passphrase::fresh(settings)?;
+    let passphrase = passphrase::fresh(settings, name.as_str())?;
     let Choice { trust, key_exchange } = settings.tls;
     let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
     // On the heap: the future is large, and moves otherwise.
@@ -190,7 +190,7 @@ fn agent_failed(error: &vault_agent::AgentError) -> Failure {
     Failure::locked(error.to_string())
 }
 
-fn done(context: &Context, done: &'static str) -> Outcome {
+pub(super) fn done(context: &Context, done: &'static str) -> Outcome {
     let profile = &context.settings.profile;
     let object = Deed { v: 1, done, profile };
     Ok(context.output.result(&object, || format!("{profile}: {done}"))?)

@@ -9,6 +9,7 @@ use clap::{
 use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
     content::MAX_ROOM_NAME,
+    identity::DeviceName,
     ids::{MessageId, Seq, UserName},
 };
 use url::Url;
@@ -153,6 +154,9 @@ pub enum Command {
     },
     /// Show the account, the device and the server of the profile.
     Whoami,
+    /// The account itself: what was done to it, its passphrase, what the server holds of it, and its end.
+    #[command(subcommand)]
+    Account(super::account_args::Account),
     /// Keep the profile open for the commands that follow, so that they need no passphrase.
     #[command(after_help = "Example:\n  qchat unlock --for 8h")]
     Unlock {
@@ -230,6 +234,9 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// The devices of the account.
+    #[command(subcommand)]
+    Device(Device),
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
@@ -344,6 +351,57 @@ pub enum Recovery {
     },
 }
 
+/// Commands about the account's devices.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Device {
+    /// Make this machine another device of an account, with a new profile.
+    #[command(
+        long_about = "Make this machine another device of an account, with a new profile.\n\nThe account's passphrase opens the \
+            way to its other devices, and no more: one of them has to let this one in, with `qchat device approve` or on its \
+            screen, within 10 minutes. Both show a code, and both ask whether it is the same. Where standard input is no \
+            terminal, the digits that the other device shows are read from it. What was said before is not brought along. \
+            Interrupted, the same command goes on or begins anew.",
+        after_help = "Examples:\n  qchat --server https://chat.example.org:8470 device link alice\n  qchat --profile alice device link alice --name laptop"
+    )]
+    Link {
+        /// The account's name.
+        name: UserName,
+        /// How this device is called, for the account's own devices [default: the host's name].
+        #[arg(long = "name", value_name = "DEVICE", value_parser = device_name)]
+        device: Option<DeviceName>,
+    },
+    /// Let a new device in that asks.
+    #[command(
+        long_about = "Let a new device in that asks with `qchat device link`.\n\nWaits for one for as long as --timeout says. It \
+            shows how the device is called, when it asked, and the code that it has to show, too. Say yes only when you have \
+            it before you: it gets the account's key, and comes into all rooms. Scripts run this once to see the code, and \
+            again with --yes and the code that the new device shows.",
+        after_help = "Examples:\n  qchat device approve\n  qchat device approve --yes --code \"07 13 62 01 44 09 30\""
+    )]
+    Approve {
+        /// Do not ask; needs the code.
+        #[arg(long, requires = "code")]
+        yes: bool,
+        /// The code that the new device shows, as digits.
+        #[arg(long, value_name = "DIGITS")]
+        code: Option<String>,
+    },
+    /// List the account's devices.
+    #[command(after_help = "Example:\n  qchat device list --json | jq -r .name")]
+    List,
+    /// Take a device out of the account: it is logged out, and removed from the rooms.
+    #[command(after_help = "Examples:\n  qchat device revoke laptop\n  qchat device revoke 5f0c7a1e --yes")]
+    Revoke {
+        /// Its name, its id, or the beginning of that.
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// Commands about keys.
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
@@ -448,6 +506,16 @@ pub(crate) fn profile(text: &str) -> Result<String, String> {
         Err("a profile's name has 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"
             .to_owned())
     }
+}
+
+/// A name for a device.
+fn device_name(text: &str) -> Result<DeviceName, String> {
+    DeviceName::new(text).filter(|name| name.as_str() == text).ok_or_else(|| {
+        format!(
+            "a device's name has 1 to {} bytes, on one line, without what a terminal would obey",
+            DeviceName::MOST
+        )
+    })
 }
 
 /// What a server's address looks like.

@@ -26,6 +26,11 @@ impl Failure {
         Self { exit: 4, message: message.into(), broken_pipe: false }
     }
 
+    /// There is no such thing.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self { exit: 5, message: message.into(), broken_pipe: false }
+    }
+
     /// Not allowed.
     pub(super) fn refused(message: impl Into<String>) -> Self {
         Self { exit: 6, message: message.into(), broken_pipe: false }

@@ -91,6 +91,7 @@ impl Listener<'_> {
                 Ok(
                     Event::Deleted
                     | Event::Rooms
+                    | Event::Devices
                     | Event::Connection(Connection::Connecting | Connection::Online(_)),
                 ) => {}
                 Ok(Event::Trouble(sentence)) => self.context.output.say(&format!("warning: {sentence}")),

@@ -2,9 +2,13 @@
 
 mod about;
 mod account;
+pub mod account_args;
+mod activity;
 pub mod args;
 mod complete;
 mod deletion;
+mod departure;
+mod devices;
 mod failure;
 mod harden;
 mod json;
@@ -14,10 +18,12 @@ mod messages;
 mod open;
 mod output;
 mod passphrase;
+mod password;
 mod progress;
 mod recovery;
 mod rooms;
 mod server;
+mod takeout;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -25,6 +31,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser as _;
 
 use self::{
+    account_args::Account,
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
@@ -102,7 +109,7 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
 }
 
 async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
-    use args::{Keys, Recovery, Room, Server};
+    use args::{Device, Keys, Recovery, Room, Server};
 
     let Some(command) = command else { return screen(context).await };
     match command {
@@ -116,6 +123,15 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Login { name } => account::login(context, name.as_ref()).await,
         Command::Logout { everywhere } => account::logout(context, *everywhere).await,
         Command::Whoami => account::whoami(context).await,
+        Command::Account(Account::Activity { limit }) => activity::activity(context, *limit).await,
+        Command::Account(Account::Password { new_passphrase_file, account_passphrase_file }) => {
+            password::change(context, new_passphrase_file.as_deref(), account_passphrase_file.as_deref())
+                .await
+        }
+        Command::Account(Account::Export { output }) => takeout::export(context, output).await,
+        Command::Account(Account::Delete { yes, keep_profile, account_passphrase_file }) => {
+            departure::delete(context, *yes, *keep_profile, account_passphrase_file.as_deref()).await
+        }
         Command::Unlock { duration } => account::unlock(context, *duration).await,
         Command::Lock => account::lock(context),
         Command::Room(Room::Create { name }) => rooms::create(context, name).await,
@@ -136,6 +152,12 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             let which = if ids.is_empty() { Which::Before(*before) } else { Which::Ids(ids) };
             deletion::delete(context, room, which, *yes).await
         }
+        Command::Device(Device::Link { name, device }) => devices::link(context, name, device.as_ref()).await,
+        Command::Device(Device::Approve { yes, code }) => {
+            devices::approve(context, *yes, code.as_deref()).await
+        }
+        Command::Device(Device::List) => devices::list(context).await,
+        Command::Device(Device::Revoke { device, yes }) => devices::revoke(context, device, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),

@@ -10,7 +10,7 @@ use super::{
     passphrase, progress,
 };
 use crate::{
-    engine::{EngineError, Handle, Options},
+    engine::{self, EngineError, Handle, Options},
     store::Profile,
     vault::{self, agent},
 };
@@ -20,8 +20,9 @@ pub(super) async fn with_engine<T>(
     context: &Context,
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
-    let profile = profile(context).await?;
-    on_profile(context, profile, work).await
+    // On the heap: every command awaits this.
+    let profile = Box::pin(profile(context)).await?;
+    Box::pin(on_profile(context, profile, work)).await
 }
 
 /// The same on a profile that is open already.
@@ -48,18 +49,30 @@ pub(super) async fn on_profile<T>(
 pub(super) async fn profile(context: &Context) -> Outcome<Profile> {
     let dir = context.settings.profile_dir();
     let key = key(context, &dir).await?;
-    blocking(move || Profile::open(&dir, key)).await?.map_err(|error| EngineError::from(error).into())
+    let profile = blocking(move || Profile::open(&dir, key)).await?.map_err(EngineError::from)?;
+    if engine::passphrase_change_is_unfinished(&profile).await? {
+        context
+            .output
+            .say("warning: a change of the passphrase was interrupted; `qchat account password` finishes it");
+    }
+    Ok(profile)
+}
+
+/// Says so when there is no profile.
+pub(super) fn expect_profile(context: &Context, dir: &Path) -> Outcome {
+    if vault::exists(dir) {
+        return Ok(());
+    }
+    Err(Failure::locked(format!(
+        "there is no profile {:?} in {}; `qchat register NAME` creates one",
+        context.settings.profile,
+        context.settings.data_dir.display()
+    )))
 }
 
 /// The database's key: from the agent when one holds it, else out of the passphrase.
 pub(super) async fn key(context: &Context, dir: &Path) -> Outcome<Secret<32>> {
-    if !vault::exists(dir) {
-        return Err(Failure::locked(format!(
-            "there is no profile {:?} in {}; `qchat register NAME` creates one",
-            context.settings.profile,
-            context.settings.data_dir.display()
-        )));
-    }
+    expect_profile(context, dir)?;
     let asked = dir.to_owned();
     match blocking(move || agent::key(&asked)).await? {
         Ok(Some(key)) => return Ok(key),
@@ -96,6 +109,14 @@ pub(super) async fn sync_or_warn(context: &Context, handle: &Handle) -> Outcome<
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Fetches what the daemon has, where nothing makes sense without a connection. Rooms that cannot be read to their end do not
+/// matter.
+pub(super) async fn sync_or_fail(context: &Context, handle: &Handle) -> Outcome {
+    progress::during(&context.settings, "Fetching what is new", sync_around(handle))
+        .await
+        .map_err(Failure::from)
 }
 
 /// What a command ends with that has shown `room`, or all rooms, while some could not be read to their end.

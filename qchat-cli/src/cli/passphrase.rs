@@ -6,40 +6,67 @@ use std::{
     path::Path,
 };
 
+use qchat_proto::ids::UserName;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, Outcome};
-use crate::config::Settings;
+use super::{
+    failure::{Failure, Outcome},
+    output,
+};
+use crate::{config::Settings, vault::strength};
 
 /// Longest line that is read as a passphrase, bytes.
 const LONGEST: u64 = 4096;
 
 /// Reads the passphrase of an existing profile.
 pub(super) fn existing(settings: &Settings) -> Outcome<Zeroizing<String>> {
+    if let Some(path) = &settings.passphrase_file {
+        return from_file(path);
+    }
+    let prompt = format!("Passphrase of the profile {:?}: ", settings.profile);
+    ask(settings, &prompt, "--passphrase-file F")
+}
+
+/// Reads the passphrase of an account that has a device elsewhere: it will be this machine's, too.
+pub(super) fn account(settings: &Settings, name: &UserName) -> Outcome<Zeroizing<String>> {
     match &settings.passphrase_file {
         Some(path) => from_file(path),
-        None => ask(settings, &format!("Passphrase of the profile {:?}: ", settings.profile)),
+        None => ask(settings, &format!("Passphrase of the account {name}: "), "--passphrase-file F"),
     }
 }
 
-/// Reads the passphrase for a new profile; typed ones are asked for twice.
-pub(super) fn fresh(settings: &Settings) -> Outcome<Zeroizing<String>> {
-    let passphrase = if let Some(path) = &settings.passphrase_file {
-        from_file(path)?
-    } else {
-        let first = ask(settings, "A passphrase for the new profile: ")?;
-        if !first.is_empty() && *first != *ask(settings, "The same once more: ")? {
-            return Err(Failure::usage("the two passphrases differ; try again"));
-        }
-        first
-    };
-    if passphrase.is_empty() {
-        return Err(Failure::usage("an empty passphrase protects nothing; choose several words"));
+/// Reads the passphrase for a new profile of this account.
+pub(super) fn fresh(settings: &Settings, name: &str) -> Outcome<Zeroizing<String>> {
+    match &settings.passphrase_file {
+        Some(path) => from_file(path),
+        None => ask_twice(settings, "A passphrase for the new profile: ", name, "--passphrase-file F"),
     }
-    Ok(passphrase)
 }
 
-fn from_file(path: &Path) -> Outcome<Zeroizing<String>> {
+/// Reads the passphrase that takes the place of another.
+pub(super) fn new(settings: &Settings, file: Option<&Path>, name: &str) -> Outcome<Zeroizing<String>> {
+    match file {
+        Some(path) => from_file(path),
+        None => ask_twice(settings, "The new passphrase: ", name, "--new-passphrase-file F"),
+    }
+}
+
+/// Asks for a passphrase twice, and says in between how strong it is. One that is too weak is not asked for again: the command
+/// refuses it with its reason.
+fn ask_twice(settings: &Settings, prompt: &str, name: &str, instead: &str) -> Outcome<Zeroizing<String>> {
+    let first = ask(settings, prompt, instead)?;
+    match strength::judge(&first, &[name, "qchat"]) {
+        Ok(strength) => output::say(&strength.to_string()),
+        Err(weak) => return Err(Failure::usage(weak.to_string())),
+    }
+    if *first != *ask(settings, "The same once more: ", instead)? {
+        return Err(Failure::usage("the two passphrases differ; try again"));
+    }
+    Ok(first)
+}
+
+/// Reads the first line of a file.
+pub(super) fn from_file(path: &Path) -> Outcome<Zeroizing<String>> {
     let failed = |error: io::Error| {
         Failure::locked(format!("the passphrase file {} cannot be read: {error}", path.display()))
     };
@@ -53,13 +80,13 @@ fn from_file(path: &Path) -> Outcome<Zeroizing<String>> {
     Ok(passphrase)
 }
 
-fn ask(settings: &Settings, prompt: &str) -> Outcome<Zeroizing<String>> {
+fn ask(settings: &Settings, prompt: &str, instead: &str) -> Outcome<Zeroizing<String>> {
     if settings.no_input || !io::stderr().is_terminal() {
-        return Err(Failure::locked(
-            "a passphrase is needed and nobody can be asked; use --passphrase-file F",
-        ));
+        return Err(Failure::locked(format!(
+            "a passphrase is needed and nobody can be asked; use {instead}"
+        )));
     }
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-        Failure::locked(format!("the passphrase cannot be read: {error}; use --passphrase-file F"))
-    })
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::locked(format!("the passphrase cannot be read: {error}; use {instead}")))
 }

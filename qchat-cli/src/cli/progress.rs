@@ -14,6 +14,8 @@ const MOMENT: Duration = Duration::from_millis(700);
 
 /// Awaits `work`; when it takes long, the terminal shows `what` beside something that turns.
 pub(super) async fn during<T>(settings: &Settings, what: &'static str, work: impl Future<Output = T>) -> T {
+    // On the heap, for it is moved from state to state otherwise, and large.
+    let work = Box::pin(work);
     telling(settings, what, async |_| work.await).await
 }
 
@@ -30,7 +32,7 @@ pub(super) async fn telling<T>(
         bar.set_style(style);
     }
     bar.set_message(what);
-    let mut work = std::pin::pin!(work(&teller));
+    let mut work = Box::pin(work(&teller));
     if !silent {
         tokio::select! {
             done = &mut work => return done,

@@ -80,7 +80,8 @@ pub(super) fn me(me: &Me) -> String {
     format!("{}\n  account  {}\n  device   {}\n  server   {}", me.name, me.account, me.device, me.server)
 }
 
-fn clock(at: OffsetDateTime, zone: &Zone) -> String {
+/// A time as people here read it.
+pub(super) fn clock(at: OffsetDateTime, zone: &Zone) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
     zone.show(at).format(format).unwrap_or_default()
 }

@@ -7,10 +7,10 @@ use std::{
 
 use qchat_proto::{
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
-    identity::LoginProof,
+    identity::{AccountProof, Deed, LoginProof},
     ids::{AccountId, DeviceId, ServerId},
     wire::{
-        api::{Binary, ChallengeRequest, Login, Refresh, Session},
+        api::{Binary, Challenge, ChallengeRequest, Login, Proof, Refresh, Session},
         fault::{Fault, FaultCode},
     },
 };
@@ -66,12 +66,7 @@ impl Access {
     }
 
     fn expect_server(&self, id: ServerId) -> Result<(), EngineError> {
-        if id == self.server {
-            return Ok(());
-        }
-        Err(EngineError::Refused(
-            "this is not the server that the account was registered with; check --server".to_owned(),
-        ))
+        expect_server(self.server, id)
     }
 
     /// A token that is good for at least half a minute. The profile that was logged out stays so.
@@ -201,29 +196,22 @@ impl Access {
         Ok(self.rest.refresh(&request).await?)
     }
 
-    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
-        let request = ChallengeRequest { account_id: self.account, device_id: self.device };
-        let challenge = self.rest.challenge(&request).await?;
-        self.expect_server(challenge.server_id)?;
-        let nonce: [u8; 32] =
-            challenge.nonce.as_ref().try_into().map_err(|_| {
-                EngineError::Net(NetError::Protocol("the login challenge is malformed".into()))
-            })?;
-        let proof = LoginProof {
+    /// This device's word for something that is to be done to its account.
+    pub(crate) async fn account_proof(&self, deed: Deed<'_>) -> Result<Proof, EngineError> {
+        let (challenge, nonce) = challenge(&self.rest, (self.account, self.device), self.server).await?;
+        let proof = AccountProof {
             nonce,
             server: self.server,
             expires_at: challenge.expires_at,
             account: self.account,
             device: self.device,
         };
-        let signature = proof.sign(&self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
-        let login = Login {
-            account_id: self.account,
-            device_id: self.device,
-            nonce: challenge.nonce,
-            signature: signature.into(),
-        };
-        let session = self.rest.login(&login).await?;
+        let signature = proof.sign(deed, &self.key).map_err(|error| EngineError::Keys(error.to_string()))?;
+        Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
+    }
+
+    async fn prove(&self) -> Result<Zeroizing<String>, EngineError> {
+        let session = prove(&self.rest, (self.account, self.device), self.server, &self.key).await?;
         self.keep(session).await
     }
 
@@ -234,6 +222,46 @@ impl Access {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(access)
     }
+}
+
+fn expect_server(expected: ServerId, id: ServerId) -> Result<(), EngineError> {
+    if id == expected {
+        return Ok(());
+    }
+    Err(EngineError::Refused(
+        "this is not the server that the account was registered with; check --server".to_owned(),
+    ))
+}
+
+/// Something for a device to sign, from the server that is expected, with its nonce read.
+async fn challenge(
+    rest: &Client,
+    (account, device): (AccountId, DeviceId),
+    server: ServerId,
+) -> Result<(Challenge, [u8; 32]), EngineError> {
+    let challenge = rest.challenge(&ChallengeRequest { account_id: account, device_id: device }).await?;
+    expect_server(server, challenge.server_id)?;
+    let nonce = challenge
+        .nonce
+        .as_ref()
+        .try_into()
+        .map_err(|_| EngineError::Net(NetError::Protocol("the login challenge is malformed".into())))?;
+    Ok((challenge, nonce))
+}
+
+/// Logs a device in by its key.
+pub(crate) async fn prove(
+    rest: &Client,
+    (account, device): (AccountId, DeviceId),
+    server: ServerId,
+    key: &DeviceSigningKey,
+) -> Result<Session, EngineError> {
+    let (challenge, nonce) = challenge(rest, (account, device), server).await?;
+    let proof = LoginProof { nonce, server, expires_at: challenge.expires_at, account, device };
+    let signature = proof.sign(key).map_err(|error| EngineError::Keys(error.to_string()))?;
+    let login =
+        Login { account_id: account, device_id: device, nonce: challenge.nonce, signature: signature.into() };
+    Ok(rest.login(&login).await?)
 }
 
 /// A session as it is stored.

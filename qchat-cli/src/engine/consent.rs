@@ -1,4 +1,4 @@
-//! Invitations that are accepted without asking, where the user has chosen so.
+//! Invitations that are accepted without asking: where the user has chosen so, and those by the account's own devices.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{
     error::EngineError,
     handle::{Handle, Inner},
-    types::Event,
+    rooms::Entry,
+    types::{Connection, Event},
 };
 use crate::store::{StoreError, Tx};
 
@@ -74,22 +75,30 @@ pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept
         {
             let Some(inner) = engine.upgrade() else { return };
             let handle = Handle(inner);
+            let entering = handle.0.entering.lock().await;
             match acceptable(&handle, accept).await {
                 Ok(found) => {
-                    for (room, seq) in found {
+                    for (room, seq, entry) in found {
                         if tried.insert((room, seq))
-                            && let Err(error) = handle.join(room).await
+                            && let Err(error) = handle.enter(room, entry).await
                         {
+                            if matches!(error, EngineError::Net(_) | EngineError::Timeout(_)) {
+                                // A later connection may do better.
+                                tried.remove(&(room, seq));
+                            }
                             handle.tell(Event::Trouble(error.to_string()));
                         }
                     }
                 }
                 Err(error) => tracing::warn!(%error, "invitations"),
             }
+            drop(entering);
         }
         loop {
             match events.recv().await {
-                Ok(Event::Rooms) | Err(RecvError::Lagged(_)) => break,
+                Ok(Event::Rooms | Event::Connection(Connection::Online(_))) | Err(RecvError::Lagged(_)) => {
+                    break;
+                }
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             }
@@ -97,8 +106,24 @@ pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept
     }
 }
 
-/// The invitations that may be accepted, by room and place.
-async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)>, EngineError> {
+/// Enters the rooms that other devices of this account have let this one into; whether there was any. What cannot be entered
+/// is left to [`run`], which says why.
+pub(super) async fn enter_own(handle: &Handle) -> Result<bool, EngineError> {
+    let _entering = handle.0.entering.lock().await;
+    let mut entered = false;
+    for (room, _, entry) in acceptable(handle, Accept::Ask).await? {
+        match handle.enter(room, entry).await {
+            Ok(()) => entered = true,
+            Err(error) => tracing::debug!(%error, %room, "not entered"),
+        }
+    }
+    Ok(entered)
+}
+
+/// The invitations that may be accepted, by room and place, and why. That one is by a device of this account is the daemon's
+/// word until it is opened.
+async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq, Entry)>, EngineError> {
+    let me = handle.0.me.account;
     let profile = &handle.0.profile;
     let found = profile.read_async(move |tx: &mut Tx| {
         let mut found = vec![];
@@ -110,11 +135,12 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)
                     .is_some_and(|contact| contact.verified && contact.changed_record.is_none()),
                 Accept::All => true,
             };
+            // Another device of this account has said yes.
+            let own = row.inviter == me;
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.
             let stuck = tx.room(row.room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
-            let good = good && !stuck;
-            if good {
-                found.push((row.room, row.seq));
+            if (good || own) && !stuck {
+                found.push((row.room, row.seq, if own { Entry::Own } else { Entry::Accepted }));
             }
         }
         Ok::<_, StoreError>(found)
@@ -122,9 +148,7 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq)
     Ok(found.await?)
 }
 
-/// Starts [`run`], unless everything is asked.
+/// Starts [`run`].
 pub(super) fn start(handle: &Handle, accept: Accept) {
-    if accept != Accept::Ask {
-        tokio::spawn(run(Arc::downgrade(&handle.0), handle.events(), accept));
-    }
+    tokio::spawn(run(Arc::downgrade(&handle.0), handle.events(), accept));
 }

@@ -1,5 +1,5 @@
-//! What a device owes its rooms by the clock: withdrawing invitations that nobody answers, and fresh keys of its own where
-//! it has not written for long (who writes renews them as it seals).
+//! What a device owes its rooms by the clock: withdrawing invitations that nobody answers, removing devices that its account
+//! has revoked, and fresh keys of its own where it has not written for long (who writes renews them as it seals).
 //!
 //! Who has answered is what this device has heard itself; the daemon's word would let it have members removed. What is
 //! put into an outbox here is decided again when it is sealed, and the core seals only in rooms that are read to the end:
@@ -32,7 +32,9 @@ pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Resu
             }
             let renewal = tx.renewal(room)?.unwrap_or(Renewal { at: 0, accepted: 0 });
             let devices = tx.roster(room)?.len() as u64;
-            if withdraws(tx, &row, me, now)? {
+            if revoked(tx, room, me)? {
+                due.push((room, Change::Duties));
+            } else if withdraws(tx, &row, me, now)? {
                 due.push((room, Change::Withdraw));
             } else if devices > 1 && renewal.is_due(now, row.state.accepted, devices, jitter) {
                 due.push((room, Change::Update));
@@ -46,6 +48,14 @@ pub(super) async fn run(profile: &Profile, steps: &Steps, me: AccountId) -> Resu
         rooms.push(room);
     }
     Ok(rooms)
+}
+
+/// Whether a device of this account is there that is not on the account's list. Whether it was revoked is decided when the
+/// commit is sealed, by when it was certified.
+fn revoked(tx: &mut Tx, room: RoomId, me: AccountId) -> Result<bool, StoreError> {
+    let Some(list) = tx.stored_device_list(me)? else { return Ok(false) };
+    let roster = tx.roster(room)?;
+    Ok(roster.iter().any(|member| member.account == me && list.listed(member.device).is_none()))
 }
 
 /// Whether there is an overdue invitation that this account may withdraw.

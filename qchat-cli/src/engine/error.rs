@@ -1,7 +1,7 @@
 //! What the engine's clients are told when something does not work: what happened, and what to do.
 
 use qchat_proto::{
-    identity::IdentityError,
+    identity::{IdentityError, link::LinkError},
     ids::{MessageId, RoomId, UserName},
     mls::fault::MlsFault,
     session::{error::SessionError, ledger::Phase},
@@ -52,6 +52,9 @@ pub enum EngineError {
     /// Nobody of that name.
     #[error("there is no user {0}; check the spelling")]
     NoSuchUser(UserName),
+    /// Somebody of that name is gone for good.
+    #[error("{0} has deleted that account; nobody else gets the name. Ask them whether they have another")]
+    UserDeleted(UserName),
     /// The room has no such member.
     #[error("{0} is not in that room")]
     NotInRoom(UserName),
@@ -70,12 +73,41 @@ pub enum EngineError {
     /// The text or name cannot be sent as it is.
     #[error("{0}")]
     Invalid(String),
+    /// The daemon knows another passphrase of the account than the profile's.
+    #[error(
+        "the passphrase is this profile's, and not the account's: it was changed on another device. Say that one with \
+         --account-passphrase-file F"
+    )]
+    OtherPassphrase,
     /// Not registered or logged out.
     #[error("this profile is logged out; `qchat login NAME` logs it in")]
     LoggedOut,
     /// The profile belongs to somebody else.
     #[error("this profile belongs to {0}; use --profile to choose another")]
     OtherAccount(UserName),
+    /// What the other device of a link says does not hold.
+    #[error("the other device cannot be linked: {0}. Begin anew with `qchat device link`")]
+    Link(#[from] LinkError),
+    /// The link is over.
+    #[error(
+        "this link is over: the other device gave it up or refused it, another one was begun, or it took more than 10 \
+         minutes. Begin anew with `qchat device link`"
+    )]
+    LinkOver,
+    /// A link was begun in this profile and not completed.
+    #[error(
+        "a link was begun in this profile and not completed; repeat `qchat device link NAME` to complete it"
+    )]
+    LinkBegun,
+    /// Two devices show different codes.
+    #[error(
+        "the two devices do not show the same code: somebody may stand between them. Nothing was handed over. If you \
+         did not mistype it, do not try again over this connection or server before you know who"
+    )]
+    CodesDiffer,
+    /// No such device.
+    #[error("this account has no device {0:?}; `qchat device list` shows them")]
+    NoSuchDevice(String),
     /// These rooms could not be read to their end; all others were.
     #[error("{}", partial(.0))]
     Partial(Vec<RoomId>),
@@ -85,6 +117,9 @@ pub enum EngineError {
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
+    /// What was fetched cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(String),
     /// No randomness, or a key could not be made.
     #[error("keys cannot be made: {0}")]
     Keys(String),
@@ -127,6 +162,8 @@ impl EngineError {
                 }
             }
             Self::LoggedOut
+            | Self::LinkBegun
+            | Self::OtherPassphrase
             | Self::OtherAccount(_)
             | Self::Vault(VaultError::WrongPassphrase)
             | Self::Store(StoreError::WrongKey) => 4,
@@ -134,6 +171,8 @@ impl EngineError {
             | Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
             | Self::NoSuchUser(_)
+            | Self::NoSuchDevice(_)
+            | Self::UserDeleted(_)
             | Self::NotInRoom(_) => 5,
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
             Self::Identity { .. }
@@ -142,6 +181,9 @@ impl EngineError {
             | Self::Refused(_)
             | Self::NoDevices(_)
             | Self::AlreadyInRoom(_)
+            | Self::Link(_)
+            | Self::LinkOver
+            | Self::CodesDiffer
             | Self::Group(_) => 6,
             Self::Session(error) => match &**error {
                 SessionError::NotWriting(_)
@@ -155,7 +197,7 @@ impl EngineError {
                 | SessionError::Mls(_) => 6,
                 _ => 1,
             },
-            Self::Store(_) | Self::Vault(_) | Self::Keys(_) | Self::Stopped => 1,
+            Self::Store(_) | Self::Vault(_) | Self::Output(_) | Self::Keys(_) | Self::Stopped => 1,
         }
     }
 }
@@ -189,7 +231,7 @@ fn fault_exit_code(fault: &Fault) -> u8 {
     match fault.code {
         FaultCode::BadRequest | FaultCode::TooLarge => 2,
         FaultCode::Unauthenticated | FaultCode::SessionEnded => 4,
-        FaultCode::NotFound => 5,
+        FaultCode::NotFound | FaultCode::AccountDeleted => 5,
         FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,
         FaultCode::Unavailable => 3,

@@ -16,6 +16,7 @@ use super::{
     actor::{Actor, Command},
     clock,
     consent::{self, Accept},
+    devices::OwnDevices,
     error::EngineError,
     invitations::Invitations,
     parts::{Parts, parts},
@@ -77,6 +78,9 @@ pub(super) struct Inner {
     pub(super) people: People,
     pub(super) steps: Steps,
     pub(super) invitations: Invitations,
+    pub(super) devices: OwnDevices,
+    /// Held while a room is entered unasked: two attempts at once would get in each other's way.
+    pub(super) entering: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     commands: mpsc::Sender<Command>,
 }
@@ -96,6 +100,14 @@ impl Handle {
             device: Arc::clone(&steps.device),
             people: people.clone(),
         };
+        let devices = OwnDevices {
+            account: me.account,
+            profile: profile.clone(),
+            rest: rest.clone(),
+            access: access.clone(),
+            people: people.clone(),
+            steps: steps.clone(),
+        };
         let (events, _) = broadcast::channel(EVENTS);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
@@ -106,14 +118,26 @@ impl Handle {
                 people.clone(),
                 steps.clone(),
                 invitations.clone(),
-                me.account,
+                devices.clone(),
                 events.clone(),
-                receiver,
+                (commands.downgrade(), receiver),
             );
             tokio::spawn(actor.run());
         }
-        let inner =
-            Inner { me, options, profile, rest, access, people, steps, invitations, events, commands };
+        let inner = Inner {
+            me,
+            options,
+            profile,
+            rest,
+            access,
+            people,
+            steps,
+            invitations,
+            devices,
+            entering: tokio::sync::Mutex::default(),
+            events,
+            commands,
+        };
         let handle = Self(Arc::new(inner));
         tidy::start(&handle);
         if !handle.0.options.offline {
@@ -375,6 +399,15 @@ impl Handle {
     /// # Errors
     /// Why there is no connection, or [`EngineError::Timeout`].
     pub async fn sync(&self) -> Result<(), EngineError> {
+        let synced = self.synced().await;
+        match synced {
+            // What another device of this account has let this one into is there, too.
+            Ok(()) | Err(EngineError::Partial(_)) if consent::enter_own(self).await? => self.synced().await,
+            other => other,
+        }
+    }
+
+    async fn synced(&self) -> Result<(), EngineError> {
         let (reply, synced) = oneshot::channel();
         self.command(Command::Sync(reply)).await?;
         match tokio::time::timeout(self.0.options.timeout, synced).await {
@@ -419,6 +452,12 @@ impl Handle {
             ));
         }
         self.0.commands.send(command).await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Has the task look after the account, and tells everybody who listens.
+    pub(super) async fn account_changed(&self) {
+        let _ = self.0.commands.send(Command::Account).await;
+        self.tell(Event::Devices);
     }
 
     /// Tells the task that a row waits. Without a task (offline) the row waits for the next run.

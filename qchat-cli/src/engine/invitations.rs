@@ -10,13 +10,13 @@ use qchat_proto::{
         error::SessionError,
         joining::{self, Invited},
     },
-    wire::api::RoomInvitation,
+    wire::{api::RoomInvitation, fault::FaultCode},
 };
 use zeroize::Zeroizing;
 
 use super::{error::EngineError, people::People};
 use crate::{
-    net::rest::Client,
+    net::{NetError, rest::Client},
     store::{InvitationRow, KeyPackageSecret, Profile, StoreError, Tx},
 };
 
@@ -45,7 +45,12 @@ impl Invitations {
             if known.iter().any(|row| row.room == room) {
                 continue;
             }
-            let invitation = self.rest.invitation(token, room).await?;
+            let invitation = match self.rest.invitation(token, room).await {
+                Ok(invitation) => invitation,
+                // It was opened, or taken back, meanwhile.
+                Err(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
             // Who invites is shown by name. One whose identity does not hold is shown by id, and the join will say so.
             if let Err(error) = self.people.meet(invitation.inviter).await {
                 tracing::warn!(%error, %room, "the inviter of a room cannot be verified");

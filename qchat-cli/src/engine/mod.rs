@@ -4,18 +4,24 @@
 //! task, the actor, owns the connection; what it does is decided by a core without I/O.
 
 mod access;
+mod activity;
 mod actor;
+mod claims;
 mod clock;
 mod consent;
 mod core;
 mod deletion;
+mod departure;
+mod devices;
 mod duties;
 mod entropy;
 mod error;
+mod export;
 mod find;
 mod handle;
 mod invitations;
 mod parts;
+mod passphrase;
 mod people;
 mod readmission;
 pub mod recovery;
@@ -29,9 +35,15 @@ pub mod types;
 mod upkeep;
 mod view;
 
+pub use activity::activity;
 pub use consent::{Accept, NoSuchChoice};
+pub use departure::{delete_account, deletion_has_begun, destroy_profile};
+pub use devices::{LinkStage, Revoked, host_name, link};
 pub use error::EngineError;
+pub use export::export;
 pub use handle::{Handle, Me, Options};
+pub use parts::whoami;
+pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
 pub use register::{Registered, Stage, login, register};
 pub use server::{ServerReport, server};
 

@@ -36,6 +36,16 @@ pub(super) fn server(own: &Identity, given: Option<Url>, tls: Choice) -> Result<
     Ok(Server { url, trust: tls.trust.unwrap_or(stored), key_exchange: tls.key_exchange })
 }
 
+/// Who a profile is.
+///
+/// # Errors
+/// [`EngineError::LoggedOut`] when it was never registered.
+pub async fn whoami(profile: &Profile) -> Result<Me, EngineError> {
+    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
+    let server = self::server(&own, None, Choice::default())?.url;
+    Ok(Me { name: own.name, account: own.account, device: own.device, server })
+}
+
 /// Puts a profile's parts together, for its own daemon or another address of it.
 pub(super) async fn parts(
     profile: &Profile,
@@ -43,7 +53,10 @@ pub(super) async fn parts(
     tls: Choice,
     timeout: Duration,
 ) -> Result<Parts, EngineError> {
-    let own = profile.read_async(Tx::identity).await?.ok_or(EngineError::LoggedOut)?;
+    let Some(own) = profile.read_async(Tx::identity).await? else {
+        let begun = profile.read_async(Tx::linking).await?.is_some();
+        return Err(if begun { EngineError::LinkBegun } else { EngineError::LoggedOut });
+    };
     let server = self::server(&own, server, tls)?;
     let elsewhere = server.url.as_str() != own.server_url;
     let key =

@@ -16,7 +16,7 @@ use qchat_proto::{
 use super::{access::Access, clock, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},
-    store::{AccountKey, Contact, Profile},
+    store::{AccountKey, Contact, Handed, Profile, StoreError},
 };
 
 /// A time at which no device list has expired. Who is a member already is known by the identity key; that its owner has
@@ -93,6 +93,9 @@ impl People {
             EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
             }
+            EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::AccountDeleted => {
+                EngineError::UserDeleted(name.clone())
+            }
             error => error,
         })?;
         let wanted = name.clone();
@@ -110,6 +113,17 @@ impl People {
         Ok(())
     }
 
+    /// An account as its directory has it now, held against what is pinned. That its device list may have expired does not
+    /// matter: `now` judges nothing but what is to be added.
+    ///
+    /// # Errors
+    /// [`EngineError::IdentityChanged`], [`EngineError::Identity`] with what does not hold, or why the daemon was not asked.
+    pub(crate) async fn refresh(&self, account: AccountId) -> Result<VerifiedDirectory, EngineError> {
+        let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
+        let directory = self.directory(account).await?;
+        self.judge(Asked::Account(account), &directory, known, ANY_AGE).await
+    }
+
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
@@ -117,6 +131,10 @@ impl People {
             let directory = match self.directory(key.account).await {
                 Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {
                     self.keys.note_absent(key);
+                    continue;
+                }
+                Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::AccountDeleted => {
+                    self.learn_erased(key).await?;
                     continue;
                 }
                 other => other?,
@@ -128,6 +146,22 @@ impl People {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// Stores the key of an account that is gone, whose devices' leaves have still to be checked. Nobody is pinned under it: the
+    /// account has no name any more, and nothing is sent to it.
+    async fn learn_erased(&self, missing: &MissingKey) -> Result<(), EngineError> {
+        let (rest, account) = (&self.rest, missing.account);
+        let asked =
+            self.access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
+        let public_key = asked.identity_key.as_ref().to_vec();
+        let hash = missing.identity_key_hash;
+        if AccountPublicKey::from_bytes(&public_key).is_ok_and(|key| key.hash() == hash) {
+            let key = AccountKey { account, public_key };
+            self.profile.write_async(move |tx| tx.put_account_key(&hash, &key)).await?;
+        }
+        self.keys.note_absent(missing);
         Ok(())
     }
 
@@ -147,13 +181,18 @@ impl People {
             list: directory.device_list.as_ref(),
             certificates: directory.device_certificates.iter().map(AsRef::as_ref).collect(),
         };
+        let handed = match &known {
+            Some(_) => None,
+            None => self.handed(asked, directory.account_id).await?,
+        };
         let pinned = known.as_ref().map(|contact| &contact.pinned);
+        let pinned = pinned.or(handed.as_ref().map(|handed| &handed.pinned));
         match verify_directory(asked, &answer, pinned, now) {
             Ok(verified) => {
                 if let Some(contact) = known.as_ref().filter(|contact| contact.changed_record.is_some()) {
                     return Err(EngineError::IdentityChanged(contact.name.clone()));
                 }
-                let contact = contact(&verified, directory, known.as_ref());
+                let contact = contact(&verified, directory, known.as_ref(), handed.as_ref());
                 let key = AccountKey {
                     account: verified.record.account,
                     public_key: verified.record.identity_key.as_bytes().to_vec(),
@@ -167,13 +206,20 @@ impl People {
                         {
                             return Err(EngineError::IdentityChanged(contact.name));
                         }
+                        if let Some(other) = tx.handed_by_name(&contact.name)?
+                            && other.pinned.account != contact.account
+                        {
+                            return Err(EngineError::IdentityChanged(contact.name));
+                        }
                         tx.put_account_key(&hash, &key)?;
+                        tx.forget_handed(contact.account)?;
                         Ok::<_, EngineError>(tx.put_contact(&contact)?)
                     })
                     .await?;
                 Ok(verified)
             }
             Err(IdentityError::IdentityChanged { .. }) => {
+                let known = known.or_else(|| handed.map(|handed| unmet(handed, directory)));
                 let Some(contact) = known else {
                     return Err(EngineError::Refused("the directory contradicts itself".to_owned()));
                 };
@@ -181,6 +227,23 @@ impl People {
             }
             Err(source) => Err(EngineError::Identity { who: who(asked), source }),
         }
+    }
+
+    /// What another device of this account has pinned of whom is asked for. One of the right name counts though its account
+    /// is another: then the name has moved.
+    async fn handed(&self, asked: Asked<'_>, account: AccountId) -> Result<Option<Handed>, EngineError> {
+        let asked = match asked {
+            Asked::Name(name) => Ok(name.clone()),
+            Asked::Account(account) => Err(account),
+        };
+        let found = self.profile.read_async(move |tx| match asked {
+            Ok(name) => match tx.handed_by_name(&name)? {
+                Some(handed) => Ok(Some(handed)),
+                None => tx.handed(account),
+            },
+            Err(account) => tx.handed(account),
+        });
+        Ok(found.await.map_err(|error: StoreError| error)?)
     }
 
     async fn mark_changed(
@@ -203,6 +266,7 @@ impl People {
                 if record.account == marked.account {
                     tx.put_account_key(&hash, &key)?;
                 }
+                tx.forget_handed(marked.account)?;
                 tx.put_contact(&marked)
             })
             .await?;
@@ -210,16 +274,39 @@ impl People {
     }
 }
 
-fn contact(verified: &VerifiedDirectory, directory: &Directory, known: Option<&Contact>) -> Contact {
+/// Somebody whom another device had pinned, and whose directory has other keys by now: of the record that was pinned only
+/// the hashes are known here.
+fn unmet(handed: Handed, directory: &Directory) -> Contact {
+    Contact {
+        account: handed.pinned.account,
+        name: handed.name,
+        record: directory.account_record.as_ref().to_vec(),
+        pinned: handed.pinned,
+        device_list: vec![],
+        first_seen_ms: handed.first_seen_ms,
+        changed_record: None,
+        verified: handed.verified,
+    }
+}
+
+fn contact(
+    verified: &VerifiedDirectory,
+    directory: &Directory,
+    known: Option<&Contact>,
+    handed: Option<&Handed>,
+) -> Contact {
+    let first_seen_ms =
+        known.map(|contact| contact.first_seen_ms).or(handed.map(|handed| handed.first_seen_ms));
     Contact {
         account: verified.record.account,
         name: verified.record.name.clone(),
         record: directory.account_record.as_ref().to_vec(),
         pinned: verified.pin(),
         device_list: directory.device_list.as_ref().to_vec(),
-        first_seen_ms: known.map_or_else(clock::millis, |contact| contact.first_seen_ms),
+        first_seen_ms: first_seen_ms.unwrap_or_else(clock::millis),
         changed_record: None,
-        verified: known.is_some_and(|contact| contact.verified),
+        verified: known.is_some_and(|contact| contact.verified)
+            || handed.is_some_and(|handed| handed.verified),
     }
 }
 

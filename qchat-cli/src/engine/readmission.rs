@@ -15,6 +15,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{
     error::EngineError,
     handle::{Handle, Inner},
+    rooms::Entry,
     types::Event,
 };
 use crate::{
@@ -77,7 +78,7 @@ impl Handle {
             Err(EngineError::Net(NetError::Fault(fault))) => return fault.code == FaultCode::NotFound,
             Err(_) => return false,
         }
-        match self.enter(room, false).await {
+        match self.enter(room, Entry::Unasked).await {
             Ok(()) => true,
             Err(
                 EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_) | EngineError::Stopped,

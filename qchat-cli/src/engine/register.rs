@@ -31,8 +31,8 @@ use super::{
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
-    store::{AccountKey, Contact, Identity, Profile, StoreError},
-    vault,
+    store::{AccountKey, Contact, Identity, Profile, StoreError, Tx},
+    vault::{self, strength},
 };
 
 /// What registration is busy with, for a progress line.
@@ -66,7 +66,7 @@ struct Keys {
 /// profile whose registration may have reached the daemon is kept, so that calling this again completes it.
 ///
 /// # Errors
-/// [`EngineError`]; a taken name is a `NetError::Fault`.
+/// [`EngineError`]; a taken name is a `NetError::Fault`, and a weak passphrase [`EngineError::Invalid`].
 pub async fn register(
     dir: &Path,
     server: Server,
@@ -78,6 +78,8 @@ pub async fn register(
     if vault::exists(dir) || Profile::exists(dir) {
         return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
+    strength::judge(&passphrase, &[name.as_str(), "qchat"])
+        .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let rest = Client::new(server.clone(), timeout)?;
     let info = rest.server().await?;
 
@@ -150,6 +152,9 @@ async fn resume(
     let (own, session) =
         profile.read_async(|tx| Ok::<_, StoreError>((tx.identity()?, tx.session()?))).await?;
     let Some(own) = own else {
+        if profile.read_async(Tx::linking).await?.is_some() {
+            return Err(EngineError::LinkBegun);
+        }
         drop(profile);
         discard(dir)?;
         return Err(cleared());
@@ -313,7 +318,8 @@ fn copy(seed: &Secret<64>) -> Secret<64> {
     Secret::from_bytes(*seed.expose())
 }
 
-fn discard(dir: &Path) -> Result<(), EngineError> {
+/// Deletes database and vault.
+pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
     Profile::destroy(dir)?;
     Ok(vault::destroy(dir)?)
 }
@@ -343,7 +349,8 @@ pub async fn login(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs what takes a thread's time on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| EngineError::Stopped)?

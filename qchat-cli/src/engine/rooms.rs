@@ -6,19 +6,20 @@ use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
     identity::VerifiedDirectory,
     ids::{AccountId, MessageId, RoomId, UserName},
+    mls::membership::Leaf,
     session::{
         error::SessionError,
         joining,
-        ledger::{Change, Ledger, Phase, Renewal, Want},
+        ledger::{Change, Ledger, ListedDevice, Phase, Renewal, Want},
         outbox,
     },
-    wire::api::{ClaimKeyPackages, CreateRoom, RoomInvitation},
+    wire::api::{CreateRoom, RoomInvitation},
 };
 use tokio::sync::oneshot;
 
 use super::{
     actor::Command,
-    clock,
+    claims, clock,
     error::EngineError,
     handle::Handle,
     tidy,
@@ -32,6 +33,26 @@ pub(super) const ADDED_AT_ONCE: usize = 100;
 /// What a room's size adds to the time that a commit may take until it is in effect, for each device: its tree has 11.4 kB
 /// for each, and a slow line carries 64 kB in a second.
 const PATIENCE_PER_DEVICE: Duration = Duration::from_millis(200);
+/// Why a Welcome is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entry {
+    /// A person has said yes: the room is told.
+    Accepted,
+    /// Nobody need say yes: a member has added this device again, or it leaves at once.
+    Unasked,
+    /// Another device of this account has added this one, or it is not opened.
+    Own,
+}
+
+/// Whether a leaf is a device of this account, by the account's newest list and its own identity key.
+fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, SessionError<StoreError>> {
+    let contact = tx.contact(me).map_err(SessionError::Ledger)?;
+    let list = tx.stored_device_list(me).map_err(SessionError::Ledger)?;
+    Ok(leaf.account == me
+        && contact.is_some_and(|contact| contact.pinned.identity_key_hash == leaf.identity_key_hash)
+        && list.is_some_and(|list| list.listed(leaf.device).is_some()))
+}
+
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
 const LEARNING: usize = 4;
 
@@ -53,6 +74,15 @@ impl Handle {
         self.store(move |tx| joining::create(tx, &device, room, &settings, clock::seconds())).await?;
         self.tell(Event::Rooms);
         self.command(Command::Joined(room)).await?;
+        // Before anything is said in it, so that the account's other devices read it from the first word.
+        match inner.devices.add_to_rooms().await {
+            Ok(rooms) => {
+                for room in rooms {
+                    self.command(Command::Wrote(room)).await?;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "other devices are added later"),
+        }
         Ok(room)
     }
 
@@ -112,41 +142,13 @@ impl Handle {
 
     /// One verified KeyPackage of each listed device of a person.
     pub(super) async fn claim(&self, person: &VerifiedDirectory) -> Result<Vec<bytes::Bytes>, EngineError> {
+        let inner = &self.0;
         let devices = person.list.devices.iter().map(|listed| listed.device).collect();
-        let request = &ClaimKeyPackages { account_id: person.record.account, devices };
-        let rest = &self.0.rest;
-        let claiming =
-            self.0.access.ask(|token| async move { rest.claim_key_packages(&token, request).await });
-        let claimed = claiming.await?;
-        let name = &person.record.name;
-        let mut key_packages = vec![];
-        for claimed in claimed.key_packages {
-            let device = self.0.steps.device.clone();
-            let message = claimed.key_package.0;
-            let inspected = {
-                let message = message.clone();
-                tokio::task::spawn_blocking(move || device.inspect_key_package(&message, clock::seconds()))
-                    .await
-                    .map_err(|_| EngineError::Stopped)?
-            };
-            let theirs = inspected.map_err(|fault| {
-                EngineError::Refused(format!("the server gave a bad KeyPackage for {name}: {fault}"))
-            })?;
-            // A device that its owner did not list is one that the server made up.
-            let genuine = theirs.account == person.record.account
-                && theirs.device == claimed.device_id
-                && person.list.listed(theirs.device).is_some();
-            if !genuine {
-                return Err(EngineError::Refused(format!(
-                    "the server offered a device for {name} that is not theirs"
-                )));
-            }
-            key_packages.push(message);
+        let claimed = claims::claim((&inner.rest, &inner.access, &inner.steps), person, devices).await?;
+        if claimed.is_empty() {
+            return Err(EngineError::NoDevices(person.record.name.clone()));
         }
-        if key_packages.is_empty() {
-            return Err(EngineError::NoDevices(name.clone()));
-        }
-        Ok(key_packages)
+        Ok(claimed)
     }
 
     /// Accepts an invitation.
@@ -155,11 +157,12 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
-        self.enter(room, true).await
+        self.enter(room, Entry::Accepted).await
     }
 
-    /// Joins; `announced`: with its yes as the first thing to send.
-    pub(super) async fn enter(&self, room: RoomId, announced: bool) -> Result<(), EngineError> {
+    /// Joins.
+    pub(super) async fn enter(&self, room: RoomId, entry: Entry) -> Result<(), EngineError> {
+        let announced = entry == Entry::Accepted;
         let inner = &self.0;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
@@ -196,8 +199,12 @@ impl Handle {
             .map_err(|_| EngineError::Stopped)??;
         let device = inner.steps.device.clone();
         let key_package = invited.key_package.0.clone();
+        let me = inner.me.account;
         self.store(move |tx| {
-            joining::join(tx, &device, &invited, &log)?;
+            let inviter = joining::join(tx, &device, &invited, &log)?;
+            if entry == Entry::Own && !is_own(tx, me, &inviter)? {
+                return Err(SessionError::Stranger);
+            }
             if !keep_key_package {
                 tx.forget_key_package(&key_package).map_err(SessionError::Ledger)?;
             }
@@ -263,7 +270,7 @@ impl Handle {
             if !self.is_invited(room).await? {
                 return Err(EngineError::NotMember(""));
             }
-            match self.enter(room, false).await {
+            match self.enter(room, Entry::Unasked).await {
                 Ok(()) => {}
                 Err(error @ (EngineError::Net(_) | EngineError::Store(_) | EngineError::Timeout(_))) => {
                     return Err(error);
@@ -276,6 +283,17 @@ impl Handle {
                     return Ok(());
                 }
             }
+        }
+        let me = self.0.me.clone();
+        let others = self.0.profile.read_async(move |tx| {
+            let own = |listed: &ListedDevice| listed.account == me.account && listed.device != me.device;
+            Ok::<_, StoreError>(tx.roster(room)?.iter().any(own))
+        });
+        if others.await? {
+            // The account leaves: else the devices that stay would let this one in again.
+            let all = Want::Commit(Change::RemoveAccount(self.0.me.account));
+            let id = self.0.steps.enqueue(room, all).await?;
+            self.settled(room, id).await?;
         }
         let id = self.0.steps.enqueue(room, Want::Leave).await?;
         self.settled(room, id).await?;

@@ -2,7 +2,12 @@
 //! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`]:
 //! scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
-use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName};
+use std::time::Duration;
+
+use qchat_proto::{
+    identity::link::Code,
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, UserName},
+};
 use time::OffsetDateTime;
 
 pub use crate::{net::tls::Link, store::Deletion};
@@ -136,6 +141,55 @@ pub struct Sender {
     pub verified: bool,
 }
 
+/// A device of this account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnDevice {
+    /// The device.
+    pub device: DeviceId,
+    /// Whether it is this one.
+    pub me: bool,
+    /// How it is called, fit for a line of a terminal; `None` when its label is missing or cannot be read.
+    pub name: Option<String>,
+    /// When it was let in, as the device says that did.
+    pub added_at: OffsetDateTime,
+    /// Which device let it in; `None` for the account's first, and when its label is missing.
+    pub added_by: Option<DeviceId>,
+    /// When it had a new token last, to the hour; as the daemon says.
+    pub last_seen: Option<OffsetDateTime>,
+}
+
+/// A device that wants to belong to this account, and has shown what it had committed to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkRequest {
+    /// By this link.
+    pub link: LinkId,
+    /// Itself.
+    pub device: DeviceId,
+    /// How it wants to be called, fit for a line of a terminal.
+    pub name: String,
+    /// When it has asked; as the daemon says.
+    pub asked_at: OffsetDateTime,
+    /// What is left of its time; as the daemon says.
+    pub left: Duration,
+    /// What its user has to see, too.
+    pub code: Code,
+    /// Whether its user has said so; as the daemon says.
+    pub confirmed: bool,
+}
+
+/// Whether a device wants to belong to this account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkStatus {
+    /// None.
+    None,
+    /// One does, and was answered; it has to show itself now.
+    Opening,
+    /// One does, and another device of the account deals with it.
+    Elsewhere(DeviceId),
+    /// One does, and here is what to compare.
+    Asks(LinkRequest),
+}
+
 /// Somebody's identity key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
@@ -173,6 +227,8 @@ pub enum Event {
     Deleted,
     /// The list of rooms, or what it says of one, changed.
     Rooms,
+    /// The account's devices changed, or one wants to become one.
+    Devices,
     /// The connection changed.
     Connection(Connection),
     /// Something went wrong that the user should know; a sentence with a remedy.

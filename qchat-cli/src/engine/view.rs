@@ -155,6 +155,23 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
     }
 }
 
+/// Which of a member's devices came and went, and who took some out if it was not the member.
+fn devices_changed(whose: &str, by: Option<&str>, added: usize, removed: usize) -> String {
+    let devices = |count: usize| if count == 1 { "a device".to_owned() } else { format!("{count} devices") };
+    let gone = match by {
+        Some(by) => format!("{by} removed {} of {whose}", devices(removed)),
+        None => format!("{whose} removed {}", devices(removed)),
+    };
+    let new = if added == 1 { "a new device".to_owned() } else { format!("{added} new devices") };
+    match (added, removed) {
+        // As it was stored before this was counted.
+        (0, 0) => format!("the devices of {whose} have changed"),
+        (_, 0) => format!("{whose} has {new}"),
+        (0, _) => gone,
+        _ => format!("{whose} has {new}; {gone}"),
+    }
+}
+
 fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Result<Body, StoreError> {
     let device_owner = |tx: &mut Tx, names: &mut Names, device: DeviceId| {
         let owner = tx.roster(room)?.into_iter().find(|listed| listed.device == device);
@@ -179,9 +196,16 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         }
         Notice::Left { accounts } => Body::Notice(format!("{} left", names.list(tx, accounts)?)),
         Notice::Joined(account) => Body::Notice(format!("{} has joined", names.name(tx, *account)?)),
-        Notice::DevicesChanged(account) => {
-            Body::Warning(format!("the devices of {} have changed", names.name(tx, *account)?))
+        Notice::DevicesChanged { by, account, added, removed } => {
+            let (whose, by_whom) = (names.name(tx, *account)?, names.name(tx, *by)?);
+            Body::Notice(devices_changed(&whose, (by != account).then_some(&*by_whom), *added, *removed))
         }
+        Notice::RevokedAdded { by, account } => Body::Warning(format!(
+            "{} added a device of {} that {1} has revoked: it reads what is said here until one of {1}'s devices, or an \
+             admin, removes it",
+            names.name(tx, *by)?,
+            names.name(tx, *account)?
+        )),
         Notice::Settings(by) => Body::Notice(format!("{} changed the room's settings", names.name(tx, *by)?)),
         Notice::Rejected { sender, reason } => Body::Warning(format!(
             "an envelope in the name of {} was skipped: {reason}",

@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use super::{
     NetError, Untrusted,
-    tls::{KeyExchange, Link, Tls, Trust},
+    tls::{Choice, KeyExchange, Link, Tls, Trust},
 };
 
 /// A connection to the daemon.
@@ -28,6 +28,13 @@ pub struct Server {
     pub trust: Trust,
     /// Which key exchanges will do, over TLS.
     pub key_exchange: KeyExchange,
+}
+
+impl Server {
+    /// What was said about TLS.
+    pub fn tls(&self) -> Choice {
+        Choice { trust: Some(self.trust), key_exchange: self.key_exchange }
+    }
 }
 
 /// An address alone: over https, the system's roots say whether it is the right server.

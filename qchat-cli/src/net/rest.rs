@@ -7,12 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, RoomId, Seq, UserName},
+    ids::{AccountId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Challenge, ChallengeRequest, ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, Directory,
-            KeyPackageCount, Login, PutDeviceList, PutKeyPackages, Refresh, Register, Room, RoomInvitation,
-            Rooms, ServerInfo, Session,
+            Activity, Challenge, ChallengeRequest, ChangePassphrase, ClaimKeyPackages, ClaimedKeyPackages,
+            CreateRoom, DeleteAccount, Devices, Directory, ExportAccount, Granted, IdentityKey,
+            KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt, PendingLink, PutAnswer,
+            PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Refresh, Register, Room, RoomInvitation,
+            Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,
@@ -120,6 +122,121 @@ impl Client {
     /// `PUT /v1/account/device-list`
     pub async fn put_device_list(&self, token: &str, body: &PutDeviceList) -> Answer<()> {
         self.done(self.request(Method::PUT, "account/device-list", Some(token)).await?.json(body)).await
+    }
+
+    /// `GET /v1/account/devices`
+    pub async fn devices(&self, token: &str) -> Answer<Devices> {
+        self.get("account/devices", token).await
+    }
+
+    /// `PUT /v1/account/label`
+    pub async fn put_label(&self, token: &str, body: &PutLabel) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/label", Some(token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/links/salt`
+    pub async fn salt(&self, body: &SaltRequest) -> Answer<Salt> {
+        self.post("links/salt", None, body).await
+    }
+
+    /// `POST /v1/links`
+    pub async fn open_link(&self, body: &OpenLink) -> Answer<LinkSession> {
+        self.post("links", None, body).await
+    }
+
+    /// `GET /v1/link`, with the link's own token, as the three that follow.
+    pub async fn link_state(&self, link_token: &str) -> Answer<LinkState> {
+        self.get("link", link_token).await
+    }
+
+    /// `PUT /v1/link/opening`
+    pub async fn put_opening(&self, link_token: &str, body: &PutOpening) -> Answer<()> {
+        self.done(self.request(Method::PUT, "link/opening", Some(link_token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/link/confirm`
+    pub async fn confirm_link(&self, link_token: &str) -> Answer<()> {
+        self.done(self.request(Method::POST, "link/confirm", Some(link_token)).await?).await
+    }
+
+    /// `DELETE /v1/link`
+    pub async fn cancel_link(&self, link_token: &str) -> Answer<()> {
+        self.done(self.request(Method::DELETE, "link", Some(link_token)).await?).await
+    }
+
+    /// `GET /v1/account/link`
+    pub async fn pending_link(&self, token: &str) -> Answer<PendingLink> {
+        self.get("account/link", token).await
+    }
+
+    /// `PUT /v1/account/link/answer`
+    pub async fn answer_link(&self, token: &str, body: &PutAnswer) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/link/answer", Some(token)).await?.json(body)).await
+    }
+
+    /// `DELETE /v1/account/link/{id}`
+    pub async fn refuse_link(&self, token: &str, link: LinkId) -> Answer<()> {
+        self.done(self.request(Method::DELETE, &format!("account/link/{link}"), Some(token)).await?).await
+    }
+
+    /// `GET /v1/account/grant`
+    pub async fn grant(&self, token: &str) -> Answer<Granted> {
+        self.get("account/grant", token).await
+    }
+
+    /// `DELETE /v1/account/grant`
+    pub async fn take_grant(&self, token: &str) -> Answer<()> {
+        self.done(self.request(Method::DELETE, "account/grant", Some(token)).await?).await
+    }
+
+    /// `GET /v1/account/activity`
+    pub async fn activity(&self, token: &str, before: Option<u64>, limit: u32) -> Answer<Activity> {
+        let before = before.map(|seq| format!("&before={seq}")).unwrap_or_default();
+        self.get(&format!("account/activity?limit={limit}{before}"), token).await
+    }
+
+    /// `GET /v1/account/passphrase`
+    pub async fn passphrase_salt(&self, token: &str) -> Answer<PassphraseSalt> {
+        self.get("account/passphrase", token).await
+    }
+
+    /// `PUT /v1/account/passphrase`
+    pub async fn change_passphrase(&self, token: &str, body: &ChangePassphrase) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/passphrase", Some(token)).await?.json(body)).await
+    }
+
+    /// `POST /v1/account/export`, whose answer is read by [`Client::next_part`].
+    pub async fn export(&self, token: &str, body: &ExportAccount) -> Answer<reqwest::Response> {
+        let request = self.request(Method::POST, "account/export", Some(token)).await?.json(body);
+        let request = request.timeout(TREE).build().map_err(|error| self.failed(&error))?;
+        let mut response = self.http().await?.execute(request).await.map_err(|error| self.failed(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let mut refused = vec![];
+        while let Some(part) = self.next_part(&mut response).await? {
+            refused.extend_from_slice(&part);
+            if refused.len() > MOST {
+                break;
+            }
+        }
+        Err(refusal(response.status(), &refused))
+    }
+
+    /// The next part of an answer that is too large to be read at once; `None` at its end.
+    pub async fn next_part(&self, response: &mut reqwest::Response) -> Answer<Option<Bytes>> {
+        let part = tokio::time::timeout(self.timeout, response.chunk()).await;
+        part.map_err(|_| NetError::Timeout)?.map_err(|error| self.failed(&error))
+    }
+
+    /// `POST /v1/account/delete`
+    pub async fn delete_account(&self, body: &DeleteAccount) -> Answer<()> {
+        self.done(self.request(Method::POST, "account/delete", None).await?.json(body)).await
+    }
+
+    /// `GET /v1/accounts/{id}/identity-key`
+    pub async fn erased_identity_key(&self, token: &str, account: AccountId) -> Answer<IdentityKey> {
+        self.get(&format!("accounts/{account}/identity-key"), token).await
     }
 
     /// `POST /v1/sessions/challenge`
@@ -307,10 +424,7 @@ impl Client {
         if response.status().is_success() {
             return Ok(body);
         }
-        match serde_json::from_slice::<FaultBody>(&body) {
-            Ok(body) => Err(NetError::fault(body.error)),
-            Err(_) => Err(NetError::Protocol(format!("the server answered {}", response.status()).into())),
-        }
+        Err(refusal(response.status(), &body))
     }
 
     fn failed(&self, error: &reqwest::Error) -> NetError {
@@ -325,5 +439,12 @@ impl Client {
             reason = source;
         }
         NetError::Unreachable { address: self.base.address(), reason: reason.to_string() }
+    }
+}
+
+fn refusal(status: reqwest::StatusCode, body: &[u8]) -> NetError {
+    match serde_json::from_slice::<FaultBody>(body) {
+        Ok(body) => NetError::fault(body.error),
+        Err(_) => NetError::Protocol(format!("the server answered {status}").into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use diesel::{OptionalExtension, dsl::exists, prelude::*};
 use qchat_proto::{
-    identity::Pinned,
+    identity::{DeviceList, Pinned},
     ids::{AccountId, RoomId, UserName},
 };
 
@@ -76,6 +76,21 @@ impl Tx {
         let row: Option<Row> =
             contacts::table.filter(contacts::name.eq(name.as_str())).first(&mut self.conn).optional()?;
         row.map(contact).transpose()
+    }
+
+    /// The newest device list of an account that was verified here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn stored_device_list(&mut self, account: AccountId) -> Result<Option<DeviceList>, StoreError> {
+        let list: Option<Vec<u8>> = contacts::table
+            .find(&account.as_bytes()[..])
+            .select(contacts::device_list)
+            .first(&mut self.conn)
+            .optional()?;
+        // Empty where the account is known by another device's word alone.
+        let list = list.filter(|list| !list.is_empty());
+        list.map(|list| DeviceList::stored(&list).map_err(|_| StoreError::Corrupt("device list"))).transpose()
     }
 
     /// All contacts, by name.

@@ -46,7 +46,7 @@ impl std::fmt::Debug for Identity {
 /// Account and device.
 pub(super) type StoredIds = (Vec<u8>, Vec<u8>);
 
-type Row = (i32, Vec<u8>, Vec<u8>, String, String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<String>);
+type Row = (Vec<u8>, Vec<u8>, String, String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64, Option<String>);
 
 impl Tx {
     /// Who this device is; `None` until [`Tx::put_identity`].
@@ -54,9 +54,22 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
-        let row: Option<Row> = identity::table.first(&mut self.conn).optional()?;
+        let row: Option<Row> = identity::table
+            .select((
+                identity::account,
+                identity::device,
+                identity::name,
+                identity::server_url,
+                identity::server_id,
+                identity::device_key,
+                identity::account_key,
+                identity::certificate,
+                identity::list_version,
+                identity::server_key,
+            ))
+            .first(&mut self.conn)
+            .optional()?;
         let Some((
-            _,
             account,
             device,
             name,
@@ -93,9 +106,11 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn put_identity(&mut self, own: &Identity) -> Result<(), StoreError> {
+        let labelled = self.labelled()?;
         diesel::replace_into(identity::table)
             .values((
                 identity::id.eq(1),
+                identity::labelled.eq(labelled),
                 identity::account.eq(&own.account.as_bytes()[..]),
                 identity::device.eq(&own.device.as_bytes()[..]),
                 identity::name.eq(own.name.as_str()),

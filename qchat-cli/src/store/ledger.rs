@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
-    ids::{DeviceId, MessageId, RoomId, Seq},
+    identity::DeviceList,
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{device::OwnKeyPackage, group::Group},
     session::ledger::{
         Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
@@ -26,6 +27,10 @@ impl Ledger for Tx {
 
     fn put_room(&mut self, state: &RoomState) -> Result<(), StoreError> {
         rooms::put_room(&mut self.conn, state)
+    }
+
+    fn device_list(&mut self, account: AccountId) -> Result<Option<DeviceList>, StoreError> {
+        self.stored_device_list(account)
     }
 
     fn group(&mut self, room: RoomId) -> Result<Option<GroupBlob>, StoreError> {

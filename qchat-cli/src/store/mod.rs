@@ -3,6 +3,7 @@
 //! [`Profile`] opens the database and runs transactions; [`Tx`] is what a transaction may do. The protocol's memory
 //! (`qchat_proto::session::ledger::Ledger`) is implemented for it, beside the queries that screens need.
 
+mod acts;
 mod connect;
 mod contacts;
 mod convert;
@@ -14,6 +15,7 @@ mod invitees;
 mod kept;
 mod key_packages;
 mod ledger;
+mod links;
 mod lock;
 mod notice;
 mod outbox;
@@ -29,11 +31,13 @@ mod session;
 mod timeline;
 mod tx;
 
+pub use acts::PassphraseChange;
 pub use contacts::{AccountKey, Contact};
 pub use deletions::Deletion;
 pub use error::StoreError;
 pub use identity::Identity;
 pub use key_packages::KeyPackageSecret;
+pub use links::{Answered, Handed, Linking};
 pub use lock::ProfileLock;
 pub use profile::Profile;
 pub use rooms::{InvitationRow, RoomRow};

@@ -11,19 +11,58 @@ use super::StoreError;
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 enum Stored {
-    Added { by: AccountId, accounts: Vec<AccountId> },
-    Removed { by: AccountId, accounts: Vec<AccountId> },
-    Left { accounts: Vec<AccountId> },
-    Joined { by: AccountId },
-    DevicesChanged { by: AccountId },
-    Settings { by: AccountId },
-    Rejected { sender: DeviceId, reason: String },
-    Gap { device: DeviceId, missing: u64 },
+    Added {
+        by: AccountId,
+        accounts: Vec<AccountId>,
+    },
+    Removed {
+        by: AccountId,
+        accounts: Vec<AccountId>,
+    },
+    Left {
+        accounts: Vec<AccountId>,
+    },
+    Joined {
+        by: AccountId,
+    },
+    DevicesChanged {
+        /// The member; the one who did it where that is not said.
+        by: AccountId,
+        #[serde(default)]
+        committer: Option<AccountId>,
+        #[serde(default)]
+        added: usize,
+        #[serde(default)]
+        removed: usize,
+    },
+    RevokedAdded {
+        by: AccountId,
+        account: AccountId,
+    },
+    Settings {
+        by: AccountId,
+    },
+    Rejected {
+        sender: DeviceId,
+        reason: String,
+    },
+    Gap {
+        device: DeviceId,
+        missing: u64,
+    },
     Clone,
-    Stuck { reason: String },
-    ResyncAsked { device: DeviceId },
-    Readded { device: DeviceId },
-    Restarted { by: AccountId },
+    Stuck {
+        reason: String,
+    },
+    ResyncAsked {
+        device: DeviceId,
+    },
+    Readded {
+        device: DeviceId,
+    },
+    Restarted {
+        by: AccountId,
+    },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -32,7 +71,10 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::Removed { by, accounts } => Stored::Removed { by, accounts },
         Notice::Left { accounts } => Stored::Left { accounts },
         Notice::Joined(by) => Stored::Joined { by },
-        Notice::DevicesChanged(by) => Stored::DevicesChanged { by },
+        Notice::DevicesChanged { by, account, added, removed } => {
+            Stored::DevicesChanged { by: account, committer: Some(by), added, removed }
+        }
+        Notice::RevokedAdded { by, account } => Stored::RevokedAdded { by, account },
         Notice::Settings(by) => Stored::Settings { by },
         Notice::Rejected { sender, reason } => Stored::Rejected { sender, reason },
         Notice::Gap { device, missing } => Stored::Gap { device, missing },
@@ -52,7 +94,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::Removed { by, accounts } => Notice::Removed { by, accounts },
         Stored::Left { accounts } => Notice::Left { accounts },
         Stored::Joined { by } => Notice::Joined(by),
-        Stored::DevicesChanged { by } => Notice::DevicesChanged(by),
+        Stored::DevicesChanged { by, committer, added, removed } => {
+            Notice::DevicesChanged { by: committer.unwrap_or(by), account: by, added, removed }
+        }
+        Stored::RevokedAdded { by, account } => Notice::RevokedAdded { by, account },
         Stored::Settings { by } => Notice::Settings(by),
         Stored::Rejected { sender, reason } => Notice::Rejected { sender, reason },
         Stored::Gap { device, missing } => Notice::Gap { device, missing },

@@ -347,6 +347,16 @@ impl Tx {
         Ok(diesel::select(dsl::exists(row)).get_result(&mut self.conn)?)
     }
 
+    /// Whether a change of the group waits in a room.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn outbox_holds_change(&mut self, room: RoomId) -> Result<bool, StoreError> {
+        let change =
+            outbox::table.filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::kind.ne(APPLICATION)));
+        Ok(diesel::select(dsl::exists(change)).get_result(&mut self.conn)?)
+    }
+
     /// How many rows wait in a room, commits included.
     ///
     /// # Errors

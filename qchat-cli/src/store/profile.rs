@@ -26,6 +26,7 @@ const DATABASE: &str = "profile.db";
 const LOG: &str = "profile.db-wal";
 const MIGRATION_LOCK: &str = "migrate.lock";
 const PROFILE_LOCK: &str = "profile.lock";
+const VAULT_LOCK: &str = "vault.lock";
 /// How long opening waits for another process that brings the schema up to date.
 const MIGRATION_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -110,6 +111,11 @@ impl Profile {
             }
         }
         Ok(())
+    }
+
+    /// The names of the files in a profile's directory that are locks, and hold nothing.
+    pub const fn locks() -> [&'static str; 3] {
+        [MIGRATION_LOCK, PROFILE_LOCK, VAULT_LOCK]
     }
 
     fn start(dir: PathBuf, key: Secret<32>) -> Result<Self, StoreError> {
@@ -237,6 +243,14 @@ impl Profile {
     /// [`StoreError::Locked`] when the time is over.
     pub async fn lock(&self, patience: Duration) -> Result<ProfileLock, StoreError> {
         ProfileLock::take_async(&self.0.dir, PROFILE_LOCK, patience).await
+    }
+
+    /// Takes another lock over all processes of this profile, for changing its passphrase.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when the time is over.
+    pub async fn lock_vault(&self, patience: Duration) -> Result<ProfileLock, StoreError> {
+        ProfileLock::take_async(&self.0.dir, VAULT_LOCK, patience).await
     }
 }
 

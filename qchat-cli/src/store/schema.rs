@@ -13,6 +13,39 @@ diesel::table! {
         certificate -> Binary,
         list_version -> BigInt,
         server_key -> Nullable<Text>,
+        labelled -> Bool,
+    }
+}
+
+diesel::table! {
+    linking (id) {
+        id -> Integer,
+        hello -> Binary,
+        nonce -> Binary,
+        device_key -> Binary,
+        transfer -> Binary,
+        answer -> Binary,
+        token -> Text,
+    }
+}
+
+diesel::table! {
+    answered (id) {
+        id -> Integer,
+        link -> Binary,
+        commitment -> Binary,
+        answer -> Binary,
+        transfer -> Binary,
+    }
+}
+
+diesel::table! {
+    handed (account) {
+        account -> Binary,
+        name -> Text,
+        pinned -> Binary,
+        verified -> Bool,
+        first_seen_ms -> BigInt,
     }
 }
 
@@ -239,6 +272,23 @@ diesel::table! {
         delivery -> Integer,
         deleted -> Bool,
         body -> Binary,
+    }
+}
+
+diesel::table! {
+    passphrase_change (id) {
+        id -> Integer,
+        old_auth_key -> Binary,
+        new_auth_key -> Binary,
+        new_auth_salt -> Binary,
+        vault -> Binary,
+    }
+}
+
+diesel::table! {
+    account_deletion (id) {
+        id -> Integer,
+        token -> Binary,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use qchat_proto::ids::RoomId;
+use qchat_proto::ids::{LinkId, RoomId};
 use ratatui::layout::Size;
 
 use super::{composer::Composer, theme::Theme, timeline::Timeline};
 use crate::{
-    engine::types::{Connection, RoomDetails, RoomStatus, RoomSummary},
+    engine::types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary},
     zone::Zone,
 };
 
@@ -30,6 +30,11 @@ pub struct App {
     pub(super) overlay: Overlay,
     pub(super) report: Option<Report>,
     pub(super) loading_rooms: Loading,
+    pub(super) loading_link: Loading,
+    /// A device that wants to belong to the account.
+    pub(super) link: Option<LinkRequest>,
+    /// The last link that was answered here, yes or no.
+    pub(super) answered: Option<LinkId>,
 }
 
 /// The room whose timeline is shown.
@@ -94,6 +99,7 @@ pub(super) enum Prompt {
 pub(super) enum Question {
     Join(RoomId),
     Decline(RoomId),
+    Link(LinkId),
 }
 
 /// A sentence above the composer.
@@ -122,6 +128,9 @@ impl App {
             overlay: Overlay::None,
             report: None,
             loading_rooms: Loading::Idle,
+            loading_link: Loading::Idle,
+            link: None,
+            answered: None,
         }
     }
 
@@ -141,6 +150,11 @@ impl App {
     /// Whether a message can be written.
     pub(super) fn can_write(&self) -> bool {
         self.current().is_some_and(|room| room.status == RoomStatus::Joined)
+    }
+
+    /// The device that asks and was not answered here.
+    pub(super) fn asking(&self) -> Option<&LinkRequest> {
+        self.link.as_ref().filter(|request| self.answered != Some(request.link))
     }
 
     /// The open room, if it is this one.

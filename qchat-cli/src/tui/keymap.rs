@@ -45,13 +45,15 @@ pub(super) enum Scope {
     Prompt,
     /// In a question.
     Question,
+    /// In the question about a device, which comes up by itself and maybe in the middle of a word.
+    Device,
     /// In the help.
     Help,
 }
 
 impl Scope {
     /// Every scope, in the order of the help, with its heading.
-    pub(super) const ALL: [(Self, &'static str); 8] = [
+    pub(super) const ALL: [(Self, &'static str); 9] = [
         (Self::Composer, "Writing"),
         (Self::Rooms, "Rooms"),
         (Self::Invitation, "An invitation"),
@@ -59,6 +61,7 @@ impl Scope {
         (Self::Blank, "While nothing is typed"),
         (Self::Prompt, "Answering a prompt"),
         (Self::Question, "Answering a question"),
+        (Self::Device, "A device that wants to be let in"),
         (Self::Help, "This help"),
     ];
 }
@@ -126,6 +129,8 @@ pub(super) const KEYMAP: &[Binding] = &[
     bind(Scope::Prompt, &[key(KeyCode::Esc)], Action::Dismiss, "cancel"),
     bind(Scope::Question, &[char('y')], Action::Confirm, "yes"),
     bind(Scope::Question, &[char('n'), key(KeyCode::Esc)], Action::Refuse, "no"),
+    bind(Scope::Device, &[ctrl('y')], Action::Confirm, "yes, both show the same"),
+    bind(Scope::Device, &[key(KeyCode::Esc)], Action::Refuse, "no"),
     bind(Scope::Help, &[key(KeyCode::PageUp), key(KeyCode::Up)], Action::PageUp, "up"),
     bind(Scope::Help, &[key(KeyCode::PageDown), key(KeyCode::Down)], Action::PageDown, "down"),
     bind(Scope::Help, &[key(KeyCode::Esc), char('q')], Action::Dismiss, "close"),

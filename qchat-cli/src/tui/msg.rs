@@ -1,9 +1,9 @@
 //! What can happen to the screen, and what it can ask for. Both are data: `update` turns one into the other.
 
 use crossterm::event::{KeyEvent, MouseEvent};
-use qchat_proto::ids::{RoomId, UserName};
+use qchat_proto::ids::{LinkId, RoomId, UserName};
 
-use crate::engine::types::{Event, Message, RoomDetails, RoomSummary};
+use crate::engine::types::{Event, LinkStatus, Message, RoomDetails, RoomSummary};
 
 /// Something happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -41,6 +41,8 @@ pub enum Answer {
     Page(Vec<Message>),
     /// The room that was created.
     Created(RoomId),
+    /// Whether a device wants to belong to the account.
+    Link(LinkStatus),
 }
 
 /// Something for the engine to do; its outcome comes back as [`Msg::Done`] or [`Msg::Failed`].
@@ -95,4 +97,10 @@ pub enum Command {
     Join(RoomId),
     /// Decline an invitation.
     Decline(RoomId),
+    /// Look whether a device wants to belong to the account.
+    LoadLink,
+    /// Let it in.
+    ApproveLink(LinkId),
+    /// Refuse it.
+    RefuseLink(LinkId),
 }

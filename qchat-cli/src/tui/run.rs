@@ -19,7 +19,10 @@ use tokio::{
 
 use super::{Answer, App, Command, Msg, Theme, screen::Screen, start, update, update::PAGE, view};
 use crate::{
-    engine::{EngineError, Handle, types::Message},
+    engine::{
+        EngineError, Handle,
+        types::{LinkStatus, Message},
+    },
     zone::Zone,
 };
 
@@ -142,6 +145,19 @@ async fn perform(handle: &Handle, command: Command) -> Result<Answer, EngineErro
         Command::Invite { room, users } => handle.invite(room, users).await.map(|()| Answer::Nothing),
         Command::Join(room) => handle.join(room).await.map(|()| Answer::Nothing),
         Command::Decline(room) => handle.leave(room).await.map(|()| Answer::Nothing),
+        Command::LoadLink => match handle.link_request().await {
+            Ok(status) => Ok(Answer::Link(status)),
+            // Without a connection nobody asks; that there is none is said elsewhere.
+            Err(
+                EngineError::Net(_)
+                | EngineError::Timeout(_)
+                | EngineError::LoggedOut
+                | EngineError::LinkOver,
+            ) => Ok(Answer::Link(LinkStatus::None)),
+            Err(error) => Err(error),
+        },
+        Command::ApproveLink(link) => handle.approve_link(link).await.map(|_| Answer::Nothing),
+        Command::RefuseLink(link) => handle.refuse_link(link).await.map(|()| Answer::Nothing),
     }
 }
 

@@ -45,7 +45,12 @@ pub fn create(
         path: dir.to_owned(),
         source,
     })?;
-    store(dir, &wrapped)?;
+    let json = wrapped.write().map_err(|error| VaultError::File {
+        what: "write",
+        path: dir.join(FILE),
+        source: error.into(),
+    })?;
+    store(dir, &json)?;
     Ok(key)
 }
 
@@ -57,27 +62,51 @@ pub fn unlock(dir: &Path, passphrase: &str) -> Result<Secret<32>, VaultError> {
     unwrap(dir, &load(dir)?, passphrase)
 }
 
-/// Wraps the same key under another passphrase, with costs of at least `params`. Until this returns, the old one is
-/// valid; afterwards only the new one is.
+/// The content of a vault that holds `key` under another passphrase, with costs of at least `params` and at least those of
+/// the vault that is there. Nothing is written. Takes as long as Argon2id does and blocks the thread.
 ///
 /// # Errors
 /// As [`unlock`] and [`create`].
-pub fn change_passphrase(
+pub fn rewrap(
     dir: &Path,
-    old: &str,
-    new: &str,
+    key: &Secret<32>,
+    passphrase: &str,
     params: KdfParams,
     entropy: &dyn Entropy,
-) -> Result<(), VaultError> {
-    let stored = load(dir)?;
-    let key = unwrap(dir, &stored, old)?;
-    let before = stored.params();
+) -> Result<Vec<u8>, VaultError> {
+    let before = load(dir)?.params();
     let params = KdfParams {
         memory_kib: params.memory_kib.max(before.memory_kib),
         iterations: params.iterations.max(before.iterations),
         lanes: params.lanes.max(before.lanes),
     };
-    store(dir, &wrap(dir, &key, new, params, entropy)?)
+    let wrapped = wrap(dir, key, passphrase, params, entropy)?;
+    wrapped.write().map_err(|error| VaultError::File {
+        what: "write",
+        path: dir.join(FILE),
+        source: error.into(),
+    })
+}
+
+/// Puts a content of [`rewrap`] in the place of the vault. Until this returns either is there as a whole, and afterwards the
+/// new one is.
+///
+/// # Errors
+/// [`VaultError::File`].
+pub fn replace(dir: &Path, content: &[u8]) -> Result<(), VaultError> {
+    store(dir, content)
+}
+
+/// Whether the vault has this content.
+///
+/// # Errors
+/// [`VaultError::File`].
+pub fn is(dir: &Path, content: &[u8]) -> Result<bool, VaultError> {
+    match fs::read(dir.join(FILE)) {
+        Ok(found) => Ok(found == content),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(VaultError::File { what: "read", path: dir.join(FILE), source }),
+    }
 }
 
 /// Deletes the vault: without it, the database can never be opened again.
@@ -127,15 +156,14 @@ fn unwrap(dir: &Path, wrapped: &WrappedKey, passphrase: &str) -> Result<Secret<3
     wrapped.unwrap(passphrase).map_err(|fault| VaultError::of(fault, &dir.join(FILE)))
 }
 
-fn store(dir: &Path, wrapped: &WrappedKey) -> Result<(), VaultError> {
+fn store(dir: &Path, json: &[u8]) -> Result<(), VaultError> {
     let (path, temporary) = (dir.join(FILE), dir.join(TEMPORARY));
     let failed = |source| VaultError::File { what: "write", path: path.clone(), source };
-    let json = wrapped.write().map_err(|error| failed(error.into()))?;
     // Left behind by a crash.
     remove(&temporary)?;
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
-    file.write_all(&json).map_err(failed)?;
+    file.write_all(json).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&temporary, &path).map_err(failed)?;
     // The rename itself is durable once the directory is.
@@ -186,13 +214,12 @@ mod tests {
     #[test]
     fn a_changed_passphrase_opens_the_same_key_and_the_old_one_nothing() {
         let (_dir, path, key) = vault();
-        let file = fs::read(path.join(FILE)).unwrap();
-        let wrong = change_passphrase(&path, "wrong", "new", KdfParams::FLOOR, &SystemEntropy);
-        assert!(matches!(wrong, Err(VaultError::WrongPassphrase)));
-        assert_eq!(fs::read(path.join(FILE)).unwrap(), file);
+        let content = rewrap(&path, &key, "new", KdfParams::FLOOR, &SystemEntropy).unwrap();
+        assert!(unlock(&path, PASSPHRASE).unwrap().ct_eq(&key) && !is(&path, &content).unwrap());
         // A crash in the middle of an earlier attempt left this.
         fs::write(path.join(TEMPORARY), "{").unwrap();
-        change_passphrase(&path, PASSPHRASE, "new", KdfParams::FLOOR, &SystemEntropy).unwrap();
+        replace(&path, &content).unwrap();
+        assert!(is(&path, &content).unwrap());
         assert!(unlock(&path, "new").unwrap().ct_eq(&key));
         assert!(matches!(unlock(&path, PASSPHRASE), Err(VaultError::WrongPassphrase)));
         assert!(!path.join(TEMPORARY).exists());

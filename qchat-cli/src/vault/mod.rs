@@ -6,6 +6,7 @@
 pub mod agent;
 mod error;
 mod file;
+pub mod strength;
 
 pub use error::VaultError;
-pub use file::{change_passphrase, create, destroy, exists, unlock};
+pub use file::{create, destroy, exists, is, replace, rewrap, unlock};

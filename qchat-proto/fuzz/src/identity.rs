@@ -5,10 +5,13 @@ use std::sync::LazyLock;
 use qchat_proto::{
     crypto::{
         hpke,
+        secret::Secret,
         sign::{AccountPublicKey, DevicePublicKey, SignatureUse},
     },
     identity::{
-        AccountRecord, Answer, Asked, DeviceCertificate, DeviceList, LeafCredential, LoginProof, Pinned,
+        AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList,
+        DeviceName, LeafCredential, ListedDevice, LoginProof, Pinned,
+        link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
         verify_directory,
     },
     ids::ServerId,
@@ -107,8 +110,10 @@ pub fn signed(input: &[u8]) {
 /// Public keys and bare signatures.
 pub fn keys(input: &[u8]) {
     static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| proof().sign(&ALICE.key).expect("a signature"));
+    static DEED: LazyLock<Vec<u8>> =
+        LazyLock::new(|| deed().sign(Deed::Export, &ALICE.key).expect("a signature"));
     let (account, device) = (ALICE.identity.public(), ALICE.key.public());
-    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone()];
+    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone(), DEED.clone()];
     let bytes = edited(&genuine, input);
     if let Ok(key) = AccountPublicKey::from_bytes(&bytes) {
         assert_eq!(key.as_bytes(), bytes);
@@ -119,6 +124,13 @@ pub fn keys(input: &[u8]) {
         assert_eq!(proof().verify(&SIGNED, &key, NOW).is_ok(), bytes == genuine[1]);
     }
     assert_eq!(proof().verify(&bytes, device, NOW).is_ok(), bytes == genuine[2]);
+    assert_eq!(deed().verify(Deed::Export, &bytes, device, NOW).is_ok(), bytes == genuine[3]);
+    assert!(deed().verify(Deed::Delete { token: &bytes }, &bytes, device, NOW).is_err());
+}
+
+fn deed() -> AccountProof {
+    let LoginProof { nonce, server, expires_at, account, device } = proof();
+    AccountProof { nonce, server, expires_at, account, device }
 }
 
 fn proof() -> LoginProof {
@@ -149,5 +161,104 @@ pub fn sealed(input: &[u8]) {
     drop(hpke::open(secret, (&bytes, &bytes), b"info", None, b"aad"));
     if hpke::validate_public_key(&bytes).is_ok() {
         hpke::seal(&Repeated::default(), &bytes, b"", None, b"", b"").expect("a valid key is sealed to");
+    }
+}
+
+/// What two devices of an account say to each other: nothing is opened but what was sealed, and nothing is believed but
+/// what was committed to.
+pub fn links(input: &[u8]) {
+    static LINK: LazyLock<Link> = LazyLock::new(Link::new);
+    let link = &*LINK;
+    let alice = &*ALICE;
+    let hello = link.new.hello_bytes();
+    let answer = link.old.answer_bytes();
+    let genuine = [
+        hello.to_vec(),
+        answer.to_vec(),
+        link.opening.clone(),
+        link.grant.encode().to_vec(),
+        link.sealed.clone(),
+        link.label.clone(),
+    ];
+    let bytes = edited(&genuine, input);
+    if let Ok(read) = LinkHello::decode(&bytes) {
+        assert_eq!(read.encode(), bytes);
+    }
+    if let Ok(read) = LinkAnswer::decode(&bytes) {
+        assert_eq!(read.encode(), bytes);
+        if let Ok((_, transcript)) = link.new.meet(&bytes) {
+            assert_eq!(transcript == link.transcript, bytes == answer);
+        }
+    }
+    assert_eq!(link.old.open(&bytes, &alice.name).is_ok(), bytes == genuine[2]);
+    if let Ok(read) = Grant::decode(&bytes) {
+        assert_eq!(*read.encode(), bytes);
+    }
+    let accepted = link.new.accept(&link.answer, &link.transcript, &bytes, NOW);
+    assert_eq!(accepted.is_ok(), bytes == genuine[4]);
+    let label = DeviceLabel::open(&bytes, alice.identity.seed(), (alice.account, alice.device));
+    assert_eq!(label.is_ok(), bytes == genuine[5]);
+}
+
+/// A device that alice's links, as far as it went.
+struct Link {
+    new: NewDevice,
+    old: OldDevice,
+    answer: LinkAnswer,
+    transcript: Transcript,
+    opening: Vec<u8>,
+    grant: Grant,
+    sealed: Vec<u8>,
+    label: Vec<u8>,
+}
+
+impl Link {
+    fn new() -> Self {
+        let entropy = Repeated::default();
+        let alice = &*ALICE;
+        let name = DeviceName::new("laptop").expect("a name");
+        let server = ServerId::from_bytes([7; 16]);
+        let new = NewDevice::draw(server, alice.name.clone(), name.clone(), &entropy).expect("a device");
+        let own = LinkAnswer {
+            server,
+            account: alice.account,
+            device: alice.device,
+            identity_key_hash: alice.identity.public().hash(),
+            recovery_key_hash: alice.recovery.public().hash(),
+            transfer_key: vec![],
+            nonce: [0; 32],
+        };
+        let old = OldDevice::answer(new.commitment(), own, &entropy).expect("an answer");
+        let (answer, transcript) = new.meet(old.answer_bytes()).expect("a true answer");
+        let opening = new.opening(old.answer_bytes(), &entropy).expect("an opening");
+        let hello = new.hello().clone();
+        let mut list = DeviceList::stored(&alice.list).expect("a list").next(0, NOW);
+        list.add(ListedDevice { device: hello.device, device_key_hash: hello.device_key.hash() });
+        let certificate = DeviceCertificate {
+            account: alice.account,
+            device: hello.device,
+            device_key: hello.device_key.clone(),
+            identity_key_hash: alice.identity.public().hash(),
+            created_at: list.issued_at,
+        };
+        let known = HandedContact {
+            name: alice.name.clone(),
+            pinned: self::answer(&alice.record, &alice.list, &alice.certificate).expect("a true answer"),
+            verified: true,
+            first_seen_ms: 5,
+            changed: Some((vec![1; 9], vec![2; 9])),
+        };
+        let grant = Grant {
+            account_key: Secret::from_bytes(*alice.identity.seed().expose()),
+            record: alice.record.clone(),
+            certificate: certificate.sign(&alice.identity).expect("a certificate"),
+            list: list.sign(&alice.identity).expect("a list"),
+            contacts: vec![known],
+        };
+        let sealed = grant.seal(&hello, &transcript, &entropy).expect("a grant");
+        let label = DeviceLabel { name, added_by: alice.device }
+            .seal(alice.identity.seed(), (alice.account, alice.device), &entropy)
+            .expect("a label");
+        Self { new, old, answer, transcript, opening, grant, sealed, label }
     }
 }

@@ -11,7 +11,7 @@ mod text;
 mod wire;
 mod world;
 
-pub use identity::{keys, sealed, signed, statements};
+pub use identity::{keys, links, sealed, signed, statements};
 pub use local::{agent, hints, tokens, vault};
 pub use mls::{anchors, key_packages, messages, stored, welcomes};
 pub use text::{names, recovery_words, sanitize};

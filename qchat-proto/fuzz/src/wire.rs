@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use qchat_proto::{
     content::{Body, Content, RoomSettings, pad, unpad},
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId},
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
     session::{authenticated::Authenticated, resync::Request},
     wire::{
         api,
@@ -209,6 +209,46 @@ pub fn rest(input: &[u8]) {
             }],
         })),
         json(serde_json::to_vec(&FaultBody { error: Fault::new(FaultCode::StaleEpoch, "later") })),
+        json(serde_json::to_vec(&api::PutDeviceList {
+            device_list: binary(1),
+            certificates: vec![api::PutCertificate {
+                certificate: binary(2),
+                label: Some(binary(3)),
+                grant: Some(binary(4)),
+            }],
+            account_record: Some(binary(5)),
+            link_id: Some(LinkId::from_bytes([6; 16])),
+        })),
+        json(serde_json::to_vec(&api::PendingLink {
+            link_id: LinkId::from_bytes([6; 16]),
+            commitment: binary(1),
+            created_at: 9,
+            expires_in: 600,
+            answered_by: Some(DEVICE),
+            opening: Some(binary(2)),
+            confirmed: true,
+        })),
+        json(serde_json::to_vec(&api::Activity {
+            entries: vec![api::ActivityEntry {
+                seq: 9,
+                first_at: 1,
+                last_at: 2,
+                times: 3,
+                act: "sign_in".to_owned(),
+                outcome: "done".to_owned(),
+                actor: "account".to_owned(),
+                device_id: Some(DEVICE),
+                from: Some("203.0.113.0/24".to_owned()),
+            }],
+            before: Some(9),
+        })),
+        json(serde_json::to_vec(&api::DeleteAccount {
+            account_id: ACCOUNT,
+            device_id: DEVICE,
+            auth_key: binary(1),
+            token: binary(2),
+            proof: api::Proof { nonce: binary(3), signature: binary(4) },
+        })),
         json(serde_json::to_vec(&api::Session {
             access_token: "a.b.c".to_owned(),
             expires_in: 900,
@@ -233,5 +273,22 @@ pub fn rest(input: &[u8]) {
     read::<api::Room>(&bytes);
     read::<api::Rooms>(&bytes);
     read::<api::RoomInvitation>(&bytes);
+    read::<api::Devices>(&bytes);
+    read::<api::PutLabel>(&bytes);
+    read::<api::SaltRequest>(&bytes);
+    read::<api::Salt>(&bytes);
+    read::<api::OpenLink>(&bytes);
+    read::<api::LinkSession>(&bytes);
+    read::<api::LinkState>(&bytes);
+    read::<api::PutOpening>(&bytes);
+    read::<api::PendingLink>(&bytes);
+    read::<api::PutAnswer>(&bytes);
+    read::<api::Granted>(&bytes);
+    read::<api::Activity>(&bytes);
+    read::<api::PassphraseSalt>(&bytes);
+    read::<api::ChangePassphrase>(&bytes);
+    read::<api::ExportAccount>(&bytes);
+    read::<api::DeleteAccount>(&bytes);
+    read::<api::IdentityKey>(&bytes);
     read::<FaultBody>(&bytes);
 }

@@ -61,11 +61,17 @@ pub enum SignatureUse {
     Resync,
     /// That a room goes on with another group. By device keys.
     Restart,
+    /// That the account's passphrase is replaced. By device keys.
+    Passphrase,
+    /// That what the server holds about the account is given out. By device keys.
+    Export,
+    /// That the account is erased. By device keys.
+    Deletion,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -73,6 +79,9 @@ impl SignatureUse {
         Self::Login,
         Self::Resync,
         Self::Restart,
+        Self::Passphrase,
+        Self::Export,
+        Self::Deletion,
     ];
 
     /// The label that stands in the signed bytes.
@@ -85,6 +94,9 @@ impl SignatureUse {
             Self::Login => b"login\0\0\0\0\0\0\0\0\0\0\0",
             Self::Resync => b"resync\0\0\0\0\0\0\0\0\0\0",
             Self::Restart => b"restart\0\0\0\0\0\0\0\0\0",
+            Self::Passphrase => b"passphrase\0\0\0\0\0\0",
+            Self::Export => b"account-export\0\0",
+            Self::Deletion => b"account-delete\0\0",
         }
     }
 }

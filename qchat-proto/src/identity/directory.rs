@@ -80,6 +80,28 @@ impl VerifiedDirectory {
 }
 
 impl Pinned {
+    /// What to remember of an account by its record and a device list of its, both verified; `encoded` is that list.
+    pub fn of(record: &AccountRecord, list: &DeviceList, encoded: &[u8]) -> Self {
+        Self {
+            account: record.account,
+            identity_key_hash: record.identity_key.hash(),
+            recovery_key_hash: record.recovery_key.hash(),
+            record_created_at: record.created_at,
+            list_version: list.version,
+            list_hash: kdf::sha384(&[DeviceList::said(encoded)]),
+        }
+    }
+
+    /// The same with a newer list of the account's, verified, which `encoded` is.
+    #[must_use]
+    pub fn with_list(&self, list: &DeviceList, encoded: &[u8]) -> Self {
+        let list_hash = kdf::sha384(&[DeviceList::said(encoded)]);
+        Self { list_version: list.version, list_hash, ..self.clone() }
+    }
+
+    /// Size of an encoded pin, bytes.
+    pub const SIZE: usize = 178;
+
     /// Encodes the pin.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Statement::Pinned.begin();

@@ -3,7 +3,7 @@
 use super::IdentityError;
 use crate::{
     crypto::sign::{Level, PublicKey},
-    ids::{AccountId, DeviceId},
+    ids::{AccountId, DeviceId, UserName},
 };
 
 /// The version that every statement begins with.
@@ -19,6 +19,12 @@ pub(super) enum Statement {
     LoginProof = 4,
     LeafCredential = 5,
     Pinned = 6,
+    LinkHello = 7,
+    LinkAnswer = 8,
+    LinkOpening = 9,
+    LinkGrant = 10,
+    DeviceLabel = 11,
+    AccountProof = 16,
 }
 
 impl Statement {
@@ -30,6 +36,12 @@ impl Statement {
             Self::LoginProof => "login proof",
             Self::LeafCredential => "leaf credential",
             Self::Pinned => "pinned identity",
+            Self::LinkHello => "hello of a new device",
+            Self::LinkAnswer => "answer to a new device",
+            Self::LinkOpening => "opening of a new device",
+            Self::LinkGrant => "grant to a new device",
+            Self::DeviceLabel => "device label",
+            Self::AccountProof => "account proof",
         }
     }
 
@@ -37,6 +49,18 @@ impl Statement {
     pub(super) fn begin(self) -> Vec<u8> {
         vec![VERSION, self as u8]
     }
+}
+
+/// Appends bytes with their number before them, in four bytes; what is longer than that is not made here.
+pub(super) fn put_counted(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend(part);
+}
+
+/// Appends text with the number of its bytes before it, in one byte; names have 64 at most.
+pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    bytes.extend(text.as_bytes());
 }
 
 pub(super) struct Reader<'a> {
@@ -50,6 +74,11 @@ impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8], statement: Statement) -> Result<Self, IdentityError> {
         let mut reader = Self { whole: bytes, rest: bytes, statement };
         if reader.array()? == [VERSION, statement as u8] { Ok(reader) } else { Err(reader.malformed()) }
+    }
+
+    /// Reads what lay inside something sealed: without version and kind, which stand outside.
+    pub(super) fn inside(bytes: &'a [u8], statement: Statement) -> Self {
+        Self { whole: bytes, rest: bytes, statement }
     }
 
     pub(super) fn malformed(&self) -> IdentityError {
@@ -68,6 +97,30 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    /// Bytes with their number before them, in four bytes.
+    pub(super) fn counted(&mut self) -> Result<&'a [u8], IdentityError> {
+        let length = self.number()?;
+        self.bytes(length)
+    }
+
+    /// A number of four bytes.
+    pub(super) fn number(&mut self) -> Result<usize, IdentityError> {
+        let number = self.array().map(u32::from_be_bytes)?;
+        usize::try_from(number).map_err(|_| self.malformed())
+    }
+
+    /// Text with the number of its bytes before it, in one byte.
+    pub(super) fn text(&mut self) -> Result<&'a str, IdentityError> {
+        let [length] = self.array()?;
+        let text = self.bytes(length.into())?;
+        std::str::from_utf8(text).map_err(|_| self.malformed())
+    }
+
+    pub(super) fn name(&mut self) -> Result<UserName, IdentityError> {
+        let name = self.text()?;
+        name.parse().map_err(|_| self.malformed())
+    }
+
     pub(super) fn u64(&mut self) -> Result<u64, IdentityError> {
         self.array().map(u64::from_be_bytes)
     }
@@ -82,6 +135,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn key<L: Level>(&mut self) -> Result<PublicKey<L>, IdentityError> {
         PublicKey::from_bytes(self.bytes(L::PUBLIC_KEY)?).map_err(|_| self.malformed())
+    }
+
+    /// All that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
     }
 
     /// Everything read so far: what the signatures that follow cover.

@@ -80,6 +80,26 @@ impl DeviceList {
     /// # Errors
     /// [`IdentityError::Malformed`], [`IdentityError::Forged`] or [`IdentityError::Expired`].
     pub fn verify(bytes: &[u8], identity: &AccountPublicKey, now: u64) -> Result<Self, IdentityError> {
+        let (list, signed, signature) = Self::decode(bytes)?;
+        identity
+            .verify(SignatureUse::DeviceList, signed, signature)
+            .map_err(|_| IdentityError::Forged(WHAT.name()))?;
+        if now >= list.expires_at {
+            return Err(IdentityError::Expired { what: WHAT.name(), expired_at: list.expires_at, now });
+        }
+        Ok(list)
+    }
+
+    /// Reads a list that was verified before it was stored; nothing is checked again.
+    ///
+    /// # Errors
+    /// [`IdentityError::Malformed`].
+    pub fn stored(bytes: &[u8]) -> Result<Self, IdentityError> {
+        Self::decode(bytes).map(|(list, ..)| list)
+    }
+
+    /// Reads without believing: what is signed and the signature are returned, not checked.
+    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], &[u8]), IdentityError> {
         let mut reader = Reader::new(bytes, WHAT)?;
         let mut list = Self {
             account: reader.account()?,
@@ -96,13 +116,38 @@ impl DeviceList {
         let signed = reader.so_far();
         let signature = reader.bytes(Account::SIGNATURE)?;
         reader.end()?;
-        identity
-            .verify(SignatureUse::DeviceList, signed, signature)
-            .map_err(|_| IdentityError::Forged(WHAT.name()))?;
-        if now >= list.expires_at {
-            return Err(IdentityError::Expired { what: WHAT.name(), expired_at: list.expires_at, now });
+        Ok((list, signed, signature))
+    }
+
+    /// The list that follows this one: of the next version that is above `above` too, signed later. Certificates of devices
+    /// that it names first are dated `issued_at`; see [`DeviceList::excludes`].
+    #[must_use]
+    pub fn next(&self, above: u64, now: u64) -> Self {
+        let issued_at = now.max(self.issued_at.saturating_add(1));
+        Self {
+            account: self.account,
+            version: self.version.max(above).saturating_add(1),
+            issued_at,
+            expires_at: issued_at.saturating_add(Self::LIFETIME),
+            devices: self.devices.clone(),
         }
-        Ok(list)
+    }
+
+    /// Whether this list says that a device which was certified at `certified_at` is none of the account's any more.
+    ///
+    /// A certificate is dated as the list that names its device first, and each list is dated later than the one before it,
+    /// whatever the clocks of the account's devices say. So a list that is no older than the certificate, and does not name
+    /// the device, came after one that did; an older list says nothing about it.
+    pub fn excludes(&self, device: DeviceId, certified_at: u64) -> bool {
+        self.issued_at >= certified_at && self.listed(device).is_none()
+    }
+
+    /// Adds a device, in its place.
+    pub fn add(&mut self, device: ListedDevice) {
+        match self.devices.binary_search_by_key(&device.device, |listed| listed.device) {
+            Ok(place) => self.devices[place] = device,
+            Err(place) => self.devices.insert(place, device),
+        }
     }
 
     /// The line of a device.

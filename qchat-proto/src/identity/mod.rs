@@ -5,7 +5,7 @@
 //! account identity key ─┴─► AccountRecord: account, name, both public keys
 //!          └─ signs ─► DeviceCertificate: this device key is the account's
 //!          └─ signs ─► DeviceList: these devices, and no others, until then
-//! device key └─ signs ─► LoginProof; and it is the signature key of the device's leaves in MLS
+//! device key └─ signs ─► LoginProof, AccountProof; and it is the signature key of the device's leaves in MLS
 //! ```
 //!
 //! Each statement has one encoding: fields of fixed order and size, integers big-endian, nothing optional, nothing
@@ -15,9 +15,12 @@
 
 mod certificate;
 mod credential;
+mod deed;
 mod directory;
 mod error;
 mod format;
+mod label;
+pub mod link;
 mod list;
 mod login;
 mod record;
@@ -25,8 +28,10 @@ mod recovery;
 
 pub use certificate::DeviceCertificate;
 pub use credential::{CREDENTIAL_TYPE, LeafCredential};
+pub use deed::{AccountProof, Deed};
 pub use directory::{Answer, Asked, Pinned, VerifiedDirectory, verify_directory};
 pub use error::IdentityError;
+pub use label::{DeviceLabel, DeviceName, LabelError};
 pub use list::{DeviceList, ListedDevice};
 pub use login::LoginProof;
 pub use record::AccountRecord;

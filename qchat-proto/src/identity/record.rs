@@ -2,7 +2,7 @@
 
 use super::{
     IdentityError,
-    format::{Reader, Statement},
+    format::{Reader, Statement, put_text},
 };
 use crate::{
     crypto::sign::{Account, AccountPublicKey, AccountSigningKey, Level, SignatureUse},
@@ -56,9 +56,7 @@ impl AccountRecord {
         self.check()?;
         let mut bytes = WHAT.begin();
         bytes.extend(self.account.as_bytes());
-        // A user name has 32 bytes at most.
-        bytes.push(u8::try_from(self.name.as_str().len()).unwrap_or(u8::MAX));
-        bytes.extend(self.name.as_str().as_bytes());
+        put_text(&mut bytes, self.name.as_str());
         bytes.extend(self.identity_key.as_bytes());
         bytes.extend(self.recovery_key.as_bytes());
         bytes.extend(self.created_at.to_be_bytes());
@@ -76,12 +74,9 @@ impl AccountRecord {
     pub fn verify(bytes: &[u8]) -> Result<Self, IdentityError> {
         let mut reader = Reader::new(bytes, WHAT)?;
         let account = reader.account()?;
-        let [length] = reader.array()?;
-        let name = reader.bytes(length.into())?;
-        let name = std::str::from_utf8(name).map_err(|_| reader.malformed())?;
         let record = Self {
             account,
-            name: name.parse().map_err(|_| reader.malformed())?,
+            name: reader.name()?,
             identity_key: reader.key()?,
             recovery_key: reader.key()?,
             created_at: reader.u64()?,

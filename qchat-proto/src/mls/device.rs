@@ -85,6 +85,8 @@ pub struct RemoteKeyPackage {
     pub device: DeviceId,
     /// SHA-384 of the account identity key that certifies it.
     pub identity_key_hash: [u8; 48],
+    /// When it was certified, seconds since the Unix epoch by its account's devices.
+    pub certified_at: u64,
     /// The key that the device signs with.
     pub device_key: DevicePublicKey,
 }
@@ -253,6 +255,7 @@ impl Device {
             account: credential.account,
             device: credential.device,
             identity_key_hash: credential.identity_key_hash,
+            certified_at: credential.certificate_created_at,
             device_key,
         })
     }

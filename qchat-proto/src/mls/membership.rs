@@ -17,6 +17,8 @@ pub struct Leaf {
     pub device: DeviceId,
     /// SHA-384 of the account identity key that certifies the device.
     pub identity_key_hash: [u8; 48],
+    /// When the device was certified, seconds since the Unix epoch by its account's devices.
+    pub certified_at: u64,
     /// The leaf index (RFC 9420 §7).
     pub index: u32,
 }
@@ -34,6 +36,7 @@ pub(crate) fn leaf(member: &Member) -> Option<Leaf> {
         account: credential.account,
         device: credential.device,
         identity_key_hash: credential.identity_key_hash,
+        certified_at: credential.certificate_created_at,
         index: member.index,
     })
 }

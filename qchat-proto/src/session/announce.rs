@@ -44,8 +44,10 @@ pub(super) fn changes<L: Ledger>(
                 .map(|leaf| leaf.device)
                 .collect::<BTreeSet<_>>()
         };
-        if devices(old) != devices(new) {
-            notice(&Notice::DevicesChanged(*account))?;
+        let (had, has) = (devices(old), devices(new));
+        let (added, removed) = (has.difference(&had).count(), had.difference(&has).count());
+        if (added, removed) != (0, 0) {
+            notice(&Notice::DevicesChanged { by, account: *account, added, removed })?;
         }
     }
     Ok(())

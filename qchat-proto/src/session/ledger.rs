@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     content::RoomSettings,
+    identity::DeviceList,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{device::OwnKeyPackage, group::Group, psk::Psk},
     wire::{frame::Invitation, tree::TreeHash},
@@ -166,7 +167,8 @@ pub enum Want {
 /// Why a commit is made. What it does is decided when it is sealed, from the state of that moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Adds devices by their KeyPackages (MLSMessage each). Those that are members by then are passed over.
+    /// Adds devices by their KeyPackages (MLSMessage each). Those that are members or revoked by then are passed over. Other
+    /// devices of its own account are no invitees: their account is in the room.
     Add(Vec<Bytes>),
     /// Removes every device of an account.
     RemoveAccount(AccountId),
@@ -176,8 +178,9 @@ pub enum Change {
     Settings(RoomSettings),
     /// Fresh keys for this device's path.
     Update,
-    /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over, leads the daemon's list
-    /// back to the group's, and adds a device again that asked for it: whatever of these is owed.
+    /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over and those of its own account
+    /// that the account has revoked, leads the daemon's list back to the group's, and adds a device again that asked for
+    /// it: whatever of these is owed.
     Duties,
     /// Not a commit of the group but the end of it: the room goes on with another, of the devices whose KeyPackages
     /// (MLSMessage each) these are. An admin that cannot follow wants it when nobody can ([`super::restart`]).
@@ -265,7 +268,23 @@ pub enum Notice {
     /// A device of this account has accepted its invitation.
     Joined(AccountId),
     /// A commit changed a member's devices.
-    DevicesChanged(AccountId),
+    DevicesChanged {
+        /// Whose commit.
+        by: AccountId,
+        /// The member.
+        account: AccountId,
+        /// How many of its devices are new in the room.
+        added: usize,
+        /// How many are no longer in it.
+        removed: usize,
+    },
+    /// A commit added a device that its own account does not count among its devices any more.
+    RevokedAdded {
+        /// Whose commit.
+        by: AccountId,
+        /// The account that has revoked the device.
+        account: AccountId,
+    },
     /// A commit changed the settings.
     Settings(AccountId),
     /// An envelope that no member can open or that breaks the protocol in a way all can see; it was skipped.
@@ -313,6 +332,15 @@ pub trait Ledger {
     fn put_group(&mut self, room: RoomId, update: &GroupUpdate) -> Result<(), Self::Error>;
     /// Deletes the MLS state for good.
     fn forget_group(&mut self, room: RoomId) -> Result<(), Self::Error>;
+
+    /// The newest device list of an account that this device has verified; `None` when it knows none, which says nothing
+    /// about the account's devices.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn device_list(&mut self, _account: AccountId) -> Result<Option<DeviceList>, Self::Error> {
+        Ok(None)
+    }
 
     /// The pre-shared keys that a commit in this room may ask for.
     ///

@@ -33,13 +33,14 @@ pub(super) fn roster(leaves: &[Leaf]) -> Vec<ListedDevice> {
 
 /// What leads the daemon's list to the roster after the commit: everyone who is new is added, everyone who is not in it any
 /// more is removed by name, and a leaf that the list had lost is listed again. What this commit does comes first: a list
-/// that is further off than a delta can say is led back by several commits.
+/// that is further off than a delta can say is led back by several commits. Of those who are added, the ones in `full` need
+/// not say yes: who is added again, and devices of the committer's own account.
 pub(super) fn delta(
     leaves: &[Leaf],
     listed: &[ListedDevice],
     gone: &BTreeSet<DeviceId>,
     added: &[ListedDevice],
-    readded: Option<ListedDevice>,
+    full: &[ListedDevice],
 ) -> Vec<MembershipChange> {
     let before: BTreeSet<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
     let mut after: BTreeSet<ListedDevice> =
@@ -56,10 +57,9 @@ pub(super) fn delta(
     let lost = after.difference(&listed).filter(|member| !added.contains(member));
     let strangers = listed.difference(&before).filter(|member| !stays.contains(&member.device));
     // Whoever gets a leaf now needs its Welcome, also if it was listed already: it is added, not kept.
-    let new = added.iter().filter(|member| readded != Some(**member));
-    let readded = readded.iter().map(|member| change(Operation::Readd, member));
-    readded
-        .chain(new.map(|member| change(Operation::Add, member)))
+    let new = added.iter().filter(|member| !full.contains(member));
+    let full = full.iter().map(|member| change(Operation::Readd, member));
+    full.chain(new.map(|member| change(Operation::Add, member)))
         .chain(removed.map(|member| change(Operation::Remove, member)))
         .chain(lost.map(|member| change(Operation::Relist, member)))
         .chain(strangers.map(|member| change(Operation::Remove, member)))

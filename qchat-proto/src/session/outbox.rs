@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     content,
-    ids::{DeviceId, MessageId, RoomId, Seq},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         anchor::Anchor,
         device::Device,
@@ -194,10 +194,11 @@ impl Sealing<'_> {
         }))
     }
 
-    /// Whether a SelfRemove was passed over, the daemon's list is not the group's roster, or a device asked to be added
-    /// again.
+    /// Whether a SelfRemove was passed over, a device of the own account was revoked, the daemon's list is not the group's
+    /// roster, or a device asked to be added again.
     fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
         Ok(!self.left(ledger)?.is_empty()
+            || !self.revoked(ledger)?.is_empty()
             || listed(ledger, self.state.room)? != roster(&self.leaves)
             || self.readd(ledger)?.is_some())
     }
@@ -205,14 +206,30 @@ impl Sealing<'_> {
     /// A device that asked to be added again and can be: one for each commit.
     fn readd<L: Ledger>(&self, ledger: &mut L) -> Result<Option<(ListedDevice, Asked)>, L> {
         let asked = ledger.asked(self.state.room).map_err(SessionError::Ledger)?;
-        Ok(asked.into_iter().find_map(|asked| {
-            let leaf = *self.leaves.iter().find(|leaf| leaf.device == asked.device)?;
+        for asked in asked {
+            let Some(leaf) = self.leaves.iter().find(|leaf| leaf.device == asked.device) else { continue };
             // Who wants to leave is not held back.
             let leaves = self.lapsed.contains(&leaf.device) || self.group.leaving().contains(&leaf.device);
             // It was verified when it was read, and may have expired since.
             let good = !leaves && self.device.inspect_key_package(&asked.key_package, self.now).is_ok();
-            good.then(|| (leaf.into(), asked))
-        }))
+            if good && !excluded(ledger, leaf.account, leaf.device, leaf.certified_at)? {
+                return Ok(Some(((*leaf).into(), asked)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The leaves of this account's other devices that the account has revoked: no text is sealed for them.
+    fn revoked<L: Ledger>(&self, ledger: &mut L) -> Result<Vec<DeviceId>, L> {
+        let (account, device) = (self.device.account(), self.device.id());
+        let Some(list) = ledger.device_list(account).map_err(SessionError::Ledger)? else {
+            return Ok(vec![]);
+        };
+        let others = self.leaves.iter().filter(|leaf| leaf.account == account && leaf.device != device);
+        Ok(others
+            .filter(|leaf| list.excludes(leaf.device, leaf.certified_at))
+            .map(|leaf| leaf.device)
+            .collect())
     }
 
     /// The leaves whose SelfRemove was passed over and that this device has heard itself. A joiner knows of a SelfRemove
@@ -271,7 +288,8 @@ impl Sealing<'_> {
         let leaves = self.leaves.clone();
         let listed = listed(ledger, self.state.room)?;
         let mut added: Vec<ListedDevice> = vec![];
-        let mut readded = None;
+        // Who need not say yes.
+        let mut full: Vec<ListedDevice> = vec![];
         let mut plan = Plan::default();
         match change {
             Change::Add(key_packages) => {
@@ -282,10 +300,15 @@ impl Sealing<'_> {
                     };
                     let known = leaves.iter().any(|leaf| leaf.device == theirs.device)
                         || added.iter().any(|added| added.device == theirs.device);
-                    if known {
+                    // It may have been revoked while this waited.
+                    if known || excluded(ledger, theirs.account, theirs.device, theirs.certified_at)? {
                         continue;
                     }
-                    added.push(ListedDevice { account: theirs.account, device: theirs.device });
+                    let new = ListedDevice { account: theirs.account, device: theirs.device };
+                    added.push(new);
+                    if theirs.account == self.device.account() {
+                        full.push(new);
+                    }
                     plan.add.push(key_package.clone());
                 }
                 if plan.add.is_empty() {
@@ -322,17 +345,18 @@ impl Sealing<'_> {
                     plan.remove.push(device.device);
                     plan.add.push(asked.key_package);
                     added.push(device);
-                    readded = Some(device);
+                    full.push(device);
                 }
             }
         }
         plan.remove.extend(self.left(ledger)?);
+        plan.remove.extend(self.revoked(ledger)?);
         plan.remove.sort_unstable();
         plan.remove.dedup();
 
         let mut gone: BTreeSet<DeviceId> = plan.remove.iter().copied().collect();
         gone.extend(self.group.leaving());
-        let delta = delta(&leaves, &listed, &gone, &added, readded);
+        let delta = delta(&leaves, &listed, &gone, &added, &full);
         let aad = self.authenticated(message_id, Kind::Commit, &delta);
         let anchor = Anchor {
             head_seq: self.state.cursor,
@@ -392,6 +416,17 @@ impl Sealing<'_> {
             tree: None,
         }
     }
+}
+
+/// Whether an account's own list, as far as it is known, says that a device is none of its devices any more.
+pub(super) fn excluded<L: Ledger>(
+    ledger: &mut L,
+    account: AccountId,
+    device: DeviceId,
+    certified_at: u64,
+) -> Result<bool, L> {
+    let list = ledger.device_list(account).map_err(SessionError::Ledger)?;
+    Ok(list.is_some_and(|list| list.excludes(device, certified_at)))
 }
 
 /// The first row that may be sealed now, brought to the front: nothing sealed may stand behind what is not.

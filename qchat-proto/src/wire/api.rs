@@ -6,6 +6,23 @@
 //! | `POST /v1/accounts` | [`Register`] | 201 [`Session`] |
 //! | `GET /v1/accounts/by-name/{name}`, `GET /v1/accounts/{id}` | | [`Directory`] |
 //! | `PUT /v1/account/device-list` | [`PutDeviceList`] | 204 |
+//! | `GET /v1/account/devices` | | [`Devices`] |
+//! | `PUT /v1/account/label` | [`PutLabel`] | 204 |
+//! | `POST /v1/links/salt` | [`SaltRequest`] | [`Salt`] |
+//! | `POST /v1/links` | [`OpenLink`] | 201 [`LinkSession`] |
+//! | `GET /v1/link` | | [`LinkState`] |
+//! | `PUT /v1/link/opening` | [`PutOpening`] | 204 |
+//! | `POST /v1/link/confirm`, `DELETE /v1/link` | | 204 |
+//! | `GET /v1/account/link` | | [`PendingLink`] |
+//! | `PUT /v1/account/link/answer` | [`PutAnswer`] | 204 |
+//! | `DELETE /v1/account/link/{id}` | | 204 |
+//! | `GET /v1/account/grant`, `DELETE /v1/account/grant` | | [`Granted`], 204 |
+//! | `GET /v1/account/activity` | | [`Activity`] |
+//! | `GET /v1/account/passphrase` | | [`PassphraseSalt`] |
+//! | `PUT /v1/account/passphrase` | [`ChangePassphrase`] | 204 |
+//! | `POST /v1/account/export` | [`ExportAccount`] | what the daemon holds about the account, JSON Lines |
+//! | `POST /v1/account/delete` | [`DeleteAccount`] | 204 |
+//! | `GET /v1/accounts/{id}/identity-key` | | [`IdentityKey`] |
 //! | `POST /v1/sessions/challenge` | [`ChallengeRequest`] | [`Challenge`] |
 //! | `POST /v1/sessions` | [`Login`] | [`Session`] |
 //! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
@@ -21,7 +38,8 @@
 //! | `PUT /v1/rooms/{id}/trees/{hash}` | a ratchet tree, as bytes | 204 |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
 //!
-//! All but `server`, registration, challenge, login and refresh need `Authorization: Bearer` with the access token.
+//! All but `server`, registration, challenge, login, refresh, deletion and the opening of a link need `Authorization: Bearer`
+//! with the access token; `/v1/link` takes the token of a link and no other, and nothing else takes that one.
 //! Every failure is a [`super::fault::FaultBody`].
 
 use std::fmt;
@@ -30,7 +48,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de};
 
-use crate::ids::{AccountId, DeviceId, RoomId, Seq, ServerId, UserName};
+use crate::ids::{AccountId, DeviceId, LinkId, RoomId, Seq, ServerId, UserName};
 
 /// Bytes that stand in JSON as base64url without padding.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -146,11 +164,163 @@ pub struct Directory {
     pub device_certificates: Vec<Binary>,
 }
 
-/// Replaces the account's device list by a newer one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Replaces the account's device list by a newer one, and brings what that needs: all of it is stored, or nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PutDeviceList {
     /// A signed device list with a higher version than the stored one.
     pub device_list: Binary,
+    /// Certificates of devices that are new on it, or have new ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<PutCertificate>,
+    /// A new account record, by another identity key and the same recovery key: then every listed device needs a new
+    /// certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_record: Option<Binary>,
+    /// The link that this completes: it must wait still, and have been confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_id: Option<LinkId>,
+}
+
+/// A device's certificate, with what goes to the device itself and what its account's devices know of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutCertificate {
+    /// A signed certificate (`identity::DeviceCertificate`).
+    pub certificate: Binary,
+    /// A sealed label (`identity::DeviceLabel`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Binary>,
+    /// What is kept for the device until it takes it (`identity::link::Grant`), sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Binary>,
+}
+
+/// The account's devices, for itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Devices {
+    /// Those on the newest list, in no order.
+    pub devices: Vec<DeviceEntry>,
+}
+
+/// What the daemon knows of a device beside what is signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceEntry {
+    /// The device.
+    pub device_id: DeviceId,
+    /// Its sealed label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Binary>,
+    /// When it last had a new token, to the hour, seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<u64>,
+}
+
+/// Replaces the caller's label.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutLabel {
+    /// Sealed.
+    pub label: Binary,
+}
+
+/// Asks for the salt of an account's password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SaltRequest {
+    /// The account's name.
+    pub name: UserName,
+}
+
+/// The salt; a name that nobody has gets one too, always the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Salt {
+    /// 16 bytes.
+    pub auth_salt: Binary,
+}
+
+/// A new device asks to belong to an account, by its password. It has committed to what it will say of itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OpenLink {
+    /// The account's name.
+    pub name: UserName,
+    /// What Argon2id made of the password, 32 bytes.
+    pub auth_key: Binary,
+    /// 48 bytes (`identity::link::NewDevice`).
+    pub commitment: Binary,
+}
+
+impl fmt::Debug for OpenLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenLink").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What the new device may go on with: the link, and nothing else.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LinkSession {
+    /// The link.
+    pub link_id: LinkId,
+    /// For `Authorization: Bearer` at `/v1/link`; good nowhere else.
+    pub token: String,
+    /// Its life, seconds.
+    pub expires_in: u32,
+}
+
+impl fmt::Debug for LinkSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkSession").field("link_id", &self.link_id).finish_non_exhaustive()
+    }
+}
+
+/// How far a link is, for the new device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkState {
+    /// The old device's answer, once there is one (`identity::link::LinkAnswer`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Binary>,
+    /// What is left of its time, seconds.
+    pub expires_in: u32,
+}
+
+/// Opens what the new device has committed to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutOpening {
+    /// Sealed to the key in the answer.
+    pub opening: Binary,
+}
+
+/// A link that waits, for the account's devices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLink {
+    /// The link.
+    pub link_id: LinkId,
+    /// What the new device has committed to.
+    pub commitment: Binary,
+    /// When it asked, seconds since the Unix epoch.
+    pub created_at: u64,
+    /// What is left of its time, seconds.
+    pub expires_in: u32,
+    /// The device that has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<DeviceId>,
+    /// What the new device has opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Binary>,
+    /// Whether the new device's user has said that the codes are the same.
+    pub confirmed: bool,
+}
+
+/// Answers a new device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutAnswer {
+    /// Which link.
+    pub link_id: LinkId,
+    /// The answer (`identity::link::LinkAnswer`).
+    pub answer: Binary,
+}
+
+/// What another device of the account has sealed for this one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Granted {
+    /// Sealed.
+    pub grant: Binary,
 }
 
 /// Asks for something to sign.
@@ -212,11 +382,14 @@ pub struct PutKeyPackages {
     pub last_resort: Option<Binary>,
 }
 
-/// How many one-time KeyPackages of this device are left.
+/// What a device has to know to look after itself and its account.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct KeyPackageCount {
-    /// Unclaimed ones, without the last-resort one.
+    /// How many one-time KeyPackages of this device are unclaimed, the last-resort one not counted.
     pub count: u32,
+    /// The version of the account's device list: who knows an older one asks for the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_list_version: Option<u64>,
 }
 
 /// Asks for one KeyPackage of every device of an account.
@@ -311,6 +484,99 @@ pub struct RoomInvitation {
     pub inviter: AccountId,
     /// An MLSMessage with a Welcome.
     pub welcome: Binary,
+}
+
+/// A device's word for one thing that is done to its account (`identity::AccountProof`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    /// From a challenge.
+    pub nonce: Binary,
+    /// By the device key.
+    pub signature: Binary,
+}
+
+/// The salt that the caller's auth key is made with, 16 bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PassphraseSalt {
+    /// From the registration, or the last change.
+    pub auth_salt: Binary,
+}
+
+/// Replaces what the daemon keeps of the passphrase.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChangePassphrase {
+    /// What Argon2id makes of the passphrase so far, 32 bytes.
+    pub auth_key: Binary,
+    /// What it makes of the new one, 32 bytes.
+    pub new_auth_key: Binary,
+    /// The salt for the new one, 16 bytes.
+    pub new_auth_salt: Binary,
+    /// For this new auth key and salt.
+    pub proof: Proof,
+}
+
+/// Asks for what the daemon holds about the caller's account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportAccount {
+    /// For the export.
+    pub proof: Proof,
+}
+
+/// Erases an account. It is not the caller's session that is believed, since it ends with this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeleteAccount {
+    /// The account.
+    pub account_id: AccountId,
+    /// The device that asks for it.
+    pub device_id: DeviceId,
+    /// What Argon2id makes of the passphrase, 32 bytes.
+    pub auth_key: Binary,
+    /// 32 bytes that the client has drawn. Who comes again with the same is told that it is done.
+    pub token: Binary,
+    /// For this token.
+    pub proof: Proof,
+}
+
+/// The account identity key of an account that was erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IdentityKey {
+    /// 2,624 bytes.
+    pub identity_key: Binary,
+}
+
+/// What the daemon has noted about the caller's account, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Activity {
+    /// One page of it.
+    pub entries: Vec<ActivityEntry>,
+    /// What `?before=` says for the next page; missing at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+}
+
+/// Something that was done to the account, or tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActivityEntry {
+    /// Its place in the daemon's log of such things.
+    pub seq: u64,
+    /// When it happened, or happened first, seconds since the Unix epoch.
+    pub first_at: u64,
+    /// When it happened last.
+    pub last_at: u64,
+    /// How often it happened.
+    pub times: u64,
+    /// What: `sign_in`, say. Newer daemons know more.
+    pub act: String,
+    /// What became of it: `done`, or why not.
+    pub outcome: String,
+    /// Who did it: `account`, `unknown`, `operator` or `daemon`.
+    pub actor: String,
+    /// The device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
+    /// The address or network that it came from, as the daemon saw it and as coarse as its operator wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 #[cfg(test)]

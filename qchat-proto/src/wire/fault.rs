@@ -43,6 +43,8 @@ codes! {
     Forbidden = "forbidden", 403;
     /// No such account, device, room or thing, or none that this device may see.
     NotFound = "not_found", 404;
+    /// The account was erased by its owner; nobody gets its name again.
+    AccountDeleted = "account_deleted", 410;
     /// Another account has this name.
     NameTaken = "name_taken", 409;
     /// Something with this id is there already and differs.

@@ -51,6 +51,12 @@ pub mod limits {
     pub const KEY_PACKAGES: usize = 100;
     /// Largest KeyPackage, bytes.
     pub const KEY_PACKAGE: usize = 64 * 1024;
+    /// Largest answer to a new device, bytes, and largest opening.
+    pub const LINK: usize = 8 * 1024;
+    /// Largest grant to a device, bytes: 1.25 MiB, which some 5,000 contacts fill, and which fits into a body as base64url.
+    pub const GRANT: usize = 1280 * 1024;
+    /// Largest device label, bytes.
+    pub const LABEL: usize = 256;
     /// Most changes in one commit's delta.
     pub const DELTA: usize = 200;
 }

@@ -17,6 +17,9 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::Login => "login",
         SignatureUse::Resync => "resync",
         SignatureUse::Restart => "restart",
+        SignatureUse::Passphrase => "passphrase",
+        SignatureUse::Export => "account-export",
+        SignatureUse::Deletion => "account-delete",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

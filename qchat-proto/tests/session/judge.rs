@@ -82,7 +82,8 @@ impl World {
                         let used = view.state.is_some() && !self.superseded(id, *seq, log);
                         member &= used;
                     }
-                    Operation::Readd => member = true,
+                    // One that another device of its account has brought along, and that never came, gets nothing.
+                    Operation::Readd => member = view.state.is_some(),
                     Operation::Relist => {}
                 }
             }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
     crypto::secret::Secret,
-    ids::{DeviceId, MessageId, RoomId, Seq},
+    identity::DeviceList,
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         device::OwnKeyPackage,
         group::Group,
@@ -52,6 +53,8 @@ pub(crate) mod trees {
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     rooms: HashMap<RoomId, Room>,
+    /// The newest device list that is known of each account.
+    pub(crate) device_lists: HashMap<AccountId, DeviceList>,
     /// Secrets of the KeyPackages in requests to be added again.
     pub(crate) key_packages: Vec<Keys>,
     /// Groups in memory, each with the stored group that it was kept for. Every clone sees them, as every transaction
@@ -131,6 +134,10 @@ impl Ledger for Memory {
         self.at(room).group = None;
         Ok(())
     }
+    fn device_list(&mut self, account: AccountId) -> Done<Option<DeviceList>> {
+        Ok(self.device_lists.get(&account).cloned())
+    }
+
     fn psks(&mut self, room: RoomId) -> Done<Vec<Psk>> {
         let psks = &self.at(room).psks;
         Ok(psks.iter().map(|&(id, secret)| Psk { id, secret: Secret::from_bytes(secret) }).collect())

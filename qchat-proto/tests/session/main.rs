@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions"
 )]
 
+mod devices;
 mod hostile;
 mod insider;
 mod insiders;

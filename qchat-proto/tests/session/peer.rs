@@ -148,6 +148,13 @@ impl Peer {
         Self::with(&certificate(*account, *device, signing_key, number), signing_key, number, room)
     }
 
+    /// Another device of a person, with the key and id of the one that `number` would be.
+    pub(crate) fn further(person: usize, number: usize, room: RoomId) -> Self {
+        let (_, signing_key, _, device) = &people()[number];
+        let account = people()[person].2;
+        Self::with(&certificate(account, *device, signing_key, person), signing_key, number, room)
+    }
+
     fn with(certificate: &[u8], signing_key: &DeviceSigningKey, number: usize, room: RoomId) -> Self {
         let keys = Arc::new(Keys::default());
         let dice = Arc::new(Dice::new(number as u64));

@@ -61,6 +61,8 @@ pub(crate) struct Scene {
     pub(crate) wishes: &'static [&'static [Wish]],
     /// Who never joins.
     pub(crate) declines: Option<usize>,
+    /// Who is no other person but a further device of the first.
+    pub(crate) further: Option<usize>,
 }
 
 /// A device and its link.
@@ -116,7 +118,10 @@ impl World {
     pub(crate) fn new(scene: &Scene, base: &(Relay, Vec<Peer>), seed: u64) -> Self {
         trees::clear();
         let mut peers = base.1.clone();
-        peers.extend((scene.members..scene.wishes.len()).map(|number| Peer::new(number, ROOM)));
+        peers.extend((scene.members..scene.wishes.len()).map(|number| match scene.further {
+            Some(further) if further == number => Peer::further(0, number, ROOM),
+            _ => Peer::new(number, ROOM),
+        }));
         let dice = Dice::new(seed);
         let nodes = peers
             .into_iter()

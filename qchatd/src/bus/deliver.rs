@@ -139,6 +139,9 @@ impl<D: Database> Deliverer<D> {
         }
         self.devices.extend(hints.devices.into_iter().filter(|device| self.hub.is_connected(*device)));
         self.everything |= hints.everything;
+        if !hints.accounts.is_empty() {
+            self.hub.account_changed(&hints.accounts.into_iter().collect::<Vec<_>>());
+        }
         if !hints.charged.is_empty() {
             let charges = hints.charged.into_iter().map(|(limit, whom)| Charge { limit, whom });
             drop(self.charges.try_send(charges.collect()));

@@ -21,6 +21,8 @@ pub struct Hints {
     pub(super) ended: BTreeSet<SessionId>,
     /// Devices that are no longer listed.
     pub(super) delisted: BTreeSet<DeviceId>,
+    /// Devices whose accounts have changed.
+    pub(super) accounts: BTreeSet<DeviceId>,
     /// What was counted against limits: each as the number of the limit and whom it concerns.
     pub(super) charged: Vec<(u8, [u8; 8])>,
     /// Hints were lost: look at everything.
@@ -44,6 +46,8 @@ struct Wire {
     /// The number of the limit, and 8 bytes.
     #[prost(bytes = "bytes", repeated, tag = "6")]
     charged: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "7")]
+    accounts: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,6 +71,10 @@ impl Hints {
         Self { delisted: devices.iter().copied().collect(), ..Self::default() }
     }
 
+    pub(super) fn accounts(devices: &[DeviceId]) -> Self {
+        Self { accounts: devices.iter().copied().collect(), ..Self::default() }
+    }
+
     /// Says that some were lost.
     pub fn everything() -> Self {
         Self { everything: true, ..Self::default() }
@@ -85,6 +93,7 @@ impl Hints {
         self.devices.extend(other.devices);
         self.ended.extend(other.ended);
         self.delisted.extend(other.delisted);
+        self.accounts.extend(other.accounts);
         self.charged.extend(other.charged);
         self.everything |= other.everything;
     }
@@ -98,6 +107,7 @@ impl Hints {
             devices: self.devices.iter().map(|device| copy(device.as_bytes())).collect(),
             ended: self.ended.iter().map(|session| copy(session)).collect(),
             delisted: self.delisted.iter().map(|device| copy(device.as_bytes())).collect(),
+            accounts: self.accounts.iter().map(|device| copy(device.as_bytes())).collect(),
             charged: self.charged.iter().map(|(limit, whom)| copy(&[&[*limit][..], whom].concat())).collect(),
         }
         .encode_to_vec()
@@ -117,6 +127,7 @@ impl Hints {
             devices: devices(&wire.devices),
             ended: wire.ended.iter().filter_map(|bytes| bytes[..].try_into().ok()).collect(),
             delisted: devices(&wire.delisted),
+            accounts: devices(&wire.accounts),
             charged: wire
                 .charged
                 .iter()
@@ -142,6 +153,7 @@ mod tests {
             devices: BTreeSet::from([device]),
             ended: BTreeSet::from([[3; 16]]),
             delisted: BTreeSet::from([DeviceId::from_bytes([4; 16])]),
+            accounts: BTreeSet::from([DeviceId::from_bytes([7; 16])]),
             charged: vec![(1, [5; 8]), (1, [5; 8]), (9, [6; 8])],
             everything: false,
         };

@@ -159,6 +159,12 @@ impl Bus {
         self.hint(|| Hints::delisted(devices));
     }
 
+    /// Tells devices, here and at the other nodes, that something about their account has changed.
+    pub fn account_changed(&self, devices: &[DeviceId]) {
+        self.hub.account_changed(devices);
+        self.hint(|| Hints::accounts(devices));
+    }
+
     /// Tells the other nodes that something was counted against a limit.
     pub fn charged(&self, charge: Charge) {
         self.hint(|| Hints::charged(charge.limit, charge.whom));

@@ -9,20 +9,23 @@ use qchat_proto::{
 };
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use super::{answer, bearer, body, done, segment, with, within};
+use super::{answer, bearer, body, done, from, segment, with, within};
 use crate::{
     limits::Limits,
+    peer::Peer,
     service::{Services, sessions::Caller},
+    store::audit::Act,
 };
 
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let register = warp::path!("v1" / "accounts")
         .and(warp::post())
-        .and(within(services, Limits::registration))
+        .and(within(services, Limits::registration, Act::Register))
         .and(with(services.clone()))
+        .and(from())
         .and(body::json())
-        .then(|services: Arc<Services>, request: Register| async move {
-            answer(StatusCode::CREATED, services.accounts.register(request).await)
+        .then(|services: Arc<Services>, from: Option<Peer>, request: Register| async move {
+            answer(StatusCode::CREATED, services.accounts.register(request, from.as_ref()).await)
         });
     let by_name = warp::path!("v1" / "accounts" / "by-name" / ..)
         .and(segment::<UserName>())
@@ -46,9 +49,12 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .and(warp::put())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
+        .and(from())
         .and(body::json())
-        .then(|caller: Caller, services: Arc<Services>, request: PutDeviceList| async move {
-            done(services.accounts.replace_device_list(caller, request).await)
-        });
+        .then(
+            |caller: Caller, services: Arc<Services>, from: Option<Peer>, request: PutDeviceList| async move {
+                done(services.accounts.replace_device_list(caller, request, from.as_ref()).await)
+            },
+        );
     register.or(by_name).unify().or(by_id).unify().or(device_list).unify().boxed()
 }

@@ -61,7 +61,18 @@ pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceId> {
 /// What the log says of a request's path: the kind of thing that is asked for. Which one, and of whom, is nobody's business.
 pub(crate) fn route(path: &str) -> &str {
     let kind = path.trim_start_matches("/v1").trim_start_matches('/').split('/').next().unwrap_or("");
-    let known = ["account", "accounts", "health", "key-packages", "rooms", "server", "sessions", "socket"];
+    let known = [
+        "account",
+        "accounts",
+        "health",
+        "key-packages",
+        "link",
+        "links",
+        "rooms",
+        "server",
+        "sessions",
+        "socket",
+    ];
     known.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 

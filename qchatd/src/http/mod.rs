@@ -1,10 +1,14 @@
 //! The REST interface: the table of routes. `qchat_proto::wire::api` documents the bodies.
 
 mod accounts;
+mod activity;
 mod body;
+mod farewell;
 mod gate;
 mod health;
 mod key_packages;
+mod links;
+mod passphrase;
 mod reject;
 mod rooms;
 mod sessions;
@@ -22,8 +26,9 @@ pub(crate) use self::reject::fault_reply;
 use crate::{
     limits::Limits,
     peer::Peer,
-    service::{ServiceError, Services, sessions::Caller},
+    service::{ServiceError, Services, audit::About, sessions::Caller},
     socket::{self, Sockets},
+    store::audit::{Act, Actor, Outcome},
 };
 
 /// Everything that the daemon serves.
@@ -36,6 +41,12 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .unify()
         .or(accounts::routes(&services))
         .unify()
+        .or(activity::routes(&services))
+        .unify()
+        .or(passphrase::routes(&services))
+        .unify()
+        .or(farewell::routes(&services))
+        .unify()
         .or(sessions::routes(&services))
         .unify()
         .or(key_packages::routes(&services))
@@ -43,6 +54,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(rooms::routes(&services))
         .unify()
         .or(trees::routes(&services))
+        .unify()
+        .or(links::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }
@@ -65,19 +78,28 @@ fn server(services: Arc<Services>) -> BoxedFilter<(Response,)> {
 
 /// The caller, by the access token in `Authorization`; never by anything in the URL.
 pub fn bearer(services: Arc<Services>) -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone {
-    warp::header::optional::<HeaderValueText>(header::AUTHORIZATION.as_str()).and_then(
-        move |value: Option<HeaderValueText>| {
+    warp::header::optional::<HeaderValueText>(header::AUTHORIZATION.as_str()).and(from()).and_then(
+        move |value: Option<HeaderValueText>, from: Option<Peer>| {
             let services = services.clone();
             async move {
                 // None is as bad as a forged one, and is answered alike.
                 let token = value.as_ref().and_then(|value| value.0.strip_prefix("Bearer ")).unwrap_or("");
-                let caller = services.sessions.authenticate(token).await;
+                let caller = services.sessions.authenticate(token, from.as_ref()).await;
                 let caller = caller.map_err(|error| Refusal::reject(error.into_fault()))?;
-                services.limits.request(caller.account).map_err(Refusal::reject)?;
+                services.limits.request(caller.account).map_err(|fault| {
+                    let about = About::caller(&caller, from.as_ref());
+                    services.audit.note(Act::Access, Outcome::RateLimited, Actor::Account, about);
+                    Refusal::reject(fault)
+                })?;
                 Ok::<_, Rejection>(caller)
             }
         },
     )
+}
+
+/// Who asks, as far as the accept loop knows.
+fn from() -> impl Filter<Extract = (Option<Peer>,), Error = std::convert::Infallible> + Copy {
+    warp::ext::optional::<Peer>()
 }
 
 /// A header's value; one that is not text counts as missing.
@@ -98,15 +120,20 @@ fn segment<T: FromStr + Send + 'static>() -> impl Filter<Extract = (T,), Error =
         .and_then(|text: String| async move { text.parse::<T>().map_err(|_| warp::reject::not_found()) })
 }
 
-/// Lets a request through that the limits allow its peer.
+/// Lets a request for `act` through that the limits allow its peer.
 fn within(
     services: &Arc<Services>,
     limit: fn(&Limits, &Peer) -> Result<(), Fault>,
+    act: Act,
 ) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
     let services = services.clone();
-    warp::ext::optional::<Peer>()
+    from()
         .and_then(move |peer: Option<Peer>| {
-            let allowed = peer.map_or(Ok(()), |peer| limit(&services.limits, &peer));
+            let allowed = peer.map_or(Ok(()), |peer| {
+                limit(&services.limits, &peer).inspect_err(|_| {
+                    services.audit.refused(act, Outcome::RateLimited, About::peer(Some(&peer)));
+                })
+            });
             async move { allowed.map_err(Refusal::reject) }
         })
         .untuple_one()

@@ -6,10 +6,12 @@ use http::StatusCode;
 use qchat_proto::wire::api::{ChallengeRequest, Login, Refresh};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use super::{answer, bearer, body, done, with, within};
+use super::{answer, bearer, body, done, from, with, within};
 use crate::{
     limits::Limits,
+    peer::Peer,
     service::{Services, sessions::Caller},
+    store::audit::Act,
 };
 
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
@@ -22,33 +24,37 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         });
     let log_in = warp::path!("v1" / "sessions")
         .and(warp::post())
-        .and(within(services, Limits::login))
+        .and(within(services, Limits::login, Act::SignIn))
         .and(with(services.clone()))
+        .and(from())
         .and(body::json())
-        .then(|services: Arc<Services>, request: Login| async move {
-            answer(StatusCode::OK, services.sessions.log_in(request).await)
+        .then(|services: Arc<Services>, from: Option<Peer>, request: Login| async move {
+            answer(StatusCode::OK, services.sessions.log_in(request, from.as_ref()).await)
         });
     let refresh = warp::path!("v1" / "sessions" / "refresh")
         .and(warp::post())
-        .and(within(services, Limits::login))
+        .and(within(services, Limits::login, Act::Refresh))
         .and(with(services.clone()))
+        .and(from())
         .and(body::json())
-        .then(|services: Arc<Services>, request: Refresh| async move {
-            answer(StatusCode::OK, services.sessions.refresh(&request).await)
+        .then(|services: Arc<Services>, from: Option<Peer>, request: Refresh| async move {
+            answer(StatusCode::OK, services.sessions.refresh(&request, from.as_ref()).await)
         });
     let log_out = warp::path!("v1" / "sessions")
         .and(warp::delete())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .then(|caller: Caller, services: Arc<Services>| async move {
-            done(services.sessions.log_out(caller).await)
+        .and(from())
+        .then(|caller: Caller, services: Arc<Services>, from: Option<Peer>| async move {
+            done(services.sessions.log_out(caller, from.as_ref()).await)
         });
     let log_out_everywhere = warp::path!("v1" / "account" / "sessions")
         .and(warp::delete())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .then(|caller: Caller, services: Arc<Services>| async move {
-            done(services.sessions.log_out_everywhere(caller).await)
+        .and(from())
+        .then(|caller: Caller, services: Arc<Services>, from: Option<Peer>| async move {
+            done(services.sessions.log_out_everywhere(caller, from.as_ref()).await)
         });
     challenge
         .or(log_in)

@@ -27,7 +27,8 @@ pub(super) async fn serve(
             // A scrape is how most find out that the database is gone.
             let ready = services.store.ready().await.is_ok() && services.relay.is_alive();
             let redis = services.bus.redis_is_up().unwrap_or(false);
-            match services.meters.expose(ready, redis, services.relay.waiting()) {
+            let usage = services.store.usage();
+            match services.meters.expose(ready, redis, services.relay.waiting(), &usage) {
                 Ok(text) => warp::reply::with_header(text, "content-type", OPEN_METRICS).into_response(),
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             }

@@ -26,7 +26,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener, tls::Tls};
@@ -39,11 +39,12 @@ use crate::{
     meters::Meters,
     service::{
         ServiceError, Services,
+        audit::Audit,
         keys::{KeyFileError, ServerKeys},
         relay::Relay,
     },
     socket::{Confirmations, Sockets},
-    store::{self, Store, StoreError, sessions::SessionId},
+    store::{self, Lane, Store, StoreError, sessions::SessionId},
     tls::TlsError,
 };
 
@@ -59,6 +60,9 @@ const FORGET: Duration = Duration::from_secs(10);
 const EXPIRE: Duration = Duration::from_mins(10);
 /// The part of the drain that is kept for the last commits and deliveries.
 const COMMITS: Duration = Duration::from_secs(5);
+
+/// What an operator is told whose standby may lack what was acknowledged.
+pub(crate) const NO_STANDBY: &str = "the database has several servers and no synchronous standby: a failover can lose what was acknowledged; set synchronous_standby_names on the primary (docs/operations.md, Failover)";
 
 /// The daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +124,8 @@ pub struct Daemon {
     upkeep: TaskTracker,
     relaying: JoinHandle<()>,
     delivering: JoinHandle<()>,
+    /// Writes the audit log until this is cancelled, and then what is left.
+    auditing: (CancellationToken, JoinHandle<()>),
     metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -164,14 +170,22 @@ impl Daemon {
         let nodes = Nodes::new(config.database.is_shared(), redis, server_id)?;
         let meters = Arc::new(Meters::default());
         let Started { bus, revoked, charged, task: delivering } =
-            Bus::start(hub, store.clone(), nodes, meters.clone());
-        let (relay, relaying) = Relay::start(store.clone(), bus.clone(), meters.clone());
+            Bus::start(hub, store.on(Lane::Delivery), nodes, meters.clone());
+        let (relay, relaying) = Relay::start(store.on(Lane::Writer), bus.clone(), meters.clone());
         let told = bus.clone();
         let tell = move |charge| told.charged(charge);
         let limits = Limits::new(&config.rates, meters.clone(), &keys.pepper, tell);
-        let services =
-            Arc::new(Services::new(server_id, store, bus, keys, relay, meters, (limits, config.retention)));
+        let audit = Audit::new(store.clone(), meters.clone(), config.audit_addresses);
+        let auditing = {
+            let end = CancellationToken::new();
+            (end.clone(), tokio::spawn(audit.clone().write_until(end)))
+        };
+        let more = (limits, config.retention, audit);
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more));
         services.sessions.renew_keys().await?;
+        if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {
+            tracing::warn!("{NO_STANDBY}");
+        }
 
         let drain: Arc<Drain> = Arc::default();
         let metrics = match config.metrics_listen {
@@ -227,6 +241,7 @@ impl Daemon {
             upkeep,
             relaying,
             delivering,
+            auditing,
             metrics,
         })
     }
@@ -266,8 +281,8 @@ impl Daemon {
     /// Ends: sockets are closed with 1012 after what they asked for is answered, requests finish, what was handed to the
     /// relay is committed. Takes no longer than the configured drain.
     pub async fn stop(self) {
-        let end = Instant::now() + self.drain;
-        let deadline = end.checked_sub(COMMITS).unwrap_or(end);
+        let end_at = Instant::now() + self.drain;
+        let deadline = end_at.checked_sub(COMMITS).unwrap_or(end_at);
         notify::stopping();
         self.sockets.drain.begin(self.sockets.tasks.len());
         let late = |what: &str| tracing::warn!("{what} did not end in time and were cut off");
@@ -291,10 +306,15 @@ impl Daemon {
         self.sockets.confirmations.flush(&self.sockets.services).await;
         // The last handles on the relay go with the services; then its queue drains, then the bus's.
         drop(self.sockets);
+        let (end, auditing) = self.auditing;
+        end.cancel();
         for task in [self.relaying, self.delivering] {
-            if timeout_at(end, task).await.is_err() {
+            if timeout_at(end_at, task).await.is_err() {
                 late("commits");
             }
+        }
+        if timeout_at(end_at, auditing).await.is_err() {
+            late("entries of the audit log");
         }
     }
 }
@@ -353,7 +373,7 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     }
     let redis_root =
         config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
-    let store = Store::open(&config.database, config.database_connections)?;
+    let store = Store::open(&config.database, config.database_connections, config.database_wait)?;
     Ok(Opened { keys, store, tls, redis_root })
 }
 

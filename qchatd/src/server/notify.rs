@@ -46,6 +46,12 @@ pub(super) async fn watch(sockets: Sockets) {
         let connected = sockets.tasks.len();
         let status = match &database {
             Ok(Ok(())) => format!("{connected} connected"),
+            Ok(Err(StoreError::Busy)) => {
+                format!("{connected} connected, and the database has too much to do")
+            }
+            Ok(Err(StoreError::ReadOnly(_))) => {
+                format!("{connected} connected, and the database takes no writes")
+            }
             Ok(Err(StoreError::Unavailable(_))) => format!("{connected} connected, without a database"),
             Ok(Err(_)) => format!("{connected} connected, and the database fails"),
             Err(_) => format!("{connected} connected, and the database does not respond"),

@@ -130,18 +130,19 @@ pub(super) fn is_due(keys: &[TokenKey], now: i64) -> bool {
     keys.iter().map(|key| key.signs_from).max().is_none_or(|newest| newest + KEY_LIFE <= now)
 }
 
-/// Makes a new key if one is due, or in any case if `asked` for; returns what there is then, the oldest first.
-pub(super) fn rotate(conn: &mut Connection, asked: bool) -> Result<Vec<TokenKey>, ServiceError> {
+/// Makes a new key if one is due, or in any case if `asked` for; returns what there is then, the oldest first, and whether
+/// one has taken the place of another.
+pub(super) fn rotate(conn: &mut Connection, asked: bool) -> Result<(Vec<TokenKey>, bool), ServiceError> {
     token_keys::lock(conn)?;
     let now = now_sql();
     let keys = token_keys::all(conn)?;
     if !asked && !is_due(&keys, now) {
-        return Ok(keys);
+        return Ok((keys, false));
     }
     let signs_from = if keys.is_empty() { now } else { now + LEAD };
     let mut new = TokenKey { id: [0; 8], salt: [0; 32], signs_from, ends_at: None };
     SystemEntropy.fill(&mut new.id)?;
     SystemEntropy.fill(&mut new.salt)?;
     token_keys::succeed(conn, &new, signs_from + AFTERLIFE, now)?;
-    Ok(token_keys::all(conn)?)
+    Ok((token_keys::all(conn)?, !keys.is_empty()))
 }

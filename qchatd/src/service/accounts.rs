@@ -1,20 +1,31 @@
 //! Registration, the directory, and device lists. What is stored is what its owner signed; the daemon checks it so that
 //! a mistake shows at once, and clients check it again.
 
-use std::sync::Arc;
+mod erasure;
+mod export;
+mod passphrase;
+
+use std::{collections::HashMap, sync::Arc};
 
 use qchat_proto::{
     crypto::secret::Secret,
     identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError},
-    ids::{AccountId, UserName},
+    ids::{AccountId, DeviceId, UserName},
     wire::{
         api::{Directory, PutDeviceList, Register, Session},
         fault::FaultCode,
+        limits,
     },
 };
 
+use self::erasure::Asked;
+pub use self::export::Export;
 use super::{
-    ServiceError, key_packages, now, now_sql,
+    ServiceError,
+    audit::{About, Audit},
+    key_packages,
+    links::{self, sized},
+    now, now_sql,
     password::Passwords,
     sessions::{Caller, NewSession, Sessions},
 };
@@ -22,10 +33,12 @@ use crate::{
     bus::Bus,
     hub::Hub,
     limits::Limits,
+    peer::Peer,
     store::{
-        Store, StoreError,
+        Connection, Store, StoreError,
         accounts::{self, Account, Device},
-        key_packages as stored_packages,
+        audit::{Act, Outcome},
+        erased, key_packages as stored_packages, links as stored_links,
         sessions::{self, Owner},
     },
 };
@@ -37,6 +50,7 @@ pub struct Accounts {
     bus: Bus,
     sessions: Sessions,
     limits: Arc<Limits>,
+    audit: Audit,
     passwords: Passwords,
 }
 
@@ -47,9 +61,10 @@ impl Accounts {
         bus: Bus,
         sessions: Sessions,
         limits: Arc<Limits>,
-        pepper: Arc<Secret<32>>,
+        audit: Audit,
+        passwords: Passwords,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, passwords: Passwords::new(pepper) }
+        Self { store, hub, bus, sessions, limits, audit, passwords }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -57,7 +72,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `name_taken`, `conflict` when an id is taken, `bad_request` when a signed part is wrong, `rate_limited`.
-    pub async fn register(&self, request: Register) -> Result<Session, ServiceError> {
+    pub async fn register(&self, request: Register, from: Option<&Peer>) -> Result<Session, ServiceError> {
         let auth_key =
             Secret::from_slice(request.auth_key.as_ref()).ok_or_else(|| bad("auth_key has 32 bytes"))?;
         let auth_salt: [u8; 16] =
@@ -70,7 +85,8 @@ impl Accounts {
             blocking(move || check_registration(&request)).await?
         };
 
-        if let Some(session) = self.registered_before(&request, &auth_key).await? {
+        let about = About { account: Some(request.account_id), device: Some(request.device_id), from };
+        if let Some(session) = self.registered_before(&request, &auth_key, about).await? {
             return Ok(session);
         }
         let account = Account {
@@ -90,6 +106,7 @@ impl Accounts {
         };
         let session = NewSession::draw(Owner { account: account.id, device: device.id })?;
         let answer = self.sessions.answer(&session)?;
+        let hashed = self.hashed(&request.name);
         let stored = self
             .store
             .write(move |conn| {
@@ -98,6 +115,10 @@ impl Accounts {
                     return Err(name_taken(&account.name));
                 }
                 accounts::insert(conn, &account, now)?;
+                // An account of this name that is being erased is gone now, or the row above had to wait for it.
+                if erased::had_name(conn, &hashed)? {
+                    return Err(name_taken(&account.name));
+                }
                 accounts::insert_device(conn, &device, now)?;
                 stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
@@ -115,7 +136,11 @@ impl Accounts {
                     }
                 }
             }
-            other => other.map(|()| answer),
+            other => {
+                other?;
+                self.audit.done(Act::Register, about);
+                Ok(answer)
+            }
         }
     }
 
@@ -124,12 +149,17 @@ impl Accounts {
         &self,
         request: &Arc<Register>,
         auth_key: &Secret<32>,
+        about: About<'_>,
     ) -> Result<Option<Session>, ServiceError> {
         let asked = request.clone();
+        let hashed = self.hashed(&request.name);
         let found = self
             .store
             .read(move |conn| {
                 let Some(account) = accounts::by_name(conn, &asked.name)? else {
+                    if erased::had_name(conn, &hashed)? {
+                        return Err(name_taken(&asked.name));
+                    }
                     return Ok::<_, ServiceError>(None);
                 };
                 let device = accounts::device(conn, asked.device_id)?;
@@ -142,41 +172,55 @@ impl Accounts {
             && device.is_some_and(|device| device.listed && device.account == account.id);
         if same {
             // Whoever knows the directory could guess here.
-            self.limits.name(&request.name)?;
+            self.limits.name(&request.name).inspect_err(|_| {
+                self.audit.refused(Act::Register, Outcome::RateLimited, about);
+            })?;
         }
         if !same || !self.passwords.verify(Secret::from_bytes(*auth_key.expose()), &account.verifier).await? {
+            if same {
+                self.audit.refused(Act::Register, Outcome::WrongPassphrase, about);
+            }
             return Err(name_taken(&request.name));
         }
         let session = NewSession::draw(Owner { account: account.id, device: request.device_id })?;
         let answer = self.sessions.answer(&session)?;
         self.store.write(move |conn| session.store(conn)).await?;
+        self.audit.done(Act::SignIn, about);
         Ok(Some(answer))
     }
 
     /// The directory entry of the account with this id.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`, `account_deleted`.
     pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_id(conn, account)).await
+        self.directory(move |conn| match accounts::by_id(conn, account)? {
+            Some(account) => Ok(account),
+            None => Err(erasure::absent(conn, Asked::Id(account))?),
+        })
+        .await
     }
 
     /// The directory entry of the account with this name.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`, `account_deleted`.
     pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| accounts::by_name(conn, &name)).await
+        let hashed = self.hashed(&name);
+        self.directory(move |conn| match accounts::by_name(conn, &name)? {
+            Some(account) => Ok(account),
+            None => Err(erasure::absent(conn, Asked::Name(&hashed))?),
+        })
+        .await
     }
 
     async fn directory(
         &self,
-        find: impl FnOnce(&mut crate::store::Connection) -> Result<Option<Account>, StoreError> + Send + 'static,
+        find: impl FnOnce(&mut Connection) -> Result<Account, ServiceError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
         self.store
             .read(move |conn| {
-                let account = find(conn)?
-                    .ok_or_else(|| ServiceError::refuse(FaultCode::NotFound, "there is no such account"))?;
+                let account = find(conn)?;
                 let devices = accounts::devices(conn, account.id)?;
                 Ok(Directory {
                     name: account.name,
@@ -193,64 +237,171 @@ impl Accounts {
             .await
     }
 
-    /// Replaces the caller's device list by a newer one. Devices that are no longer on it lose their sessions.
+    /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it, what
+    /// is sealed for them, and a new account record. Devices that are no longer on it lose their sessions, their
+    /// KeyPackages, and what was sealed for them.
     ///
     /// # Errors
-    /// `bad_request` when it is not signed by the account or names an unknown device, `conflict` when it is not newer.
+    /// `bad_request` when something in it is not signed by the account or names an unknown device, `conflict` when it is
+    /// not newer or an id is taken, `not_found` when the link that it completes is over,
+    /// `forbidden` when that was not confirmed, or another device has answered it.
     pub async fn replace_device_list(
         &self,
         caller: Caller,
         request: PutDeviceList,
+        from: Option<&Peer>,
     ) -> Result<(), ServiceError> {
-        let gone = self
-            .store
-            .write(move |conn| {
-                let bytes = request.device_list.as_ref();
-                let account = accounts::by_id(conn, caller.account)?
-                    .ok_or(StoreError::Corrupt("a caller's account"))?;
-                let devices = accounts::devices(conn, caller.account)?;
-                let record = AccountRecord::verify(&account.record)
-                    .map_err(|_| StoreError::Corrupt("an account record"))?;
-                let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
-                if list.account != caller.account {
-                    return Err(bad("the device list is another account's"));
-                }
-                for listed in &list.devices {
-                    let known = devices.iter().find(|device| device.id == listed.device);
-                    let key = known.and_then(|device| {
-                        DeviceCertificate::verify(&device.certificate, &record.identity_key).ok()
-                    });
-                    if key.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
-                        return Err(bad("the device list names a device without a certificate"));
-                    }
-                }
-                if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
-                    return Err(ServiceError::refuse(
-                        FaultCode::Conflict,
-                        "a device list with this version or a newer one is there",
-                    ));
-                }
-                let mut gone = Vec::new();
-                for device in devices {
-                    let listed = list.listed(device.id).is_some();
-                    if listed != device.listed {
-                        accounts::list_device(conn, device.id, listed)?;
-                    }
-                    if !listed {
-                        sessions::close_all(conn, device.id)?;
-                        gone.push(device.id);
-                    }
-                }
-                Ok(gone)
-            })
-            .await?;
+        for certificate in &request.certificates {
+            for (part, most, what) in [
+                (certificate.label.as_ref(), limits::LABEL, "a label"),
+                (certificate.grant.as_ref(), limits::GRANT, "a grant"),
+            ] {
+                part.map_or(Ok(()), |part| sized(part, most, what))?;
+            }
+        }
+        let Replaced { left_out, named: here } =
+            self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
+        self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
+        for (device, _) in left_out.iter().filter(|(_, was_listed)| *was_listed) {
+            self.audit
+                .done(Act::RevokeDevice, About { device: Some(*device), ..About::caller(&caller, from) });
+        }
+        let gone: Vec<_> = left_out.into_iter().map(|(device, _)| device).collect();
         for device in &gone {
             self.hub.end_device(*device);
         }
         if !gone.is_empty() {
             self.bus.delisted(&gone);
         }
+        self.bus.account_changed(&here);
         Ok(())
+    }
+}
+
+/// What a new device list does.
+struct Replaced {
+    /// The devices that it leaves out, each with whether it was listed before.
+    left_out: Vec<(DeviceId, bool)>,
+    named: Vec<DeviceId>,
+}
+
+/// Checks and stores a device list with what comes with it.
+fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Result<Replaced, ServiceError> {
+    let account = accounts::by_id(conn, caller.account)?.ok_or(StoreError::Corrupt("a caller's account"))?;
+    let devices = accounts::devices(conn, caller.account)?;
+    let mut record =
+        AccountRecord::verify(&account.record).map_err(|_| StoreError::Corrupt("an account record"))?;
+    if let Some(bytes) = &request.account_record {
+        record = succeeding(&record, bytes.as_ref())?;
+        accounts::replace_record(conn, caller.account, bytes.as_ref())?;
+    }
+    let bytes = request.device_list.as_ref();
+    let list = DeviceList::verify(bytes, &record.identity_key, now()).map_err(unsigned)?;
+    if list.account != caller.account {
+        return Err(bad("the device list is another account's"));
+    }
+    let mut certificates = HashMap::new();
+    for put in &request.certificates {
+        let certificate =
+            DeviceCertificate::verify(put.certificate.as_ref(), &record.identity_key).map_err(unsigned)?;
+        if certificate.account != caller.account || list.listed(certificate.device).is_none() {
+            return Err(bad("a certificate is not of a device on the list"));
+        }
+        certificates.insert(certificate.device, (certificate, put));
+    }
+    for listed in &list.devices {
+        let stored = || {
+            let known = devices.iter().find(|device| device.id == listed.device)?;
+            DeviceCertificate::verify(&known.certificate, &record.identity_key).ok()
+        };
+        let named =
+            certificates.get(&listed.device).map(|(certificate, _)| certificate.clone()).or_else(stored);
+        if named.is_none_or(|certificate| certificate.device_key.hash() != listed.device_key_hash) {
+            return Err(bad("the device list names a device without a certificate"));
+        }
+    }
+    if let Some(link) = request.link_id {
+        let link = links::pending(conn, caller.account, link)?;
+        if !link.confirmed || link.answered.is_none_or(|(device, _)| device != caller.device) {
+            return Err(ServiceError::refuse(
+                FaultCode::Forbidden,
+                "the new device's user has not said yet that the codes are the same",
+            ));
+        }
+        stored_links::end(conn, caller.account)?;
+    }
+    if !accounts::replace_device_list(conn, caller.account, bytes, list.version)? {
+        return Err(ServiceError::refuse(
+            FaultCode::Conflict,
+            "a device list with this version or a newer one is there",
+        ));
+    }
+    let now = now_sql();
+    for (device, (_, put)) in certificates {
+        let certificate = put.certificate.as_ref();
+        if devices.iter().any(|known| known.id == device) {
+            accounts::recertify(conn, device, certificate)?;
+        } else {
+            tracing::info!(account = %caller.account, by = %caller.device, %device, "an account has a new device");
+            let device = Device {
+                id: device,
+                account: caller.account,
+                certificate: certificate.to_vec(),
+                listed: true,
+            };
+            accounts::insert_device(conn, &device, now)?;
+        }
+        if let Some(label) = &put.label {
+            accounts::label_device(conn, device, label.as_ref())?;
+        }
+        if let Some(grant) = &put.grant {
+            stored_links::keep_grant(conn, device, grant.as_ref(), now)?;
+        }
+    }
+    let mut left_out = Vec::new();
+    for device in devices {
+        let listed = list.listed(device.id).is_some();
+        if listed != device.listed {
+            accounts::list_device(conn, device.id, listed)?;
+        }
+        if !listed {
+            if device.listed {
+                tracing::info!(account = %caller.account, by = %caller.device, device = %device.id, "a device was revoked");
+            }
+            sessions::close_all(conn, device.id)?;
+            stored_packages::withdraw(conn, device.id)?;
+            stored_links::forget_grant(conn, device.id)?;
+            left_out.push((device.id, device.listed));
+        }
+    }
+    Ok(Replaced { left_out, named: list.devices.iter().map(|listed| listed.device).collect() })
+}
+
+/// A record that may take the place of `before`: of the same account, name and recovery key, by another identity key, newer.
+fn succeeding(before: &AccountRecord, bytes: &[u8]) -> Result<AccountRecord, ServiceError> {
+    let record = AccountRecord::verify(bytes).map_err(unsigned)?;
+    let same = record.account == before.account
+        && record.name == before.name
+        && record.recovery_key == before.recovery_key;
+    if !same {
+        return Err(bad("the account record is about another account, name or recovery key"));
+    }
+    if record.created_at <= before.created_at {
+        return Err(ServiceError::refuse(
+            FaultCode::Conflict,
+            "an account record as new as this one is there",
+        ));
+    }
+    Ok(record)
+}
+
+/// What a taken device id is to the client.
+fn taken(error: ServiceError) -> ServiceError {
+    match error {
+        ServiceError::Store(StoreError::Conflict) => {
+            ServiceError::refuse(FaultCode::Conflict, "this device id is taken")
+        }
+        error => error,
     }
 }
 

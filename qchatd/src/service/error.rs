@@ -42,6 +42,23 @@ impl ServiceError {
                     retry_after: Some(1),
                 }
             }
+            Self::Store(StoreError::ReadOnly(reason)) => {
+                tracing::error!(%reason, "the database takes no writes");
+                Fault {
+                    code: FaultCode::Unavailable,
+                    message: "the server cannot write to its database; try again".into(),
+                    retry_after: Some(1),
+                }
+            }
+            Self::Store(StoreError::Busy) => {
+                // The store has said it once, and counts.
+                tracing::debug!("refused: all connections to the database are in use");
+                Fault {
+                    code: FaultCode::Unavailable,
+                    message: "the server has too much to do; try again".into(),
+                    retry_after: Some(1),
+                }
+            }
             other => {
                 tracing::error!(error = &other as &dyn std::error::Error, "a request failed");
                 Fault::new(FaultCode::Internal, "the server failed; its log says why")

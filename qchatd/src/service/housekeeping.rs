@@ -9,7 +9,7 @@ use super::{floor::floor, now_sql};
 use crate::{
     meters::Meters,
     store::{
-        Connection, Store, StoreError,
+        Connection, Store, StoreError, audit, links,
         retention::{self, RowId},
         trees,
     },
@@ -17,26 +17,32 @@ use crate::{
 
 /// Seconds.
 const HOUR: i64 = 3600;
+/// Hours.
+const DAY: i64 = 24;
 /// Hours that an invitation counts for: 7 days.
 const INVITATION: i64 = 7 * 24;
 /// Hours after which a claimed KeyPackage may come again, since nobody takes it by then: a day more than it is valid.
 const KEY_PACKAGE: i64 = 91 * 24;
+/// How long what was sealed for a device waits for it, seconds: 30 days, as long as a device list is good.
+const GRANT: i64 = 30 * 24 * HOUR;
 /// Rooms that are looked at in one transaction.
 const ROOMS: u32 = 64;
 /// Most envelopes that one transaction deletes.
 const ENVELOPES: u32 = 256;
 /// Most bytes that one transaction deletes, and one envelope more.
 const BYTES: u64 = 1024 * 1024;
-/// Other rows that one transaction deletes.
+/// Other rows that one transaction looks at or deletes.
 const ROWS: u32 = 500;
 /// A sweep rests this many times as long as each of its transactions took.
 const REST: u32 = 4;
 
-/// What goes although somebody has not fetched it.
+/// What goes by its age alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Days in which everybody could have; 0: it is kept until all have.
     pub days: u32,
+    /// Days that entries of the audit log are kept; 0: for ever.
+    pub audit_days: u32,
 }
 
 /// What a sweep has deleted.
@@ -52,6 +58,8 @@ pub struct Swept {
     pub sessions: u64,
     /// Notes of KeyPackages that were claimed, and are no longer valid.
     pub key_packages: u64,
+    /// Entries of the audit log.
+    pub audit: u64,
 }
 
 /// Commits up to which rows are how old; 0: none.
@@ -83,8 +91,14 @@ impl Housekeeping {
     /// # Errors
     /// When the database fails.
     pub async fn run(&self) -> Result<(), StoreError> {
-        self.store.write(|conn| trees::expire(conn, now_sql())).await?;
-        let keep = self.hours().max(KEY_PACKAGE).max(INVITATION);
+        self.store
+            .write(|conn| {
+                let now = now_sql();
+                links::expire(conn, now, now - GRANT)?;
+                trees::expire(conn, now)
+            })
+            .await?;
+        let keep = self.hours().max(KEY_PACKAGE).max(INVITATION).max(self.audit_hours() + DAY);
         let now = now_sql();
         let mine = self.store.write(move |conn| retention::count_hour(conn, now - HOUR, now, keep)).await?;
         if mine {
@@ -114,12 +128,17 @@ impl Housekeeping {
         }
         swept.sessions = self.forget_sessions().await?;
         swept.key_packages = self.forget_claimed(ages.key_package).await?;
+        swept.audit = self.forget_audit().await?;
         self.meters.swept(begun.elapsed(), now_sql());
         Ok(swept)
     }
 
     fn hours(&self) -> i64 {
         i64::from(self.retention.days) * 24
+    }
+
+    fn audit_hours(&self) -> i64 {
+        i64::from(self.retention.audit_days) * DAY
     }
 
     async fn ages(&self) -> Result<Ages, StoreError> {
@@ -157,16 +176,16 @@ impl Housekeeping {
     }
 
     async fn forget_sessions(&self) -> Result<u64, StoreError> {
-        let mut forgotten = 0;
+        let (mut after, mut forgotten) = (None, 0);
         loop {
             let begun = Instant::now();
-            let now = now_sql();
-            let some =
-                self.store.write(move |conn| retention::forget_sessions(conn, now, ROWS)).await? as u64;
-            forgotten += some;
-            if some < ROWS.into() {
-                return Ok(forgotten);
-            }
+            let some = self
+                .store
+                .write(move |conn| retention::forget_sessions(conn, after, now_sql(), ROWS))
+                .await?;
+            let Some((last, count)) = some else { return Ok(forgotten) };
+            after = Some(last);
+            forgotten += count as u64;
             self.rest(begun).await;
         }
     }
@@ -180,6 +199,34 @@ impl Housekeeping {
             let Some((last, count)) = some else { return Ok(forgotten) };
             after = last;
             forgotten += count as u64;
+            self.rest(begun).await;
+        }
+    }
+
+    /// Deletes what the audit log has kept for its time, once the oldest of it has been kept for a day more: each deletion
+    /// is an entry itself, and none is wanted every hour.
+    async fn forget_audit(&self) -> Result<u64, StoreError> {
+        let hours = self.audit_hours();
+        if hours == 0 {
+            return Ok(0);
+        }
+        let until = self
+            .store
+            .read(move |conn| {
+                let due = audit::hours_ago(conn, hours + DAY)?;
+                let deleted = audit::head(conn)?.deleted_until;
+                if due.is_none_or(|due| due <= deleted) { Ok(None) } else { audit::hours_ago(conn, hours) }
+            })
+            .await?;
+        let Some(until) = until else { return Ok(0) };
+        let mut forgotten = 0;
+        loop {
+            let (begun, now) = (Instant::now(), now_sql());
+            let some = self.store.write(move |conn| audit::forget(conn, until, i64::from(ROWS), now)).await?;
+            if some == 0 {
+                return Ok(forgotten);
+            }
+            forgotten += some;
             self.rest(begun).await;
         }
     }

@@ -12,10 +12,13 @@ use qchat_proto::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{ServiceError, sessions::Caller};
-use crate::store::{
-    Store, accounts,
-    key_packages::{self, KeyPackage},
+use super::{ServiceError, links, sessions::Caller};
+use crate::{
+    bus::Bus,
+    store::{
+        Connection, Store, StoreError, accounts,
+        key_packages::{self, KeyPackage},
+    },
 };
 
 /// Most unclaimed one-time packages that a device may keep here.
@@ -24,11 +27,12 @@ const KEPT: u32 = 200;
 /// Keeps KeyPackages and gives them out.
 pub struct KeyPackages {
     store: Store,
+    bus: Bus,
 }
 
 impl KeyPackages {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store }
+    pub(super) fn new(store: Store, bus: Bus) -> Self {
+        Self { store, bus }
     }
 
     /// Adds the caller's packages. Repeating an upload is harmless.
@@ -42,8 +46,10 @@ impl KeyPackages {
     ) -> Result<KeyPackageCount, ServiceError> {
         let packages = check(&request.key_packages)?;
         let last_resort = request.last_resort.as_ref().map(check_one).transpose()?;
-        self.store
+        let (count, devices) = self
+            .store
             .write(move |conn| {
+                let had = key_packages::any(conn, caller.device)?;
                 if let Some(package) = &last_resort {
                     key_packages::renew(conn, caller.device, package)?;
                 }
@@ -55,9 +61,15 @@ impl KeyPackages {
                         format!("at most {KEPT} KeyPackages are kept for a device"),
                     ));
                 }
-                Ok(KeyPackageCount { count })
+                let devices = if had { vec![] } else { links::listed(conn, caller.account)? };
+                Ok((self::count(conn, caller)?, devices))
             })
-            .await
+            .await?;
+        if !devices.is_empty() {
+            // It can be added to rooms from now on, which its account's other devices wait for.
+            self.bus.account_changed(&devices);
+        }
+        Ok(count)
     }
 
     /// How many one-time packages the caller's device has left.
@@ -65,9 +77,7 @@ impl KeyPackages {
     /// # Errors
     /// When the database fails.
     pub async fn count(&self, caller: Caller) -> Result<KeyPackageCount, ServiceError> {
-        self.store
-            .read(move |conn| Ok(KeyPackageCount { count: key_packages::count(conn, caller.device)? }))
-            .await
+        Ok(self.store.read(move |conn| count(conn, caller)).await?)
     }
 
     /// One package of each listed device of an account, or of those asked for.
@@ -108,6 +118,13 @@ impl KeyPackages {
             })
             .await
     }
+}
+
+fn count(conn: &mut Connection, caller: Caller) -> Result<KeyPackageCount, StoreError> {
+    Ok(KeyPackageCount {
+        count: key_packages::count(conn, caller.device)?,
+        device_list_version: accounts::device_list_version(conn, caller.account)?,
+    })
 }
 
 /// Checks number and sizes.

@@ -29,6 +29,8 @@ pub struct ServerKeys {
     pub refresh: Secret<32>,
     /// Authenticates challenges.
     pub challenge: Secret<32>,
+    /// Makes the salts of names that nobody has.
+    pub strangers: Secret<32>,
 }
 
 /// A key file cannot be used.
@@ -74,6 +76,7 @@ impl ServerKeys {
             access: derive(&master, b"qchatd 1 access token")?,
             refresh: derive(&master, b"qchatd 1 refresh token")?,
             challenge: derive(&master, b"qchatd 1 login challenge")?,
+            strangers: derive(&master, b"qchatd 1 salts of strangers")?,
         })
     }
 }

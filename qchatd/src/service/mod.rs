@@ -2,12 +2,15 @@
 
 mod access;
 pub mod accounts;
+pub mod audit;
 mod error;
 pub mod floor;
 pub mod housekeeping;
 pub mod key_packages;
 pub mod keys;
+pub mod links;
 mod password;
+mod proof;
 pub mod relay;
 pub mod rooms;
 pub mod seed;
@@ -25,9 +28,12 @@ use qchat_proto::ids::ServerId;
 pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
+    audit::Audit,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
+    links::Links,
+    password::Passwords,
     relay::Relay,
     rooms::Rooms,
     sessions::Sessions,
@@ -51,6 +57,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// KeyPackages.
     pub key_packages: KeyPackages,
+    /// New devices.
+    pub links: Links,
     /// Rooms and invitations.
     pub rooms: Rooms,
     /// Ratchet trees for joiners.
@@ -59,6 +67,8 @@ pub struct Services {
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
+    /// What is noted of who did what.
+    pub audit: Audit,
     /// How much each may ask for.
     pub limits: Arc<Limits>,
     /// What is counted.
@@ -74,11 +84,17 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        (limits, retention): (Limits, Retention),
+        (limits, retention, audit): (Limits, Retention, Audit),
     ) -> Self {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
-        let sessions =
-            Sessions::new(store.clone(), hub.clone(), bus.clone(), limits.clone(), server_id, &keys);
+        let passwords = Passwords::new(keys.pepper.clone());
+        let sessions = Sessions::new(
+            (store.clone(), hub.clone(), bus.clone()),
+            limits.clone(),
+            audit.clone(),
+            server_id,
+            &keys,
+        );
         Self {
             server_id,
             accounts: Accounts::new(
@@ -87,14 +103,23 @@ impl Services {
                 bus.clone(),
                 sessions.clone(),
                 limits.clone(),
-                keys.pepper,
+                audit.clone(),
+                passwords.clone(),
             ),
-            key_packages: KeyPackages::new(store.clone()),
+            links: Links::new(
+                store.clone(),
+                bus.clone(),
+                limits.clone(),
+                (passwords, audit.clone()),
+                keys.strangers,
+            ),
+            key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
             relay,
+            audit,
             limits,
             meters,
             store,

@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use qchat_proto::crypto::{
     entropy::{Entropy, SystemEntropy},
+    kdf,
     secret::Secret,
 };
 use sha2::Sha256;
@@ -32,6 +33,11 @@ pub(super) struct Passwords {
 impl Passwords {
     pub(super) fn new(pepper: Arc<Secret<32>>) -> Self {
         Self { pepper, permits: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// A hash under the pepper, of something that is no password.
+    pub(super) fn keyed(&self, parts: &[&[u8]]) -> [u8; 48] {
+        kdf::hmac_sha384(self.pepper.expose(), &parts.concat())
     }
 
     /// A new verifier.

@@ -11,7 +11,7 @@ use qchat_proto::{
         secret::Secret,
         sign::DevicePublicKey,
     },
-    identity::{AccountRecord, DeviceCertificate, LoginProof},
+    identity::{AccountProof, AccountRecord, DeviceCertificate, LoginProof},
     ids::{AccountId, DeviceId, ServerId},
     wire::{
         api::{Challenge, Login, Refresh, Session},
@@ -25,9 +25,15 @@ use crate::{
     bus::Bus,
     hub::Hub,
     limits::Limits,
-    service::access::AccessTokens,
+    peer::Peer,
+    service::{
+        access::AccessTokens,
+        audit::{About, Audit},
+    },
     store::{
         Connection, Store, StoreError, accounts,
+        audit::{Act, Actor, Outcome},
+        erased,
         sessions::{self, Ended, Found, Owner, SessionId},
         token_keys::{self, TokenKey},
     },
@@ -39,6 +45,8 @@ const REFRESH_LIFE: i64 = 30 * 24 * 60 * 60;
 const CHALLENGE_LIFE: u64 = 60;
 /// How long a retried exchange gets the same answer, seconds.
 const RETRY: i64 = 30;
+/// Seconds.
+const HOUR: i64 = 60 * 60;
 /// Sessions in one query; SQLite binds 32,766 values at most.
 const ASKED: usize = 10_000;
 /// Sizes that an idempotency key may have, bytes.
@@ -64,6 +72,7 @@ struct Inner {
     hub: Arc<Hub>,
     bus: Bus,
     limits: Arc<Limits>,
+    audit: Audit,
     server: ServerId,
     access: AccessTokens,
     refresh: Secret<32>,
@@ -116,15 +125,14 @@ fn ended(why: Ended) -> ServiceError {
 /// # Errors
 /// When the database fails.
 pub fn rotate_keys(conn: &mut Connection) -> Result<Vec<TokenKey>, ServiceError> {
-    access::rotate(conn, true)
+    Ok(access::rotate(conn, true)?.0)
 }
 
 impl Sessions {
     pub(super) fn new(
-        store: Store,
-        hub: Arc<Hub>,
-        bus: Bus,
+        (store, hub, bus): (Store, Arc<Hub>, Bus),
         limits: Arc<Limits>,
+        audit: Audit,
         server: ServerId,
         keys: &ServerKeys,
     ) -> Self {
@@ -133,6 +141,7 @@ impl Sessions {
             hub,
             bus,
             limits,
+            audit,
             server,
             access: AccessTokens::new(&keys.access, server),
             refresh: Secret::from_bytes(*keys.refresh.expose()),
@@ -158,24 +167,44 @@ impl Sessions {
     ///
     /// # Errors
     /// `unauthenticated` when anything about the proof is wrong, without saying what; `rate_limited`.
-    pub async fn log_in(&self, login: Login) -> Result<Session, ServiceError> {
+    pub async fn log_in(&self, login: Login, from: Option<&Peer>) -> Result<Session, ServiceError> {
         let (account, device) = (login.account_id, login.device_id);
-        let nonce: [u8; 32] =
-            login.nonce.as_ref().try_into().map_err(|_| refused("the login proof does not verify"))?;
-        let expires_at = self.check_nonce(&nonce, account, device)?;
+        let about = About { account: Some(account), device: Some(device), from };
+        let forged = |error: ServiceError| {
+            self.0.audit.refused(Act::SignIn, Outcome::WrongProof, About::peer(from));
+            error
+        };
+        let nonce: [u8; 32] = login
+            .nonce
+            .as_ref()
+            .try_into()
+            .map_err(|_| forged(refused("the login proof does not verify")))?;
+        let expires_at = self.check_nonce(&nonce, account, device).map_err(forged)?;
         let proof = LoginProof { nonce, server: self.0.server, expires_at, account, device };
         let session = NewSession::draw(Owner { account, device })?;
         let answer = self.answer(&session)?;
         let proved = move |conn: &mut Connection| {
-            let key = device_key(conn, account, device)?
-                .ok_or_else(|| refused("the login proof does not verify"))?;
-            proof
-                .verify(login.signature.as_ref(), &key, now())
-                .map_err(|_| refused("the login proof does not verify"))
+            let Some(key) = device_key(conn, account, device)? else {
+                if erased::by_id(conn, account)?.is_some() {
+                    return Err(ServiceError::refuse(FaultCode::AccountDeleted, "this account was deleted"));
+                }
+                return Ok(None);
+            };
+            Ok::<_, ServiceError>(Some(proof.verify(login.signature.as_ref(), &key, now()).is_ok()))
         };
         // The signature is checked before the write: nobody without the key gets a durable commit out of us.
-        self.0.store.read(proved).await?;
-        self.0.limits.account_login(account)?;
+        match self.0.store.read(proved).await? {
+            Some(true) => {}
+            proved => {
+                // A device that is not there is nobody's.
+                let about = if proved.is_some() { about } else { About::peer(from) };
+                self.0.audit.refused(Act::SignIn, Outcome::WrongProof, about);
+                return Err(refused("the login proof does not verify"));
+            }
+        }
+        self.0.limits.account_login(account).inspect_err(|_| {
+            self.0.audit.note(Act::SignIn, Outcome::RateLimited, Actor::Account, about);
+        })?;
         self.0
             .store
             .write(move |conn| {
@@ -185,7 +214,13 @@ impl Sessions {
                 }
                 session.store(conn).map_err(ServiceError::from)
             })
-            .await?;
+            .await
+            .inspect_err(|error| {
+                if matches!(error, ServiceError::Refused(_)) {
+                    self.0.audit.refused(Act::SignIn, Outcome::WrongProof, about);
+                }
+            })?;
+        self.0.audit.done(Act::SignIn, about);
         Ok(answer)
     }
 
@@ -194,13 +229,17 @@ impl Sessions {
     /// # Errors
     /// `unauthenticated` when it is unknown, expired, or a repetition that comes late; `session_ended` when it was used
     /// before, which ends the session for everybody who has a token of it, and when the session has been ended.
-    pub async fn refresh(&self, request: &Refresh) -> Result<Session, ServiceError> {
+    pub async fn refresh(&self, request: &Refresh, from: Option<&Peer>) -> Result<Session, ServiceError> {
         const UNKNOWN: &str = "the refresh token is not good; log in again";
         let key = request.idempotency_key.as_ref();
         if !IDEMPOTENCY_KEY.contains(&key.len()) {
             return Err(ServiceError::refuse(FaultCode::BadRequest, "an idempotency key has 8 to 64 bytes"));
         }
-        let old = RefreshToken::read(&request.refresh_token).ok_or_else(|| refused(UNKNOWN))?;
+        let bad = || {
+            self.0.audit.refused(Act::Refresh, Outcome::BadToken, About::peer(from));
+            refused(UNKNOWN)
+        };
+        let old = RefreshToken::read(&request.refresh_token).ok_or_else(bad)?;
         let (old_digest, with): (_, [u8; 32]) = (old.digest(), Sha256::digest(key).into());
         // Derived, so that a retry gets the same one although only its digest is stored.
         let new = RefreshToken(self.successor(&old, key)?);
@@ -216,7 +255,7 @@ impl Sessions {
                 expires_in: access::LIFE,
                 refresh_token: new.text(),
             }),
-            Exchange::Unknown => Err(refused(UNKNOWN)),
+            Exchange::Unknown => Err(bad()),
             Exchange::Ended(why) => Err(ended(why)),
             Exchange::Late(session) => {
                 self.end(&HashSet::from([session]));
@@ -228,6 +267,8 @@ impl Sessions {
                     device = %owner.device,
                     "a refresh token was used twice: its session is closed"
                 );
+                let about = About { account: Some(owner.account), device: Some(owner.device), from };
+                self.0.audit.refused(Act::Refresh, Outcome::TokenReused, about);
                 self.end(&HashSet::from([session]));
                 Err(ended(Ended::Reuse))
             }
@@ -238,9 +279,10 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn log_out(&self, caller: Caller) -> Result<(), ServiceError> {
+    pub async fn log_out(&self, caller: Caller, from: Option<&Peer>) -> Result<(), ServiceError> {
         self.0.store.write(move |conn| sessions::close(conn, &caller.session)).await?;
         self.end(&HashSet::from([caller.session]));
+        self.0.audit.done(Act::SignOut, About::caller(&caller, from));
         Ok(())
     }
 
@@ -248,10 +290,11 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn log_out_everywhere(&self, caller: Caller) -> Result<(), ServiceError> {
+    pub async fn log_out_everywhere(&self, caller: Caller, from: Option<&Peer>) -> Result<(), ServiceError> {
         let all = move |conn: &mut Connection| sessions::end_all(conn, caller.account, Ended::Everywhere);
         let ended = self.0.store.write(all).await?;
         self.end(&ended.into_iter().collect());
+        self.0.audit.done(Act::SignOutEverywhere, About::caller(&caller, from));
         Ok(())
     }
 
@@ -259,17 +302,24 @@ impl Sessions {
     ///
     /// # Errors
     /// `session_ended` when it is genuine and its session was ended; `unauthenticated` otherwise, without saying why.
-    pub async fn authenticate(&self, token: &str) -> Result<Caller, ServiceError> {
+    pub async fn authenticate(&self, token: &str, from: Option<&Peer>) -> Result<Caller, ServiceError> {
         const UNKNOWN: &str =
             "this needs a good access token (Authorization: Bearer …); refresh yours or log in again";
-        let (claimed, session) = self.0.access.check(token).ok_or_else(|| refused(UNKNOWN))?;
+        let unknown = || {
+            // Who has none has not tried one.
+            if !token.is_empty() {
+                self.0.audit.refused(Act::Access, Outcome::BadToken, About::peer(from));
+            }
+            refused(UNKNOWN)
+        };
+        let (claimed, session) = self.0.access.check(token).ok_or_else(unknown)?;
         let found = self.0.store.read(move |conn| sessions::find(conn, &session, now_sql())).await?;
         match found {
             Some(Found { owner, ended: why }) if owner == claimed => match why {
                 None => Ok(Caller { account: owner.account, device: owner.device, session }),
                 Some(why) => Err(ended(why)),
             },
-            _ => Err(refused(UNKNOWN)),
+            _ => Err(unknown()),
         }
     }
 
@@ -301,8 +351,20 @@ impl Sessions {
         Ok(())
     }
 
+    /// What these two were asked to sign, if the nonce is ours, for them, and in time.
+    pub(super) fn challenged(
+        &self,
+        nonce: &[u8],
+        account: AccountId,
+        device: DeviceId,
+    ) -> Option<AccountProof> {
+        let nonce: [u8; 32] = nonce.try_into().ok()?;
+        let expires_at = self.check_nonce(&nonce, account, device).ok()?;
+        Some(AccountProof { nonce, server: self.0.server, expires_at, account, device })
+    }
+
     /// Closes the sockets of sessions that were ended here, at all nodes.
-    fn end(&self, ended: &HashSet<SessionId>) {
+    pub(super) fn end(&self, ended: &HashSet<SessionId>) {
         self.0.hub.end_sessions(ended);
         self.0.bus.ended(ended);
     }
@@ -314,7 +376,11 @@ impl Sessions {
     pub async fn renew_keys(&self) -> Result<(), ServiceError> {
         let mut keys = self.0.store.read(token_keys::all).await?;
         if access::is_due(&keys, now_sql()) {
-            keys = self.0.store.write(|conn| access::rotate(conn, false)).await?;
+            let (all, made) = self.0.store.write(|conn| access::rotate(conn, false)).await?;
+            keys = all;
+            if made {
+                self.0.audit.note(Act::RotateKeys, Outcome::Done, Actor::Daemon, About::default());
+            }
         }
         self.0.access.take(keys)
     }
@@ -389,6 +455,7 @@ impl NewSession {
     pub(super) fn store(&self, conn: &mut Connection) -> Result<(), StoreError> {
         let (now, expires_at) = (now_sql(), now_sql() + REFRESH_LIFE);
         sessions::open(conn, &self.id, self.owner.device, now, expires_at)?;
+        accounts::seen(conn, self.owner.device, now - now % HOUR)?;
         sessions::insert_token(conn, &self.refresh.digest(), &self.id, expires_at)
     }
 }
@@ -435,13 +502,14 @@ fn exchange(
             sessions::use_token(conn, old, &token.session, now, with)?;
             sessions::insert_token(conn, new, &token.session, now + REFRESH_LIFE)?;
             sessions::extend(conn, &token.session, now + REFRESH_LIFE)?;
+            accounts::seen(conn, found.owner.device, now - now % HOUR)?;
         }
     }
     Ok(Exchange::Done(token.session, found.owner))
 }
 
 /// The key in the stored certificate of a listed device of this account, checked under the account's own key again.
-fn device_key(
+pub(super) fn device_key(
     conn: &mut Connection,
     account: AccountId,
     device: DeviceId,

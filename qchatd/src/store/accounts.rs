@@ -108,7 +108,7 @@ pub fn any(conn: &mut Connection) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// The account with this id.
+/// The account with this id, unless it was erased.
 ///
 /// # Errors
 /// When the query fails.
@@ -116,6 +116,7 @@ pub fn by_id(conn: &mut Connection, account: AccountId) -> Result<Option<Account
     let row: Option<AccountRow> = accounts::table
         .select(COLUMNS)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::deleted_at.is_null())
         .first(conn)
         .optional()?;
     row.map(read).transpose()
@@ -129,6 +130,20 @@ pub fn by_name(conn: &mut Connection, name: &UserName) -> Result<Option<Account>
     let row: Option<AccountRow> =
         accounts::table.select(COLUMNS).filter(accounts::name.eq(name.as_str())).first(conn).optional()?;
     row.map(read).transpose()
+}
+
+/// The name of the account with this id.
+///
+/// # Errors
+/// When the query fails.
+pub fn name(conn: &mut Connection, account: AccountId) -> Result<Option<UserName>, StoreError> {
+    let name: Option<String> = accounts::table
+        .select(accounts::name)
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::deleted_at.is_null())
+        .first(conn)
+        .optional()?;
+    name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("a user name"))).transpose()
 }
 
 /// A device.
@@ -176,6 +191,56 @@ pub fn replace_device_list(
     Ok(changed == 1)
 }
 
+/// The version of an account's device list; `None` when there is no such account.
+///
+/// # Errors
+/// When the query fails.
+pub fn device_list_version(conn: &mut Connection, account: AccountId) -> Result<Option<u64>, StoreError> {
+    let version: Option<i64> = accounts::table
+        .select(accounts::device_list_version)
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .first(conn)
+        .optional()?;
+    Ok(version.map(from_sql))
+}
+
+/// Replaces the account record.
+///
+/// # Errors
+/// When the query fails.
+pub fn replace_record(conn: &mut Connection, account: AccountId, record: &[u8]) -> Result<(), StoreError> {
+    diesel::update(accounts::table.filter(accounts::id.eq(account.as_bytes().as_slice())))
+        .set(accounts::record.eq(record))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Replaces what is kept of the password, and the salt that the client made its part with; false when it is not `before`
+/// any more.
+///
+/// # Errors
+/// When the query fails.
+pub fn replace_verifier(
+    conn: &mut Connection,
+    account: AccountId,
+    before: &Verifier,
+    auth_salt: &[u8; 16],
+    verifier: &Verifier,
+) -> Result<bool, StoreError> {
+    let unchanged = accounts::table
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::verifier_salt.eq(before.salt.as_slice()))
+        .filter(accounts::verifier.eq(before.hash.as_slice()));
+    let changed = diesel::update(unchanged)
+        .set((
+            accounts::auth_salt.eq(auth_salt.as_slice()),
+            accounts::verifier_salt.eq(verifier.salt.as_slice()),
+            accounts::verifier.eq(verifier.hash.as_slice()),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
 /// Marks a device as listed or not.
 ///
 /// # Errors
@@ -185,6 +250,68 @@ pub fn list_device(conn: &mut Connection, device: DeviceId, listed: bool) -> Res
         .set(devices::listed.eq(listed))
         .execute(conn)?;
     Ok(())
+}
+
+/// Replaces a device's certificate by one that its account has signed anew.
+///
+/// # Errors
+/// When the query fails.
+pub fn recertify(conn: &mut Connection, device: DeviceId, certificate: &[u8]) -> Result<(), StoreError> {
+    diesel::update(devices::table.filter(devices::id.eq(device.as_bytes().as_slice())))
+        .set(devices::certificate.eq(certificate))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Stores what the account's own devices know of this one, sealed.
+///
+/// # Errors
+/// When the query fails.
+pub fn label_device(conn: &mut Connection, device: DeviceId, label: &[u8]) -> Result<(), StoreError> {
+    diesel::update(devices::table.filter(devices::id.eq(device.as_bytes().as_slice())))
+        .set(devices::label.eq(Some(label)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that a device had a new token; `hour`: Unix seconds at which the hour began.
+///
+/// # Errors
+/// When the query fails.
+pub fn seen(conn: &mut Connection, device: DeviceId, hour: i64) -> Result<(), StoreError> {
+    let earlier = devices::table
+        .filter(devices::id.eq(device.as_bytes().as_slice()))
+        .filter(devices::last_seen.is_null().or(devices::last_seen.lt(hour)));
+    diesel::update(earlier).set(devices::last_seen.eq(Some(hour))).execute(conn)?;
+    Ok(())
+}
+
+/// What is known of a device beside what is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The device.
+    pub device: DeviceId,
+    /// Its sealed label.
+    pub label: Option<Vec<u8>>,
+    /// When it last had a new token, Unix seconds, to the hour.
+    pub last_seen: Option<i64>,
+}
+
+/// What is known of an account's listed devices.
+///
+/// # Errors
+/// When the query fails.
+pub fn known_devices(conn: &mut Connection, account: AccountId) -> Result<Vec<Known>, StoreError> {
+    type Row = (Vec<u8>, Option<Vec<u8>>, Option<i64>);
+    let rows: Vec<Row> = devices::table
+        .select((devices::id, devices::label, devices::last_seen))
+        .filter(devices::account_id.eq(account.as_bytes().as_slice()))
+        .filter(devices::listed.eq(true))
+        .order(devices::id)
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(device, label, last_seen)| Ok(Known { device: id(&device)?, label, last_seen }))
+        .collect()
 }
 
 const COLUMNS: (

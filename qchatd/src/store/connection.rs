@@ -1,16 +1,23 @@
 //! Connecting, so that what it commits is durable.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use diesel::{
-    Connection as _, PgConnection, RunQueryDsl, SqliteConnection,
+    Connection as _, RunQueryDsl, SqliteConnection,
     connection::SimpleConnection,
     dsl::sql,
     r2d2::{ManageConnection, R2D2Connection},
     sql_types::{Integer, Text},
 };
 
-use super::{Connection, StoreError, Target, checkpoint};
+use super::{
+    Connection, StoreError, Target, checkpoint,
+    postgres::{self, Servers},
+};
 
 /// How long a statement waits for another process's lock on the SQLite file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -24,10 +31,7 @@ const WRITER_CACHE: u32 = 16 * 1024;
 
 /// Connects and refuses a database that would acknowledge before it has written.
 pub(super) fn connect(target: &Target) -> Result<Connection, StoreError> {
-    match target {
-        Target::Sqlite(path) => sqlite(path).map(Connection::Sqlite),
-        Target::Postgres(url) => postgres(url).map(Connection::Postgres),
-    }
+    Manager::new(target).make()
 }
 
 /// The same, for the thread that makes all of SQLite's writes.
@@ -62,89 +66,81 @@ fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(conn)
 }
 
-/// How libpq finds out that the network has gone without a word, unless the URL says otherwise: a request that waits for
-/// nobody would hold up every room. Connecting takes 5 s at most; what is sent is confirmed by the other machine within
-/// 10 s, and one that says nothing is asked after 10 s, three times.
-const WATCHFUL: [(&str, &str); 6] = [
-    ("connect_timeout", "5"),
-    ("tcp_user_timeout", "10000"),
-    ("keepalives", "1"),
-    ("keepalives_idle", "10"),
-    ("keepalives_interval", "3"),
-    ("keepalives_count", "3"),
-];
+/// Makes and checks the pools' connections, and keeps why one could not be made. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Manager(Arc<Makes>);
 
-/// The same for PostgreSQL, about this node. A transaction here never waits for anything but the database, so one that does
-/// nothing for 5 s is that of a node that is gone, and what it has locked is wanted by the others.
-const LET_GO: &str = "SET idle_in_transaction_session_timeout = '5s'; SET tcp_user_timeout = '10s'; \
-                      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;";
-
-/// The URL, with what it does not say about a network that goes away.
-fn watchful(url: &str) -> String {
-    let (start, query) = url.split_once('?').unwrap_or((url, ""));
-    let said = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-    let unsaid =
-        WATCHFUL.iter().filter(|(name, _)| !said(name)).map(|(name, value)| format!("{name}={value}"));
-    let own = Some(query.to_owned()).filter(|query| !query.is_empty());
-    format!("{start}?{}", own.into_iter().chain(unsaid).collect::<Vec<_>>().join("&"))
+struct Makes {
+    source: Source,
+    /// Why the last connection was not made, until one is.
+    failure: Mutex<Option<StoreError>>,
 }
 
-fn postgres(url: &str) -> Result<PgConnection, StoreError> {
-    let mut conn = PgConnection::establish(&watchful(url)).map_err(StoreError::connect)?;
-    conn.batch_execute(&format!("SET synchronous_commit = on; {LET_GO}"))?;
-    for setting in ["synchronous_commit", "fsync"] {
-        let value: String =
-            diesel::select(sql::<Text>(&format!("current_setting('{setting}')"))).get_result(&mut conn)?;
-        if value != "on" {
-            return Err(StoreError::NotDurable(format!(
-                "PostgreSQL runs with {setting}={value} where on is needed"
-            )));
+enum Source {
+    File(PathBuf),
+    Servers(Servers),
+}
+
+impl Manager {
+    /// Asks what there is to be known before one of several servers is chosen.
+    pub(super) fn new(target: &Target) -> Self {
+        let source = match target {
+            Target::Sqlite(path) => Source::File(path.clone()),
+            Target::Postgres(url) => Source::Servers(Servers::known(url)),
+        };
+        Self(Arc::new(Makes { source, failure: Mutex::new(None) }))
+    }
+
+    /// Whether a connection may be gone without a word.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.0.source, Source::Servers(_))
+    }
+
+    /// Why there is no connection.
+    pub(super) fn failure(&self) -> StoreError {
+        let known =
+            self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreError::again);
+        known.unwrap_or_else(|| StoreError::Unavailable("no connection was made in time".into()))
+    }
+
+    fn make(&self) -> Result<Connection, StoreError> {
+        match &self.0.source {
+            Source::File(path) => sqlite(path).map(Connection::Sqlite),
+            Source::Servers(servers) => servers.connect().map(Connection::Postgres),
         }
     }
-    Ok(conn)
-}
 
-/// Makes and checks the pool's connections.
-#[derive(Debug)]
-pub(super) struct Manager(pub(super) Target);
+    /// Says once that connections are not made, and once that they are again.
+    fn note(&self, failure: Option<&StoreError>) {
+        let mut known = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*known, failure) {
+            (None, Some(error)) => tracing::warn!(%error, "no further connection to the database"),
+            (Some(_), None) => tracing::info!("connections to the database are made again"),
+            _ => {}
+        }
+        *known = failure.map(StoreError::again);
+    }
+}
 
 impl ManageConnection for Manager {
     type Connection = Connection;
     type Error = StoreError;
 
     fn connect(&self) -> Result<Connection, StoreError> {
-        connect(&self.0)
+        let made = self.make();
+        self.note(made.as_ref().err());
+        made
     }
 
+    /// A server that has stopped taking writes is of no use: another may take them by now.
     fn is_valid(&self, conn: &mut Connection) -> Result<(), StoreError> {
-        conn.ping().map_err(StoreError::from)
+        match conn {
+            Connection::Sqlite(conn) => conn.ping().map_err(StoreError::from),
+            Connection::Postgres(conn) => postgres::takes_writes(conn),
+        }
     }
 
     fn has_broken(&self, conn: &mut Connection) -> bool {
         std::thread::panicking() || conn.is_broken()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_keeps_what_it_says_about_the_network() {
-        const ALL: &str = "connect_timeout=5&tcp_user_timeout=10000&keepalives=1&keepalives_idle=10&\
-                           keepalives_interval=3&keepalives_count=3";
-        for (url, watchful_url) in [
-            ("postgres://h/db", format!("postgres://h/db?{ALL}")),
-            ("postgres://h/db?", format!("postgres://h/db?{ALL}")),
-            ("postgres://h/db?sslmode=verify-full", format!("postgres://h/db?sslmode=verify-full&{ALL}")),
-            (
-                "postgres://h/db?connect_timeout=60&keepalives_idle=9",
-                "postgres://h/db?connect_timeout=60&keepalives_idle=9&tcp_user_timeout=10000&keepalives=1&\
-                 keepalives_interval=3&keepalives_count=3"
-                    .to_owned(),
-            ),
-        ] {
-            assert_eq!(watchful(url), watchful_url);
-        }
     }
 }

@@ -31,11 +31,33 @@ pub fn insert(conn: &mut Connection, device: DeviceId, packages: &[KeyPackage]) 
 /// # Errors
 /// When a query fails.
 pub fn renew(conn: &mut Connection, device: DeviceId, package: &KeyPackage) -> Result<(), StoreError> {
-    let old = key_packages::table
+    withdraw(conn, device)?;
+    insert_one(conn, device, package, true)
+}
+
+/// Whether a device has any packages that nobody has claimed.
+///
+/// # Errors
+/// When the query fails.
+pub fn any(conn: &mut Connection, device: DeviceId) -> Result<bool, StoreError> {
+    let unclaimed = key_packages::table
+        .select(key_packages::id)
         .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
         .filter(key_packages::claimed.eq(false));
-    diesel::delete(old).execute(conn)?;
-    insert_one(conn, device, package, true)
+    let found: Option<i64> = unclaimed.first(conn).optional()?;
+    Ok(found.is_some())
+}
+
+/// Takes back all packages of a device that nobody has claimed.
+///
+/// # Errors
+/// When the query fails.
+pub fn withdraw(conn: &mut Connection, device: DeviceId) -> Result<(), StoreError> {
+    let unclaimed = key_packages::table
+        .filter(key_packages::device_id.eq(device.as_bytes().as_slice()))
+        .filter(key_packages::claimed.eq(false));
+    diesel::delete(unclaimed).execute(conn)?;
+    Ok(())
 }
 
 fn insert_one(

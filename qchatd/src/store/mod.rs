@@ -3,15 +3,21 @@
 
 pub mod accounts;
 mod arrays;
+pub mod audit;
 pub mod backup;
 mod checkpoint;
 mod connection;
 pub mod envelopes;
+pub mod erased;
 mod error;
+pub mod export;
 mod interface;
 pub mod key_packages;
+pub mod links;
 mod migrate;
 mod multi;
+mod pool;
+mod postgres;
 pub mod relay;
 pub mod retention;
 pub mod rooms;
@@ -25,50 +31,60 @@ mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use diesel::{Connection as _, RunQueryDsl, r2d2};
-use tokio::sync::Semaphore;
+use diesel::{Connection as _, RunQueryDsl, dsl::sql, sql_types::Text};
 
-use self::{connection::Manager, writer::Writer};
 pub use self::{
     error::StoreError,
     interface::{Database, RoomQueries},
     migrate::{Migrations, migrate, pending},
     multi::AnyConnection as Connection,
+    pool::{Lane, Usage},
     target::{Target, TargetError},
 };
+use self::{pool::Pools, writer::Writer};
 
-/// How long a query waits for a free connection.
-const CHECKOUT: Duration = Duration::from_secs(5);
+/// How long a query waits for a connection, unless somebody says otherwise.
+pub const WAIT: Duration = Duration::from_secs(5);
 
 /// A handle on the database, cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pool: r2d2::Pool<Manager>,
-    /// As many as the pool has connections: waiting happens here, where it costs no thread.
-    permits: Arc<Semaphore>,
-    /// SQLite takes one writer at a time; PostgreSQL writes through the pool.
+    pools: Arc<Pools>,
+    /// Whose connections this handle takes.
+    lane: Lane,
+    /// SQLite takes one writer at a time; PostgreSQL writes through the pools.
     writer: Option<Writer>,
 }
 
 impl Store {
-    /// Opens the database, whose migrations must be current.
+    /// Opens the database, whose migrations must be current: `connections` for requests, and one more for each other
+    /// [`Lane`] as soon as it is used. On PostgreSQL none is made yet. A query waits `wait` for its turn at most, and as
+    /// long for a connection to be made.
     ///
     /// # Errors
-    /// When it cannot be reached, or does not promise durability.
-    pub fn open(target: &Target, connections: u32) -> Result<Self, StoreError> {
-        let pool = r2d2::Pool::builder()
-            .max_size(connections)
-            .min_idle(Some(0))
-            .connection_timeout(CHECKOUT)
-            .error_handler(Box::new(r2d2::NopErrorHandler))
-            .test_on_check_out(matches!(target, Target::Postgres(_)))
-            .build(Manager(target.clone()))
-            .map_err(|_| StoreError::pool())?;
+    /// When SQLite cannot be reached, or does not promise durability.
+    pub fn open(target: &Target, connections: u32, wait: Duration) -> Result<Self, StoreError> {
+        let pools = Arc::new(Pools::new(target, connections, wait)?);
         let writer = match target {
-            Target::Sqlite(_) => Some(Writer::start(target.clone())?),
+            Target::Sqlite(_) => Some(Writer::start(target.clone(), wait)?),
             Target::Postgres(_) => None,
         };
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(connections as usize)), writer })
+        Ok(Self { pools, lane: Lane::Requests, writer })
+    }
+
+    /// The same database by other connections.
+    #[must_use]
+    pub fn on(&self, lane: Lane) -> Self {
+        Self { lane, ..self.clone() }
+    }
+
+    /// How each lane stands.
+    pub fn usage(&self) -> [Usage; 3] {
+        let writer = match &self.writer {
+            Some(writer) => writer.usage(),
+            None => self.pools.of(Lane::Writer).usage(),
+        };
+        [self.pools.of(Lane::Requests).usage(), writer, self.pools.of(Lane::Delivery).usage()]
     }
 
     /// Runs queries that change nothing.
@@ -81,7 +97,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.pooled(query).await
+        self.pools.of(self.lane).run(query).await
     }
 
     /// Runs queries in one transaction; returns after it is durable. On SQLite, writes that wait at the same time
@@ -97,11 +113,12 @@ impl Store {
     {
         match &self.writer {
             Some(writer) => writer.write(query).await,
-            None => self.pooled(|conn| transaction(conn, query)).await,
+            None => self.pools.of(self.lane).run(|conn| transaction(conn, query)).await,
         }
     }
 
-    /// Whether the database answers and can be written to.
+    /// Whether the database answers, and what writes messages to it can. Asks by the writer's connection: readers that take
+    /// all others do not keep it from working, and a commit that never ends does.
     ///
     /// # Errors
     /// Says what is wrong.
@@ -109,27 +126,27 @@ impl Store {
         if self.writer.as_ref().is_some_and(Writer::is_gone) {
             return Err(StoreError::Unavailable("the database writer has ended".into()));
         }
-        self.read(|conn| {
-            diesel::sql_query("SELECT 1").execute(conn)?;
-            Ok(())
-        })
-        .await
+        self.on(Lane::Writer)
+            .read(|conn| {
+                diesel::sql_query("SELECT 1").execute(conn)?;
+                Ok(())
+            })
+            .await
     }
 
-    async fn pooled<T, E, F>(&self, query: F) -> Result<T, E>
-    where
-        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| StoreError::pool())?;
-        let pool = self.pool.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let mut conn = pool.get().map_err(|_| StoreError::pool())?;
-            query(&mut conn)
-        });
-        done.await.map_err(|_| StoreError::Unavailable("a database task was cancelled".into()))?
+    /// Whether what is acknowledged is on a second server by then, as PostgreSQL is set up to do; never for SQLite.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be asked.
+    pub async fn has_synchronous_standby(&self) -> Result<bool, StoreError> {
+        self.read(|conn| match conn {
+            Connection::Sqlite(_) => Ok(false),
+            Connection::Postgres(conn) => {
+                let names = diesel::select(sql::<Text>("current_setting('synchronous_standby_names')"));
+                Ok(!names.get_result::<String>(conn)?.trim().is_empty())
+            }
+        })
+        .await
     }
 }
 

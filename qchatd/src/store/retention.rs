@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use diesel::{dsl::max, prelude::*};
+use diesel::{
+    dsl::max,
+    prelude::*,
+    sql_types::{BigInt, Binary},
+};
 use qchat_proto::ids::{DeviceId, RoomId, Seq};
 
 use super::{
@@ -10,6 +14,7 @@ use super::{
     multi::on_each,
     rooms::{self, MEMBER_COLUMNS, Member, MemberRow},
     schema::{envelopes, hours, key_packages, members, rooms as rooms_table, sessions, welcomes},
+    sessions::{SessionId, session_id},
     to_sql,
 };
 
@@ -150,11 +155,28 @@ pub fn oldest(conn: &mut Connection, room: RoomId, after: Seq, limit: u32) -> Re
 /// # Errors
 /// When a query fails.
 pub fn delete(conn: &mut Connection, room: RoomId, after: Seq, until: Seq) -> Result<(), StoreError> {
-    let old = envelopes::table
-        .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
-        .filter(envelopes::seq.gt(to_sql(after.0)))
-        .filter(envelopes::seq.le(to_sql(until.0)));
-    diesel::update(old).set(envelopes::logged.eq(None::<Vec<u8>>)).execute(conn)?;
+    match conn {
+        // A message fills most of a page. What is left of it would stay there alone if it were updated: SQLite moves rows
+        // together where one is deleted, not where one shrinks, and no page would ever be free again.
+        Connection::Sqlite(conn) => {
+            diesel::sql_query(
+                "INSERT OR REPLACE INTO envelopes (id, room_id, seq, sender_device, message_id, size, logged) \
+                 SELECT id, room_id, seq, sender_device, message_id, size, NULL FROM envelopes \
+                 WHERE room_id = ? AND seq > ? AND seq <= ?",
+            )
+            .bind::<Binary, _>(room.as_bytes().as_slice())
+            .bind::<BigInt, _>(to_sql(after.0))
+            .bind::<BigInt, _>(to_sql(until.0))
+            .execute(conn)?;
+        }
+        Connection::Postgres(conn) => {
+            let old = envelopes::table
+                .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
+                .filter(envelopes::seq.gt(to_sql(after.0)))
+                .filter(envelopes::seq.le(to_sql(until.0)));
+            diesel::update(old).set(envelopes::logged.eq(None::<Vec<u8>>)).execute(conn)?;
+        }
+    }
     diesel::update(rooms_table::table.filter(rooms_table::id.eq(room.as_bytes().as_slice())))
         .set(rooms_table::deleted_until.eq(to_sql(until.0)))
         .execute(conn)?;
@@ -181,11 +203,13 @@ pub fn count_hour(conn: &mut Connection, last: i64, now: i64, keep: i64) -> Resu
     let hour = newest.map_or(1, |(hour, _)| hour.saturating_add(1));
     let envelope: Option<RowId> = envelopes::table.select(max(envelopes::id)).first(conn)?;
     let key_package: Option<RowId> = key_packages::table.select(max(key_packages::id)).first(conn)?;
+    let audit = super::audit::head(conn)?.seq;
     let row = (
         hours::id.eq(hour),
         hours::noted_at.eq(now),
         hours::envelope.eq(envelope.unwrap_or(0)),
         hours::key_package.eq(key_package.unwrap_or(0)),
+        hours::audit.eq(audit),
     );
     let counted = on_each!(conn, conn => diesel::insert_into(hours::table)
         .values(row)
@@ -211,21 +235,41 @@ pub fn hours_ago(conn: &mut Connection, ago: i64) -> Result<Option<(RowId, RowId
         .optional()?)
 }
 
-/// Forgets sessions that have expired, with their tokens: `limit` at most. Returns how many.
+/// Looks at the next `limit` sessions after `after`, by id, and forgets those that have expired, with their tokens. Returns
+/// the last that was looked at, and how many are gone; `None` when there are no more.
+///
+/// There is no index by which they expire: it would have to follow each time that a session is extended, which is every few
+/// minutes for every device, and keep the row from changing in its place.
 ///
 /// # Errors
 /// When a query fails.
-pub fn forget_sessions(conn: &mut Connection, now: i64, limit: u32) -> Result<usize, StoreError> {
-    let expired: Vec<Vec<u8>> = sessions::table
-        .select(sessions::id)
-        .filter(sessions::expires_at.le(now))
-        .order(sessions::expires_at)
+pub fn forget_sessions(
+    conn: &mut Connection,
+    after: Option<SessionId>,
+    now: i64,
+    limit: u32,
+) -> Result<Option<(SessionId, usize)>, StoreError> {
+    let looked_at: Vec<(Vec<u8>, i64)> = sessions::table
+        .select((sessions::id, sessions::expires_at))
+        .filter(sessions::id.gt(after.as_ref().map_or(&[][..], SessionId::as_slice)))
+        .order(sessions::id)
         .limit(limit.into())
         .load(conn)?;
+    let Some((last, _)) = looked_at.last() else { return Ok(None) };
+    let last = session_id(last.clone())?;
+    let expired: Vec<Vec<u8>> = looked_at
+        .into_iter()
+        .filter(|(_, expires_at)| *expires_at <= now)
+        .map(|(session, _)| session)
+        .collect();
+    if expired.is_empty() {
+        return Ok(Some((last, 0)));
+    }
     // Not if it was extended meanwhile.
-    Ok(on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::id.eq_any(expired)))
+    let gone = on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::id.eq_any(expired)))
         .filter(sessions::expires_at.le(now))
-        .execute(conn))?)
+        .execute(conn))?;
+    Ok(Some((last, gone)))
 }
 
 /// Forgets that KeyPackages were claimed, of those after the row `after` and up to `until`: `limit` at most. Returns the

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{
     prelude::*,
-    sql_types::{Array, BigInt, Binary},
+    sql_types::{Array, BigInt, Binary, SmallInt},
 };
 use qchat_proto::ids::{AccountId, DeviceId, RoomId, Seq};
 
@@ -279,20 +279,37 @@ pub fn audiences(
         .map(|(device, version)| (device, Audience { version, places: Vec::new() }))
         .collect();
     let asked: Vec<&[u8]> = asked.iter().map(|device| device.as_bytes().as_slice()).collect();
-    let rows: Vec<PlaceRow> = on_each!(conn, conn => members::table
-        .inner_join(rooms::table)
-        .select((
-            members::device_id, members::room_id, members::standing, members::read_after, rooms::next_seq,
-        ))
-        .filter(members::device_id.eq_any(asked))
-        .filter(members::standing.ne(Standing::Removed as i16))
-        .load(conn))?;
-    for (device, room, standing, after, next_seq) in rows {
-        if let Some(audience) = audiences.get_mut(&id(&device)?) {
+    let rows: Vec<PlaceRow> = match conn {
+        Connection::Sqlite(conn) => members::table
+            .inner_join(rooms::table)
+            .select((
+                members::device_id,
+                members::room_id,
+                members::standing,
+                members::read_after,
+                rooms::next_seq,
+            ))
+            .filter(members::device_id.eq_any(asked))
+            .filter(members::standing.ne(Standing::Removed as i16))
+            .load(conn)?,
+        // A room for each place, one by one: the planner may think that there are so many places that all rooms are to be
+        // read.
+        Connection::Postgres(conn) => diesel::sql_query(
+            "SELECT members.device_id, members.room_id, members.standing, members.read_after, room.next_seq \
+             FROM members CROSS JOIN LATERAL \
+                 (SELECT next_seq FROM rooms WHERE rooms.id = members.room_id OFFSET 0) AS room \
+             WHERE members.device_id = ANY($1) AND members.standing <> $2",
+        )
+        .bind::<Array<Binary>, _>(asked)
+        .bind::<SmallInt, _>(Standing::Removed as i16)
+        .load(conn)?,
+    };
+    for PlaceRow { device_id, room_id, standing, read_after, next_seq } in rows {
+        if let Some(audience) = audiences.get_mut(&id(&device_id)?) {
             audience.places.push(Place {
-                room: id(&room)?,
+                room: id(&room_id)?,
                 follows: standing <= Standing::Invited as i16,
-                after: Seq(from_sql(after)),
+                after: Seq(from_sql(read_after)),
                 last: Seq(from_sql(next_seq).saturating_sub(1)),
             });
         }
@@ -300,8 +317,19 @@ pub fn audiences(
     Ok(audiences)
 }
 
-/// Device, room, standing, what it reads after, the room's next seq.
-type PlaceRow = (Vec<u8>, Vec<u8>, i16, i64, i64);
+#[derive(Queryable, QueryableByName)]
+struct PlaceRow {
+    #[diesel(sql_type = Binary)]
+    device_id: Vec<u8>,
+    #[diesel(sql_type = Binary)]
+    room_id: Vec<u8>,
+    #[diesel(sql_type = SmallInt)]
+    standing: i16,
+    #[diesel(sql_type = BigInt)]
+    read_after: i64,
+    #[diesel(sql_type = BigInt)]
+    next_seq: i64,
+}
 
 /// The version of each of these devices' list of rooms.
 ///

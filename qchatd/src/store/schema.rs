@@ -19,6 +19,16 @@ diesel::table! {
         verifier_salt -> Binary,
         verifier -> Binary,
         created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    erased_accounts (account_id) {
+        account_id -> Binary,
+        name -> Binary,
+        token -> Binary,
+        identity_key -> Binary,
     }
 }
 
@@ -30,6 +40,8 @@ diesel::table! {
         listed -> Bool,
         created_at -> BigInt,
         audience -> BigInt,
+        label -> Nullable<Binary>,
+        last_seen -> Nullable<BigInt>,
     }
 }
 
@@ -157,6 +169,57 @@ diesel::table! {
         noted_at -> BigInt,
         envelope -> BigInt,
         key_package -> BigInt,
+        audit -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (seq) {
+        seq -> BigInt,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        times -> BigInt,
+        act -> SmallInt,
+        outcome -> SmallInt,
+        actor -> SmallInt,
+        account_id -> Nullable<Binary>,
+        device_id -> Nullable<Binary>,
+        peer -> Nullable<Text>,
+        deleted_until -> Nullable<BigInt>,
+        deleted_hash -> Nullable<Binary>,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_head (id) {
+        id -> Integer,
+        seq -> BigInt,
+        hash -> Binary,
+        deleted_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    links (account_id) {
+        account_id -> Binary,
+        id -> Binary,
+        token -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        commitment -> Binary,
+        answered_by -> Nullable<Binary>,
+        answer -> Nullable<Binary>,
+        opening -> Nullable<Binary>,
+        confirmed -> Bool,
+    }
+}
+
+diesel::table! {
+    grants (device_id) {
+        device_id -> Binary,
+        sealed -> Binary,
+        created_at -> BigInt,
     }
 }
 
@@ -166,6 +229,7 @@ diesel::joinable!(members -> rooms (room_id));
 diesel::allow_tables_to_appear_in_same_query!(
     server,
     accounts,
+    erased_accounts,
     devices,
     key_packages,
     sessions,
@@ -179,4 +243,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     tree_parts,
     welcomes,
     hours,
+    links,
+    grants,
+    audit,
+    audit_head,
 );

@@ -177,6 +177,28 @@ pub fn close(conn: &mut Connection, session: &SessionId) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Forgets all sessions of an account but one; returns those that were open.
+///
+/// # Errors
+/// When a query fails.
+pub fn close_others(
+    conn: &mut Connection,
+    account: AccountId,
+    but: &SessionId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let rows: Vec<Vec<u8>> = sessions::table
+        .inner_join(devices::table)
+        .select(sessions::id)
+        .filter(devices::account_id.eq(account.as_bytes().as_slice()))
+        .filter(sessions::ended_by.is_null())
+        .filter(sessions::id.ne(but.as_slice()))
+        .load(conn)?;
+    let others: Vec<SessionId> = rows.into_iter().map(session_id).collect::<Result<_, _>>()?;
+    let ids: Vec<&[u8]> = others.iter().map(SessionId::as_slice).collect();
+    on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(conn))?;
+    Ok(others)
+}
+
 /// Forgets all sessions of a device.
 ///
 /// # Errors
@@ -274,6 +296,7 @@ pub fn spend_nonce(
     Ok(inserted == 1)
 }
 
-fn session_id(bytes: Vec<u8>) -> Result<SessionId, StoreError> {
+/// Reads a session's id out of a column.
+pub(super) fn session_id(bytes: Vec<u8>) -> Result<SessionId, StoreError> {
     bytes.try_into().map_err(|_| StoreError::Corrupt("a session id"))
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::postgres;
+
 /// Where the data is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
@@ -20,6 +22,11 @@ impl Target {
     /// Whether several daemons may share it.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+
+    /// Whether it names several servers, of which one may take the place of another.
+    pub fn has_standbys(&self) -> bool {
+        matches!(self, Self::Postgres(url) if postgres::apart(url).len() > 1)
     }
 }
 
@@ -45,18 +52,20 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(url) => {
-                let url = url.split_once('?').map_or(url.as_str(), |(before, _)| before);
-                match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
-                {
-                    Some((scheme, (credentials, host))) => {
-                        let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-                        write!(f, "{scheme}://{user}@{host}")
-                    }
-                    None => f.write_str(url),
-                }
-            }
+            Self::Postgres(url) => f.write_str(&shown(url)),
         }
+    }
+}
+
+/// The URL of a PostgreSQL with its password, and its query (which may hold one), left out.
+pub(super) fn shown(url: &str) -> String {
+    let url = url.split_once('?').map_or(url, |(before, _)| before);
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+        Some((scheme, (credentials, host))) => {
+            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+            format!("{scheme}://{user}@{host}")
+        }
+        None => url.to_owned(),
     }
 }
 
@@ -76,6 +85,7 @@ mod tests {
             ("sqlite:///var/lib/q.db", Some("sqlite:///var/lib/q.db")),
             ("postgres://u:p%40ss@h:5/db?password=x", Some("postgres://u@h:5/db")),
             ("postgresql://h/db", Some("postgresql://h/db")),
+            ("postgres://u:p@h,i:5/db?x", Some("postgres://u@h,i:5/db")),
             ("mysql://h/db", None),
             ("sqlite://", None),
         ] {

@@ -3,15 +3,25 @@
 //! A durable commit costs a disk flush whatever it holds, so requests that wait together share one. Each has a
 //! savepoint: one that fails undoes its own changes only.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use diesel::{
     connection::{AnsiTransactionManager, TransactionManager},
     r2d2::R2D2Connection,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use super::{Connection, StoreError, Target, checkpoint::Checkpoints, connection, transaction};
+use super::{Connection, Lane, StoreError, Target, Usage, checkpoint::Checkpoints, connection, transaction};
 
 /// Writes that may wait; more wait in their senders.
 const WAITING: usize = 1024;
@@ -22,7 +32,18 @@ const GROUP: usize = 256;
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    /// How long a write waits for room among those that wait.
+    wait: Duration,
+    counts: Arc<Counts>,
     _thread: Arc<Thread>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Whether a transaction is underway.
+    writing: AtomicBool,
+    /// Writes that have waited in vain.
+    refused: AtomicU64,
 }
 
 /// Joined when the last handle is dropped, so that the process does not leave with a commit half done.
@@ -67,19 +88,31 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(target: Target) -> Result<Self, StoreError> {
+    pub(super) fn start(target: Target, wait: Duration) -> Result<Self, StoreError> {
         let conn = connection::connect_writer(&target)?;
         let checkpoints = Checkpoints::start(&target)?;
         let (jobs, waiting) = mpsc::channel(WAITING);
+        let counts: Arc<Counts> = Arc::default();
+        let told = counts.clone();
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || run(&target, conn, &checkpoints, waiting))
+            .spawn(move || run(&target, conn, &checkpoints, &told, waiting))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { jobs, _thread: Arc::new(Thread(Some(thread))) })
+        Ok(Self { jobs, wait, counts, _thread: Arc::new(Thread(Some(thread))) })
     }
 
     pub(super) fn is_gone(&self) -> bool {
         self.jobs.is_closed()
+    }
+
+    /// Writes that wait, as the lane that they have to themselves.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            lane: Lane::Writer,
+            used: self.counts.writing.load(Ordering::Relaxed).into(),
+            waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
+            refused: self.counts.refused.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) async fn write<T, E, F>(&self, query: F) -> Result<T, E>
@@ -91,7 +124,12 @@ impl Writer {
         let gone = || StoreError::Unavailable("the database writer has ended".into());
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Write { query: Some(query), result: None, reply });
-        self.jobs.send(job).await.map_err(|_| gone())?;
+        // Once it is handed over, only its outcome says whether it is on disk: what waits is given up before.
+        let Ok(room) = timeout(self.wait, self.jobs.reserve()).await else {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Busy.into());
+        };
+        room.map_err(|_| gone())?.send(job);
         answer.await.map_err(|_| gone())?
     }
 }
@@ -109,11 +147,14 @@ fn run(
     target: &Target,
     mut conn: Connection,
     checkpoints: &Checkpoints,
+    counts: &Counts,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
 ) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        counts.writing.store(true, Ordering::Relaxed);
         let committed = commit(target, &mut conn, &mut group);
+        counts.writing.store(false, Ordering::Relaxed);
         if let Err(reason) = &committed {
             tracing::error!(%reason, writes = group.len(), "a group of writes was not committed");
         }

@@ -96,7 +96,7 @@ async fn device_lists_only_move_forward(database: Database) {
     let mallory = Device::register(&server, "mallory").await;
     let put = async |list: DeviceList, by: &Device| {
         let device_list = list.sign(&by.identity).unwrap().into();
-        alice.put("/v1/account/device-list", &PutDeviceList { device_list }).await
+        alice.put("/v1/account/device-list", &PutDeviceList { device_list, ..PutDeviceList::default() }).await
     };
     let own = |version| list(alice.account, version, &[(alice.id, &alice.key)]);
     let ghost = DeviceId::from_bytes(random());

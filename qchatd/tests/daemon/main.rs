@@ -10,21 +10,27 @@
 )]
 
 mod accounts;
+mod audit;
 mod backup;
 mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;
 mod doors;
+mod farewell;
 mod faults;
 mod key_packages;
 mod limits;
+mod links;
 mod listeners;
 mod metrics;
 mod migrations;
 mod nodes;
 mod notify;
 mod overflow;
+mod plans;
+mod pool;
+mod postgres;
 mod relay;
 mod retention;
 mod rooms_story;

@@ -66,7 +66,7 @@ async fn what_happens_is_counted(database: Database) {
     }
     let labels: BTreeSet<&str> =
         meters.keys().filter_map(|line| Some(line.split_once('{')?.1.split_once('=')?.0)).collect();
-    assert_eq!(labels, BTreeSet::from(["code", "le"]));
+    assert_eq!(labels, BTreeSet::from(["code", "lane", "le"]));
 
     // The clients' door shows none of it.
     let answer = http().get(server.url("/metrics")).send().await.unwrap();

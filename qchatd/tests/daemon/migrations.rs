@@ -242,11 +242,15 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0003_trees", "c06f82b9994d130e"),
         ("sqlite/0004_nodes", "b3ab5e4e1ac49b6d"),
         ("sqlite/0005_retention", "d0cc4cc779e799e7"),
+        ("sqlite/0006_room_to_change", "f58777d55dd82411"),
+        ("sqlite/0007_links", "0169d447dfe2fa6a"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
         ("postgres/0004_nodes", "eb9ac7b2dd4cd255"),
         ("postgres/0005_retention", "d3216de289f9c095"),
+        ("postgres/0006_room_to_change", "f2943728c5564993"),
+        ("postgres/0007_links", "b27b7315d7fa2ee3"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);

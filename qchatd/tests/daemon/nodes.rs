@@ -95,7 +95,13 @@ async fn what_one_node_ends_has_no_socket_at_another() {
             }
             _ => {
                 let device_list = list(alice.account, 2, &[]).sign(&alice.identity).unwrap().into();
-                alice.put("/v1/account/device-list", &PutDeviceList { device_list }).await.unwrap();
+                alice
+                    .put(
+                        "/v1/account/device-list",
+                        &PutDeviceList { device_list, ..PutDeviceList::default() },
+                    )
+                    .await
+                    .unwrap();
             }
         }
         let ended = (Some(FaultCode::Unauthenticated), Some(CloseCode::Policy));

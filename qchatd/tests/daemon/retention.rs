@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use qchat_proto::{
-    ids::{AccountId, DeviceId, RoomId, Seq},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     wire::{fault::FaultCode, frame::Operation},
 };
 use qchatd::{
@@ -12,16 +14,23 @@ use qchatd::{
         housekeeping::{Housekeeping, Retention},
     },
     store::{
-        Connection, Store,
-        retention::{Place, Waiting},
-        rooms::{self, Member, Span, Standing},
+        self, Connection, Store,
+        relay::{self, Changes, NewEnvelope},
+        retention::{self, Place, Waiting},
+        rooms::{self, Member, RoomState, Span, Standing},
     },
 };
 use serde_json::Value;
 
-use crate::support::{
-    Database, Device, Server, Socket, on_both, program,
-    socket::{Published, commit, envelope},
+use crate::{
+    store::empty,
+    support::{
+        Database, Device, Server, Socket,
+        device::random,
+        large::{self, Size},
+        on_both, program,
+        socket::{Published, commit, envelope},
+    },
 };
 
 on_both!(
@@ -323,8 +332,8 @@ async fn nothing_goes_that_anybody_may_still_read_and_all_goes_that_everybody_ha
     const HISTORIES: u64 = 6;
     const STEPS: u32 = 50;
     let server = Server::start(database).await;
-    let store = Store::open(&server.database.url.parse().unwrap(), 1).unwrap();
-    let housekeeping = Housekeeping::new(store, Arc::default(), Retention { days: 90 });
+    let store = Store::open(&server.database.url.parse().unwrap(), 1, store::WAIT).unwrap();
+    let housekeeping = Housekeeping::new(store, Arc::default(), Retention { days: 90, audit_days: 365 });
     let alice = Device::register(&server, "alice").await;
     let mut socket = Socket::connect(&alice).await;
     let mut others = Vec::new();
@@ -442,4 +451,56 @@ async fn what_is_not_fetched_goes_after_its_time_and_a_repetition_is_known_still
     assert_eq!((sweep("0"), sweep("3650")), (0, 1));
     let page = b.page(room, 2, 0).await.unwrap();
     assert_eq!((page.envelopes.len(), page.deleted), (0, 5));
+}
+
+#[test]
+fn what_retention_deletes_is_free_for_new_messages_in_a_file() {
+    #[derive(QueryableByName, Debug)]
+    struct Pages {
+        #[diesel(sql_type = BigInt)]
+        all: i64,
+        #[diesel(sql_type = BigInt)]
+        free: i64,
+    }
+    const ROUNDS: u64 = 100;
+    /// As many as a short text has, sealed: nearly a page.
+    const SIZE: usize = 3_882;
+    let database = Database::sqlite();
+    let mut conn = empty(&database);
+    large::fill(&mut conn, Size { accounts: 20, rooms: 4, envelopes: 1 });
+    let mut conn = database.connect();
+    let pages = |conn: &mut Connection| -> Pages {
+        sql_query("SELECT page_count AS \"all\", freelist_count AS free FROM pragma_page_count, pragma_freelist_count")
+            .get_result(conn)
+            .unwrap()
+    };
+    let rooms = retention::rooms_after(&mut conn, None, 9).unwrap();
+    assert_eq!(rooms.len(), 4);
+    // As they come: of one room after the other.
+    let write = |conn: &mut Connection, first: u64| {
+        for seq in first..first + ROUNDS {
+            let mut changes = Changes::default();
+            for room in &rooms {
+                changes.envelopes.push(NewEnvelope {
+                    room: *room,
+                    seq: Seq(seq),
+                    sender: rooms::creator(conn, *room).unwrap().unwrap(),
+                    message: MessageId::from_bytes(random()),
+                    logged: Bytes::from(vec![7; SIZE]),
+                });
+                changes.rooms.insert(*room, RoomState { next_seq: Seq(seq + 1), commit_seq: Seq(1) });
+            }
+            relay::save(conn, &changes, 1).unwrap();
+        }
+    };
+    write(&mut conn, 2);
+    let full = pages(&mut conn);
+    for room in &rooms {
+        retention::delete(&mut conn, *room, Seq(0), Seq(1 + ROUNDS)).unwrap();
+    }
+    let swept = pages(&mut conn);
+    assert!(swept.free * 10 > swept.all * 8, "{swept:?} of {full:?}");
+    write(&mut conn, 2 + ROUNDS);
+    let again = pages(&mut conn);
+    assert!(again.all * 10 < full.all * 11, "{again:?} after {full:?}");
 }

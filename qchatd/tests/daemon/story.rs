@@ -117,7 +117,12 @@ async fn a_group_comes_together_and_apart(database: Database) {
     // Bob takes his device off his list: its session and its socket end.
     let mut b = Socket::connect(&bob).await;
     let newer = list(bob.account, 2, &[]).sign(&bob.identity).unwrap();
-    bob.put("/v1/account/device-list", &PutDeviceList { device_list: newer.into() }).await.unwrap();
+    bob.put(
+        "/v1/account/device-list",
+        &PutDeviceList { device_list: newer.into(), ..PutDeviceList::default() },
+    )
+    .await
+    .unwrap();
     assert_eq!(b.end().await.0, Some(FaultCode::Unauthenticated));
     assert_eq!(bob.room(room).await.unwrap_err(), FaultCode::Unauthenticated);
     let directory: Directory = alice.get("/v1/accounts/by-name/bob").await.unwrap();

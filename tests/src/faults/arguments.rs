@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Parser, ValueEnum};
 
 use super::{
-    clock, crash, cuts, disk, nodes, partition, peers, postgres,
+    clock, crash, cuts, disk, failover, nodes, partition, peers, postgres,
     run::{CROWD, Run, Scene, Told, name},
 };
 use crate::{database::Backend, load::measure::Progress};
@@ -21,6 +21,7 @@ pub fn scenes() -> Vec<&'static Scene> {
     let all = [
         crash::SCENES,
         postgres::SCENES,
+        failover::SCENES,
         cuts::SCENES,
         disk::SCENES,
         peers::SCENES,

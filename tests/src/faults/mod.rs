@@ -7,6 +7,7 @@ pub mod clock;
 pub mod crash;
 pub mod cuts;
 pub mod disk;
+pub mod failover;
 pub mod nodes;
 pub mod partition;
 pub mod peers;

@@ -1,6 +1,7 @@
 //! PostgreSQL's own end: stopped as its owner does, stopped at once, and killed.
 
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
@@ -53,12 +54,66 @@ impl Server {
     /// # Errors
     /// When contrib/postgres.sh cannot.
     pub fn start() -> Result<Self> {
+        let server = Self::place()?;
+        server.script::<&str>("start", &[])?;
+        Ok(server)
+    }
+
+    /// Makes a synchronous standby of another.
+    ///
+    /// # Errors
+    /// When contrib/postgres.sh cannot.
+    pub fn standby_of(primary: &Self) -> Result<Self> {
+        let server = Self::place()?;
+        server.follow(primary)?;
+        Ok(server)
+    }
+
+    fn place() -> Result<Self> {
         // Not below TMPDIR: PostgreSQL's user must be able to walk there.
         let directory = TempDir::with_prefix_in("qchat-faults-", "/tmp")?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
-        let server = Self(directory);
-        server.script(&["start"], None)?;
-        Ok(server)
+        Ok(Self(directory))
+    }
+
+    /// Makes it anew as the synchronous standby of another, while it is down.
+    ///
+    /// # Errors
+    /// When contrib/postgres.sh cannot.
+    pub fn follow(&self, primary: &Self) -> Result<()> {
+        self.script("standby", &[primary.0.path().as_os_str()])
+    }
+
+    /// A standby is the primary from now on, and commits nothing until it has a standby of its own.
+    ///
+    /// # Errors
+    /// When contrib/postgres.sh cannot.
+    pub fn promote(&self) -> Result<()> {
+        self.script::<&str>("promote", &[])
+    }
+
+    /// A primary commits by itself from now on.
+    ///
+    /// # Errors
+    /// When contrib/postgres.sh cannot.
+    pub fn alone(&self) -> Result<()> {
+        self.script::<&str>("alone", &[])
+    }
+
+    /// The one value that a query gives in one of its databases.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn ask(&self, database: &str, sql: &str) -> Result<String> {
+        let url = self.url()?;
+        let (server, _) = url.rsplit_once('/').context("a PostgreSQL URL names a database")?;
+        let output = Command::new("psql")
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
+            .args(["--command", sql, "--dbname", &format!("{server}/{database}")])
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// The URL of a database whose user may create others.
@@ -74,7 +129,7 @@ impl Server {
     /// # Errors
     /// When it does not.
     pub fn again(&self) -> Result<()> {
-        self.script(&["again"], None)
+        self.script::<&str>("again", &[])
     }
 
     /// Ends it, one way or another.
@@ -83,8 +138,8 @@ impl Server {
     /// When it goes on.
     pub fn end(&self, how: End) -> Result<()> {
         match how {
-            End::Fast => self.script(&["stop"], Some("fast")),
-            End::Immediate => self.script(&["stop"], Some("immediate")),
+            End::Fast => self.script("stop", &["fast"]),
+            End::Immediate => self.script("stop", &["immediate"]),
             End::Killed => {
                 let (main, others) = self.processes()?;
                 kill(&[&[main], &others[..]].concat())
@@ -109,16 +164,16 @@ impl Server {
         Ok((main, children.split_whitespace().map(str::parse).collect::<Result<_, _>>()?))
     }
 
-    fn script(&self, action: &[&str], mode: Option<&str>) -> Result<()> {
+    fn script<A: AsRef<OsStr>>(&self, action: &str, arguments: &[A]) -> Result<()> {
         let output = Command::new(workspace_root().join("contrib/postgres.sh"))
-            .args(action)
+            .arg(action)
             .arg(self.0.path())
-            .args(mode)
+            .args(arguments)
             .stdin(Stdio::null())
             .output()?;
         ensure!(
             output.status.success(),
-            "contrib/postgres.sh {action:?}: {}",
+            "contrib/postgres.sh {action}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
@@ -128,7 +183,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Best effort: it may be down already.
-        let _ = self.script(&["stop"], None);
+        let _ = self.script::<&str>("stop", &[]);
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Answer {
     False(u16, Vec<u8>),
     /// The daemon's own status with another body.
     Changed(Change),
+    /// The daemon gets this body in the place of the client's, and answers that.
+    Instead(Vec<u8>),
 }
 
 impl Answer {
@@ -99,6 +101,16 @@ impl Message {
     pub(super) fn with_body(&self, body: Vec<u8>) -> Self {
         let status = self.head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         Self::answer(status.unwrap_or(500), body)
+    }
+
+    /// The same request with another body.
+    pub(super) fn asking(&self, body: &[u8]) -> Self {
+        let head = String::from_utf8_lossy(&self.head).into_owned();
+        let is_length = |line: &str| line.to_ascii_lowercase().starts_with("content-length:");
+        let lines = head.trim_end().split("\r\n").filter(|line| !is_length(line));
+        let head: String = lines.flat_map(|line| [line, "\r\n"]).collect();
+        let head = format!("{head}content-length: {}\r\n\r\n", body.len());
+        Self { head: head.into_bytes(), body: body.to_vec() }
     }
 
     pub(super) fn write(&self, to: &mut TcpStream) -> io::Result<()> {

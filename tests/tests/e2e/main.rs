@@ -1,12 +1,14 @@
 //! The built programs, end to end: each story is told on SQLite and on PostgreSQL where the database matters.
 #![expect(clippy::expect_used, clippy::panic, reason = "a story that goes wrong ends its test")]
 
+mod account;
 mod agent;
 mod completions;
 mod conversation;
 mod crashes;
 mod daemon;
 mod deletion;
+mod devices;
 mod frames;
 mod hostile;
 mod impostors;

@@ -18,7 +18,10 @@ use qchat_proto::{
     identity::{AccountRecord, DeviceList},
     ids::RoomId,
     mls::device::KEY_PACKAGE_LIFETIME,
-    wire::{api::ClaimKeyPackages, fault::FaultCode},
+    wire::{
+        api::{ClaimKeyPackages, PutDeviceList},
+        fault::FaultCode,
+    },
 };
 use qchat_tests::{
     daemon::Daemon,
@@ -136,56 +139,64 @@ async fn a_token_that_is_refused_by_a_request_is_renewed_and_the_request_made_ag
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_list_whose_renewal_was_not_answered_is_renewed_once() {
+async fn a_device_list_whose_renewal_was_not_answered_is_never_a_fork() {
     const LIST: &str = "/v1/account/device-list";
     let daemon = Daemon::start(Backend::Sqlite);
-    let proxy = Proxy::start(daemon.address());
-    let mut alice = Person::register(&daemon.url(), "alice").await;
-    alice.stop().await;
-    age_device_list(&alice);
+    // What the daemon already has is not made again; what never arrived is made anew, under another version.
+    for (name, answer, last) in [("alice", Answer::Lost, 3), ("alba", Answer::Cut, 4)] {
+        let proxy = Proxy::start(daemon.address());
+        let mut alice = Person::register(&daemon.url(), name).await;
+        alice.stop().await;
+        age_device_list(&daemon, &alice).await;
 
-    proxy.at_requests(first("PUT", LIST, Answer::Lost));
-    alice.through(&proxy).await;
-    alice.read_everything().await;
-    eventually("the renewal", || (count(&proxy, "PUT", LIST) == 1).then_some(())).await;
-    assert_eq!(list_version(&alice), 1, "nobody has said that it arrived");
-
-    // The daemon has it already, and says so; that is as good as an answer.
-    alice.through(&proxy).await;
-    let mut events = alice.engine.events();
-    alice.read_everything().await;
-    eventually("the answer", || (list_version(&alice) == 2).then_some(())).await;
-    let sent = requests(&proxy, "PUT", LIST);
-    assert_eq!((sent.len(), &sent[0]), (2, &sent[1]), "two lists of one version would be a fork");
-
-    // Then all is done.
-    for _ in 0..2 {
+        proxy.at_requests(first("PUT", LIST, answer));
         alice.through(&proxy).await;
         alice.read_everything().await;
-    }
-    alice.stop().await;
-    assert_eq!(count(&proxy, "PUT", LIST), 2);
-    while let Ok(event) = events.try_recv() {
-        assert!(!matches!(event, Event::Trouble(_)), "{event:?}");
+        eventually("the renewal", || (count(&proxy, "PUT", LIST) == 1).then_some(())).await;
+        alice.stop().await;
+        assert_eq!(versions(&alice), (3, 2), "what was signed is noted; nobody has said that it arrived");
+
+        alice.through(&proxy).await;
+        let mut events = alice.engine.events();
+        alice.read_everything().await;
+        eventually("the list", || (versions(&alice) == (last, last)).then_some(())).await;
+
+        // Then all is done.
+        for _ in 0..2 {
+            alice.through(&proxy).await;
+            alice.read_everything().await;
+        }
+        alice.stop().await;
+        assert_eq!(count(&proxy, "PUT", LIST), usize::try_from(last - 2).unwrap());
+        while let Ok(event) = events.try_recv() {
+            assert!(!matches!(event, Event::Trouble(_)), "{event:?}");
+        }
     }
 }
 
-fn list_version(person: &Person) -> u64 {
-    person.profile.read(Tx::identity).unwrap().unwrap().list_version
-}
-
-/// Lets most of the own device list's life be over.
-fn age_device_list(person: &Person) {
-    let aged = person.profile.write(|tx| {
+/// The version of the last own device list that was signed, and of the one that is known to be at the daemon.
+fn versions(person: &Person) -> (u64, u64) {
+    let versions = person.profile.read(|tx| {
         let own = tx.identity()?.unwrap();
-        let mut contact = tx.contact(own.account)?.unwrap();
+        Ok::<_, StoreError>((own.list_version, tx.contact(own.account)?.unwrap().pinned.list_version))
+    });
+    versions.unwrap()
+}
+
+/// Lets most of the account's device list's life be over.
+async fn age_device_list(daemon: &Daemon, person: &Person) {
+    let aged = person.profile.read(|tx| {
+        let own = tx.identity()?.unwrap();
+        let contact = tx.contact(own.account)?.unwrap();
         let record = AccountRecord::verify(&contact.record).unwrap();
         let mut list = DeviceList::verify(&contact.device_list, &record.identity_key, 0).unwrap();
+        list = list.next(own.list_version, now());
         list.expires_at = now() + 3600;
-        contact.device_list = list.sign(&AccountSigningKey::from_seed(own.account_key).unwrap()).unwrap();
-        tx.put_contact(&contact)
+        Ok::<_, StoreError>(list.sign(&AccountSigningKey::from_seed(own.account_key).unwrap()).unwrap())
     });
-    aged.unwrap();
+    let rest = Client::new(daemon.url().parse().unwrap(), PATIENCE).unwrap();
+    let put = PutDeviceList { device_list: aged.unwrap().into(), ..PutDeviceList::default() };
+    rest.put_device_list(&tokens(person).access_token, &put).await.unwrap();
 }
 
 /// Why KeyPackages are renewed.

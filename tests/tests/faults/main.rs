@@ -27,6 +27,7 @@ scenes! {
     killed_at_any_moment = "kill",
     migrations_are_killed = "migration",
     postgres_is_stopped = "postgres",
+    postgres_fails_over = "failover",
     commits_are_cut = "commits",
     answers_are_cut = "answers",
     the_disk_is_full = "disk",

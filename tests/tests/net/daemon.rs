@@ -52,7 +52,7 @@ async fn every_route_reaches_the_daemon() {
         FaultCode::NotFound
     );
     assert_eq!(code(client.directory_by_name("forged", &carol.name).await), FaultCode::Unauthenticated);
-    let unsigned = PutDeviceList { device_list: noise(100).into() };
+    let unsigned = PutDeviceList { device_list: noise(100).into(), ..PutDeviceList::default() };
     assert_eq!(code(client.put_device_list(token, &unsigned).await), FaultCode::BadRequest);
 
     assert_eq!(client.key_package_count(token).await.expect("a count").count, 3);

@@ -40,6 +40,11 @@ impl Actor {
                 self.tell(Event::Rooms);
                 Ok(())
             }
+            server_frame::Body::AccountHint(_) => {
+                self.start_upkeep();
+                self.tell(Event::Devices);
+                Ok(())
+            }
             server_frame::Body::Page(page) => self.page(socket, page).await,
             server_frame::Body::Accepted(accepted) => {
                 let Some(Asked::Publish { room, id, commit, .. }) = self.asked.remove(&accepted.request_id)

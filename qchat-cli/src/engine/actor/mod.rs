@@ -24,6 +24,7 @@ use self::trees::Uploading;
 use super::{
     access::Access,
     core::{Core, Input},
+    devices::OwnDevices,
     duties,
     error::EngineError,
     invitations::Invitations,
@@ -62,6 +63,10 @@ pub(crate) enum Command {
     Log(RoomId, Seq, Seq, oneshot::Sender<Result<Vec<Logged>, EngineError>>),
     /// Answer once everything that the daemon has is processed.
     Sync(oneshot::Sender<Result<(), EngineError>>),
+    /// Something about the account may have changed: look after it.
+    Account,
+    /// The account was looked after, and these rooms have something to send.
+    LookedAfter(Vec<RoomId>),
     /// Close the connection and end.
     Stop(oneshot::Sender<()>),
 }
@@ -80,8 +85,11 @@ pub(crate) struct Actor {
     pub(crate) people: People,
     pub(crate) steps: Steps,
     pub(crate) invitations: Invitations,
+    pub(crate) devices: OwnDevices,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) commands: mpsc::Receiver<Command>,
+    /// For the upkeep to say that it is done; it keeps nobody from ending.
+    back: mpsc::WeakSender<Command>,
     core: Core,
     asked: HashMap<u64, Asked>,
     next_request: u64,
@@ -90,6 +98,8 @@ pub(crate) struct Actor {
     /// How many messages have been deleted from this device.
     deleted: i64,
     upkeep: Option<JoinHandle<()>>,
+    /// Upkeep is wanted once more when the one under way is done.
+    upkeep_again: bool,
     me: AccountId,
     /// Trees on their way.
     uploads: JoinSet<(Uploading, Result<(), EngineError>)>,
@@ -132,9 +142,9 @@ impl Actor {
         people: People,
         steps: Steps,
         invitations: Invitations,
-        me: AccountId,
+        devices: OwnDevices,
         events: broadcast::Sender<Event>,
-        commands: mpsc::Receiver<Command>,
+        (back, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
     ) -> Self {
         Self {
             profile,
@@ -143,8 +153,11 @@ impl Actor {
             people,
             steps,
             invitations,
+            me: devices.account,
+            devices,
             events,
             commands,
+            back,
             core: Core::default(),
             asked: HashMap::new(),
             next_request: 0,
@@ -152,7 +165,7 @@ impl Actor {
             data_version: 0,
             deleted: 0,
             upkeep: None,
-            me,
+            upkeep_again: false,
             uploads: JoinSet::new(),
             put: HashMap::new(),
             misses: HashMap::new(),
@@ -242,7 +255,9 @@ impl Actor {
                         let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
                     }
                     // Stored already; the next connection looks at every room.
-                    Some(Command::Wrote(_) | Command::Joined(_)) => {}
+                    Some(
+                        Command::Wrote(_) | Command::Joined(_) | Command::Account | Command::LookedAfter(_),
+                    ) => {}
                 },
             }
         }
@@ -279,7 +294,6 @@ impl Actor {
             self.tell(Event::Connection(Connection::Online(socket.link().clone())));
             self.feed(socket, Input::Online(rooms)).await?;
             self.confirm_over(socket).await?;
-            self.start_upkeep();
             Ok(())
         };
         if let Err(end) = started.await {
@@ -302,7 +316,10 @@ impl Actor {
                     Err(_) => Err(EngineError::Stopped.into()),
                 },
                 _ = watch.tick() => self.watch(socket).await,
-                _ = duties.tick() => self.duties(socket).await,
+                _ = duties.tick() => {
+                    self.start_upkeep();
+                    self.duties(socket).await
+                }
                 room = rested(&mut self.backing_off) => self.feed(socket, Input::Resume(room)).await,
             };
             if let Err(end) = step {
@@ -314,22 +331,34 @@ impl Actor {
     /// The conversation does not wait for it, nor end with it: the next connection tries again.
     fn start_upkeep(&mut self) {
         if self.upkeep.as_ref().is_some_and(|upkeep| !upkeep.is_finished()) {
+            self.upkeep_again = true;
             return;
         }
-        let (profile, rest, access) = (self.profile.clone(), self.rest.clone(), self.access.clone());
-        let (steps, events) = (self.steps.clone(), self.events.clone());
+        self.upkeep_again = false;
+        let (devices, events, back) = (self.devices.clone(), self.events.clone(), self.back.clone());
         self.upkeep = Some(tokio::spawn(async move {
-            match upkeep::run(&profile, &rest, &access, &steps).await {
-                Ok(()) => {}
-                Err(error @ EngineError::Net(NetError::Fault(_))) => {
+            let rooms = match upkeep::run(&devices).await {
+                Ok(rooms) => rooms,
+                Err(
+                    error @ (EngineError::Net(NetError::Fault(_))
+                    | EngineError::Identity { .. }
+                    | EngineError::Refused(_)),
+                ) => {
                     let _ = events.send(Event::Trouble(error.to_string()));
+                    vec![]
                 }
-                Err(error) => tracing::debug!(%error, "upkeep"),
+                Err(error) => {
+                    tracing::debug!(%error, "upkeep");
+                    vec![]
+                }
+            };
+            if let Some(back) = back.upgrade() {
+                let _ = back.send(Command::LookedAfter(rooms)).await;
             }
         }));
     }
 
-    /// Does what is due by the clock.
+    /// Does what is due by the clock, and what is owed since the account's devices have changed.
     async fn duties(&mut self, socket: &mut Socket) -> Step {
         for room in duties::run(&self.profile, &self.steps, self.me).await? {
             self.feed(socket, Input::Wrote(room)).await?;
@@ -367,14 +396,17 @@ impl Actor {
             }
             joined.push((id, room.state.cursor, theirs.map_or(room.state.cursor, |theirs| theirs.last_seq)));
         }
+        let phase = |id| local.iter().find(|room| room.state.room == id).map(|room| room.state.phase);
         let invited: Vec<RoomId> = remote
             .iter()
-            .filter(|theirs| theirs.status == MemberStatus::Invited)
-            .map(|theirs| theirs.room_id)
-            // Whoever was removed, left or is stuck and is added again has to say yes again.
-            .filter(|id| {
-                !local.iter().any(|room| room.state.room == *id && room.state.phase == Phase::Member)
+            .filter(|theirs| match (theirs.status, phase(theirs.room_id)) {
+                // Whoever was removed, left or is stuck and is added again has to say yes again.
+                (MemberStatus::Invited, phase) => phase != Some(Phase::Member),
+                // Added by another device of the account, unless the daemon has not heard yet that it is in it no more.
+                (MemberStatus::Full, None | Some(Phase::Removed(_) | Phase::Left(_))) => true,
+                _ => false,
             })
+            .map(|theirs| theirs.room_id)
             .collect();
         if self.invitations.learn(&token, &invited).await? {
             self.tell(Event::Rooms);
@@ -414,6 +446,8 @@ impl Actor {
         match command {
             Command::Wrote(room) => self.feed(socket, Input::Wrote(room)).await,
             Command::Joined(room) => {
+                // The account's other devices may be missing there.
+                self.start_upkeep();
                 // A page of what this device has read without following it is of no use any more.
                 self.asked.retain(|_, asked| !matches!(asked, Asked::Page(of) if *of == room));
                 let state = self.profile.read_async(move |tx| tx.room_row(room)).await;
@@ -437,6 +471,23 @@ impl Actor {
                     self.syncing.push(reply);
                 }
                 Ok(())
+            }
+            Command::Account => {
+                self.start_upkeep();
+                Ok(())
+            }
+            Command::LookedAfter(rooms) => {
+                if let Some(upkeep) = self.upkeep.take() {
+                    // This was the last that it had to do.
+                    let _ = upkeep.await;
+                }
+                if self.upkeep_again {
+                    self.start_upkeep();
+                }
+                for room in rooms {
+                    self.feed(socket, Input::Wrote(room)).await?;
+                }
+                self.duties(socket).await
             }
             Command::Stop(done) => Err(End::Stop(Some(done))),
         }

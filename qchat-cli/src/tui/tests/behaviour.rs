@@ -102,6 +102,35 @@ fn a_question_goes_away_with_the_invitation_that_it_is_about() {
 }
 
 #[test]
+fn a_device_that_asks_is_let_in_by_a_key_that_nobody_types_by_chance() {
+    let link = LinkId::from_bytes([5; 16]);
+    let asks = || Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::Asks(link_request())));
+    for (keys, asked) in [
+        ("yes, yes<Enter>y<Enter>no", vec![]),
+        ("<C-y>", vec![Command::ApproveLink(link)]),
+        ("<Esc>", vec![Command::RefuseLink(link)]),
+        ("<C-y><C-y>", vec![Command::ApproveLink(link)]),
+    ] {
+        let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+        stage.press("half a wo");
+        // What was asked when the screen opened has been answered.
+        stage.tell(Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::None)));
+        stage.tell(Msg::Engine(Event::Devices));
+        assert_eq!(stage.asked(), [Command::LoadLink]);
+        stage.tell(asks());
+        assert_eq!(stage.press(keys).asked(), asked, "{keys}");
+        // It is asked once, and what was typed is still there.
+        stage.tell(asks());
+        stage.press("<Esc>");
+        assert_eq!(stage.app.composer.text(), "half a wo");
+    }
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.tell(asks());
+    stage.tell(Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::None)));
+    assert!(stage.press("rd<Enter>").asked().contains(&send("rd")), "it went away, and so did the question");
+}
+
+#[test]
 fn a_paste_is_one_edit_and_sends_nothing() {
     let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
     stage.press("> ");

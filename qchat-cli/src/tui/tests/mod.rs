@@ -5,15 +5,22 @@ mod screens;
 mod virtualised;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use qchat_proto::ids::{AccountId, DeviceId, MessageId, RoomId, Seq};
+use qchat_proto::{
+    crypto::entropy::{Entropy, EntropyError},
+    identity::{
+        DeviceName,
+        link::{LinkAnswer, NewDevice, OldDevice},
+    },
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+};
 use ratatui::{Terminal, backend::TestBackend};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 use super::{Answer, App, Command, Msg, Theme, update, view};
 use crate::{
     engine::types::{
-        Body, Connection, Delivery, Event, Link, Member, Message, RoomDetails, RoomStatus, RoomSummary,
-        Sender,
+        Body, Connection, Delivery, Event, Link, LinkRequest, LinkStatus, Member, Message, RoomDetails,
+        RoomStatus, RoomSummary, Sender,
     },
     zone::Zone,
 };
@@ -71,6 +78,43 @@ fn details(n: u8, name: &str) -> RoomDetails {
         cursor: Seq(9),
         waiting: 0,
         keys_renewed: None,
+    }
+}
+
+/// The same bytes each time, so that a picture stays the same.
+struct Same;
+
+impl Entropy for Same {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        out.fill(7);
+        Ok(())
+    }
+}
+
+/// A device that asks to be let in, and has a true code.
+fn link_request() -> LinkRequest {
+    let server = ServerId::from_bytes([1; 16]);
+    let name = DeviceName::new("laptop").unwrap();
+    let new = NewDevice::draw(server, "alice".parse().unwrap(), name.clone(), &Same).unwrap();
+    let own = LinkAnswer {
+        server,
+        account: AccountId::from_bytes([2; 16]),
+        device: DeviceId::from_bytes([3; 16]),
+        identity_key_hash: [4; 48],
+        recovery_key_hash: [5; 48],
+        transfer_key: vec![],
+        nonce: [0; 32],
+    };
+    let old = OldDevice::answer(new.commitment(), own, &Same).unwrap();
+    let (_, transcript) = new.meet(old.answer_bytes()).unwrap();
+    LinkRequest {
+        link: LinkId::from_bytes([5; 16]),
+        device: new.hello().device,
+        name: name.to_string(),
+        asked_at: NOON,
+        left: std::time::Duration::from_mins(10),
+        code: transcript.code(),
+        confirmed: false,
     }
 }
 

@@ -80,6 +80,16 @@ fn every_state_has_its_picture() {
 }
 
 #[test]
+fn a_device_that_asks_shows_its_code() {
+    for (name, width, height) in [("device", 80, 16), ("device_tiny", 30, 8)] {
+        let mut stage =
+            Stage::with(width, height, vec![room(1, "general", RoomStatus::Joined, 0)], talk().split_off(6));
+        stage.tell(Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::Asks(link_request()))));
+        insta::assert_snapshot!(name, stage.drawn());
+    }
+}
+
+#[test]
 fn the_connection_and_troubles_are_told() {
     let mut stage = Stage::with(80, 12, vec![room(1, "general", RoomStatus::Joined, 0)], vec![]);
     stage.tell(Msg::Engine(Event::Connection(Connection::Offline("connection refused".to_owned()))));

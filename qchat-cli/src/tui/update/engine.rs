@@ -11,7 +11,7 @@ use super::{
     },
     PAGE, rooms,
 };
-use crate::engine::types::{Event, Message, RoomStatus, RoomSummary};
+use crate::engine::types::{Connection, Event, LinkStatus, Message, RoomStatus, RoomSummary};
 
 /// Something changed in the store or on the line.
 pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
@@ -38,9 +38,11 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             commands
         }
+        Event::Devices => read_link(app),
         Event::Connection(connection) => {
+            let online = matches!(connection, Connection::Online(_));
             app.connection = connection;
-            Vec::new()
+            if online { read_link(app) } else { Vec::new() }
         }
         Event::Trouble(sentence) => {
             app.report = Some(Report::Trouble(sentence));
@@ -96,6 +98,27 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             app.report = Some(Report::Info("You are in.".to_owned()));
             read_all(app)
         }
+        (Command::LoadLink, Answer::Link(status)) => {
+            let asks = match status {
+                LinkStatus::Asks(request) => Some(request),
+                LinkStatus::None | LinkStatus::Opening | LinkStatus::Elsewhere(_) => None,
+            };
+            if asks.is_none() && app.asking().is_some() {
+                app.report = Some(Report::Info("The new device is not waiting any more.".to_owned()));
+            }
+            app.link = asks;
+            if app.loading_link.ended() { read_link(app) } else { Vec::new() }
+        }
+        (Command::ApproveLink(_), _) => {
+            let name = app.link.take().map_or_else(|| "It".to_owned(), |request| request.name);
+            app.report = Some(Report::Info(format!("{name} is a device of this account now.")));
+            Vec::new()
+        }
+        (Command::RefuseLink(_), _) => {
+            app.link = None;
+            app.report = Some(Report::Info("Refused: nothing was handed over.".to_owned()));
+            Vec::new()
+        }
         (Command::Decline(_), _) => {
             app.report = Some(Report::Info("Declined.".to_owned()));
             read_all(app)
@@ -125,16 +148,25 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
                 open.loading_more = false;
             }
         }
+        Command::LoadLink => {
+            app.loading_link.ended();
+        }
         Command::Send { room, text } => give_back(app, room, text),
         Command::Quit
         | Command::MarkRead(_)
         | Command::CreateRoom(_)
         | Command::Invite { .. }
         | Command::Join(_)
-        | Command::Decline(_) => {}
+        | Command::Decline(_)
+        | Command::ApproveLink(_)
+        | Command::RefuseLink(_) => {}
     }
     app.report = Some(Report::Trouble(why));
     Vec::new()
+}
+
+fn read_link(app: &mut App) -> Vec<Command> {
+    if app.loading_link.ask() { vec![Command::LoadLink] } else { Vec::new() }
 }
 
 fn read_rooms(app: &mut App) -> Vec<Command> {

@@ -76,6 +76,7 @@ fn scopes(app: &App) -> Vec<Scope> {
     match &app.overlay {
         Overlay::Help { .. } => vec![Scope::Help, Scope::Everywhere],
         Overlay::Prompt { .. } => vec![Scope::Prompt, Scope::Everywhere],
+        Overlay::Question(Question::Link(_)) => vec![Scope::Device, Scope::Everywhere],
         Overlay::Question(_) => vec![Scope::Question, Scope::Everywhere],
         Overlay::None => {
             let mut scopes = vec![Scope::Everywhere, Scope::Rooms];
@@ -127,7 +128,7 @@ fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
         Action::Decline => return prompts::question(app, Question::Decline),
         Action::Submit => return prompts::submit(app),
         Action::Confirm => return prompts::confirm(app),
-        Action::Refuse => app.overlay = Overlay::None,
+        Action::Refuse => return prompts::refuse(app),
         Action::Help => {
             app.overlay = match app.overlay {
                 Overlay::Help { .. } => Overlay::None,

@@ -15,6 +15,12 @@ pub(super) const PAGE: usize = 200;
 
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
+    let commands = react(app, msg);
+    prompts::ask_about_the_device(app);
+    commands
+}
+
+fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     match msg {
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),

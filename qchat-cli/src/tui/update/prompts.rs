@@ -25,6 +25,19 @@ pub(super) fn question(app: &mut App, about: fn(RoomId) -> Question) -> Vec<Comm
     Vec::new()
 }
 
+/// Asks about the device that wants to belong to the account as soon as nothing else is asked, and stops asking when it has
+/// gone.
+pub(super) fn ask_about_the_device(app: &mut App) {
+    let asking = app.asking().map(|request| request.link);
+    match (&app.overlay, asking) {
+        (Overlay::None, Some(link)) => app.overlay = Overlay::Question(Question::Link(link)),
+        (Overlay::Question(Question::Link(asked)), asking) if asking != Some(*asked) => {
+            app.overlay = Overlay::None;
+        }
+        _ => {}
+    }
+}
+
 /// Takes what was typed; an answer that cannot be right leaves the prompt open and says why.
 pub(super) fn submit(app: &mut App) -> Vec<Command> {
     let Overlay::Prompt { what, input } = &app.overlay else { return Vec::new() };
@@ -57,13 +70,23 @@ pub(super) fn submit(app: &mut App) -> Vec<Command> {
 pub(super) fn confirm(app: &mut App) -> Vec<Command> {
     let Overlay::Question(question) = app.overlay else { return Vec::new() };
     app.overlay = Overlay::None;
-    begin(
-        app,
-        match question {
-            Question::Join(room) => Command::Join(room),
-            Question::Decline(room) => Command::Decline(room),
-        },
-    )
+    let command = match question {
+        Question::Join(room) => Command::Join(room),
+        Question::Decline(room) => Command::Decline(room),
+        Question::Link(link) => {
+            app.answered = Some(link);
+            Command::ApproveLink(link)
+        }
+    };
+    begin(app, command)
+}
+
+/// Says no to what was asked: to a device at once, for it waits; an invitation stays as it is.
+pub(super) fn refuse(app: &mut App) -> Vec<Command> {
+    let asked = std::mem::replace(&mut app.overlay, Overlay::None);
+    let Overlay::Question(Question::Link(link)) = asked else { return Vec::new() };
+    app.answered = Some(link);
+    begin(app, Command::RefuseLink(link))
 }
 
 fn begin(app: &mut App, command: Command) -> Vec<Command> {
@@ -71,6 +94,8 @@ fn begin(app: &mut App, command: Command) -> Vec<Command> {
         Command::CreateRoom(_) => "Creating the room…",
         Command::Invite { .. } => "Inviting…",
         Command::Join(_) => "Joining…",
+        Command::ApproveLink(_) => "Waiting for the yes of the new device…",
+        Command::RefuseLink(_) => "Refusing the device…",
         _ => "Declining…",
     };
     app.report = Some(Report::Info(doing.to_owned()));

@@ -29,8 +29,12 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
     frame.render_widget(lines::rule(&title, areas.rule.width.into(), style), areas.rule);
     match &app.overlay {
         Overlay::Prompt { input, .. } => field(input, frame, areas.composer),
-        Overlay::Question(_) => {
-            frame.render_widget(Line::styled("y: yes   n: no", Style::new()), areas.composer);
+        Overlay::Question(question) => {
+            let keys = match question {
+                Question::Link(_) => "Ctrl-y: yes   Esc: no",
+                Question::Join(_) | Question::Decline(_) => "y: yes   n: no",
+            };
+            frame.render_widget(Line::styled(keys, Style::new()), areas.composer);
         }
         Overlay::None | Overlay::Help { .. } => match app.current().map(|room| room.status) {
             Some(RoomStatus::Joined) => field(&app.composer, frame, areas.composer),
@@ -70,6 +74,9 @@ fn title(app: &App) -> (String, Style) {
         Overlay::Question(Question::Join(id)) => (format!("Join {}?", room(*id)), app.theme.unread()),
         Overlay::Question(Question::Decline(id)) => {
             (format!("Decline the invitation to {}?", room(*id)), app.theme.unread())
+        }
+        Overlay::Question(Question::Link(_)) => {
+            ("Do both devices show the same?".to_owned(), app.theme.unread())
         }
         Overlay::None | Overlay::Help { .. } => match app.current() {
             Some(current) => match (text::clean_line(&current.name), below(app)) {

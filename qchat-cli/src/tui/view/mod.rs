@@ -15,7 +15,7 @@ use ratatui::{
 
 use self::areas::Areas;
 use super::{
-    app::{App, Overlay},
+    app::{App, Overlay, Question},
     lines::Pane,
     text,
 };
@@ -51,6 +51,11 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
     let pane =
         Pane { width: area.width.into(), height: area.height.into(), theme: app.theme, zone: &app.zone };
     let quiet = |words: &str| centred(words, area, app.theme.quiet());
+    if let (Overlay::Question(Question::Link(_)), Some(request)) = (&app.overlay, app.asking()) {
+        let lines = overlay::link(app, request, area);
+        frame.render_widget(Paragraph::new(lines), area);
+        return;
+    }
     let lines = match (&app.open, app.current().map(|room| (room.status, room))) {
         (_, Some((RoomStatus::Invited, room))) => {
             let who = text::clean_line(room.invited_by.as_deref().unwrap_or("Somebody"));

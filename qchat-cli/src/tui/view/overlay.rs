@@ -1,4 +1,4 @@
-//! The help: the keymap, printed.
+//! What lies over a room: the help, which is the keymap printed, and a device that wants to belong to the account.
 
 use ratatui::{
     Frame,
@@ -13,6 +13,7 @@ use super::super::{
     keymap::{Binding, KEYMAP, Scope},
     text,
 };
+use crate::engine::types::LinkRequest;
 
 /// Draws the help from line `scrolled` on; the last page stays full.
 pub(super) fn help(app: &App, scrolled: usize, frame: &mut Frame, area: Rect) {
@@ -24,6 +25,31 @@ pub(super) fn help(app: &App, scrolled: usize, frame: &mut Frame, area: Rect) {
     let shown: Vec<_> = lines.into_iter().skip(first).take(height).collect();
     frame.render_widget(Paragraph::new(shown), body);
     frame.render_widget(Line::styled(format!(" Esc: close{more}"), app.theme.chosen()), foot);
+}
+
+/// A device that wants to belong to the account, and what it has to show: the pictures with their names below them where there
+/// is room, and the digits for who cannot see them.
+pub(super) fn link(app: &App, request: &LinkRequest, area: Rect) -> Vec<Line<'static>> {
+    let width = usize::from(area.width.saturating_sub(4)).max(1);
+    let emoji = request.code.emoji();
+    let asked = app.zone.show(request.asked_at);
+    let at = format!("{:02}:{:02}", asked.hour(), asked.minute());
+    let words = format!(
+        "“{}” wants to be a device of this account; it asked at {at}. Say yes only if you have it before you: it gets the \
+         account's key, and comes into all rooms.",
+        text::clean_line(&request.name)
+    );
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let mut lines: Vec<_> = text::wrap(&words, width, width).into_iter().map(Line::from).collect();
+    lines.push(Line::default());
+    lines.push(Line::styled(emoji.map(|emoji| emoji.picture).join("  "), bold));
+    let names = emoji.map(|emoji| emoji.name).join(" ");
+    lines
+        .extend(text::wrap(&names, width, width).into_iter().map(|row| Line::styled(row, app.theme.quiet())));
+    lines.push(Line::styled(request.code.digits(), bold));
+    let above = usize::from(area.height).saturating_sub(lines.len()) / 2;
+    let blank = std::iter::repeat_n(Line::default(), above);
+    blank.chain(lines.into_iter().map(Line::centered)).collect()
 }
 
 /// How far the help can be scrolled on this screen.

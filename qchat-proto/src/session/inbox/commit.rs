@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Before, Result, Step};
 use crate::{
-    ids::DeviceId,
+    ids::{AccountId, DeviceId},
     mls::{fault::MlsFault, group::Group, membership::Leaf},
     session::{
         announce,
         error::SessionError,
         ledger::{Invitee, Ledger, ListedDevice, Notice, Phase},
         list::roster,
+        outbox,
     },
 };
 
@@ -35,7 +36,9 @@ impl<L: Ledger> Step<'_, L> {
             return self.stuck("a member has added this device again");
         }
         if removed {
-            let asked = matches!(self.state.phase, Phase::Leaving(_));
+            // Another device of this account has taken it out: the account leaves, or has revoked it.
+            let own = committer.account == self.device.account();
+            let asked = own || matches!(self.state.phase, Phase::Leaving(_));
             self.state.phase = if asked { Phase::Left(self.seq) } else { Phase::Removed(self.seq) };
             self.ledger.outbox_fail_all(room).map_err(SessionError::Ledger)?;
             self.ledger.forget_group(room).map_err(SessionError::Ledger)?;
@@ -71,7 +74,8 @@ impl<L: Ledger> Step<'_, L> {
         }
         self.answered(&new, added)?;
         self.ledger.put_roster(room, &roster(&new)).map_err(SessionError::Ledger)?;
-        self.invite(&old, &new, added)?;
+        self.invite(&old, &new, committer.account, added)?;
+        self.revoked(&new, committer.account, added)?;
 
         let settings = group.settings()?;
         self.ledger.put_settings(room, &settings).map_err(SessionError::Ledger)?;
@@ -98,9 +102,20 @@ impl<L: Ledger> Step<'_, L> {
         self.ledger.put_asked(room, &asked).map_err(SessionError::Ledger)
     }
 
+    /// Says of each device that was added whether its own account has revoked it, as far as this device knows. What one
+    /// member knows of an account another may not: so the commit is good for all alike.
+    fn revoked(&mut self, new: &[Leaf], by: AccountId, added: &[ListedDevice]) -> Result<(), L> {
+        for leaf in new.iter().filter(|leaf| added.iter().any(|added| added.device == leaf.device)) {
+            if outbox::excluded(self.ledger, leaf.account, leaf.device, leaf.certified_at)? {
+                self.notice(&Notice::RevokedAdded { by, account: leaf.account })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Dates the invitations that a commit made, and forgets those whose device is gone. Who was added again had said
-    /// yes before.
-    fn invite(&mut self, old: &[Leaf], new: &[Leaf], added: &[ListedDevice]) -> Result<(), L> {
+    /// yes before, and the other devices of an account are in the room when one of them lets them in.
+    fn invite(&mut self, old: &[Leaf], new: &[Leaf], by: AccountId, added: &[ListedDevice]) -> Result<(), L> {
         let room = self.state.room;
         let before = self.ledger.invitees(room).map_err(SessionError::Ledger)?;
         let mut invitees = before.clone();
@@ -111,6 +126,7 @@ impl<L: Ledger> Step<'_, L> {
         let own = self.device.id();
         let devices = added
             .iter()
+            .filter(|added| added.account != by)
             .map(|added| added.device)
             .filter(|device| *device != own && !old.iter().any(|leaf| leaf.device == *device));
         invitees.extend(devices.map(|device| Invitee { device, since: self.now }));

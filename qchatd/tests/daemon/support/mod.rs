@@ -2,6 +2,7 @@
 
 pub(crate) mod database;
 pub(crate) mod device;
+pub(crate) mod large;
 pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod socket;
