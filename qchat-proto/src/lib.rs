@@ -9,5 +9,6 @@ pub mod ids;
 pub mod mls;
 pub mod sanitize;
 pub mod session;
+pub mod transparency;
 pub mod vault;
 pub mod wire;

@@ -13,6 +13,7 @@ use std::{
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use qchat_manual::{Configuration, Manual};
+use qchat_proto::crypto::sign::DeviceSigningKey;
 use serde_json::json;
 use tokio::signal::unix::{self, SignalKind};
 
@@ -25,6 +26,7 @@ use crate::{
     service::{
         ServiceError,
         housekeeping::{Housekeeping, Swept},
+        keys::ServerKeys,
         seed::{self, Plan, Seeded},
         sessions,
     },
@@ -54,6 +56,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Backup { file, json } => {
             noted(&loaded.config, Act::Backup, || back_up(&loaded.config, file, *json))?;
         }
+        Command::Keys { command: KeysCommand::Show { json } } => show_directory_key(&loaded.config, *json)?,
         Command::Keys { command: KeysCommand::Rotate } => {
             noted(&loaded.config, Act::RotateKeys, || rotate_keys(&loaded.config))?;
         }
@@ -197,6 +200,19 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
     }
     Ok(())
+}
+
+fn show_directory_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file);
+    let keys = keys.map_err(|error| CommandError::Other(error.to_string()))?;
+    let key = DeviceSigningKey::from_seed(keys.directory.sign);
+    let hash = key.map_err(|error| CommandError::Other(error.to_string()))?.public().hash();
+    let groups: Vec<String> = hash.chunks(4).map(hex::encode).collect();
+    let fingerprint = groups.join(" ");
+    if as_json {
+        return print(&json!({"v": 1, "directory_key": fingerprint}).to_string());
+    }
+    print(&fingerprint)
 }
 
 fn show_key(config: &Config, as_json: bool) -> Result<(), CommandError> {

@@ -197,7 +197,7 @@ pub(super) fn done(context: &Context, done: &'static str) -> Outcome {
 }
 
 /// A hash in groups that two people can read to one another.
-fn fingerprint(hash: &[u8; 48]) -> String {
+pub(super) fn fingerprint(hash: &[u8; 48]) -> String {
     let groups: Vec<_> =
         hash.as_chunks::<4>().0.iter().map(|group| format!("{:08x}", u32::from_be_bytes(*group))).collect();
     groups.join(" ")

@@ -9,6 +9,7 @@ mod complete;
 mod deletion;
 mod departure;
 mod devices;
+mod directory;
 mod failure;
 mod harden;
 mod json;
@@ -159,6 +160,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Device(Device::List) => devices::list(context).await,
         Command::Device(Device::Revoke { device, yes }) => devices::revoke(context, device, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
+        Command::Keys(Keys::Log { user }) => directory::log(context, user).await,
+        Command::Keys(Keys::Audit { from, accept }) => directory::audit(context, *from, *accept).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }

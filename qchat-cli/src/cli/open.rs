@@ -41,7 +41,12 @@ pub(super) async fn on_profile<T>(
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
+    let warnings = handle.clone();
     handle.shutdown().await;
+    // Also what was found out only now.
+    for warning in warnings.unshown_warnings().await? {
+        context.output.say(&format!("warning: {warning}"));
+    }
     done
 }
 

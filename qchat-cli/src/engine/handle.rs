@@ -23,7 +23,7 @@ use super::{
     people::People,
     readmission,
     steps::Steps,
-    tidy,
+    tidy, transparency,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
 };
@@ -91,9 +91,9 @@ impl Handle {
     /// # Errors
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
-        let Parts { me, rest, access, steps, keys } =
+        let Parts { me, rest, access, steps, keys, log } =
             parts(&profile, options.server.clone(), options.tls, options.timeout).await?;
-        let people = People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys };
+        let people = People { profile: profile.clone(), log, keys };
         let invitations = Invitations {
             profile: profile.clone(),
             rest: rest.clone(),
@@ -143,6 +143,7 @@ impl Handle {
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
             readmission::start(&handle);
+            transparency::start(&handle);
         }
         Ok(handle)
     }

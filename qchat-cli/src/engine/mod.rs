@@ -20,6 +20,7 @@ mod export;
 mod find;
 mod handle;
 mod invitations;
+mod key_log;
 mod parts;
 mod passphrase;
 mod people;
@@ -31,6 +32,7 @@ mod rooms;
 mod server;
 mod steps;
 mod tidy;
+mod transparency;
 pub mod types;
 mod upkeep;
 mod view;
@@ -46,6 +48,7 @@ pub use parts::whoami;
 pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
 pub use register::{Registered, Stage, login, register};
 pub use server::{ServerReport, server};
+pub use transparency::{AuditReport, Audited, DirectoryFault, Log, Logged, Said};
 
 pub use crate::net::{
     Server,

@@ -10,12 +10,17 @@ use qchat_proto::{
     identity::{AccountRecord, Answer, Asked, IdentityError, VerifiedDirectory, verify_directory},
     ids::{AccountId, UserName},
     mls::identity::{AccountKeys, MissingKey},
+    transparency::TreeHead,
     wire::{api::Directory, fault::FaultCode},
 };
 
-use super::{access::Access, clock, error::EngineError};
+use super::{
+    clock,
+    error::EngineError,
+    transparency::{self, Transparency, Wanted},
+};
 use crate::{
-    net::{NetError, rest::Client},
+    net::NetError,
     store::{AccountKey, Contact, Handed, Profile, StoreError},
 };
 
@@ -80,16 +85,14 @@ impl AccountKeys for PinnedKeys {
 #[derive(Clone)]
 pub(crate) struct People {
     pub(crate) profile: Profile,
-    pub(crate) rest: Client,
-    pub(crate) access: Access,
+    pub(crate) log: Transparency,
     pub(crate) keys: Arc<PinnedKeys>,
 }
 
 impl People {
     /// The person of that name, as verified now. First use pins; a changed identity is an error.
     pub(crate) async fn by_name(&self, name: &UserName) -> Result<VerifiedDirectory, EngineError> {
-        let asking = self.access.ask(|token| async move { self.rest.directory_by_name(&token, name).await });
-        let directory = asking.await.map_err(|error| match error {
+        let answer = self.log.fetch(Wanted::Name(name)).await.map_err(|error| match error {
             EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
             }
@@ -100,7 +103,7 @@ impl People {
         })?;
         let wanted = name.clone();
         let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
-        self.judge(Asked::Name(name), &directory, known, clock::seconds()).await
+        self.judge(Asked::Name(name), &answer, known, clock::seconds()).await
     }
 
     /// Pins somebody who is only known by their account id, unless they are pinned already.
@@ -108,8 +111,8 @@ impl People {
         if self.profile.read_async(move |tx| tx.contact(account)).await?.is_some() {
             return Ok(());
         }
-        let directory = self.directory(account).await?;
-        self.judge(Asked::Account(account), &directory, None, ANY_AGE).await?;
+        let answer = self.log.fetch(Wanted::Account(account)).await?;
+        self.judge(Asked::Account(account), &answer, None, ANY_AGE).await?;
         Ok(())
     }
 
@@ -120,15 +123,15 @@ impl People {
     /// [`EngineError::IdentityChanged`], [`EngineError::Identity`] with what does not hold, or why the daemon was not asked.
     pub(crate) async fn refresh(&self, account: AccountId) -> Result<VerifiedDirectory, EngineError> {
         let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
-        let directory = self.directory(account).await?;
-        self.judge(Asked::Account(account), &directory, known, ANY_AGE).await
+        let answer = self.log.fetch(Wanted::Account(account)).await?;
+        self.judge(Asked::Account(account), &answer, known, ANY_AGE).await
     }
 
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
         for key in missing {
-            let directory = match self.directory(key.account).await {
+            let answer = match self.log.fetch(Wanted::Account(key.account)).await {
                 Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {
                     self.keys.note_absent(key);
                     continue;
@@ -141,7 +144,7 @@ impl People {
             };
             let account = key.account;
             let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
-            match self.judge(Asked::Account(account), &directory, known, ANY_AGE).await {
+            match self.judge(Asked::Account(account), &answer, known, ANY_AGE).await {
                 Ok(_) | Err(EngineError::IdentityChanged(_)) => self.keys.note_absent(key),
                 Err(error) => return Err(error),
             }
@@ -152,9 +155,10 @@ impl People {
     /// Stores the key of an account that is gone, whose devices' leaves have still to be checked. Nobody is pinned under it: the
     /// account has no name any more, and nothing is sent to it.
     async fn learn_erased(&self, missing: &MissingKey) -> Result<(), EngineError> {
-        let (rest, account) = (&self.rest, missing.account);
+        let (rest, account) = (&self.log.rest, missing.account);
+        let access = &self.log.access;
         let asked =
-            self.access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
+            access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
         let public_key = asked.identity_key.as_ref().to_vec();
         let hash = missing.identity_key_hash;
         if AccountPublicKey::from_bytes(&public_key).is_ok_and(|key| key.hash() == hash) {
@@ -165,14 +169,10 @@ impl People {
         Ok(())
     }
 
-    async fn directory(&self, account: AccountId) -> Result<Directory, EngineError> {
-        self.access.ask(|token| async move { self.rest.directory(&token, account).await }).await
-    }
-
     async fn judge(
         &self,
         asked: Asked<'_>,
-        directory: &Directory,
+        (directory, head): &(Directory, TreeHead),
         known: Option<Contact>,
         now: u64,
     ) -> Result<VerifiedDirectory, EngineError> {
@@ -192,6 +192,8 @@ impl People {
                 if let Some(contact) = known.as_ref().filter(|contact| contact.changed_record.is_some()) {
                     return Err(EngineError::IdentityChanged(contact.name.clone()));
                 }
+                // What is to be pinned has to stand in the key directory; what is not pinned is refused anyway.
+                transparency::confirm(head, directory, &verified)?;
                 let contact = contact(&verified, directory, known.as_ref(), handed.as_ref());
                 let key = AccountKey {
                     account: verified.record.account,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq, UserName},
     mls::{device::Device, fault::MlsFault, identity::MissingKey},
@@ -272,6 +273,10 @@ impl Steps {
     pub(crate) async fn enqueue(&self, room: RoomId, want: Want) -> Result<MessageId, EngineError> {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
+            let want = match want.clone() {
+                Want::Application(content) => Want::Application(witnessing(tx, room, content)?),
+                other => other,
+            };
             let id = outbox::enqueue(tx, &device, room, want.clone())?;
             if let Want::Application(content) = &want {
                 tx.put_pending(room, id, content)?;
@@ -287,6 +292,15 @@ impl Steps {
     ) -> Result<T, EngineError> {
         self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
     }
+}
+
+/// Lets a text say as well which head of the key directory this device has seen last, if that is news in the room and makes
+/// the text no longer on the wire.
+fn witnessing(tx: &mut Tx, room: RoomId, content: Bytes) -> Result<Bytes, StoreError> {
+    let Some(witness) = tx.untold(room)? else { return Ok(content) };
+    let Some(joined) = witness.join(&content) else { return Ok(content) };
+    tx.put_told(room, witness.epoch)?;
+    Ok(joined)
 }
 
 /// The state of the outbox's first row, if that is a text.

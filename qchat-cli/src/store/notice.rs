@@ -63,6 +63,10 @@ enum Stored {
     Restarted {
         by: AccountId,
     },
+    SplitView {
+        device: DeviceId,
+        epoch: u64,
+    },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -83,6 +87,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
         Notice::Readded(device) => Stored::Readded { device },
         Notice::Restarted(by) => Stored::Restarted { by },
+        Notice::SplitView { device, epoch } => Stored::SplitView { device, epoch },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -106,5 +111,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
         Stored::Readded { device } => Notice::Readded(device),
         Stored::Restarted { by } => Notice::Restarted(by),
+        Stored::SplitView { device, epoch } => Notice::SplitView { device, epoch },
     })
 }

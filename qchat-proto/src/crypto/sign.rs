@@ -67,11 +67,13 @@ pub enum SignatureUse {
     Export,
     /// That the account is erased. By device keys.
     Deletion,
+    /// What a server's key directory is. By the key of the directory, of the device level.
+    TreeHead,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -82,6 +84,7 @@ impl SignatureUse {
         Self::Passphrase,
         Self::Export,
         Self::Deletion,
+        Self::TreeHead,
     ];
 
     /// The label that stands in the signed bytes.
@@ -97,6 +100,7 @@ impl SignatureUse {
             Self::Passphrase => b"passphrase\0\0\0\0\0\0",
             Self::Export => b"account-export\0\0",
             Self::Deletion => b"account-delete\0\0",
+            Self::TreeHead => b"tree-head\0\0\0\0\0\0\0",
         }
     }
 }

@@ -20,6 +20,7 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::Passphrase => "passphrase",
         SignatureUse::Export => "account-export",
         SignatureUse::Deletion => "account-delete",
+        SignatureUse::TreeHead => "tree-head",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

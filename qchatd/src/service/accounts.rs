@@ -23,6 +23,7 @@ pub use self::export::Export;
 use super::{
     ServiceError,
     audit::{About, Audit},
+    directory::{self, Answer, KeyDirectory, Said},
     key_packages,
     links::{self, sized},
     now, now_sql,
@@ -52,6 +53,7 @@ pub struct Accounts {
     limits: Arc<Limits>,
     audit: Audit,
     passwords: Passwords,
+    keys: Arc<KeyDirectory>,
 }
 
 impl Accounts {
@@ -63,8 +65,9 @@ impl Accounts {
         limits: Arc<Limits>,
         audit: Audit,
         passwords: Passwords,
+        keys: Arc<KeyDirectory>,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, audit, passwords }
+        Self { store, hub, bus, sessions, limits, audit, passwords, keys }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -120,6 +123,7 @@ impl Accounts {
                     return Err(name_taken(&account.name));
                 }
                 accounts::insert_device(conn, &device, now)?;
+                directory::say(conn, &account, Said::Everything)?;
                 stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
                 session.store(conn).map_err(ServiceError::from)
@@ -139,6 +143,7 @@ impl Accounts {
             other => {
                 other?;
                 self.audit.done(Act::Register, about);
+                self.keys.wake();
                 Ok(answer)
             }
         }
@@ -193,8 +198,8 @@ impl Accounts {
     ///
     /// # Errors
     /// `not_found`, `account_deleted`.
-    pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| match accounts::by_id(conn, account)? {
+    pub async fn by_id(&self, account: AccountId, since: Option<u64>) -> Result<Directory, ServiceError> {
+        self.directory(since, move |conn| match accounts::by_id(conn, account)? {
             Some(account) => Ok(account),
             None => Err(erasure::absent(conn, Asked::Id(account))?),
         })
@@ -205,9 +210,9 @@ impl Accounts {
     ///
     /// # Errors
     /// `not_found`, `account_deleted`.
-    pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
+    pub async fn by_name(&self, name: UserName, since: Option<u64>) -> Result<Directory, ServiceError> {
         let hashed = self.hashed(&name);
-        self.directory(move |conn| match accounts::by_name(conn, &name)? {
+        self.directory(since, move |conn| match accounts::by_name(conn, &name)? {
             Some(account) => Ok(account),
             None => Err(erasure::absent(conn, Asked::Name(&hashed))?),
         })
@@ -216,13 +221,24 @@ impl Accounts {
 
     async fn directory(
         &self,
+        since: Option<u64>,
         find: impl FnOnce(&mut Connection) -> Result<Account, ServiceError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
-        self.store
-            .read(move |conn| {
+        let prover = self.keys.prover();
+        let (answer, unsaid) = self
+            .store
+            .snapshot(move |conn| {
                 let account = find(conn)?;
                 let devices = accounts::devices(conn, account.id)?;
-                Ok(Directory {
+                let said = KeyDirectory::answer(&prover, conn, &account, since)?;
+                let unsaid = matches!(said, Answer::Unsaid).then_some(account.id);
+                let proof = match said {
+                    Answer::Published(proof) => Some(*proof),
+                    Answer::Waiting | Answer::Unsaid => None,
+                };
+                let answer = Directory {
+                    pending: proof.is_none(),
+                    proof,
                     name: account.name,
                     account_id: account.id,
                     account_record: account.record.into(),
@@ -232,9 +248,15 @@ impl Accounts {
                         .filter(|device| device.listed)
                         .map(|device| device.certificate.into())
                         .collect(),
-                })
+                };
+                Ok::<_, ServiceError>((answer, unsaid))
             })
-            .await
+            .await?;
+        // Registered at a node that does not keep the directory yet.
+        if let Some(account) = unsaid {
+            self.keys.adopt_these(vec![account]).await?;
+        }
+        Ok(answer)
     }
 
     /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it, what
@@ -261,6 +283,7 @@ impl Accounts {
         }
         let Replaced { left_out, named: here } =
             self.store.write(move |conn| replace(conn, caller, &request)).await.map_err(taken)?;
+        self.keys.wake();
         self.audit.done(Act::ChangeDeviceList, About::caller(&caller, from));
         for (device, _) in left_out.iter().filter(|(_, was_listed)| *was_listed) {
             self.audit
@@ -336,6 +359,13 @@ fn replace(conn: &mut Connection, caller: Caller, request: &PutDeviceList) -> Re
             "a device list with this version or a newer one is there",
         ));
     }
+    let replaced = Account {
+        record: request.account_record.as_ref().map_or(account.record, |record| record.as_ref().to_vec()),
+        device_list: bytes.to_vec(),
+        device_list_version: list.version,
+        ..account
+    };
+    directory::say(conn, &replaced, Said::Change)?;
     let now = now_sql();
     for (device, (_, put)) in certificates {
         let certificate = put.certificate.as_ref();

@@ -3,6 +3,7 @@
 mod access;
 pub mod accounts;
 pub mod audit;
+pub mod directory;
 mod error;
 pub mod floor;
 pub mod housekeeping;
@@ -29,6 +30,7 @@ pub use self::error::ServiceError;
 use self::{
     accounts::Accounts,
     audit::Audit,
+    directory::KeyDirectory,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -53,6 +55,8 @@ pub struct Services {
     pub bus: Bus,
     /// Registration and the directory.
     pub accounts: Accounts,
+    /// That the directory says the same to everybody.
+    pub directory: Arc<KeyDirectory>,
     /// Logins and tokens.
     pub sessions: Sessions,
     /// KeyPackages.
@@ -85,7 +89,7 @@ impl Services {
         relay: Relay,
         meters: Arc<Meters>,
         (limits, retention, audit): (Limits, Retention, Audit),
-    ) -> Self {
+    ) -> Result<Self, ServiceError> {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());
         let sessions = Sessions::new(
@@ -95,7 +99,9 @@ impl Services {
             server_id,
             &keys,
         );
-        Self {
+        let directory =
+            Arc::new(KeyDirectory::new(store.clone(), server_id, keys.directory, meters.clone())?);
+        Ok(Self {
             server_id,
             accounts: Accounts::new(
                 store.clone(),
@@ -105,7 +111,9 @@ impl Services {
                 limits.clone(),
                 audit.clone(),
                 passwords.clone(),
+                directory.clone(),
             ),
+            directory,
             links: Links::new(
                 store.clone(),
                 bus.clone(),
@@ -125,7 +133,7 @@ impl Services {
             store,
             hub,
             bus,
-        }
+        })
     }
 }
 

@@ -8,7 +8,8 @@ use super::{
     multi::on_each,
     rooms::Standing,
     schema::{
-        accounts, devices, erased_accounts, key_packages, members, sessions, trees as trees_table, welcomes,
+        accounts, devices, directory_entries, erased_accounts, grants, key_packages, links, members,
+        sessions, trees as trees_table, welcomes,
     },
     trees,
 };
@@ -144,10 +145,20 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::device_id.eq_any(&own))).execute(conn))?;
     on_each!(conn, conn =>
         diesel::delete(key_packages::table.filter(key_packages::device_id.eq_any(&own))).execute(conn))?;
+    diesel::delete(links::table.filter(links::account_id.eq(account))).execute(conn)?;
+    on_each!(conn, conn => diesel::delete(grants::table.filter(grants::device_id.eq_any(&own))).execute(conn))?;
+    // What the key directory holds of it are commitments: with their salts goes what they were of.
+    diesel::delete(directory_entries::table.filter(directory_entries::account_id.eq(account)))
+        .execute(conn)?;
     let staged = trees_table::table.filter(trees_table::seq.is_null());
     on_each!(conn, conn => diesel::delete(staged.filter(trees_table::device_id.eq_any(&own))).execute(conn))?;
     diesel::update(devices::table.filter(devices::account_id.eq(account)))
-        .set((devices::certificate.eq(&[][..]), devices::listed.eq(false), devices::created_at.eq(0)))
+        .set((
+            devices::certificate.eq(&[][..]),
+            devices::label.eq(None::<Vec<u8>>),
+            devices::listed.eq(false),
+            devices::created_at.eq(0),
+        ))
         .execute(conn)?;
     Ok(true)
 }

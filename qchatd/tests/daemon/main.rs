@@ -16,6 +16,7 @@ mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;
+mod directory;
 mod doors;
 mod farewell;
 mod faults;

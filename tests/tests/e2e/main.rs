@@ -9,6 +9,7 @@ mod crashes;
 mod daemon;
 mod deletion;
 mod devices;
+mod directory;
 mod frames;
 mod hostile;
 mod impostors;

@@ -10,6 +10,7 @@ mod blocked;
 mod cluster;
 mod consent;
 mod deleted;
+mod directory;
 mod disk;
 mod find;
 mod invitations;
