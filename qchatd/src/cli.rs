@@ -160,6 +160,10 @@ pub(crate) enum KeysCommand {
     },
     /// Make a new signing key for all nodes on this database; nobody is logged out. Happens by itself every 7 days.
     Rotate,
+    /// Forget the key directory, so that the next start begins another: for when the token key file it was begun with is lost.
+    ///
+    /// Stop all nodes first. Every client then refuses the server until its user has said `qchat keys audit --accept`.
+    ResetDirectory,
 }
 
 /// What about TLS.

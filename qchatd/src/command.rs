@@ -25,6 +25,7 @@ use crate::{
     server::{self, Daemon, StartError},
     service::{
         ServiceError,
+        directory::KeyDirectory,
         housekeeping::{Housekeeping, Swept},
         keys::ServerKeys,
         seed::{self, Plan, Seeded},
@@ -57,6 +58,9 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
             noted(&loaded.config, Act::Backup, || back_up(&loaded.config, file, *json))?;
         }
         Command::Keys { command: KeysCommand::Show { json } } => show_directory_key(&loaded.config, *json)?,
+        Command::Keys { command: KeysCommand::ResetDirectory } => {
+            noted(&loaded.config, Act::RotateKeys, || reset_directory(&loaded.config))?;
+        }
         Command::Keys { command: KeysCommand::Rotate } => {
             noted(&loaded.config, Act::RotateKeys, || rotate_keys(&loaded.config))?;
         }
@@ -202,7 +206,25 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn reset_directory(config: &Config) -> Result<(), CommandError> {
+    current(config)?;
+    let done = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1, config.database_wait)?;
+        KeyDirectory::reset(&store).await
+    });
+    done.map_err(|error| match error {
+        ServiceError::Store(error) => CommandError::Store(error),
+        other => CommandError::Other(other.to_string()),
+    })?;
+    print("the key directory is forgotten; the next start begins another, which every user has to accept")
+}
+
 fn show_directory_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    // To look at a key makes none.
+    if let Some(missing) = [&config.pepper_file, &config.token_key_file].into_iter().find(|file| !file.exists()) {
+        let file = missing.display();
+        return Err(CommandError::Other(format!("there is no key file {file}: the first start makes it")));
+    }
     let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file);
     let keys = keys.map_err(|error| CommandError::Other(error.to_string()))?;
     let key = DeviceSigningKey::from_seed(keys.directory.sign);

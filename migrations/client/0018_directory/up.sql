@@ -8,11 +8,6 @@ CREATE TABLE directory (
     audited BLOB CHECK (audited IS NULL OR length(audited) = 193)
 ) STRICT;
 
--- What this device has said about its own account, as hashes: whatever else the directory says of it was not this device.
-CREATE TABLE directory_made (
-    said BLOB PRIMARY KEY CHECK (length(said) = 48)
-) STRICT, WITHOUT ROWID;
-
 -- The newest versions of the own entries that were looked at. label: 1 the name, 2 the account.
 CREATE TABLE directory_own (
     label INTEGER PRIMARY KEY CHECK (label IN (1, 2)),

@@ -265,8 +265,6 @@ async fn prepare(
             if let Some(key) = directory {
                 tx.put_directory(&transparency::fresh(&key))?;
             }
-            let list = (contact.pinned.list_version, &contact.device_list[..]);
-            transparency::note_made(tx, contact.account, &contact.record, list)?;
             tx.put_account_key(&key_hash, &key)?;
             tx.put_contact(&contact)
         })

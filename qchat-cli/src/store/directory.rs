@@ -160,26 +160,6 @@ impl Tx {
         Ok(())
     }
 
-    /// This device is about to say this of its account: the hash of an account entry.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn note_made(&mut self, said: &[u8; 48]) -> Result<(), StoreError> {
-        diesel::insert_or_ignore_into(directory_made::table)
-            .values(directory_made::said.eq(&said[..]))
-            .execute(&mut self.conn)?;
-        Ok(())
-    }
-
-    /// Whether this device has said this of its account.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn was_made(&mut self, said: &[u8; 48]) -> Result<bool, StoreError> {
-        let found = directory_made::table.find(&said[..]);
-        Ok(diesel::select(exists(found)).get_result(&mut self.conn)?)
-    }
-
     /// The newest version of an own entry that was looked at.
     ///
     /// # Errors

@@ -302,12 +302,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    directory_made (said) {
-        said -> Binary,
-    }
-}
-
-diesel::table! {
     directory_own (label) {
         label -> Integer,
         version -> BigInt,

@@ -18,7 +18,7 @@ use qchat_proto::{
     },
 };
 
-use self::erasure::Asked;
+pub(super) use self::erasure::{Asked, absent};
 pub use self::export::Export;
 use super::{
     ServiceError,
@@ -201,7 +201,7 @@ impl Accounts {
     pub async fn by_id(&self, account: AccountId, since: Option<u64>) -> Result<Directory, ServiceError> {
         self.directory(since, move |conn| match accounts::by_id(conn, account)? {
             Some(account) => Ok(account),
-            None => Err(erasure::absent(conn, Asked::Id(account))?),
+            None => Err(absent(conn, Asked::Id(account))?),
         })
         .await
     }
@@ -214,7 +214,7 @@ impl Accounts {
         let hashed = self.hashed(&name);
         self.directory(since, move |conn| match accounts::by_name(conn, &name)? {
             Some(account) => Ok(account),
-            None => Err(erasure::absent(conn, Asked::Name(&hashed))?),
+            None => Err(absent(conn, Asked::Name(&hashed))?),
         })
         .await
     }

@@ -243,6 +243,31 @@ pub fn forget(conn: &mut Connection, account: AccountId) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Deletes the directory: its heads, its tree, and what was said.
+///
+/// # Errors
+/// When a query fails.
+pub fn reset(conn: &mut Connection) -> Result<(), StoreError> {
+    diesel::delete(directory_entries::table).execute(conn)?;
+    diesel::delete(directory_values::table).execute(conn)?;
+    diesel::delete(directory_nodes::table).execute(conn)?;
+    diesel::delete(directory_heads::table).execute(conn)?;
+    Ok(())
+}
+
+/// All that is said of an account and its name, in the order of its coming.
+///
+/// # Errors
+/// When the query fails.
+pub fn said_of(conn: &mut Connection, account: AccountId) -> Result<Vec<Entry>, StoreError> {
+    let rows: Vec<EntryRow> = directory_entries::table
+        .select(ENTRY)
+        .filter(directory_entries::account_id.eq(account.as_bytes().as_slice()))
+        .order(directory_entries::id)
+        .load(conn)?;
+    rows.into_iter().map(entry).collect()
+}
+
 /// Makes this transaction the only one that publishes; false when another is. SQLite has one writer anyway.
 ///
 /// # Errors

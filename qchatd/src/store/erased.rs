@@ -4,11 +4,11 @@ use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId, RoomId};
 
 use super::{
-    Connection, StoreError, id,
+    Connection, StoreError, directory, id,
     multi::on_each,
     rooms::Standing,
     schema::{
-        accounts, devices, directory_entries, erased_accounts, grants, key_packages, links, members,
+        accounts, devices, erased_accounts, grants, key_packages, links, members,
         sessions, trees as trees_table, welcomes,
     },
     trees,
@@ -148,8 +148,7 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     diesel::delete(links::table.filter(links::account_id.eq(account))).execute(conn)?;
     on_each!(conn, conn => diesel::delete(grants::table.filter(grants::device_id.eq_any(&own))).execute(conn))?;
     // What the key directory holds of it are commitments: with their salts goes what they were of.
-    diesel::delete(directory_entries::table.filter(directory_entries::account_id.eq(account)))
-        .execute(conn)?;
+    directory::forget(conn, erased.account)?;
     let staged = trees_table::table.filter(trees_table::seq.is_null());
     on_each!(conn, conn => diesel::delete(staged.filter(trees_table::device_id.eq_any(&own))).execute(conn))?;
     diesel::update(devices::table.filter(devices::account_id.eq(account)))

@@ -29,7 +29,7 @@ on_both!(
     the_directory_only_grows_and_any_two_of_its_heads_are_of_one_log,
     accounts_of_before_the_directory_come_into_it_at_the_start,
     an_erased_account_is_told_of_no_more_and_the_tree_is_as_it_was,
-    a_directory_of_another_key_file_is_not_served,
+    a_directory_of_another_key_file_is_not_served_and_a_new_one_takes_its_operators_word,
 );
 
 async fn info(device: &Device) -> ServerInfo {
@@ -239,9 +239,11 @@ async fn an_erased_account_is_told_of_no_more_and_the_tree_is_as_it_was(database
     assert_eq!(verify_history(&head, label, 200, history.account.proof.as_ref()).unwrap().len(), 1);
 }
 
-async fn a_directory_of_another_key_file_is_not_served(database: Database) {
+async fn a_directory_of_another_key_file_is_not_served_and_a_new_one_takes_its_operators_word(
+    database: Database,
+) {
     let server = Server::start(database).await;
-    let alice = Device::register(&server, "alice").await;
+    let mut alice = Device::register(&server, "alice").await;
     published(&alice, "/v1/accounts/by-name/alice").await;
     let database = server.stop().await;
     let key = database.dir.path().join("token.key");
@@ -250,7 +252,21 @@ async fn a_directory_of_another_key_file_is_not_served(database: Database) {
     let refused = Daemon::start(database.config(&[])).await.err().unwrap().to_string();
     assert!(refused.contains("token key file"), "{refused}");
     std::fs::write(&key, kept).unwrap();
-    Server::start(database).await.stop().await;
+    let server = Server::start(database).await;
+    alice.moved_to(&server);
+    let before = info(&alice).await.directory_key;
+    let database = server.stop().await;
+
+    std::fs::remove_file(&key).unwrap();
+    let output = program::run(&database, &["keys", "reset-directory"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let server = Server::start(database).await;
+    alice.moved_to(&server);
+    alice.log_in().await;
+    assert_ne!(info(&alice).await.directory_key, before);
+    let (answer, proof) = published(&alice, "/v1/accounts/by-name/alice").await;
+    let head = head(&alice, proof.head.as_ref()).await;
+    assert_eq!(check(&head, &answer, &proof, 1), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -170,6 +170,8 @@ async fn an_account_is_given_out_whole_to_its_owner_and_nothing_of_others(databa
     assert_eq!(of("device")[0]["device"], alice.id.to_string());
     assert_eq!((of("session").len(), of("key_package").len(), of("room").len()), (1, 4, 1));
     assert_eq!(of("room")[0]["room"], room.to_string());
+    assert_eq!(of("directory_entry").len(), 2, "of the name and the account");
+    assert!(of("directory_entry").iter().all(|line| line["salt"].is_string() && line["said"].is_string()));
     let messages: Vec<_> =
         of("envelope").iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
     assert_eq!(messages, sent);
@@ -295,6 +297,8 @@ async fn an_erased_account_leaves_its_id_and_what_others_need(database: Database
     assert_eq!(welcomes, 1, "bob's, which he has not confirmed");
     let packages = database_holds(&database, "SELECT count(*) AS count FROM key_packages");
     assert_eq!(packages, 4, "bob's");
+    let said = database_holds(&database, "SELECT count(*) AS count FROM directory_entries");
+    assert_eq!(said, 2, "bob's");
     let names = "SELECT count(*) AS count FROM accounts WHERE name LIKE '%alice%'";
     assert_eq!(database_holds(&database, names), 0);
     // A tombstone that holds more is refused by the database itself.

@@ -7,7 +7,7 @@ use qchat_proto::{
     wire::{api::PutDeviceList, fault::FaultCode},
 };
 
-use super::super::{access::Access, clock, error::EngineError, people::People, steps::Steps, transparency};
+use super::super::{access::Access, clock, error::EngineError, people::People, steps::Steps};
 use crate::{
     net::{NetError, rest::Client},
     store::{Identity, Profile, StoreError, Tx},
@@ -78,15 +78,8 @@ impl OwnDevices {
             let mut draft = Draft { directory: &directory, list, key: &key, own: &own };
             let Some(put) = change(&mut draft)? else { return Ok(false) };
             let list = draft.list.clone();
-            let (version, signed, account) = (list.version, put.device_list.as_ref().to_vec(), self.account);
-            self.profile
-                .write_async(move |tx| {
-                    if let Some(contact) = tx.contact(account)? {
-                        transparency::note_made(tx, account, &contact.record, (version, &signed))?;
-                    }
-                    tx.put_own_list_version(version)
-                })
-                .await?;
+            let version = list.version;
+            self.profile.write_async(move |tx| tx.put_own_list_version(version)).await?;
             let (rest, put) = (&self.rest, &put);
             let told = self.access.ask(|token| async move { rest.put_device_list(&token, put).await }).await;
             match told {

@@ -23,7 +23,7 @@ pub use self::{
     audit::{AuditReport, Audited, Log, Logged, Said},
     fault::DirectoryFault,
 };
-pub(crate) use self::{own::note_made, witness::start};
+pub(crate) use self::witness::start;
 use super::{access::Access, clock, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},
@@ -229,12 +229,19 @@ fn crowded() -> EngineError {
     NetError::Protocol("the server's key directory changes faster than it can be read".into()).into()
 }
 
+/// How often each entry of an account has been written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Versions {
+    name: u64,
+    account: u64,
+}
+
 /// That the directory says at this head what the answer says: that the name is the account's, and what the account is.
 pub(crate) fn confirm(
     head: &TreeHead,
     answer: &Directory,
     verified: &VerifiedDirectory,
-) -> Result<(), DirectoryFault> {
+) -> Result<Versions, DirectoryFault> {
     let record = &verified.record;
     let who = record.name.to_string();
     let Some(proof) = &answer.proof else { return Err(DirectoryFault::NoProof { who }) };
@@ -249,10 +256,12 @@ pub(crate) fn confirm(
         let salt = proof.salt.as_ref().try_into().map_err(|_| TransparencyError::Malformed("salt"))?;
         verify_lookup(head, label, &entry::commitment(&Salt(salt), &said), proof.proof.as_ref())
     };
-    holds(Label::Name(&record.name), of_name.encode(), &proof.name)
-        .and_then(|_| holds(Label::Account(record.account), of_account.encode(), &proof.account))
-        .map_err(|source| DirectoryFault::False { who, source })?;
-    Ok(())
+    let held = || {
+        let name = holds(Label::Name(&record.name), of_name.encode(), &proof.name)?;
+        let account = holds(Label::Account(record.account), of_account.encode(), &proof.account)?;
+        Ok(Versions { name: name.version, account: account.version })
+    };
+    held().map_err(|source| DirectoryFault::False { who, source })
 }
 
 /// The key of a directory, if it is one.

@@ -17,6 +17,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
+        directory,
         export,
     },
 };
@@ -43,6 +44,8 @@ enum Step {
     /// The envelopes of a device in a room after a seq.
     Sent(RoomId, DeviceId, u64),
     Envelope(RoomId, DeviceId, export::Envelope),
+    /// What the key directory says of it.
+    Directory,
     /// What is noted after a place in the audit log.
     Activity(i64),
 }
@@ -140,6 +143,15 @@ fn carry_out(
             });
             Ok((vec![object], vec![]))
         }
+        Step::Directory => {
+            let said = directory::said_of(conn, account)?.into_iter().map(|entry| {
+                json!({
+                    "kind": "directory_entry", "label": Binary::from(entry.label), "version": entry.version,
+                    "salt": Binary::from(entry.salt.0.to_vec()), "said": Binary::from(entry.said),
+                })
+            });
+            Ok((said.collect(), vec![]))
+        }
         Step::Activity(after) => {
             let which = Which { account: Some(account), since: None };
             let some = audit::after(conn, which, after, ACTIVITY)?;
@@ -173,7 +185,7 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
         })
     }));
     let each = devices.into_iter().map(|device| Step::Device(device.id));
-    Ok((objects, each.chain([Step::Activity(0)]).collect()))
+    Ok((objects, each.chain([Step::Directory, Step::Activity(0)]).collect()))
 }
 
 fn of_device(conn: &mut Connection, device: DeviceId) -> Result<(Vec<Value>, Vec<Step>), StoreError> {

@@ -40,7 +40,10 @@ use self::{
     keys::{Keys, Places},
     tree::Memory,
 };
-use super::ServiceError;
+use super::{
+    ServiceError,
+    accounts::{Asked, absent},
+};
 use crate::{
     meters::Meters,
     store::{
@@ -93,6 +96,14 @@ impl KeyDirectory {
         Ok(Self { store, server, keys, meters, waiting: Notify::new(), pace: publish::Pace::default() })
     }
 
+    /// Forgets the directory of a database, all of it, so that the next start begins another under the key of then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reset(store: &Store) -> Result<(), ServiceError> {
+        store.write(|conn| directory::reset(conn).map_err(ServiceError::from)).await
+    }
+
     /// The key that signs heads.
     pub fn key(&self) -> &DevicePublicKey {
         self.keys.public()
@@ -137,7 +148,7 @@ impl KeyDirectory {
     /// What was said of an account and of its name, the last `recent` times, newest first.
     ///
     /// # Errors
-    /// `not_found`, and `unavailable` when nothing of it is published yet.
+    /// `not_found`, `account_deleted`, and `unavailable` when nothing of it is published yet.
     pub async fn history(
         &self,
         account: AccountId,
@@ -146,8 +157,9 @@ impl KeyDirectory {
     ) -> Result<DirectoryHistory, ServiceError> {
         let keys = self.keys.clone();
         let history = self.store.snapshot(move |conn| {
-            let account = accounts::by_id(conn, account)?
-                .ok_or_else(|| ServiceError::refuse(FaultCode::NotFound, "there is no such account"))?;
+            let Some(account) = accounts::by_id(conn, account)? else {
+                return Err(absent(conn, Asked::Id(account))?);
+            };
             let stored = newest(conn)?;
             let path = path(conn, &stored.head, since)?;
             let mut history = |label: Label<'_>| history(conn, &keys, &stored, label, recent);

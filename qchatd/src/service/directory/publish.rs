@@ -94,7 +94,8 @@ impl KeyDirectory {
                     keys.public().verify(SignatureUse::TreeHead, &stored.head, &stored.signature).is_ok();
                 if !ours || head.server != server || head.vrf_key != keys.places.public() {
                     return Err(ServiceError::Defect(
-                        "the key directory of this database was begun with another token key file: restore that file",
+                        "the key directory of this database was begun with another token key file: restore that file, or let \
+                         the directory begin anew with `qchatd keys reset-directory`, which every user has to accept",
                     ));
                 }
                 return Ok(None);
