@@ -221,7 +221,9 @@ fn reset_directory(config: &Config) -> Result<(), CommandError> {
 
 fn show_directory_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
     // To look at a key makes none.
-    if let Some(missing) = [&config.pepper_file, &config.token_key_file].into_iter().find(|file| !file.exists()) {
+    if let Some(missing) =
+        [&config.pepper_file, &config.token_key_file].into_iter().find(|file| !file.exists())
+    {
         let file = missing.display();
         return Err(CommandError::Other(format!("there is no key file {file}: the first start makes it")));
     }

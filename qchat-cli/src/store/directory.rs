@@ -1,6 +1,6 @@
 //! The server's key directory as far as this device has checked it, what members have told of it, and what did not fit.
 
-use diesel::{OptionalExtension, SqliteConnection, dsl::exists, prelude::*};
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
 use qchat_proto::{
     content::{Content, Witness},
     ids::{AccountId, DeviceId, RoomId},
@@ -10,7 +10,7 @@ use qchat_proto::{
 
 use super::{
     StoreError, Tx, convert,
-    schema::{directory, directory_evidence, directory_heard, directory_made, directory_own, directory_told},
+    schema::{directory, directory_evidence, directory_heard, directory_own, directory_told},
 };
 
 /// What is known of the directory.

@@ -8,8 +8,8 @@ use super::{
     multi::on_each,
     rooms::Standing,
     schema::{
-        accounts, devices, erased_accounts, grants, key_packages, links, members,
-        sessions, trees as trees_table, welcomes,
+        accounts, devices, erased_accounts, grants, key_packages, links, members, sessions,
+        trees as trees_table, welcomes,
     },
     trees,
 };

@@ -18,10 +18,13 @@ use qchat_proto::{
 };
 use qchatd::{server::Daemon, store};
 
-use crate::support::{
-    Database, Device, Server,
-    device::{list, random},
-    eventually, on_both, program,
+use crate::{
+    farewell,
+    support::{
+        Database, Device, Server,
+        device::{list, random},
+        eventually, on_both, program,
+    },
 };
 
 on_both!(
@@ -94,7 +97,7 @@ async fn what_an_account_says_of_itself_is_proved_soon_and_each_change_after_it(
     }
     for version in 2..=3 {
         let device_list = list(bob.account, version, &[(bob.id, &bob.key)]).sign(&bob.identity).unwrap();
-        let put = PutDeviceList { device_list: device_list.clone().into() };
+        let put = PutDeviceList { device_list: device_list.clone().into(), ..PutDeviceList::default() };
         bob.put("/v1/account/device-list", &put).await.unwrap();
         let (answer, proof) = published(&alice, "/v1/accounts/by-name/bob").await;
         assert_eq!(answer.device_list.as_ref(), device_list, "never the list of before");
@@ -223,20 +226,20 @@ async fn an_erased_account_is_told_of_no_more_and_the_tree_is_as_it_was(database
     published(&alice, "/v1/accounts/by-name/bob").await;
     published(&alice, "/v1/accounts/by-name/alice").await;
     let before = newest(&alice).await;
-    let target = server.database.url.parse().unwrap();
-    let store = store::Store::open(&target, 1).unwrap();
-    store.write(move |conn| store::directory::forget(conn, bob.account)).await.unwrap();
+    let mut conn = server.database.connect();
+    assert_eq!(store::directory::said_of(&mut conn, bob.account).unwrap().len(), 2);
+    farewell::delete(&server, &bob).await;
+    assert!(store::directory::said_of(&mut conn, bob.account).unwrap().is_empty());
 
     let (answer, proof) = published(&alice, "/v1/accounts/by-name/alice").await;
     let head = self::head(&alice, proof.head.as_ref()).await;
     check(&head, &answer, &proof, 1);
     assert_eq!(head, before);
     assert_eq!(audit(&alice).await.last(), Some(&before));
-    let history: DirectoryHistory =
-        alice.get(&format!("/v1/accounts/{}/history", bob.account)).await.unwrap();
-    assert!(history.name.said.is_empty() && history.account.said.is_empty());
-    let label = Label::Account(bob.account);
-    assert_eq!(verify_history(&head, label, 200, history.account.proof.as_ref()).unwrap().len(), 1);
+    for path in ["/v1/accounts/by-name/bob".to_owned(), format!("/v1/accounts/{}/history", bob.account)] {
+        let refused = alice.get::<serde_json::Value>(&path).await.unwrap_err();
+        assert_eq!(refused, FaultCode::AccountDeleted, "{path}");
+    }
 }
 
 async fn a_directory_of_another_key_file_is_not_served_and_a_new_one_takes_its_operators_word(

@@ -42,6 +42,20 @@ async fn proof(device: &Device, deed: Deed<'_>) -> Proof {
     Proof { nonce: challenge.nonce, signature: proof.sign(deed, &device.key).unwrap().into() }
 }
 
+/// Deletes a device's account.
+pub(crate) async fn delete(server: &Server, device: &Device) {
+    let token = random::<32>();
+    let request = DeleteAccount {
+        account_id: device.account,
+        device_id: device.id,
+        auth_key: device.registration.auth_key.clone(),
+        token: token.to_vec().into(),
+        proof: proof(device, Deed::Delete { token: &token }).await,
+    };
+    let answer = http().post(server.url("/v1/account/delete")).json(&request).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+}
+
 async fn change(device: &Device, old: &Binary, new: &Binary, salt: &Binary) -> ChangePassphrase {
     let deed = Deed::ChangePassphrase { auth_key: new.as_ref(), auth_salt: salt.as_ref() };
     ChangePassphrase {

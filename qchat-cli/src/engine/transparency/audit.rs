@@ -25,15 +25,6 @@ pub enum Said {
     Account(AccountEntry),
 }
 
-impl Said {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Name(entry) => entry.encode(),
-            Self::Account(entry) => entry.encode(),
-        }
-    }
-}
-
 /// One entry of the log of a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Logged {

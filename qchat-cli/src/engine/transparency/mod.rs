@@ -19,11 +19,11 @@ use qchat_proto::{
     wire::api::{Directory, EntryProof},
 };
 
+pub(crate) use self::witness::start;
 pub use self::{
     audit::{AuditReport, Audited, Log, Logged, Said},
     fault::DirectoryFault,
 };
-pub(crate) use self::witness::start;
 use super::{access::Access, clock, error::EngineError};
 use crate::{
     net::{NetError, rest::Client},

@@ -42,15 +42,17 @@ impl Transparency {
         let wrong = match self.newest_own(me, &own).await {
             Ok(newest) if seen == Some(newest) => return Ok(vec![]),
             Ok(_) => None,
-            Err(wrong @ (EngineError::Directory(DirectoryFault::False { .. }) | EngineError::Identity { .. })) => {
-                Some(wrong)
-            }
+            Err(
+                wrong @ (EngineError::Directory(DirectoryFault::False { .. }) | EngineError::Identity { .. }),
+            ) => Some(wrong),
             Err(error) => return Err(error),
         };
         let log = self.own_log(me, &own.name).await?;
         let known = AccountEntry::of(me, &own.record, own.pinned.list_version, &own.device_list);
         let mut new = vec![];
-        for (epoch, sentence) in of_names(me, &own.name, &log.name).into_iter().chain(of_accounts(&known, &log.account)) {
+        for (epoch, sentence) in
+            of_names(me, &own.name, &log.name).into_iter().chain(of_accounts(&known, &log.account))
+        {
             if self.keep(epoch, sentence.clone(), None, None).await? {
                 new.push(sentence);
             }
@@ -164,7 +166,12 @@ mod tests {
     #[test]
     fn own_devices_change_the_list_and_nobody_brings_back_an_older_one() {
         let me = AccountId::from_bytes([1; 16]);
-        let of = |list_version: u64, list: u8| AccountEntry { account: me, record: [2; 48], list_version, list: [list; 48] };
+        let of = |list_version: u64, list: u8| AccountEntry {
+            account: me,
+            record: [2; 48],
+            list_version,
+            list: [list; 48],
+        };
         let elsewhere = AccountEntry { record: [9; 48], ..of(3, 3) };
         let another = AccountEntry { account: AccountId::from_bytes([5; 16]), ..of(3, 3) };
         for (what, log, told) in [

@@ -143,7 +143,10 @@ impl Accounts {
 }
 
 /// What is said of an account that is not there: that it was erased, or that there is none.
-pub(in crate::service) fn absent(conn: &mut Connection, asked: Asked<'_>) -> Result<ServiceError, StoreError> {
+pub(in crate::service) fn absent(
+    conn: &mut Connection,
+    asked: Asked<'_>,
+) -> Result<ServiceError, StoreError> {
     let erased = match asked {
         Asked::Id(account) => erased::by_id(conn, account)?.is_some(),
         Asked::Name(hash) => erased::had_name(conn, hash)?,

@@ -17,8 +17,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        directory,
-        export,
+        directory, export,
     },
 };
 
