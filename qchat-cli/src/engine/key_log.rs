@@ -26,16 +26,19 @@ impl Handle {
         self.0.people.log.log(account, &name, RECENT).await
     }
 
-    /// Checks that the key directory has only grown since the epoch `from`, or since the last time; `told` hears how far it
+    /// Checks what the key directory says of this account, and that it has only grown since the epoch `from`, or since the last
+    /// time; `told` hears how far it
     /// has come.
     ///
     /// # Errors
-    /// [`EngineError::Directory`] when it has not; [`EngineError::Invalid`] when there is no such epoch.
+    /// [`EngineError::Directory`] when it has not, or has nothing of this account; [`EngineError::Invalid`] when there is no such
+    /// epoch.
     pub async fn audit_directory(
         &self,
         from: Option<u64>,
         told: impl Fn(Audited),
     ) -> Result<AuditReport, EngineError> {
+        self.0.people.log.check_own(self.0.me.account).await?;
         self.0.people.log.audit(from, told).await
     }
 

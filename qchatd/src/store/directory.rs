@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::{
+    connection::SimpleConnection as _,
     dsl::{exists, not, sql},
     prelude::*,
     sql_types::{BigInt, Binary, Bool},
@@ -156,19 +157,12 @@ pub fn waiting(conn: &mut Connection, limit: i64) -> Result<Vec<Entry>, StoreErr
     let rows: Vec<EntryRow> = directory_entries::table
         .select(ENTRY)
         .filter(directory_entries::epoch.is_null())
+        // Sought in the index of what waits.
+        .filter(directory_entries::id.gt(0))
         .order(directory_entries::id)
         .limit(limit)
         .load(conn)?;
     rows.into_iter().map(entry).collect()
-}
-
-/// How many entries wait.
-///
-/// # Errors
-/// When the query fails.
-pub fn count_waiting(conn: &mut Connection) -> Result<u64, StoreError> {
-    let waiting = directory_entries::table.filter(directory_entries::epoch.is_null());
-    Ok(from_sql(waiting.count().get_result(conn)?))
 }
 
 /// The newest thing that is said under a label, published or not.
@@ -248,10 +242,16 @@ pub fn forget(conn: &mut Connection, account: AccountId) -> Result<(), StoreErro
 /// # Errors
 /// When a query fails.
 pub fn reset(conn: &mut Connection) -> Result<(), StoreError> {
-    diesel::delete(directory_entries::table).execute(conn)?;
-    diesel::delete(directory_values::table).execute(conn)?;
-    diesel::delete(directory_nodes::table).execute(conn)?;
-    diesel::delete(directory_heads::table).execute(conn)?;
+    let statements = match conn {
+        Connection::Sqlite(_) => {
+            "DELETE FROM directory_entries; DELETE FROM directory_values; DELETE FROM directory_nodes; \
+             DELETE FROM directory_heads"
+        }
+        Connection::Postgres(_) => {
+            "TRUNCATE directory_entries, directory_values, directory_nodes, directory_heads"
+        }
+    };
+    conn.batch_execute(statements)?;
     Ok(())
 }
 
@@ -296,8 +296,12 @@ fn head((head, signature, nodes): HeadRow) -> Head {
 /// # Errors
 /// When the query fails.
 pub fn newest_head(conn: &mut Connection) -> Result<Option<Head>, StoreError> {
-    let row: Option<HeadRow> =
-        directory_heads::table.select(HEAD).order(directory_heads::epoch.desc()).first(conn).optional()?;
+    let row: Option<HeadRow> = directory_heads::table
+        .select(HEAD)
+        .filter(directory_heads::epoch.ge(0))
+        .order(directory_heads::epoch.desc())
+        .first(conn)
+        .optional()?;
     Ok(row.map(head))
 }
 

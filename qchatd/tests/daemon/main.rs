@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod crash;
 mod directory;
+mod directory_story;
 mod doors;
 mod farewell;
 mod faults;

@@ -1,6 +1,6 @@
 //! The commands about the server's key directory.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use qchat_tests::{
     client::{self, Client},
@@ -59,4 +59,56 @@ fn a_command_ends_with_6_when_the_directory_does_not_hold_what_the_server_says()
     alice.ok(&["room", "create", "general"]);
     let said = alice.fails(6, &["room", "invite", "general", "bob"]);
     assert!(said.contains("key directory") && said.contains("bob"), "{said}");
+}
+
+#[test]
+fn a_server_that_was_restored_from_an_older_copy_is_refused_until_its_user_accepts_it() {
+    let mut daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    alice.json(&["keys", "audit"]);
+    let data = daemon.data_directory();
+    let database = data.join("qchatd.sqlite3");
+    let copy = data.join("copy.sqlite3");
+    let backup = Command::new(programs::qchatd())
+        .args(["backup", "--data-dir"])
+        .args([&data, &copy])
+        .output()
+        .expect("qchatd runs");
+    assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
+    let _bob = Client::register(&daemon.url(), "bob");
+    alice.json(&["keys", "log", "bob"]);
+
+    assert!(daemon.stop().success());
+    fs::rename(&copy, &database).expect("the copy takes its place");
+    daemon.restart();
+    let _carol = Client::register(&daemon.url(), "carol");
+    alice.ok(&["room", "create", "general"]);
+    let said = alice.fails(6, &["room", "invite", "general", "carol"]);
+    assert!(said.contains("--accept"), "the remedy is said: {said}");
+    assert!(alice.fails(6, &["keys", "audit"]).contains("--accept"));
+    let audit = &alice.json(&["keys", "audit", "--accept"])[0];
+    assert_eq!(audit["from"], json!(0));
+    let warnings = audit["warnings"].as_array().expect("warnings");
+    assert!(!warnings.is_empty() && warnings.iter().all(|kept| kept["ours"].is_string()), "{audit}");
+    alice.ok(&["room", "invite", "general", "carol"]);
+}
+
+#[test]
+fn an_audit_shows_what_the_server_has_said_of_the_own_account() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    let account = alice.json(&["whoami"])[0]["account"].as_str().expect("an id").to_owned();
+    daemon.execute(&format!(
+        "INSERT INTO directory_entries (account_id, label, salt, said) \
+         VALUES (x'{account}', x'02{account}', zeroblob(32), x'0102{account}' || zeroblob(104))"
+    ));
+    // It is published within seconds.
+    let told = (0..100).find_map(|_| {
+        let audit = alice.json(&["keys", "audit"]).remove(0);
+        audit["warnings"].as_array().filter(|warnings| !warnings.is_empty()).cloned()
+    });
+    let told = told.expect("a warning");
+    let said = told[0]["warning"].as_str().expect("a sentence");
+    assert!(said.contains("has given out other keys as those of your account"), "{told:?}");
+    assert!(alice.ok(&["keys", "audit"]).iter().any(|line| line.starts_with("WARNING")), "it stays known");
 }

@@ -12,7 +12,6 @@ use qchat_proto::{
 use super::{DirectoryFault, TRIES, Transparency, crowded};
 use crate::{
     engine::error::EngineError,
-    net::NetError,
     store::{DirectoryState, Evidence, StoreError, Tx},
 };
 
@@ -177,7 +176,12 @@ impl Transparency {
                 })
                 .await?;
         }
-        let evidence = self.profile.read_async(Tx::evidence).await?;
+        // Whoever asked is told all of it.
+        let told = self.profile.write_async(|tx| {
+            tx.note_shown()?;
+            tx.evidence()
+        });
+        let evidence = told.await?;
         Ok(AuditReport {
             from: first,
             to: newest.epoch,
@@ -207,7 +211,7 @@ impl Transparency {
             self.access.ask(|token| async move { self.rest.directory_growth(&token, after, until).await });
         let page = asking.await?.epochs;
         if page.is_empty() {
-            return Err(NetError::Protocol("the server withholds its key directory".into()).into());
+            return Err(DirectoryFault::Withheld { epoch: after }.into());
         }
         Ok(page)
     }

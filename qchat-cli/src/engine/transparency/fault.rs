@@ -59,6 +59,12 @@ pub enum DirectoryFault {
     /// A head, or what leads to it, is no good.
     #[error("what the server shows of its key directory is refused: {0}. {remedy}", remedy = REMEDY)]
     Head(TransparencyError),
+    /// The server keeps its growth to itself.
+    #[error("the server does not show how its key directory has grown after epoch {epoch}. {}", REMEDY)]
+    Withheld {
+        /// The epoch.
+        epoch: u64,
+    },
     /// The tree has lost or changed something.
     #[error(
         "the server has changed its key directory at epoch {epoch} otherwise than by adding to it. {}",

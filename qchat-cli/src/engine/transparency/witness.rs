@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// How long the server may take to show here what it has shown elsewhere, milliseconds.
-const LATE: i64 = 60_000;
+const LATE: i64 = 10_000;
 /// Between two questions about what the server did not show yet, and how often at least it is asked.
 const REST: Duration = Duration::from_secs(1);
-const AGAIN: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_secs(5);
 /// How often a newer head may come between two questions about one epoch.
 const TRIES: usize = 4;
 
