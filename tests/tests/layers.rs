@@ -33,7 +33,12 @@ const CONFINED: &[Confined] = &[
     },
     Confined {
         what: &["akd", "akd_core"],
-        to: &["qchat-proto/src/transparency", "qchat-proto/tests", "qchatd/src/service/directory"],
+        to: &[
+            "qchat-proto/src/transparency",
+            "qchat-proto/tests",
+            "qchat-proto/fuzz/src/directory",
+            "qchatd/src/service/directory",
+        ],
     },
     Confined { what: &["ratatui", "ratatui_textarea"], to: &["qchat-cli/src/tui"] },
     Confined { what: &["crossterm"], to: &["qchat-cli/src/tui", "qchat-cli/src/cli"] },

@@ -37,5 +37,5 @@ CREATE TABLE directory_entries (
     CHECK ((epoch IS NULL) = (version IS NULL))
 ) STRICT;
 CREATE INDEX directory_entries_by_label ON directory_entries (label, id);
-CREATE INDEX directory_entries_by_account ON directory_entries (account_id, id);
+CREATE INDEX directory_entries_by_account ON directory_entries (account_id);
 CREATE INDEX directory_entries_waiting ON directory_entries (id) WHERE epoch IS NULL;

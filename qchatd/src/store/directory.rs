@@ -1,10 +1,9 @@
 //! The key directory: entries that wait and entries that are published, the tree, and its heads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{
-    connection::SimpleConnection as _,
-    dsl::{exists, not, sql},
+    dsl::{exists, sql},
     prelude::*,
     sql_types::{BigInt, Binary, Bool},
 };
@@ -194,26 +193,34 @@ pub fn published(conn: &mut Connection, label: &[u8], limit: i64) -> Result<Vec<
     rows.into_iter().map(entry).collect()
 }
 
-/// Accounts of which nothing is said yet, in the order of their ids.
+/// Looks at the next `limit` accounts after one, in the order of their ids: those of which nothing is said yet, and the last
+/// that was looked at; `None` when there are no more.
 ///
 /// # Errors
-/// When the query fails.
+/// When a query fails.
 pub fn unsaid(
     conn: &mut Connection,
     after: Option<AccountId>,
     limit: i64,
-) -> Result<Vec<AccountId>, StoreError> {
+) -> Result<(Vec<AccountId>, Option<AccountId>), StoreError> {
     let after = after.map_or_else(Vec::new, |account| account.as_bytes().to_vec());
-    let said = directory_entries::table.filter(directory_entries::account_id.eq(accounts::id));
     let rows: Vec<Vec<u8>> = accounts::table
         .select(accounts::id)
-        .filter(accounts::id.gt(after))
+        .filter(accounts::id.gt(&after))
         .filter(accounts::deleted_at.is_null())
-        .filter(not(exists(said)))
         .order(accounts::id)
         .limit(limit)
         .load(conn)?;
-    rows.iter().map(|account| id(account)).collect()
+    let Some(last) = rows.last() else { return Ok((vec![], None)) };
+    let said: Vec<Vec<u8>> = directory_entries::table
+        .select(directory_entries::account_id)
+        .filter(directory_entries::account_id.gt(&after))
+        .filter(directory_entries::account_id.le(last))
+        .load(conn)?;
+    let said: BTreeSet<Vec<u8>> = said.into_iter().collect();
+    let unsaid =
+        rows.iter().filter(|row| !said.contains(*row)).map(|row| id(row)).collect::<Result<_, _>>()?;
+    Ok((unsaid, Some(id(last)?)))
 }
 
 /// Whether anything is said of an account.
@@ -242,16 +249,11 @@ pub fn forget(conn: &mut Connection, account: AccountId) -> Result<(), StoreErro
 /// # Errors
 /// When a query fails.
 pub fn reset(conn: &mut Connection) -> Result<(), StoreError> {
-    let statements = match conn {
-        Connection::Sqlite(_) => {
-            "DELETE FROM directory_entries; DELETE FROM directory_values; DELETE FROM directory_nodes; \
-             DELETE FROM directory_heads"
-        }
-        Connection::Postgres(_) => {
-            "TRUNCATE directory_entries, directory_values, directory_nodes, directory_heads"
-        }
-    };
-    conn.batch_execute(statements)?;
+    // All rows, sought by their keys.
+    diesel::delete(directory_entries::table.filter(directory_entries::id.gt(0))).execute(conn)?;
+    diesel::delete(directory_values::table.filter(directory_values::who.gt(&[][..]))).execute(conn)?;
+    diesel::delete(directory_nodes::table.filter(directory_nodes::label.gt(&[][..]))).execute(conn)?;
+    diesel::delete(directory_heads::table.filter(directory_heads::epoch.ge(0))).execute(conn)?;
     Ok(())
 }
 
@@ -260,11 +262,11 @@ pub fn reset(conn: &mut Connection) -> Result<(), StoreError> {
 /// # Errors
 /// When the query fails.
 pub fn said_of(conn: &mut Connection, account: AccountId) -> Result<Vec<Entry>, StoreError> {
-    let rows: Vec<EntryRow> = directory_entries::table
+    let mut rows: Vec<EntryRow> = directory_entries::table
         .select(ENTRY)
         .filter(directory_entries::account_id.eq(account.as_bytes().as_slice()))
-        .order(directory_entries::id)
         .load(conn)?;
+    rows.sort_unstable_by_key(|row| row.0);
     rows.into_iter().map(entry).collect()
 }
 

@@ -17,10 +17,11 @@ pub(crate) fn key_directory(conn: &mut Connection, alice: AccountId, bob: Accoun
         said: vec![said; 9],
     };
     assert!(directory::lock(conn).unwrap());
-    assert_eq!(directory::unsaid(conn, None, 9).unwrap(), [alice, bob]);
+    assert_eq!(directory::unsaid(conn, None, 9).unwrap(), (vec![alice, bob], Some(bob)));
     directory::append(conn, &[says(1, 11), says(2, 12), says(2, 13)]).unwrap();
-    assert_eq!(directory::unsaid(conn, None, 9).unwrap(), [bob]);
-    assert_eq!(directory::unsaid(conn, Some(bob), 9).unwrap(), []);
+    assert_eq!(directory::unsaid(conn, None, 9).unwrap(), (vec![bob], Some(bob)));
+    assert_eq!(directory::unsaid(conn, None, 1).unwrap(), (vec![], Some(alice)));
+    assert_eq!(directory::unsaid(conn, Some(bob), 9).unwrap(), (vec![], None));
     assert!(directory::is_said(conn, alice).unwrap() && !directory::is_said(conn, bob).unwrap());
 
     // What waits comes in its order, and is published with its version.

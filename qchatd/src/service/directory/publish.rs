@@ -206,9 +206,11 @@ impl KeyDirectory {
     /// Says something of the next accounts after this one of which nothing is said: those that were there before the
     /// directory was.
     async fn adopt(&self, after: Option<AccountId>) -> Result<Unsaid, ServiceError> {
-        let found = self.store.read(move |conn| directory::unsaid(conn, after, ADOPTED)).await?;
-        let Some(last) = found.last().copied() else { return Ok(Unsaid::Nobody) };
-        self.adopt_these(found).await?;
+        let (found, last) = self.store.read(move |conn| directory::unsaid(conn, after, ADOPTED)).await?;
+        let Some(last) = last else { return Ok(Unsaid::Nobody) };
+        if !found.is_empty() {
+            self.adopt_these(found).await?;
+        }
         Ok(Unsaid::After(Some(last)))
     }
 
