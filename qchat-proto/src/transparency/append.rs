@@ -78,7 +78,7 @@ pub fn verify_append(
 /// The root hash of the tree that consists of these nodes and what lies below them; `None` when they are no tree, one
 /// lying below another.
 fn root(nodes: &mut [Node]) -> Option<[u8; 32]> {
-    nodes.sort_unstable_by(|(a, _), (b, _)| (a.label_val, a.label_len).cmp(&(b.label_val, b.label_len)));
+    nodes.sort_unstable_by_key(|(label, _)| (label.label_val, label.label_len));
     // In this order a prefix stands right before the first that it is a prefix of.
     let overlap = nodes.windows(2).any(|pair| pair[0].0.is_prefix_of(&pair[1].0));
     if overlap || nodes.first().is_some_and(|(label, _)| label.label_len == 0) {
