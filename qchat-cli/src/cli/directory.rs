@@ -155,5 +155,5 @@ pub(super) async fn audit(context: &Context, from: Option<u64>, accept: bool) ->
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

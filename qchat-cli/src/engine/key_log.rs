@@ -7,7 +7,7 @@ use super::{
     handle::Handle,
     transparency::{AuditReport, Audited, Log},
 };
-use crate::store::{Evidence, StoreError};
+use crate::store::{Evidence, Tx};
 
 /// Most changes that are asked for.
 const RECENT: u16 = 200;
@@ -56,9 +56,9 @@ impl Handle {
     /// When the profile cannot be read.
     pub async fn unshown_warnings(&self) -> Result<Vec<String>, EngineError> {
         let profile = &self.0.profile;
-        let unshown: Vec<Evidence> = profile.read_async(|tx| tx.unshown_evidence()).await?;
+        let unshown: Vec<Evidence> = profile.read_async(Tx::unshown_evidence).await?;
         if !unshown.is_empty() {
-            profile.write_async(|tx| Ok::<_, StoreError>(tx.note_shown()?)).await?;
+            profile.write_async(Tx::note_shown).await?;
         }
         Ok(unshown.into_iter().map(|evidence| evidence.what).collect())
     }

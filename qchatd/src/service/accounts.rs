@@ -57,6 +57,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
+    #[expect(clippy::too_many_arguments, reason = "the parts that it is made of, once")]
     pub(super) fn new(
         store: Store,
         hub: Arc<Hub>,

@@ -284,6 +284,9 @@ pub fn lock(conn: &mut Connection) -> Result<bool, StoreError> {
     }
 }
 
+/// Two columns: a head and how the tree has grown, or a node's label and the node.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 type HeadRow = (Vec<u8>, Vec<u8>, i64);
 
 const HEAD: (directory_heads::head, directory_heads::signature, directory_heads::nodes) =
@@ -335,7 +338,7 @@ pub fn grown(
     (after, until): (u64, u64),
     limit: usize,
     bytes: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+) -> Result<Vec<Pair>, StoreError> {
     let mut size = 0;
     let mut rows = vec![];
     for epoch in (after..until).map(|before| before + 1).take(limit) {
@@ -358,7 +361,7 @@ pub fn grown(
 ///
 /// # Errors
 /// When the query fails.
-pub fn nodes(conn: &mut Connection, labels: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+pub fn nodes(conn: &mut Connection, labels: &[Vec<u8>]) -> Result<Vec<Pair>, StoreError> {
     if labels.is_empty() {
         return Ok(vec![]);
     }

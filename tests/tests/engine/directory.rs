@@ -313,12 +313,11 @@ async fn members_who_are_shown_one_directory_are_warned_of_nothing() {
 
 /// Lets the server say something of an account, as who owns its database can.
 fn say(daemon: &Daemon, account: &str, label: &[u8], said: &[u8]) {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     daemon.execute(&format!(
         "INSERT INTO directory_entries (account_id, label, salt, said) \
          VALUES (x'{account}', x'{}', zeroblob(32), x'{}')",
-        hex(label),
-        hex(said)
+        hex::encode(label),
+        hex::encode(said)
     ));
 }
 

@@ -150,14 +150,13 @@ impl Transparency {
                 if at.hash.is_some_and(|hash| hash != head.previous) {
                     return Err(self.forked(head.epoch, &head.encode()).await);
                 }
-                match verify_append(&at.root, &head.root, head.epoch, step.grown.as_ref()) {
-                    Ok(came) => leaves += came as u64,
-                    Err(_) => {
-                        let fault = DirectoryFault::NotGrown { epoch: head.epoch };
-                        self.keep(head.epoch, fault.to_string(), None, Some(head.encode())).await?;
-                        return Err(fault.into());
-                    }
-                }
+                let grown = verify_append(&at.root, &head.root, head.epoch, step.grown.as_ref());
+                let Ok(came) = grown else {
+                    let fault = DirectoryFault::NotGrown { epoch: head.epoch };
+                    self.keep(head.epoch, fault.to_string(), None, Some(head.encode())).await?;
+                    return Err(fault.into());
+                };
+                leaves += came as u64;
                 at = At::of(&head);
             }
             told(Audited { epoch: at.epoch, of: newest.epoch });

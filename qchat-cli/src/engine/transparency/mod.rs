@@ -74,21 +74,20 @@ fn corrupt(what: &'static str) -> EngineError {
 impl Transparency {
     /// What is known. The key of the directory is pinned when it is first needed, if not at the registration.
     async fn known(&self) -> Result<Known, EngineError> {
-        let state = match self.profile.read_async(Tx::directory).await? {
-            Some(state) => state,
-            None => {
-                let key = self.offered_key().await?;
-                self.profile
-                    .write_async(move |tx| match tx.directory()? {
-                        Some(state) => Ok::<_, StoreError>(state),
-                        None => {
-                            let state = fresh(&key);
-                            tx.put_directory(&state)?;
-                            Ok(state)
-                        }
-                    })
-                    .await?
-            }
+        let state = if let Some(state) = self.profile.read_async(Tx::directory).await? {
+            state
+        } else {
+            let key = self.offered_key().await?;
+            self.profile
+                .write_async(move |tx| {
+                    if let Some(state) = tx.directory()? {
+                        return Ok::<_, StoreError>(state);
+                    }
+                    let state = fresh(&key);
+                    tx.put_directory(&state)?;
+                    Ok(state)
+                })
+                .await?
         };
         let key = parse(&state.key).ok_or_else(|| corrupt("directory key"))?;
         let newest = state.newest()?;

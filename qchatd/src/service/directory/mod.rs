@@ -319,8 +319,8 @@ fn done<T>(future: impl Future<Output = Result<T, AkdError>>) -> Result<T, Servi
 }
 
 /// The largest power of two that is not above.
-const fn marker(version: u64) -> u64 {
-    1 << (63 - version.leading_zeros())
+fn marker(version: u64) -> u64 {
+    1 << version.max(1).ilog2()
 }
 
 /// Proofs of what these labels hold.

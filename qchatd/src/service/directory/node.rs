@@ -20,6 +20,7 @@ pub(super) fn encode_label(label: &NodeLabel) -> Vec<u8> {
 }
 
 /// Takes a label off the front.
+#[expect(clippy::option_option, reason = "what is no label is not the same as no child")]
 fn take_label(bytes: &mut &[u8]) -> Option<Option<NodeLabel>> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = u16::from_be_bytes(*length);

@@ -185,7 +185,9 @@ impl Database for Memory {
 
     async fn batch_set(&self, records: Vec<DbRecord>, _state: DbSetState) -> Result<(), StorageError> {
         let mut stored = self.records();
-        records.into_iter().for_each(|record| stored.put(record));
+        for record in records {
+            stored.put(record);
+        }
         Ok(())
     }
 
