@@ -243,7 +243,7 @@ fn all_that_a_label_has_held_is_proved_and_that_nothing_came_after() {
 }
 
 #[test]
-fn a_tree_that_has_only_grown_proves_it_as_the_librarys_auditor_sees_it() {
+fn a_tree_that_has_only_grown_proves_it_as_the_auditor_of_the_library_sees_it() {
     let tree = grown();
     for epoch in 1..tree.roots.len() {
         let proof = tree.append(epoch as u64);
