@@ -36,7 +36,7 @@ const CONFINED: &[Confined] = &[
         to: &[
             "qchat-proto/src/transparency",
             "qchat-proto/tests",
-            "qchat-proto/fuzz/src/directory",
+            "qchat-proto/fuzz/src/directory.rs",
             "qchatd/src/service/directory",
         ],
     },
