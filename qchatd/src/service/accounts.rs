@@ -425,10 +425,13 @@ fn rekeyed(
             rekeyed.push(device.id);
             continue;
         };
-        if before.created_at >= certificate.created_at {
+        let same_key = before.device_key == certificate.device_key;
+        if certificate.created_at < before.created_at
+            || !same_key && certificate.created_at == before.created_at
+        {
             return Err(bad("a device certificate is not newer than the one before"));
         }
-        if before.device_key != certificate.device_key {
+        if !same_key {
             rekeyed.push(device.id);
         }
     }
