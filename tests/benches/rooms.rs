@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use qchat_cli::engine::{Accept, Choice, Handle, KeyLife, Options, register, types::Body, types::Inviting};
+use qchat_cli::engine::{Handle, Options, register, types::Body, types::Inviting};
 use qchat_proto::ids::{RoomId, UserName};
 use qchat_tests::{daemon::Daemon, database::Backend, device::register_leaf};
 use tempfile::TempDir;
@@ -39,15 +39,7 @@ impl Person {
             (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
         let (server, name) = (server.parse().unwrap(), name.parse().unwrap());
         let registered = register(&path, server, name, passphrase, PATIENCE, |_| {}).await.unwrap();
-        let options = Options {
-            timeout: PATIENCE,
-            offline: false,
-            server: None,
-            tls: Choice::default(),
-            accept: Accept::Ask,
-            key_life: KeyLife::default(),
-            backup_interval: None,
-        };
+        let options = Options::new(PATIENCE);
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();
         Self { directory, engine }

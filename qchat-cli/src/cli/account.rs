@@ -17,7 +17,7 @@ use super::{
     words,
 };
 use crate::{
-    engine::{self, Accept, Choice, EngineError, Handle, KeyLife, Options, Server},
+    engine::{self, Choice, EngineError, Handle, Options, Server},
     vault::{agent as vault_agent, keyring},
 };
 
@@ -76,15 +76,7 @@ pub(super) async fn register(
             "An earlier registration of this profile had succeeded, and its recovery words were confirmed.",
         ),
     }
-    let options = Options {
-        timeout: settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(settings.timeout) };
     let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
     let handle = Handle::start(profile, options).await?;
     let done = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
@@ -114,15 +106,7 @@ pub(super) async fn logout(context: &Context, everywhere: bool) -> Outcome {
 pub(super) async fn whoami(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
     let unconfirmed = engine::recovery::unconfirmed(&profile).await?.is_some();
-    let options = Options {
-        timeout: context.settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
     let shown = context.output.result(&MeObject::new(handle.me(), !unconfirmed), || {
         let hint = "\n  words    not confirmed: `qchat recovery confirm`";
@@ -134,15 +118,7 @@ pub(super) async fn whoami(context: &Context) -> Outcome {
 
 pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
-    let options = Options {
-        timeout: context.settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
     let keys = handle.keys().await;
     handle.shutdown().await;

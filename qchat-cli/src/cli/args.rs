@@ -505,7 +505,7 @@ pub enum Backup {
         /// Read the recovery words from this file, should they be needed: by a profile that has no key for backups yet.
         #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         recovery_file: Option<PathBuf>,
-        /// Make one whatever backup of this device the server has.
+        /// Make one whatever backup of this device the server has, and send all of it again under a new secret.
         #[arg(long)]
         anew: bool,
     },

@@ -7,7 +7,7 @@ use super::{
     failure::{Failure, Outcome},
     open, progress,
 };
-use crate::engine::{Accept, Handle, Options, Recovered};
+use crate::engine::{Handle, Options, Recovered};
 
 /// What has become of the rooms.
 #[derive(Serialize)]
@@ -30,15 +30,12 @@ pub(super) async fn recover(context: &Context, yes: bool) -> Outcome {
     }
     let settings = &context.settings;
     let profile = open::profile(context).await?;
+    // Nothing is sent or read before the keys are given up.
     let options = Options {
-        timeout: settings.timeout,
-        // Nothing is sent or read before the keys are given up.
         offline: true,
         server: settings.server.clone(),
         tls: settings.tls,
-        accept: Accept::Ask,
-        key_life: settings.key_life,
-        backup_interval: None,
+        ..Options::new(settings.timeout)
     };
     let handle = Handle::start(profile.clone(), options).await?;
     let recovered = progress::during(settings, "Giving up the keys of the copy", handle.recover()).await;

@@ -14,7 +14,7 @@ use super::{
     messages, open,
 };
 use crate::{
-    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, types::Deletion},
+    engine::{EngineError, Handle, Options, types::Deletion},
     store::Profile,
 };
 
@@ -42,15 +42,7 @@ struct Deleted<'a> {
 /// Needs no server, and asks none: what waits to be sent is not sent on the way.
 pub(super) async fn delete(context: &Context, room: &str, which: Which<'_>, yes: bool) -> Outcome {
     let profile: Profile = open::profile(context).await?;
-    let options = Options {
-        timeout: context.settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
     let done = on_engine(context, &handle, room, &which, yes).await;
     handle.shutdown().await;

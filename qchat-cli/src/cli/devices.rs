@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     engine::{
-        self, Accept, Choice, EngineError, Handle, KeyLife, LinkStage, Options, Server,
+        self, Choice, EngineError, Handle, LinkStage, Options, Server,
         types::{LinkRequest, LinkStatus, OwnDevice},
     },
     zone::Zone,
@@ -101,15 +101,7 @@ pub(super) async fn link(context: &Context, name: &UserName, device: Option<&Dev
     // On the heap: the future is large, and moves otherwise.
     let linking = engine::link(&dir, server, name.clone(), device, passphrase, settings.timeout, stage, same);
     let profile = Box::pin(linking).await?;
-    let options = Options {
-        timeout: settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(settings.timeout) };
     let handle = Handle::start(profile, options).await?;
     let done = context
         .output

@@ -10,7 +10,7 @@ use super::{
     passphrase, progress,
 };
 use crate::{
-    engine::{self, Accept, Choice, EngineError, Handle, KeyLife, Options},
+    engine::{self, EngineError, Handle, Options},
     store::Profile,
     vault::{self, agent},
 };
@@ -53,15 +53,7 @@ pub(super) async fn offline<T>(
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
     let profile = profile(context).await?;
-    let options = Options {
-        timeout: context.settings.timeout,
-        offline: true,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
     handle.shutdown().await;

@@ -57,6 +57,21 @@ pub struct Options {
     pub backup_interval: Option<Duration>,
 }
 
+impl Options {
+    /// Connects as the profile says, asks about every invitation, and does nothing by the clock but what it must.
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            offline: false,
+            server: None,
+            tls: Choice::default(),
+            accept: Accept::default(),
+            key_life: KeyLife::default(),
+            backup_interval: None,
+        }
+    }
+}
+
 /// Who this profile is.
 #[derive(Clone, Debug)]
 pub struct Me {

@@ -167,6 +167,8 @@ impl OwnDevices {
                 return Ok(false);
             }
             tx.take_next_key(clock::seconds())?;
+            // Whoever has a copy of before would read on in the backups.
+            tx.forget_backup_secret()?;
             Ok::<_, StoreError>(true)
         });
         let taken = taken.await?;

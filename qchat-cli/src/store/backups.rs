@@ -115,6 +115,16 @@ impl Tx {
         Ok(BackupSecret::new(secret(stored.unwrap_or_default())?))
     }
 
+    /// Forgets what the backups are encrypted under: the next one is of new chunks alone, which whoever has had a copy of this
+    /// profile cannot open.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_backup_secret(&mut self) -> Result<(), StoreError> {
+        diesel::update(backup::table).set(backup::secret.eq(None::<Vec<u8>>)).execute(&mut self.conn)?;
+        Ok(())
+    }
+
     /// Stores which head is sent.
     ///
     /// # Errors

@@ -32,12 +32,15 @@ pub fn remembers(dir: &Path) -> bool {
 /// [`VaultError::Keyring`], [`VaultError::File`].
 pub fn remember(dir: &Path, key: &Secret<32>) -> Result<(), VaultError> {
     let entry = entry(dir)?;
+    let known = remembers(dir);
     // First, so that what is in the keyring is always known here.
     let marker = dir.join(MARKER);
     let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&marker);
     made.map_err(|source| VaultError::File { what: "write", path: marker.clone(), source })?;
     entry.set_secret(key.expose()).map_err(|error| {
-        let _ = fs::remove_file(&marker);
+        if !known {
+            let _ = fs::remove_file(&marker);
+        }
         failed(&error)
     })
 }

@@ -117,7 +117,7 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     let row = accounts::table.filter(accounts::id.eq(account)).filter(accounts::deleted_at.is_null());
     let changed = diesel::update(row)
         .set((
-            accounts::name.eq(placeholder(erased.account)),
+            accounts::name.eq(nobodys_name(erased.account)),
             accounts::record.eq(&[][..]),
             accounts::device_list.eq(&[][..]),
             accounts::device_list_version.eq(0),
@@ -154,7 +154,7 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
 }
 
 /// What stands for the name of an erased account: no name begins so.
-fn placeholder(account: AccountId) -> String {
+fn nobodys_name(account: AccountId) -> String {
     let mut text = format!("-{account}");
     text.truncate(32);
     text

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use qchat_cli::engine::{
-    Accept, Choice, Handle, KeyLife, Options, register,
+    Handle, Options, register,
     types::{Body, Event},
 };
 use qchat_proto::ids::{MessageId, RoomId, Seq};
@@ -161,15 +161,7 @@ async fn person(server: &Url, name: &str) -> Result<Person> {
     let path = directory.path().join("profile");
     let registered =
         register(&path, server.as_str().parse()?, name.parse()?, passphrase, PATIENCE, |_| {}).await?;
-    let options = Options {
-        timeout: PATIENCE,
-        offline: false,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options::new(PATIENCE);
     let engine = Handle::start(registered.profile, options).await?;
     engine.sync().await?;
     Ok(Person { _directory: directory, engine })

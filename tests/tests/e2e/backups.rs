@@ -11,7 +11,8 @@ use std::{
     time::Instant,
 };
 
-use qchat_proto::wire::fault::FaultCode;
+use qchat_cli::{store::Profile, vault};
+use qchat_proto::{crypto::entropy::SystemEntropy, identity::backup::BackupSecret, wire::fault::FaultCode};
 use qchat_tests::{
     client::{self, Client},
     daemon::Daemon,
@@ -100,6 +101,38 @@ fn a_lost_machine_comes_back_by_its_words(backend: Backend) {
     // The profile is in use: nothing is restored over it.
     let said = refused(alice, &new, 4);
     assert!(said.contains("belongs to alice"), "{said}");
+}
+
+#[test]
+fn who_has_copied_a_profile_opens_no_backup_under_the_next_secret() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut alice = Client::register(&daemon.url(), "alice");
+    alice.unlock();
+    alice.ok(&["room", "create", "notes"]);
+    alice.ok(&["send", "notes", "to remember"]);
+    made(&alice);
+    let secret = || {
+        let dir = alice.data_directory().join("alice");
+        let profile = Profile::open(&dir, vault::unlock(&dir, alice.passphrase()).expect("a key"));
+        let drawn = BackupSecret::generate(&SystemEntropy).expect("random bytes");
+        let kept = profile.expect("a profile").write(|tx| tx.keep_backup_secret(&drawn)).expect("a secret");
+        *kept.secret().expose()
+    };
+    let stolen = secret();
+    assert_eq!(made(&alice)["sent_chunks"], 0, "the same again");
+    // Everything is sent anew: under the ids of another secret.
+    for (what, renew) in
+        [("a new key", &["keys", "rotate"][..]), ("by hand", &["backup", "create", "--anew"])]
+    {
+        alice.ok(renew);
+        let after = made(&alice);
+        let sent = after["sent_chunks"].as_u64();
+        assert_eq!(sent > Some(0), what == "a new key", "{what}: {after}");
+        assert_ne!(secret(), stolen, "{what}");
+    }
+    let new = alice.another_machine();
+    restore(&alice, &new, &[]);
+    assert_eq!(new.bodies("notes"), ["to remember"]);
 }
 
 fn what_a_device_has_at_the_server_goes_with_it(backend: Backend) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qchat_cli::{
-    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, Registered, register},
+    engine::{EngineError, Handle, Options, Registered, register},
     store::Profile,
     vault,
 };
@@ -88,15 +88,7 @@ async fn a_registration_whose_answer_was_lost_is_taken_up_again_with_the_same_ac
     proxy.at_requests(|_| Answer::Genuine);
     let registered = attempt(&dir, &proxy).await.unwrap();
     assert!(registered.recovery_words.is_some(), "they were kept");
-    let options = Options {
-        timeout: PATIENCE,
-        offline: false,
-        server: None,
-        tls: Choice::default(),
-        accept: Accept::Ask,
-        key_life: KeyLife::default(),
-        backup_interval: None,
-    };
+    let options = Options::new(PATIENCE);
     let alice = Handle::start(registered.profile, options).await.unwrap();
     alice.sync().await.unwrap();
     alice.create_room("tea".to_owned()).await.unwrap();

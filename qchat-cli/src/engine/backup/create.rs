@@ -70,7 +70,7 @@ struct Upload<'a, F> {
 
 impl Handle {
     /// Makes a backup of this device at the daemon. Where the profile does not have the key for that yet, `words` gives it. With
-    /// `anew` it does not matter which backup the daemon has.
+    /// `anew` it does not matter which backup the daemon has, and all of it is sent again, under a new secret.
     ///
     /// # Errors
     /// [`EngineError::WordsNeeded`]; [`EngineError::Backup`] when the daemon does not have the backup that this device made last;
@@ -94,7 +94,15 @@ impl Handle {
 
         let drawn =
             BackupSecret::generate(&MixedEntropy).map_err(|error| EngineError::Keys(error.to_string()))?;
-        let secret = inner.profile.write_async(move |tx| tx.keep_backup_secret(&drawn)).await?;
+        let secret = inner
+            .profile
+            .write_async(move |tx| {
+                if anew {
+                    tx.forget_backup_secret()?;
+                }
+                tx.keep_backup_secret(&drawn)
+            })
+            .await?;
         let series = (own.account, own.device);
         let last = inner.profile.read_async(Tx::last_line).await?;
         let of = u64::try_from(last).unwrap_or(0);

@@ -40,7 +40,7 @@ impl From<KdfLengthError> for ChunkError {
     }
 }
 
-/// What a device's series of backups is encrypted under. It never changes, so that what is there need not be sent again.
+/// What a device's series of backups is encrypted under. It stays for long, so that what is there need not be sent again.
 pub struct BackupSecret(Secret<32>);
 
 impl BackupSecret {
