@@ -381,7 +381,8 @@ fn a_backup_that_is_not_whole_or_not_true_is_refused_with_its_reason() {
         Answer::changed(move |answer| *heard.lock().expect("a lock") = answer.clone())
     });
     drop(restore(&alice, &alice.another_machine(), &[]));
-    alice.ok(&["room", "list"]);
+    // The next backup is made knowing of the device that was added.
+    assert_eq!(alice.json(&["device", "list"]).len(), 2);
     made(&alice);
     let first = first.lock().expect("a lock").clone();
     assert!(first["directory"].is_object());
