@@ -30,6 +30,7 @@ vault           1024   the file with the wrapped key of the database
 agent             64   what goes to an agent and comes from it
 tokens          2048   access tokens
 hints           2048   what nodes tell each other
+directory       4096   heads of the key directory, ways between them, proofs, entries
 '
 
 seconds=${1:-60}

@@ -7,6 +7,7 @@ use prost::Message as _;
 
 use crate::{
     ids::AccountId,
+    transparency::HeadHash,
     wire::{codec::DecodeError, pb},
 };
 
@@ -26,6 +27,31 @@ pub struct Content {
     pub sent_at_ms: i64,
     /// What it says.
     pub body: Body,
+    /// The newest head of the server's key directory that its sender has seen, where it says so.
+    pub witness: Option<Witness>,
+}
+
+/// A head of the key directory, as somebody has seen it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Witness {
+    /// Of which epoch.
+    pub epoch: u64,
+    /// Its hash.
+    pub head: HeadHash,
+}
+
+impl Witness {
+    /// Lets encoded content say this too; `None` when it would take the next larger bucket, or when it says so already.
+    pub fn join(&self, content: &[u8]) -> Option<Bytes> {
+        if Content::decode(content).ok()?.witness.is_some() {
+            return None;
+        }
+        let witness = pb::Witness { epoch: self.epoch, head: Bytes::copy_from_slice(&self.head) };
+        let said = pb::Content { sent_at_ms: 0, body: None, witness: Some(witness) }.encode_to_vec();
+        // What stands behind one another in protobuf is one message.
+        let joined = [content, &said].concat();
+        (padded_size(joined.len()) == padded_size(content.len())).then(|| joined.into())
+    }
 }
 
 /// The types of content.
@@ -60,13 +86,13 @@ impl Content {
         match text.len() {
             0 => Err(ContentError::Empty),
             size if size > MAX_TEXT => Err(ContentError::TextTooLong(size)),
-            _ => Ok(Self { sent_at_ms, body: Body::Text(text) }),
+            _ => Ok(Self { sent_at_ms, body: Body::Text(text), witness: None }),
         }
     }
 
     /// What a device says first where it was invited.
     pub fn joined(sent_at_ms: i64) -> Self {
-        Self { sent_at_ms, body: Body::Joined }
+        Self { sent_at_ms, body: Body::Joined, witness: None }
     }
 
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
@@ -76,7 +102,10 @@ impl Content {
             Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
             Body::Unknown => None,
         };
-        pb::Content { sent_at_ms: self.sent_at_ms, body }.encode_to_vec().into()
+        let witness = self
+            .witness
+            .map(|Witness { epoch, head }| pb::Witness { epoch, head: Bytes::copy_from_slice(&head) });
+        pb::Content { sent_at_ms: self.sent_at_ms, body, witness }.encode_to_vec().into()
     }
 
     /// Decodes unpadded content.
@@ -90,7 +119,11 @@ impl Content {
             Some(pb::content::Body::Joined(_)) => Body::Joined,
             None => Body::Unknown,
         };
-        Ok(Self { sent_at_ms: raw.sent_at_ms, body })
+        // One of another size says nothing.
+        let witness = raw
+            .witness
+            .and_then(|said| Some(Witness { epoch: said.epoch, head: said.head.as_ref().try_into().ok()? }));
+        Ok(Self { sent_at_ms: raw.sent_at_ms, body, witness })
     }
 }
 
@@ -191,7 +224,27 @@ mod tests {
     fn content_of_an_unknown_type_is_kept_apart_from_malformed_content() {
         // Field 99, a length-delimited body that no version knows yet.
         let future = [0x08, 0x05, 0x9a, 0x06, 0x01, 0x00];
-        assert_eq!(Content::decode(&future), Ok(Content { sent_at_ms: 5, body: Body::Unknown }));
+        assert_eq!(
+            Content::decode(&future),
+            Ok(Content { sent_at_ms: 5, body: Body::Unknown, witness: None })
+        );
         assert!(Content::decode(&[0xff, 0xff]).is_err());
+    }
+
+    #[test]
+    fn a_head_that_was_seen_goes_along_where_it_changes_no_size() {
+        let witness = Witness { epoch: 70_000, head: [9; 48] };
+        for (length, goes) in [(1, true), (170, true), (200, false), (240, false), (300, true)] {
+            let content = Content::text("x".repeat(length), 1_800_000_000_000).unwrap().encode();
+            let joined = witness.join(&content);
+            assert_eq!(joined.is_some(), goes, "{length}");
+            if let Some(joined) = joined {
+                assert_eq!(padded_size(joined.len()), padded_size(content.len()));
+                let read = Content::decode(&joined).unwrap();
+                assert_eq!((read.witness, read.encode()), (Some(witness), joined.clone()));
+                assert_eq!(Content { witness: None, ..read }.encode(), content);
+                assert_eq!(witness.join(&joined), None);
+            }
+        }
     }
 }

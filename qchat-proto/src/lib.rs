@@ -10,5 +10,6 @@ pub mod mls;
 pub mod safety;
 pub mod sanitize;
 pub mod session;
+pub mod transparency;
 pub mod vault;
 pub mod wire;

@@ -59,7 +59,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// The keys that sign access tokens.
+    /// The keys that sign access tokens, and the one that signs the key directory.
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -152,8 +152,18 @@ pub(crate) enum AdminCommand {
 /// What about the keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
+    /// Print the key that signs the key directory, as `qchat server show` does.
+    Show {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a new signing key for all nodes on this database; nobody is logged out. Happens by itself every 7 days.
     Rotate,
+    /// Forget the key directory, so that the next start begins another: for when the token key file it was begun with is lost.
+    ///
+    /// Stop all nodes first. Every client then refuses the server until its user has said `qchat keys audit --accept`.
+    ResetDirectory,
 }
 
 /// What about TLS.

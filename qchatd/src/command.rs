@@ -13,6 +13,7 @@ use std::{
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use qchat_manual::{Configuration, Manual};
+use qchat_proto::crypto::sign::DeviceSigningKey;
 use serde_json::json;
 use tokio::signal::unix::{self, SignalKind};
 
@@ -24,7 +25,9 @@ use crate::{
     server::{self, Daemon, StartError},
     service::{
         ServiceError,
+        directory::KeyDirectory,
         housekeeping::{Housekeeping, Swept},
+        keys::ServerKeys,
         seed::{self, Plan, Seeded},
         sessions,
     },
@@ -53,6 +56,10 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, CommandError> {
         Command::Check => check(&loaded.config)?,
         Command::Backup { file, json } => {
             noted(&loaded.config, Act::Backup, || back_up(&loaded.config, file, *json))?;
+        }
+        Command::Keys { command: KeysCommand::Show { json } } => show_directory_key(&loaded.config, *json)?,
+        Command::Keys { command: KeysCommand::ResetDirectory } => {
+            noted(&loaded.config, Act::RotateKeys, || reset_directory(&loaded.config))?;
         }
         Command::Keys { command: KeysCommand::Rotate } => {
             noted(&loaded.config, Act::RotateKeys, || rotate_keys(&loaded.config))?;
@@ -197,6 +204,39 @@ fn rotate_keys(config: &Config) -> Result<(), CommandError> {
         print(&format!("{}: signs from {}{end}", hex::encode(key.id), moment(key.signs_from)))?;
     }
     Ok(())
+}
+
+fn reset_directory(config: &Config) -> Result<(), CommandError> {
+    current(config)?;
+    let done = runtime(1)?.block_on(async {
+        let store = Store::open(&config.database, 1, config.database_wait)?;
+        KeyDirectory::reset(&store).await
+    });
+    done.map_err(|error| match error {
+        ServiceError::Store(error) => CommandError::Store(error),
+        other => CommandError::Other(other.to_string()),
+    })?;
+    print("the key directory is forgotten; the next start begins another, which every user has to accept")
+}
+
+fn show_directory_key(config: &Config, as_json: bool) -> Result<(), CommandError> {
+    // To look at a key makes none.
+    if let Some(missing) =
+        [&config.pepper_file, &config.token_key_file].into_iter().find(|file| !file.exists())
+    {
+        let file = missing.display();
+        return Err(CommandError::Other(format!("there is no key file {file}: the first start makes it")));
+    }
+    let keys = ServerKeys::load(&config.pepper_file, &config.token_key_file);
+    let keys = keys.map_err(|error| CommandError::Other(error.to_string()))?;
+    let key = DeviceSigningKey::from_seed(keys.directory.sign);
+    let hash = key.map_err(|error| CommandError::Other(error.to_string()))?.public().hash();
+    let groups: Vec<String> = hash.chunks(4).map(hex::encode).collect();
+    let fingerprint = groups.join(" ");
+    if as_json {
+        return print(&json!({"v": 1, "directory_key": fingerprint}).to_string());
+    }
+    print(&fingerprint)
 }
 
 fn show_key(config: &Config, as_json: bool) -> Result<(), CommandError> {

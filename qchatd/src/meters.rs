@@ -65,6 +65,12 @@ pub struct Meters {
     audited: Counter,
     /// What was not noted in the audit log, because there was no room.
     audit_lost: Counter,
+    /// The newest epoch of the key directory that this node has published; 0 before the first.
+    epoch: Gauge,
+    /// Entries that this node has put into the key directory.
+    published: Counter,
+    /// How long an epoch of it took, seconds.
+    publish: Histogram,
     /// 1 when Redis carries hints between the nodes, else 0.
     redis: Gauge,
     /// This node and those that Redis has brought word of lately.
@@ -110,6 +116,9 @@ impl Default for Meters {
             exhausted: Family::default(),
             audited: Counter::default(),
             audit_lost: Counter::default(),
+            epoch: Gauge::default(),
+            published: Counter::default(),
+            publish: seconds(),
             redis: Gauge::default(),
             nodes: Gauge::default(),
             ready: Gauge::default(),
@@ -184,6 +193,22 @@ impl Default for Meters {
             "audit_lost",
             "What was not noted in the audit log, because there was no room",
             meters.audit_lost.clone(),
+        );
+        registry.register(
+            "directory_epoch",
+            "The newest epoch of the key directory that this node has published",
+            meters.epoch.clone(),
+        );
+        registry.register(
+            "directory_entries",
+            "Entries that this node has put into the key directory",
+            meters.published.clone(),
+        );
+        registry.register_with_unit(
+            "directory_publish",
+            "How long an epoch of the key directory takes",
+            Unit::Seconds,
+            meters.publish.clone(),
         );
         registry.register("redis", "1 when Redis carries hints between the nodes", meters.redis.clone());
         registry.register(
@@ -268,6 +293,13 @@ impl Meters {
     pub fn audited(&self, entries: usize, lost: i64) {
         self.audited.inc_by(entries as u64);
         self.audit_lost.inc_by(u64::try_from(lost).unwrap_or(0));
+    }
+
+    /// This epoch of the key directory is published, with so many entries.
+    pub fn published(&self, epoch: u64, entries: usize, took: Duration) {
+        self.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+        self.published.inc_by(entries as u64);
+        self.publish.observe(took.as_secs_f64());
     }
 
     /// A socket is open until what is returned is dropped.

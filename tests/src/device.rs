@@ -173,6 +173,8 @@ pub fn directory(name: &str, account: AccountId) -> api::Directory {
         account_record: registered.account_record,
         device_list: registered.device_list,
         device_certificates: vec![registered.device_certificate],
+        proof: None,
+        pending: false,
     }
 }
 

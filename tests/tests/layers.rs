@@ -31,6 +31,15 @@ const CONFINED: &[Confined] = &[
             "qchat-cli/src/store/mls",
         ],
     },
+    Confined {
+        what: &["akd", "akd_core"],
+        to: &[
+            "qchat-proto/src/transparency",
+            "qchat-proto/tests",
+            "qchat-proto/fuzz/src/directory.rs",
+            "qchatd/src/service/directory",
+        ],
+    },
     Confined { what: &["ratatui", "ratatui_textarea"], to: &["qchat-cli/src/tui"] },
     Confined { what: &["crossterm"], to: &["qchat-cli/src/tui", "qchat-cli/src/cli"] },
     Confined {

@@ -578,6 +578,30 @@ pub enum Keys {
     /// at the next connection. `qchat room update-keys` replaces the keys that open a room's messages.
     #[command(after_help = "Example:\n  qchat keys rotate --json | jq -r .fingerprint")]
     Rotate,
+    /// Show what the server's key directory has said of somebody, as it proves it.
+    ///
+    /// Each line is a change: when it came into the directory, and what the account consisted of from then on. What its owner
+    /// did not do, somebody else did.
+    #[command(
+        after_help = "Examples:\n  qchat keys log bob\n  qchat keys log alice --json | jq .list_version"
+    )]
+    Log {
+        /// Whose.
+        user: UserName,
+    },
+    /// Check that the server's key directory has only grown since the last time, and show what has not fitted together.
+    ///
+    /// Prints the newest head: others who use the server and are shown the same directory see the same one at that epoch.
+    #[command(after_help = "Examples:\n  qchat keys audit\n  qchat keys audit --from 0 --json")]
+    Audit {
+        /// Check from this epoch on instead.
+        #[arg(long, value_name = "EPOCH")]
+        from: Option<u64>,
+        /// Take the directory as the server shows it now, whatever was known of it: after its operator has told why it is
+        /// another one.
+        #[arg(long, conflicts_with = "from")]
+        accept: bool,
+    },
 }
 
 /// Commands about the server.

@@ -11,6 +11,7 @@ mod copies;
 mod deletion;
 mod departure;
 mod devices;
+mod directory;
 mod failure;
 mod harden;
 mod json;
@@ -187,6 +188,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Profile(ProfileCommand::Recover { yes }) => copies::recover(context, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Keys(Keys::Rotate) => account::rotate(context).await,
+        Command::Keys(Keys::Log { user }) => directory::log(context, user).await,
+        Command::Keys(Keys::Audit { from, accept }) => directory::audit(context, *from, *accept).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }

@@ -43,7 +43,12 @@ pub(super) async fn on_profile<T>(
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
+    let warnings = handle.clone();
     handle.shutdown().await;
+    // Also what was found out only now. A profile that is gone by then has nothing to warn of.
+    for warning in warnings.unshown_warnings().await.unwrap_or_default() {
+        context.output.say(&format!("warning: {warning}"));
+    }
     done
 }
 

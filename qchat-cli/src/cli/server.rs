@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Context, failure::Outcome, open, progress};
+use super::{Context, account::fingerprint, failure::Outcome, open, progress};
 use crate::{
     engine::{self, Link, ServerReport, Trust},
     vault,
@@ -14,6 +14,8 @@ struct ServerObject<'a> {
     server: &'a str,
     server_id: String,
     tls: Option<TlsObject<'a>>,
+    directory_key: Option<String>,
+    directory_key_changed: bool,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,14 @@ pub(super) async fn show(context: &Context) -> Outcome {
             },
         }),
     };
-    let object = ServerObject { v: 1, server: report.url.as_str(), server_id: report.id.to_string(), tls };
+    let object = ServerObject {
+        v: 1,
+        server: report.url.as_str(),
+        server_id: report.id.to_string(),
+        tls,
+        directory_key: report.directory_key.as_ref().map(fingerprint),
+        directory_key_changed: report.other_directory,
+    };
     Ok(context.output.result(&object, || words(&report))?)
 }
 
@@ -66,5 +75,11 @@ fn words(report: &ServerReport) -> String {
             lines.push(format!("  known by      {known}"));
         }
     }
+    let key = report.directory_key.as_ref();
+    let note = if report.other_directory { " (NOT the one that was seen first)" } else { "" };
+    lines.push(format!(
+        "  directory     {}{note}",
+        key.map_or_else(|| "none: nobody notices false keys".to_owned(), fingerprint)
+    ));
     lines.join("\n")
 }

@@ -8,7 +8,7 @@ use qchat_proto::{
     wire::fault::{Fault, FaultCode},
 };
 
-use super::types::Deletion;
+use super::{transparency::DirectoryFault, types::Deletion};
 use crate::{net::NetError, store::StoreError, vault::VaultError};
 
 /// An operation of the engine failed.
@@ -37,6 +37,9 @@ pub enum EngineError {
         /// What is wrong.
         source: IdentityError,
     },
+    /// The server's key directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryFault),
     /// Somebody's identity key is not the one that was pinned.
     #[error(
         "the identity key of {0} has changed since this device first saw it: someone may be impersonating them. \
@@ -210,6 +213,7 @@ impl EngineError {
             Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
             Self::OldCopy
             | Self::Identity { .. }
+            | Self::Directory(_)
             | Self::IdentityChanged(_)
             | Self::NotMember(_)
             | Self::Refused(_)

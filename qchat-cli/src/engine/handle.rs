@@ -24,7 +24,7 @@ use super::{
     people::People,
     readmission,
     steps::Steps,
-    tidy,
+    tidy, transparency,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
     view,
 };
@@ -111,16 +111,10 @@ impl Handle {
     /// # Errors
     /// When the profile is not registered or cannot be read.
     pub async fn start(profile: Profile, options: Options) -> Result<Self, EngineError> {
-        let Parts { me, rest, access, steps, keys } =
+        let Parts { me, rest, access, steps, keys, log } =
             parts(&profile, options.server.clone(), options.tls, options.timeout, options.key_life).await?;
         let (events, _) = broadcast::channel(EVENTS);
-        let people = People {
-            profile: profile.clone(),
-            rest: rest.clone(),
-            access: access.clone(),
-            keys,
-            events: events.clone(),
-        };
+        let people = People { profile: profile.clone(), log, keys, events: events.clone() };
         let invitations = Invitations {
             profile: profile.clone(),
             rest: rest.clone(),
@@ -172,6 +166,7 @@ impl Handle {
             if let Some(interval) = handle.0.options.backup_interval {
                 backup::start(&handle, interval);
             }
+            transparency::start(&handle);
         }
         Ok(handle)
     }

@@ -21,6 +21,7 @@ mod export;
 mod find;
 mod handle;
 mod invitations;
+mod key_log;
 mod old_copy;
 mod own;
 mod parts;
@@ -35,6 +36,7 @@ mod rotation;
 mod server;
 mod steps;
 mod tidy;
+mod transparency;
 mod trust;
 pub mod types;
 mod upkeep;
@@ -54,6 +56,7 @@ pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished}
 pub use register::{Registered, Stage, login, register};
 pub use rotation::Rotated;
 pub use server::{ServerReport, server};
+pub use transparency::{AuditReport, Audited, DirectoryFault, Log, Logged, Said};
 pub use trust::{ChangeKind, Comparison, IdentityChange};
 
 pub use qchat_proto::session::ledger::KeyLife;

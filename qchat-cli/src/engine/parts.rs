@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{
     access::Access, error::EngineError, handle::Me, own::OwnDevice, people::PinnedKeys, steps::Steps,
+    transparency::Transparency,
 };
 use crate::{
     net::{
@@ -24,6 +25,7 @@ pub(super) struct Parts {
     pub(super) access: Access,
     pub(super) steps: Steps,
     pub(super) keys: Arc<PinnedKeys>,
+    pub(super) log: Transparency,
 }
 
 /// The daemon of a profile, or another address of it, by the key that is given or the one that is stored.
@@ -75,11 +77,18 @@ pub(super) async fn parts(
     if elsewhere {
         access.ask_for_the_name();
     }
+    let log = Transparency {
+        profile: profile.clone(),
+        rest: rest.clone(),
+        access: access.clone(),
+        server: own.server_id,
+    };
     Ok(Parts {
         me: Me { name: own.name, account: own.account, device: own.device, server: url },
         rest,
         access,
         steps: Steps { profile: profile.clone(), device: Arc::new(device) },
         keys,
+        log,
     })
 }

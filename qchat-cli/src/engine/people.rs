@@ -11,13 +11,19 @@ use qchat_proto::{
     ids::{AccountId, RoomId, UserName},
     mls::identity::{AccountKeys, MissingKey},
     session::ledger::{Ledger, Notice, Phase},
+    transparency::TreeHead,
     wire::{api::Directory, fault::FaultCode},
 };
 use tokio::sync::broadcast;
 
-use super::{access::Access, clock, error::EngineError, types::Event};
+use super::{
+    clock,
+    error::EngineError,
+    transparency::{self, Transparency, Wanted},
+    types::Event,
+};
 use crate::{
-    net::{NetError, rest::Client},
+    net::NetError,
     store::{AccountKey, Contact, Handed, Profile, StoreError, Tx},
 };
 
@@ -82,8 +88,7 @@ impl AccountKeys for PinnedKeys {
 #[derive(Clone)]
 pub(crate) struct People {
     pub(crate) profile: Profile,
-    pub(crate) rest: Client,
-    pub(crate) access: Access,
+    pub(crate) log: Transparency,
     pub(crate) keys: Arc<PinnedKeys>,
     pub(crate) events: broadcast::Sender<Event>,
 }
@@ -130,16 +135,17 @@ impl People {
     }
 
     async fn look_up(&self, name: &UserName, now: u64) -> Result<VerifiedDirectory, EngineError> {
-        let directory = self.directory_of(name).await?;
+        let answer = self.directory_of(name).await?;
         let wanted = name.clone();
         let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
-        self.judge(Asked::Name(name), &directory, known, now).await
+        self.judge(Asked::Name(name), &answer, known, now).await
     }
 
     /// What has become of the identity of somebody who is pinned; `None` when nothing has changed. A change that nobody
     /// knew of is marked by this, so that nothing is sent while the user decides.
     pub(crate) async fn change(&self, name: &UserName) -> Result<Option<IdentityChange>, EngineError> {
-        let directory = self.directory_of(name).await?;
+        let proved = self.directory_of(name).await?;
+        let (directory, head) = &proved;
         let wanted = name.clone();
         let known = self.profile.read_async(move |tx| tx.contact_by_name(&wanted)).await?;
         let asked = Asked::Name(name);
@@ -147,18 +153,18 @@ impl People {
             known
         } else {
             let handed = self.handed(asked, directory.account_id).await?;
-            handed.map(|handed| unmet(handed, &directory))
+            handed.map(|handed| unmet(handed, directory))
         };
         let Some(known) = known else { return Ok(None) };
-        let answer = answer(&directory);
+        let answer = answer(directory);
         let (verified, kind) = match verify_directory(asked, &answer, Some(&known.pinned), ANY_AGE) {
             Ok(_) if known.changed_record.is_none() => {
-                self.judge(asked, &directory, Some(known), ANY_AGE).await?;
+                self.judge(asked, &proved, Some(known), ANY_AGE).await?;
                 return Ok(None);
             }
             Ok(verified) => (verified, ChangeKind::TakenBack),
             Err(IdentityError::IdentityChanged { by_recovery_key, .. }) => {
-                self.mark_changed(known.clone(), &directory, by_recovery_key).await?;
+                self.mark_changed(known.clone(), directory, by_recovery_key).await?;
                 let kind = if by_recovery_key { ChangeKind::ByRecoveryKey } else { ChangeKind::Unvouched };
                 let verified = verify_directory(asked, &answer, None, ANY_AGE)
                     .map_err(|source| EngineError::Identity { who: who(asked), source })?;
@@ -166,13 +172,15 @@ impl People {
             }
             Err(source) => return Err(EngineError::Identity { who: who(asked), source }),
         };
+        // What may be pinned next stands in the key directory, too.
+        transparency::confirm(head, directory, &verified)?;
         Ok(Some(IdentityChange {
             name: name.clone(),
             account: known.account,
             kind,
             old: known.pinned.identity_key_hash,
             new: verified.record.identity_key.hash(),
-            contact: contact(&verified, &directory),
+            contact: contact(&verified, directory),
             key: account_key(&verified),
             before: known.pinned,
         }))
@@ -205,8 +213,8 @@ impl People {
         if self.profile.read_async(move |tx| tx.contact(account)).await?.is_some() {
             return Ok(());
         }
-        let directory = self.directory(account).await?;
-        self.judge(Asked::Account(account), &directory, None, ANY_AGE).await?;
+        let answer = self.log.fetch(Wanted::Account(account)).await?;
+        self.judge(Asked::Account(account), &answer, None, ANY_AGE).await?;
         Ok(())
     }
 
@@ -217,15 +225,15 @@ impl People {
     /// [`EngineError::IdentityChanged`], [`EngineError::Identity`] with what does not hold, or why the daemon was not asked.
     pub(crate) async fn refresh(&self, account: AccountId) -> Result<VerifiedDirectory, EngineError> {
         let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
-        let directory = self.directory(account).await?;
-        self.judge(Asked::Account(account), &directory, known, ANY_AGE).await
+        let answer = self.log.fetch(Wanted::Account(account)).await?;
+        self.judge(Asked::Account(account), &answer, known, ANY_AGE).await
     }
 
     /// Fetches and pins the keys that a leaf names, one account each. A key that is not the pinned one is stored too,
     /// for the group must go on alike for everybody; but the contact is marked, and nothing is sent to it.
     pub(crate) async fn learn(&self, missing: &[MissingKey]) -> Result<(), EngineError> {
         for key in missing {
-            let directory = match self.directory(key.account).await {
+            let answer = match self.log.fetch(Wanted::Account(key.account)).await {
                 Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::NotFound => {
                     self.keys.note_absent(key);
                     continue;
@@ -238,7 +246,7 @@ impl People {
             };
             let account = key.account;
             let known = self.profile.read_async(move |tx| tx.contact(account)).await?;
-            match self.judge(Asked::Account(account), &directory, known, ANY_AGE).await {
+            match self.judge(Asked::Account(account), &answer, known, ANY_AGE).await {
                 Ok(_) | Err(EngineError::IdentityChanged(_)) => self.keys.note_absent(key),
                 Err(error) => return Err(error),
             }
@@ -249,9 +257,10 @@ impl People {
     /// Stores the key of an account that is gone, whose devices' leaves have still to be checked. Nobody is pinned under it: the
     /// account has no name any more, and nothing is sent to it.
     async fn learn_erased(&self, missing: &MissingKey) -> Result<(), EngineError> {
-        let (rest, account) = (&self.rest, missing.account);
+        let (rest, account) = (&self.log.rest, missing.account);
+        let access = &self.log.access;
         let asked =
-            self.access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
+            access.ask(|token| async move { rest.erased_identity_key(&token, account).await }).await?;
         let public_key = asked.identity_key.as_ref().to_vec();
         let hash = missing.identity_key_hash;
         if AccountPublicKey::from_bytes(&public_key).is_ok_and(|key| key.hash() == hash) {
@@ -262,13 +271,8 @@ impl People {
         Ok(())
     }
 
-    async fn directory(&self, account: AccountId) -> Result<Directory, EngineError> {
-        self.access.ask(|token| async move { self.rest.directory(&token, account).await }).await
-    }
-
-    async fn directory_of(&self, name: &UserName) -> Result<Directory, EngineError> {
-        let asking = self.access.ask(|token| async move { self.rest.directory_by_name(&token, name).await });
-        asking.await.map_err(|error| match error {
+    async fn directory_of(&self, name: &UserName) -> Result<(Directory, TreeHead), EngineError> {
+        self.log.fetch(Wanted::Name(name)).await.map_err(|error| match error {
             EngineError::Net(NetError::Fault(fault)) if fault.code == FaultCode::NotFound => {
                 EngineError::NoSuchUser(name.clone())
             }
@@ -282,7 +286,7 @@ impl People {
     async fn judge(
         &self,
         asked: Asked<'_>,
-        directory: &Directory,
+        (directory, head): &(Directory, TreeHead),
         known: Option<Contact>,
         now: u64,
     ) -> Result<VerifiedDirectory, EngineError> {
@@ -294,6 +298,8 @@ impl People {
         let pinned = pinned.or(handed.as_ref().map(|handed| &handed.pinned));
         match verify_directory(asked, &answer(directory), pinned, now) {
             Ok(verified) => {
+                // What is to be pinned has to stand in the key directory; what is not pinned is refused anyway.
+                transparency::confirm(head, directory, &verified)?;
                 let (contact, key) = (contact(&verified, directory), account_key(&verified));
                 self.profile.write_async(move |tx| pin(tx, contact, &key)).await?;
                 Ok(verified)

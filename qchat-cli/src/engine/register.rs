@@ -16,7 +16,7 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, UserName},
     session::ledger::KeyLife,
     wire::{
-        api::{Binary, Register},
+        api::{Binary, Register, ServerInfo},
         fault::FaultCode,
     },
 };
@@ -28,7 +28,7 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
-    recovery, upkeep,
+    recovery, transparency, upkeep,
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
@@ -97,7 +97,7 @@ pub async fn register(
     .await?;
 
     progress(Stage::MakingKeys);
-    let made = prepare(dir, db_key, server, info.server_id, name.clone(), &auth_key, salt, timeout).await;
+    let made = prepare(dir, db_key, server, &info, name.clone(), &auth_key, salt, timeout).await;
     let (profile, request, words) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -190,7 +190,7 @@ async fn prepare(
     dir: &Path,
     db_key: Secret<32>,
     server: Server,
-    server_id: qchat_proto::ids::ServerId,
+    info: &ServerInfo,
     name: UserName,
     auth_key: &Secret<32>,
     salt: [u8; 16],
@@ -253,7 +253,7 @@ async fn prepare(
         name: name.clone(),
         server_url: server.url.to_string(),
         server_key: server.trust.key(),
-        server_id,
+        server_id: info.server_id,
         device_key: copy(keys.device.seed()),
         account_key: copy(keys.account.seed()),
         certificate: certificate.clone(),
@@ -261,12 +261,17 @@ async fn prepare(
     };
     let backup_key = super::backup::signed_key(&keys.recovery, &verified.record)?;
     let words = keys.recovery.words();
+    // A server without one is told so when somebody is first looked up.
+    let directory = transparency::parse(info.directory_key.as_ref());
     let profile = Profile::create(dir, db_key)?;
     profile
         .write_async(move |tx| {
             tx.put_identity(&own)?;
             tx.put_recovery_key(&keys.recovery)?;
             tx.put_backup_key(backup_key.as_bytes())?;
+            if let Some(key) = directory {
+                tx.put_directory(&transparency::fresh(&key))?;
+            }
             tx.put_account_key(&key_hash, &key)?;
             tx.put_contact(&contact)
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use qchat_proto::ids::ServerId;
 use url::Url;
 
-use super::{error::EngineError, parts};
+use super::{error::EngineError, parts, transparency};
 use crate::{
     net::{
         self, NetError, Server,
@@ -26,6 +26,10 @@ pub struct ServerReport {
     pub link: Link,
     /// By what it is known, where TLS protects the way.
     pub trust: Trust,
+    /// SHA-384 of the key that signs its key directory, if it has one.
+    pub directory_key: Option<[u8; 48]>,
+    /// Whether the profile knows its directory by another key.
+    pub other_directory: bool,
 }
 
 /// Asks a daemon, the profile's or the one that is given. Nothing secret is sent.
@@ -57,6 +61,19 @@ pub async fn server(
     let rest = Client::new(server, timeout)?;
     let link =
         tokio::time::timeout(timeout, net::look(rest.base())).await.map_err(|_| NetError::Timeout)??;
-    let id = rest.server().await?.server_id;
-    Ok(ServerReport { url, id, link, trust })
+    let info = rest.server().await?;
+    let pinned = match profile {
+        Some(profile) => profile.read_async(Tx::directory).await?,
+        None => None,
+    };
+    let key = transparency::parse(info.directory_key.as_ref());
+    let other_directory = pinned.is_some_and(|known| known.key != info.directory_key.as_ref());
+    Ok(ServerReport {
+        url,
+        id: info.server_id,
+        link,
+        trust,
+        directory_key: key.map(|key| key.hash()),
+        other_directory,
+    })
 }

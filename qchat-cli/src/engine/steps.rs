@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use qchat_proto::{
     ids::{MessageId, RoomId, Seq, UserName},
     mls::{fault::MlsFault, identity::MissingKey},
@@ -299,6 +300,10 @@ impl Steps {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
             let device = device.at(tx)?;
+            let want = match want.clone() {
+                Want::Application(content) => Want::Application(witnessing(tx, room, content)?),
+                other => other,
+            };
             let id = outbox::enqueue(tx, &device, room, want.clone())?;
             if let Want::Application(content) = &want {
                 tx.put_pending(room, id, content)?;
@@ -314,6 +319,15 @@ impl Steps {
     ) -> Result<T, EngineError> {
         self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
     }
+}
+
+/// Lets a text say as well which head of the key directory this device has seen last, if that is news in the room and makes
+/// the text no longer on the wire.
+fn witnessing(tx: &mut Tx, room: RoomId, content: Bytes) -> Result<Bytes, StoreError> {
+    let Some(witness) = tx.untold(room)? else { return Ok(content) };
+    let Some(joined) = witness.join(&content) else { return Ok(content) };
+    tx.put_told(room, witness.epoch)?;
+    Ok(joined)
 }
 
 /// The state of the outbox's first row, if that is a text.

@@ -162,10 +162,10 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
             let Who { name, verified, changed } = names.of(tx, account)?;
             let sender = Sender { account, name, device, me: account == names.me, verified, changed };
             let (sent_at, body) = match Content::decode(&content) {
-                Ok(Content { sent_at_ms, body: content::Body::Text(text) }) => {
+                Ok(Content { sent_at_ms, body: content::Body::Text(text), .. }) => {
                     (clock::from_millis(sent_at_ms), Body::Text(text))
                 }
-                Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown }) => {
+                Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown, .. }) => {
                     (clock::from_millis(sent_at_ms), Body::Unknown)
                 }
                 Err(_) => (stored, Body::Unknown),
@@ -258,6 +258,11 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::Restarted(by) => Body::Notice(format!(
             "{} restarted the room: what some said before that could not be read by all",
             names.name(tx, *by)?
+        )),
+        Notice::SplitView { device, epoch } => Body::Warning(format!(
+            "the server has shown a device of {} another key directory than this one, at epoch {epoch}: it may be giving \
+             people false keys, or that device lies. `qchat keys audit` says more",
+            device_owner(tx, names, *device)?
         )),
         Notice::ResyncAsked(device) => {
             Body::Notice(format!("a device of {} asks to be added again", device_owner(tx, names, *device)?))

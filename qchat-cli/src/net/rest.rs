@@ -12,10 +12,11 @@ use qchat_proto::{
         api::{
             Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase, Chunks,
             ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, DeleteAccount, Devices, Directory,
-            ExportAccount, Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink,
-            PassphraseSalt, PendingLink, PutAnswer, PutBackup, PutDeviceList, PutKeyPackages, PutLabel,
-            PutOpening, Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register,
-            Room, RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
+            DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, Granted, IdentityKey,
+            KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt, PendingLink, PutAnswer,
+            PutBackup, PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Recover, Recovered,
+            RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register, Room, RoomInvitation, Rooms,
+            Salt, SaltRequest, ServerInfo, Session,
         },
         chunk::ChunkId,
         fault::{FaultBody, FaultCode},
@@ -111,14 +112,41 @@ impl Client {
         self.post("accounts", None, body).await
     }
 
-    /// `GET /v1/accounts/by-name/{name}`
-    pub async fn directory_by_name(&self, token: &str, name: &UserName) -> Answer<Directory> {
-        self.get(&format!("accounts/by-name/{name}"), token).await
+    /// `GET /v1/accounts/by-name/{name}`; `since`: the epoch of the newest head of the key directory that is known.
+    pub async fn directory_by_name(
+        &self,
+        token: &str,
+        name: &UserName,
+        since: Option<u64>,
+    ) -> Answer<Directory> {
+        self.get(&format!("accounts/by-name/{name}{}", query(since)), token).await
     }
 
-    /// `GET /v1/accounts/{id}`
-    pub async fn directory(&self, token: &str, account: AccountId) -> Answer<Directory> {
-        self.get(&format!("accounts/{account}"), token).await
+    /// `GET /v1/accounts/{id}`; `since` as above.
+    pub async fn directory(&self, token: &str, account: AccountId, since: Option<u64>) -> Answer<Directory> {
+        self.get(&format!("accounts/{account}{}", query(since)), token).await
+    }
+
+    /// `GET /v1/accounts/{id}/history`: what the key directory has said, the last `recent` times; `since` as above.
+    pub async fn directory_history(
+        &self,
+        token: &str,
+        account: AccountId,
+        recent: u16,
+        since: Option<u64>,
+    ) -> Answer<DirectoryHistory> {
+        let since = since.map_or_else(String::new, |epoch| format!("&since={epoch}"));
+        self.get(&format!("accounts/{account}/history?recent={recent}{since}"), token).await
+    }
+
+    /// `GET /v1/directory/head`; `since` as above.
+    pub async fn directory_head(&self, token: &str, since: Option<u64>) -> Answer<DirectoryHead> {
+        self.get(&format!("directory/head{}", query(since)), token).await
+    }
+
+    /// `GET /v1/directory/audit`: how the key directory has grown after the epoch `from` up to `to`, a part of it.
+    pub async fn directory_growth(&self, token: &str, from: u64, to: u64) -> Answer<DirectoryGrowth> {
+        self.get(&format!("directory/audit?from={from}&to={to}"), token).await
     }
 
     /// `PUT /v1/account/device-list`
@@ -497,4 +525,8 @@ fn refusal(status: reqwest::StatusCode, body: &[u8]) -> NetError {
         Ok(body) => NetError::fault(body.error),
         Err(_) => NetError::Protocol(format!("the server answered {status}").into()),
     }
+}
+
+fn query(since: Option<u64>) -> String {
+    since.map_or_else(String::new, |epoch| format!("?since={epoch}"))
 }

@@ -13,7 +13,7 @@ use qchat_proto::{
 };
 
 use super::{
-    KeyPackageSecret, StoreError, Tx, groups, invitees,
+    KeyPackageSecret, StoreError, Tx, directory, groups, invitees,
     outbox::{self, End},
     own, prepared, renewals, resyncs, rooms, timeline,
 };
@@ -239,6 +239,7 @@ impl Ledger for Tx {
     }
 
     fn put_message(&mut self, message: &OpenedMessage) -> Result<(), StoreError> {
+        directory::hear(&mut self.conn, message)?;
         timeline::put_message(&mut self.conn, message)
     }
 

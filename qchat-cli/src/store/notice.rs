@@ -70,6 +70,10 @@ enum Stored {
     IdentityAccepted {
         by: AccountId,
     },
+    SplitView {
+        device: DeviceId,
+        epoch: u64,
+    },
 }
 
 pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
@@ -94,6 +98,7 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
             Stored::IdentityChanged { account, by_recovery_key }
         }
         Notice::IdentityAccepted(by) => Stored::IdentityAccepted { by },
+        Notice::SplitView { device, epoch } => Stored::SplitView { device, epoch },
     };
     serde_json::to_vec(&stored).map_err(|_| StoreError::Corrupt("notice"))
 }
@@ -121,5 +126,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
             Notice::IdentityChanged { account, by_recovery_key }
         }
         Stored::IdentityAccepted { by } => Notice::IdentityAccepted(by),
+        Stored::SplitView { device, epoch } => Notice::SplitView { device, epoch },
     })
 }

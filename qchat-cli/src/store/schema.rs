@@ -305,6 +305,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory (id) {
+        id -> Integer,
+        key -> Binary,
+        head -> Nullable<Binary>,
+        audited -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
     account_deletion (id) {
         id -> Integer,
         token -> Binary,
@@ -326,6 +335,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory_own (label) {
+        label -> Integer,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
     restoring (id) {
         id -> Integer,
         shield -> Binary,
@@ -342,9 +358,39 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory_told (room) {
+        room -> Binary,
+        epoch -> BigInt,
+    }
+}
+
+diesel::table! {
     old_copy (id) {
         id -> Integer,
         room -> Binary,
+    }
+}
+
+diesel::table! {
+    directory_heard (room, device) {
+        room -> Binary,
+        device -> Binary,
+        account -> Binary,
+        epoch -> BigInt,
+        head -> Binary,
+        heard_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    directory_evidence (id) {
+        id -> BigInt,
+        at_ms -> BigInt,
+        epoch -> BigInt,
+        what -> Text,
+        ours -> Nullable<Binary>,
+        theirs -> Nullable<Binary>,
+        shown -> Bool,
     }
 }
 

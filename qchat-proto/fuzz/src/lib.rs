@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod directory;
 mod edits;
 mod identity;
 mod local;
@@ -11,6 +12,7 @@ mod text;
 mod wire;
 mod world;
 
+pub use directory::directory;
 pub use identity::{backups, keys, links, sealed, signed, statements};
 pub use local::{agent, hints, tokens, vault};
 pub use mls::{anchors, key_packages, messages, stored, welcomes};

@@ -261,6 +261,9 @@ pub fn rest(input: &[u8]) {
     read::<api::Register>(&bytes);
     read::<api::Session>(&bytes);
     read::<api::Directory>(&bytes);
+    read::<api::DirectoryHead>(&bytes);
+    read::<api::DirectoryGrowth>(&bytes);
+    read::<api::DirectoryHistory>(&bytes);
     read::<api::PutDeviceList>(&bytes);
     read::<api::ChallengeRequest>(&bytes);
     read::<api::Challenge>(&bytes);

@@ -73,11 +73,13 @@ pub enum SignatureUse {
     BackupKey,
     /// That a machine which has nothing but the recovery words may look, or become a device. By recovery keys.
     Recovery,
+    /// What a server's key directory is. By the key of the directory, of the device level.
+    TreeHead,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -91,6 +93,7 @@ impl SignatureUse {
         Self::Backup,
         Self::BackupKey,
         Self::Recovery,
+        Self::TreeHead,
     ];
 
     /// The label that stands in the signed bytes.
@@ -109,6 +112,7 @@ impl SignatureUse {
             Self::Backup => b"backup\0\0\0\0\0\0\0\0\0\0",
             Self::BackupKey => b"backup-key\0\0\0\0\0\0",
             Self::Recovery => b"recovery\0\0\0\0\0\0\0\0",
+            Self::TreeHead => b"tree-head\0\0\0\0\0\0\0",
         }
     }
 }

@@ -168,6 +168,16 @@ impl Pinned {
     }
 }
 
+/// What an encoded record says, without its signatures.
+pub(crate) fn said_of_record(encoded: &[u8]) -> &[u8] {
+    AccountRecord::said(encoded)
+}
+
+/// What an encoded list says, without its signature.
+pub(crate) fn said_of_list(encoded: &[u8]) -> &[u8] {
+    DeviceList::said(encoded)
+}
+
 /// Checks a directory answer: it is about what was `asked`; the record proves itself and has the pinned keys; the list
 /// is signed by the record's identity key, has not expired at `now` (seconds since the Unix epoch) and is no older
 /// than the pinned one; every listed device has a certificate, of the listed key, by the same identity key.

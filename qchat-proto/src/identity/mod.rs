@@ -33,6 +33,7 @@ pub use certificate::DeviceCertificate;
 pub use credential::{CREDENTIAL_TYPE, LeafCredential};
 pub use deed::{AccountProof, Deed};
 pub use directory::{Answer, Asked, Pinned, VerifiedDirectory, verify_directory};
+pub(crate) use directory::{said_of_list, said_of_record};
 pub use error::IdentityError;
 pub use label::{DeviceLabel, DeviceName, LabelError};
 pub use list::{DeviceList, ListedDevice};

@@ -93,6 +93,11 @@ impl AccountRecord {
         Ok(record)
     }
 
+    /// What an encoded record says, without its signatures: signing the same again says nothing new.
+    pub(super) fn said(encoded: &[u8]) -> &[u8] {
+        &encoded[..encoded.len().saturating_sub(2 * Account::SIGNATURE)]
+    }
+
     fn check(&self) -> Result<(), IdentityError> {
         if self.identity_key == self.recovery_key {
             Err(IdentityError::Malformed(WHAT.name()))

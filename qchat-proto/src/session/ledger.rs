@@ -361,6 +361,13 @@ pub enum Notice {
     },
     /// The user of this device has accepted such a change.
     IdentityAccepted(AccountId),
+    /// A member's device was shown another key directory of the server than this one.
+    SplitView {
+        /// The member's device.
+        device: DeviceId,
+        /// The epoch at which the two differ.
+        epoch: u64,
+    },
 }
 
 /// A device's memory. All functions act inside the transaction that the implementor has opened.

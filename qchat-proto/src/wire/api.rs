@@ -5,6 +5,9 @@
 //! | `GET /v1/server` | | [`ServerInfo`] |
 //! | `POST /v1/accounts` | [`Register`] | 201 [`Session`] |
 //! | `GET /v1/accounts/by-name/{name}`, `GET /v1/accounts/{id}` | | [`Directory`] |
+//! | `GET /v1/accounts/{id}/history` | | [`DirectoryHistory`] |
+//! | `GET /v1/directory/head` | | [`DirectoryHead`] |
+//! | `GET /v1/directory/audit` | | [`DirectoryGrowth`] |
 //! | `PUT /v1/account/device-list` | [`PutDeviceList`] | 204 |
 //! | `GET /v1/account/devices` | | [`Devices`] |
 //! | `PUT /v1/account/label` | [`PutLabel`] | 204 |
@@ -115,6 +118,9 @@ pub struct ServerInfo {
     pub protocol_min: u32,
     /// Newest protocol version it speaks.
     pub protocol_max: u32,
+    /// The key that signs the heads of its key directory, of the device level; clients keep the first that they see.
+    #[serde(default)]
+    pub directory_key: Binary,
 }
 
 /// Creates an account with its first device.
@@ -172,6 +178,94 @@ pub struct Directory {
     pub device_list: Binary,
     /// The signed certificate of each device on it.
     pub device_certificates: Vec<Binary>,
+    /// That the key directory says just this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<DirectoryProof>,
+    /// There is no proof yet: what has just been stored is in the directory soon. To be asked again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
+}
+
+/// That the key directory holds what an answer says (`transparency::verify_lookup`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DirectoryProof {
+    /// The newest head (`transparency::SignedHead`).
+    pub head: Binary,
+    /// The heads that lead from it to the one that the client has (`transparency::verify_path`); empty when it has none.
+    pub path: Binary,
+    /// That the name is this account's.
+    pub name: EntryProof,
+    /// That the account consists of this record and this list.
+    pub account: EntryProof,
+}
+
+/// That the newest thing under a label is what an answer says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntryProof {
+    /// 32 bytes that the commitment was made with.
+    pub salt: Binary,
+    /// The proof.
+    pub proof: Binary,
+}
+
+/// The newest head of the key directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DirectoryHead {
+    /// The head (`transparency::SignedHead`).
+    pub head: Binary,
+    /// The heads that lead from it to the one that was asked for with `since`.
+    pub path: Binary,
+}
+
+/// How the key directory has grown, a part of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DirectoryGrowth {
+    /// The epochs after the one that was asked from, in order. Fewer than there are: the rest is to be asked for.
+    pub epochs: Vec<GrownEpoch>,
+    /// The newest epoch.
+    pub newest: u64,
+}
+
+/// One step of that growth.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrownEpoch {
+    /// The head, without a signature (`transparency::TreeHead`): the newest one's holds for those before.
+    pub head: Binary,
+    /// That the tree has only grown since the head before (`transparency::verify_append`).
+    pub grown: Binary,
+}
+
+/// What the key directory has said of an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DirectoryHistory {
+    /// The newest head.
+    pub head: Binary,
+    /// As in [`DirectoryProof`].
+    pub path: Binary,
+    /// Whose its name has been.
+    pub name: EntryHistory,
+    /// What it has consisted of.
+    pub account: EntryHistory,
+}
+
+/// What a label has held.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntryHistory {
+    /// The proof (`transparency::verify_history`).
+    pub proof: Binary,
+    /// What was said, as far as it is not forgotten.
+    pub said: Vec<PastEntry>,
+}
+
+/// Something that was said once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PastEntry {
+    /// The version of its label.
+    pub version: u64,
+    /// 32 bytes that the commitment was made with.
+    pub salt: Binary,
+    /// What was said (`transparency::NameEntry`, `transparency::AccountEntry`).
+    pub said: Binary,
 }
 
 /// Replaces the account's device list by a newer one, and brings what that needs: all of it is stored, or nothing.

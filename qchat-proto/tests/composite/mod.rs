@@ -23,6 +23,7 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::Backup => "backup",
         SignatureUse::BackupKey => "backup-key",
         SignatureUse::Recovery => "recovery",
+        SignatureUse::TreeHead => "tree-head",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

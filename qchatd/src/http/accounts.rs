@@ -9,7 +9,11 @@ use qchat_proto::{
 };
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-use super::{answer, bearer, body, done, from, segment, with, within};
+use super::{
+    answer, bearer, body,
+    directory::{Asked, asked},
+    done, from, segment, with, within,
+};
 use crate::{
     limits::Limits,
     peer::Peer,
@@ -31,19 +35,21 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .and(segment::<UserName>())
         .and(warp::path::end())
         .and(warp::get())
+        .and(asked())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .then(|name: UserName, _: Caller, services: Arc<Services>| async move {
-            answer(StatusCode::OK, services.accounts.by_name(name).await)
+        .then(|name: UserName, asked: Asked, _: Caller, services: Arc<Services>| async move {
+            answer(StatusCode::OK, services.accounts.by_name(name, asked.since).await)
         });
     let by_id = warp::path!("v1" / "accounts" / ..)
         .and(segment::<AccountId>())
         .and(warp::path::end())
         .and(warp::get())
+        .and(asked())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .then(|account: AccountId, _: Caller, services: Arc<Services>| async move {
-            answer(StatusCode::OK, services.accounts.by_id(account).await)
+        .then(|account: AccountId, asked: Asked, _: Caller, services: Arc<Services>| async move {
+            answer(StatusCode::OK, services.accounts.by_id(account, asked.since).await)
         });
     let device_list = warp::path!("v1" / "account" / "device-list")
         .and(warp::put())

@@ -64,6 +64,7 @@ pub(crate) fn route(path: &str) -> &str {
     let known = [
         "account",
         "accounts",
+        "directory",
         "health",
         "key-packages",
         "link",

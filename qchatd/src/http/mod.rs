@@ -4,6 +4,7 @@ mod accounts;
 mod activity;
 mod backups;
 mod body;
+mod directory;
 mod farewell;
 mod gate;
 mod health;
@@ -48,6 +49,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .unify()
         .or(farewell::routes(&services))
         .unify()
+        .or(directory::routes(&services))
+        .unify()
         .or(sessions::routes(&services))
         .unify()
         .or(key_packages::routes(&services))
@@ -73,6 +76,7 @@ fn server(services: Arc<Services>) -> BoxedFilter<(Response,)> {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 protocol_min: *wire::VERSIONS.start(),
                 protocol_max: *wire::VERSIONS.end(),
+                directory_key: services.directory.key().as_bytes().to_vec().into(),
             })
             .into_response()
         })

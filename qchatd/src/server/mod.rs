@@ -181,8 +181,9 @@ impl Daemon {
             (end.clone(), tokio::spawn(audit.clone().write_until(end)))
         };
         let more = (limits, config.retention, audit, config.account_backup_bytes);
-        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more));
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more)?);
         services.sessions.renew_keys().await?;
+        services.directory.begin().await?;
         if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {
             tracing::warn!("{NO_STANDBY}");
         }
@@ -204,6 +205,7 @@ impl Daemon {
         upkeep.spawn(confirm(sockets.clone()));
         upkeep.spawn(watch(sockets.clone(), revoked));
         upkeep.spawn(expire(sockets.clone()));
+        upkeep.spawn(publish(sockets.clone()));
         upkeep.spawn(forget(sockets.clone()));
         upkeep.spawn(charge(sockets.clone(), charged));
         let door = Arc::new(Door::new(sockets.clone(), tls.clone(), &config));
@@ -425,6 +427,14 @@ async fn watch(sockets: Sockets, mut revoked: mpsc::Receiver<Vec<SessionId>>) {
         if let Err(error) = looked {
             tracing::warn!(%error, "sessions that others have ended are not known");
         }
+    }
+}
+
+/// Puts what was said of accounts into the key directory.
+async fn publish(sockets: Sockets) {
+    tokio::select! {
+        () = sockets.drain.begun() => {}
+        () = sockets.services.directory.publish() => {}
     }
 }
 

@@ -19,11 +19,12 @@ use qchat_proto::{
     },
 };
 
-use self::erasure::Asked;
+pub(super) use self::erasure::{Asked, absent};
 pub use self::export::Export;
 use super::{
     ServiceError,
     audit::{About, Audit},
+    directory::{self, Answer, KeyDirectory, Said},
     key_packages,
     links::{self, sized},
     now, now_sql,
@@ -53,9 +54,11 @@ pub struct Accounts {
     limits: Arc<Limits>,
     audit: Audit,
     passwords: Passwords,
+    keys: Arc<KeyDirectory>,
 }
 
 impl Accounts {
+    #[expect(clippy::too_many_arguments, reason = "the parts that it is made of, once")]
     pub(super) fn new(
         store: Store,
         hub: Arc<Hub>,
@@ -64,8 +67,9 @@ impl Accounts {
         limits: Arc<Limits>,
         audit: Audit,
         passwords: Passwords,
+        keys: Arc<KeyDirectory>,
     ) -> Self {
-        Self { store, hub, bus, sessions, limits, audit, passwords }
+        Self { store, hub, bus, sessions, limits, audit, passwords, keys }
     }
 
     /// Creates an account with its first device and opens a session. A retry by whoever has the same password gets a
@@ -121,6 +125,7 @@ impl Accounts {
                     return Err(name_taken(&account.name));
                 }
                 accounts::insert_device(conn, &device, now)?;
+                directory::say(conn, &account, Said::Everything)?;
                 stored_packages::renew(conn, device.id, &last_resort)?;
                 stored_packages::insert(conn, device.id, &packages)?;
                 session.store(conn).map_err(ServiceError::from)
@@ -140,6 +145,7 @@ impl Accounts {
             other => {
                 other?;
                 self.audit.done(Act::Register, about);
+                self.keys.wake();
                 Ok(answer)
             }
         }
@@ -194,10 +200,10 @@ impl Accounts {
     ///
     /// # Errors
     /// `not_found`, `account_deleted`.
-    pub async fn by_id(&self, account: AccountId) -> Result<Directory, ServiceError> {
-        self.directory(move |conn| match accounts::by_id(conn, account)? {
+    pub async fn by_id(&self, account: AccountId, since: Option<u64>) -> Result<Directory, ServiceError> {
+        self.directory(since, move |conn| match accounts::by_id(conn, account)? {
             Some(account) => Ok(account),
-            None => Err(erasure::absent(conn, Asked::Id(account))?),
+            None => Err(absent(conn, Asked::Id(account))?),
         })
         .await
     }
@@ -206,25 +212,41 @@ impl Accounts {
     ///
     /// # Errors
     /// `not_found`, `account_deleted`.
-    pub async fn by_name(&self, name: UserName) -> Result<Directory, ServiceError> {
+    pub async fn by_name(&self, name: UserName, since: Option<u64>) -> Result<Directory, ServiceError> {
         let hashed = self.hashed(&name);
-        self.directory(move |conn| match accounts::by_name(conn, &name)? {
+        self.directory(since, move |conn| match accounts::by_name(conn, &name)? {
             Some(account) => Ok(account),
-            None => Err(erasure::absent(conn, Asked::Name(&hashed))?),
+            None => Err(absent(conn, Asked::Name(&hashed))?),
         })
         .await
     }
 
     async fn directory(
         &self,
+        since: Option<u64>,
         find: impl FnOnce(&mut Connection) -> Result<Account, ServiceError> + Send + 'static,
     ) -> Result<Directory, ServiceError> {
-        self.store
-            .read(move |conn| {
+        let prover = self.keys.prover();
+        let (answer, unsaid) = self
+            .store
+            .snapshot(move |conn| {
                 let account = find(conn)?;
-                Ok(directory(conn, account)?)
+                let said = KeyDirectory::answer(&prover, conn, &account, since)?;
+                let unsaid = matches!(said, Answer::Unsaid).then_some(account.id);
+                let proof = match said {
+                    Answer::Published(proof) => Some(*proof),
+                    Answer::Waiting | Answer::Unsaid => None,
+                };
+                let pending = proof.is_none();
+                let answer = Directory { proof, pending, ..described(conn, account)? };
+                Ok::<_, ServiceError>((answer, unsaid))
             })
-            .await
+            .await?;
+        // Registered at a node that does not keep the directory yet.
+        if let Some(account) = unsaid {
+            self.keys.adopt_these(vec![account]).await?;
+        }
+        Ok(answer)
     }
 
     /// Replaces the caller's device list by a newer one, with what it needs: certificates of devices that are new on it or
@@ -263,6 +285,7 @@ impl Accounts {
         }
         let Replaced { gone, rekeyed, here } =
             self.store.write(move |conn| replace(conn, by, &request)).await.map_err(taken)?;
+        self.keys.wake();
         let about = About { account: Some(by.0), device: Some(by.1), from };
         self.audit.done(Act::ChangeDeviceList, about);
         for (device, _) in gone.iter().filter(|(_, was_listed)| *was_listed) {
@@ -280,8 +303,8 @@ impl Accounts {
     }
 }
 
-/// What is told of an account to whoever asks.
-fn directory(conn: &mut Connection, account: Account) -> Result<Directory, StoreError> {
+/// What is told of an account to whoever asks, without the proof that the key directory holds it.
+fn described(conn: &mut Connection, account: Account) -> Result<Directory, StoreError> {
     let devices = accounts::devices(conn, account.id)?;
     Ok(Directory {
         name: account.name,
@@ -293,6 +316,8 @@ fn directory(conn: &mut Connection, account: Account) -> Result<Directory, Store
             .filter(|device| device.listed)
             .map(|device| device.certificate.into())
             .collect(),
+        proof: None,
+        pending: false,
     })
 }
 
@@ -365,6 +390,13 @@ fn replace(
             "a device list with this version or a newer one is there",
         ));
     }
+    let replaced = Account {
+        record: request.account_record.as_ref().map_or(account.record, |record| record.as_ref().to_vec()),
+        device_list: bytes.to_vec(),
+        device_list_version: list.version,
+        ..account
+    };
+    directory::say(conn, &replaced, Said::Change)?;
     let now = now_sql();
     for (device, (_, put)) in certificates {
         let certificate = put.certificate.as_ref();

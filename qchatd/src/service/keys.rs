@@ -17,6 +17,7 @@ use qchat_proto::crypto::{
 };
 use zeroize::Zeroizing;
 
+use super::directory::DirectorySecrets;
 use crate::config::is_credential;
 
 /// The secrets, derived and ready.
@@ -31,6 +32,8 @@ pub struct ServerKeys {
     pub challenge: Secret<32>,
     /// Makes the salts of names that nobody has.
     pub strangers: Secret<32>,
+    /// Signs the key directory and places what is in it.
+    pub directory: DirectorySecrets,
 }
 
 /// A key file cannot be used.
@@ -77,6 +80,11 @@ impl ServerKeys {
             refresh: derive(&master, b"qchatd 1 refresh token")?,
             challenge: derive(&master, b"qchatd 1 login challenge")?,
             strangers: derive(&master, b"qchatd 1 salts of strangers")?,
+            directory: DirectorySecrets {
+                sign: derive(&master, b"qchatd 1 tree head")?,
+                vrf: derive(&master, b"qchatd 1 directory place")?,
+                labels: derive(&master, b"qchatd 1 directory label")?,
+            },
         })
     }
 }

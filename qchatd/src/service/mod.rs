@@ -4,6 +4,7 @@ mod access;
 pub mod accounts;
 pub mod audit;
 pub mod backups;
+pub mod directory;
 mod error;
 pub mod floor;
 pub mod housekeeping;
@@ -31,6 +32,7 @@ use self::{
     accounts::Accounts,
     audit::Audit,
     backups::Backups,
+    directory::KeyDirectory,
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -55,6 +57,8 @@ pub struct Services {
     pub bus: Bus,
     /// Registration and the directory.
     pub accounts: Accounts,
+    /// That the directory says the same to everybody.
+    pub directory: Arc<KeyDirectory>,
     /// Logins and tokens.
     pub sessions: Sessions,
     /// KeyPackages.
@@ -89,7 +93,7 @@ impl Services {
         relay: Relay,
         meters: Arc<Meters>,
         (limits, retention, audit, backup_bytes): (Limits, Retention, Audit, u64),
-    ) -> Self {
+    ) -> Result<Self, ServiceError> {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());
         let sessions = Sessions::new(
@@ -99,7 +103,9 @@ impl Services {
             server_id,
             &keys,
         );
-        Self {
+        let directory =
+            Arc::new(KeyDirectory::new(store.clone(), server_id, keys.directory, meters.clone())?);
+        Ok(Self {
             server_id,
             accounts: Accounts::new(
                 store.clone(),
@@ -109,7 +115,9 @@ impl Services {
                 limits.clone(),
                 audit.clone(),
                 passwords.clone(),
+                directory.clone(),
             ),
+            directory,
             links: Links::new(
                 store.clone(),
                 bus.clone(),
@@ -130,7 +138,7 @@ impl Services {
             store,
             hub,
             bus,
-        }
+        })
     }
 }
 

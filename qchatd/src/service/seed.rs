@@ -12,6 +12,7 @@ use qchat_proto::{
     },
     identity::{AccountRecord, DeviceCertificate, DeviceList, IdentityError, ListedDevice},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
+    transparency::Salt,
     wire::{
         frame::{Envelope, Kind},
         limits,
@@ -19,10 +20,14 @@ use qchat_proto::{
 };
 use sha2::{Digest, Sha256, Sha512};
 
-use super::now;
+use super::{
+    directory::{Said, entries},
+    now,
+};
 use crate::store::{
     Connection, Store, StoreError,
     accounts::{self, Account, Device, Verifier},
+    directory::{self, NewEntry},
     key_packages::{self, KeyPackage},
     relay::{self, Changes, NewEnvelope},
     rooms::{self, Member, RoomState, Span, Standing},
@@ -272,13 +277,15 @@ pub async fn fill(store: &Store, plan: Plan, mut told: impl FnMut(Seeded)) -> Re
         });
         let made = made.await.map_err(|_| SeedError::Interrupted)??;
         done.accounts += made.len() as u64;
+        let said = said(&plan, &made);
         store
             .write(move |conn| {
                 // In the transaction that adds the first ones: of two that begin together, one is refused.
                 if first == 1 && accounts::any(conn)? {
                     return Err(SeedError::NotEmpty);
                 }
-                put_accounts(conn, &made).map_err(SeedError::from)
+                put_accounts(conn, &made)?;
+                directory::append(conn, &said).map_err(SeedError::from)
             })
             .await?;
         told(done);
@@ -314,6 +321,20 @@ pub async fn fill(store: &Store, plan: Plan, mut told: impl FnMut(Seeded)) -> Re
     }
     told(done);
     Ok(done)
+}
+
+/// What the key directory is to say of them; their salts follow from the seed as all else does.
+fn said(plan: &Plan, made: &[(Account, Device, KeyPackage)]) -> Vec<NewEntry> {
+    let entries = made.iter().flat_map(|(account, ..)| {
+        let number = u64::from_be_bytes(*account.id.as_bytes().first_chunk().unwrap_or(&[0; 8]));
+        let mut nth = 0;
+        let salt = || {
+            nth += 1;
+            Ok::<_, std::convert::Infallible>(Salt(plan.draw("salt of an entry", number, nth)))
+        };
+        entries(account, Said::Everything, salt).unwrap_or_default()
+    });
+    entries.collect()
 }
 
 fn put_accounts(conn: &mut Connection, made: &[(Account, Device, KeyPackage)]) -> Result<(), StoreError> {

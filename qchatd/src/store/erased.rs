@@ -4,11 +4,12 @@ use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId, RoomId};
 
 use super::{
-    Connection, StoreError, id,
+    Connection, StoreError, directory, id,
     multi::on_each,
     rooms::Standing,
     schema::{
-        accounts, devices, erased_accounts, key_packages, members, sessions, trees as trees_table, welcomes,
+        accounts, devices, erased_accounts, grants, key_packages, links, members, sessions,
+        trees as trees_table, welcomes,
     },
     trees,
 };
@@ -145,10 +146,19 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::device_id.eq_any(&own))).execute(conn))?;
     on_each!(conn, conn =>
         diesel::delete(key_packages::table.filter(key_packages::device_id.eq_any(&own))).execute(conn))?;
+    diesel::delete(links::table.filter(links::account_id.eq(account))).execute(conn)?;
+    on_each!(conn, conn => diesel::delete(grants::table.filter(grants::device_id.eq_any(&own))).execute(conn))?;
+    // What the key directory holds of it are commitments: with their salts goes what they were of.
+    directory::forget(conn, erased.account)?;
     let staged = trees_table::table.filter(trees_table::seq.is_null());
     on_each!(conn, conn => diesel::delete(staged.filter(trees_table::device_id.eq_any(&own))).execute(conn))?;
     diesel::update(devices::table.filter(devices::account_id.eq(account)))
-        .set((devices::certificate.eq(&[][..]), devices::listed.eq(false), devices::created_at.eq(0)))
+        .set((
+            devices::certificate.eq(&[][..]),
+            devices::label.eq(None::<Vec<u8>>),
+            devices::listed.eq(false),
+            devices::created_at.eq(0),
+        ))
         .execute(conn)?;
     Ok(true)
 }

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod backups;
 mod checkpoint;
 mod connection;
+pub mod directory;
 pub mod envelopes;
 pub mod erased;
 mod error;
@@ -99,6 +100,37 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.pools.of(self.lane).run(query).await
+    }
+
+    /// Runs queries that change nothing and see one state of the database, whatever is committed meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn snapshot<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.pools
+            .of(self.lane)
+            .run(|conn| {
+                transaction(conn, |conn| {
+                    // SQLite's transactions always do.
+                    if let Connection::Postgres(conn) = conn {
+                        diesel::sql_query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                            .execute(conn)
+                            .map_err(StoreError::from)?;
+                    }
+                    query(conn)
+                })
+            })
+            .await
+    }
+
+    /// Whether other processes may write to the database as well.
+    pub fn is_shared(&self) -> bool {
+        self.writer.is_none()
     }
 
     /// Runs queries in one transaction; returns after it is durable. On SQLite, writes that wait at the same time

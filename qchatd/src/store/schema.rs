@@ -272,3 +272,44 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit,
     audit_head,
 );
+
+diesel::table! {
+    directory_heads (epoch) {
+        epoch -> BigInt,
+        head -> Binary,
+        signature -> Binary,
+        nodes -> BigInt,
+        grown -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    directory_nodes (label) {
+        label -> Binary,
+        node -> Binary,
+    }
+}
+
+diesel::table! {
+    directory_values (who, version) {
+        who -> Binary,
+        version -> BigInt,
+        epoch -> BigInt,
+        held -> Binary,
+        place -> Binary,
+    }
+}
+
+diesel::table! {
+    directory_entries (id) {
+        id -> BigInt,
+        account_id -> Binary,
+        label -> Binary,
+        salt -> Binary,
+        said -> Binary,
+        epoch -> Nullable<BigInt>,
+        version -> Nullable<BigInt>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(accounts, directory_entries);

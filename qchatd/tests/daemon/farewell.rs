@@ -42,6 +42,20 @@ async fn proof(device: &Device, deed: Deed<'_>) -> Proof {
     Proof { nonce: challenge.nonce, signature: proof.sign(deed, &device.key).unwrap().into() }
 }
 
+/// Deletes a device's account.
+pub(crate) async fn delete(server: &Server, device: &Device) {
+    let token = random::<32>();
+    let request = DeleteAccount {
+        account_id: device.account,
+        device_id: device.id,
+        auth_key: device.registration.auth_key.clone(),
+        token: token.to_vec().into(),
+        proof: proof(device, Deed::Delete { token: &token }).await,
+    };
+    let answer = http().post(server.url("/v1/account/delete")).json(&request).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+}
+
 async fn change(device: &Device, old: &Binary, new: &Binary, salt: &Binary) -> ChangePassphrase {
     let deed = Deed::ChangePassphrase { auth_key: new.as_ref(), auth_salt: salt.as_ref() };
     ChangePassphrase {
@@ -170,6 +184,8 @@ async fn an_account_is_given_out_whole_to_its_owner_and_nothing_of_others(databa
     assert_eq!(of("device")[0]["device"], alice.id.to_string());
     assert_eq!((of("session").len(), of("key_package").len(), of("room").len()), (1, 4, 1));
     assert_eq!(of("room")[0]["room"], room.to_string());
+    assert_eq!(of("directory_entry").len(), 2, "of the name and the account");
+    assert!(of("directory_entry").iter().all(|line| line["salt"].is_string() && line["said"].is_string()));
     let messages: Vec<_> =
         of("envelope").iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
     assert_eq!(messages, sent);
@@ -295,6 +311,8 @@ async fn an_erased_account_leaves_its_id_and_what_others_need(database: Database
     assert_eq!(welcomes, 1, "bob's, which he has not confirmed");
     let packages = database_holds(&database, "SELECT count(*) AS count FROM key_packages");
     assert_eq!(packages, 4, "bob's");
+    let said = database_holds(&database, "SELECT count(*) AS count FROM directory_entries");
+    assert_eq!(said, 2, "bob's");
     let names = "SELECT count(*) AS count FROM accounts WHERE name LIKE '%alice%'";
     assert_eq!(database_holds(&database, names), 0);
     // A tombstone that holds more is refused by the database itself.

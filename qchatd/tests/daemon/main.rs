@@ -16,6 +16,8 @@ mod checkpoint;
 mod cluster;
 mod commands;
 mod crash;
+mod directory;
+mod directory_story;
 mod doors;
 mod farewell;
 mod faults;

@@ -5,7 +5,10 @@ use std::{
     net::TcpStream,
 };
 
-use qchat_proto::wire::fault::{Fault, FaultBody, FaultCode};
+use qchat_proto::wire::{
+    api::Directory,
+    fault::{Fault, FaultBody, FaultCode},
+};
 use serde::Serialize;
 
 /// A request as a client made it.
@@ -20,9 +23,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it is this one.
+    /// Whether it is this one, whatever stands after a question mark.
     pub fn is(&self, method: &str, path: &str) -> bool {
-        (self.method.as_str(), self.path.as_str()) == (method, path)
+        self.method == method && self.path.split('?').next() == Some(path)
     }
 }
 
@@ -58,6 +61,16 @@ impl Answer {
             change(&mut value);
             json(&value)
         }))
+    }
+
+    /// The daemon's answer about an account, which says of another one what it says, with the proof that it had.
+    pub fn other_account(other: &Directory) -> Self {
+        let other = serde_json::to_value(other).expect("JSON");
+        Self::changed(move |answer| {
+            for what in ["account_id", "account_record", "device_list", "device_certificates"] {
+                answer[what] = other[what].clone();
+            }
+        })
     }
 }
 

@@ -85,6 +85,10 @@ fn a_second_device_comes_into_the_rooms_and_both_read_and_write(backend: Backend
     assert_eq!(at_new[0]["added_by"], at_old[0]["device"]);
     assert_eq!((&at_new[1]["device"], &at_new[1]["added_by"]), (&at_old[0]["device"], &Value::Null));
     assert!(at_old.iter().all(|device| device["last_seen"].is_string()), "{at_old:?}");
+    // That the other has changed the list of devices is no alarm.
+    for device in [alice, &laptop] {
+        assert_eq!(device.json(&["keys", "audit"])[0]["warnings"], Value::Array(vec![]));
+    }
 }
 
 fn a_revoked_device_is_out_of_everything(backend: Backend) {
@@ -132,6 +136,10 @@ fn a_revoked_device_is_out_of_everything(backend: Backend) {
     let of_alice =
         room["members"].as_array().and_then(|members| members.iter().find(|m| m["name"] == "alice"));
     assert_eq!(of_alice.map(|alice| &alice["devices"]), Some(&1.into()));
+    let lists: Vec<_> =
+        bob.json(&["keys", "log", "alice"]).iter().map(|line| line["list_version"].clone()).collect();
+    assert_eq!(lists, [Value::Null, 1.into(), 2.into(), 3.into()]);
+    assert_eq!(alice.json(&["keys", "audit"])[0]["warnings"], Value::Array(vec![]));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod daemon;
 mod damage;
 mod deletion;
 mod devices;
+mod directory;
 mod frames;
 mod hostile;
 mod impostors;

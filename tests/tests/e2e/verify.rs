@@ -8,7 +8,7 @@ use qchat_tests::{
     client::{self, Client},
     daemon::Daemon,
     database::Backend,
-    device,
+    device, operator,
     proxy::{Answer, Proxy},
 };
 use serde_json::Value;
@@ -174,32 +174,31 @@ fn a_daemon_that_swaps_keys_is_found_out_by_the_number_and_later_stops_what_is_s
     let proxy = Proxy::start(daemon.address());
     let [mut alice, bob] = pair(&daemon);
     let account: AccountId = text(&bob.json(&["whoami"])[0], "account").parse().expect("an account's id");
-    let swap = |name: &str, account| {
-        let body = serde_json::to_vec(&device::directory(name, account)).expect("a directory");
-        proxy.at_requests(move |request| match request.path.as_str() {
-            "/v1/accounts/by-name/bob" => Answer::False(200, body.clone()),
-            _ => Answer::Genuine,
-        });
-    };
     let there = number(&bob, "alice");
 
     // Somebody else under the asked name, and a name that only looks like it.
     alice.set_server(&proxy.url());
-    swap("mallory", account);
+    operator::show(&proxy, "bob", &device::directory("mallory", account));
     alice.fails(6, &["verify", "bob"]);
-    let mut mixed = serde_json::to_value(device::directory("bob", account)).expect("a directory");
-    mixed["name"] = "bоb".into();
-    let mixed = serde_json::to_vec(&mixed).expect("a directory");
-    proxy.at_requests(move |request| match request.path.as_str() {
-        "/v1/accounts/by-name/bob" => Answer::False(200, mixed.clone()),
-        _ => Answer::Genuine,
+    proxy.at_requests(|request| {
+        if !request.is("GET", "/v1/accounts/by-name/bob") {
+            return Answer::Genuine;
+        }
+        Answer::changed(|answer| answer["name"] = "bоb".into())
     });
     assert!(matches!(alice.run(&["verify", "bob"]).code, Some(3 | 6)));
     alice.fails(2, &["verify", "bоb"]);
     assert!(alice.json(&["verify", "--status"]).is_empty(), "nobody of all these is known");
 
-    // First use: the numbers of the two sides differ.
-    swap("bob", account);
+    // Other keys than its key directory says.
+    let swapped = device::directory("bob", account);
+    operator::show(&proxy, "bob", &swapped);
+    let said = alice.fails(6, &["verify", "bob"]);
+    assert!(said.contains("key directory"), "{said}");
+    assert!(alice.json(&["verify", "--status"]).is_empty(), "nobody of all these is known");
+
+    // First use, and the key directory lies to everybody: the numbers of the two sides differ.
+    operator::publish(&daemon, &swapped);
     let here = number(&alice, "bob");
     assert_ne!(here["number"], there["number"]);
     let said = alice.fails(6, &["verify", "bob", "--number", &text(&there, "number"), "--yes"]);
@@ -219,11 +218,9 @@ fn a_later_swap_stops_with_the_reason_and_the_command_and_goes_on_once_it_is_acc
     let digits = text(&number(&bob, "alice"), "number");
     alice.ok(&["verify", "bob", "--number", &digits, "--yes"]);
     let account = text(&bob.json(&["whoami"])[0], "account").parse().expect("an account's id");
-    let body = serde_json::to_vec(&device::directory("bob", account)).expect("a directory");
-    proxy.at_requests(move |request| match request.path.as_str() {
-        "/v1/accounts/by-name/bob" => Answer::False(200, body.clone()),
-        _ => Answer::Genuine,
-    });
+    let swapped = device::directory("bob", account);
+    operator::publish(&daemon, &swapped);
+    operator::show(&proxy, "bob", &swapped);
     alice.set_server(&proxy.url());
     let said = alice.fails(6, &["verify", "bob"]);
     assert!(said.contains("bob") && said.contains("qchat verify bob --accept"), "{said}");

@@ -50,9 +50,9 @@ impl Changed {
             });
         }
         // No socket, so that what was written waits; and another identity under a pinned name.
-        let swapped = serde_json::to_vec(&device::directory("bob", bob.engine.me().account)).unwrap();
+        let swapped = device::directory("bob", bob.engine.me().account);
         let lies = move |request: &Request| match request.path.as_str() {
-            "/v1/accounts/by-name/bob" => Answer::False(200, swapped.clone()),
+            _ if request.is("GET", "/v1/accounts/by-name/bob") => Answer::other_account(&swapped),
             "/v1/socket" => Answer::fault(FaultCode::Unavailable),
             _ => Answer::Genuine,
         };

@@ -11,6 +11,7 @@ mod cluster;
 mod consent;
 mod deleted;
 mod delisted;
+mod directory;
 mod disk;
 mod find;
 mod invitations;

@@ -186,6 +186,16 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
+/// The same for what has to be waited for itself.
+pub(crate) async fn eventually_async(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 /// What a client has asked for in a frame.
 pub(crate) fn publish(direction: Direction, payload: &[u8]) -> Option<pb::Publish> {
     match read_client_frame(payload.to_vec().into()) {

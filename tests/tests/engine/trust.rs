@@ -11,15 +11,16 @@ use qchat_proto::{
         sign::{AccountSigningKey, DeviceSigningKey},
     },
     identity::{AccountRecord, DeviceCertificate, DeviceList, ListedDevice, RecoveryKey},
-    ids::{AccountId, DeviceId, RoomId, UserName},
+    ids::{DeviceId, RoomId, UserName},
     safety::Checked,
     wire::api::Directory,
 };
 use qchat_tests::{
     daemon::Daemon,
     database::Backend,
-    device::{self, now},
-    proxy::{Answer, Proxy, Request},
+    device::{self, Device, now},
+    operator,
+    proxy::{Answer, Proxy},
 };
 
 use crate::{
@@ -31,13 +32,10 @@ fn name(name: &str) -> UserName {
     name.parse().unwrap()
 }
 
-/// Has the daemon show this of bob from now on.
-fn shows(proxy: &Proxy, directory: &Directory) {
-    let body = serde_json::to_vec(directory).unwrap();
-    proxy.at_requests(move |request: &Request| match request.path.as_str() {
-        "/v1/accounts/by-name/bob" => Answer::False(200, body.clone()),
-        _ => Answer::Genuine,
-    });
+/// Has the daemon show this of bob from now on, and its key directory say so.
+fn shows(daemon: &Daemon, proxy: &Proxy, directory: &Directory) {
+    operator::publish(daemon, directory);
+    operator::show(proxy, "bob", directory);
 }
 
 async fn trusted(person: &Person, wanted: &str) -> Trusted {
@@ -77,24 +75,7 @@ async fn keys_that_the_daemon_swaps_at_first_use_show_in_the_number_of_both_side
     let mut alice = Person::register(&daemon.url(), "alice").await;
     let bob = Person::register(&daemon.url(), "bob").await;
     let theirs = bob.engine.compare(&name("alice")).await.unwrap();
-    for (account, checked) in [
-        (bob.engine.me().account, Checked::Differs),
-        (AccountId::random(&SystemEntropy).unwrap(), Checked::Elsewhere),
-    ] {
-        // A profile that has never heard of bob.
-        let mut carol = Person::register(&daemon.url(), &format!("carol-{}", account.as_bytes()[0])).await;
-        let seen = bob.engine.compare(&carol.engine.me().name).await.unwrap();
-        shows(&proxy, &device::directory("bob", account));
-        carol.through(&proxy).await;
-        let comparison = carol.engine.compare(&name("bob")).await.unwrap();
-        assert_ne!(comparison.number.digits(), seen.number.digits());
-        assert_eq!(comparison.number.check(&seen.number.code()), checked);
-        assert_eq!(seen.number.check(&comparison.number.code()), checked);
-        assert_eq!(trusted(&carol, "bob").await.standing, Standing::Unverified);
-        carol.stop().await;
-    }
     // Of one who is lied to about nobody it is the same.
-    proxy.at_requests(|_| Answer::Genuine);
     alice.through(&proxy).await;
     let comparison = alice.engine.compare(&name("bob")).await.unwrap();
     assert!(comparison.fresh);
@@ -106,6 +87,26 @@ async fn keys_that_the_daemon_swaps_at_first_use_show_in_the_number_of_both_side
     assert_eq!(offline.number, comparison.number);
     let error = alice.engine.compare(&name("carol")).await.unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
+    alice.stop().await;
+
+    let eve = Device::register(&daemon.url(), "eve").await;
+    for (account, checked) in [(bob.engine.me().account, Checked::Differs), (eve.account, Checked::Elsewhere)]
+    {
+        // A profile that has never heard of bob.
+        let mut carol = Person::register(&daemon.url(), &format!("carol-{}", account.as_bytes()[0])).await;
+        let seen = bob.engine.compare(&carol.engine.me().name).await.unwrap();
+        if account == eve.account {
+            operator::give_name(&daemon, &name("bob"), account, &name("eve"));
+        }
+        shows(&daemon, &proxy, &device::directory("bob", account));
+        carol.through(&proxy).await;
+        let comparison = carol.engine.compare(&name("bob")).await.unwrap();
+        assert_ne!(comparison.number.digits(), seen.number.digits());
+        assert_eq!(comparison.number.check(&seen.number.code()), checked);
+        assert_eq!(seen.number.check(&comparison.number.code()), checked);
+        assert_eq!(trusted(&carol, "bob").await.standing, Standing::Unverified);
+        carol.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +129,7 @@ async fn a_later_swap_ends_the_trust_and_the_sending_until_it_is_accepted_and_ve
     let verified_number = alice.engine.compare(&name("bob")).await.unwrap();
 
     let swapped = device::directory("bob", bob.engine.me().account);
-    shows(&proxy, &swapped);
+    shows(&daemon, &proxy, &swapped);
     alice.through(&proxy).await;
     let error = alice.engine.compare(&name("bob")).await.unwrap_err();
     assert!(matches!(error, EngineError::IdentityChanged(_)), "{error}");
@@ -182,8 +183,9 @@ async fn a_swap_that_is_taken_back_stops_until_the_user_says_so_and_a_recovery_i
     let genuine = trusted(&alice, "bob").await.fingerprint;
 
     alice.through(&proxy).await;
-    shows(&proxy, &device::directory("bob", bob.engine.me().account));
+    shows(&daemon, &proxy, &device::directory("bob", bob.engine.me().account));
     alice.engine.compare(&name("bob")).await.unwrap_err();
+    operator::take_back(&daemon, bob.engine.me().account);
     proxy.at_requests(|_| Answer::Genuine);
     let error = alice.engine.compare(&name("bob")).await.unwrap_err();
     assert_eq!(error.exit_code(), 6, "{error}");
@@ -197,7 +199,7 @@ async fn a_swap_that_is_taken_back_stops_until_the_user_says_so_and_a_recovery_i
 
     // Bob has recovered his account: the key that alice knows beside the other one has signed.
     let recovery = RecoveryKey::from_words(&words).unwrap().signing_key().unwrap();
-    shows(&proxy, &recovered(&bob, &recovery));
+    shows(&daemon, &proxy, &recovered(&bob, &recovery));
     let change = alice.engine.identity_change(&name("bob")).await.unwrap().unwrap();
     assert_eq!(change.kind, ChangeKind::ByRecoveryKey);
     assert!(matches!(alice.engine.send(tea, "?".to_owned()).await, Err(EngineError::IdentityChanged(_))));
@@ -242,6 +244,8 @@ fn recovered(person: &Person, recovery: &AccountSigningKey) -> Directory {
         account_record: record.sign(&identity, recovery).unwrap().into(),
         device_list: list.sign(&identity).unwrap().into(),
         device_certificates: vec![certificate.sign(&identity).unwrap().into()],
+        proof: None,
+        pending: false,
     }
 }
 

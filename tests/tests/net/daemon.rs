@@ -44,14 +44,14 @@ async fn every_route_reaches_the_daemon() {
     assert_eq!(code(client.register(&registration("carol").0).await), FaultCode::NameTaken);
     let token = &session.access_token;
 
-    let by_name = client.directory_by_name(token, &carol.name).await.expect("carol");
-    let by_id = client.directory(token, carol.account_id).await.expect("carol");
+    let by_name = client.directory_by_name(token, &carol.name, None).await.expect("carol");
+    let by_id = client.directory(token, carol.account_id, None).await.expect("carol");
     assert_eq!((by_name.account_id, &by_name.account_record), (carol.account_id, &by_id.account_record));
     assert_eq!(
-        code(client.directory_by_name(token, &"nobody".parse().expect("a name")).await),
+        code(client.directory_by_name(token, &"nobody".parse().expect("a name"), None).await),
         FaultCode::NotFound
     );
-    assert_eq!(code(client.directory_by_name("forged", &carol.name).await), FaultCode::Unauthenticated);
+    assert_eq!(code(client.directory_by_name("forged", &carol.name, None).await), FaultCode::Unauthenticated);
     let unsigned = PutDeviceList { device_list: noise(100).into(), ..PutDeviceList::default() };
     assert_eq!(code(client.put_device_list(token, &unsigned).await), FaultCode::BadRequest);
 

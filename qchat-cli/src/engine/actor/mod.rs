@@ -346,12 +346,25 @@ impl Actor {
         }
         self.upkeep_again = false;
         let (devices, events, back) = (self.devices.clone(), self.events.clone(), self.back.clone());
+        let (log, me) = (self.people.log.clone(), self.me);
         self.upkeep = Some(tokio::spawn(async move {
+            match log.check_own(me).await {
+                Ok(strange) => {
+                    for sentence in strange {
+                        let _ = events.send(Event::Trouble(sentence));
+                    }
+                }
+                Err(error @ (EngineError::Net(NetError::Fault(_)) | EngineError::Directory(_))) => {
+                    let _ = events.send(Event::Trouble(error.to_string()));
+                }
+                Err(error) => tracing::debug!(%error, "what the key directory says of this account"),
+            }
             let rooms = match upkeep::run(&devices).await {
                 Ok(rooms) => rooms,
                 Err(
                     error @ (EngineError::Net(NetError::Fault(_))
                     | EngineError::Identity { .. }
+                    | EngineError::Directory(_)
                     | EngineError::Refused(_)),
                 ) => {
                     let _ = events.send(Event::Trouble(error.to_string()));

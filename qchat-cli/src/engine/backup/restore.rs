@@ -442,7 +442,7 @@ async fn take(
 
     let who = (record.account, known.device);
     let token = tokens.access_token.clone();
-    let directory = rest.directory(&token, record.account).await?;
+    let directory = rest.directory(&token, record.account, None).await?;
     let answer = Answer {
         record: directory.account_record.as_ref(),
         list: directory.device_list.as_ref(),
@@ -510,12 +510,11 @@ async fn finish(profile: Profile, server: &Server, timeout: Duration) -> Result<
     let known = known.ok_or(StoreError::Corrupt("a restore"))?;
     let record = AccountRecord::verify(&known.record).map_err(|_| StoreError::Corrupt("account record"))?;
     let head = BackupHead::verify(&known.head, &record).map_err(refused)?.head;
-    let Parts { me, rest, access, steps, keys } =
+    let Parts { me, rest, access, log, steps, keys } =
         parts(&profile, None, server.tls(), timeout, KeyLife::default()).await?;
     // Nobody listens yet.
     let (events, _) = broadcast::channel(1);
-    let people =
-        People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys, events };
+    let people = People { profile: profile.clone(), log, keys, events };
     let devices = OwnDevices { account: me.account, profile: profile.clone(), rest, access, people, steps };
     upkeep::key_packages_due(&devices).await?;
     profile.write_async(Tx::forget_restoring).await?;

@@ -267,12 +267,11 @@ async fn complete(
     if let Err(error) = rest.take_grant(&token).await {
         tracing::debug!(%error, "the grant is still at the server");
     }
-    let Parts { me, rest, access, steps, keys } =
+    let Parts { me, rest, access, log, steps, keys } =
         parts(profile, None, server.tls(), timeout, KeyLife::default()).await?;
     // Nobody listens yet.
     let (events, _) = broadcast::channel(1);
-    let people =
-        People { profile: profile.clone(), rest: rest.clone(), access: access.clone(), keys, events };
+    let people = People { profile: profile.clone(), log, keys, events };
     let devices = OwnDevices { account: me.account, profile: profile.clone(), rest, access, people, steps };
     upkeep::key_packages_due(&devices).await?;
     Ok(true)

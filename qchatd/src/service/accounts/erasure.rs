@@ -143,7 +143,10 @@ impl Accounts {
 }
 
 /// What is said of an account that is not there: that it was erased, or that there is none.
-pub(super) fn absent(conn: &mut Connection, asked: Asked<'_>) -> Result<ServiceError, StoreError> {
+pub(in crate::service) fn absent(
+    conn: &mut Connection,
+    asked: Asked<'_>,
+) -> Result<ServiceError, StoreError> {
     let erased = match asked {
         Asked::Id(account) => erased::by_id(conn, account)?.is_some(),
         Asked::Name(hash) => erased::had_name(conn, hash)?,
@@ -157,7 +160,7 @@ pub(super) fn absent(conn: &mut Connection, asked: Asked<'_>) -> Result<ServiceE
 
 /// How an account was asked for.
 #[derive(Clone, Copy)]
-pub(super) enum Asked<'a> {
+pub(in crate::service) enum Asked<'a> {
     /// By its id.
     Id(AccountId),
     /// By its name, hashed as it is kept.

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        backups, export,
+        backups, directory, export,
     },
 };
 
@@ -51,6 +51,8 @@ enum Step {
     /// The parts of backups after a row.
     Chunks(i64),
     Chunk(DeviceId, ChunkId),
+    /// What the key directory says of it.
+    Directory,
     /// What is noted after a place in the audit log.
     Activity(i64),
 }
@@ -160,6 +162,15 @@ fn carry_out(
             });
             Ok((object.into_iter().collect(), vec![]))
         }
+        Step::Directory => {
+            let said = directory::said_of(conn, account)?.into_iter().map(|entry| {
+                json!({
+                    "kind": "directory_entry", "label": Binary::from(entry.label), "version": entry.version,
+                    "salt": Binary::from(entry.salt.0.to_vec()), "said": Binary::from(entry.said),
+                })
+            });
+            Ok((said.collect(), vec![]))
+        }
         Step::Activity(after) => {
             let which = Which { account: Some(account), since: None };
             let some = audit::after(conn, which, after, ACTIVITY)?;
@@ -199,7 +210,7 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
         }));
     }
     let each = devices.into_iter().map(|device| Step::Device(device.id));
-    Ok((objects, each.chain([Step::Chunks(0), Step::Activity(0)]).collect()))
+    Ok((objects, each.chain([Step::Chunks(0), Step::Directory, Step::Activity(0)]).collect()))
 }
 
 fn of_device(conn: &mut Connection, device: DeviceId) -> Result<(Vec<Value>, Vec<Step>), StoreError> {

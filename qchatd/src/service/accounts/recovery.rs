@@ -14,7 +14,7 @@ use qchat_proto::{
     },
 };
 
-use super::{Accounts, directory};
+use super::{Accounts, described};
 use crate::{
     peer::Peer,
     service::{ServiceError, audit::About, backups, now, now_sql},
@@ -66,7 +66,7 @@ impl Accounts {
                 spend(conn, &nonce, expires_at)?;
                 let stored = accounts::by_id(conn, account)?.ok_or(StoreError::Corrupt("an account"))?;
                 Ok::<_, ServiceError>(Recovered {
-                    directory: directory(conn, stored)?,
+                    directory: described(conn, stored)?,
                     backups: backups::stored(conn, account)?,
                 })
             })

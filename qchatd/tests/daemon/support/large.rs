@@ -70,6 +70,27 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             digest("certificate", "a.n")
         ),
         format!(
+            "INSERT INTO directory_nodes (label, node) {each_account}, {} SELECT {}, {} FROM a, k",
+            numbers("k", 0, 3),
+            digest("node", "a.n * 10 + k.n"),
+            digest("hash", "a.n")
+        ),
+        format!(
+            "INSERT INTO directory_entries (account_id, label, salt, said, epoch, version) {each_account} \
+             SELECT {}, {}, {}, {}, 1, 1 FROM a",
+            id("account", "a.n"),
+            digest("label", "a.n"),
+            digest("entry", "a.n"),
+            digest("said", "a.n")
+        ),
+        format!(
+            "INSERT INTO directory_values (who, version, epoch, held, place) {each_account} \
+             SELECT {}, 1, 1, {}, {} FROM a",
+            digest("who", "a.n"),
+            digest("held", "a.n"),
+            digest("place", "a.n")
+        ),
+        format!(
             "INSERT INTO key_packages (device_id, digest, last_resort, claimed, package) {each_account}, {} \
              SELECT {}, {}, k.n = 0, k.n > 3, CASE WHEN k.n <= 3 THEN {} END FROM a, k",
             numbers("k", 0, 4),
