@@ -478,11 +478,24 @@ pub enum Device {
     #[command(after_help = "Example:\n  qchat device list --json | jq -r .name")]
     List,
     /// Take a device out of the account: it is logged out, and removed from the rooms.
-    #[command(after_help = "Examples:\n  qchat device revoke laptop\n  qchat device revoke 5f0c7a1e --yes")]
+    #[command(
+        long_about = "Take a device out of the account: it is logged out, and removed from the rooms.\n\nIf somebody else has it, say \
+            --stolen: then they have the account's identity key, and it is not enough that the device is gone. The recovery words \
+            vouch for another identity key, under which this device is the only one of the account. All others are revoked, for \
+            whoever has the key can pass for any of them: link again those that you have. The people whom you talk with are told, \
+            and are asked to accept the new key.",
+        after_help = "Examples:\n  qchat device revoke laptop\n  qchat device revoke 5f0c7a1e --yes\n  qchat device revoke --stolen\n  qchat device revoke --stolen --recovery-file words --yes"
+    )]
     Revoke {
         /// Its name, its id, or the beginning of that.
-        #[arg(value_name = "DEVICE")]
-        device: String,
+        #[arg(value_name = "DEVICE", required_unless_present = "stolen")]
+        device: Option<String>,
+        /// Somebody else has it: give the account another identity key, and revoke every device but this one.
+        #[arg(long)]
+        stolen: bool,
+        /// Read the recovery words from this file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath, requires = "stolen")]
+        recovery_file: Option<PathBuf>,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
@@ -513,8 +526,7 @@ pub enum Backup {
     #[command(
         long_about = "Make this machine a device of an account whose others are lost, out of a backup.\n\nAsks for the recovery \
             words, and for a passphrase for the new profile. Shows which backup the server has, and restores it after a yes. The \
-            machine becomes a new device, which somebody adds to the rooms: another device of the account, or a member with `qchat \
-            room invite`. Interrupted, the same command goes on. A backup that is damaged, not complete, or not of the account is \
+            machine becomes a new device, which comes into the rooms when somebody of them is online who was known before. Interrupted, the same command goes on. A backup that is damaged, not complete, or not of the account is \
             refused with its reason and exit code 6.",
         after_help = "Examples:\n  qchat --server https://chat.example.org:8470 backup restore alice\n  qchat --server http://127.0.0.1:8470 --passphrase-file F backup restore alice --recovery-file words --yes"
     )]

@@ -231,8 +231,8 @@ pub(super) async fn restore(
         )
     })?;
     context.output.say(
-        "It comes into the rooms when another device of the account is online, or when a member invites you again. What was said \
-         since the backup, it does not see. Revoke the lost device: `qchat device list` shows it.",
+        "It comes into the rooms as soon as somebody of them is online. What was said since the backup, it does not see. Revoke \
+         the lost device: `qchat device list` shows it.",
     );
     Ok(())
 }

@@ -20,7 +20,7 @@ use super::{
     json::{MessageObject, is_settled},
     open, progress, rooms, words,
 };
-use crate::engine::{Handle, types::Message};
+use crate::engine::{EngineError, Handle, types::Message};
 
 /// A message that the daemon has.
 #[derive(Serialize)]
@@ -70,6 +70,9 @@ async fn wait(context: &Context, handle: &Handle, room: RoomId, message: Message
             Ok(()) => return Ok(handle.wait_sent(room, message).await?),
             Err(_) => {}
         }
+    }
+    if matches!(error, EngineError::IdentityChanged(_)) {
+        context.output.say("What was written stays in the outbox, and is sent once the change is accepted.");
     }
     Err(error.into())
 }

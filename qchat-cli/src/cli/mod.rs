@@ -28,6 +28,7 @@ mod qr;
 mod recovery;
 mod rooms;
 mod server;
+mod stolen;
 mod takeout;
 mod verify;
 mod words;
@@ -165,7 +166,12 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             devices::approve(context, *yes, code.as_deref()).await
         }
         Command::Device(Device::List) => devices::list(context).await,
-        Command::Device(Device::Revoke { device, yes }) => devices::revoke(context, device, *yes).await,
+        Command::Device(Device::Revoke { device, stolen: true, recovery_file, yes }) => {
+            stolen::revoke(context, device.as_deref(), recovery_file.as_deref(), *yes).await
+        }
+        Command::Device(Device::Revoke { device, yes, .. }) => {
+            devices::revoke(context, device.as_deref().unwrap_or_default(), *yes).await
+        }
         Command::Verify { user: None, .. } => verify::status(context).await,
         Command::Verify { user: Some(user), number, scan, accept, revoke, yes, no_qr, status: _ } => {
             let how = match (number, scan) {

@@ -216,7 +216,7 @@ impl Access {
         let own = own.ok_or(EngineError::LoggedOut)?;
         let key =
             |seed| DeviceSigningKey::from_seed(seed).map_err(|error| EngineError::Keys(error.to_string()));
-        Ok((key(own.device_key)?, next.map(|next| key(next.seed)).transpose()?))
+        Ok((key(own.device_key)?, next.map(|next| key(next.key.seed)).transpose()?))
     }
 
     /// Logs in by the device key. While another is on its way to the daemon, that may have it already: only the answer was

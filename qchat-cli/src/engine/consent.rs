@@ -140,9 +140,11 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
             let own = row.inviter == me;
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.
             let stuck = tx.room(row.room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
-            if (good || own) && !stuck {
+            let restored = tx.is_restored(row.room)?;
+            if (good || own || restored) && !stuck {
                 let entry = match accept {
                     _ if own => Entry::Own,
+                    _ if restored && !good => Entry::Restored,
                     Accept::All => Entry::AcceptedOfAll,
                     Accept::Ask | Accept::Verified => Entry::AcceptedOfVerified,
                 };

@@ -342,7 +342,8 @@ impl Handle {
     /// Waits until the daemon has acknowledged a message.
     ///
     /// # Errors
-    /// [`EngineError::Timeout`] or the reason why there is no connection: the message stays in the outbox.
+    /// [`EngineError::Timeout`], [`EngineError::IdentityChanged`] or the reason why there is no connection: the message stays
+    /// in the outbox.
     /// [`EngineError::NotMember`] when it can never be sent.
     pub async fn wait_sent(&self, room: RoomId, id: MessageId) -> Result<Seq, EngineError> {
         let sent = self.until(async move |handle: &Self| {
@@ -354,7 +355,11 @@ impl Handle {
                     handle.writable(room).await?;
                     Err(EngineError::Refused("the server refused the message: it was not sent".to_owned()))
                 }
-                Some(_) => Ok(None),
+                // Only now it was seen that a member's identity has changed.
+                Some(_) => match handle.writable(room).await {
+                    Err(error @ EngineError::IdentityChanged(_)) => Err(error),
+                    _ => Ok(None),
+                },
             }
         });
         sent.await

@@ -432,7 +432,7 @@ fn same_keys(one: &Pinned, other: &Pinned) -> bool {
     (one.identity_key_hash, one.recovery_key_hash) == (other.identity_key_hash, other.recovery_key_hash)
 }
 
-fn answer(directory: &Directory) -> Answer<'_> {
+pub(super) fn answer(directory: &Directory) -> Answer<'_> {
     Answer {
         record: directory.account_record.as_ref(),
         list: directory.device_list.as_ref(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::{Content, MAX_ROOM_NAME, RoomSettings},
-    identity::VerifiedDirectory,
+    identity::{LeafCredential, VerifiedDirectory},
     ids::{AccountId, DeviceId, MessageId, RoomId, UserName},
     mls::membership::Leaf,
     session::{
@@ -47,12 +47,15 @@ pub(super) enum Entry {
     Unasked,
     /// Another device of this account has added this one, or it is not opened.
     Own,
+    /// Somebody has added this device who was known before there was it, to a room that its account was in, as a backup says:
+    /// that was restored to get back into it.
+    Restored,
 }
 
 impl Entry {
     /// Whether it is a yes, which the room is told.
     fn is_a_yes(self) -> bool {
-        matches!(self, Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll)
+        matches!(self, Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll | Self::Restored)
     }
 }
 
@@ -63,6 +66,19 @@ fn is_own(tx: &mut Tx, me: AccountId, leaf: &Leaf) -> Result<bool, StoreError> {
     Ok(leaf.account == me
         && contact.is_some_and(|contact| contact.pinned.identity_key_hash == leaf.identity_key_hash)
         && list.is_some_and(|list| list.listed(leaf.device).is_some()))
+}
+
+/// Whether a leaf is of somebody whom this account had pinned before this device was one of it, under the same key.
+fn is_known_of_old(tx: &mut Tx, leaf: &Leaf) -> Result<bool, StoreError> {
+    let own = tx.identity()?.ok_or(StoreError::Corrupt("identity"))?;
+    let certified = LeafCredential::from_certificate(&own.certificate)
+        .map_err(|_| StoreError::Corrupt("own certificate"))?
+        .certificate_created_at;
+    Ok(tx.contact(leaf.account)?.is_some_and(|contact| {
+        contact.changed_record.is_none()
+            && contact.pinned.identity_key_hash == leaf.identity_key_hash
+            && u64::try_from(contact.first_seen_ms).is_ok_and(|seen| seen / 1000 < certified)
+    }))
 }
 
 /// How often a join or an invitation goes back to fetch identity keys that turn out to be needed.
@@ -106,6 +122,7 @@ fn is_meant(
         }),
         Entry::AcceptedOfAll | Entry::Unasked => true,
         Entry::Own => is_own(tx, me, inviter)?,
+        Entry::Restored => is_known_of_old(tx, inviter)?,
     })
 }
 

@@ -18,7 +18,7 @@ use super::{
     clock, devices::OwnDevices, entropy::MixedEntropy, error::EngineError, handle::Handle, tidy,
     types::Event, upkeep,
 };
-use crate::store::{DeviceKey, Identity, StoreError, Tx};
+use crate::store::{DeviceKey, Identity, NextKey, StoreError, Tx};
 
 /// A new signature key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,8 +107,8 @@ impl OwnDevices {
                 created_at: clock::seconds().max(before.created_at.saturating_add(1)),
             };
             let certificate = certificate.sign(&identity).map_err(|error| failed(&error))?;
-            let next = DeviceKey { seed: Secret::from_bytes(*key.seed().expose()), certificate };
-            Ok::<_, EngineError>(next)
+            let key = DeviceKey { seed: Secret::from_bytes(*key.seed().expose()), certificate };
+            Ok::<_, EngineError>(NextKey { key, account: None })
         });
         let next = made.await.map_err(|_| EngineError::Stopped)??;
         self.profile
@@ -127,8 +127,11 @@ impl OwnDevices {
     /// session that it has opened. Whether there was anything to do.
     pub(crate) async fn finish_rotation(&self) -> Result<bool, EngineError> {
         let Some(next) = self.profile.read_async(Tx::next_key).await? else { return Ok(false) };
-        let hash = DeviceSigningKey::from_seed(next.seed).map_err(|error| failed(&error))?.public().hash();
-        let certificate = next.certificate;
+        if let Some(account) = next.account {
+            return self.finish_replacement(account.record, next.key.certificate).await;
+        }
+        let DeviceKey { seed, certificate } = next.key;
+        let hash = DeviceSigningKey::from_seed(seed).map_err(|error| failed(&error))?.public().hash();
         self.publish(|draft| {
             let device = draft.own.device;
             match draft.directory.list.listed(device) {
@@ -156,17 +159,23 @@ impl OwnDevices {
             }))
         })
         .await?;
-        self.take_next_key(certificate).await
+        self.take_next_key(certificate, |_| Ok(())).await
     }
 
     /// The daemon has the certificate: from now on the new key is the device's, and the session is one that it has opened.
-    async fn take_next_key(&self, certificate: Vec<u8>) -> Result<bool, EngineError> {
+    /// `besides`: what else becomes so in that moment.
+    pub(crate) async fn take_next_key(
+        &self,
+        certificate: Vec<u8>,
+        besides: impl Fn(&mut Tx) -> Result<(), StoreError> + Send + Sync + 'static,
+    ) -> Result<bool, EngineError> {
         let taken = self.profile.write_async(move |tx| {
             // Another process was quicker.
-            if tx.next_key()?.is_none_or(|next| next.certificate != certificate) {
+            if tx.next_key()?.is_none_or(|next| next.key.certificate != certificate) {
                 return Ok(false);
             }
             tx.take_next_key(clock::seconds())?;
+            besides(tx)?;
             // Whoever has a copy of before would read on in the backups.
             tx.forget_backup_secret()?;
             Ok::<_, StoreError>(true)
@@ -180,7 +189,7 @@ impl OwnDevices {
     }
 }
 
-fn account_key(own: &Identity) -> Result<AccountSigningKey, EngineError> {
+pub(super) fn account_key(own: &Identity) -> Result<AccountSigningKey, EngineError> {
     let seed = Secret::from_bytes(*own.account_key.expose());
     AccountSigningKey::from_seed(seed).map_err(|error| failed(&error))
 }

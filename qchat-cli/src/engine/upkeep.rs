@@ -6,7 +6,7 @@ use qchat_proto::{
     ids::RoomId,
     mls::device::KEY_PACKAGE_LIFETIME,
     session::ledger::Phase,
-    wire::api::{Binary, PutKeyPackages},
+    wire::api::{Binary, KeyPackageCount, PutKeyPackages},
 };
 
 use super::{clock, devices::OwnDevices, error::EngineError, steps::Steps};
@@ -20,7 +20,7 @@ pub(crate) const KEY_PACKAGES: usize = 20;
 /// Does what is due; the rooms that have something to send now.
 pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError> {
     devices.finish_rotation().await?;
-    let newest = key_packages_due(devices).await?;
+    let KeyPackageCount { device_list_version: newest, owed, .. } = key_packages_due(devices).await?;
     let account = devices.account;
     let known = devices.profile.read_async(move |tx| tx.stored_device_list(account)).await?;
     if newest > known.map(|list| list.version) {
@@ -28,12 +28,13 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError
     }
     devices.renew().await?;
     devices.label().await?;
-    devices.add_to_rooms().await
+    let mut rooms = devices.add_to_rooms().await?;
+    rooms.extend(devices.add_owed(&owed).await?);
+    Ok(rooms)
 }
 
-/// Publishes KeyPackages when few are left or they have become old. Returns the version of the account's device list, as the
-/// daemon says.
-pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<Option<u64>, EngineError> {
+/// Publishes KeyPackages when few are left or they have become old. Returns what the daemon said before.
+pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<KeyPackageCount, EngineError> {
     let OwnDevices { profile, rest, access, steps, .. } = devices;
     let token = access.token().await?;
     let now = clock::seconds();
@@ -43,8 +44,8 @@ pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<Option<u64>
     let there = rest.key_package_count(&token).await?;
     let left = there.count;
     if aged || left < KEY_PACKAGES_LOW {
-        let there = if aged { 0 } else { usize::try_from(left).unwrap_or(KEY_PACKAGES) };
-        let missing = KEY_PACKAGES.saturating_sub(there);
+        let kept = if aged { 0 } else { usize::try_from(left).unwrap_or(KEY_PACKAGES) };
+        let missing = KEY_PACKAGES.saturating_sub(kept);
         let (mut secrets, key_packages) = key_packages(steps, missing, false).await?;
         let mut last_resort = None;
         if aged {
@@ -64,7 +65,7 @@ pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<Option<u64>
         rest.put_key_packages(&token, &PutKeyPackages { key_packages, last_resort }).await?;
         profile.write_async(move |tx| tx.note_published(&ids)).await?;
     }
-    Ok(there.device_list_version)
+    Ok(there)
 }
 
 /// Makes KeyPackages on the blocking pool: the secrets to keep and the messages to publish.

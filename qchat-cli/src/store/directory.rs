@@ -10,7 +10,7 @@ use qchat_proto::{
 
 use super::{
     StoreError, Tx, convert,
-    schema::{directory, directory_evidence, directory_heard, directory_own, directory_told},
+    schema::{directory, directory_evidence, directory_heard, directory_own, directory_told, former_records},
 };
 
 /// What is known of the directory.
@@ -183,6 +183,27 @@ impl Tx {
                 directory_own::label.eq(entry.number()),
                 directory_own::version.eq(convert::number(version)?),
             ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// What the account's records said before the one of now: SHA-384 of each.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn former_records(&mut self) -> Result<Vec<[u8; 48]>, StoreError> {
+        let rows: Vec<Vec<u8>> = former_records::table.select(former_records::record).load(&mut self.conn)?;
+        let hash = |row: Vec<u8>| row.try_into().map_err(|_| StoreError::Corrupt("a former record"));
+        rows.into_iter().map(hash).collect()
+    }
+
+    /// Remembers that the account had a record which said this, SHA-384.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_former_record(&mut self, record: &[u8; 48]) -> Result<(), StoreError> {
+        diesel::insert_or_ignore_into(former_records::table)
+            .values(former_records::record.eq(&record[..]))
             .execute(&mut self.conn)?;
         Ok(())
     }

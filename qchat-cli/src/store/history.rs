@@ -4,7 +4,7 @@ use diesel::{dsl::max, prelude::*};
 use qchat_proto::{
     content::RoomSettings,
     identity::backup::{Item, KeptMessage, KeptNotice, KeptRoom},
-    ids::Seq,
+    ids::{RoomId, Seq},
     session::{
         head,
         ledger::{Phase, RoomState},
@@ -132,6 +132,18 @@ impl Tx {
                 .execute(&mut self.conn)?;
         }
         Ok(())
+    }
+
+    /// Whether a room was put in, with this account in it, and this device has not been let into it since.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_restored(&mut self, room: RoomId) -> Result<bool, StoreError> {
+        let state = room_rows::room(&mut self.conn, room)?;
+        Ok(state.is_some_and(|state| {
+            // Whoever was removed from a room has followed it before.
+            matches!(state.phase, Phase::Removed(_)) && state.head == head::EMPTY
+        }))
     }
 
     /// Puts a message in; one that is there stays as it is.

@@ -48,7 +48,7 @@ pub use links::{Answered, Handed, Linking};
 pub use lock::ProfileLock;
 pub use profile::Profile;
 pub use rooms::{InvitationRow, RoomRow};
-pub use rotation::DeviceKey;
+pub use rotation::{AccountIdentity, DeviceKey, NextKey};
 pub use session::SessionTokens;
 pub use timeline::{Delivery, Line, LineBody};
 pub use tx::Tx;

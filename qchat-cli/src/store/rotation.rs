@@ -17,6 +17,28 @@ pub struct DeviceKey {
     pub certificate: Vec<u8>,
 }
 
+/// The identity key of this device's account, and the record that names it.
+pub struct AccountIdentity {
+    /// Its seed.
+    pub seed: Secret<64>,
+    /// The signed record.
+    pub record: Vec<u8>,
+}
+
+/// What takes the place of a device's keys next.
+pub struct NextKey {
+    /// The signature key of the device.
+    pub key: DeviceKey,
+    /// The identity key of the account, when that is replaced as well.
+    pub account: Option<AccountIdentity>,
+}
+
+impl std::fmt::Debug for NextKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NextKey").field("of_account", &self.account.is_some()).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeviceKey").finish_non_exhaustive()
@@ -41,28 +63,46 @@ impl Tx {
     ///
     /// # Errors
     /// What the database says.
-    pub fn next_key(&mut self) -> Result<Option<DeviceKey>, StoreError> {
-        let row: (Option<Vec<u8>>, Option<Vec<u8>>) =
-            rotation::table.select((rotation::next_key, rotation::next_certificate)).first(&mut self.conn)?;
-        match row {
-            (Some(seed), Some(certificate)) => device_key(seed, certificate).map(Some),
-            _ => Ok(None),
-        }
+    pub fn next_key(&mut self) -> Result<Option<NextKey>, StoreError> {
+        type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+        let (seed, certificate, account, record): Row = rotation::table
+            .select((
+                rotation::next_key,
+                rotation::next_certificate,
+                rotation::next_account_key,
+                rotation::next_record,
+            ))
+            .first(&mut self.conn)?;
+        let (Some(seed), Some(certificate)) = (seed, certificate) else { return Ok(None) };
+        let account = match (account.map(Zeroizing::new), record) {
+            (Some(seed), Some(record)) => {
+                let seed = Secret::from_slice(&seed).ok_or(StoreError::Corrupt("account key"))?;
+                Some(AccountIdentity { seed, record })
+            }
+            _ => None,
+        };
+        Ok(Some(NextKey { key: device_key(seed, certificate)?, account }))
     }
 
     /// Stores the next signature key. Belongs into the transaction that stores the device list with it.
     ///
     /// # Errors
     /// What the database says.
-    pub fn put_next_key(&mut self, key: &DeviceKey) -> Result<(), StoreError> {
-        let next =
-            (rotation::next_key.eq(&key.seed.expose()[..]), rotation::next_certificate.eq(&key.certificate));
+    pub fn put_next_key(&mut self, next: &NextKey) -> Result<(), StoreError> {
+        let NextKey { key, account } = next;
+        let next = (
+            rotation::next_key.eq(&key.seed.expose()[..]),
+            rotation::next_certificate.eq(&key.certificate),
+            rotation::next_account_key.eq(account.as_ref().map(|account| &account.seed.expose()[..])),
+            rotation::next_record.eq(account.as_ref().map(|account| &account.record)),
+        );
         diesel::update(rotation::table).set(next).execute(&mut self.conn)?;
         Ok(())
     }
 
-    /// Puts the next signature key in the place of the one before, which is kept for what still has it; has new KeyPackages
-    /// made, and fresh keys in every room. `now`: seconds since the Unix epoch.
+    /// Puts the next signature key in the place of the one before, which is kept for what still has it, and the account's
+    /// identity key where there is another; has new KeyPackages made, and fresh keys in every room. `now`: seconds since the
+    /// Unix epoch.
     ///
     /// # Errors
     /// What the database says; [`StoreError::Corrupt`] when there is no next key.
@@ -80,15 +120,23 @@ impl Tx {
             .execute(&mut self.conn)?;
         diesel::update(identity::table)
             .set((
-                identity::device_key.eq(&next.seed.expose()[..]),
-                identity::certificate.eq(&next.certificate),
+                identity::device_key.eq(&next.key.seed.expose()[..]),
+                identity::certificate.eq(&next.key.certificate),
             ))
             .execute(&mut self.conn)?;
+        if let Some(account) = &next.account {
+            // The name that the other devices know it by is sealed under the key of before.
+            diesel::update(identity::table)
+                .set((identity::account_key.eq(&account.seed.expose()[..]), identity::labelled.eq(false)))
+                .execute(&mut self.conn)?;
+        }
         diesel::update(rotation::table)
             .set((
                 rotation::number.eq(number + 1),
                 rotation::next_key.eq(None::<Vec<u8>>),
                 rotation::next_certificate.eq(None::<Vec<u8>>),
+                rotation::next_account_key.eq(None::<Vec<u8>>),
+                rotation::next_record.eq(None::<Vec<u8>>),
             ))
             .execute(&mut self.conn)?;
         // The daemon has withdrawn them.

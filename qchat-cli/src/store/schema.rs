@@ -63,6 +63,8 @@ diesel::table! {
         number -> BigInt,
         next_key -> Nullable<Binary>,
         next_certificate -> Nullable<Binary>,
+        next_account_key -> Nullable<Binary>,
+        next_record -> Nullable<Binary>,
     }
 }
 
@@ -331,6 +333,12 @@ diesel::table! {
         pending_version -> BigInt,
         pending -> Nullable<Binary>,
         made_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    former_records (record) {
+        record -> Binary,
     }
 }
 

@@ -487,13 +487,28 @@ pub struct PutKeyPackages {
 }
 
 /// What a device has to know to look after itself and its account.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyPackageCount {
     /// How many one-time KeyPackages of this device are unclaimed, the last-resort one not counted.
     pub count: u32,
     /// The version of the account's device list: who knows an older one asks for the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_list_version: Option<u64>,
+    /// Devices that have come back by the recovery words and are not yet in rooms that this device and their account are in:
+    /// whoever finds their account's signature under it adds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<OwedPlace>,
+}
+
+/// A place in a room that a device is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwedPlace {
+    /// The room.
+    pub room_id: RoomId,
+    /// The device's account.
+    pub account_id: AccountId,
+    /// The device.
+    pub device_id: DeviceId,
 }
 
 /// Asks for one KeyPackage of every device of an account.
@@ -742,6 +757,10 @@ pub struct AddRecovered {
     pub device_list: Binary,
     /// The device's certificate and label.
     pub certificate: PutCertificate,
+    /// The account's new record, signed by the recovery key that stands in the one before, when somebody else has its identity
+    /// key: the list and the certificate are signed by the new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_record: Option<Binary>,
 }
 
 /// The newest backup of a device.

@@ -40,7 +40,7 @@ use crate::{
         Connection, Store, StoreError,
         accounts::{self, Account, Device},
         audit::{Act, Outcome},
-        erased, key_packages as stored_packages, links as stored_links,
+        erased, key_packages as stored_packages, links as stored_links, owed,
         sessions::{self, Owner},
     },
 };
@@ -265,15 +265,17 @@ impl Accounts {
         request: PutDeviceList,
         from: Option<&Peer>,
     ) -> Result<(), ServiceError> {
-        self.store_device_list((caller.account, caller.device), request, from).await
+        self.store_device_list((caller.account, caller.device), request, from, false).await
     }
 
-    /// The same for a device that may not be one of the account yet: the account signs that it is.
+    /// The same for a device that may not be one of the account yet: the account signs that it is. One that has `recovered` is
+    /// owed a place in the rooms that the account is in.
     async fn store_device_list(
         &self,
         by: (AccountId, DeviceId),
         request: PutDeviceList,
         from: Option<&Peer>,
+        recovered: bool,
     ) -> Result<(), ServiceError> {
         for certificate in &request.certificates {
             for (part, most, what) in [
@@ -283,8 +285,14 @@ impl Accounts {
                 part.map_or(Ok(()), |part| sized(part, most, what))?;
             }
         }
-        let Replaced { gone, rekeyed, here } =
-            self.store.write(move |conn| replace(conn, by, &request)).await.map_err(taken)?;
+        let replacing = self.store.write(move |conn| {
+            let replaced = replace(conn, by, &request)?;
+            if recovered {
+                owed::owe(conn, by, now_sql())?;
+            }
+            Ok(replaced)
+        });
+        let Replaced { gone, rekeyed, here } = replacing.await.map_err(taken)?;
         self.keys.wake();
         let about = About { account: Some(by.0), device: Some(by.1), from };
         self.audit.done(Act::ChangeDeviceList, about);
@@ -428,6 +436,7 @@ fn replace(
             sessions::close_all(conn, device.id)?;
             stored_packages::withdraw(conn, device.id)?;
             stored_links::forget_grant(conn, device.id)?;
+            owed::forget(conn, device.id)?;
             gone.push((device.id, device.listed));
         }
     }

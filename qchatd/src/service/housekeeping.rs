@@ -9,7 +9,7 @@ use super::{floor::floor, now_sql};
 use crate::{
     meters::Meters,
     store::{
-        Connection, Store, StoreError, audit, backups, links,
+        Connection, Store, StoreError, audit, backups, links, owed,
         retention::{self, RowId},
         trees,
     },
@@ -25,6 +25,8 @@ const INVITATION: i64 = 7 * 24;
 const KEY_PACKAGE: i64 = 91 * 24;
 /// How long what was sealed for a device waits for it, seconds: 30 days, as long as a device list is good.
 const GRANT: i64 = 30 * 24 * HOUR;
+/// How long a device is owed its places, seconds: as long.
+const OWED: i64 = GRANT;
 /// Rooms that are looked at in one transaction.
 const ROOMS: u32 = 64;
 /// Most envelopes that one transaction deletes.
@@ -96,6 +98,7 @@ impl Housekeeping {
                 let now = now_sql();
                 links::expire(conn, now, now - GRANT)?;
                 backups::expire(conn, now)?;
+                owed::expire(conn, now - OWED)?;
                 trees::expire(conn, now)
             })
             .await?;

@@ -4,7 +4,8 @@ use qchat_proto::{
     ids::DeviceId,
     wire::{
         api::{
-            Binary, ClaimKeyPackages, ClaimedKeyPackage, ClaimedKeyPackages, KeyPackageCount, PutKeyPackages,
+            Binary, ClaimKeyPackages, ClaimedKeyPackage, ClaimedKeyPackages, KeyPackageCount, OwedPlace,
+            PutKeyPackages,
         },
         fault::FaultCode,
         limits,
@@ -18,6 +19,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         key_packages::{self, KeyPackage},
+        owed::{self, Owed},
     },
 };
 
@@ -61,12 +63,16 @@ impl KeyPackages {
                         format!("at most {KEPT} KeyPackages are kept for a device"),
                     ));
                 }
-                let devices = if had { vec![] } else { links::listed(conn, caller.account)? };
+                let mut devices = if had { vec![] } else { links::listed(conn, caller.account)? };
+                if !had {
+                    devices.extend(owed::witnesses(conn, caller.device)?);
+                }
                 Ok((self::count(conn, caller)?, devices))
             })
             .await?;
         if !devices.is_empty() {
-            // It can be added to rooms from now on, which its account's other devices wait for.
+            // It can be added to rooms from now on, which its account's other devices wait for, and others where it has come
+            // back.
             self.bus.account_changed(&devices);
         }
         Ok(count)
@@ -124,6 +130,14 @@ fn count(conn: &mut Connection, caller: Caller) -> Result<KeyPackageCount, Store
     Ok(KeyPackageCount {
         count: key_packages::count(conn, caller.device)?,
         device_list_version: accounts::device_list_version(conn, caller.account)?,
+        owed: owed::seen_by(conn, caller.device)?
+            .into_iter()
+            .map(|Owed { room, account, device }| OwedPlace {
+                room_id: room,
+                account_id: account,
+                device_id: device,
+            })
+            .collect(),
     })
 }
 

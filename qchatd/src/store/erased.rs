@@ -8,7 +8,7 @@ use super::{
     multi::on_each,
     rooms::Standing,
     schema::{
-        accounts, devices, erased_accounts, grants, key_packages, links, members, sessions,
+        accounts, devices, erased_accounts, grants, key_packages, links, members, owed_places, sessions,
         trees as trees_table, welcomes,
     },
     trees,
@@ -150,6 +150,8 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     on_each!(conn, conn => diesel::delete(grants::table.filter(grants::device_id.eq_any(&own))).execute(conn))?;
     // What the key directory holds of it are commitments: with their salts goes what they were of.
     directory::forget(conn, erased.account)?;
+    on_each!(conn, conn =>
+        diesel::delete(owed_places::table.filter(owed_places::device_id.eq_any(&own))).execute(conn))?;
     let staged = trees_table::table.filter(trees_table::seq.is_null());
     on_each!(conn, conn => diesel::delete(staged.filter(trees_table::device_id.eq_any(&own))).execute(conn))?;
     diesel::update(devices::table.filter(devices::account_id.eq(account)))

@@ -18,6 +18,7 @@ pub mod key_packages;
 pub mod links;
 mod migrate;
 mod multi;
+pub mod owed;
 mod pool;
 mod postgres;
 pub mod relay;

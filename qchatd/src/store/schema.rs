@@ -224,6 +224,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    owed_places (room_id, device_id) {
+        room_id -> Binary,
+        device_id -> Binary,
+        since -> BigInt,
+    }
+}
+
+diesel::table! {
     backups (device_id) {
         device_id -> Binary,
         account_id -> Binary,
@@ -269,6 +277,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     grants,
     backups,
     backup_chunks,
+    owed_places,
     audit,
     audit_head,
 );

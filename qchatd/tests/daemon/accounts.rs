@@ -1,13 +1,16 @@
 //! What the daemon checks before it stores an account or a device list.
 
 use qchat_proto::{
-    crypto::{entropy::SystemEntropy, sign::DeviceSigningKey},
-    identity::{DeviceCertificate, DeviceList},
+    crypto::{
+        entropy::SystemEntropy,
+        sign::{AccountSigningKey, DeviceSigningKey},
+    },
+    identity::{AccountRecord, DeviceCertificate, DeviceList, Recovering, RecoveryProof},
     ids::{AccountId, DeviceId},
     wire::{
         api::{
-            Binary, ClaimKeyPackages, ClaimedKeyPackages, Directory, KeyPackageCount, PutCertificate,
-            PutDeviceList, Register, Session,
+            AddRecovered, Binary, ClaimKeyPackages, ClaimedKeyPackages, Directory, KeyPackageCount, Proof,
+            PutCertificate, PutDeviceList, RecoveryChallenge, RecoveryChallengeRequest, Register, Session,
         },
         fault::{FaultBody, FaultCode},
         limits,
@@ -17,14 +20,15 @@ use reqwest::StatusCode;
 
 use crate::support::{
     Database, Device, Server, Socket,
-    device::{draw, list, now, random},
+    device::{draw, draw_with_recovery, list, now, random},
     http, on_both,
 };
 
 on_both!(
     registrations_are_checked,
     device_lists_only_move_forward,
-    a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing
+    a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing,
+    an_identity_key_that_was_replaced_signs_nothing_any_more
 );
 
 async fn register(server: &Server, request: &Register) -> Result<Session, FaultCode> {
@@ -192,4 +196,100 @@ async fn a_device_gets_a_new_key_with_its_list_and_the_old_one_is_worth_nothing(
     alice.log_in().await;
     let left: KeyPackageCount = alice.get("/v1/key-packages").await.unwrap();
     assert_eq!(left.count, 0);
+}
+
+async fn an_identity_key_that_was_replaced_signs_nothing_any_more(database: Database) {
+    let server = Server::start(database).await;
+    let (alice, identity, key, recovery) = draw_with_recovery("alice");
+    let session = register(&server, &alice).await.unwrap();
+    let who = (alice.account_id, alice.device_id);
+    let (next, mallory) = (generate(), generate());
+    let record = |identity: &AccountSigningKey, recovery: &AccountSigningKey, created_at| -> Binary {
+        let record = AccountRecord {
+            account: who.0,
+            name: alice.name.clone(),
+            identity_key: identity.public().clone(),
+            recovery_key: recovery.public().clone(),
+            created_at,
+        };
+        record.sign(identity, recovery).unwrap().into()
+    };
+    let certificate = |by: &AccountSigningKey| {
+        let certificate = DeviceCertificate {
+            account: who.0,
+            device: who.1,
+            device_key: key.public().clone(),
+            identity_key_hash: by.public().hash(),
+            created_at: now() + 20,
+        };
+        PutCertificate { certificate: certificate.sign(by).unwrap().into(), label: None, grant: None }
+    };
+    let signed = |version, by: &AccountSigningKey| -> Binary {
+        list(who.0, version, &[(who.1, &key)]).sign(by).unwrap().into()
+    };
+    let put = async |by: &AccountSigningKey, words: &AccountSigningKey, account_record: Option<Binary>| {
+        let asked = RecoveryChallengeRequest { name: alice.name.clone(), device_id: who.1 };
+        let answer = http().post(server.url("/v1/recovery/challenge")).json(&asked).send().await.unwrap();
+        let challenge: RecoveryChallenge = answer.json().await.unwrap();
+        let proof = RecoveryProof {
+            nonce: challenge.nonce.as_ref().try_into().unwrap(),
+            server: challenge.server_id,
+            expires_at: challenge.expires_at,
+            account: who.0,
+            device: who.1,
+        };
+        let device_list = signed(2, by);
+        let signature = proof.sign(Recovering::AddDevice { list: device_list.as_ref() }, words).unwrap();
+        let put = AddRecovered {
+            account_id: who.0,
+            device_id: who.1,
+            proof: Proof { nonce: challenge.nonce, signature: signature.into() },
+            device_list,
+            certificate: certificate(by),
+            account_record,
+        };
+        let answer = http().post(server.url("/v1/recovery/device")).json(&put).send().await.unwrap();
+        if answer.status() == StatusCode::NO_CONTENT {
+            return Ok(());
+        }
+        Err(answer.json::<FaultBody>().await.unwrap().error.code)
+    };
+
+    let later = now() + 10;
+    let good = record(&next, &recovery, later);
+    for (name, by, words, account_record, code) in [
+        ("without the words", &next, &mallory, Some(good.clone()), FaultCode::Unauthenticated),
+        ("without a record", &next, &recovery, None, FaultCode::BadRequest),
+        ("other words", &next, &recovery, Some(record(&next, &mallory, later)), FaultCode::BadRequest),
+        ("an older record", &next, &recovery, Some(record(&next, &recovery, 1)), FaultCode::Conflict),
+        ("another key's list", &mallory, &recovery, Some(good.clone()), FaultCode::BadRequest),
+    ] {
+        assert_eq!(put(by, words, account_record).await, Err(code), "{name}");
+    }
+    assert_eq!(put(&next, &recovery, Some(good.clone())).await, Ok(()));
+
+    // Whoever has the former one and a session: no list, and no way back.
+    let before = now() + 100;
+    for (name, by, account_record) in [
+        ("the former key", &identity, None),
+        ("the former record", &identity, Some(alice.account_record.clone())),
+        ("words of his own", &identity, Some(record(&identity, &mallory, before))),
+    ] {
+        let request = PutDeviceList {
+            device_list: signed(9, by),
+            certificates: vec![certificate(by)],
+            account_record,
+            ..PutDeviceList::default()
+        };
+        let asked = http().put(server.url("/v1/account/device-list")).bearer_auth(&session.access_token);
+        let answer = asked.json(&request).send().await.unwrap();
+        assert!(answer.status().is_client_error(), "{name}: {}", answer.status());
+    }
+    let mallory = Device::register(&server, "mallory").await;
+    let directory: Directory = mallory.get(&format!("/v1/accounts/{}", who.0)).await.unwrap();
+    assert_eq!(directory.account_record, good);
+}
+
+fn generate() -> AccountSigningKey {
+    AccountSigningKey::generate(&SystemEntropy).unwrap()
 }

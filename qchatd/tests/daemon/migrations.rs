@@ -248,6 +248,7 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0009_erasure", "9ca9b0e2407e7a6e"),
         ("sqlite/0010_backups", "6085daadf1fe4aa5"),
         ("sqlite/0011_directory", "e78f61f63ea4e926"),
+        ("sqlite/0012_owed_places", "ff5dd340c46a59b1"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
@@ -259,6 +260,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0009_erasure", "60f6896dcbc17c53"),
         ("postgres/0010_backups", "5c0b8ed69e6944df"),
         ("postgres/0011_directory", "5b7f3da06f831dcc"),
+        ("postgres/0012_owed_places", "367ee89eb6821503"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);

@@ -22,6 +22,7 @@ use qchatd::store::{
     export,
     key_packages::{self, KeyPackage},
     links::{self, Link},
+    owed::{self, Owed},
     relay::{self, Changes, NewEnvelope, NewWelcome},
     retention::{self, Kept, Log, Place as NeedOf, Waiting},
     rooms::{self, Member, RoomState, Span, Standing},
@@ -565,6 +566,29 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     backups::erase(conn, carol).unwrap();
     assert_eq!(backups::total(conn, carol).unwrap(), 0);
 
+    // Places that a device is owed: seen by those who are in the rooms, while it is listed and has no place there.
+    let spare = id!(DeviceId, 151);
+    let device = Device { id: spare, account: carol, certificate: vec![8; 9], listed: true };
+    accounts::insert_device(conn, &device, 702).unwrap();
+    let place = Owed { room, account: carol, device: spare };
+    for at in [now, now + 5] {
+        owed::owe(conn, (carol, spare), at).unwrap();
+        assert_eq!(owed::seen_by(conn, tablet).unwrap(), [place]);
+    }
+    assert_eq!((owed::seen_by(conn, spare).unwrap(), owed::to(conn, spare).unwrap()), (vec![], vec![room]));
+    assert!(owed::witnesses(conn, spare).unwrap().contains(&tablet));
+    accounts::list_device(conn, spare, false).unwrap();
+    assert_eq!(owed::seen_by(conn, tablet).unwrap(), []);
+    accounts::list_device(conn, spare, true).unwrap();
+    owed::expire(conn, now + 5).unwrap();
+    assert_eq!(owed::seen_by(conn, tablet).unwrap(), [place]);
+    owed::expire(conn, now + 6).unwrap();
+    assert_eq!(owed::to(conn, spare).unwrap(), []);
+    owed::owe(conn, (carol, spare), now).unwrap();
+    owed::forget(conn, spare).unwrap();
+    assert_eq!(owed::to(conn, spare).unwrap(), []);
+    owed::owe(conn, (carol, spare), now).unwrap();
+
     let kept = Erased { account: carol, name: [1; 48], token: [2; 32], identity_key: vec![3; 9] };
     assert_eq!(erased::by_id(conn, carol).unwrap(), None);
     assert_eq!(erased::rooms(conn, carol).unwrap(), [room]);
@@ -578,6 +602,7 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert_eq!(accounts::name(conn, carol).unwrap(), None);
     assert!(sessions::find(conn, &sessions[0], now).unwrap().is_none());
     assert!(export::key_packages(conn, tablet).unwrap().is_empty());
+    assert_eq!(owed::to(conn, spare).unwrap(), []);
 }
 
 async fn every_query_does_on_both_databases_what_it_says(database: Database) {

@@ -21,7 +21,7 @@ use qchat_tests::{
     process::DEADLINE,
     proxy::{Answer, Proxy, Request},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 on_both!(a_lost_machine_comes_back_by_its_words, what_a_device_has_at_the_server_goes_with_it);
 
@@ -84,11 +84,10 @@ fn a_lost_machine_comes_back_by_its_words(backend: Backend) {
     while !new.json(&["account", "activity"]).iter().any(|entry| entry["act"] == "recover") {
         assert!(Instant::now() < until, "the recovery is not noted");
     }
-    // It is in no room until somebody adds it.
+    // It is in no room until somebody adds it, which nobody has to be asked for.
     let said = new.fails(6, &["send", "general", "let me in"]);
     assert!(said.contains("invite you again"), "{said}");
-    bob.ok(&["room", "invite", "general", "alice"]);
-    new.ok(&["room", "join", "general"]);
+    enter(&new, bob, "general");
     new.ok(&["send", "general", "back again"]);
     bob.ok(&["send", "general", "welcome"]);
     assert_eq!(new.bodies("general"), ["one", "two", "three", "back again", "welcome"]);
@@ -181,6 +180,77 @@ fn enter(device: &Client, other: &Client, room: &str) {
 }
 
 #[test]
+fn who_is_restored_comes_back_by_whom_it_knows_and_by_nobody_else() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut users = ["alice", "bob", "eve"].map(|name| Client::register(&daemon.url(), name));
+    users.iter_mut().for_each(Client::unlock);
+    let [alice, bob, eve] = &users;
+    for room in ["general", "second"] {
+        client::room(room, &[alice, bob]);
+    }
+    alice.ok(&["send", "general", "before"]);
+    made(alice);
+    // Whom the account has not met before it is lost.
+    bob.ok(&["room", "invite", "general", "eve"]);
+    eve.ok(&["room", "join", "general"]);
+    eve.ok(&["send", "general", "I am new"]);
+    let mut new = alice.another_machine();
+    drop(restore(alice, &new, &[]));
+    new.unlock();
+    let status = |room: &str| {
+        let rooms = new.json(&["room", "list"]);
+        let found = rooms.iter().find(|found| found["room"] == room).expect("a room");
+        found["status"].as_str().expect("a status").to_owned()
+    };
+    let until = Instant::now() + DEADLINE;
+    while status("general") != "invited" {
+        assert!(Instant::now() < until, "eve has not added it");
+        eve.ok(&["room", "show", "general"]);
+    }
+    // It waits for a yes, and bob adds nobody who is there.
+    bob.ok(&["room", "show", "general"]);
+    enter(&new, bob, "second");
+    assert_eq!(status("general"), "invited");
+    new.ok(&["room", "join", "general"]);
+    new.ok(&["send", "general", "by my own yes"]);
+    assert_eq!(eve.bodies("general").last().map(String::as_str), Some("by my own yes"));
+
+    // A device that the list does not name is added by nobody, whatever the daemon says.
+    let proxy = Proxy::start(daemon.address());
+    let room = text(&bob.json(&["room", "show", "second"])[0], "room_id");
+    let account = text(&alice.json(&["whoami"])[0], "account");
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    proxy.at_requests(move |request| {
+        let path = format!("/v1/accounts/{account}");
+        if request.is("GET", &path) {
+            *counted.lock().expect("a lock") += 1;
+        }
+        if !request.is("GET", "/v1/key-packages") {
+            return Answer::Genuine;
+        }
+        let place = json!({"room_id": room, "account_id": account, "device_id": "07".repeat(16)});
+        Answer::changed(move |answer| answer["owed"] = json!([place]))
+    });
+    let [_, bob, _] = &mut users;
+    bob.set_server(&proxy.url());
+    let until = Instant::now() + DEADLINE;
+    while *asked.lock().expect("a lock") == 0 {
+        assert!(Instant::now() < until, "it has not looked");
+        bob.ok(&["room", "show", "second"]);
+    }
+    bob.ok(&["send", "second", "as before"]);
+    let members = bob.json(&["room", "show", "second"]).remove(0)["members"].clone();
+    let alices =
+        members.as_array().and_then(|members| members.iter().find(|member| member["name"] == "alice"));
+    assert_eq!(alices.map(|alice| &alice["devices"]), Some(&2.into()));
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
+}
+
+#[test]
 fn a_linked_device_has_a_backup_of_its_own_and_other_devices_add_who_is_restored() {
     let daemon = Daemon::start(Backend::Sqlite);
     let mut alice = Client::register(&daemon.url(), "alice");
@@ -253,10 +323,10 @@ fn stop_at(proxy: &Proxy, (method, path, nth, after): Point) -> Stopper {
 }
 
 /// Method, end of the path (or a part of it, if that ends with a slash), which of them, and whether the daemon has done it.
-type Point = (&'static str, &'static str, usize, bool);
+pub(crate) type Point = (&'static str, &'static str, usize, bool);
 
 /// Kills a command at a point of its way, and runs it again.
-fn killed_at(proxy: &Proxy, point: Point, client: &Client, arguments: &[&str]) {
+pub(crate) fn killed_at(proxy: &Proxy, point: Point, client: &Client, arguments: &[&str]) {
     let stopper = stop_at(proxy, point);
     let mut process = client.start(arguments);
     stopper.stopped.recv().expect("it comes so far");

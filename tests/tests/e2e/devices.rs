@@ -11,7 +11,7 @@ use qchat_tests::{
     client::{self, Client, Message, compare},
     daemon::Daemon,
     database::Backend,
-    on_both,
+    device, on_both, operator,
     process::Process,
     proxy::{Answer, Proxy},
 };
@@ -318,14 +318,19 @@ fn whom_the_account_has_pinned_the_new_device_has_pinned() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");
     let bob = Client::register(&daemon.url(), "bob");
-    client::room("general", &[&alice, &bob]);
-    let laptop = alice.link("laptop");
+    let eve = Client::register(&daemon.url(), "eve");
+    alice.ok(&["verify", "bob"]);
+    let mut laptop = alice.link("laptop");
     drop(bob);
     // Before the laptop has met him, somebody else gets his name.
-    daemon.execute("UPDATE accounts SET name = 'moved' WHERE name = 'bob'");
-    drop(Client::register(&daemon.url(), "bob"));
-    // The one who was pinned is a member that it follows.
-    laptop.ok(&["send", "general", "to the real one"]);
+    let account = eve.json(&["whoami"])[0]["account"].as_str().expect("an id").parse().expect("an id");
+    let name = |name: &str| name.parse().expect("a name");
+    operator::give_name(&daemon, &name("bob"), account, &name("eve"));
+    let other = device::directory("bob", account);
+    operator::publish(&daemon, &other);
+    let proxy = Proxy::start(daemon.address());
+    operator::show(&proxy, "bob", &other);
+    laptop.set_server(&proxy.url());
     laptop.ok(&["room", "create", "second"]);
     let said = laptop.fails(6, &["room", "invite", "second", "bob"]);
     assert!(said.contains("bob") && said.contains("identity"), "{said}");

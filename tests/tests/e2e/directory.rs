@@ -2,11 +2,12 @@
 
 use std::{fs, process::Command};
 
+use qchat_proto::transparency::{AccountEntry, Label};
 use qchat_tests::{
     client::{self, Client},
     daemon::Daemon,
     database::Backend,
-    programs,
+    operator, programs,
 };
 use serde_json::json;
 
@@ -97,11 +98,9 @@ fn a_server_that_was_restored_from_an_older_copy_is_refused_until_its_user_accep
 fn an_audit_shows_what_the_server_has_said_of_the_own_account() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");
-    let account = alice.json(&["whoami"])[0]["account"].as_str().expect("an id").to_owned();
-    daemon.execute(&format!(
-        "INSERT INTO directory_entries (account_id, label, salt, said) \
-         VALUES (x'{account}', x'02{account}', zeroblob(32), x'0102{account}' || zeroblob(104))"
-    ));
+    let account = alice.json(&["whoami"])[0]["account"].as_str().expect("an id").parse().expect("an id");
+    let entry = AccountEntry { account, record: [7; 48], list_version: 1, list: [7; 48] };
+    operator::say(&daemon, account, Label::Account(account), &entry.encode());
     // It is published within seconds.
     let told = (0..100).find_map(|_| {
         let audit = alice.json(&["keys", "audit"]).remove(0);

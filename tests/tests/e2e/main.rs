@@ -27,6 +27,7 @@ mod relay;
 mod removal;
 mod screen;
 mod secrets;
+mod stolen;
 mod suites;
 mod terminal;
 mod tls;

@@ -184,7 +184,7 @@ impl Handle {
     }
 
     /// The account's record, as this device has it.
-    pub(super) async fn own_record(&self) -> Result<AccountRecord, EngineError> {
+    pub(in crate::engine) async fn own_record(&self) -> Result<AccountRecord, EngineError> {
         let me = self.0.me.account;
         let contact = self.0.profile.read_async(move |tx| tx.contact(me)).await?;
         let contact = contact.ok_or(StoreError::Corrupt("own contact"))?;

@@ -17,17 +17,15 @@ use qchat_proto::{
     },
     identity::{
         AccountRecord, Answer, Asked, DeviceCertificate, DeviceLabel, DeviceList, ListedDevice, Pinned,
-        Recovering, RecoveryKey, RecoveryProof, VerifiedDirectory,
+        RecoveryKey, VerifiedDirectory,
         backup::{BackupHead, BackupSecret, Item, OpenedHead},
         link::LinkError,
         verify_directory,
     },
-    ids::{AccountId, DeviceId, ServerId, UserName},
+    ids::{AccountId, DeviceId, UserName},
     session::ledger::KeyLife,
     wire::{
-        api::{
-            AddRecovered, Proof, PutCertificate, Recover, Recovered, RecoveryChallengeRequest, StoredBackup,
-        },
+        api::{PutCertificate, StoredBackup},
         chunk::ChunkId,
         fault::FaultCode,
     },
@@ -45,6 +43,7 @@ use crate::{
         error::EngineError,
         parts::{Parts, parts},
         people::People,
+        recovering::Recoverer,
         register::{blocking, discard},
         tidy, upkeep,
     },
@@ -207,8 +206,8 @@ async fn begin(
     let server = rest.server().await?.server_id;
     let random = |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
     let device = DeviceId::random(&MixedEntropy).map_err(random)?;
-    let recovered = look(rest, (&name, server), device, words).await?;
-    let directory = verified(&name, &recovered, words)?;
+    let recoverer = Recoverer { rest, name: &name, server, device, key: &words.signing };
+    let (recovered, directory) = recoverer.look().await?;
     let (signed, opened, others) = choose(&recovered.backups, &directory, wanted)?;
     let (identity, secret) = opened.open(&words.backup, &directory.record).map_err(|error| match error {
         LinkError::Sealed => refused("it does not open with these recovery words"),
@@ -252,59 +251,6 @@ async fn begin(
         discard(dir)?;
     }
     stored
-}
-
-/// Asks for the account and its backups in the name of the words.
-async fn look(
-    rest: &Client,
-    (name, server): (&UserName, ServerId),
-    device: DeviceId,
-    words: &Words,
-) -> Result<Recovered, EngineError> {
-    let (account, proof) = prove(rest, (name, server), device, words, Recovering::Look).await?;
-    Ok(rest.recover(&Recover { account_id: account, device_id: device, proof }).await?)
-}
-
-async fn prove(
-    rest: &Client,
-    (name, server): (&UserName, ServerId),
-    device: DeviceId,
-    words: &Words,
-    what: Recovering<'_>,
-) -> Result<(AccountId, Proof), EngineError> {
-    let asked = RecoveryChallengeRequest { name: name.clone(), device_id: device };
-    let challenge = rest.recovery_challenge(&asked).await?;
-    if challenge.server_id != server {
-        return Err(EngineError::Refused(
-            "this is not the server that it was before; check --server".to_owned(),
-        ));
-    }
-    let malformed = |_| NetError::Protocol("the challenge is malformed".into());
-    let proof = RecoveryProof {
-        nonce: challenge.nonce.as_ref().try_into().map_err(malformed)?,
-        server,
-        expires_at: challenge.expires_at,
-        account: challenge.account_id,
-        device,
-    };
-    let signature = proof.sign(what, &words.signing).map_err(|error| EngineError::Keys(error.to_string()))?;
-    Ok((challenge.account_id, Proof { nonce: challenge.nonce, signature: signature.into() }))
-}
-
-/// The account, if it is the one of the words: nobody else has signed its record.
-fn verified(name: &UserName, recovered: &Recovered, words: &Words) -> Result<VerifiedDirectory, EngineError> {
-    let directory = &recovered.directory;
-    let answer = Answer {
-        record: directory.account_record.as_ref(),
-        list: directory.device_list.as_ref(),
-        certificates: directory.device_certificates.iter().map(AsRef::as_ref).collect(),
-    };
-    let verified = verify_directory(Asked::Name(name), &answer, None, ANY_AGE)
-        .map_err(|source| EngineError::Identity { who: name.to_string(), source })?;
-    if verified.record.recovery_key != *words.signing.public() {
-        return Err(EngineError::OtherWords);
-    }
-    Ok(verified)
 }
 
 /// The newest backup, or that of one device; and how many others there are.
@@ -356,14 +302,20 @@ async fn join(profile: &Profile, rest: &Client, words: &Words) -> Result<Session
         DeviceSigningKey::from_seed(Secret::from_bytes(*known.device_key.expose())).map_err(keys)?;
     let identity =
         AccountSigningKey::from_seed(Secret::from_bytes(*known.account_key.expose())).map_err(keys)?;
+    let recoverer = Recoverer {
+        rest,
+        name: &known.name,
+        server: known.server,
+        device: known.device,
+        key: &words.signing,
+    };
     for _ in 0..ATTEMPTS {
         match access::prove(rest, (record.account, known.device), known.server, &device_key).await {
             Ok(session) => return Ok(access::tokens(session)),
             Err(EngineError::Net(NetError::Fault(fault))) if fault.code == FaultCode::Unauthenticated => {}
             Err(error) => return Err(error),
         }
-        let recovered = look(rest, (&known.name, known.server), known.device, words).await?;
-        let directory = verified(&known.name, &recovered, words)?;
+        let (_, directory) = recoverer.look().await?;
         if directory.record.identity_key != *identity.public() {
             return Err(refused("the account has another identity key by now; begin anew"));
         }
@@ -386,21 +338,7 @@ async fn join(profile: &Profile, rest: &Client, words: &Words) -> Result<Session
             label: Some(label.into()),
             grant: None,
         };
-        let signed = list.sign(&identity).map_err(unsigned)?;
-        let what = Recovering::AddDevice { list: &signed };
-        let (account, proof) = prove(rest, (&known.name, known.server), known.device, words, what).await?;
-        let put = AddRecovered {
-            account_id: account,
-            device_id: known.device,
-            proof,
-            device_list: signed.clone().into(),
-            certificate,
-        };
-        match rest.add_recovered(&put).await {
-            // Another device was quicker, or the answer to this very request was lost.
-            Err(NetError::Fault(fault)) if fault.code == FaultCode::Conflict => {}
-            other => other?,
-        }
+        recoverer.put(list.sign(&identity).map_err(unsigned)?, certificate, None).await?;
     }
     Err(EngineError::Refused(
         "the server does not make this machine a device of the account, nor say why; try again".to_owned(),

@@ -6,12 +6,15 @@ mod grants;
 mod linking;
 mod listing;
 mod names;
+mod owed;
 mod own;
 mod rooms;
+mod stolen;
 
 pub(crate) use self::{grants::everybody, linking::put_known, own::OwnDevices};
 pub use self::{
     linking::{LinkStage, link},
     listing::Revoked,
     names::host_name,
+    stolen::TakenBack,
 };

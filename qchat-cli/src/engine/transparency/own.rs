@@ -21,7 +21,7 @@ use super::{
 use crate::{
     engine::error::EngineError,
     net::NetError,
-    store::{Contact, OwnEntry, StoreError},
+    store::{Contact, OwnEntry, StoreError, Tx},
 };
 
 /// Most entries that are looked at.
@@ -34,6 +34,9 @@ impl Transparency {
     /// said is kept as evidence; the sentences are those that are new.
     pub(crate) async fn check_own(&self, me: AccountId) -> Result<Vec<String>, EngineError> {
         let own = self.profile.read_async(move |tx| tx.contact(me)).await?.ok_or(EngineError::LoggedOut)?;
+        if self.is_being_replaced(&own).await? {
+            return Ok(vec![]);
+        }
         let seen = self.profile.read_async(|tx| {
             let (name, account) = (tx.own_version(OwnEntry::Name)?, tx.own_version(OwnEntry::Account)?);
             Ok::<_, StoreError>(name.zip(account).map(|(name, account)| Versions { name, account }))
@@ -48,10 +51,14 @@ impl Transparency {
             Err(error) => return Err(error),
         };
         let log = self.own_log(me, &own.name).await?;
+        if self.is_being_replaced(&own).await? {
+            return Ok(vec![]);
+        }
         let known = AccountEntry::of(me, &own.record, own.pinned.list_version, &own.device_list);
+        let former = self.profile.read_async(Tx::former_records).await?;
         let mut new = vec![];
         for (epoch, sentence) in
-            of_names(me, &own.name, &log.name).into_iter().chain(of_accounts(&known, &log.account))
+            of_names(me, &own.name, &log.name).into_iter().chain(of_accounts(&known, &former, &log.account))
         {
             if self.keep(epoch, sentence.clone(), None, None).await? {
                 new.push(sentence);
@@ -67,6 +74,17 @@ impl Transparency {
             })
             .await?;
         Ok(new)
+    }
+
+    /// Whether this device has given the account another record since, or is about to: what it goes by is looked at then.
+    async fn is_being_replaced(&self, own: &Contact) -> Result<bool, EngineError> {
+        let account = own.account;
+        let read = self.profile.read_async(move |tx| {
+            let next = tx.next_key()?.is_some_and(|next| next.account.is_some());
+            Ok::<_, StoreError>((next, tx.contact(account)?))
+        });
+        let (next, now) = read.await?;
+        Ok(next || now.is_none_or(|now| now.record != own.record))
     }
 
     /// How often the own entries were written, if the newest ones say what the server says, and that is of this account.
@@ -126,14 +144,26 @@ fn of_names(me: AccountId, name: &UserName, log: &[Logged]) -> Vec<(u64, String)
 }
 
 /// Epochs at which something was said of the account that none of its devices can have said, and what to tell of it: the
-/// log, newest first, against what is known of the account.
-fn of_accounts(known: &AccountEntry, log: &[Logged]) -> Vec<(u64, String)> {
+/// log, newest first, against what is known of the account, and the records that it had before. A device that came later does
+/// not know what those were: what was said before the first that it knows is the matter of those that were there.
+fn of_accounts(known: &AccountEntry, former: &[[u8; 48]], log: &[Logged]) -> Vec<(u64, String)> {
     let mut strange = vec![];
     let mut before: Option<&AccountEntry> = None;
-    for logged in log.iter().rev() {
+    let has = |logged: &Logged, record: &[u8; 48]| match &logged.said {
+        Some(Said::Account(entry)) => entry.account == known.account && entry.record == *record,
+        _ => false,
+    };
+    let oldest = log
+        .iter()
+        .rposition(|logged| has(logged, &known.record) || former.iter().any(|record| has(logged, record)));
+    // From the first entry with the record of now on, none before it is right.
+    let mut replaced = false;
+    for logged in log[..oldest.map_or(log.len(), |oldest| oldest + 1)].iter().rev() {
         let epoch = logged.epoch;
+        replaced |= has(logged, &known.record);
+        let ours = has(logged, &known.record) || !replaced && former.iter().any(|record| has(logged, record));
         let sentence = match &logged.said {
-            Some(Said::Account(entry)) if entry.account == known.account && entry.record == known.record => {
+            Some(Said::Account(entry)) if ours => {
                 let newest = before.is_none_or(|before| entry.list_version > before.list_version);
                 if newest || before == Some(entry) {
                     before = Some(entry);
@@ -173,6 +203,7 @@ mod tests {
             list: [list; 48],
         };
         let elsewhere = AccountEntry { record: [9; 48], ..of(3, 3) };
+        let former = |version| AccountEntry { record: [8; 48], ..of(version, 0) };
         let another = AccountEntry { account: AccountId::from_bytes([5; 16]), ..of(3, 3) };
         for (what, log, told) in [
             ("this device and others", vec![Some(of(1, 1)), Some(of(2, 2)), Some(of(5, 5))], None),
@@ -182,13 +213,18 @@ mod tests {
             ("another record", vec![Some(of(2, 2)), Some(elsewhere), Some(of(3, 3))], Some("other keys")),
             ("another account", vec![Some(another)], Some("other keys")),
             ("what is not told", vec![Some(of(1, 1)), None], Some("does not tell")),
+            ("the record of before", vec![Some(former(1)), Some(former(2)), Some(of(3, 3))], None),
+            ("it comes back", vec![Some(former(1)), Some(of(2, 2)), Some(former(3))], Some("other keys")),
+            ("one between them", vec![Some(former(1)), Some(elsewhere), Some(of(4, 4))], Some("other keys")),
+            ("of before this device knew it", vec![Some(elsewhere), Some(former(4)), Some(of(5, 5))], None),
+            ("nothing that it knows", vec![Some(elsewhere)], Some("other keys")),
         ] {
             let mut log: Vec<Logged> = (1..)
                 .zip(log)
                 .map(|(version, said)| Logged { version, epoch: version, said: said.map(Said::Account) })
                 .collect();
             log.reverse();
-            let found = of_accounts(&of(5, 5), &log);
+            let found = of_accounts(&of(5, 5), &[[8; 48]], &log);
             assert_eq!(found.len(), usize::from(told.is_some()), "{what}: {found:?}");
             assert!(told.is_none_or(|told| found[0].1.contains(told)), "{what}: {found:?}");
         }

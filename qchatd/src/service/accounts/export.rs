@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        backups, directory, export,
+        backups, directory, export, owed,
     },
 };
 
@@ -229,6 +229,9 @@ fn of_device(conn: &mut Connection, device: DeviceId) -> Result<(Vec<Value>, Vec
     }
     for (room, size) in export::trees(conn, device)? {
         objects.push(json!({"kind": "tree", "device": device, "room": room, "size": size}));
+    }
+    for room in owed::to(conn, device)? {
+        objects.push(json!({"kind": "owed_place", "device": device, "room": room}));
     }
     let places = export::places(conn, device)?;
     for place in &places {

@@ -75,7 +75,8 @@ impl Accounts {
         Ok(recovered)
     }
 
-    /// Makes a device one of the account. Asked again for what has been done, it says yes.
+    /// Makes a device one of the account, under another identity key where the request brings a record of that. Asked again for
+    /// what has been done, it says `conflict`.
     ///
     /// # Errors
     /// As [`Accounts::recover`], and as [`Accounts::replace_device_list`].
@@ -95,9 +96,10 @@ impl Accounts {
         let put = PutDeviceList {
             device_list: request.device_list,
             certificates: vec![request.certificate],
+            account_record: request.account_record,
             ..PutDeviceList::default()
         };
-        self.store_device_list((account, device), put, from).await?;
+        self.store_device_list((account, device), put, from, true).await?;
         self.audit.done(Act::Recover, About { account: Some(account), device: Some(device), from });
         Ok(())
     }

@@ -44,6 +44,14 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 /// Keys and a registration that nobody has sent yet.
 pub(crate) fn draw(name: &str) -> (Register, AccountSigningKey, DeviceSigningKey) {
+    let (request, identity, key, _) = draw_with_recovery(name);
+    (request, identity, key)
+}
+
+/// The same with the recovery key.
+pub(crate) fn draw_with_recovery(
+    name: &str,
+) -> (Register, AccountSigningKey, DeviceSigningKey, AccountSigningKey) {
     let identity = AccountSigningKey::generate(&SystemEntropy).unwrap();
     let recovery = AccountSigningKey::generate(&SystemEntropy).unwrap();
     let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
@@ -75,7 +83,7 @@ pub(crate) fn draw(name: &str) -> (Register, AccountSigningKey, DeviceSigningKey
         key_packages: (0..3).map(|_| random::<64>().to_vec().into()).collect(),
         last_resort_key_package: random::<64>().to_vec().into(),
     };
-    (request, identity, key)
+    (request, identity, key, recovery)
 }
 
 /// A device list, unsigned.

@@ -144,6 +144,11 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             envelopes + 1
         ),
         format!(
+            "INSERT INTO owed_places (room_id, device_id, since) {each_account} SELECT {}, {}, 1000 + a.n FROM a WHERE a.n <= 1000",
+            id("room", "a.n"),
+            id("device", "a.n")
+        ),
+        format!(
             "INSERT INTO members (room_id, device_id, account_id, standing, once_full, waiting, read_after, past_after, \
              past_until, confirmed) {each_member} \
              SELECT {}, {}, {}, CASE WHEN m.n = 9 THEN 2 ELSE 1 END, true, false, 0, 0, 0, 0 FROM r, m",
