@@ -92,10 +92,9 @@ impl Handle {
                 let id = inner.steps.enqueue(room, Want::Commit(Change::Duties)).await?;
                 self.settled(room, id).await
             };
-            match removing.await {
-                Err(error @ (EngineError::Store(_) | EngineError::Stopped)) => return Err(error),
-                // The thief may have removed this device from it, which it has only read now.
-                Ok(()) | Err(_) => {}
+            // That the thief has removed this device from a room, say, it may have read only now.
+            if let Err(error @ (EngineError::Store(_) | EngineError::Stopped)) = removing.await {
+                return Err(error);
             }
         }
         let waiting = self.rooms_with_others().await?.len();
