@@ -97,7 +97,8 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_PASSPHRASE_COMMAND", hide_env_values = true, value_name = "C")]
     #[arg(value_hint = ValueHint::CommandString)]
     pub passphrase_command: Option<String>,
-    /// Forget the key that `unlock` keeps once no command has used it for this long: as in 15m [default: never].
+    /// Forget the key that `unlock` keeps once no command has used it for this long, and lock the screen once no key has been
+    /// pressed for as long: as in 15m [default: never].
     #[arg(
         long,
         visible_alias = "idle",

@@ -212,5 +212,8 @@ async fn screen(context: &Context) -> Outcome {
     }
     let theme = if context.settings.plain { tui::Theme::PLAIN } else { tui::Theme::detect() };
     let zone = context.zone.clone();
-    open::with_engine(context, async |handle| Ok(tui::open(handle, theme, zone).await?)).await
+    open::with_engine(context, async |handle| {
+        Ok(tui::open(handle, theme, zone, context.settings.lock_after_idle).await?)
+    })
+    .await
 }

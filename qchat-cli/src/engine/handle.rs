@@ -10,6 +10,7 @@ use qchat_proto::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     access::Access,
@@ -23,6 +24,7 @@ use super::{
     parts::{Parts, parts},
     people::People,
     readmission,
+    register::blocking,
     steps::Steps,
     tidy, transparency,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
@@ -31,6 +33,7 @@ use super::{
 use crate::{
     net::{rest::Client, tls::Choice},
     store::{Contact, Delivery, Line, Profile, StoreError, Tx},
+    vault,
 };
 
 /// Commands that may wait for the task.
@@ -179,6 +182,15 @@ impl Handle {
     /// Who this profile is.
     pub fn me(&self) -> &Me {
         &self.0.me
+    }
+
+    /// Whether this is the profile's passphrase: asked when whoever sits there may be somebody else by now.
+    ///
+    /// # Errors
+    /// [`EngineError::Vault`] when it is not.
+    pub async fn try_passphrase(&self, passphrase: Zeroizing<String>) -> Result<(), EngineError> {
+        let dir = self.0.profile.dir().to_owned();
+        blocking(move || Ok(vault::unlock(&dir, &passphrase).map(drop)?)).await
     }
 
     /// All rooms: invitations first, then by their last activity.

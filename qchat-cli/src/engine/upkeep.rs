@@ -36,12 +36,11 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError
 /// Publishes KeyPackages when few are left or they have become old. Returns what the daemon said before.
 pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<KeyPackageCount, EngineError> {
     let OwnDevices { profile, rest, access, steps, .. } = devices;
-    let token = access.token().await?;
     let now = clock::seconds();
     forget_former_keys(profile, now).await?;
     let newest = profile.read_async(Tx::last_resort_expiry).await?;
     let aged = newest.is_none_or(|expires| expires < now + KEY_PACKAGE_LIFETIME / 2);
-    let there = rest.key_package_count(&token).await?;
+    let there = access.ask(|token| async move { rest.key_package_count(&token).await }).await?;
     let left = there.count;
     if aged || left < KEY_PACKAGES_LOW {
         let kept = if aged { 0 } else { usize::try_from(left).unwrap_or(KEY_PACKAGES) };
@@ -62,7 +61,8 @@ pub(crate) async fn key_packages_due(devices: &OwnDevices) -> Result<KeyPackageC
                 secrets.iter().try_for_each(|secret| tx.put_key_package(secret))
             })
             .await?;
-        rest.put_key_packages(&token, &PutKeyPackages { key_packages, last_resort }).await?;
+        let put = &PutKeyPackages { key_packages, last_resort };
+        access.ask(|token| async move { rest.put_key_packages(&token, put).await }).await?;
         profile.write_async(move |tx| tx.note_published(&ids)).await?;
     }
     Ok(there)

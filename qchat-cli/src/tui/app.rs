@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use qchat_proto::ids::{LinkId, RoomId};
 use ratatui::layout::Size;
 
-use super::{composer::Composer, theme::Theme, timeline::Timeline};
+use super::{composer::Composer, lock::Lock, theme::Theme, timeline::Timeline};
 use crate::{
     engine::types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary},
     zone::Zone,
@@ -35,6 +35,8 @@ pub struct App {
     pub(super) link: Option<LinkRequest>,
     /// The last link that was answered here, yes or no.
     pub(super) answered: Option<LinkId>,
+    /// While nothing is shown until the passphrase is typed.
+    pub(super) lock: Option<Lock>,
 }
 
 /// The room whose timeline is shown.
@@ -131,7 +133,13 @@ impl App {
             loading_link: Loading::Idle,
             link: None,
             answered: None,
+            lock: None,
         }
+    }
+
+    /// Whether nothing is shown until the passphrase is typed.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     pub(super) fn rooms(&self) -> &[RoomSummary] {

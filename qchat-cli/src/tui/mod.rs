@@ -5,6 +5,7 @@ mod app;
 mod composer;
 mod keymap;
 mod lines;
+mod lock;
 mod msg;
 mod run;
 mod screen;
@@ -16,6 +17,7 @@ mod view;
 
 pub use self::{
     app::App,
+    lock::Passphrase,
     msg::{Answer, Command, Msg},
     run::{open, run},
     theme::Theme,

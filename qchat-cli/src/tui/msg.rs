@@ -3,6 +3,7 @@
 use crossterm::event::{KeyEvent, MouseEvent};
 use qchat_proto::ids::{LinkId, RoomId, UserName};
 
+use super::lock::Passphrase;
 use crate::engine::types::{Event, LinkStatus, Message, RoomDetails, RoomSummary};
 
 /// Something happened.
@@ -18,6 +19,8 @@ pub enum Msg {
     Resize(u16, u16),
     /// The terminal's window gained (or lost) the user's attention.
     Focus(bool),
+    /// Nobody has pressed a key for so long that the screen is to be locked.
+    Idle,
     /// The engine has news.
     Engine(Event),
     /// Engine events were missed: everything has to be read again.
@@ -103,4 +106,6 @@ pub enum Command {
     ApproveLink(LinkId),
     /// Refuse it.
     RefuseLink(LinkId),
+    /// Try a passphrase, which unlocks the screen.
+    Unlock(Passphrase),
 }

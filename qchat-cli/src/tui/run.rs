@@ -29,7 +29,7 @@ use crate::{
 /// Most often that the screen is drawn, however much happens.
 const FRAME: Duration = Duration::from_millis(16);
 
-/// Shows the screen until the user quits or the terminal goes away.
+/// Shows the screen until the user quits or the terminal goes away; locked after `lock_after` without a key.
 ///
 /// # Errors
 /// What the terminal says when it cannot be drawn on or read from.
@@ -38,6 +38,7 @@ pub async fn run<B>(
     terminal: &mut Terminal<B>,
     handle: &Handle,
     mut events: impl Stream<Item = io::Result<TerminalEvent>> + Unpin,
+    lock_after: Option<Duration>,
 ) -> io::Result<()>
 where
     B: Backend<Error: Send + Sync + 'static>,
@@ -49,6 +50,7 @@ where
     commands.extend(start(app));
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
+    let mut touched = Instant::now();
     loop {
         for command in commands.drain(..) {
             if command == Command::Quit {
@@ -66,7 +68,7 @@ where
             }
             event = events.next() => match event {
                 None => return Ok(()),
-                Some(event) => match event? {
+                Some(event) => match seen(event?, &mut touched) {
                     TerminalEvent::Key(key) => Msg::Key(key),
                     TerminalEvent::Paste(text) => Msg::Paste(text),
                     TerminalEvent::Mouse(mouse) => Msg::Mouse(mouse),
@@ -75,6 +77,8 @@ where
                     TerminalEvent::FocusLost => Msg::Focus(false),
                 },
             },
+            () = sleep_until((touched + lock_after.unwrap_or_default()).into()),
+                if lock_after.is_some() && !app.is_locked() => Msg::Idle,
             Some(done) = work.tasks.join_next() => work.ended(done)?,
             event = news.recv() => match event {
                 Ok(event) => Msg::Engine(event),
@@ -85,6 +89,14 @@ where
         commands = update(app, msg);
         changed = true;
     }
+}
+
+/// Notes when somebody has last touched anything.
+fn seen(event: TerminalEvent, touched: &mut Instant) -> TerminalEvent {
+    if matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_) | TerminalEvent::Mouse(_)) {
+        *touched = Instant::now();
+    }
+    event
 }
 
 /// Commands that the engine works on.
@@ -157,21 +169,25 @@ async fn perform(handle: &Handle, command: Command) -> Result<Answer, EngineErro
             Err(error) => Err(error),
         },
         Command::ApproveLink(link) => handle.approve_link(link).await.map(|_| Answer::Nothing),
+        Command::Unlock(passphrase) => {
+            handle.try_passphrase(passphrase.expose().clone()).await.map(|()| Answer::Nothing)
+        }
         Command::RefuseLink(link) => handle.refuse_link(link).await.map(|()| Answer::Nothing),
     }
 }
 
-/// Takes the process's terminal, shows the screen, and gives the terminal back whatever happens.
+/// Takes the process's terminal, shows the screen, and gives the terminal back whatever happens. After `lock_after` without a key
+/// the passphrase has to be typed.
 ///
 /// # Errors
 /// What the terminal says.
-pub async fn open(handle: &Handle, theme: Theme, zone: Zone) -> io::Result<()> {
+pub async fn open(handle: &Handle, theme: Theme, zone: Zone, lock_after: Option<Duration>) -> io::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut screen = Screen::take()?;
     let mut app = App::new(handle.me().name.as_str(), theme, zone);
     tokio::select! {
-        shown = run(&mut app, &mut screen.terminal, handle, EventStream::new()) => shown,
+        shown = run(&mut app, &mut screen.terminal, handle, EventStream::new(), lock_after) => shown,
         _ = terminated.recv() => Ok(()),
         _ = hung_up.recv() => Ok(()),
     }

@@ -1,6 +1,8 @@
 //! Places in rooms that a device is owed which has come back by the recovery words: its account is in the room, and others
 //! learn from here that they may add it.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId, RoomId};
 
@@ -85,9 +87,9 @@ pub fn witnesses(conn: &mut Connection, device: DeviceId) -> Result<Vec<DeviceId
         .select(members::device_id)
         .filter(owed_places::device_id.eq(device.as_bytes().as_slice()))
         .filter(members::standing.eq(Standing::Full as i16))
-        .distinct()
         .load(conn)?;
-    found.iter().map(|device| id(device)).collect()
+    let found: Result<BTreeSet<DeviceId>, StoreError> = found.iter().map(|device| id(device)).collect();
+    Ok(found?.into_iter().collect())
 }
 
 /// The rooms in which a device is owed a place, whether it has it by now or not.

@@ -21,7 +21,7 @@ use qchat_tests::{
     process::DEADLINE,
     proxy::{Answer, Proxy, Request},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 on_both!(a_lost_machine_comes_back_by_its_words, what_a_device_has_at_the_server_goes_with_it);
 
@@ -214,40 +214,6 @@ fn who_is_restored_comes_back_by_whom_it_knows_and_by_nobody_else() {
     new.ok(&["room", "join", "general"]);
     new.ok(&["send", "general", "by my own yes"]);
     assert_eq!(eve.bodies("general").last().map(String::as_str), Some("by my own yes"));
-
-    // A device that the list does not name is added by nobody, whatever the daemon says.
-    let proxy = Proxy::start(daemon.address());
-    let room = text(&bob.json(&["room", "show", "second"])[0], "room_id");
-    let account = text(&alice.json(&["whoami"])[0], "account");
-    let asked = Arc::new(Mutex::new(0));
-    let counted = Arc::clone(&asked);
-    proxy.at_requests(move |request| {
-        let path = format!("/v1/accounts/{account}");
-        if request.is("GET", &path) {
-            *counted.lock().expect("a lock") += 1;
-        }
-        if !request.is("GET", "/v1/key-packages") {
-            return Answer::Genuine;
-        }
-        let place = json!({"room_id": room, "account_id": account, "device_id": "07".repeat(16)});
-        Answer::changed(move |answer| answer["owed"] = json!([place]))
-    });
-    let [_, bob, _] = &mut users;
-    bob.set_server(&proxy.url());
-    let until = Instant::now() + DEADLINE;
-    while *asked.lock().expect("a lock") == 0 {
-        assert!(Instant::now() < until, "it has not looked");
-        bob.ok(&["room", "show", "second"]);
-    }
-    bob.ok(&["send", "second", "as before"]);
-    let members = bob.json(&["room", "show", "second"]).remove(0)["members"].clone();
-    let alices =
-        members.as_array().and_then(|members| members.iter().find(|member| member["name"] == "alice"));
-    assert_eq!(alices.map(|alice| &alice["devices"]), Some(&2.into()));
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
 }
 
 #[test]

@@ -52,6 +52,24 @@ fn a_conversation_on_the_screen() {
 }
 
 #[test]
+fn a_screen_that_nobody_touches_locks_itself_until_the_passphrase_is_typed() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let (alice, bob) = (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "bob"));
+    client::room("general", &[&alice, &bob]);
+    bob.ok(&["send", "general", "for her eyes"]);
+    let mut screen = Terminal::open(&alice.command(&["--lock-after-idle", "2s"]), 24, 80);
+    screen.shows("bob: for her eyes");
+    let locked = |screen: &str| screen.contains("Locked") && !screen.contains("for her eyes");
+    screen.wait_for("a locked screen", locked);
+    screen.press("not hers\r");
+    screen.wait_for("a refusal", |screen| locked(screen) && screen.contains("wrong"));
+    screen.press(&format!("{}\r", alice.passphrase()));
+    screen.shows("bob: for her eyes");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+}
+
+#[test]
 fn a_key_that_is_pressed_while_the_window_changes_its_size_is_not_lost() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");

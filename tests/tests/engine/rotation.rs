@@ -148,8 +148,8 @@ async fn a_rotation_that_is_interrupted_goes_on_at_the_next_connection() {
             count.fetch_add(1, Ordering::Relaxed);
             if carried_out { Answer::Lost } else { Answer::Cut }
         });
-        bob.engine.rotate_keys().await.unwrap_err();
-        assert!(failures.load(Ordering::Relaxed) > 0, "{case}");
+        let error = bob.engine.rotate_keys().await.unwrap_err();
+        assert!(failures.load(Ordering::Relaxed) > 0, "{case}: {error}");
         // The program ends here. Another one begins, and asks for nothing but what is new.
         bob.stop().await;
         proxy.at_requests(|_| Answer::Genuine);

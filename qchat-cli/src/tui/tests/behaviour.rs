@@ -264,3 +264,47 @@ fn the_mouse_scrolls_and_picks_rooms() {
     stage.tell(mouse(MouseEventKind::Down(MouseButton::Left), 5, 20));
     assert_eq!(stage.asked(), []);
 }
+
+#[test]
+fn a_locked_screen_shows_nothing_and_takes_a_passphrase_alone() {
+    let messages = vec![message(1, 1, "bob", "meet me at nine")];
+    let mut stage = Stage::with(60, 20, two_rooms(), messages.clone());
+    stage.press("a draft");
+    stage.tell(Msg::Idle);
+    stage.commands.clear();
+    let drawn = stage.drawn();
+    for hidden in ["general", "bob", "meet me", "draft"] {
+        assert!(!drawn.contains(hidden), "{hidden}: {drawn}");
+    }
+    assert!(drawn.contains("Locked") && drawn.contains("Passphrase"), "{drawn}");
+
+    // Keys are the passphrase's, and nothing that comes counts as seen.
+    stage.press("<C-n><Tab><F1>wrong<Backspace><Backspace>");
+    stage.tell(Msg::Focus(true));
+    stage.tell(Msg::Engine(Event::Timeline(id(1))));
+    let newest = Command::LoadNewest { room: id(1), limit: 200 };
+    assert_eq!(stage.asked(), [newest.clone(), Command::LoadRooms]);
+    stage.newest(id(1), vec![message(1, 1, "bob", "meet me at nine"), message(2, 2, "bob", "or at ten")]);
+    assert_eq!(stage.asked(), []);
+    let drawn = stage.drawn();
+    assert!(drawn.contains("•••") && !drawn.contains("wro") && !drawn.contains("ten"), "{drawn}");
+
+    stage.press("<Enter><Enter>");
+    let asked = stage.asked();
+    let [Command::Unlock(tried)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(tried.expose().as_str(), "wro");
+    assert!(!format!("{asked:?}").contains("wro"));
+    let command = Command::Unlock(tried.clone());
+    stage.tell(Msg::Failed(command.clone(), "wrong passphrase".to_owned()));
+    assert!(stage.drawn().contains("wrong passphrase"));
+    stage.tell(Msg::Paste("the right one".to_owned()));
+    stage.press("<Enter>");
+    stage.tell(Msg::Done(command, Answer::Nothing));
+    let drawn = stage.drawn();
+    for shown in ["general", "meet me", "or at ten", "a draft"] {
+        assert!(drawn.contains(shown), "{shown}: {drawn}");
+    }
+    stage.tell(Msg::Idle);
+    stage.press("<C-q>");
+    assert!(stage.asked().contains(&Command::Quit));
+}

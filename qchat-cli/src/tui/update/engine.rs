@@ -153,6 +153,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         }
         Command::Send { room, text } => give_back(app, room, text),
         Command::Quit
+        | Command::Unlock(_)
         | Command::MarkRead(_)
         | Command::CreateRoom(_)
         | Command::Invite { .. }

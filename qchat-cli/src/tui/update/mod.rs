@@ -2,6 +2,7 @@
 
 mod engine;
 mod input;
+mod lock;
 mod prompts;
 mod rooms;
 
@@ -21,7 +22,25 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
 }
 
 fn react(app: &mut App, msg: Msg) -> Vec<Command> {
+    if let Some(lock) = &mut app.lock {
+        match msg {
+            Msg::Key(key) => return lock::key(lock, key),
+            Msg::Paste(text) => {
+                lock.push(&text);
+                return Vec::new();
+            }
+            // The window may be looked at; its rooms are not.
+            Msg::Mouse(_) | Msg::Focus(_) => return Vec::new(),
+            Msg::Done(Command::Unlock(_), _) => return lock::unlock(app),
+            Msg::Failed(Command::Unlock(_), why) => {
+                (lock.trying, lock.refused) = (false, Some(why));
+                return Vec::new();
+            }
+            _ => {}
+        }
+    }
     match msg {
+        Msg::Idle => lock::lock(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
         Msg::Mouse(mouse) => input::mouse(app, mouse),

@@ -17,6 +17,7 @@ use self::areas::Areas;
 use super::{
     app::{App, Overlay, Question},
     lines::Pane,
+    lock::Lock,
     text,
 };
 use crate::engine::types::RoomStatus;
@@ -34,6 +35,8 @@ pub fn view(app: &App, frame: &mut Frame) {
         let (columns, rows) = SMALLEST;
         let words = format!("The terminal is too small: qchat needs {columns} columns and {rows} rows.");
         frame.render_widget(Paragraph::new(words).wrap(Wrap { trim: true }), whole);
+    } else if let Some(lock) = &app.lock {
+        locked(lock, frame, whole);
     } else if let Overlay::Help { scrolled } = app.overlay {
         overlay::help(app, scrolled, frame, whole);
     } else {
@@ -45,6 +48,20 @@ pub fn view(app: &App, frame: &mut Frame) {
         lower::draw(app, frame, &areas);
     }
     defend(frame);
+}
+
+/// A locked screen: nothing of what lies behind it.
+fn locked(lock: &Lock, frame: &mut Frame, area: Rect) {
+    let below = match (&lock.refused, lock.trying) {
+        (_, true) => "Trying…".to_owned(),
+        (Some(why), false) => text::clean_line(why),
+        (None, false) => String::new(),
+    };
+    let stars = "•".repeat(lock.length().min(usize::from(area.width) / 2));
+    let words = format!(
+        "Locked: nobody has pressed a key for a while.\n\nPassphrase: {stars}\n\n{below}\n\nCtrl+Q quits."
+    );
+    frame.render_widget(Paragraph::new(centred(&words, area, Style::new())), area);
 }
 
 fn timeline(app: &App, frame: &mut Frame, area: Rect) {
