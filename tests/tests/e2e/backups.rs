@@ -293,13 +293,18 @@ pub(crate) type Point = (&'static str, &'static str, usize, bool);
 
 /// Kills a command at a point of its way, and runs it again.
 pub(crate) fn killed_at(proxy: &Proxy, point: Point, client: &Client, arguments: &[&str]) {
+    kill_at(proxy, point, client, arguments);
+    client.ok(arguments);
+}
+
+/// Kills a command at a point of its way.
+pub(crate) fn kill_at(proxy: &Proxy, point: Point, client: &Client, arguments: &[&str]) {
     let stopper = stop_at(proxy, point);
     let mut process = client.start(arguments);
     stopper.stopped.recv().expect("it comes so far");
     process.kill();
     drop(stopper.go_on);
     proxy.at_requests(|_| Answer::Genuine);
-    client.ok(arguments);
 }
 
 #[test]

@@ -17,6 +17,8 @@ use qchat_tests::{
 };
 use serde_json::Value;
 
+use crate::backups::kill_at;
+
 on_both!(a_second_device_comes_into_the_rooms_and_both_read_and_write, a_revoked_device_is_out_of_everything);
 
 fn code(value: &Value) -> Option<String> {
@@ -140,6 +142,37 @@ fn a_revoked_device_is_out_of_everything(backend: Backend) {
         bob.json(&["keys", "log", "alice"]).iter().map(|line| line["list_version"].clone()).collect();
     assert_eq!(lists, [Value::Null, 1.into(), 2.into(), 3.into()]);
     assert_eq!(alice.json(&["keys", "audit"])[0]["warnings"], Value::Array(vec![]));
+}
+
+#[test]
+fn a_revocation_whose_program_is_killed_is_none_or_is_completed() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let proxy = Proxy::start(daemon.address());
+    let mut users = ["alice", "bob"].map(|name| Client::register(&proxy.url(), name));
+    users.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &users;
+    client::room("general", &[alice, bob]);
+    for (point, revoked) in [
+        (("PUT", "/v1/account/device-list", 1, false), false),
+        (("PUT", "/v1/account/device-list", 1, true), true),
+    ] {
+        let mut laptop = alice.link("laptop");
+        laptop.unlock();
+        laptop.ok(&["send", "general", "still here"]);
+        let revoke = ["device", "revoke", "laptop", "--yes"];
+        kill_at(&proxy, point, alice, &revoke);
+        // The same again: there is nothing left to revoke, or it is revoked now.
+        let code = alice.run(&revoke).code;
+        assert_eq!(code, Some(if revoked { 5 } else { 0 }), "{point:?}");
+        assert_eq!(devices(alice).len(), 1, "{point:?}");
+        laptop.fails(4, &["send", "general", "let me in"]);
+        // Out of the room before anything is said there.
+        alice.ok(&["send", "general", "without it"]);
+        let room = &bob.json(&["room", "show", "general"])[0];
+        let of_alice =
+            room["members"].as_array().and_then(|members| members.iter().find(|m| m["name"] == "alice"));
+        assert_eq!(of_alice.map(|alice| &alice["devices"]), Some(&1.into()), "{point:?}");
+    }
 }
 
 #[test]
