@@ -1,3 +1,6 @@
-//! Quantum randomness for qchat. So far the part that decides what it may do: add to the system's, never replace it.
+//! Quantum randomness for qchat.
 
+pub mod amplify;
+pub mod bits;
+mod random;
 pub mod seed;
