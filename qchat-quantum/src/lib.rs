@@ -2,5 +2,6 @@
 
 pub mod amplify;
 pub mod bits;
+pub mod qrng;
 mod random;
 pub mod seed;
