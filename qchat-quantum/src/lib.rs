@@ -4,4 +4,5 @@ pub mod amplify;
 pub mod bits;
 pub mod qrng;
 mod random;
+pub mod reconcile;
 pub mod seed;
