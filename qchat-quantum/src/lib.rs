@@ -1,8 +1,15 @@
-//! Quantum randomness for qchat.
+//! Quantum randomness for qchat, and the protocols around it, as pure functions and state machines: no I/O, no clock.
+//!
+//! What is simulated is reproducible by its seed and never counts as quantum: whoever holds bits says where they are
+//! from.
 
 pub mod amplify;
 pub mod bits;
+pub mod circuit;
+pub mod device;
+pub mod noise;
 pub mod qrng;
 mod random;
 pub mod reconcile;
 pub mod seed;
+pub mod simulator;

@@ -1,10 +1,7 @@
 //! The final check of a reconciliation: both ends compare a universal hash of their strings, so that unequal ones pass
 //! with a probability that is proved, not assumed.
 
-use polyval::{
-    Polyval,
-    universal_hash::{KeyInit, UniversalHash},
-};
+use polyval::{Polyval, universal_hash::UniversalHash};
 use serde::{Deserialize, Serialize};
 
 use crate::bits::Bits;
