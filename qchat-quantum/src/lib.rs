@@ -4,9 +4,13 @@
 //! from.
 
 pub mod amplify;
+pub mod bb84;
 pub mod bits;
+pub mod chsh;
 pub mod circuit;
 pub mod device;
+pub mod distill;
+pub mod e91;
 pub mod noise;
 pub mod qrng;
 mod random;
