@@ -145,8 +145,8 @@ fn choose(pairs: usize, random: &mut impl Rng) -> Vec<u8> {
     (0..pairs).map(|_| ((u64::from(random.next_u32()) * 3) >> 32) as u8).collect()
 }
 
-fn is_setting(setting: &u8) -> bool {
-    *setting < 3
+fn are_settings(settings: &[u8]) -> bool {
+    settings.iter().all(|&setting| setting < 3)
 }
 
 /// The pairs with equal angles, as a mask.
@@ -205,7 +205,7 @@ impl Alice {
     fn answer(&mut self, message: Message) -> Result<Option<Message>, AbortReason> {
         match message {
             Message::Measured(theirs) if self.key.is_empty() => {
-                if theirs.len() != self.end.settings.len() || !theirs.iter().all(is_setting) {
+                if theirs.len() != self.end.settings.len() || !are_settings(&theirs) {
                     return Err(AbortReason::Protocol);
                 }
                 let equal = equal(&self.end.settings, &theirs);
@@ -270,7 +270,7 @@ impl Bob {
             Message::Sifted { settings, unequal, compared, test_bits, permutations }
                 if self.receiver.is_none() =>
             {
-                if settings.len() != self.end.settings.len() || !settings.iter().all(is_setting) {
+                if settings.len() != self.end.settings.len() || !are_settings(&settings) {
                     return Err(AbortReason::Protocol);
                 }
                 let equal = equal(&settings, &self.end.settings);

@@ -138,9 +138,10 @@ impl NoiseModel {
             Operation::Two(gate, ..) => (gate.name(), self.two_qubit),
         };
         let qubits: Vec<usize> = operation.qubits().collect();
-        let noise = match self.gates.is_empty() {
-            true => other,
-            false => self.gates.get(&(name, qubits.clone())).copied().unwrap_or(other),
+        let noise = if self.gates.is_empty() {
+            other
+        } else {
+            self.gates.get(&(name, qubits.clone())).copied().unwrap_or(other)
         };
         let mut channels = Vec::new();
         if noise.depolarizing > 0.0 {

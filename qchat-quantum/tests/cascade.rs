@@ -1,5 +1,7 @@
 //! Cascade between two ends that exchange nothing but questions and parities.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use proptest::prelude::*;
 use qchat_quantum::{
     bits::Bits,

@@ -1,5 +1,7 @@
 //! Circuits built, lowered, written and drawn.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{collections::BTreeMap, f64::consts::PI};
 
 use proptest::prelude::*;
@@ -161,7 +163,7 @@ fn echoed_cross_resonance_is_the_matrix_of_its_definition() {
     // (IX − XY)/√2 with X flipping the control: every basis state goes to two, in equal parts.
     let half = 0.5_f64.sqrt();
     for (start, images) in [(0, [1, 3]), (1, [0, 2]), (2, [3, 1]), (3, [2, 0])] {
-        let circuit = (0..2).filter(|n| start >> n & 1 == 1).fold(Circuit::builder(2, 0), |c, n| c.x(n));
+        let circuit = (0..2).filter(|n| start >> n & 1 == 1).fold(Circuit::builder(2, 0), Builder::x);
         let circuit = circuit.then(Operation::Two(TwoQubit::Ecr, 0, 1)).build().unwrap();
         let amplitudes = amplitudes(&circuit, 0).unwrap();
         for (n, amplitude) in amplitudes.iter().enumerate() {
@@ -187,9 +189,11 @@ fn a_drawing_shows_who_acts_on_whom() {
         .build()
         .unwrap();
     let expected = "
-q0 ─H─●─M→0─────────
+q0 ─H─●───M→0────────
       │
-q2 ───┼──rz(0.50)─|0⟩─
+q2 ───┼─rz(0.50)─|0⟩─
+      │
+q3 ───⊕───M→1────────
 ";
     assert_eq!(circuit.draw(), expected.trim_start());
     assert_eq!(Circuit::builder(2, 0).build().unwrap().draw(), "");

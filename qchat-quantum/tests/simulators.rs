@@ -1,5 +1,7 @@
 //! Both simulators held to what quantum mechanics says, to each other, and to their seeds.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use proptest::prelude::*;
 use qchat_quantum::{
     circuit::{Builder, Circuit, OneQubit, Operation, TwoQubit, random_bits},

@@ -1,6 +1,8 @@
 //! The estimators and health tests held to what NIST's own tool says (SP800-90B_EntropyAssessment, `ea_non_iid -v`), and
 //! to the numbers that SP 800-90B prints with its definitions.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use proptest::prelude::*;
 use qchat_quantum::qrng::{
     estimate::{Estimates, collision, estimates, markov, most_common_value, tuples},
@@ -104,7 +106,7 @@ fn every_estimator_says_what_nists_tool_says() {
         for (n, (ours, nist)) in listed(&estimates).into_iter().zip(expected).enumerate() {
             match ours {
                 Some(ours) => {
-                    assert!((ours - nist).abs() < 1e-6, "{name}, §6.3.{}: {ours}, not {nist}", n + 1)
+                    assert!((ours - nist).abs() < 1e-6, "{name}, §6.3.{}: {ours}, not {nist}", n + 1);
                 }
                 None => assert!(nist.is_nan(), "{name}, §6.3.{}: nothing, not {nist}", n + 1),
             }
@@ -136,7 +138,7 @@ fn what_is_certain_has_no_entropy_and_too_few_samples_have_no_estimate() {
         let estimates = estimates(&constant);
         assert!(estimates.lowest().unwrap() < 1e-3, "{estimates:?}");
         assert!(
-            listed(&estimates).into_iter().flatten().all(|entropy| entropy >= 0.0 && entropy < 0.01),
+            listed(&estimates).into_iter().flatten().all(|entropy| (0.0..0.01).contains(&entropy)),
             "{estimates:?}"
         );
     }

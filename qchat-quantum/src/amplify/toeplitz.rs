@@ -3,18 +3,26 @@
 //!
 //! The product is a convolution, done with fast Fourier transforms over floating-point numbers. Bits enter as ±1, so
 //! that sums stay small, and every sum is known modulo 4 beforehand: a rounding error shows as a distance from
-//! the next allowed value. Single precision leaves distances around 10⁻³; should any pass a quarter of the gap, the
-//! product is computed again in double precision, where errors stay below 10⁻⁴ for all lengths that fit into memory.
+//! the next allowed value. Single precision leaves distances around 10⁻³ of the gap; should any come near its half, the
+//! product is computed again in double precision, where errors stay below 10⁻⁴ for all lengths that are allowed.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use rayon::prelude::*;
 use realfft::{ComplexToReal, FftNum, RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use crate::bits::Bits;
 
+/// The most bits of input, and of output.
+pub const LARGEST: usize = 1 << 30;
+
 /// Outputs and inputs are cut into blocks of this many bits, so that transforms stay within the processor's cache.
-const BLOCK: usize = 1 << 16;
+const BLOCK: usize = 1 << 17;
+
+thread_local! {
+    /// Keeps the tables of the transforms, which take longer to make than a product.
+    static SINGLE: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
+}
 
 /// The matrix cannot be made or applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +37,9 @@ pub enum ToeplitzError {
         /// Bits of seed that came.
         seed: usize,
     },
+    /// More bits than one product takes.
+    #[error("a Toeplitz matrix has at most {LARGEST} bits of input and of output")]
+    Size,
     /// The input has another length than the matrix takes.
     #[error("the matrix takes {0} bits, not {1}")]
     Input(usize, usize),
@@ -51,12 +62,15 @@ impl Toeplitz {
     /// before the input is fixed.
     ///
     /// # Errors
-    /// [`ToeplitzError::Seed`].
+    /// [`ToeplitzError::Seed`], [`ToeplitzError::Size`].
     pub fn new(seed: Bits, inputs: usize, outputs: usize) -> Result<Self, ToeplitzError> {
+        if inputs > LARGEST || outputs > LARGEST {
+            return Err(ToeplitzError::Size);
+        }
         let single = if inputs == 0 || outputs == 0 {
             None
         } else if seed.len() == inputs + outputs - 1 {
-            Some(Plan::new(&seed, inputs, outputs))
+            Some(SINGLE.with_borrow_mut(|planner| Plan::new(planner, &seed, inputs, outputs)))
         } else {
             return Err(ToeplitzError::Seed { inputs, outputs, seed: seed.len() });
         };
@@ -78,7 +92,7 @@ impl Toeplitz {
         if clear {
             return Ok(product);
         }
-        let double = Plan::<f64>::new(&self.seed, self.inputs, self.outputs);
+        let double = Plan::<f64>::new(&mut RealFftPlanner::new(), &self.seed, self.inputs, self.outputs);
         Ok(double.apply(&self.seed, input).0)
     }
 }
@@ -100,19 +114,20 @@ struct Plan<T: FftNum> {
     /// Whether the whole matrix is one block.
     one: bool,
     /// For b − a = −(columns − 1) first.
-    spectra: Vec<Vec<Complex<T>>>,
+    spectra: Vec<Spectrum<T>>,
+    signs: Signs<T>,
     forward: Arc<dyn RealToComplex<T>>,
     inverse: Arc<dyn ComplexToReal<T>>,
 }
 
 impl<T: FftNum + Into<f64>> Plan<T> {
-    fn new(seed: &Bits, inputs: usize, outputs: usize) -> Self {
+    fn new(planner: &mut RealFftPlanner<T>, seed: &Bits, inputs: usize, outputs: usize) -> Self {
         let block = BLOCK.min(inputs.max(outputs).next_power_of_two());
         let (rows, columns) = (outputs.div_ceil(block), inputs.div_ceil(block));
         let one = rows == 1 && columns == 1;
         // What wraps around in a matrix of one block lands before the first place that is read.
         let size = if one { transform_size(inputs + outputs - 1) } else { 2 * block };
-        let mut planner = RealFftPlanner::new();
+        let signs = signs();
         let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
         let spectra = (0..(rows + columns).saturating_sub(1))
             .into_par_iter()
@@ -123,28 +138,27 @@ impl<T: FftNum + Into<f64>> Plan<T> {
                 let skipped = before.saturating_sub(begin);
                 let length = if one { size } else { 2 * block - 1 };
                 let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
-                spectrum(&*forward, &part, skipped)
+                spectrum(&*forward, &signs, &part, skipped)
             })
             .collect();
-        Self { inputs, outputs, block, columns, one, spectra, forward, inverse }
+        Self { inputs, outputs, block, columns, one, spectra, signs, forward, inverse }
     }
 
     /// The product, and whether every sum was clear.
     fn apply(&self, seed: &Bits, input: &Bits) -> (Bits, bool) {
         let inputs: Vec<_> = (0..self.columns)
             .into_par_iter()
-            .map(|a| spectrum(&*self.forward, &input.slice(a * self.block, self.block), 0))
+            .map(|a| spectrum(&*self.forward, &self.signs, &input.slice(a * self.block, self.block), 0))
             .collect();
         let rows: Vec<(Bits, bool)> = (0..self.spectra.len() + 1 - self.columns)
             .into_par_iter()
             .map(|b| {
-                let mut sum = self.forward.make_output_vec();
+                let length = self.forward.complex_len();
+                let (mut re, mut im) = (vec![T::zero(); length], vec![T::zero(); length]);
                 for (a, input) in inputs.iter().enumerate() {
-                    let spectrum = &self.spectra[b + self.columns - 1 - a];
-                    for (sum, (x, y)) in sum.iter_mut().zip(input.iter().zip(spectrum)) {
-                        *sum = *sum + *x * *y;
-                    }
+                    input.multiply_into(&self.spectra[b + self.columns - 1 - a], &mut re, &mut im);
                 }
+                let mut sum: Vec<_> = re.into_iter().zip(im).map(|(re, im)| Complex { re, im }).collect();
                 let mut values = self.inverse.make_output_vec();
                 let mut scratch = self.inverse.make_scratch_vec();
                 // Only lengths can be wrong, and the parts that the transform ignores hold rounding errors.
@@ -157,51 +171,97 @@ impl<T: FftNum + Into<f64>> Plan<T> {
         (Bits::from_words(words, self.outputs), clear)
     }
 
-    /// The parities behind the sums of block row `b`. With ±1 for bits, a sum over n places with K ones in the input and
-    /// S ones in that part of the seed is n − 2K − 2S + 4P, where P counts places with two ones.
+    /// The parities behind the sums of block row `b`. Over n places with K ones in the input and S ones in that part of the
+    /// seed, bits as ±1 are equal in v = (sum + n)/2 places, and v = n − K − S + 2P, where P counts the places with
+    /// two ones. So v must come out whole, and of a parity that is known before.
     fn round(&self, seed: &Bits, input: &Bits, b: usize, values: &[T]) -> (Bits, bool) {
-        let scale = 1.0 / float(values.len());
+        let scale = 0.5 / float(values.len());
+        let offset = 0.5 * float(self.inputs);
         let first = if self.one { self.inputs } else { self.block } - 1;
         let start = b * self.block;
         let length = self.block.min(self.outputs - start);
-        let mut constant = 2.0 * float(input.count_ones()) - float(self.inputs)
-            + 2.0 * float(seed.slice(start, self.inputs).count_ones());
+        // K + S − n; a length of less than 2³¹ is all that memory allows.
+        let mut known =
+            int(input.count_ones()) + int(seed.slice(start, self.inputs).count_ones()) - int(self.inputs);
         let (leaving, coming) = (seed.slice(start, length), seed.slice(start + self.inputs, length));
-        let (mut words, mut worst) = (Vec::with_capacity(length.div_ceil(64)), 0.0_f64);
+        let (mut words, mut worst, mut odd) = (Vec::with_capacity(length.div_ceil(64)), 0.0_f64, 0);
+        let (mut doubled, mut equal) = ([0_i32; 64], [0_i32; 64]);
         for (n, values) in values[first..first + length].chunks(64).enumerate() {
             let leaving = leaving.words().get(n).copied().unwrap_or(0);
             let coming = coming.words().get(n).copied().unwrap_or(0);
+            for (bit, doubled) in doubled.iter_mut().enumerate() {
+                *doubled = known;
+                known += i32::from(coming >> bit & 1 == 1) - i32::from(leaving >> bit & 1 == 1);
+            }
+            for (equal, &value) in equal.iter_mut().zip(values) {
+                let places = value.into() * scale + offset;
+                #[expect(clippy::cast_possible_truncation, reason = "a count of places, rounded")]
+                let whole = (places + 0.5) as i32;
+                worst = worst.max((places - f64::from(whole)).abs());
+                *equal = whole;
+            }
             let mut word = 0;
-            for (bit, &value) in values.iter().enumerate() {
-                let both = (value.into() * scale + constant) * 0.25;
-                let whole = both.round();
-                worst = worst.max((both - whole).abs());
-                word |= u64::from(whole * 0.5 != (whole * 0.5).floor()) << bit;
-                constant += 2.0 * (bit_of(coming, bit) - bit_of(leaving, bit));
+            for bit in 0..values.len() {
+                let twice = equal[bit] + doubled[bit];
+                odd |= twice & 1;
+                word |= u64::from(twice & 2 == 2) << bit;
             }
             words.push(word);
         }
-        (Bits::from_words(words, length), worst < 0.25)
+        (Bits::from_words(words, length), worst < 0.25 && odd == 0)
     }
 }
 
-fn bit_of(word: u64, bit: usize) -> f64 {
-    if word >> bit & 1 == 1 { 1.0 } else { 0.0 }
+fn int(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// The spectrum of bits as +1 for zero and −1 for one, after `skipped` places of nothing and with nothing behind.
-fn spectrum<T: FftNum>(forward: &dyn RealToComplex<T>, bits: &Bits, skipped: usize) -> Vec<Complex<T>> {
-    let mut values = forward.make_input_vec();
-    for (values, word) in values[skipped..][..bits.len()].chunks_mut(64).zip(bits.words()) {
-        for (n, value) in values.iter_mut().enumerate() {
-            *value = if word >> n & 1 == 1 { -T::one() } else { T::one() };
+/// Eight bits as numbers, +1 for zero and −1 for one, for each byte.
+type Signs<T> = Vec<[T; 8]>;
+
+fn signs<T: FftNum>() -> Signs<T> {
+    (0..=u8::MAX)
+        .map(|byte| std::array::from_fn(|bit| if byte >> bit & 1 == 1 { -T::one() } else { T::one() }))
+        .collect()
+}
+
+/// A spectrum as two vectors, which multiply faster than one of pairs.
+struct Spectrum<T> {
+    re: Vec<T>,
+    im: Vec<T>,
+}
+
+impl<T: FftNum> Spectrum<T> {
+    /// Adds the product of both to a spectrum.
+    fn multiply_into(&self, other: &Self, re: &mut [T], im: &mut [T]) {
+        let one = self.re.iter().zip(&self.im);
+        let two = other.re.iter().zip(&other.im);
+        for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(im).zip(one.zip(two)) {
+            *re = *re + (*a * *c - *b * *d);
+            *im = *im + (*a * *d + *b * *c);
         }
+    }
+}
+
+/// The spectrum of bits after `skipped` places of nothing and with nothing behind.
+fn spectrum<T: FftNum>(
+    forward: &dyn RealToComplex<T>,
+    signs: &Signs<T>,
+    bits: &Bits,
+    skipped: usize,
+) -> Spectrum<T> {
+    let mut values = forward.make_input_vec();
+    for (values, byte) in values[skipped..][..bits.len()].chunks_mut(8).zip(bits.to_bytes()) {
+        values.copy_from_slice(&signs[usize::from(byte)][..values.len()]);
     }
     let mut spectrum = forward.make_output_vec();
     let mut scratch = forward.make_scratch_vec();
     // The lengths are those that the transform itself gave.
     let _ = forward.process_with_scratch(&mut values, &mut spectrum, &mut scratch);
-    spectrum
+    Spectrum {
+        re: spectrum.iter().map(|value| value.re).collect(),
+        im: spectrum.iter().map(|value| value.im).collect(),
+    }
 }
 
 /// The smallest 2ᵃ or 3·2ᵃ from `least` on that is even: sizes for which the transforms are quick.
@@ -252,7 +312,8 @@ mod tests {
     #[test]
     fn products_of_many_blocks_are_those_of_the_matrix() {
         let mut random = stream(1, Purpose::Public, 0);
-        for (inputs, outputs) in [(65_536, 100), (65_537, 65), (150_000, 1), (64, 131_073), (200_000, 70_000)]
+        for (inputs, outputs) in
+            [(131_072, 100), (131_073, 65), (300_000, 1), (64, 262_145), (300_000, 140_000)]
         {
             let seed = Bits::random(inputs + outputs - 1, &mut random);
             let input = Bits::random(inputs, &mut random);
@@ -268,7 +329,7 @@ mod tests {
 
     #[test]
     fn inputs_and_seeds_without_any_randomness_are_hashed_as_exactly() {
-        let (inputs, outputs) = (200_000, 70_000);
+        let (inputs, outputs) = (300_000, 140_000);
         let ones = |length: usize| Bits::from_words(vec![u64::MAX; length.div_ceil(64)], length);
         let all = hash(ones(inputs + outputs - 1), &ones(inputs), outputs).unwrap();
         assert_eq!(all.count_ones(), 0, "an even number of ones in each row");
@@ -284,8 +345,10 @@ mod tests {
         let (inputs, outputs) = (100_000, 50_000);
         let seed = Bits::random(inputs + outputs - 1, &mut random);
         let input = Bits::random(inputs, &mut random);
-        let single = Plan::<f32>::new(&seed, inputs, outputs).apply(&seed, &input);
-        let double = Plan::<f64>::new(&seed, inputs, outputs).apply(&seed, &input);
+        let single =
+            Plan::<f32>::new(&mut RealFftPlanner::new(), &seed, inputs, outputs).apply(&seed, &input);
+        let double =
+            Plan::<f64>::new(&mut RealFftPlanner::new(), &seed, inputs, outputs).apply(&seed, &input);
         assert!(single.1 && double.1);
         assert_eq!(single.0, double.0);
     }

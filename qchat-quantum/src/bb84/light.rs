@@ -43,7 +43,7 @@ pub struct Intensities {
 
 impl Default for Intensities {
     fn default() -> Self {
-        Self { means: [0.5, 0.1, 0.0002], probabilities: [0.5, 0.3, 0.2] }
+        Self { means: [0.5, 0.2, 0.0002], probabilities: [0.4, 0.4, 0.2] }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod alice;
 pub mod bob;
+pub mod circuits;
 pub mod decoy;
 pub mod eve;
 pub mod light;

@@ -25,11 +25,11 @@ impl Circuit {
             let cells = &mut cells[column];
             match *operation {
                 Operation::One(gate, qubit) => cells[2 * row(qubit)] = label(gate),
-                Operation::Reset(qubit) => cells[2 * row(qubit)] = "|0⟩".to_owned(),
+                Operation::Reset(qubit) => "|0⟩".clone_into(&mut cells[2 * row(qubit)]),
                 Operation::Measure { qubit, bit } => cells[2 * row(qubit)] = format!("M→{bit}"),
                 Operation::Two(gate, a, b) => {
-                    for between in 2 * first + 1..2 * last {
-                        (if between % 2 == 1 { "│" } else { "┼" }).clone_into(&mut cells[between]);
+                    for (n, cell) in cells[2 * first + 1..2 * last].iter_mut().enumerate() {
+                        (if n % 2 == 0 { "│" } else { "┼" }).clone_into(cell);
                     }
                     let (control, target) = match gate {
                         TwoQubit::Cx => ("●", "⊕"),

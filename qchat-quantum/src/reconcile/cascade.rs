@@ -196,7 +196,7 @@ impl Corrector {
             return Err(CascadeError::Answers { asked: self.asked.len(), answered: answers.len() });
         }
         self.leaked += answers.len();
-        for (question, parity) in std::mem::take(&mut self.asked).iter().zip(answers.iter()) {
+        for (question, parity) in std::mem::take(&mut self.asked).into_iter().zip(answers.iter()) {
             let depth = self.schedule.depth(usize::from(question.pass));
             self.corrected +=
                 self.frames[question.frame as usize].learn(question, parity, depth, &self.schedule);
@@ -246,7 +246,7 @@ impl Frame {
     }
 
     /// Takes one parity; gives the number of bits that it corrected. `depth` is that of the pass's blocks.
-    fn learn(&mut self, question: &Question, parity: bool, depth: u32, schedule: &Schedule) -> usize {
+    fn learn(&mut self, question: Question, parity: bool, depth: u32, schedule: &Schedule) -> usize {
         let block = usize::from(question.block);
         let pass_number = usize::from(question.pass);
         let pass = &mut self.passes[pass_number];

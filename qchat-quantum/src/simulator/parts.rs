@@ -1,7 +1,7 @@
 //! A circuit cut into parts that share neither gates nor classical bits: each is simulated by itself, so that many
 //! independent qubits cost as much as their largest part.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::{
     circuit::{Circuit, Operation},
@@ -116,18 +116,18 @@ fn late(steps: Vec<Step>, part: &Part) -> Vec<Step> {
         step.operation.qubits().chain(bit)
     };
     // For every qubit and bit its steps in order, and how many of a step's resources have come to it.
-    let mut queues: Vec<std::collections::VecDeque<usize>> =
-        vec![Default::default(); part.qubits + part.bits.len()];
+    let mut queues: Vec<VecDeque<usize>> =
+        vec![VecDeque::new(); part.qubits + part.bits.len()];
     for (number, step) in steps.iter().enumerate() {
         resources(step).for_each(|resource| queues[resource].push_back(number));
     }
-    let is_ready = |number: usize, queues: &[std::collections::VecDeque<usize>]| {
+    let is_ready = |number: usize, queues: &[VecDeque<usize>]| {
         resources(&steps[number]).all(|resource| queues[resource].front() == Some(&number))
     };
     let mut begun = vec![false; part.qubits];
     let mut order = Vec::with_capacity(steps.len());
     // Steps that may be next, all of whose qubits have begun, and others.
-    let (mut next, mut waiting) = (Vec::new(), std::collections::BTreeSet::new());
+    let (mut next, mut waiting) = (Vec::new(), BTreeSet::new());
     for number in 0..steps.len() {
         if is_ready(number, &queues) {
             waiting.insert(number);

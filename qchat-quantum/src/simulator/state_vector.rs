@@ -261,11 +261,13 @@ impl State {
                 let (control, target) = (self.join(a), self.join(b));
                 match gate {
                     TwoQubit::Cx => {
-                        self.controlled(control, target, |zeros, ones| zeros.swap_with_slice(ones))
+                        self.controlled(control, target, |zeros, ones| zeros.swap_with_slice(ones));
                     }
                     TwoQubit::Cz => {
                         self.controlled(control, target, |_, ones| {
-                            ones.iter_mut().for_each(|one| *one = -*one)
+                            for one in ones {
+                                *one = -*one;
+                            }
                         });
                     }
                     TwoQubit::Ecr => {
@@ -286,8 +288,10 @@ impl State {
         let zero = Complex64::default();
         if b == zero && c == zero {
             pairs(&mut self.amplitudes, stride, |_, zeros, ones| {
-                zeros.iter_mut().for_each(|value| *value *= a);
-                ones.iter_mut().for_each(|value| *value *= d);
+                for (zero, one) in zeros.iter_mut().zip(ones) {
+                    *zero *= a;
+                    *one *= d;
+                }
             });
         } else if [a, b, c, d].iter().all(|value| value.im == 0.0) {
             let (a, b, c, d) = (a.re, b.re, c.re, d.re);

@@ -88,9 +88,9 @@ pub(super) fn events(part: &Part, shots: usize, random: &mut impl Rng) -> Vec<Ev
                 Channel::PhaseFlip(qubit, p) => happens(p, shots, random, |shot, _| {
                     add(shot, qubit, Happening::Pauli { x: false, z: true });
                 }),
-                Channel::Reset(qubit, p) => {
-                    happens(p, shots, random, |shot, _| add(shot, qubit, Happening::Reset))
-                }
+                Channel::Reset(qubit, p) => happens(p, shots, random, |shot, _| {
+                    add(shot, qubit, Happening::Reset);
+                }),
                 Channel::Damp(..) => {}
             }
         }
