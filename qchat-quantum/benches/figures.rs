@@ -1,4 +1,6 @@
 //! The figures of this crate: `cargo bench -p qchat-quantum --bench figures`, each the best of some runs on one thread.
+//! Words behind `--` choose: simulators, key, bb84, cascade, toeplitz. Products of matrices allocate much: glibc gives
+//! memory back and takes it again unless `MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` are large.
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -26,14 +28,20 @@ use qchat_quantum::{
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    pool.install(|| {
-        simulators();
-        random_key();
-        protocol();
-        cascade();
-        toeplitz();
-    });
+    let all: [(&str, fn()); 5] = [
+        ("simulators", simulators),
+        ("key", random_key),
+        ("bb84", protocol),
+        ("cascade", cascade),
+        ("toeplitz", toeplitz),
+    ];
+    for (name, figures) in all {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            pool.install(figures);
+        }
+    }
 }
 
 /// The best of `runs`.

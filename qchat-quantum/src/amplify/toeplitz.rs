@@ -17,7 +17,9 @@ use crate::bits::Bits;
 pub const LARGEST: usize = 1 << 30;
 
 /// Outputs and inputs are cut into blocks of this many bits, so that transforms stay within the processor's cache.
-const BLOCK: usize = 1 << 17;
+const BLOCK: usize = 1 << 16;
+/// Frequencies that are multiplied together.
+const TILE: usize = 1 << 10;
 
 thread_local! {
     /// Keeps the tables of the transforms, which take longer to make than a product.
@@ -131,15 +133,18 @@ impl<T: FftNum + Into<f64>> Plan<T> {
         let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
         let spectra = (0..(rows + columns).saturating_sub(1))
             .into_par_iter()
-            .map(|n| {
-                // Where the block begins in the seed; the first blocks may begin before it.
-                let begin = if one { inputs } else { inputs + n * block };
-                let before = if one { inputs } else { columns * block };
-                let skipped = before.saturating_sub(begin);
-                let length = if one { size } else { 2 * block - 1 };
-                let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
-                spectrum(&*forward, &signs, &part, skipped)
-            })
+            .map_init(
+                || Buffers::new(&*forward),
+                |buffers, n| {
+                    // Where the block begins in the seed; the first blocks may begin before it.
+                    let begin = if one { inputs } else { inputs + n * block };
+                    let before = if one { inputs } else { columns * block };
+                    let skipped = before.saturating_sub(begin);
+                    let length = if one { size } else { 2 * block - 1 };
+                    let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
+                    buffers.spectrum(&*forward, &signs, &part, skipped)
+                },
+            )
             .collect();
         Self { inputs, outputs, block, columns, one, spectra, signs, forward, inverse }
     }
@@ -148,17 +153,24 @@ impl<T: FftNum + Into<f64>> Plan<T> {
     fn apply(&self, seed: &Bits, input: &Bits) -> (Bits, bool) {
         let inputs: Vec<_> = (0..self.columns)
             .into_par_iter()
-            .map(|a| spectrum(&*self.forward, &self.signs, &input.slice(a * self.block, self.block), 0))
+            .map_init(
+                || Buffers::new(&*self.forward),
+                |buffers, a| {
+                    buffers.spectrum(&*self.forward, &self.signs, &input.slice(a * self.block, self.block), 0)
+                },
+            )
             .collect();
-        let rows: Vec<(Bits, bool)> = (0..self.spectra.len() + 1 - self.columns)
+        let rows = self.spectra.len() + 1 - self.columns;
+        // Frequencies in tiles: so many of all spectra stay in the cache while each meets all others.
+        let tiles: Vec<Vec<Spectrum<T>>> = (0..self.forward.complex_len().div_ceil(TILE))
+            .into_par_iter()
+            .map(|tile| (0..rows).map(|b| self.multiply(&inputs, b, tile)).collect())
+            .collect();
+        let rows: Vec<(Bits, bool)> = (0..rows)
             .into_par_iter()
             .map(|b| {
-                let length = self.forward.complex_len();
-                let (mut re, mut im) = (vec![T::zero(); length], vec![T::zero(); length]);
-                for (a, input) in inputs.iter().enumerate() {
-                    input.multiply_into(&self.spectra[b + self.columns - 1 - a], &mut re, &mut im);
-                }
-                let mut sum: Vec<_> = re.into_iter().zip(im).map(|(re, im)| Complex { re, im }).collect();
+                let parts = tiles.iter().flat_map(|tile| tile[b].re.iter().zip(&tile[b].im));
+                let mut sum: Vec<_> = parts.map(|(&re, &im)| Complex { re, im }).collect();
                 let mut values = self.inverse.make_output_vec();
                 let mut scratch = self.inverse.make_scratch_vec();
                 // Only lengths can be wrong, and the parts that the transform ignores hold rounding errors.
@@ -169,6 +181,22 @@ impl<T: FftNum + Into<f64>> Plan<T> {
         let clear = rows.iter().all(|(_, clear)| *clear);
         let words = rows.into_iter().flat_map(|(bits, _)| bits.words().to_vec()).collect();
         (Bits::from_words(words, self.outputs), clear)
+    }
+
+    /// One tile of the spectrum of block row `b`.
+    fn multiply(&self, inputs: &[Spectrum<T>], b: usize, tile: usize) -> Spectrum<T> {
+        let range = tile * TILE..((tile + 1) * TILE).min(self.forward.complex_len());
+        let mut sum = Spectrum { re: vec![T::zero(); range.len()], im: vec![T::zero(); range.len()] };
+        for (a, input) in inputs.iter().enumerate() {
+            let other = &self.spectra[b + self.columns - 1 - a];
+            let one = input.re[range.clone()].iter().zip(&input.im[range.clone()]);
+            let two = other.re[range.clone()].iter().zip(&other.im[range.clone()]);
+            for ((re, im), ((a, b), (c, d))) in sum.re.iter_mut().zip(&mut sum.im).zip(one.zip(two)) {
+                *re = *re + (*a * *c - *b * *d);
+                *im = *im + (*a * *d + *b * *c);
+            }
+        }
+        sum
     }
 
     /// The parities behind the sums of block row `b`. Over n places with K ones in the input and S ones in that part of the
@@ -231,36 +259,41 @@ struct Spectrum<T> {
     im: Vec<T>,
 }
 
-impl<T: FftNum> Spectrum<T> {
-    /// Adds the product of both to a spectrum.
-    fn multiply_into(&self, other: &Self, re: &mut [T], im: &mut [T]) {
-        let one = self.re.iter().zip(&self.im);
-        let two = other.re.iter().zip(&other.im);
-        for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(im).zip(one.zip(two)) {
-            *re = *re + (*a * *c - *b * *d);
-            *im = *im + (*a * *d + *b * *c);
-        }
-    }
+/// What a transform works in, kept from one to the next.
+struct Buffers<T> {
+    values: Vec<T>,
+    spectrum: Vec<Complex<T>>,
+    scratch: Vec<Complex<T>>,
 }
 
-/// The spectrum of bits after `skipped` places of nothing and with nothing behind.
-fn spectrum<T: FftNum>(
-    forward: &dyn RealToComplex<T>,
-    signs: &Signs<T>,
-    bits: &Bits,
-    skipped: usize,
-) -> Spectrum<T> {
-    let mut values = forward.make_input_vec();
-    for (values, byte) in values[skipped..][..bits.len()].chunks_mut(8).zip(bits.to_bytes()) {
-        values.copy_from_slice(&signs[usize::from(byte)][..values.len()]);
+impl<T: FftNum> Buffers<T> {
+    fn new(forward: &dyn RealToComplex<T>) -> Self {
+        Self {
+            values: forward.make_input_vec(),
+            spectrum: forward.make_output_vec(),
+            scratch: forward.make_scratch_vec(),
+        }
     }
-    let mut spectrum = forward.make_output_vec();
-    let mut scratch = forward.make_scratch_vec();
-    // The lengths are those that the transform itself gave.
-    let _ = forward.process_with_scratch(&mut values, &mut spectrum, &mut scratch);
-    Spectrum {
-        re: spectrum.iter().map(|value| value.re).collect(),
-        im: spectrum.iter().map(|value| value.im).collect(),
+
+    /// The spectrum of bits after `skipped` places of nothing and with nothing behind.
+    fn spectrum(
+        &mut self,
+        forward: &dyn RealToComplex<T>,
+        signs: &Signs<T>,
+        bits: &Bits,
+        skipped: usize,
+    ) -> Spectrum<T> {
+        let Self { values, spectrum, scratch } = self;
+        values.fill(T::zero());
+        for (values, byte) in values[skipped..][..bits.len()].chunks_mut(8).zip(bits.to_bytes()) {
+            values.copy_from_slice(&signs[usize::from(byte)][..values.len()]);
+        }
+        // The lengths are those that the transform itself gave.
+        let _ = forward.process_with_scratch(values, spectrum, scratch);
+        Spectrum {
+            re: spectrum.iter().map(|value| value.re).collect(),
+            im: spectrum.iter().map(|value| value.im).collect(),
+        }
     }
 }
 

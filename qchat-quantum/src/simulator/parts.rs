@@ -116,8 +116,7 @@ fn late(steps: Vec<Step>, part: &Part) -> Vec<Step> {
         step.operation.qubits().chain(bit)
     };
     // For every qubit and bit its steps in order, and how many of a step's resources have come to it.
-    let mut queues: Vec<VecDeque<usize>> =
-        vec![VecDeque::new(); part.qubits + part.bits.len()];
+    let mut queues: Vec<VecDeque<usize>> = vec![VecDeque::new(); part.qubits + part.bits.len()];
     for (number, step) in steps.iter().enumerate() {
         resources(step).for_each(|resource| queues[resource].push_back(number));
     }
