@@ -1,7 +1,7 @@
 //! Noise of a device as channels after its gates: depolarisation, relaxation by T1 and T2 while a gate lasts, and wrong
 //! readings.
 //!
-//! From a device's properties the channels are composed as Qiskit Aer's device model does it: relaxation for the gate's
+//! From a device's properties the channels are composed as Qiskit's simulator does it: relaxation for the gate's
 //! duration, and as much depolarisation beside it as the measured average infidelity leaves.
 
 use std::collections::BTreeMap;
