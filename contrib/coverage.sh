@@ -30,7 +30,8 @@ clean)
 report)
     shift
     # Sources that are generated lie below target; tests, benchmarks and examples leave themselves out.
-    cargo llvm-cov report --locked --ignore-filename-regex '/target/' "$@"
+    # What a killed program has half written tells nothing; the others do.
+    cargo llvm-cov report --locked --failure-mode all --ignore-filename-regex '/target/' "$@"
     ;;
 *)
     printf 'usage: contrib/coverage.sh env|clean|report [OPTIONS]\n' >&2

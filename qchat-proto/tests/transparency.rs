@@ -240,6 +240,21 @@ fn all_that_a_label_has_held_is_proved_and_that_nothing_came_after() {
     let mut late = tree.history(label, 10);
     late.update_proofs.pop();
     assert!(verify_history(&head, label, 10, &encode_history(&late)).is_err());
+    // Numbers at the end of all: the library would count on from them.
+    for number in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 48] {
+        for at in 0..3 {
+            let mut far = tree.history(label, 10);
+            let update = &mut far.update_proofs[at];
+            (update.version, update.epoch) = (number, number);
+            assert!(verify_history(&head, label, 10, &encode_history(&far)).is_err(), "{number}, {at}");
+        }
+        let beyond = TreeHead { epoch: number, ..head };
+        let proof = encode_history(&tree.history(label, 10));
+        assert!(verify_history(&beyond, label, 10, &proof).is_err(), "{number}");
+        let proof = encode_lookup(&akd::LookupProof { version: number, epoch: number, ..tree.lookup(label) });
+        assert!(verify_lookup(&head, label, &held(101), &proof).is_err(), "{number}");
+        assert!(verify_lookup(&beyond, label, &held(101), &proof).is_err(), "{number}");
+    }
 }
 
 #[test]

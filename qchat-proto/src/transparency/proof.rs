@@ -22,6 +22,9 @@ const LOOKUP: &str = "proof of an entry";
 const HISTORY: &str = "proof of an entry's history";
 const VERSION: u8 = 1;
 /// The second byte of each proof.
+/// An epoch that no directory reaches, nor a version, of which there is one an epoch at most. The library counts on from what
+/// it is given, and a number near the end of all would have it overflow.
+const BEYOND: u64 = 1 << 48;
 const KIND_LOOKUP: u8 = 1;
 const KIND_HISTORY: u8 = 2;
 /// Bytes of a VRF proof (RFC 9381, ECVRF-EDWARDS25519-SHA512-TAI).
@@ -209,16 +212,26 @@ pub fn encode_lookup(proof: &LookupProof) -> Vec<u8> {
     out
 }
 
+/// An epoch and a version, which the library takes for granted to be counted from 1.
+fn read_numbers(reader: &mut Reader<'_>) -> Result<(u64, u64), TransparencyError> {
+    let (epoch, version) = (reader.u64()?, reader.u64()?);
+    if epoch >= BEYOND || version == 0 || version >= BEYOND {
+        return Err(reader.malformed());
+    }
+    Ok((epoch, version))
+}
+
+/// A head of an epoch that there can be.
+fn within(head: &TreeHead, what: &'static str) -> Result<(), TransparencyError> {
+    if head.epoch < BEYOND { Ok(()) } else { Err(TransparencyError::False(what)) }
+}
+
 fn decode_lookup(bytes: &[u8], commitment: &[u8; VALUE]) -> Result<LookupProof, TransparencyError> {
     let mut reader = Reader::new(bytes, LOOKUP);
     if reader.array()? != [VERSION, KIND_LOOKUP] {
         return Err(reader.malformed());
     }
-    let (epoch, version) = (reader.u64()?, reader.u64()?);
-    // The library takes it for granted that versions are counted from 1.
-    if version == 0 {
-        return Err(reader.malformed());
-    }
+    let (epoch, version) = read_numbers(&mut reader)?;
     let proof = LookupProof {
         epoch,
         version,
@@ -245,6 +258,7 @@ pub fn verify_lookup(
     commitment: &[u8; VALUE],
     proof: &[u8],
 ) -> Result<Published, TransparencyError> {
+    within(head, LOOKUP)?;
     let proof = decode_lookup(proof, commitment)?;
     let found = verify::lookup_verify::<Hashes>(&head.vrf_key, head.root, head.epoch, label.akd(), proof)
         .map_err(|_| TransparencyError::False(LOOKUP))?;
@@ -290,10 +304,7 @@ fn decode_history(bytes: &[u8]) -> Result<HistoryProof, TransparencyError> {
     }
     let mut update_proofs = vec![];
     for _ in 0..reader.u16()? {
-        let (epoch, version) = (reader.u64()?, reader.u64()?);
-        if version == 0 {
-            return Err(reader.malformed());
-        }
+        let (epoch, version) = read_numbers(&mut reader)?;
         let value = AkdValue(reader.array::<VALUE>()?.to_vec());
         let commitment_nonce = read_nonce(&mut reader)?;
         let existence_vrf_proof = read_vrf(&mut reader)?;
@@ -344,6 +355,7 @@ pub fn verify_history(
     recent: usize,
     proof: &[u8],
 ) -> Result<Vec<Published>, TransparencyError> {
+    within(head, HISTORY)?;
     let proof = decode_history(proof)?;
     let params = HistoryVerificationParams::Default { history_params: HistoryParams::MostRecent(recent) };
     let held = verify::key_history_verify::<Hashes>(
