@@ -45,6 +45,12 @@ use crate::{
     },
 };
 
+/// Versions that a device list may leave out, and seconds (ten years) that it or a certificate may be ahead of the clock and of the
+/// list before. Whoever steals a device could otherwise sign the last version or the last second that there is, and the
+/// owner, who has to be newer, could never take the account back.
+const SKIPPED: u64 = 1 << 16;
+const AHEAD: u64 = 10 * 366 * 24 * 3600;
+
 /// Creates accounts and answers for them.
 pub struct Accounts {
     store: Store,
@@ -349,7 +355,6 @@ fn replace(
     let devices = accounts::devices(conn, account_id)?;
     let mut record =
         AccountRecord::verify(&account.record).map_err(|_| StoreError::Corrupt("an account record"))?;
-    let signer = record.identity_key.clone();
     if let Some(bytes) = &request.account_record {
         record = succeeding(&record, bytes.as_ref())?;
         accounts::replace_record(conn, account_id, bytes.as_ref())?;
@@ -359,6 +364,12 @@ fn replace(
     if list.account != account_id {
         return Err(bad("the device list is another account's"));
     }
+    let before =
+        DeviceList::stored(&account.device_list).map_err(|_| StoreError::Corrupt("a device list"))?;
+    let latest = now().max(before.issued_at).saturating_add(AHEAD);
+    if list.version > before.version.saturating_add(SKIPPED) || list.issued_at > latest {
+        return Err(bad("the device list is too far ahead of the one before"));
+    }
     let mut certificates = HashMap::new();
     for put in &request.certificates {
         let certificate =
@@ -366,11 +377,14 @@ fn replace(
         if certificate.account != account_id || list.listed(certificate.device).is_none() {
             return Err(bad("a certificate is not of a device on the list"));
         }
+        if certificate.created_at > latest {
+            return Err(bad("a certificate is too far ahead of its time"));
+        }
         if certificates.insert(certificate.device, (certificate, put)).is_some() {
             return Err(bad("a device has two certificates"));
         }
     }
-    let rekeyed = rekeyed(&devices, &signer, &certificates)?;
+    let rekeyed = rekeyed(&devices, &record.identity_key, &certificates)?;
     for listed in &list.devices {
         let stored = || {
             let known = devices.iter().find(|device| device.id == listed.device)?;
@@ -449,7 +463,7 @@ fn replace(
 }
 
 /// The known devices that have another key by the certificates that come with a list; each of these must be newer than the
-/// one before, which `signer` has signed.
+/// one before, if that is by the same identity key, `signer`.
 fn rekeyed(
     devices: &[Device],
     signer: &AccountPublicKey,
@@ -461,7 +475,8 @@ fn rekeyed(
         if put.certificate.as_ref() == device.certificate.as_slice() {
             continue;
         }
-        // One by an identity key of before is of a device that was not listed since.
+        // One by an identity key of before says nothing about those by this one: whoever had that may have dated it as they
+        // liked.
         let Ok(before) = DeviceCertificate::verify(&device.certificate, signer) else {
             rekeyed.push(device.id);
             continue;

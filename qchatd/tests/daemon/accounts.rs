@@ -130,6 +130,14 @@ async fn device_lists_only_move_forward(database: Database) {
             &alice,
             Err(FaultCode::BadRequest),
         ),
+        ("of the last version that there is", own(u64::MAX), &alice, Err(FaultCode::BadRequest)),
+        ("of one that no owner comes to", own(1 << 40), &alice, Err(FaultCode::BadRequest)),
+        (
+            "of the end of time",
+            DeviceList { issued_at: u64::MAX - 1, expires_at: u64::MAX, ..own(4) },
+            &alice,
+            Err(FaultCode::BadRequest),
+        ),
         ("newest", own(9), &alice, Ok(())),
     ];
     for (name, list, by, outcome) in rows {
@@ -238,7 +246,7 @@ async fn an_identity_key_that_was_replaced_signs_nothing_any_more(database: Data
             account: who.0,
             device: who.1,
         };
-        let device_list = signed(2, by);
+        let device_list = signed((1 << 16) + 1, by);
         let signature = proof.sign(Recovering::AddDevice { list: device_list.as_ref() }, words).unwrap();
         let put = AddRecovered {
             account_id: who.0,
@@ -254,6 +262,27 @@ async fn an_identity_key_that_was_replaced_signs_nothing_any_more(database: Data
         }
         Err(answer.json::<FaultBody>().await.unwrap().error.code)
     };
+
+    // Whoever has a device can date certificates and lists as late as they are taken.
+    let mut late = list(who.0, 1 << 16, &[(who.1, &key)]);
+    late.issued_at = now() + 9 * 365 * 24 * 3600;
+    late.expires_at = late.issued_at + DeviceList::LIFETIME;
+    let stolen = DeviceCertificate {
+        account: who.0,
+        device: who.1,
+        device_key: key.public().clone(),
+        identity_key_hash: identity.public().hash(),
+        created_at: late.issued_at,
+    };
+    let certificates = vec![PutCertificate {
+        certificate: stolen.sign(&identity).unwrap().into(),
+        label: None,
+        grant: None,
+    }];
+    let device_list = late.sign(&identity).unwrap().into();
+    let asked = http().put(server.url("/v1/account/device-list")).bearer_auth(&session.access_token);
+    let robbing = PutDeviceList { device_list, certificates, ..PutDeviceList::default() };
+    assert!(asked.json(&robbing).send().await.unwrap().status().is_success());
 
     let later = now() + 10;
     let good = record(&next, &recovery, later);
@@ -276,7 +305,7 @@ async fn an_identity_key_that_was_replaced_signs_nothing_any_more(database: Data
         ("words of his own", &identity, Some(record(&identity, &mallory, before))),
     ] {
         let request = PutDeviceList {
-            device_list: signed(9, by),
+            device_list: signed((1 << 16) + 9, by),
             certificates: vec![certificate(by)],
             account_record,
             ..PutDeviceList::default()
