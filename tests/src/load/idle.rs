@@ -25,8 +25,9 @@ pub struct Outcome {
     pub connections_per_second: f64,
     /// The daemon's resident memory before, with all of them, and after they have waited, KiB.
     pub rss_kib: [u64; 3],
-    /// Bytes of it for each connection, after they have waited.
-    pub bytes_per_connection: u64,
+    /// Bytes of it for each connection, after they have waited; below zero when the daemon gave back more than a few
+    /// connections take.
+    pub bytes_per_connection: i64,
     /// Share of one core that the daemon used while they waited.
     pub daemon_cores: f64,
 }
@@ -84,12 +85,13 @@ pub fn run(
     }
     progress.clear();
     let after = Usage::of(pid)?;
-    let grown = after.rss_kib.checked_sub(before.rss_kib).context("the daemon's memory has shrunk")?;
+    let bytes = |kib: u64| i64::try_from(kib * 1024).context("more memory than there is");
+    let grown = bytes(after.rss_kib)? - bytes(before.rss_kib)?;
     Ok(Outcome {
         connections: count,
         connections_per_second: count as f64 / ramped,
         rss_kib: [before.rss_kib, with.rss_kib, after.rss_kib],
-        bytes_per_connection: grown * 1024 / (count.max(1) as u64),
+        bytes_per_connection: grown / i64::try_from(count.max(1))?,
         daemon_cores: (after.cpu_seconds - with.cpu_seconds) / hold.as_secs_f64().max(1e-9),
     })
 }
