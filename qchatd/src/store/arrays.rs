@@ -33,6 +33,36 @@ impl<'a, T> OverArrays<'a, T> {
     }
 }
 
+/// A statement of two parts, in one round trip: the first is a `WITH` that changes something.
+pub(super) struct Both<'a, T>(OverArrays<'a>, OverArrays<'a, T>);
+
+impl<'a> OverArrays<'a> {
+    /// The main part, after this one.
+    pub(super) fn then<T>(self, main: OverArrays<'a, T>) -> Both<'a, T> {
+        Both(self, main)
+    }
+}
+
+impl<T> QueryFragment<Pg> for Both<'_, T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" ");
+        self.1.walk_ast(out)
+    }
+}
+
+/// By its text, as [`OverArrays`].
+impl<T> QueryId for Both<'_, T> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T> Query for Both<'_, T> {
+    type SqlType = T;
+}
+
+impl<T> RunQueryDsl<PgConnection> for Both<'_, T> {}
+
 impl<T> QueryFragment<Pg> for OverArrays<'_, T> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(self.before);

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -66,9 +66,32 @@ fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(conn)
 }
 
-/// Makes and checks the pools' connections, and keeps why one could not be made. Cheap to clone.
+/// How long a connection that a query has just succeeded on is taken to be good without being asked: asking costs as much as
+/// a query does.
+const TRUST: Duration = Duration::from_secs(1);
+
+/// When a query last succeeded on the only connection of a lane; none after one that has failed.
+#[derive(Clone, Default)]
+pub(super) struct Trust(Arc<Mutex<Option<Instant>>>);
+
+impl Trust {
+    /// Keeps how a query went.
+    pub(super) fn note(&self, succeeded: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = succeeded.then(Instant::now);
+    }
+
+    fn lasts(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|then| then.elapsed() < TRUST)
+    }
+}
+
+/// Makes and checks a pool's connections, and keeps why one could not be made. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Manager(Arc<Makes>);
+pub(super) struct Manager {
+    makes: Arc<Makes>,
+    /// Of a pool of one connection.
+    trust: Option<Trust>,
+}
 
 struct Makes {
     source: Source,
@@ -88,23 +111,28 @@ impl Manager {
             Target::Sqlite(path) => Source::File(path.clone()),
             Target::Postgres(url) => Source::Servers(Servers::known(url)),
         };
-        Self(Arc::new(Makes { source, failure: Mutex::new(None) }))
+        Self { makes: Arc::new(Makes { source, failure: Mutex::new(None) }), trust: None }
+    }
+
+    /// The same for a pool of one connection, which is not asked anything within a second of a query that succeeded on it.
+    pub(super) fn trusting(&self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self.clone() }
     }
 
     /// Whether a connection may be gone without a word.
     pub(super) fn is_remote(&self) -> bool {
-        matches!(self.0.source, Source::Servers(_))
+        matches!(self.makes.source, Source::Servers(_))
     }
 
     /// Why there is no connection.
     pub(super) fn failure(&self) -> StoreError {
         let known =
-            self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreError::again);
+            self.makes.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreError::again);
         known.unwrap_or_else(|| StoreError::Unavailable("no connection was made in time".into()))
     }
 
     fn make(&self) -> Result<Connection, StoreError> {
-        match &self.0.source {
+        match &self.makes.source {
             Source::File(path) => sqlite(path).map(Connection::Sqlite),
             Source::Servers(servers) => servers.connect().map(Connection::Postgres),
         }
@@ -112,7 +140,7 @@ impl Manager {
 
     /// Says once that connections are not made, and once that they are again.
     fn note(&self, failure: Option<&StoreError>) {
-        let mut known = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.makes.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*known, failure) {
             (None, Some(error)) => tracing::warn!(%error, "no further connection to the database"),
             (Some(_), None) => tracing::info!("connections to the database are made again"),
@@ -134,6 +162,9 @@ impl ManageConnection for Manager {
 
     /// A server that has stopped taking writes is of no use: another may take them by now.
     fn is_valid(&self, conn: &mut Connection) -> Result<(), StoreError> {
+        if self.trust.as_ref().is_some_and(Trust::lasts) {
+            return Ok(());
+        }
         match conn {
             Connection::Sqlite(conn) => conn.ping().map_err(StoreError::from),
             Connection::Postgres(conn) => postgres::takes_writes(conn),

@@ -16,7 +16,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Connection, StoreError, Target, connection::Manager};
+use super::{
+    Connection, StoreError, Target,
+    connection::{Manager, Trust},
+};
 
 /// Threads that make connections, for all lanes together: one that waits for a server which does not answer holds up no other.
 const MAKERS: usize = 3;
@@ -95,6 +98,8 @@ pub(super) struct Pool {
     wait: Duration,
     connections: r2d2::Pool<Manager>,
     manager: Manager,
+    /// In a lane of one connection.
+    trust: Option<Trust>,
     /// As many as there are connections: waiting happens here, where it costs no thread.
     permits: Arc<Semaphore>,
     counts: Arc<Counts>,
@@ -132,6 +137,8 @@ impl Pool {
         size: u32,
         wait: Duration,
     ) -> Result<Self, StoreError> {
+        let trust = (size == 1).then(Trust::default);
+        let manager = trust.clone().map_or_else(|| manager.clone(), |trust| manager.trusting(trust));
         let builder = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -148,7 +155,7 @@ impl Pool {
         let connections = builder.build(manager.clone()).map_err(|_| manager.failure())?;
         let size = size as usize;
         let permits = Arc::new(Semaphore::new(size));
-        Ok(Self { lane, size, wait, connections, manager, permits, counts: Arc::default() })
+        Ok(Self { lane, size, wait, connections, manager, trust, permits, counts: Arc::default() })
     }
 
     /// Runs a query on one of the connections. Waits for its turn, and as long again for a connection to be made.
@@ -159,11 +166,16 @@ impl Pool {
         E: From<StoreError> + Send + 'static,
     {
         let permit = self.permit().await?;
-        let (connections, manager) = (self.connections.clone(), self.manager.clone());
+        let (connections, manager, trust) =
+            (self.connections.clone(), self.manager.clone(), self.trust.clone());
         let done = spawn_blocking(move || {
             let _permit = permit;
             let mut conn = connections.get().map_err(|_| manager.failure())?;
-            query(&mut conn)
+            let done = query(&mut conn);
+            if let Some(trust) = trust {
+                trust.note(done.is_ok());
+            }
+            done
         });
         done.await.map_err(|_| StoreError::Unavailable("a database task was cancelled".into()))?
     }

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use diesel::{dsl::SqlTypeOf, prelude::*, sql_types::Binary};
+use diesel::{
+    dsl::SqlTypeOf,
+    prelude::*,
+    sql_types::{BigInt, Binary, Nullable},
+};
 use qchat_proto::{
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     wire::tree::TreeHash,
@@ -102,8 +106,7 @@ pub struct Changes {
 /// When a query fails.
 pub fn load(conn: &mut Connection, wanted: &Wanted) -> Result<Snapshot, StoreError> {
     let room_rows = lock_rooms(conn, &wanted.rooms)?;
-    let member_rows = load_places(conn, &wanted.places)?;
-    let accepted_rows = load_accepted(conn, &wanted.envelopes)?;
+    let (member_rows, accepted_rows) = load_places_and_accepted(conn, wanted)?;
 
     let named = bytes(&wanted.named, DeviceId::as_bytes);
     let device_rows: Vec<(Vec<u8>, Vec<u8>)> = if named.is_empty() {
@@ -166,48 +169,30 @@ fn lock_rooms(conn: &mut Connection, wanted: &BTreeSet<RoomId>) -> Result<Vec<St
     })
 }
 
-fn load_places(
+/// Room and place.
+type PlaceRow = (Vec<u8>, MemberRow);
+
+/// Room, device, message id, its seq when it was accepted before, the device's place when it has one.
+type WantedRow = (Vec<u8>, Vec<u8>, Vec<u8>, Option<i64>, Option<MemberRow>);
+type WantedColumns = (Binary, Binary, Binary, Nullable<BigInt>, Nullable<SqlTypeOf<MemberColumns>>);
+
+fn load_places_and_accepted(
     conn: &mut Connection,
-    wanted: &BTreeSet<(RoomId, DeviceId)>,
-) -> Result<Vec<(Vec<u8>, MemberRow)>, StoreError> {
+    wanted: &Wanted,
+) -> Result<(Vec<PlaceRow>, Vec<AcceptedRow>), StoreError> {
     match conn {
         Connection::Sqlite(conn) => {
-            let mut rows = Vec::with_capacity(wanted.len());
-            for (room, device) in wanted {
+            let mut places = Vec::with_capacity(wanted.places.len());
+            for (room, device) in &wanted.places {
                 let place = members::table
                     .select((members::room_id, MEMBER_COLUMNS))
                     .filter(members::room_id.eq(room.as_bytes().as_slice()))
                     .filter(members::device_id.eq(device.as_bytes().as_slice()));
-                rows.extend(place.load(conn)?);
+                places.extend(place.load(conn)?);
             }
-            Ok(rows)
-        }
-        Connection::Postgres(conn) => {
-            let columns = [
-                Column::Bytes(wanted.iter().map(|(room, _)| room.as_bytes().as_slice()).collect()),
-                Column::Bytes(wanted.iter().map(|(_, device)| device.as_bytes().as_slice()).collect()),
-            ];
-            let query = OverArrays::<(Binary, SqlTypeOf<MemberColumns>)>::new(
-                "SELECT members.room_id, members.device_id, members.account_id, members.standing, members.once_full, \
-                 members.waiting, members.read_after, members.read_until, members.past_after, members.past_until FROM",
-                &columns,
-                "AS wanted (room_id, device_id) \
-                 JOIN members ON members.room_id = wanted.room_id AND members.device_id = wanted.device_id",
-            );
-            Ok(query.load(conn)?)
-        }
-    }
-}
-
-fn load_accepted(
-    conn: &mut Connection,
-    wanted: &BTreeSet<EnvelopeKey>,
-) -> Result<Vec<AcceptedRow>, StoreError> {
-    match conn {
-        Connection::Sqlite(conn) => {
-            let mut rows = Vec::new();
-            for (room, sender, message) in wanted {
-                let accepted = envelopes::table
+            let mut accepted = Vec::new();
+            for (room, sender, message) in &wanted.envelopes {
+                let envelope = envelopes::table
                     .select((
                         envelopes::room_id,
                         envelopes::sender_device,
@@ -217,24 +202,47 @@ fn load_accepted(
                     .filter(envelopes::message_id.eq(message.as_bytes().as_slice()))
                     .filter(envelopes::sender_device.eq(sender.as_bytes().as_slice()))
                     .filter(envelopes::room_id.eq(room.as_bytes().as_slice()));
-                rows.extend(accepted.load(conn)?);
+                accepted.extend(envelope.load(conn)?);
             }
-            Ok(rows)
+            Ok((places, accepted))
         }
         Connection::Postgres(conn) => {
+            // Each envelope with its sender's place; places of which no envelope is wanted with an id that no message has.
+            let writers: BTreeSet<_> =
+                wanted.envelopes.iter().map(|(room, sender, _)| (*room, *sender)).collect();
+            let none: &[u8] = &[];
+            let of_envelopes = wanted
+                .envelopes
+                .iter()
+                .map(|(room, sender, message)| (room, sender, message.as_bytes().as_slice()));
+            let others = wanted.places.iter().filter(|place| !writers.contains(place));
+            let rows: Vec<_> =
+                of_envelopes.chain(others.map(|(room, device)| (room, device, none))).collect();
             let columns = [
-                Column::Bytes(wanted.iter().map(|(_, _, message)| message.as_bytes().as_slice()).collect()),
-                Column::Bytes(wanted.iter().map(|(_, sender, _)| sender.as_bytes().as_slice()).collect()),
-                Column::Bytes(wanted.iter().map(|(room, _, _)| room.as_bytes().as_slice()).collect()),
+                Column::Bytes(rows.iter().map(|(room, _, _)| room.as_bytes().as_slice()).collect()),
+                Column::Bytes(rows.iter().map(|(_, device, _)| device.as_bytes().as_slice()).collect()),
+                Column::Bytes(rows.iter().map(|(_, _, message)| *message).collect()),
             ];
-            let query = OverArrays::<(Binary, Binary, Binary, diesel::sql_types::BigInt)>::new(
-                "SELECT envelopes.room_id, envelopes.sender_device, envelopes.message_id, envelopes.seq FROM",
+            let query = OverArrays::<WantedColumns>::new(
+                "SELECT wanted.room_id, wanted.device_id, wanted.message_id, envelopes.seq, \
+                 members.device_id, members.account_id, members.standing, members.once_full, \
+                 members.waiting, members.read_after, members.read_until, members.past_after, members.past_until FROM",
                 &columns,
-                "AS wanted (message_id, sender_device, room_id) \
-                 JOIN envelopes ON envelopes.message_id = wanted.message_id \
-                 AND envelopes.sender_device = wanted.sender_device AND envelopes.room_id = wanted.room_id",
+                "AS wanted (room_id, device_id, message_id) \
+                 LEFT JOIN members ON members.room_id = wanted.room_id AND members.device_id = wanted.device_id \
+                 LEFT JOIN envelopes ON envelopes.message_id = wanted.message_id \
+                 AND envelopes.sender_device = wanted.device_id AND envelopes.room_id = wanted.room_id",
             );
-            Ok(query.load(conn)?)
+            let (mut places, mut accepted) = (Vec::with_capacity(rows.len()), Vec::new());
+            for (room, device, message, seq, place) in query.load::<WantedRow>(conn)? {
+                if let Some(seq) = seq {
+                    accepted.push((room.clone(), device, message, seq));
+                }
+                if let Some(place) = place {
+                    places.push((room, place));
+                }
+            }
+            Ok((places, accepted))
         }
     }
 }
@@ -244,8 +252,7 @@ fn load_accepted(
 /// # Errors
 /// When a query fails.
 pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), StoreError> {
-    append(conn, &changes.envelopes)?;
-    advance(conn, &changes.rooms)?;
+    append(conn, &changes.envelopes, &changes.rooms)?;
     for ((room, _), member) in &changes.members {
         rooms::put_member(conn, *room, member)?;
     }
@@ -279,7 +286,12 @@ pub fn save(conn: &mut Connection, changes: &Changes, now: i64) -> Result<(), St
     Ok(())
 }
 
-fn append(conn: &mut Connection, new: &[NewEnvelope]) -> Result<(), StoreError> {
+/// Appends envelopes, and says how far their rooms have come.
+fn append(
+    conn: &mut Connection,
+    new: &[NewEnvelope],
+    rooms: &BTreeMap<RoomId, RoomState>,
+) -> Result<(), StoreError> {
     let size = |envelope: &NewEnvelope| i64::try_from(envelope.logged.len()).unwrap_or(i64::MAX);
     match conn {
         Connection::Sqlite(conn) => {
@@ -295,28 +307,6 @@ fn append(conn: &mut Connection, new: &[NewEnvelope]) -> Result<(), StoreError> 
                     ))
                     .execute(conn)?;
             }
-        }
-        Connection::Postgres(conn) if !new.is_empty() => {
-            let columns = [
-                Column::Bytes(new.iter().map(|envelope| envelope.room.as_bytes().as_slice()).collect()),
-                Column::Numbers(new.iter().map(|envelope| to_sql(envelope.seq.0)).collect()),
-                Column::Bytes(new.iter().map(|envelope| envelope.sender.as_bytes().as_slice()).collect()),
-                Column::Bytes(new.iter().map(|envelope| envelope.message.as_bytes().as_slice()).collect()),
-                Column::Numbers(new.iter().map(size).collect()),
-                Column::Bytes(new.iter().map(|envelope| envelope.logged.as_ref()).collect()),
-            ];
-            let insert =
-                "INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) SELECT * FROM";
-            OverArrays::<()>::new(insert, &columns, "").execute(conn)?;
-        }
-        Connection::Postgres(_) => {}
-    }
-    Ok(())
-}
-
-fn advance(conn: &mut Connection, rooms: &BTreeMap<RoomId, RoomState>) -> Result<(), StoreError> {
-    match conn {
-        Connection::Sqlite(conn) => {
             for (room, state) in rooms {
                 diesel::update(rooms_table::table.filter(rooms_table::id.eq(room.as_bytes().as_slice())))
                     .set((
@@ -326,15 +316,32 @@ fn advance(conn: &mut Connection, rooms: &BTreeMap<RoomId, RoomState>) -> Result
                     .execute(conn)?;
             }
         }
-        Connection::Postgres(conn) if !rooms.is_empty() => {
-            let columns = [
+        Connection::Postgres(conn) if !new.is_empty() || !rooms.is_empty() => {
+            let envelopes = [
+                Column::Bytes(new.iter().map(|envelope| envelope.room.as_bytes().as_slice()).collect()),
+                Column::Numbers(new.iter().map(|envelope| to_sql(envelope.seq.0)).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.sender.as_bytes().as_slice()).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.message.as_bytes().as_slice()).collect()),
+                Column::Numbers(new.iter().map(size).collect()),
+                Column::Bytes(new.iter().map(|envelope| envelope.logged.as_ref()).collect()),
+            ];
+            let rooms = [
                 Column::Bytes(rooms.keys().map(|room| room.as_bytes().as_slice()).collect()),
                 Column::Numbers(rooms.values().map(|state| to_sql(state.next_seq.0)).collect()),
                 Column::Numbers(rooms.values().map(|state| to_sql(state.commit_seq.0)).collect()),
             ];
-            let update = "UPDATE rooms SET next_seq = new.next_seq, commit_seq = new.commit_seq FROM";
-            let which = "AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id";
-            OverArrays::<()>::new(update, &columns, which).execute(conn)?;
+            let insert = OverArrays::<()>::new(
+                "WITH appended AS \
+                 (INSERT INTO envelopes (room_id, seq, sender_device, message_id, size, logged) SELECT * FROM",
+                &envelopes,
+                ")",
+            );
+            let update = OverArrays::<()>::new(
+                "UPDATE rooms SET next_seq = new.next_seq, commit_seq = new.commit_seq FROM",
+                &rooms,
+                "AS new (id, next_seq, commit_seq) WHERE rooms.id = new.id",
+            );
+            insert.then(update).execute(conn)?;
         }
         Connection::Postgres(_) => {}
     }
