@@ -1,3 +1,19 @@
-//! Quantum randomness for qchat. So far the part that decides what it may do: add to the system's, never replace it.
+//! Quantum randomness for qchat, and the protocols around it, as pure functions and state machines: no I/O, no clock.
+//!
+//! What is simulated is reproducible by its seed and never counts as quantum: whoever holds bits says where they are
+//! from.
 
+pub mod amplify;
+pub mod bb84;
+pub mod bits;
+pub mod chsh;
+pub mod circuit;
+pub mod device;
+pub mod distill;
+pub mod e91;
+pub mod noise;
+pub mod qrng;
+mod random;
+pub mod reconcile;
 pub mod seed;
+pub mod simulator;
