@@ -2,4 +2,5 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations/client");
+    println!("cargo:rerun-if-changed=../migrations/quantum");
 }

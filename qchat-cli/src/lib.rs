@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod net;
+pub mod quantum;
 pub mod store;
 pub mod tui;
 pub mod vault;

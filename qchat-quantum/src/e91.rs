@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bb84::{
         light::uniform,
-        report::{PROVENANCE, Report, confidence_interval},
+        report::{PROVENANCE, Report, confidence_interval, over_time},
     },
     bits::Bits,
     chsh::{Chsh, Setting},
@@ -30,7 +30,7 @@ const ALICE: [u8; 3] = [0, 1, 2];
 const BOB: [u8; 3] = [1, 2, 3];
 
 /// Everything that a run depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many pairs the source sends.
     pub pairs: usize,
@@ -253,6 +253,8 @@ struct Bob {
     sifted: usize,
     test_bits: usize,
     errors: usize,
+    /// Of every test bit, whether it differed.
+    mistakes: Bits,
     chsh: Option<Chsh>,
     aborted: Option<AbortReason>,
 }
@@ -286,7 +288,13 @@ impl Bob {
                 self.chsh = Chsh::from_counts(&counts);
                 self.sifted = sifted.len();
                 self.test_bits = test_bits.len();
-                self.errors = sifted.select(&compared).distance(&test_bits);
+                self.mistakes = sifted
+                    .select(&compared)
+                    .iter()
+                    .zip(test_bits.iter())
+                    .map(|(own, theirs)| own != theirs)
+                    .collect();
+                self.errors = self.mistakes.count_ones();
                 let terms = terms(&self.settings, (self.errors, self.test_bits), &counts, permutations)?;
                 let mut receiver = Receiver::new(&sifted.select(&inverted(&compared)), terms);
                 let first = receiver.begin();
@@ -363,6 +371,7 @@ pub fn run(settings: &Settings) -> Report {
         sifted: 0,
         test_bits: 0,
         errors: 0,
+        mistakes: Bits::new(),
         chsh: None,
         aborted: None,
     };
@@ -388,6 +397,7 @@ pub fn run(settings: &Settings) -> Report {
         test_bits: bob.test_bits,
         qber,
         qber_interval: confidence_interval(bob.errors, bob.test_bits),
+        qber_over_time: over_time(&bob.mistakes),
         reconciliation_efficiency: None,
         leaked_bits: 0,
         final_key_bits: 0,

@@ -11,14 +11,14 @@ use serde::Serialize;
 use super::{
     Context,
     failure::{Failure, Outcome},
-    json::MeObject,
+    json::{self, MeObject},
     open, passphrase, progress,
     recovery::{self, Destination},
     words,
 };
 use crate::{
-    engine::{self, Choice, EngineError, Handle, Options, Server},
-    vault::{agent as vault_agent, keyring},
+    engine::{self, Choice, EngineError, Handle, Options, Origin, Server},
+    vault::{self, agent as vault_agent, keyring},
 };
 
 /// What was done to the profile.
@@ -39,6 +39,55 @@ struct KeyObject<'a> {
     me: bool,
     verified: bool,
     changed: bool,
+    /// What this device's own keys were drawn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drawn_from: Option<Vec<OriginObject>>,
+}
+
+/// What beside the operating system's randomness is in a key.
+#[derive(Serialize)]
+struct OriginObject {
+    key: &'static str,
+    room: Option<String>,
+    /// Bits of the quantum pool; 0: none.
+    pool_bits: u64,
+    quantum: bool,
+    backend: Option<String>,
+    job: Option<String>,
+    drawn_at: Option<String>,
+}
+
+impl From<Origin> for OriginObject {
+    fn from(origin: Origin) -> Self {
+        let drawn = origin.drawn.as_ref();
+        Self {
+            key: origin.purpose.name(),
+            pool_bits: drawn.map_or(0, |drawn| drawn.bits),
+            quantum: drawn.is_some_and(|drawn| drawn.quantum),
+            backend: drawn.map(|drawn| drawn.backend.clone()),
+            job: drawn.map(|drawn| drawn.job.to_string()),
+            drawn_at: drawn.map(|drawn| json::rfc3339(super::quantum::moment(drawn.drawn_ms))),
+            room: origin.room,
+        }
+    }
+}
+
+impl OriginObject {
+    /// On a line.
+    fn words(&self) -> String {
+        let whose = match &self.room {
+            Some(room) => format!("room {}", sanitize::line(room)),
+            None => format!("{} key", self.key),
+        };
+        let mixed = match (&self.backend, self.quantum) {
+            (None, _) => String::new(),
+            (Some(backend), true) => {
+                format!(" and {} bits measured by {}", self.pool_bits, sanitize::line(backend))
+            }
+            (Some(_), false) => format!(" and {} bits of a simulator", self.pool_bits),
+        };
+        format!("    {whose}: from the operating system{mixed}")
+    }
 }
 
 pub(super) async fn register(
@@ -60,7 +109,12 @@ pub(super) async fn register(
             None
         }
     };
-    let passphrase = passphrase::fresh(settings, name.as_str())?;
+    // An interrupted attempt has one, or quantum jobs that were here before.
+    let passphrase = if vault::exists(&dir) {
+        passphrase::existing(settings)?
+    } else {
+        passphrase::fresh(settings, name.as_str())?
+    };
     let Choice { trust, key_exchange } = settings.tls;
     let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
     // On the heap: the future is large, and moves otherwise.
@@ -120,8 +174,9 @@ pub(super) async fn keys(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
     let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
-    let keys = handle.keys().await;
+    let (keys, origins) = (handle.keys().await, handle.key_origins().await);
     handle.shutdown().await;
+    let mut origins: Option<Vec<OriginObject>> = Some(origins?.into_iter().map(Into::into).collect());
     for key in keys? {
         let fingerprint = fingerprint(&key.hash);
         let object = KeyObject {
@@ -132,12 +187,15 @@ pub(super) async fn keys(context: &Context) -> Outcome {
             me: key.me,
             verified: key.verified,
             changed: key.changed,
+            drawn_from: if key.me { origins.take() } else { None },
         };
         context.output.result(&object, || {
             let flags = [(key.me, "you"), (key.verified && !key.me, "verified"), (key.changed, "CHANGED")];
             let notes: Vec<_> = flags.iter().filter(|(set, _)| *set).map(|(_, note)| *note).collect();
             let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-            format!("{}{notes}\n    {fingerprint}", sanitize::line(key.name.as_str()))
+            let origins = object.drawn_from.iter().flatten().map(|origin| format!("\n{}", origin.words()));
+            let origins: String = origins.collect();
+            format!("{}{notes}\n    {fingerprint}{origins}", sanitize::line(key.name.as_str()))
         })?;
     }
     Ok(())

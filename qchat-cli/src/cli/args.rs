@@ -328,6 +328,11 @@ pub enum Command {
     /// Keys, as others see them.
     #[command(subcommand)]
     Keys(Keys),
+    /// Quantum jobs: random bits for keys, and protocols of quantum cryptography, simulated or on a quantum computer.
+    ///
+    /// What they give is only ever mixed into the operating system's randomness.
+    #[command(subcommand)]
+    Quantum(super::quantum_args::Quantum),
     /// The server.
     #[command(subcommand)]
     Server(Server),

@@ -25,6 +25,8 @@ mod passphrase_command;
 mod password;
 mod progress;
 mod qr;
+mod quantum;
+pub mod quantum_args;
 mod recovery;
 mod rooms;
 mod server;
@@ -196,6 +198,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Keys(Keys::Rotate) => account::rotate(context).await,
         Command::Keys(Keys::Log { user }) => directory::log(context, user).await,
         Command::Keys(Keys::Audit { from, accept }) => directory::audit(context, *from, *accept).await,
+        Command::Quantum(command) => quantum::carry_out(context, command).await,
         Command::Server(Server::Show) => server::show(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }

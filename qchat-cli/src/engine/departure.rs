@@ -22,12 +22,13 @@ use super::{
     error::EngineError,
     handle::Handle,
     parts::{Parts, parts},
-    register::{blocking, discard},
+    place::discard,
+    register::blocking,
     types::{RoomStatus, RoomSummary},
 };
 use crate::{
     net::{NetError, tls::Choice},
-    store::{Profile, Tx},
+    store::{Profile, Tx, quantum::QuantumStore},
     vault::{agent, keyring},
 };
 
@@ -128,9 +129,11 @@ pub fn destroy_profile(dir: &Path) -> Result<(), EngineError> {
     if let Err(error) = keyring::forget(dir) {
         tracing::warn!(%error, "the keyring may still hold the key");
     }
+    // Without it, the vault goes too.
+    QuantumStore::destroy(dir)?;
     discard(dir)?;
     // Locks are empty, and the directory may hold what is somebody else's.
-    for lock in Profile::locks() {
+    for lock in Profile::locks().into_iter().chain(QuantumStore::locks()) {
         drop(std::fs::remove_file(dir.join(lock)));
     }
     drop(std::fs::remove_dir(dir));

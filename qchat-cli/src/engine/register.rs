@@ -28,11 +28,16 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
+    place::{self, discard},
     recovery, transparency, upkeep,
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
-    store::{AccountKey, Contact, Identity, Profile, StoreError, Tx},
+    quantum::keys::KeySource,
+    store::{
+        AccountKey, Contact, Identity, Profile, StoreError, Tx,
+        quantum::{Purpose, QuantumStore},
+    },
     vault::{self, strength},
 };
 
@@ -76,7 +81,7 @@ pub async fn register(
     timeout: Duration,
     progress: impl Fn(Stage),
 ) -> Result<Registered, EngineError> {
-    if vault::exists(dir) || Profile::exists(dir) {
+    if place::is_begun(dir) {
         return resume(dir, server, &name, passphrase, timeout, progress).await;
     }
     strength::judge(&passphrase, &[name.as_str(), "qchat"])
@@ -89,7 +94,7 @@ pub async fn register(
     MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
     let home = dir.to_owned();
     let (db_key, auth_key) = blocking(move || {
-        let db_key = vault::create(&home, &passphrase, KdfParams::VAULT, &MixedEntropy)?;
+        let db_key = place::key(&home, &passphrase)?;
         let auth_key = password::derive_auth_key(&passphrase, &salt, KdfParams::AUTH)
             .map_err(|error| EngineError::Keys(error.to_string()))?;
         Ok((db_key, auth_key))
@@ -196,7 +201,12 @@ async fn prepare(
     salt: [u8; 16],
     timeout: Duration,
 ) -> Result<(Profile, Register, Zeroizing<String>), EngineError> {
-    let keys = blocking(make_keys).await?;
+    let (home, pool_key) = (dir.to_owned(), copy32(&db_key));
+    let keys = blocking(move || {
+        let pool = QuantumStore::find(&home, || pool_key)?;
+        make_keys(pool.as_ref())
+    })
+    .await?;
     let now = clock::seconds();
     let no_randomness =
         |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
@@ -316,13 +326,19 @@ fn is_final(code: FaultCode) -> bool {
     )
 }
 
-fn make_keys() -> Result<Keys, EngineError> {
+fn make_keys(pool: Option<&QuantumStore>) -> Result<Keys, EngineError> {
     let failed = |error: qchat_proto::crypto::sign::SignError| EngineError::Keys(error.to_string());
+    let source = KeySource::draw(pool);
     let recovery =
-        RecoveryKey::generate(&MixedEntropy).map_err(|error| EngineError::Keys(error.to_string()))?;
+        RecoveryKey::generate(&source.entropy()).map_err(|error| EngineError::Keys(error.to_string()))?;
     let recovery_signing = recovery.signing_key().map_err(failed)?;
-    let account = AccountSigningKey::generate(&MixedEntropy).map_err(failed)?;
-    let device = DeviceSigningKey::generate(&MixedEntropy).map_err(failed)?;
+    source.became(Purpose::Recovery, &recovery_signing.public().hash());
+    let source = KeySource::draw(pool);
+    let account = AccountSigningKey::generate(&source.entropy()).map_err(failed)?;
+    source.became(Purpose::Account, &account.public().hash());
+    let source = KeySource::draw(pool);
+    let device = DeviceSigningKey::generate(&source.entropy()).map_err(failed)?;
+    source.became(Purpose::Device, &device.public().hash());
     Ok(Keys { recovery, recovery_signing, account, device })
 }
 
@@ -330,10 +346,8 @@ fn copy(seed: &Secret<64>) -> Secret<64> {
     Secret::from_bytes(*seed.expose())
 }
 
-/// Deletes database and vault.
-pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
-    Profile::destroy(dir)?;
-    Ok(vault::destroy(dir)?)
+fn copy32(key: &Secret<32>) -> Secret<32> {
+    Secret::from_bytes(*key.expose())
 }
 
 /// Logs a profile in by its device key. What was said about the server, its address and its key, is kept for the

@@ -14,11 +14,11 @@ use qchat_proto::{
     wire::api::{PutCertificate, PutDeviceList},
 };
 
-use super::{
-    clock, devices::OwnDevices, entropy::MixedEntropy, error::EngineError, handle::Handle, tidy,
-    types::Event, upkeep,
+use super::{clock, devices::OwnDevices, error::EngineError, handle::Handle, tidy, types::Event, upkeep};
+use crate::{
+    quantum::keys::KeySource,
+    store::{DeviceKey, Identity, NextKey, StoreError, Tx, quantum::Purpose},
 };
-use crate::store::{DeviceKey, Identity, NextKey, StoreError, Tx};
 
 /// A new signature key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,8 +93,11 @@ impl OwnDevices {
         if self.profile.read_async(Tx::next_key).await?.is_some() {
             return Ok(());
         }
+        let profile = self.profile.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let key = DeviceSigningKey::generate(&MixedEntropy).map_err(|error| failed(&error))?;
+            let source = KeySource::draw(profile.quantum()?.as_ref());
+            let key = DeviceSigningKey::generate(&source.entropy()).map_err(|error| failed(&error))?;
+            source.became(Purpose::Device, &key.public().hash());
             let identity = account_key(&own)?;
             let before =
                 DeviceCertificate::verify(&own.certificate, identity.public()).map_err(|_| corrupt())?;

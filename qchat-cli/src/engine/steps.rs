@@ -16,7 +16,10 @@ use qchat_proto::{
 };
 
 use super::{clock, error::EngineError, own::OwnDevice, tidy};
-use crate::store::{Profile, StoreError, Tx};
+use crate::{
+    quantum::keys::KeySource,
+    store::{Profile, StoreError, Tx, quantum::Purpose},
+};
 
 /// Most envelopes that are processed in one transaction: enough to share its cost, few enough not to keep other
 /// processes waiting.
@@ -207,7 +210,7 @@ impl Steps {
     /// the member can be removed, or the room left: then a text that is sealed already is sent again, since whatever
     /// follows counts on what has become of it.
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
-        let device = Arc::clone(&self.device);
+        let (device, profile) = (Arc::clone(&self.device), self.profile.clone());
         let next = self.run(move |tx| {
             // Another process may have noticed it.
             if tx.old_copy()?.is_some() {
@@ -226,7 +229,18 @@ impl Steps {
             {
                 return Ok(Next::Withheld(name.clone()));
             }
+            let source = keys_are_asked_for(tx, room)?
+                .then(|| KeySource::draw(profile.quantum().ok().flatten().as_ref()));
+            let device = match &source {
+                Some(source) if source.is_mixed() => {
+                    Arc::new(device.drawing_from(Arc::new(source.entropy())))
+                }
+                _ => device,
+            };
             if let Some(outgoing) = outbox::next(tx, &device, room, clock::seconds())? {
+                if let Some(source) = source {
+                    source.became(Purpose::Room, room.as_bytes());
+                }
                 return Ok(Next::Send(outgoing));
             }
             Ok(match changed {
@@ -328,6 +342,12 @@ fn witnessing(tx: &mut Tx, room: RoomId, content: Bytes) -> Result<Bytes, StoreE
     let Some(joined) = witness.join(&content) else { return Ok(content) };
     tx.put_told(room, witness.epoch)?;
     Ok(joined)
+}
+
+/// Whether the next thing to be sealed is a commit that gives this device fresh keys, which were asked for.
+fn keys_are_asked_for(tx: &mut Tx, room: RoomId) -> Result<bool, StoreError> {
+    let asked = Want::Commit(Change::Update);
+    Ok(tx.outbox_first_free(room)?.is_some_and(|row| row.want == asked && row.state == RowState::Waiting))
 }
 
 /// The state of the outbox's first row, if that is a text.

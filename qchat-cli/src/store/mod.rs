@@ -26,6 +26,7 @@ mod outbox;
 mod own;
 mod prepared;
 mod profile;
+pub mod quantum;
 mod recovery;
 mod renewals;
 mod resyncs;

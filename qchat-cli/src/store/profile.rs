@@ -18,6 +18,7 @@ use qchat_proto::crypto::secret::Secret;
 use super::{
     ProfileLock, StoreError, connect,
     kept::Kept,
+    quantum::QuantumStore,
     tx::{Begin, Tx},
 };
 
@@ -136,6 +137,14 @@ impl Profile {
         let inner = Inner { dir, key, writer: Slot::default(), reader: Slot::default() };
         inner.writer.run(|| inner.connect(false), |tx| migrate(&mut tx.conn, &inner.dir))?;
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Opens the database of quantum jobs beside this one, if there is any.
+    ///
+    /// # Errors
+    /// As [`QuantumStore::open`].
+    pub fn quantum(&self) -> Result<Option<QuantumStore>, StoreError> {
+        QuantumStore::find(&self.0.dir, || Secret::from_bytes(*self.0.key.expose()))
     }
 
     /// The profile's directory.

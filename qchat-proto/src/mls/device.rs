@@ -164,6 +164,12 @@ impl Device {
         Self { key_life, ..self }
     }
 
+    /// The same device, drawing its random bytes from elsewhere.
+    #[must_use]
+    pub fn drawing_from(&self, entropy: Arc<dyn Entropy>) -> Self {
+        Self { crypto: QchatCrypto::new(entropy.clone()), entropy, ..self.clone() }
+    }
+
     /// How long this device uses its keys in a room.
     pub fn key_life(&self) -> KeyLife {
         self.key_life

@@ -20,6 +20,8 @@ pub struct Bob {
     test_basis: Bits,
     /// Of every match, whether it was compared.
     compared: Bits,
+    /// Of every test bit, whether it differed.
+    mistakes: Bits,
     sifted: Sifted,
     receiver: Option<Receiver>,
     aborted: Option<AbortReason>,
@@ -53,6 +55,7 @@ impl Bob {
             bits,
             test_basis,
             compared: Bits::new(),
+            mistakes: Bits::new(),
             sifted: Sifted::default(),
             receiver: None,
             aborted: None,
@@ -130,8 +133,12 @@ impl Bob {
         let mut theirs = test_bits.iter();
         let mut errors = [0; 3];
         for (n, (bit, test)) in own.iter().zip(self.compared.iter()).enumerate() {
-            if test && theirs.next() != Some(bit) {
-                errors[usize::from(intensities.get(n).copied().unwrap_or(0))] += 1;
+            if test {
+                let differs = theirs.next() != Some(bit);
+                self.mistakes.push(differs);
+                if differs {
+                    errors[usize::from(intensities.get(n).copied().unwrap_or(0))] += 1;
+                }
             }
         }
         self.sifted = Sifted {
@@ -154,6 +161,11 @@ impl Bob {
     /// What is left after sifting.
     pub fn sifted(&self) -> &Sifted {
         &self.sifted
+    }
+
+    /// Of every test bit in its order, whether it differed.
+    pub(super) fn mistakes(&self) -> &Bits {
+        &self.mistakes
     }
 
     /// Of every match, whether it was compared and is no part of the key.

@@ -8,6 +8,7 @@ pub mod alice;
 pub mod bob;
 pub mod circuits;
 pub mod decoy;
+pub mod distance;
 pub mod eve;
 pub mod light;
 pub mod report;
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Everything that a run depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many pulses Alice sends.
     pub qubits: usize,

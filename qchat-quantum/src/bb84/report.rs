@@ -28,6 +28,8 @@ pub struct Report {
     pub qber: f64,
     /// Its 95 % confidence interval (Wilson 1927).
     pub qber_interval: [f64; 2],
+    /// The error rate among the test bits of each twentieth of the run, in their order; fewer where there are few bits.
+    pub qber_over_time: Vec<f64>,
     /// Parities told over the least possible number; nothing where there was nothing to correct.
     pub reconciliation_efficiency: Option<f64>,
     /// Bits about the key that were said in public.
@@ -81,6 +83,20 @@ impl Report {
             _ => {}
         }
     }
+}
+
+/// The error rate in each of twenty runs of test bits of like length, one after the other.
+#[expect(clippy::cast_precision_loss, reason = "counts of bits")]
+pub(crate) fn over_time(mistakes: &Bits) -> Vec<f64> {
+    const PARTS: usize = 20;
+    let length = mistakes.len().div_ceil(PARTS).max(1);
+    (0..mistakes.len())
+        .step_by(length)
+        .map(|start| {
+            let part = mistakes.slice(start, length.min(mistakes.len() - start));
+            part.count_ones() as f64 / part.len() as f64
+        })
+        .collect()
 }
 
 /// The interval in which a proportion lies with 95 % confidence, given `successes` among `trials` (Wilson 1927); all of

@@ -7,7 +7,7 @@ use super::{
     alice::Alice,
     bob::Bob,
     eve::{Eve, cross},
-    report::{PROVENANCE, Report, confidence_interval},
+    report::{PROVENANCE, Report, confidence_interval, over_time},
 };
 use crate::distill::AbortReason;
 
@@ -41,6 +41,7 @@ pub fn run(settings: &Settings) -> Report {
         test_bits: sifted.test_bits,
         qber: sifted.error_rate(),
         qber_interval: confidence_interval(sifted.test_errors, sifted.test_bits),
+        qber_over_time: over_time(bob.mistakes()),
         reconciliation_efficiency: None,
         leaked_bits: 0,
         final_key_bits: 0,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bits::Bits;
 
 /// The results of some shots of a circuit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Samples {
     shots: usize,
     columns: Vec<Bits>,
@@ -14,6 +16,12 @@ pub struct Samples {
 impl Samples {
     pub(crate) fn new(shots: usize, bits: usize) -> Self {
         Self { shots, columns: vec![Bits::zeros(shots); bits] }
+    }
+
+    /// The results whose classical bits have these values, shot by shot; nothing when not all have as many.
+    pub fn from_columns(columns: Vec<Bits>) -> Option<Self> {
+        let shots = columns.first().map_or(0, Bits::len);
+        columns.iter().all(|column| column.len() == shots).then_some(Self { shots, columns })
     }
 
     pub(crate) fn set_column(&mut self, bit: usize, values: Bits) {

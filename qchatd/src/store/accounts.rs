@@ -122,6 +122,25 @@ pub fn by_id(conn: &mut Connection, account: AccountId) -> Result<Option<Account
     row.map(read).transpose()
 }
 
+/// The account with this id, unless it was erased: nobody else changes it, or says anything of it, before this transaction has
+/// ended.
+///
+/// # Errors
+/// When the query fails.
+pub fn lock(conn: &mut Connection, account: AccountId) -> Result<Option<Account>, StoreError> {
+    let query = accounts::table
+        .select(COLUMNS)
+        .filter(accounts::id.eq(account.as_bytes().as_slice()))
+        .filter(accounts::deleted_at.is_null());
+    let row: Option<AccountRow> = match conn {
+        // One writes at a time.
+        Connection::Sqlite(conn) => query.first(conn),
+        Connection::Postgres(conn) => query.for_update().first(conn),
+    }
+    .optional()?;
+    row.map(read).transpose()
+}
+
 /// The account with this name.
 ///
 /// # Errors

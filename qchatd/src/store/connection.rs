@@ -66,16 +66,16 @@ fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(conn)
 }
 
-/// How long a connection that a query has just succeeded on is taken to be good without being asked: asking costs as much as
-/// a query does.
+/// How long a connection that a transaction has just succeeded on is taken to be good without being asked: asking costs as much
+/// as a query does.
 const TRUST: Duration = Duration::from_secs(1);
 
-/// When a query last succeeded on the only connection of a lane; none after one that has failed.
+/// When a transaction last succeeded on the writer's connection; none after one that has failed.
 #[derive(Clone, Default)]
 pub(super) struct Trust(Arc<Mutex<Option<Instant>>>);
 
 impl Trust {
-    /// Keeps how a query went.
+    /// Keeps how a transaction went.
     pub(super) fn note(&self, succeeded: bool) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = succeeded.then(Instant::now);
     }
@@ -89,7 +89,7 @@ impl Trust {
 #[derive(Clone)]
 pub(super) struct Manager {
     makes: Arc<Makes>,
-    /// Of a pool of one connection.
+    /// Of the writer's.
     trust: Option<Trust>,
 }
 
@@ -114,7 +114,7 @@ impl Manager {
         Self { makes: Arc::new(Makes { source, failure: Mutex::new(None) }), trust: None }
     }
 
-    /// The same for a pool of one connection, which is not asked anything within a second of a query that succeeded on it.
+    /// The same for the writer's connection, which is not asked anything within a second of a transaction that succeeded on it.
     pub(super) fn trusting(&self, trust: Trust) -> Self {
         Self { trust: Some(trust), ..self.clone() }
     }

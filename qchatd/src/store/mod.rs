@@ -147,7 +147,7 @@ impl Store {
     {
         match &self.writer {
             Some(writer) => writer.write(query).await,
-            None => self.pools.of(self.lane).run(|conn| transaction(conn, query)).await,
+            None => self.pools.of(self.lane).transaction(query).await,
         }
     }
 

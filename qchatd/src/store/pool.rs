@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use diesel::r2d2;
+use diesel::{connection::TransactionManager, r2d2};
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -20,6 +20,8 @@ use super::{
     Connection, StoreError, Target,
     connection::{Manager, Trust},
 };
+
+type Transactions = <Connection as diesel::Connection>::TransactionManager;
 
 /// Threads that make connections, for all lanes together: one that waits for a server which does not answer holds up no other.
 const MAKERS: usize = 3;
@@ -73,7 +75,7 @@ impl Pools {
         let makers = Arc::new(
             ScheduledThreadPool::builder().num_threads(MAKERS).thread_name_pattern("database-{}").build(),
         );
-        let pool = |lane, size| Pool::new(lane, manager.clone(), makers.clone(), size, wait);
+        let pool = |lane, size| Pool::new(lane, &manager, makers.clone(), size, wait);
         Ok(Self {
             requests: pool(Lane::Requests, connections)?,
             writer: pool(Lane::Writer, 1)?,
@@ -98,7 +100,7 @@ pub(super) struct Pool {
     wait: Duration,
     connections: r2d2::Pool<Manager>,
     manager: Manager,
-    /// In a lane of one connection.
+    /// In the writer's lane.
     trust: Option<Trust>,
     /// As many as there are connections: waiting happens here, where it costs no thread.
     permits: Arc<Semaphore>,
@@ -132,12 +134,12 @@ impl Drop for Waiting<'_> {
 impl Pool {
     fn new(
         lane: Lane,
-        manager: Manager,
+        manager: &Manager,
         makers: Arc<ScheduledThreadPool>,
         size: u32,
         wait: Duration,
     ) -> Result<Self, StoreError> {
-        let trust = (size == 1).then(Trust::default);
+        let trust = (lane == Lane::Writer).then(Trust::default);
         let manager = trust.clone().map_or_else(|| manager.clone(), |trust| manager.trusting(trust));
         let builder = r2d2::Pool::builder()
             .max_size(size)
@@ -165,17 +167,61 @@ impl Pool {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.on_a_thread(move |pool| query(&mut *pool.connection()?)).await
+    }
+
+    /// Runs a query on one of the connections in a transaction. Where the writer has just used its connection, it is not
+    /// asked whether it is good: that shows when the transaction begins, and nothing has been done by then.
+    pub(super) async fn transaction<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let Some(trust) = self.trust.clone() else {
+            return self.run(|conn| super::transaction(conn, query)).await;
+        };
+        self.on_a_thread(move |pool| {
+            let mut conn = pool.connection()?;
+            if Transactions::begin_transaction(&mut *conn).is_err() {
+                trust.note(false);
+                drop(conn);
+                conn = pool.connection()?;
+                Transactions::begin_transaction(&mut *conn).map_err(StoreError::from)?;
+            }
+            let done = match query(&mut conn) {
+                Ok(done) => Transactions::commit_transaction(&mut *conn)
+                    .map(|()| done)
+                    .map_err(|error| StoreError::from(error).into()),
+                Err(error) => {
+                    // A connection that cannot roll back is broken, and dropped.
+                    let _ = Transactions::rollback_transaction(&mut *conn);
+                    Err(error)
+                }
+            };
+            trust.note(done.is_ok());
+            done
+        })
+        .await
+    }
+
+    fn connection(&self) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
+        self.connections.get().map_err(|_| self.manager.failure())
+    }
+
+    async fn on_a_thread<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let permit = self.permit().await?;
-        let (connections, manager, trust) =
-            (self.connections.clone(), self.manager.clone(), self.trust.clone());
+        let pool = self.clone();
         let done = spawn_blocking(move || {
             let _permit = permit;
-            let mut conn = connections.get().map_err(|_| manager.failure())?;
-            let done = query(&mut conn);
-            if let Some(trust) = trust {
-                trust.note(done.is_ok());
-            }
-            done
+            work(&pool)
         });
         done.await.map_err(|_| StoreError::Unavailable("a database task was cancelled".into()))?
     }

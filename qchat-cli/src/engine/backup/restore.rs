@@ -11,7 +11,6 @@ use std::{
 
 use qchat_proto::{
     crypto::{
-        password::KdfParams,
         secret::Secret,
         sign::{AccountSigningKey, DeviceSigningKey},
     },
@@ -43,8 +42,9 @@ use crate::{
         error::EngineError,
         parts::{Parts, parts},
         people::People,
+        place::{self, discard},
         recovering::Recoverer,
-        register::{blocking, discard},
+        register::blocking,
         tidy, upkeep,
     },
     net::{NetError, Server, rest::Client},
@@ -136,7 +136,7 @@ pub async fn restore(
     let words =
         Words { signing: key.signing_key().map_err(keys)?, backup: key.backup_key().map_err(keys)?.0 };
     drop(key);
-    let begun = if vault::exists(dir) || Profile::exists(dir) {
+    let begun = if place::is_begun(dir) {
         let begun = begun(dir, &name, &passphrase).await?;
         if begun.is_none() {
             // Killed before there was anything in it.
@@ -241,7 +241,7 @@ async fn begin(
     };
     let home = dir.to_owned();
     let stored = blocking(move || {
-        let db_key = vault::create(&home, &passphrase, KdfParams::VAULT, &MixedEntropy)?;
+        let db_key = place::key(&home, &passphrase)?;
         let profile = Profile::create(&home, db_key)?;
         profile.write(|tx| tx.put_restoring(&restoring))?;
         Ok(profile)

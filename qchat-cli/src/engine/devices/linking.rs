@@ -29,7 +29,8 @@ use crate::{
         error::EngineError,
         parts::{Parts, parts},
         people::People,
-        register::{blocking, discard},
+        place::{self, discard},
+        register::blocking,
         upkeep,
     },
     net::{NetError, Server, rest::Client},
@@ -74,7 +75,7 @@ pub async fn link(
     same: impl AsyncFnOnce(&Code) -> Result<bool, EngineError>,
 ) -> Result<Profile, EngineError> {
     let rest = Client::new(server.clone(), timeout)?;
-    if vault::exists(dir) || Profile::exists(dir) {
+    if place::is_begun(dir) {
         if let Some(profile) = begun(dir, &name, &passphrase).await?
             && complete(&profile, &rest, &server, timeout, &progress).await?
         {
@@ -175,7 +176,7 @@ async fn commit(
     };
     let home = dir.to_owned();
     let stored = blocking(move || {
-        let db_key = vault::create(&home, &passphrase, KdfParams::VAULT, &MixedEntropy)?;
+        let db_key = place::key(&home, &passphrase)?;
         let profile = Profile::create(&home, db_key)?;
         profile.write(|tx| tx.put_linking(&linking))?;
         Ok(profile)

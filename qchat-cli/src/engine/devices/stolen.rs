@@ -26,7 +26,6 @@ use super::{OwnDevices, Revoked};
 use crate::{
     engine::{
         clock,
-        entropy::MixedEntropy,
         error::EngineError,
         handle::Handle,
         people,
@@ -37,7 +36,10 @@ use crate::{
         types::Event,
         upkeep,
     },
-    store::{AccountIdentity, AccountKey, Contact, DeviceKey, Identity, NextKey, StoreError, Tx},
+    quantum::keys::KeySource,
+    store::{
+        AccountIdentity, AccountKey, Contact, DeviceKey, Identity, NextKey, StoreError, Tx, quantum::Purpose,
+    },
 };
 
 /// How often the list is made anew because the thief was quicker: they write as fast as they can.
@@ -210,9 +212,15 @@ impl OwnDevices {
         let recovery = AccountSigningKey::from_seed(Secret::from_bytes(*recoverer.key.seed().expose()))
             .map_err(|error| failed(&error))?;
         let (account, name) = (own.account, own.name.clone());
+        let profile = self.profile.clone();
         let next = blocking(move || {
-            let identity = AccountSigningKey::generate(&MixedEntropy).map_err(|error| failed(&error))?;
-            let key = DeviceSigningKey::generate(&MixedEntropy).map_err(|error| failed(&error))?;
+            let pool = profile.quantum()?;
+            let source = KeySource::draw(pool.as_ref());
+            let identity = AccountSigningKey::generate(&source.entropy()).map_err(|error| failed(&error))?;
+            source.became(Purpose::Account, &identity.public().hash());
+            let source = KeySource::draw(pool.as_ref());
+            let key = DeviceSigningKey::generate(&source.entropy()).map_err(|error| failed(&error))?;
+            source.became(Purpose::Device, &key.public().hash());
             let record = AccountRecord {
                 account,
                 name,

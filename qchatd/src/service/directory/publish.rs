@@ -222,7 +222,8 @@ impl KeyDirectory {
         self.store
             .write(move |conn| {
                 for account in these {
-                    let Some(found) = accounts::by_id(conn, account)? else { continue };
+                    // A change of the account that is underway says what it is from then on.
+                    let Some(found) = accounts::lock(conn, account)? else { continue };
                     if !directory::is_said(conn, account)? {
                         super::say(conn, &found, Said::Everything)?;
                     }

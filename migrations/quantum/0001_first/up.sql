@@ -1,0 +1,76 @@
+-- What a profile remembers of quantum jobs. A database of its own beside the profile's, under the same key: jobs may come
+-- before there is an account, and outlive an attempt to register that has failed.
+
+CREATE TABLE jobs (
+    id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+    -- What the provider knows the job by before it has given it an id of its own.
+    tag TEXT NOT NULL UNIQUE,
+    -- What is to be done, as JSON.
+    task TEXT NOT NULL,
+    -- Where: "local" or a provider's device.
+    backend TEXT NOT NULL,
+    -- Another backend that was asked for first, and why it was not this one.
+    asked TEXT,
+    fallback_reason TEXT,
+    state TEXT NOT NULL CHECK (state IN
+        ('prepared', 'submitting', 'queued', 'running', 'measured', 'done', 'failed', 'cancelled')),
+    -- The provider's id.
+    remote TEXT,
+    -- What was measured, until it is made use of.
+    measured BLOB,
+    -- What came of it, as JSON; never a bit of a key.
+    report TEXT,
+    -- Why it failed.
+    reason TEXT,
+    -- Seconds of a quantum computer that it is believed to take, then those that it took.
+    seconds REAL NOT NULL DEFAULT 0,
+    created_ms INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_age ON jobs (created_ms, id);
+
+-- Extracted bytes, each used for one key.
+CREATE TABLE pool (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    bytes BLOB NOT NULL CHECK (length(bytes) = 32),
+    job BLOB NOT NULL,
+    backend TEXT NOT NULL,
+    -- Whether a quantum computer measured them, and no simulator.
+    quantum INTEGER NOT NULL,
+    made_ms INTEGER NOT NULL
+) STRICT;
+
+-- Which keys such bytes went into.
+CREATE TABLE draws (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- "device", "account", "recovery" or "room".
+    purpose TEXT NOT NULL,
+    -- SHA-384 of the public key, or the room's id.
+    subject BLOB NOT NULL,
+    job BLOB NOT NULL,
+    backend TEXT NOT NULL,
+    quantum INTEGER NOT NULL,
+    bits INTEGER NOT NULL,
+    drawn_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX draws_by_subject ON draws (subject, id);
+
+-- How well a backend did, each time that it was looked at.
+CREATE TABLE health (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    backend TEXT NOT NULL,
+    measured_ms INTEGER NOT NULL,
+    available INTEGER NOT NULL,
+    s REAL,
+    s_error REAL,
+    readout_error REAL,
+    gate_error REAL
+) STRICT;
+CREATE INDEX health_by_backend ON health (backend, id);
+
+-- What a provider said of its devices, for a while.
+CREATE TABLE cache (
+    name TEXT PRIMARY KEY NOT NULL,
+    said TEXT NOT NULL,
+    fetched_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

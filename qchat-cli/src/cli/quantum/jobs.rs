@@ -1,0 +1,162 @@
+//! Jobs that are there already, the pool that they fill, and what can run them.
+
+use futures_util::{StreamExt as _, stream};
+use qchat_proto::sanitize;
+use serde::Serialize;
+
+use super::{jobs as open_jobs, report, run};
+use crate::{
+    cli::{
+        Context,
+        failure::{Failure, Outcome},
+        progress, words,
+    },
+    quantum::{jobs::task, local},
+    store::quantum::{Job, QuantumStore},
+};
+
+/// Jobs that run at once: as many as IBM lets wait on its open plan.
+const AT_ONCE: usize = 3;
+
+/// What can run jobs.
+#[derive(Serialize)]
+struct BackendObject<'a> {
+    v: u8,
+    name: &'a str,
+    quantum: bool,
+    qubits: u32,
+    status: &'a str,
+    queue: Option<u64>,
+}
+
+pub(super) fn backends(context: &Context) -> Outcome {
+    let object =
+        BackendObject { v: 1, name: local::NAME, quantum: false, qubits: 26, status: "online", queue: None };
+    context.output.result(&object, || {
+        format!("{:<20} simulator, {} qubits that depend on one another, online", object.name, object.qubits)
+    })?;
+    Ok(())
+}
+
+pub(super) async fn list(context: &Context) -> Outcome {
+    let jobs = open_jobs(context).await?.store().with(QuantumStore::jobs).await.map_err(failed)?;
+    for job in &jobs {
+        let kind = task(job)?.kind();
+        context.output.result(&report::job_object(Some(job), kind), || line(context, job, kind))?;
+    }
+    if jobs.is_empty() {
+        context.output.say("no jobs yet; `qchat quantum run qrng` starts one");
+    }
+    Ok(())
+}
+
+/// A job on a line.
+fn line(context: &Context, job: &Job, kind: &str) -> String {
+    let when = words::clock(report::moment(job.created_ms), &context.zone);
+    let more = job.reason.as_deref().map(|why| format!("  {}", sanitize::line(why))).unwrap_or_default();
+    let id = job.id.to_string();
+    let id = id.get(..8).unwrap_or(&id);
+    format!("{id}  {when}  {kind:<5} {:<10} {}{more}", job.state.name(), sanitize::line(&job.backend))
+}
+
+pub(super) async fn show(context: &Context, start: &str) -> Outcome {
+    let job = open_jobs(context).await?.find(start).await?;
+    let kind = task(&job)?.kind();
+    match &job.report {
+        Some(made) => report::Shown::new(Some(&job), kind, made)?.print(context, &[]),
+        None => {
+            Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
+        }
+    }
+}
+
+pub(super) async fn cancel(context: &Context, start: &str) -> Outcome {
+    let jobs = open_jobs(context).await?;
+    let job = jobs.find(start).await?;
+    let job = progress::during(&context.settings, "Cancelling", jobs.cancel(&job)).await?;
+    let kind = task(&job)?.kind();
+    Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
+}
+
+pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
+    let jobs = open_jobs(context).await?;
+    let mut open = vec![];
+    if starts.is_empty() {
+        let all = jobs.store().with(QuantumStore::jobs).await.map_err(failed)?;
+        open.extend(all.into_iter().filter(|job| !job.state.is_over()));
+        open.reverse();
+    }
+    for start in starts {
+        open.push(jobs.find(start).await?);
+    }
+    if open.is_empty() {
+        context.output.say("no job is open");
+        return Ok(());
+    }
+    let total = open.len();
+    let ended = progress::telling(&context.settings, "Going on", async |teller| {
+        let tell = |job: &Job| teller.say(run::words(job));
+        let (jobs, tell) = (&jobs, &tell);
+        let mut running = stream::iter(open)
+            .map(|job| async move { (jobs.drive(job.id, tell).await, job) })
+            .buffer_unordered(AT_ONCE);
+        let mut ended = vec![];
+        while let Some(done) = running.next().await {
+            ended.push(done);
+        }
+        ended
+    });
+    let mut without = 0;
+    for (ended, job) in ended.await {
+        let kind = task(&job)?.kind();
+        match ended {
+            Ok(job) => {
+                context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?;
+            }
+            // What was over before needs no word, unless it was asked for.
+            Err(error) => {
+                without += 1;
+                context.output.say(&format!("error: {error}"));
+            }
+        }
+    }
+    if without == 0 {
+        return Ok(());
+    }
+    Err(Failure::partial(format!("{without} of {total} jobs gave nothing")))
+}
+
+/// How full the pool is.
+#[derive(Serialize)]
+struct PoolObject {
+    v: u8,
+    quantum_bits: u64,
+    simulated_bits: u64,
+    keys: u64,
+}
+
+pub(super) async fn pool(context: &Context) -> Outcome {
+    let jobs = open_jobs(context).await?;
+    let level = jobs.store().with(QuantumStore::level).await.map_err(failed)?;
+    let keys = (level.quantum_bits + level.simulated_bits) / 256;
+    let object =
+        PoolObject { v: 1, quantum_bits: level.quantum_bits, simulated_bits: level.simulated_bits, keys };
+    context.output.result(&object, || {
+        format!(
+            "{} bits of a quantum computer's, {} of a simulator's: enough for {keys} key{}",
+            level.quantum_bits,
+            level.simulated_bits,
+            if keys == 1 { "" } else { "s" }
+        )
+    })?;
+    if keys == 0 {
+        context.output.say(
+            "New keys take the operating system's randomness alone; `qchat quantum run qrng` fills the pool.",
+        );
+    }
+    Ok(())
+}
+
+fn failed(error: crate::store::StoreError) -> Failure {
+    crate::engine::EngineError::from(error).into()
+}

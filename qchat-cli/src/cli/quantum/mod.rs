@@ -1,0 +1,71 @@
+//! Commands about quantum jobs and the pool.
+
+mod jobs;
+mod plot;
+mod report;
+mod run;
+mod svg;
+
+pub(super) use self::report::moment;
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    open, passphrase, progress,
+    quantum_args::Quantum,
+};
+use crate::{
+    engine::{self, EngineError},
+    quantum::{Jobs, QuantumError},
+    store::quantum::QuantumStore,
+    vault,
+};
+
+/// Carries out one of them.
+pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
+    match command {
+        Quantum::Backends => jobs::backends(context),
+        Quantum::Run(what) => run::run(context, what).await,
+        Quantum::Jobs => jobs::list(context).await,
+        Quantum::Show { job } => jobs::show(context, job).await,
+        Quantum::Cancel { job } => jobs::cancel(context, job).await,
+        Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
+        Quantum::Pool => jobs::pool(context).await,
+    }
+}
+
+/// The jobs of the profile.
+async fn jobs(context: &Context) -> Outcome<Jobs> {
+    let dir = context.settings.profile_dir();
+    let key = open::key(context, &dir).await?;
+    let store = open::blocking(move || QuantumStore::open(&dir, key)).await?.map_err(EngineError::from)?;
+    Ok(Jobs::new(store))
+}
+
+/// The jobs of the profile, which may begin with them: registering later takes what the pool has.
+async fn jobs_or_new(context: &Context) -> Outcome<Jobs> {
+    let settings = &context.settings;
+    let dir = settings.profile_dir();
+    if vault::exists(&dir) {
+        return jobs(context).await;
+    }
+    context.output.say(
+        "There is no profile yet. The pool is kept under the passphrase that `qchat register` will ask for.",
+    );
+    let passphrase = passphrase::fresh(settings, "qchat")?;
+    vault::strength::judge(&passphrase, &["qchat"]).map_err(|weak| Failure::usage(weak.to_string()))?;
+    let making = open::blocking(move || engine::quantum(&dir, &passphrase));
+    Ok(Jobs::new(progress::during(settings, "Making the vault", making).await??))
+}
+
+impl From<QuantumError> for Failure {
+    fn from(error: QuantumError) -> Self {
+        match error {
+            QuantumError::Store(error) => EngineError::from(error).into(),
+            QuantumError::NotFound(what) => Self::not_found(what),
+            QuantumError::Refused(what) | QuantumError::Over(what) => Self::refused(what),
+            QuantumError::Properties(error) => Self::usage(QuantumError::Properties(error).to_string()),
+            error => Self::unexpected(error.to_string()),
+        }
+    }
+}

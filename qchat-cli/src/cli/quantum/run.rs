@@ -1,0 +1,189 @@
+//! `quantum run`: from the arguments to a job, and to what came of it.
+
+use std::{fs, io::Write as _, path::Path};
+
+use qchat_quantum::{
+    bb84::{self, distance::LOSS_PER_KM, eve::Strategy, light},
+    e91,
+};
+
+use super::{jobs_or_new, report, svg};
+use crate::{
+    cli::{
+        Context,
+        failure::{Failure, Outcome},
+        open, progress,
+        quantum_args::{Attack, Bb84, Imitated, Run, Source},
+    },
+    quantum::{
+        QuantumError, local, outcome,
+        task::{ChshTest, Noise, Qrng, Task},
+    },
+    store::quantum::{Job, State},
+    vault,
+};
+
+/// Largest file that is read as the properties of a device, bytes: the largest devices take some hundred thousand.
+const LARGEST: u64 = 8 << 20;
+/// Kilometres that keys are tried over.
+const DISTANCES: [f64; 16] =
+    [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 125.0, 150.0];
+
+pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
+    let (task, svg, distances) = match what {
+        Run::Qrng { bits, seed, imitated } => {
+            (Task::Qrng(Qrng { bits: *bits, seed: *seed, noise: noise(imitated)? }), None, false)
+        }
+        Run::Chsh { shots, seed, imitated } => {
+            let test =
+                ChshTest { shots: *shots as usize, seed: seed_or_fresh(*seed)?, noise: noise(imitated)? };
+            (Task::Chsh(test), None, false)
+        }
+        Run::Bb84(arguments) => {
+            (Task::Bb84(bb84_settings(arguments)?), arguments.svg.as_deref(), arguments.distances)
+        }
+        Run::E91 { pairs, eve, visibility, seed, svg } => {
+            let settings = e91::Settings {
+                pairs: *pairs as usize,
+                visibility: *visibility,
+                eve: *eve,
+                seed: seed_or_fresh(*seed)?,
+                ..e91::Settings::default()
+            };
+            (Task::E91(settings), svg.as_deref(), false)
+        }
+    };
+    // Before anything is computed for it.
+    let drawing = svg.map(Drawing::reserve).transpose()?;
+    let done = carry_out(context, &task).await?;
+    let mut shown = report::Shown::new(done.job.as_ref(), task.kind(), &done.report)?;
+    if let Task::Bb84(settings) = &task
+        && (distances || drawing.is_some())
+    {
+        let settings = *settings;
+        let tried = open::blocking(move || bb84::distance::key_lengths(&settings, &DISTANCES));
+        let lengths = progress::during(&context.settings, "Trying distances", tried).await?;
+        shown.add_distances(DISTANCES.into_iter().zip(lengths).collect());
+    }
+    if let Some(drawing) = drawing {
+        drawing.write(&svg::draw(&shown))?;
+    }
+    shown.print(context, &done.notes)
+}
+
+/// What became of a task.
+struct Done {
+    /// The job, where there is a profile to keep it in.
+    job: Option<Job>,
+    report: String,
+    /// What to say beside it.
+    notes: Vec<String>,
+}
+
+async fn carry_out(context: &Context, task: &Task) -> Outcome<Done> {
+    let settings = &context.settings;
+    let needs_pool = matches!(task, Task::Qrng(_));
+    if !needs_pool && !vault::exists(&settings.profile_dir()) {
+        // Nothing comes of it but the report.
+        let task = task.clone();
+        let work = open::blocking(move || {
+            let samples = local::run(&task)?;
+            outcome::of(&task, local::NAME, &samples)
+        });
+        let made = progress::during(settings, "Simulating", work).await??;
+        let notes = vec!["There is no profile here, so that the job is not kept.".to_owned()];
+        return Ok(Done { job: None, report: made.report, notes });
+    }
+    let jobs = jobs_or_new(context).await?;
+    let job = jobs.prepare(task, local::NAME, 0.0).await?;
+    let driving = progress::telling(settings, "Simulating", async |teller| {
+        let tell = |job: &Job| teller.say(words(job));
+        jobs.drive(job.id, &tell).await
+    });
+    let job = driving.await?;
+    let report = job.report.clone().ok_or(QuantumError::Malformed("report"))?;
+    Ok(Done { job: Some(job), report, notes: vec![] })
+}
+
+/// What a job is busy with.
+pub(super) fn words(job: &Job) -> String {
+    match job.state {
+        State::Prepared if job.backend == local::NAME => "Simulating".to_owned(),
+        State::Prepared | State::Submitting => format!("Submitting to {}", job.backend),
+        State::Queued => format!("Waiting in the queue of {}", job.backend),
+        State::Running => format!("Running on {}", job.backend),
+        _ => "Looking at what was measured".to_owned(),
+    }
+}
+
+fn seed_or_fresh(seed: Option<u64>) -> Outcome<u64> {
+    Ok(match seed {
+        Some(seed) => seed,
+        // Any JSON reader can hold it.
+        None => local::fresh_seed()? >> 11,
+    })
+}
+
+fn noise(imitated: &Imitated) -> Outcome<Noise> {
+    use std::io::Read as _;
+
+    let Some(path) = &imitated.properties else {
+        return Ok(imitated.noise.filter(|noise| *noise > 0.0).map_or(Noise::None, Noise::Uniform));
+    };
+    let failed = |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let mut text = String::new();
+    fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text)).map_err(failed)?;
+    qchat_quantum::device::Properties::from_json(&text)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    Ok(Noise::Properties(text))
+}
+
+fn bb84_settings(arguments: &Bb84) -> Outcome<bb84::Settings> {
+    let eve = match arguments.attack {
+        Attack::PhotonNumberSplitting => Strategy::PhotonNumberSplitting,
+        _ if arguments.eve <= 0.0 => Strategy::None,
+        Attack::InterceptResend => Strategy::InterceptResend { fraction: arguments.eve },
+        Attack::Breidbart => Strategy::Breidbart { fraction: arguments.eve },
+    };
+    let source = match arguments.source {
+        Source::Single => light::Source::SinglePhoton,
+        Source::Weak => light::Source::WeakPulses { mean: 0.5 },
+        Source::Decoy => light::Source::Decoy(light::Intensities::default()),
+    };
+    Ok(bb84::Settings {
+        qubits: arguments.qubits as usize,
+        source,
+        line: light::Line { loss_db: arguments.distance * LOSS_PER_KM, noise: arguments.noise },
+        detector: light::Detector { efficiency: arguments.efficiency, dark_counts: arguments.dark_counts },
+        eve,
+        key_basis: arguments.key_basis,
+        error_limit: arguments.error_limit,
+        eps_sec: arguments.eps_sec,
+        eps_cor: arguments.eps_cor,
+        seed: seed_or_fresh(arguments.seed)?,
+    })
+}
+
+/// A new file for a drawing. It is there from the start, so that nothing is computed for a name that is taken.
+struct Drawing<'a> {
+    path: &'a Path,
+    file: fs::File,
+}
+
+impl<'a> Drawing<'a> {
+    fn reserve(path: &'a Path) -> Outcome<Self> {
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
+            Failure::usage(format!(
+                "cannot make {}: {error}; name a file that does not exist",
+                path.display()
+            ))
+        })?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, drawing: &str) -> Outcome {
+        self.file
+            .write_all(drawing.as_bytes())
+            .map_err(|error| Failure::unexpected(format!("cannot write {}: {error}", self.path.display())))
+    }
+}

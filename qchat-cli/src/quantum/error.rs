@@ -1,0 +1,57 @@
+//! Why a quantum job gave nothing.
+
+use qchat_proto::crypto::entropy::EntropyError;
+use qchat_quantum::{
+    circuit::{CircuitError, lower::LowerError},
+    device::PropertiesError,
+    qrng::harvest::HarvestError,
+    simulator::SimulatorError,
+};
+
+use crate::store::StoreError;
+
+/// A quantum job gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantumError {
+    /// The database of jobs.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The circuit cannot be simulated.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    /// The circuit cannot be built.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// The device cannot run the circuit.
+    #[error("{backend} cannot run it: {source}")]
+    Lower {
+        /// The device.
+        backend: String,
+        /// Why not.
+        source: LowerError,
+    },
+    /// What describes a device makes no sense.
+    #[error("these are not the properties of a device: {0}")]
+    Properties(#[from] PropertiesError),
+    /// The measured bits are not fit for keys.
+    #[error("nothing of what was measured is used: {0}")]
+    Harvest(#[from] HarvestError),
+    /// The job is over.
+    #[error("{0}")]
+    Over(String),
+    /// There is no such job, or no such backend.
+    #[error("{0}")]
+    NotFound(String),
+    /// It may not be done.
+    #[error("{0}")]
+    Refused(String),
+    /// What was measured, or what a job was to do, is stored in another form than this program's.
+    #[error("the database holds a malformed {0} of a quantum job")]
+    Malformed(&'static str),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The program is shutting down.
+    #[error("the job was interrupted; `qchat quantum resume` goes on with it")]
+    Interrupted,
+}

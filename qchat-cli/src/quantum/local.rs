@@ -1,0 +1,75 @@
+//! The backend on this machine: a simulator.
+
+use qchat_quantum::{
+    circuit::{Circuit, target::Target},
+    device::Properties,
+    noise::NoiseModel,
+    simulator::{Samples, SimulatorError, stabilizer, state_vector},
+};
+
+use super::{
+    error::QuantumError,
+    task::{Noise, Task},
+};
+
+/// Its name.
+pub const NAME: &str = "local";
+
+/// Runs the circuits of a task. Blocks the thread for as long as that takes.
+///
+/// # Errors
+/// When a circuit cannot be simulated, or the device that is to be imitated cannot run it.
+pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
+    let (circuits, shots) = task.circuits()?;
+    let (noise, seed) = match task {
+        Task::Qrng(task) => (&task.noise, task.seed),
+        Task::Chsh(task) => (&task.noise, Some(task.seed)),
+        Task::Bb84(_) | Task::E91(_) => return Ok(vec![]),
+    };
+    let seed = match seed {
+        Some(seed) => seed,
+        // Written nowhere.
+        None => fresh_seed()?,
+    };
+    let (model, target) = match noise {
+        Noise::None => (NoiseModel::default(), None),
+        Noise::Uniform(probability) => (NoiseModel::uniform(*probability, *probability, *probability), None),
+        Noise::Properties(text) => {
+            let properties = Properties::from_json(text)?;
+            (NoiseModel::from_properties(&properties), Some(Target::from_properties(&properties)))
+        }
+    };
+    let lowered = |circuit: &Circuit| match &target {
+        Some(target) => circuit
+            .lower(target)
+            .map_err(|source| QuantumError::Lower { backend: "the device described".to_owned(), source }),
+        None => Ok(circuit.clone()),
+    };
+    circuits
+        .iter()
+        .zip(seed..)
+        .map(|(circuit, seed)| Ok(sample(&lowered(circuit)?, &model, shots, seed)?))
+        .collect()
+}
+
+/// By stabilizers where they can follow, which is faster.
+fn sample(circuit: &Circuit, noise: &NoiseModel, shots: usize, seed: u64) -> Result<Samples, SimulatorError> {
+    match stabilizer::sample(circuit, noise, shots, seed) {
+        Err(SimulatorError::Gate(_) | SimulatorError::Noise) => {
+            state_vector::sample(circuit, noise, shots, seed)
+        }
+        done => done,
+    }
+}
+
+/// A seed from the operating system.
+///
+/// # Errors
+/// When it gives none.
+pub fn fresh_seed() -> Result<u64, QuantumError> {
+    use qchat_proto::crypto::entropy::{Entropy as _, SystemEntropy};
+
+    let mut bytes = [0; 8];
+    SystemEntropy.fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}

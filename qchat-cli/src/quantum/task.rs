@@ -1,0 +1,109 @@
+//! What a quantum job is to do.
+
+use qchat_quantum::circuit::{Circuit, CircuitError};
+use qchat_quantum::{bb84, chsh, circuit, e91};
+use serde::{Deserialize, Serialize};
+
+/// Qubits that give a bit each, where a device has as many: more shots cost less than more circuits, and every qubit is read
+/// as often.
+const WIDTH: usize = 16;
+/// Fewest measured bits: below, the estimates see little entropy even in perfect bits.
+const LEAST_RAW: usize = 4_096;
+/// Most key bits of one job.
+pub const MOST_BITS: usize = 65_536;
+
+/// What is to be done. Everything that it depends on is in it, so that any process can go on with it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// Random bits for keys.
+    Qrng(Qrng),
+    /// The CHSH value of two qubits.
+    Chsh(ChshTest),
+    /// A key by BB84.
+    Bb84(bb84::Settings),
+    /// A key by E91.
+    E91(e91::Settings),
+}
+
+/// Random bits for keys.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Qrng {
+    /// How many bits the pool is to get, a multiple of 256.
+    pub bits: usize,
+    /// What a simulator's bits come from. They can be made again by it, and never go into a key.
+    pub seed: Option<u64>,
+    /// What a simulator imitates.
+    pub noise: Noise,
+}
+
+/// A CHSH test.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ChshTest {
+    /// How often each of the four circuits runs.
+    pub shots: usize,
+    /// What a simulator's results come from.
+    pub seed: u64,
+    /// What a simulator imitates.
+    pub noise: Noise,
+}
+
+/// What a simulator imitates.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noise {
+    /// A perfect device.
+    #[default]
+    None,
+    /// One whose gates depolarise, and whose readings are wrong, with this probability.
+    Uniform(f64),
+    /// The device that these properties describe, as IBM's REST API gives them.
+    Properties(String),
+}
+
+impl Task {
+    /// Its name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Qrng(_) => "qrng",
+            Self::Chsh(_) => "chsh",
+            Self::Bb84(_) => "bb84",
+            Self::E91(_) => "e91",
+        }
+    }
+
+    /// The circuits that a device runs for it, and how often each; none for what is simulated as light.
+    ///
+    /// # Errors
+    /// None in practice; the builder's are passed on.
+    pub fn circuits(&self) -> Result<(Vec<Circuit>, usize), CircuitError> {
+        match self {
+            Self::Qrng(task) => Ok((vec![circuit::random_bits(WIDTH)?], raw_bits(task.bits).div_ceil(WIDTH))),
+            Self::Chsh(task) => Ok((chsh::circuits()?.to_vec(), task.shots)),
+            Self::Bb84(_) | Self::E91(_) => Ok((vec![], 0)),
+        }
+    }
+}
+
+/// How many bits are measured for so many: enough where each has half a bit of min-entropy.
+fn raw_bits(bits: usize) -> usize {
+    let conditioned = bits.div_ceil(256) * 320 + 128;
+    (conditioned * 2).max(LEAST_RAW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_is_measured_for_what_is_wanted() {
+        for (bits, raw) in [(256, 4_096), (1_024, 4_096), (2_048, 5_376), (MOST_BITS, 164_096)] {
+            assert_eq!(raw_bits(bits), raw, "{bits}");
+            let task = Task::Qrng(Qrng { bits, seed: None, noise: Noise::None });
+            let (circuits, shots) = task.circuits().unwrap();
+            assert!(circuits.len() == 1 && circuits[0].bits() * shots >= raw);
+            let again: Task = serde_json::from_str(&serde_json::to_string(&task).unwrap()).unwrap();
+            assert_eq!(again, task);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Jobs: what is to be done, how far it has come, and what came of it.
+
+use std::fmt;
+
+use diesel::prelude::*;
+use qchat_proto::crypto::entropy::Entropy;
+use zeroize::Zeroizing;
+
+use super::{
+    QuantumStore, StoreError, convert, pool,
+    schema::{self, jobs},
+};
+
+/// A job's id, 16 random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId([u8; 16]);
+
+impl JobId {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn random(entropy: &dyn Entropy) -> Result<Self, StoreError> {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+        convert::array("job", bytes).map(Self)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How far a job has come. What is below `Done` can be taken up again by any process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Written down, and nothing more.
+    Prepared,
+    /// The provider may have been told of it, or not.
+    Submitting,
+    /// The provider has it.
+    Queued,
+    /// It runs.
+    Running,
+    /// What was measured is here, and not made use of.
+    Measured,
+    /// All is done.
+    Done,
+    /// It will give nothing.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Prepared,
+        Self::Submitting,
+        Self::Queued,
+        Self::Running,
+        Self::Measured,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Its name, stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Submitting => "submitting",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Measured => "measured",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will come of it.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    fn read(name: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|state| state.name() == name).ok_or(StoreError::Corrupt("state of a job"))
+    }
+}
+
+/// A job as it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What a provider knows it by before it has given it an id of its own.
+    pub tag: String,
+    /// What is to be done, as JSON.
+    pub task: String,
+    /// What does it.
+    pub backend: String,
+    /// What was asked for first, when this does it in its place, and why.
+    pub fallback: Option<(String, String)>,
+    /// How far it has come.
+    pub state: State,
+    /// The provider's id.
+    pub remote: Option<String>,
+    /// What came of it, as JSON.
+    pub report: Option<String>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Seconds of a quantum computer that it takes.
+    pub seconds: f64,
+    /// When it was written down, in milliseconds since the Unix epoch.
+    pub created_ms: i64,
+    /// When it last came further.
+    pub changed_ms: i64,
+}
+
+type Row = (
+    Vec<u8>,
+    String,
+    String,
+    String,
+    (Option<String>, Option<String>),
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    f64,
+    (i64, i64),
+);
+
+type Columns = (
+    jobs::id,
+    jobs::tag,
+    jobs::task,
+    jobs::backend,
+    (jobs::asked, jobs::fallback_reason),
+    jobs::state,
+    jobs::remote,
+    jobs::report,
+    jobs::reason,
+    jobs::seconds,
+    (jobs::created_ms, jobs::changed_ms),
+);
+
+const COLUMNS: Columns = (
+    jobs::id,
+    jobs::tag,
+    jobs::task,
+    jobs::backend,
+    (jobs::asked, jobs::fallback_reason),
+    jobs::state,
+    jobs::remote,
+    jobs::report,
+    jobs::reason,
+    jobs::seconds,
+    (jobs::created_ms, jobs::changed_ms),
+);
+
+fn read(row: Row) -> Result<Job, StoreError> {
+    let (
+        id,
+        tag,
+        task,
+        backend,
+        (asked, why),
+        state,
+        remote,
+        report,
+        reason,
+        seconds,
+        (created_ms, changed_ms),
+    ) = row;
+    Ok(Job {
+        id: JobId::read(&id)?,
+        tag,
+        task,
+        backend,
+        fallback: asked.zip(why),
+        state: State::read(&state)?,
+        remote,
+        report,
+        reason,
+        seconds,
+        created_ms,
+        changed_ms,
+    })
+}
+
+impl QuantumStore {
+    /// Writes a new job down.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn add_job(&self, id: JobId, task: &str, backend: &str, seconds: f64) -> Result<Job, StoreError> {
+        let now = convert::now_ms();
+        let tag = format!("qchat-{id}");
+        self.write(|conn| {
+            diesel::insert_into(jobs::table)
+                .values((
+                    jobs::id.eq(id.as_bytes()),
+                    jobs::tag.eq(&tag),
+                    jobs::task.eq(task),
+                    jobs::backend.eq(backend),
+                    jobs::state.eq(State::Prepared.name()),
+                    jobs::seconds.eq(seconds),
+                    jobs::created_ms.eq(now),
+                    jobs::changed_ms.eq(now),
+                ))
+                .execute(conn)?;
+            find(conn, id)
+        })
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        self.read(|conn| find(conn, id))
+    }
+
+    /// The jobs, the latest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.read(|conn| {
+            let order = (jobs::created_ms.desc(), jobs::id);
+            let rows: Vec<Row> = jobs::table.select(COLUMNS).order(order).load(conn)?;
+            rows.into_iter().map(read).collect()
+        })
+    }
+
+    /// Moves a job from one of these states to the next; what it is now. Another process may have moved it first: then
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn advance(
+        &self,
+        id: JobId,
+        from: &[State],
+        to: State,
+        remote: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let job = find(conn, id)?;
+            if from.contains(&job.state) {
+                diesel::update(jobs::table.find(id.as_bytes()))
+                    .set((
+                        jobs::state.eq(to.name()),
+                        remote.map(|remote| jobs::remote.eq(remote)),
+                        reason.map(|reason| jobs::reason.eq(reason)),
+                        jobs::changed_ms.eq(convert::now_ms()),
+                    ))
+                    .execute(conn)?;
+            }
+            find(conn, id)
+        })
+    }
+
+    /// Lets another backend do a job that has not been submitted, or has failed there.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn fall_back(&self, id: JobId, backend: &str, why: &str) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let job = find(conn, id)?;
+            let asked = job.fallback.map_or(job.backend, |(asked, _)| asked);
+            diesel::update(jobs::table.find(id.as_bytes()))
+                .set((
+                    jobs::state.eq(State::Prepared.name()),
+                    jobs::backend.eq(backend),
+                    jobs::asked.eq(asked),
+                    jobs::fallback_reason.eq(why),
+                    jobs::remote.eq(None::<String>),
+                    jobs::reason.eq(None::<String>),
+                    jobs::changed_ms.eq(convert::now_ms()),
+                ))
+                .execute(conn)?;
+            find(conn, id)
+        })
+    }
+
+    /// Keeps what was measured, before anybody is told that it has arrived, and the seconds that it took.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn measured(&self, id: JobId, what: &[u8], seconds: Option<f64>) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let job = find(conn, id)?;
+            if !job.state.is_over() {
+                diesel::update(jobs::table.find(id.as_bytes()))
+                    .set((
+                        jobs::state.eq(State::Measured.name()),
+                        jobs::measured.eq(Some(what)),
+                        seconds.map(|seconds| jobs::seconds.eq(seconds)),
+                        jobs::changed_ms.eq(convert::now_ms()),
+                    ))
+                    .execute(conn)?;
+            }
+            find(conn, id)
+        })
+    }
+
+    /// What was measured and is not made use of yet.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn measurement(&self, id: JobId) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.read(|conn| {
+            let found: Option<Vec<u8>> =
+                jobs::table.find(id.as_bytes()).select(jobs::measured).first(conn)?;
+            Ok(found.map(Zeroizing::new))
+        })
+    }
+
+    /// Ends a job with its report, and puts the bytes that came of it into the pool, in one step. Returns how many were put
+    /// there: none when another process has ended it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn finish(&self, id: JobId, report: &str, quantum: bool, bytes: &[u8]) -> Result<usize, StoreError> {
+        let added = self.write(|conn| {
+            let job = find(conn, id)?;
+            if job.state.is_over() {
+                return Ok(0);
+            }
+            diesel::update(jobs::table.find(id.as_bytes()))
+                .set((
+                    jobs::state.eq(State::Done.name()),
+                    jobs::report.eq(report),
+                    jobs::measured.eq(None::<Vec<u8>>),
+                    jobs::changed_ms.eq(convert::now_ms()),
+                ))
+                .execute(conn)?;
+            pool::fill(conn, id, &job.backend, quantum, bytes)
+        })?;
+        self.forget()?;
+        Ok(added)
+    }
+
+    /// Seconds of quantum computers that jobs since a moment (milliseconds since the Unix epoch) took or may take.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn seconds_since(&self, moment_ms: i64) -> Result<f64, StoreError> {
+        self.read(|conn| {
+            let jobs: Vec<(String, f64)> = jobs::table
+                .filter(jobs::created_ms.ge(moment_ms))
+                .filter(jobs::backend.ne("local"))
+                .select((jobs::state, jobs::seconds))
+                .load(conn)?;
+            let spent = |(state, seconds): &(String, f64)| {
+                // One that was never told of, or has failed, costs nothing.
+                let free = [State::Prepared.name(), State::Failed.name()].contains(&state.as_str());
+                if free { 0.0 } else { *seconds }
+            };
+            Ok(jobs.iter().map(spent).sum())
+        })
+    }
+}
+
+fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
+    read(schema::jobs::table.find(id.as_bytes()).select(COLUMNS).first(conn)?)
+}

@@ -1,0 +1,203 @@
+//! The database of quantum jobs and of the bits that came of them: beside the profile's, under the same key, and there before
+//! an account is.
+//!
+//! Each method is one transaction, durable when it returns. They block the thread for as long as the disk takes.
+
+mod cache;
+mod health;
+mod jobs;
+mod pool;
+mod schema;
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use diesel::{
+    SqliteConnection,
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use qchat_proto::crypto::secret::Secret;
+
+pub use self::{
+    health::Health,
+    jobs::{Job, JobId, State},
+    pool::{BLOCK, Block, Draw, Level, Purpose},
+};
+use super::{ProfileLock, StoreError, connect, convert};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/quantum");
+const DATABASE: &str = "quantum.db";
+const LOCK: &str = "quantum.lock";
+/// How long opening waits for another process that brings the schema up to date.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The open database; clones share it.
+#[derive(Clone)]
+pub struct QuantumStore(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    key: Secret<32>,
+    /// Opened when it is first used, closed when a transaction leaves it half-way.
+    conn: Mutex<Option<SqliteConnection>>,
+}
+
+impl std::fmt::Debug for QuantumStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QuantumStore").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}
+
+impl QuantumStore {
+    /// Whether `dir` holds one.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(DATABASE).exists()
+    }
+
+    /// The names of the files in a profile's directory that are locks, and hold nothing.
+    pub const fn locks() -> [&'static str; 1] {
+        [LOCK]
+    }
+
+    /// Opens the one in `dir`, which is made (mode 0700) when missing, as the database is.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongKey`], [`StoreError::Damaged`], [`StoreError::TooNew`]; otherwise what the disk or SQLite says.
+    pub fn open(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::File { what: "create", path: dir.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let dir = dir.canonicalize().map_err(failed)?;
+        let path = dir.join(DATABASE);
+        // SQLite gives its other files the mode of this one.
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::File { what: "create", path, source });
+            }
+            _ => {}
+        }
+        let mut conn = connect::open(&path, &key)?;
+        migrate(&mut conn, &dir)?;
+        Ok(Self(Arc::new(Inner { path, key, conn: Mutex::new(Some(conn)) })))
+    }
+
+    /// The one in `dir`, if there is any.
+    ///
+    /// # Errors
+    /// As [`QuantumStore::open`].
+    pub fn find(dir: &Path, key: impl FnOnce() -> Secret<32>) -> Result<Option<Self>, StoreError> {
+        if Self::exists(dir) { Self::open(dir, key()).map(Some) } else { Ok(None) }
+    }
+
+    /// Deletes the one in `dir` for good. No process may have it open.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn destroy(dir: &Path) -> Result<(), StoreError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = dir.join(format!("{DATABASE}{suffix}"));
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::File { what: "delete", path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction, with the write lock from its start.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transaction("BEGIN IMMEDIATE", work)
+    }
+
+    /// One transaction that changes nothing.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transaction("BEGIN", work)
+    }
+
+    fn transaction<T>(
+        &self,
+        begin: &str,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut slot = self.0.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut conn = match slot.take() {
+            Some(conn) => conn,
+            None => connect::open(&self.0.path, &self.0.key)?,
+        };
+        AnsiTransactionManager::begin_transaction_sql(&mut conn, begin)?;
+        let done = match work(&mut conn) {
+            Ok(done) => {
+                AnsiTransactionManager::commit_transaction(&mut conn).map(|()| done).map_err(Into::into)
+            }
+            Err(error) => {
+                // Failing to roll back leaves the connection marked as broken.
+                let _ = AnsiTransactionManager::rollback_transaction(&mut conn);
+                Err(error)
+            }
+        };
+        if !AnsiTransactionManager::is_broken_transaction_manager(&mut conn) {
+            *slot = Some(conn);
+        }
+        done
+    }
+
+    /// Empties the write-ahead log, in which bytes that were used would linger. Another process that reads may be in the
+    /// way; then the next call does it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn forget(&self) -> Result<(), StoreError> {
+        let mut slot = self.0.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(conn) = slot.as_mut() else { return Ok(()) };
+        connect::set_busy_timeout(conn, Duration::ZERO)?;
+        let done = connect::number(conn, "wal_checkpoint(TRUNCATE)");
+        connect::set_busy_timeout(conn, connect::BUSY)?;
+        match done {
+            Ok(_) | Err(StoreError::Busy) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs `work` on the blocking pool.
+    ///
+    /// # Errors
+    /// Those of `work`; [`StoreError::Abandoned`] when the runtime shuts down first.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Abandoned)?
+    }
+}
+
+/// Brings the schema up to date, one process at a time.
+fn migrate(conn: &mut SqliteConnection, dir: &Path) -> Result<(), StoreError> {
+    use diesel::migration::MigrationSource;
+
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
+    let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS).map_err(failed)?.len();
+    let newest = i64::try_from(known).map_err(|_| StoreError::Range)?;
+    match connect::number(conn, "user_version")? {
+        version if version == newest => return Ok(()),
+        version if version > newest => return Err(StoreError::TooNew),
+        _ => {}
+    }
+    let _lock = ProfileLock::take(dir, LOCK, PATIENCE)?;
+    conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+    conn.batch_execute(&format!("PRAGMA user_version = {newest}"))?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The tables of /migrations/quantum as diesel sees them.
+
+diesel::table! {
+    jobs (id) {
+        id -> Binary,
+        tag -> Text,
+        task -> Text,
+        backend -> Text,
+        asked -> Nullable<Text>,
+        fallback_reason -> Nullable<Text>,
+        state -> Text,
+        remote -> Nullable<Text>,
+        measured -> Nullable<Binary>,
+        report -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        seconds -> Double,
+        created_ms -> BigInt,
+        changed_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    pool (id) {
+        id -> BigInt,
+        bytes -> Binary,
+        job -> Binary,
+        backend -> Text,
+        quantum -> Bool,
+        made_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    draws (id) {
+        id -> BigInt,
+        purpose -> Text,
+        subject -> Binary,
+        job -> Binary,
+        backend -> Text,
+        quantum -> Bool,
+        bits -> BigInt,
+        drawn_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    health (id) {
+        id -> BigInt,
+        backend -> Text,
+        measured_ms -> BigInt,
+        available -> Bool,
+        s -> Nullable<Double>,
+        s_error -> Nullable<Double>,
+        readout_error -> Nullable<Double>,
+        gate_error -> Nullable<Double>,
+    }
+}
+
+diesel::table! {
+    cache (name) {
+        name -> Text,
+        said -> Text,
+        fetched_ms -> BigInt,
+    }
+}
