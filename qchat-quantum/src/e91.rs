@@ -390,7 +390,7 @@ pub fn run(settings: &Settings) -> Report {
     #[expect(clippy::cast_precision_loss, reason = "counts of bits")]
     let qber = if bob.test_bits == 0 { 0.0 } else { bob.errors as f64 / bob.test_bits as f64 };
     let mut report = Report {
-        backend: "local simulator",
+        backend: "local",
         qubits: settings.pairs,
         detected: settings.pairs,
         sifted_bits: bob.sifted,

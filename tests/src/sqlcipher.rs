@@ -30,7 +30,12 @@ pub struct Page {
 
 /// Every page of the profile's database in `dir`, and every page in its write-ahead log.
 pub fn pages(dir: &Path, key: &[u8; 32]) -> Vec<Page> {
-    let database = fs::read(dir.join("profile.db")).expect("a database");
+    pages_of(&dir.join("profile.db"), key)
+}
+
+/// The same of another database under the same key.
+pub fn pages_of(file: &Path, key: &[u8; 32]) -> Vec<Page> {
+    let database = fs::read(file).expect("a database");
     assert_eq!(database.len() % PAGE, 0, "whole pages");
     let pages = database.chunks(PAGE).zip(1_u32..);
     let mut found: Vec<Page> = pages
@@ -41,7 +46,7 @@ pub fn pages(dir: &Path, key: &[u8; 32]) -> Vec<Page> {
         .collect();
     assert!(found[0].bytes.starts_with(b"SQLite format 3\0"));
     // It is away while nobody has the database open.
-    let log = fs::read(dir.join("profile.db-wal")).unwrap_or_default();
+    let log = fs::read(file.with_extension("db-wal")).unwrap_or_default();
     for (place, frame) in
         log.get(LOG_HEADER..).unwrap_or_default().chunks_exact(FRAME_HEADER + PAGE).enumerate()
     {

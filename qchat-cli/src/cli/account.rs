@@ -75,9 +75,11 @@ impl From<Origin> for OriginObject {
 impl OriginObject {
     /// On a line.
     fn words(&self) -> String {
-        let whose = match &self.room {
-            Some(room) => format!("room {}", sanitize::line(room)),
-            None => format!("{} key", self.key),
+        let whose = match (&self.room, &self.drawn_at) {
+            // Each commit of this device replaces them.
+            (Some(room), Some(at)) => format!("room {}, keys of {at}", sanitize::line(room)),
+            (Some(room), None) => format!("room {}", sanitize::line(room)),
+            (None, _) => format!("{} key", self.key),
         };
         let mixed = match (&self.backend, self.quantum) {
             (None, _) => String::new(),

@@ -24,8 +24,9 @@ pub struct Origin {
 }
 
 impl Handle {
-    /// What the keys in use were drawn from: the account's, this device's, and those in each room that this device updated
-    /// when it was asked to.
+    /// What keys were drawn from: the account's and this device's that are in use, and those that this device last gave itself
+    /// in a room when it was asked to, with something of the pool in them. It may have replaced those since, as every commit
+    /// does.
     ///
     /// # Errors
     /// When the profile cannot be read.

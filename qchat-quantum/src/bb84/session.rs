@@ -34,7 +34,7 @@ pub fn run(settings: &Settings) -> Report {
     let sifted = bob.sifted();
     let (certain, guessed) = eve.knowledge(alice.raw_key(), bob.compared());
     let mut report = Report {
-        backend: "local simulator",
+        backend: "local",
         qubits: settings.qubits,
         detected: sifted.detected,
         sifted_bits: sifted.matched,

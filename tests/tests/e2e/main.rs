@@ -22,6 +22,7 @@ mod mistakes;
 mod partial;
 mod passphrases;
 mod processes;
+mod quantum;
 mod registration;
 mod relay;
 mod removal;

@@ -1,0 +1,225 @@
+//! Quantum jobs through the program: what protocols come to, and how keys draw from the pool.
+
+use std::fs;
+
+use qchat_cli::{
+    store::quantum::{JobId, QuantumStore},
+    vault,
+};
+use qchat_proto::crypto::{entropy::SystemEntropy, secret::Secret};
+use qchat_tests::{
+    client::{self, Client},
+    daemon::Daemon,
+    database::Backend,
+    sqlcipher,
+};
+use serde_json::Value;
+
+/// A client that has no profile, and knows no server that is there.
+fn newcomer() -> Client {
+    Client::new("http://127.0.0.1:9", "alice")
+}
+
+fn pool(client: &Client) -> (u64, u64) {
+    let pool = &client.json(&["quantum", "pool"])[0];
+    let bits = |name: &str| pool[name].as_u64().expect("a number");
+    (bits("quantum_bits"), bits("simulated_bits"))
+}
+
+#[test]
+fn protocols_end_as_what_they_met_demands_and_each_run_can_be_repeated() {
+    let alice = newcomer();
+    for (arguments, aborted) in [
+        ("bb84", None),
+        ("bb84 --qubits 200000 --noise 0.02 --eve 0.1", None),
+        ("bb84 --eve 1", Some("error_rate")),
+        ("bb84 --eve 1 --attack breidbart", Some("error_rate")),
+        ("bb84 --qubits 100", Some("no_secret_bits")),
+        ("bb84 --distance 400 --qubits 1000", Some("too_few_detections")),
+        // Nobody notices, and that is the point of decoys.
+        ("bb84 --source weak --distance 50 --attack photon-number-splitting --qubits 1000000", None),
+        ("bb84 --source decoy --distance 50 --qubits 4000000", None),
+        (
+            "bb84 --source decoy --distance 50 --attack photon-number-splitting --qubits 1000000",
+            Some("no_secret_bits"),
+        ),
+        ("e91", None),
+        ("e91 --eve 1", Some("error_rate")),
+        ("e91 --visibility 0.6", Some("error_rate")),
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let arguments = [&["quantum", "run"], &arguments[..], &["--seed", "7"]].concat();
+        let report = &alice.json(&arguments)[0];
+        for name in [
+            "backend",
+            "qubits",
+            "sifted_bits",
+            "qber",
+            "reconciliation_efficiency",
+            "leaked_bits",
+            "final_key_bits",
+            "aborted",
+            "abort_reason",
+            "eps_sec",
+            "eps_cor",
+            "seed",
+            "provenance",
+        ] {
+            assert!(report.get(name).is_some(), "{name} in {report}");
+        }
+        assert_eq!(report["aborted"], aborted.is_some(), "{arguments:?}: {report}");
+        let reason = &report["abort_reason"];
+        let named = reason.as_str().or_else(|| reason.as_object()?.keys().next().map(String::as_str));
+        assert_eq!(named, aborted, "{arguments:?}");
+        assert_eq!(report["final_key_bits"] == 0, aborted.is_some(), "{arguments:?}");
+        assert_eq!(report["keys_match"], aborted.is_none(), "{arguments:?}");
+        assert!(report["provenance"].as_str().is_some_and(|words| words.contains("simulated")));
+        assert_eq!(alice.json(&arguments)[0], *report, "the same seed is the same run");
+    }
+    assert!(!alice.data_directory().exists(), "nothing is kept where there is no profile");
+}
+
+#[test]
+fn a_run_is_drawn_for_a_terminal_and_into_a_file_that_was_not_there() {
+    let alice = newcomer();
+    let svg = alice.file("run.svg");
+    let path = svg.to_str().expect("a UTF-8 path");
+    let run =
+        ["quantum", "run", "bb84", "--qubits", "20000", "--noise", "0.02", "--seed", "1", "--svg", path];
+    let shown = alice.ok(&run).join("\n");
+    assert!(
+        shown.contains("error rate in each twentieth") && shown.contains("kilometres of fibre"),
+        "{shown}"
+    );
+    let plain = alice.file("plain.svg");
+    let again = [&["--plain"], &run[..10], &[plain.to_str().expect("a UTF-8 path")]].concat();
+    assert!(alice.ok(&again).join("\n").is_ascii());
+    let drawing = fs::read_to_string(&svg).expect("a drawing");
+    assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
+    assert_eq!(drawing.matches("<polyline").count(), 2);
+    let refused = alice.fails(2, &run);
+    assert!(refused.contains("run.svg") && refused.contains("does not exist"), "{refused}");
+    assert_eq!(fs::read_to_string(&svg).expect("a drawing"), drawing);
+}
+
+#[test]
+fn the_chsh_value_tells_a_good_device_from_a_bad_one() {
+    let alice = newcomer();
+    let s = |noise: &str| {
+        let run = ["quantum", "run", "chsh", "--shots", "20000", "--seed", "3", "--noise", noise];
+        let report = alice.json(&run)[0].clone();
+        (report["s"].as_f64().expect("S"), report["s_error"].as_f64().expect("its error"))
+    };
+    let (perfect, error) = s("0");
+    assert!((perfect - 8_f64.sqrt()).abs() < 5.0 * error, "{perfect} ± {error}");
+    let (worse, _) = s("0.02");
+    let (useless, _) = s("0.5");
+    assert!(perfect > worse && worse > 2.0 && useless < 2.0, "{perfect}, {worse}, {useless}");
+}
+
+#[test]
+fn each_block_of_the_pool_goes_into_one_key_and_the_keys_say_which() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::new(&daemon.url(), "alice");
+    // Who knows the seed knows the bits.
+    let known = &alice.json(&["quantum", "run", "qrng", "--seed", "1"])[0];
+    assert_eq!((&known["key_bits"], &known["pool_bits"]), (&Value::from(256), &Value::from(0)));
+    assert_eq!(pool(&alice), (0, 0));
+    let job = &alice.json(&["quantum", "run", "qrng", "--bits", "1024"])[0];
+    assert_eq!((&job["quantum"], &job["seed"]), (&Value::from(false), &Value::Null));
+    assert_eq!(pool(&alice), (0, 1024), "a simulator's bits are never called quantum");
+
+    // An attempt that fails costs what it drew and nothing else.
+    let taken = Client::register(&daemon.url(), "bob");
+    let words = alice.file("words");
+    let register = |name| ["register", name, "--recovery-file", words.to_str().expect("a UTF-8 path")];
+    let refused = alice.fails(6, &register("bob"));
+    assert!(refused.contains("taken"), "{refused}");
+    assert_eq!(pool(&alice), (0, 256));
+    alice.ok(&["quantum", "run", "qrng", "--bits", "1024"]);
+    alice.ok(&register("alice"));
+    assert_eq!(pool(&alice), (0, 512));
+
+    client::room("tea", &[&alice, &taken]);
+    alice.ok(&["room", "update-keys", "tea"]);
+    let origins = |client: &Client| -> Vec<(String, u64, Option<String>)> {
+        let shown = client.json(&["keys", "show"]);
+        let own = shown.iter().find(|key| key["me"] == true).expect("the own key");
+        let origins = own["drawn_from"].as_array().expect("origins").iter();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        origins
+            .map(|origin| {
+                let bits = origin["pool_bits"].as_u64().expect("a number");
+                (text(&origin["key"]).expect("a key"), bits, text(&origin["room"]))
+            })
+            .collect()
+    };
+    let key = |name: &str, bits| (name.to_owned(), bits, None);
+    let room = ("room".to_owned(), 256, Some("tea".to_owned()));
+    let all = |device| vec![key("recovery", 256), key("account", 256), key("device", device), room.clone()];
+    assert_eq!(origins(&alice), all(256));
+    assert_eq!(pool(&alice), (0, 256));
+
+    // The last block; the rotation after it goes on without.
+    alice.ok(&["keys", "rotate"]);
+    assert_eq!(pool(&alice), (0, 0));
+    assert_eq!(origins(&alice)[2], key("device", 256));
+    alice.ok(&["keys", "rotate"]);
+    assert_eq!(origins(&alice)[2], key("device", 0));
+    assert_eq!(origins(&taken), [key("recovery", 0), key("account", 0), key("device", 0)]);
+    taken.ok(&["send", "tea", "still here"]);
+    assert_eq!(alice.bodies("tea"), ["still here"]);
+}
+
+#[test]
+fn a_block_that_was_used_is_nowhere_in_the_files() {
+    let alice = newcomer();
+    alice.ok(&["quantum", "run", "qrng", "--bits", "512"]);
+    let dir = alice.data_directory().join("alice");
+    let key = vault::unlock(&dir, alice.passphrase()).expect("the passphrase opens it");
+    let open = || QuantumStore::open(&dir, Secret::from_bytes(*key.expose())).expect("the database");
+    let holds = |bytes: &[u8]| {
+        let pages = sqlcipher::pages_of(&dir.join("quantum.db"), key.expose());
+        pages.iter().any(|page| page.bytes.windows(bytes.len()).any(|window| window == bytes))
+    };
+    let marked = [0xa5; 32];
+    let store = open();
+    let id = JobId::random(&SystemEntropy).expect("randomness");
+    store.add_job(id, "{}", "local", 0.0).expect("a job");
+    assert_eq!(store.finish(id, "{}", true, &marked).expect("it ends"), 32);
+    assert!(holds(&marked));
+    // A quantum computer's before the simulator's that were there first.
+    let drawn = store.draw().expect("the pool").expect("a block");
+    assert_eq!((&drawn.bytes[..], drawn.quantum), (&marked[..], true));
+    assert!(!holds(&marked));
+    assert!(!store.draw().expect("the pool").expect("a block").quantum);
+    // The same job again brings nothing again.
+    assert_eq!(open().finish(id, "{}", true, &marked).expect("it has ended"), 0);
+    assert_eq!(pool(&alice), (0, 256));
+}
+
+#[test]
+fn jobs_are_listed_shown_and_found_by_the_beginning_of_their_ids() {
+    let alice = newcomer();
+    alice.ok(&["quantum", "run", "qrng"]);
+    alice.ok(&["quantum", "run", "bb84", "--qubits", "5000"]);
+    let jobs = alice.json(&["quantum", "jobs"]);
+    let kinds: Vec<_> = jobs.iter().map(|job| (job["kind"].as_str(), job["state"].as_str())).collect();
+    assert_eq!(kinds, [(Some("bb84"), Some("done")), (Some("qrng"), Some("done"))]);
+    let id = jobs[0]["job"].as_str().expect("an id");
+    let shown = &alice.json(&["quantum", "show", &id[..6]])[0];
+    assert_eq!((&shown["job"], &shown["qubits"]), (&jobs[0]["job"], &Value::from(5000)));
+    for (arguments, code, word) in [
+        (&["quantum", "show", "zz"][..], 5, "quantum jobs"),
+        (&["quantum", "show", ""], 5, "several"),
+        (&["quantum", "cancel", id], 6, "is done"),
+        (&["quantum", "run", "qrng", "--bits", "100"], 2, "multiple of 256"),
+        (&["quantum", "run", "bb84", "--eve", "2"], 2, "from 0 to 1"),
+        (&["quantum", "run", "chsh", "--properties", "/nowhere"], 2, "/nowhere"),
+    ] {
+        let said = alice.fails(code, arguments);
+        assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+    assert!(alice.ok(&["quantum", "resume"]).is_empty());
+    assert!(newcomer().fails(4, &["quantum", "jobs"]).contains("no profile"));
+}
