@@ -51,6 +51,27 @@ pub struct Settings {
     pub key_life: KeyLife,
     /// How long after a backup the next one is made without being asked for.
     pub backup_interval: Option<Duration>,
+    /// The account at IBM Quantum, as the configuration file has it; the commands that use it say more.
+    pub ibm: IbmSettings,
+}
+
+/// An account at IBM Quantum.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IbmSettings {
+    /// The instance's name.
+    pub crn: Option<String>,
+    /// The file with the API key.
+    pub key_file: Option<PathBuf>,
+    /// Where the service is.
+    pub url: Option<String>,
+    /// Where the identity service is.
+    pub iam_url: Option<String>,
+    /// Seconds of quantum computers that jobs may take in a calendar month.
+    pub budget: Option<u32>,
+    /// Whether the executor runs the circuits.
+    #[serde(default)]
+    pub executor: bool,
 }
 
 /// The settings cannot be read.
@@ -106,6 +127,8 @@ struct Stored {
     update_after_messages: Option<u64>,
     update_after: Option<config::Value>,
     backup_interval: Option<config::Value>,
+    #[serde(default)]
+    ibm: IbmSettings,
 }
 
 impl Settings {
@@ -212,6 +235,7 @@ impl Settings {
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
+            ibm: stored.ibm,
         })
     }
 

@@ -14,6 +14,10 @@ CREATE TABLE jobs (
     fallback_reason TEXT,
     state TEXT NOT NULL CHECK (state IN
         ('prepared', 'submitting', 'queued', 'running', 'measured', 'done', 'failed', 'cancelled')),
+    -- Whether the simulator may do it where the backend does not.
+    may_fall_back INTEGER NOT NULL,
+    -- What the provider's results must look like, as JSON.
+    expected TEXT,
     -- The provider's id.
     remote TEXT,
     -- What was measured, until it is made use of.

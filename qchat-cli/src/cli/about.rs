@@ -40,6 +40,18 @@ struct SettingsObject<'a> {
     update_after: u64,
     /// Seconds; null for off.
     backup_interval: Option<f64>,
+    ibm: IbmObject<'a>,
+}
+
+/// The account at IBM Quantum that the file names.
+#[derive(Serialize)]
+struct IbmObject<'a> {
+    crn: Option<&'a str>,
+    key_file: Option<&'a Path>,
+    url: Option<&'a str>,
+    iam_url: Option<&'a str>,
+    budget: Option<u32>,
+    executor: bool,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -64,6 +76,14 @@ pub(super) fn settings(context: &Context) -> Outcome {
         update_after_messages: settings.key_life.envelopes(),
         update_after: settings.key_life.seconds(),
         backup_interval: settings.backup_interval.map(|interval| interval.as_secs_f64()),
+        ibm: IbmObject {
+            crn: settings.ibm.crn.as_deref(),
+            key_file: settings.ibm.key_file.as_deref(),
+            url: settings.ibm.url.as_deref(),
+            iam_url: settings.ibm.iam_url.as_deref(),
+            budget: settings.ibm.budget,
+            executor: settings.ibm.executor,
+        },
     };
     context.output.result(&object, || {
         let path =
@@ -93,6 +113,15 @@ pub(super) fn settings(context: &Context) -> Outcome {
                 "backup_interval",
                 object.backup_interval.map_or_else(|| "off".to_owned(), |interval| interval.to_string()),
             ),
+            ("ibm.crn", object.ibm.crn.unwrap_or("(none)").to_owned()),
+            ("ibm.key_file", path(object.ibm.key_file)),
+            ("ibm.url", object.ibm.url.unwrap_or("(the region's)").to_owned()),
+            ("ibm.iam_url", object.ibm.iam_url.unwrap_or("(IBM's)").to_owned()),
+            (
+                "ibm.budget",
+                object.ibm.budget.map_or_else(|| "(60)".to_owned(), |seconds| seconds.to_string()),
+            ),
+            ("ibm.executor", object.ibm.executor.to_string()),
         ];
         lines.map(|(key, value)| format!("{key:<21} {value}")).join("\n")
     })?;

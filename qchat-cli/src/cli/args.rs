@@ -331,8 +331,7 @@ pub enum Command {
     /// Quantum jobs: random bits for keys, and protocols of quantum cryptography, simulated or on a quantum computer.
     ///
     /// What they give is only ever mixed into the operating system's randomness.
-    #[command(subcommand)]
-    Quantum(super::quantum_args::Quantum),
+    Quantum(Box<super::quantum_args::QuantumCommand>),
     /// The server.
     #[command(subcommand)]
     Server(Server),

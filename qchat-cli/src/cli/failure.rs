@@ -36,6 +36,16 @@ impl Failure {
         Self { exit: 6, message: message.into(), broken_pipe: false }
     }
 
+    /// The way to somebody else, or no answer in time.
+    pub(super) fn network(message: impl Into<String>) -> Self {
+        Self { exit: 3, message: message.into(), broken_pipe: false }
+    }
+
+    /// Asked too often.
+    pub(super) fn rate_limited(message: impl Into<String>) -> Self {
+        Self { exit: 7, message: message.into(), broken_pipe: false }
+    }
+
     /// Done in part.
     pub(super) fn partial(message: impl Into<String>) -> Self {
         Self { exit: 8, message: message.into(), broken_pipe: false }

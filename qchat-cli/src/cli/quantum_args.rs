@@ -2,9 +2,67 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+use url::Url;
 
 use crate::quantum::task::MOST_BITS;
+
+/// Quantum jobs.
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct QuantumCommand {
+    /// The account at IBM Quantum.
+    #[command(flatten)]
+    pub ibm: Ibm,
+    /// What to do.
+    #[command(subcommand)]
+    pub what: Quantum,
+}
+
+/// An account at IBM Quantum. Each is also a key of the table `[ibm]` in the configuration file.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "IBM Quantum")]
+pub struct Ibm {
+    /// The name (CRN) of the instance, as https://quantum.cloud.ibm.com/instances shows it.
+    #[arg(long, global = true, env = "QCHAT_IBM_CRN", hide_env_values = true, value_name = "CRN")]
+    pub ibm_crn: Option<String>,
+    /// Read the API key from the first line of a file, for its owner alone. Without this it is taken from QCHAT_IBM_API_KEY in the
+    /// environment, or from the keyring, where `qchat quantum key` puts it.
+    #[arg(long, global = true, env = "QCHAT_IBM_KEY_FILE", hide_env_values = true, value_name = "F")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub ibm_key_file: Option<PathBuf>,
+    /// Where the service is, instead of the CRN's region: its address up to /api/v1.
+    #[arg(long, global = true, env = "QCHAT_IBM_URL", hide_env_values = true, value_name = "URL")]
+    pub ibm_url: Option<Url>,
+    /// Where the identity service is that gives tokens for the key.
+    #[arg(long, global = true, env = "QCHAT_IBM_IAM_URL", hide_env_values = true, value_name = "URL")]
+    pub ibm_iam_url: Option<Url>,
+    /// Seconds of quantum computers that jobs may take in a calendar month [default: 60].
+    #[arg(long, global = true, env = "QCHAT_IBM_BUDGET", hide_env_values = true, value_name = "SECONDS")]
+    #[arg(value_parser = seconds)]
+    pub ibm_budget: Option<u32>,
+    /// Let the executor run the circuits exactly as they are, instead of the sampler. Not every plan has it.
+    #[arg(long, global = true, env = "QCHAT_IBM_EXECUTOR", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub ibm_executor: bool,
+}
+
+/// Where a job runs.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// What runs it: local, ibm for the device with the shortest queue, or the name of a device.
+    #[arg(long, value_name = "BACKEND", default_value = "local")]
+    pub backend: String,
+    /// When the device does not do it, let the job fail, instead of taking the simulator.
+    #[arg(long)]
+    pub no_fallback: bool,
+    /// Do not ask before time of a quantum computer is spent.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Return once the job is submitted; `qchat quantum resume` waits for it.
+    #[arg(long)]
+    pub detach: bool,
+}
 
 /// Commands about quantum jobs.
 #[derive(Debug, Subcommand)]
@@ -13,6 +71,13 @@ pub enum Quantum {
     /// Show what can run jobs: the simulator on this machine, and IBM's devices where an account is configured.
     #[command(after_help = "Examples:\n  qchat quantum backends\n  qchat quantum backends --json | jq .name")]
     Backends,
+    /// Put the API key of IBM Quantum into the keyring of the desktop's session, or take it out again.
+    #[command(after_help = "Examples:\n  qchat quantum key\n  qchat quantum key --forget")]
+    Key {
+        /// Take it out.
+        #[arg(long)]
+        forget: bool,
+    },
     /// Start a job and wait for its end.
     #[command(subcommand)]
     Run(Run),
@@ -23,7 +88,7 @@ pub enum Quantum {
     Jobs,
     /// Show what a job was to do and what came of it.
     #[command(
-        after_help = "Examples:\n  qchat quantum show 3fa2\n  qchat quantum show 3fa2 --json | jq .report.qber"
+        after_help = "Examples:\n  qchat quantum show 3fa2\n  qchat quantum show 3fa2 --json | jq .qber"
     )]
     Show {
         /// The job's id, or its beginning.
@@ -53,7 +118,7 @@ pub enum Quantum {
 pub enum Run {
     /// Measure random bits, test them, and put what can be extracted of them into the pool.
     #[command(
-        after_help = "Examples:\n  qchat quantum run qrng\n  qchat quantum run qrng --bits 4096 --noise 0.02\n  qchat quantum run qrng --seed 7 --json | jq .report.entropy"
+        after_help = "Examples:\n  qchat quantum run qrng\n  qchat quantum run qrng --bits 4096 --noise 0.02\n  qchat quantum run qrng --backend ibm --yes\n  qchat quantum run qrng --seed 7 --json | jq .entropy"
     )]
     Qrng {
         /// How many bits the pool is to get: a multiple of 256.
@@ -62,13 +127,16 @@ pub enum Run {
         /// What a simulator's bits come from. They can be made again from it, so that none goes into the pool.
         #[arg(long, value_name = "S")]
         seed: Option<u64>,
+        /// Where it runs.
+        #[command(flatten)]
+        at: Where,
         /// What a simulator imitates.
         #[command(flatten)]
         imitated: Imitated,
     },
     /// Measure the CHSH value of two qubits: 2 at most without entanglement, 2.83 at most with it.
     #[command(
-        after_help = "Examples:\n  qchat quantum run chsh\n  qchat quantum run chsh --shots 100000 --noise 0.01"
+        after_help = "Examples:\n  qchat quantum run chsh\n  qchat quantum run chsh --shots 100000 --noise 0.01\n  qchat quantum run chsh --backend ibm_brisbane"
     )]
     Chsh {
         /// How often each of the four circuits runs.
@@ -77,6 +145,9 @@ pub enum Run {
         /// What a simulator's results come from.
         #[arg(long, value_name = "S")]
         seed: Option<u64>,
+        /// Where it runs.
+        #[command(flatten)]
+        at: Where,
         /// What a simulator imitates.
         #[command(flatten)]
         imitated: Imitated,
@@ -206,6 +277,13 @@ fn bits(text: &str) -> Result<usize, String> {
 
 fn number(text: &str, good: impl Fn(f64) -> bool, what: &str) -> Result<f64, String> {
     text.parse().ok().filter(|number| good(*number)).ok_or_else(|| what.to_owned())
+}
+
+fn seconds(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds <= 100_000)
+        .ok_or_else(|| "seconds from 0 to 100000".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@ use qchat_proto::crypto::entropy::EntropyError;
 use qchat_quantum::{
     circuit::{CircuitError, lower::LowerError},
     device::PropertiesError,
+    ibm::IbmError,
     qrng::harvest::HarvestError,
     simulator::SimulatorError,
 };
@@ -39,6 +40,9 @@ pub enum QuantumError {
     /// The job is over.
     #[error("{0}")]
     Over(String),
+    /// IBM Quantum.
+    #[error(transparent)]
+    Ibm(#[from] IbmError),
     /// There is no such job, or no such backend.
     #[error("{0}")]
     NotFound(String),

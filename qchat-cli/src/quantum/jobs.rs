@@ -1,10 +1,20 @@
 //! Jobs from the first line in the database to their end.
 
+use qchat_proto::crypto::entropy::SystemEntropy;
+use qchat_quantum::ibm::{self, IbmError};
+
 use crate::{
-    quantum::{error::QuantumError, local, outcome, task::Task},
+    quantum::{
+        cloud::{self, Cloud, End},
+        error::QuantumError,
+        local, outcome,
+        task::Task,
+    },
     store::quantum::{Job, JobId, QuantumStore, State},
 };
-use qchat_proto::crypto::entropy::SystemEntropy;
+
+/// The states of a job of which something may come.
+const OPEN: [State; 5] = [State::Prepared, State::Submitting, State::Queued, State::Running, State::Measured];
 
 /// The jobs of a profile; clones are the same.
 #[derive(Clone, Debug)]
@@ -27,11 +37,17 @@ impl Jobs {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn prepare(&self, task: &Task, backend: &str, seconds: f64) -> Result<Job, QuantumError> {
+    pub async fn prepare(
+        &self,
+        task: &Task,
+        backend: &str,
+        seconds: f64,
+        may_fall_back: bool,
+    ) -> Result<Job, QuantumError> {
         let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
         let id = JobId::random(&SystemEntropy)?;
         let backend = backend.to_owned();
-        Ok(self.store.with(move |store| store.add_job(id, &text, &backend, seconds)).await?)
+        Ok(self.store.with(move |store| store.add_job(id, &text, &backend, seconds, may_fall_back)).await?)
     }
 
     /// The only job whose id begins so.
@@ -53,23 +69,116 @@ impl Jobs {
         }
     }
 
-    /// Brings a job to its end, from wherever it is. `tell` hears of each step.
+    /// Brings a job to its end, from wherever it is. `tell` hears of each step. What is measured elsewhere needs the way there.
     ///
     /// # Errors
     /// Why it gave nothing; the job says so too, unless it can be taken up again.
-    pub async fn drive(&self, id: JobId, tell: &(dyn Fn(&Job) + Sync)) -> Result<Job, QuantumError> {
+    pub async fn drive(
+        &self,
+        id: JobId,
+        cloud: Option<&Cloud>,
+        tell: &(dyn Fn(&Job) + Sync),
+    ) -> Result<Job, QuantumError> {
         let mut job = self.store.with(move |store| store.job(id)).await?;
         loop {
             tell(&job);
             job = match job.state {
                 State::Done => return Ok(job),
-                State::Failed | State::Cancelled => {
-                    return Err(QuantumError::Over(over(&job)));
-                }
+                State::Failed | State::Cancelled => return Err(QuantumError::Over(over(&job))),
                 State::Measured => self.finish(&job).await?,
                 _ if job.backend == local::NAME => self.simulate(&job).await?,
-                _ => return Err(QuantumError::Refused(format!("there is no backend {}", job.backend))),
+                State::Prepared | State::Submitting => self.submit(&job, way(cloud)?).await?,
+                State::Queued | State::Running => self.wait(&job, way(cloud)?, tell).await?,
             };
+        }
+    }
+
+    /// Tells the provider of a job and keeps its id there.
+    ///
+    /// # Errors
+    /// When it is not known whether it was told, or it could not be and the job may be taken up again.
+    pub async fn submit(&self, job: &Job, cloud: &Cloud) -> Result<Job, QuantumError> {
+        let id = job.id;
+        let told = |remote: ibm::JobId| {
+            self.store.with(move |store| {
+                store.advance(id, &[State::Submitting], State::Queued, Some(remote.as_str()), None)
+            })
+        };
+        // The provider may have it. While that is not known, nobody else may do it.
+        if job.state == State::Submitting
+            && let Some(remote) = cloud.find(job).await?
+        {
+            return Ok(told(remote).await?);
+        }
+        let submitted = async {
+            let submission = cloud.write(job).await?;
+            let expected = serde_json::to_string(&submission.expected())
+                .map_err(|_| QuantumError::Malformed("expectation"))?;
+            // Before a byte leaves: whatever happens then, the job is looked for by its tag.
+            let job = self.store.with(move |store| store.submitting(id, &expected)).await?;
+            if job.state != State::Submitting {
+                return Ok(job);
+            }
+            let remote = cloud.submit(&submission).await?;
+            Ok(told(remote).await?)
+        };
+        match submitted.await {
+            Err(error) => self.without(job, error).await,
+            done => done,
+        }
+    }
+
+    /// Lets the simulator do a job that was never submitted.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fall_back(&self, job: &Job, why: String) -> Result<Job, QuantumError> {
+        let id = job.id;
+        Ok(self.store.with(move |store| store.fall_back(id, local::NAME, &why)).await?)
+    }
+
+    /// Waits for the provider, and keeps what was measured before anybody is told.
+    async fn wait(
+        &self,
+        job: &Job,
+        cloud: &Cloud,
+        tell: &(dyn Fn(&Job) + Sync),
+    ) -> Result<Job, QuantumError> {
+        let id = job.id;
+        let remote = job.remote.as_deref().ok_or(QuantumError::Malformed("remote id"))?;
+        let runs = || tell(&Job { state: State::Running, ..job.clone() });
+        match cloud.wait(remote, runs).await? {
+            End::Results(raw, seconds) => {
+                let kept = move |store: &QuantumStore| store.measured(id, raw.text(), seconds);
+                Ok(self.store.with(kept).await?)
+            }
+            End::Cancelled(reason) => {
+                let reason = Some(reason).filter(|reason| !reason.is_empty());
+                let over = move |store: &QuantumStore| {
+                    store.advance(id, &OPEN, State::Cancelled, None, reason.as_deref())
+                };
+                Ok(self.store.with(over).await?)
+            }
+            End::Failed(reason) => self.without(job, QuantumError::Over(reason)).await,
+        }
+    }
+
+    /// What becomes of a job that its backend does not do: the simulator takes it where it may, and it has failed otherwise. What
+    /// may be different later is left as it is.
+    async fn without(&self, job: &Job, error: QuantumError) -> Result<Job, QuantumError> {
+        let (id, why) = (job.id, error.to_string());
+        match error {
+            // The provider may have it, and charge for it.
+            QuantumError::Ibm(IbmError::OutcomeUnknown { .. }) | QuantumError::Store(_) => Err(error),
+            _ if job.may_fall_back => {
+                Ok(self.store.with(move |store| store.fall_back(id, local::NAME, &why)).await?)
+            }
+            QuantumError::Ibm(error) if error.is_passing() => Err(error.into()),
+            _ => {
+                let failed =
+                    move |store: &QuantumStore| store.advance(id, &OPEN, State::Failed, None, Some(&why));
+                Ok(self.store.with(failed).await?)
+            }
         }
     }
 
@@ -94,8 +203,12 @@ impl Jobs {
             let task = task(&job)?;
             // Another process may have done so.
             let Some(measured) = store.measurement(job.id)? else { return Ok(store.job(job.id)?) };
-            let made =
-                outcome::decode(&measured).and_then(|samples| outcome::of(&task, &job.backend, &samples));
+            let samples = if job.backend == local::NAME {
+                outcome::decode(&measured)
+            } else {
+                cloud::read(&job, &measured)
+            };
+            let made = samples.and_then(|samples| outcome::of(&task, &job.backend, &samples));
             match made {
                 Ok(made) => {
                     store.finish(job.id, &made.report, made.quantum, &made.bytes)?;
@@ -107,19 +220,38 @@ impl Jobs {
         .await
     }
 
-    /// Ends a job that is not over.
+    /// Ends a job that is not over, at the provider first.
     ///
     /// # Errors
-    /// [`QuantumError::Over`] when it is.
-    pub async fn cancel(&self, job: &Job) -> Result<Job, QuantumError> {
-        const OPEN: [State; 5] =
-            [State::Prepared, State::Submitting, State::Queued, State::Running, State::Measured];
+    /// [`QuantumError::Over`] when it is; why the provider was not told.
+    pub async fn cancel(&self, job: &Job, cloud: Option<&Cloud>) -> Result<Job, QuantumError> {
         let id = job.id;
         if job.state.is_over() {
             return Err(QuantumError::Over(over(job)));
         }
+        if job.backend != local::NAME
+            && matches!(job.state, State::Submitting | State::Queued | State::Running)
+        {
+            let cloud = way(cloud)?;
+            let remote = match &job.remote {
+                Some(remote) => Some(remote.clone()),
+                None => cloud.find(job).await?.map(|remote| remote.as_str().to_owned()),
+            };
+            if let Some(remote) = remote {
+                cloud.cancel(&remote).await?;
+            }
+        }
         Ok(self.store.with(move |store| store.advance(id, &OPEN, State::Cancelled, None, None)).await?)
     }
+}
+
+fn way(cloud: Option<&Cloud>) -> Result<&Cloud, QuantumError> {
+    cloud.ok_or_else(|| {
+        QuantumError::Refused(
+            "the job is IBM Quantum's, and no account there is configured: say --ibm-crn and --ibm-key-file"
+                .to_owned(),
+        )
+    })
 }
 
 /// What is to be done.
@@ -131,8 +263,7 @@ pub fn task(job: &Job) -> Result<Task, QuantumError> {
 }
 
 fn fail(store: &QuantumStore, job: &Job, error: &QuantumError) -> Result<Job, QuantumError> {
-    let open = [State::Prepared, State::Submitting, State::Queued, State::Running, State::Measured];
-    Ok(store.advance(job.id, &open, State::Failed, None, Some(&error.to_string()))?)
+    Ok(store.advance(job.id, &OPEN, State::Failed, None, Some(&error.to_string()))?)
 }
 
 /// Why nothing more comes of a job.

@@ -9,7 +9,7 @@ use qchat_quantum::{
 
 use super::{
     error::QuantumError,
-    task::{Noise, Task},
+    task::{Noise, Task, WIDTH},
 };
 
 /// Its name.
@@ -20,7 +20,7 @@ pub const NAME: &str = "local";
 /// # Errors
 /// When a circuit cannot be simulated, or the device that is to be imitated cannot run it.
 pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
-    let (circuits, shots) = task.circuits()?;
+    let (circuits, shots) = task.circuits(WIDTH)?;
     let (noise, seed) = match task {
         Task::Qrng(task) => (&task.noise, task.seed),
         Task::Chsh(task) => (&task.noise, Some(task.seed)),

@@ -3,6 +3,7 @@
 //! A job is written down before anything happens, and after each thing that has, so that any process can go on with it. What
 //! comes of one only ever adds to the operating system's randomness.
 
+pub mod cloud;
 pub mod error;
 pub mod jobs;
 pub mod keys;
@@ -10,4 +11,4 @@ pub mod local;
 pub mod outcome;
 pub mod task;
 
-pub use self::{error::QuantumError, jobs::Jobs};
+pub use self::{cloud::Cloud, error::QuantumError, jobs::Jobs};

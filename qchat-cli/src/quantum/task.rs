@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Qubits that give a bit each, where a device has as many: more shots cost less than more circuits, and every qubit is read
 /// as often.
-const WIDTH: usize = 16;
+pub const WIDTH: usize = 16;
 /// Fewest measured bits: below, the estimates see little entropy even in perfect bits.
 const LEAST_RAW: usize = 4_096;
 /// Most key bits of one job.
@@ -72,13 +72,17 @@ impl Task {
         }
     }
 
-    /// The circuits that a device runs for it, and how often each; none for what is simulated as light.
+    /// The circuits that a device of so many qubits runs for it, and how often each; none for what is simulated as light.
     ///
     /// # Errors
     /// None in practice; the builder's are passed on.
-    pub fn circuits(&self) -> Result<(Vec<Circuit>, usize), CircuitError> {
+    pub fn circuits(&self, qubits: usize) -> Result<(Vec<Circuit>, usize), CircuitError> {
         match self {
-            Self::Qrng(task) => Ok((vec![circuit::random_bits(WIDTH)?], raw_bits(task.bits).div_ceil(WIDTH))),
+            Self::Qrng(task) => {
+                let width = qubits.clamp(1, WIDTH);
+                Ok((vec![circuit::random_bits(width)?], raw_bits(task.bits).div_ceil(width)))
+            }
+
             Self::Chsh(task) => Ok((chsh::circuits()?.to_vec(), task.shots)),
             Self::Bb84(_) | Self::E91(_) => Ok((vec![], 0)),
         }
@@ -100,7 +104,7 @@ mod tests {
         for (bits, raw) in [(256, 4_096), (1_024, 4_096), (2_048, 5_376), (MOST_BITS, 164_096)] {
             assert_eq!(raw_bits(bits), raw, "{bits}");
             let task = Task::Qrng(Qrng { bits, seed: None, noise: Noise::None });
-            let (circuits, shots) = task.circuits().unwrap();
+            let (circuits, shots) = task.circuits(3).unwrap();
             assert!(circuits.len() == 1 && circuits[0].bits() * shots >= raw);
             let again: Task = serde_json::from_str(&serde_json::to_string(&task).unwrap()).unwrap();
             assert_eq!(again, task);

@@ -79,13 +79,13 @@ impl Client {
     /// [`IbmError`], as every method here.
     pub async fn backends(&self) -> Result<Vec<Listed>, IbmError> {
         let ask = self.get(&["backends"], &[], MOST);
-        self.read("instance", &ask, |body, scrub| backends::list(body, scrub)).await
+        self.read("instance", &ask, backends::list).await
     }
 
     /// `GET /backends/{name}/status`
     pub async fn status(&self, name: &str) -> Result<Status, IbmError> {
         let ask = self.get(&["backends", backend(name)?, "status"], &[], MOST);
-        self.read("backend", &ask, |body, scrub| backends::status(body, scrub)).await
+        self.read("backend", &ask, backends::status).await
     }
 
     /// `GET /backends/{name}/properties`
@@ -195,7 +195,7 @@ impl Client {
     /// `GET /instances/usage`
     pub async fn usage(&self) -> Result<Usage, IbmError> {
         let ask = self.get(&["instances", "usage"], &[], MOST);
-        self.read("instance", &ask, |body, scrub| usage::usage(body, scrub)).await
+        self.read("instance", &ask, usage::usage).await
     }
 
     /// How requests are repeated.

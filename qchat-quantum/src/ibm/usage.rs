@@ -23,6 +23,7 @@ pub struct Usage {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are the service's")]
 struct Document {
     usage_consumed_seconds: f64,
     usage_limit_seconds: Option<f64>,

@@ -185,7 +185,7 @@ fn a_block_that_was_used_is_nowhere_in_the_files() {
     let marked = [0xa5; 32];
     let store = open();
     let id = JobId::random(&SystemEntropy).expect("randomness");
-    store.add_job(id, "{}", "local", 0.0).expect("a job");
+    store.add_job(id, "{}", "local", 0.0, false).expect("a job");
     assert_eq!(store.finish(id, "{}", true, &marked).expect("it ends"), 32);
     assert!(holds(&marked));
     // A quantum computer's before the simulator's that were there first.

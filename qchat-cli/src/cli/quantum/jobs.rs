@@ -2,16 +2,19 @@
 
 use futures_util::{StreamExt as _, stream};
 use qchat_proto::sanitize;
+use qchat_quantum::ibm::Availability;
 use serde::Serialize;
 
-use super::{jobs as open_jobs, report, run};
+use super::{ibm, jobs as open_jobs, report, run};
 use crate::{
     cli::{
         Context,
         failure::{Failure, Outcome},
-        progress, words,
+        progress,
+        quantum_args::Ibm,
+        words,
     },
-    quantum::{jobs::task, local},
+    quantum::{QuantumError, jobs::task, local},
     store::quantum::{Job, QuantumStore},
 };
 
@@ -24,18 +27,57 @@ struct BackendObject<'a> {
     v: u8,
     name: &'a str,
     quantum: bool,
-    qubits: u32,
+    qubits: Option<usize>,
     status: &'a str,
-    queue: Option<u64>,
+    reason: &'a str,
+    queue: u64,
 }
 
-pub(super) fn backends(context: &Context) -> Outcome {
-    let object =
-        BackendObject { v: 1, name: local::NAME, quantum: false, qubits: 26, status: "online", queue: None };
-    context.output.result(&object, || {
-        format!("{:<20} simulator, {} qubits that depend on one another, online", object.name, object.qubits)
+pub(super) async fn backends(context: &Context, account: &Ibm) -> Outcome {
+    let here = BackendObject {
+        v: 1,
+        name: local::NAME,
+        quantum: false,
+        qubits: Some(26),
+        status: "online",
+        reason: "",
+        queue: 0,
+    };
+    context.output.result(&here, || {
+        format!("{:<20} online   simulator, {} qubits that depend on one another", here.name, 26)
     })?;
+    let Some(cloud) = ibm::cloud(context, account).await? else {
+        context.output.say("IBM Quantum is not configured: `qchat quantum backends --help` says how");
+        return Ok(());
+    };
+    let asking = progress::during(&context.settings, "Asking IBM Quantum", cloud.client().backends());
+    let listed = asking.await.map_err(QuantumError::from)?;
+    for backend in &listed {
+        let object = BackendObject {
+            v: 1,
+            name: &backend.name,
+            quantum: !backend.simulator,
+            qubits: backend.qubits,
+            status: status(backend.availability),
+            reason: &backend.reason,
+            queue: backend.queue,
+        };
+        context.output.result(&object, || {
+            let qubits = backend.qubits.map_or_else(|| "?".to_owned(), |qubits| qubits.to_string());
+            let name = sanitize::line(&backend.name);
+            let reason = sanitize::line(&backend.reason);
+            format!("{name:<20} {:<8} {qubits} qubits, {} jobs wait  {reason}", object.status, backend.queue)
+        })?;
+    }
     Ok(())
+}
+
+fn status(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Online => "online",
+        Availability::Paused => "paused",
+        Availability::Offline => "offline",
+    }
 }
 
 pub(super) async fn list(context: &Context) -> Outcome {
@@ -70,15 +112,16 @@ pub(super) async fn show(context: &Context, start: &str) -> Outcome {
     }
 }
 
-pub(super) async fn cancel(context: &Context, start: &str) -> Outcome {
+pub(super) async fn cancel(context: &Context, account: &Ibm, start: &str) -> Outcome {
     let jobs = open_jobs(context).await?;
     let job = jobs.find(start).await?;
-    let job = progress::during(&context.settings, "Cancelling", jobs.cancel(&job)).await?;
+    let cloud = if job.backend == local::NAME { None } else { ibm::cloud(context, account).await? };
+    let job = progress::during(&context.settings, "Cancelling", jobs.cancel(&job, cloud.as_ref())).await?;
     let kind = task(&job)?.kind();
     Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
 }
 
-pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
+pub(super) async fn resume(context: &Context, account: &Ibm, starts: &[String]) -> Outcome {
     let jobs = open_jobs(context).await?;
     let mut open = vec![];
     if starts.is_empty() {
@@ -93,12 +136,14 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
         context.output.say("no job is open");
         return Ok(());
     }
+    let is_elsewhere = |job: &Job| job.backend != local::NAME && !job.state.is_over();
+    let cloud = if open.iter().any(is_elsewhere) { ibm::cloud(context, account).await? } else { None };
     let total = open.len();
     let ended = progress::telling(&context.settings, "Going on", async |teller| {
         let tell = |job: &Job| teller.say(run::words(job));
-        let (jobs, tell) = (&jobs, &tell);
+        let (jobs, cloud, tell) = (&jobs, cloud.as_ref(), &tell);
         let mut running = stream::iter(open)
-            .map(|job| async move { (jobs.drive(job.id, tell).await, job) })
+            .map(|job| async move { (jobs.drive(job.id, cloud, tell).await, job) })
             .buffer_unordered(AT_ONCE);
         let mut ended = vec![];
         while let Some(done) = running.next().await {

@@ -1,5 +1,6 @@
 //! Commands about quantum jobs and the pool.
 
+mod ibm;
 mod jobs;
 mod plot;
 mod report;
@@ -8,11 +9,13 @@ mod svg;
 
 pub(super) use self::report::moment;
 
+use qchat_quantum::ibm::IbmError;
+
 use super::{
     Context,
     failure::{Failure, Outcome},
     open, passphrase, progress,
-    quantum_args::Quantum,
+    quantum_args::{Quantum, QuantumCommand},
 };
 use crate::{
     engine::{self, EngineError},
@@ -22,14 +25,16 @@ use crate::{
 };
 
 /// Carries out one of them.
-pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
-    match command {
-        Quantum::Backends => jobs::backends(context),
-        Quantum::Run(what) => run::run(context, what).await,
+pub(super) async fn carry_out(context: &Context, command: &QuantumCommand) -> Outcome {
+    let ibm = &command.ibm;
+    match &command.what {
+        Quantum::Backends => jobs::backends(context, ibm).await,
+        Quantum::Key { forget } => ibm::keep_key(context, *forget).await,
+        Quantum::Run(what) => run::run(context, ibm, what).await,
         Quantum::Jobs => jobs::list(context).await,
         Quantum::Show { job } => jobs::show(context, job).await,
-        Quantum::Cancel { job } => jobs::cancel(context, job).await,
-        Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
+        Quantum::Cancel { job } => jobs::cancel(context, ibm, job).await,
+        Quantum::Resume { jobs } => jobs::resume(context, ibm, jobs).await,
         Quantum::Pool => jobs::pool(context).await,
     }
 }
@@ -62,10 +67,27 @@ impl From<QuantumError> for Failure {
     fn from(error: QuantumError) -> Self {
         match error {
             QuantumError::Store(error) => EngineError::from(error).into(),
+            QuantumError::Ibm(error) => cloud(&error),
             QuantumError::NotFound(what) => Self::not_found(what),
             QuantumError::Refused(what) | QuantumError::Over(what) => Self::refused(what),
             QuantumError::Properties(error) => Self::usage(QuantumError::Properties(error).to_string()),
             error => Self::unexpected(error.to_string()),
         }
+    }
+}
+
+/// By what IBM Quantum has said, the exit code.
+fn cloud(error: &IbmError) -> Failure {
+    let words = error.to_string();
+    match error {
+        IbmError::Limited { .. } => Failure::rate_limited(words),
+        IbmError::OutcomeUnknown { .. } => Failure::network(words),
+        error if error.is_passing() => Failure::network(words),
+        IbmError::Key(_) | IbmError::Unauthorized(_) | IbmError::KeyForm => Failure::locked(words),
+        IbmError::NotFound { .. } => Failure::not_found(words),
+        IbmError::Forbidden(_) | IbmError::UsageLimit(_) | IbmError::PlainHttp { .. } => {
+            Failure::refused(words)
+        }
+        _ => Failure::unexpected(words),
     }
 }

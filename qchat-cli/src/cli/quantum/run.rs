@@ -7,17 +7,17 @@ use qchat_quantum::{
     e91,
 };
 
-use super::{jobs_or_new, report, svg};
+use super::{ibm, jobs_or_new, report, svg};
 use crate::{
     cli::{
         Context,
         failure::{Failure, Outcome},
         open, progress,
-        quantum_args::{Attack, Bb84, Imitated, Run, Source},
+        quantum_args::{Attack, Bb84, Ibm, Imitated, Run, Source, Where},
     },
     quantum::{
-        QuantumError, local, outcome,
-        task::{ChshTest, Noise, Qrng, Task},
+        Cloud, Jobs, QuantumError, local, outcome,
+        task::{ChshTest, Noise, Qrng, Task, WIDTH},
     },
     store::quantum::{Job, State},
     vault,
@@ -29,12 +29,12 @@ const LARGEST: u64 = 8 << 20;
 const DISTANCES: [f64; 16] =
     [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 125.0, 150.0];
 
-pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
+pub(super) async fn run(context: &Context, account: &Ibm, what: &Run) -> Outcome {
     let (task, svg, distances) = match what {
-        Run::Qrng { bits, seed, imitated } => {
+        Run::Qrng { bits, seed, imitated, at: _ } => {
             (Task::Qrng(Qrng { bits: *bits, seed: *seed, noise: noise(imitated)? }), None, false)
         }
-        Run::Chsh { shots, seed, imitated } => {
+        Run::Chsh { shots, seed, imitated, at: _ } => {
             let test =
                 ChshTest { shots: *shots as usize, seed: seed_or_fresh(*seed)?, noise: noise(imitated)? };
             (Task::Chsh(test), None, false)
@@ -55,7 +55,11 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
     };
     // Before anything is computed for it.
     let drawing = svg.map(Drawing::reserve).transpose()?;
-    let done = carry_out(context, &task).await?;
+    let at = match what {
+        Run::Qrng { at, .. } | Run::Chsh { at, .. } => Some(at),
+        Run::Bb84(_) | Run::E91 { .. } => None,
+    };
+    let Some(done) = carry_out(context, account, &task, at).await? else { return Ok(()) };
     let mut shown = report::Shown::new(done.job.as_ref(), task.kind(), &done.report)?;
     if let Task::Bb84(settings) = &task
         && (distances || drawing.is_some())
@@ -80,10 +84,16 @@ struct Done {
     notes: Vec<String>,
 }
 
-async fn carry_out(context: &Context, task: &Task) -> Outcome<Done> {
+/// Does it; nothing when it was only to be submitted.
+async fn carry_out(
+    context: &Context,
+    account: &Ibm,
+    task: &Task,
+    at: Option<&Where>,
+) -> Outcome<Option<Done>> {
     let settings = &context.settings;
-    let needs_pool = matches!(task, Task::Qrng(_));
-    if !needs_pool && !vault::exists(&settings.profile_dir()) {
+    let elsewhere = at.filter(|at| at.backend != local::NAME);
+    if elsewhere.is_none() && !matches!(task, Task::Qrng(_)) && !vault::exists(&settings.profile_dir()) {
         // Nothing comes of it but the report.
         let task = task.clone();
         let work = open::blocking(move || {
@@ -92,17 +102,59 @@ async fn carry_out(context: &Context, task: &Task) -> Outcome<Done> {
         });
         let made = progress::during(settings, "Simulating", work).await??;
         let notes = vec!["There is no profile here, so that the job is not kept.".to_owned()];
-        return Ok(Done { job: None, report: made.report, notes });
+        return Ok(Some(Done { job: None, report: made.report, notes }));
     }
+    let cloud = match elsewhere {
+        Some(_) => Some(ibm::expect_cloud(context, account).await?),
+        None => None,
+    };
     let jobs = jobs_or_new(context).await?;
-    let job = jobs.prepare(task, local::NAME, 0.0).await?;
+    let job = match (&cloud, elsewhere) {
+        (Some(cloud), Some(at)) => submitted(context, account, (&jobs, cloud), task, at).await?,
+        _ => jobs.prepare(task, local::NAME, 0.0, false).await?,
+    };
+    if at.is_some_and(|at| at.detach) && job.state == State::Queued {
+        let id = job.id.to_string();
+        context.output.result(&report::job_object(Some(&job), task.kind()), || {
+            let id = id.get(..8).unwrap_or(&id);
+            format!("submitted {id} to {}; `qchat quantum resume {id}` waits for it", job.backend)
+        })?;
+        return Ok(None);
+    }
     let driving = progress::telling(settings, "Simulating", async |teller| {
         let tell = |job: &Job| teller.say(words(job));
-        jobs.drive(job.id, &tell).await
+        jobs.drive(job.id, cloud.as_ref(), &tell).await
     });
     let job = driving.await?;
     let report = job.report.clone().ok_or(QuantumError::Malformed("report"))?;
-    Ok(Done { job: Some(job), report, notes: vec![] })
+    Ok(Some(Done { job: Some(job), report, notes: vec![] }))
+}
+
+/// Chooses a device, asks whether its time may be spent, and tells it of the job. Where nothing of that works the simulator takes
+/// it, if it may.
+async fn submitted(
+    context: &Context,
+    account: &Ibm,
+    (jobs, cloud): (&Jobs, &Cloud),
+    task: &Task,
+    at: &Where,
+) -> Outcome<Job> {
+    let name = Some(at.backend.as_str()).filter(|name| *name != "ibm");
+    let may_fall_back = !at.no_fallback;
+    let choosing = progress::during(&context.settings, "Choosing a device", cloud.device(name));
+    let device = match choosing.await {
+        Ok(device) => device,
+        Err(QuantumError::Ibm(error)) if may_fall_back => {
+            let job = jobs.prepare(task, &at.backend, 0.0, true).await?;
+            return Ok(jobs.fall_back(&job, error.to_string()).await?);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (circuits, shots) = task.circuits(device.qubits.unwrap_or(WIDTH)).map_err(QuantumError::from)?;
+    let seconds = Cloud::estimate(circuits.len() * shots);
+    ibm::allow(context, account, (jobs, cloud), (&device.name, seconds), at.yes).await?;
+    let job = jobs.prepare(task, &device.name, seconds, may_fall_back).await?;
+    Ok(progress::during(&context.settings, "Submitting", jobs.submit(&job, cloud)).await?)
 }
 
 /// What a job is busy with.

@@ -119,6 +119,10 @@ pub struct Job {
     pub fallback: Option<(String, String)>,
     /// How far it has come.
     pub state: State,
+    /// Whether the simulator may do it where the backend does not.
+    pub may_fall_back: bool,
+    /// What the provider's results must look like, as JSON.
+    pub expected: Option<String>,
     /// The provider's id.
     pub remote: Option<String>,
     /// What came of it, as JSON.
@@ -140,6 +144,7 @@ type Row = (
     String,
     (Option<String>, Option<String>),
     String,
+    (bool, Option<String>),
     Option<String>,
     Option<String>,
     Option<String>,
@@ -154,6 +159,7 @@ type Columns = (
     jobs::backend,
     (jobs::asked, jobs::fallback_reason),
     jobs::state,
+    (jobs::may_fall_back, jobs::expected),
     jobs::remote,
     jobs::report,
     jobs::reason,
@@ -168,6 +174,7 @@ const COLUMNS: Columns = (
     jobs::backend,
     (jobs::asked, jobs::fallback_reason),
     jobs::state,
+    (jobs::may_fall_back, jobs::expected),
     jobs::remote,
     jobs::report,
     jobs::reason,
@@ -183,6 +190,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
         backend,
         (asked, why),
         state,
+        (may_fall_back, expected),
         remote,
         report,
         reason,
@@ -196,6 +204,8 @@ fn read(row: Row) -> Result<Job, StoreError> {
         backend,
         fallback: asked.zip(why),
         state: State::read(&state)?,
+        may_fall_back,
+        expected,
         remote,
         report,
         reason,
@@ -210,7 +220,14 @@ impl QuantumStore {
     ///
     /// # Errors
     /// What the database says.
-    pub fn add_job(&self, id: JobId, task: &str, backend: &str, seconds: f64) -> Result<Job, StoreError> {
+    pub fn add_job(
+        &self,
+        id: JobId,
+        task: &str,
+        backend: &str,
+        seconds: f64,
+        may_fall_back: bool,
+    ) -> Result<Job, StoreError> {
         let now = convert::now_ms();
         let tag = format!("qchat-{id}");
         self.write(|conn| {
@@ -222,6 +239,7 @@ impl QuantumStore {
                     jobs::backend.eq(backend),
                     jobs::state.eq(State::Prepared.name()),
                     jobs::seconds.eq(seconds),
+                    jobs::may_fall_back.eq(may_fall_back),
                     jobs::created_ms.eq(now),
                     jobs::changed_ms.eq(now),
                 ))
@@ -279,6 +297,26 @@ impl QuantumStore {
         })
     }
 
+    /// Keeps what a job's results must look like, before the provider is told of it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn submitting(&self, id: JobId, expected: &str) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let job = find(conn, id)?;
+            if matches!(job.state, State::Prepared | State::Submitting) {
+                diesel::update(jobs::table.find(id.as_bytes()))
+                    .set((
+                        jobs::state.eq(State::Submitting.name()),
+                        jobs::expected.eq(expected),
+                        jobs::changed_ms.eq(convert::now_ms()),
+                    ))
+                    .execute(conn)?;
+            }
+            find(conn, id)
+        })
+    }
+
     /// Lets another backend do a job that has not been submitted, or has failed there.
     ///
     /// # Errors
@@ -286,6 +324,9 @@ impl QuantumStore {
     pub fn fall_back(&self, id: JobId, backend: &str, why: &str) -> Result<Job, StoreError> {
         self.write(|conn| {
             let job = find(conn, id)?;
+            if job.state.is_over() {
+                return Ok(job);
+            }
             let asked = job.fallback.map_or(job.backend, |(asked, _)| asked);
             diesel::update(jobs::table.find(id.as_bytes()))
                 .set((
@@ -294,6 +335,9 @@ impl QuantumStore {
                     jobs::asked.eq(asked),
                     jobs::fallback_reason.eq(why),
                     jobs::remote.eq(None::<String>),
+                    jobs::may_fall_back.eq(false),
+                    jobs::expected.eq(None::<String>),
+                    jobs::seconds.eq(0.0),
                     jobs::reason.eq(None::<String>),
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))

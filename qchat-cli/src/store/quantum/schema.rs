@@ -9,6 +9,8 @@ diesel::table! {
         asked -> Nullable<Text>,
         fallback_reason -> Nullable<Text>,
         state -> Text,
+        may_fall_back -> Bool,
+        expected -> Nullable<Text>,
         remote -> Nullable<Text>,
         measured -> Nullable<Binary>,
         report -> Nullable<Text>,
