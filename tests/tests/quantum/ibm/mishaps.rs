@@ -70,7 +70,7 @@ async fn waiting_for_a_job_outlasts_storms_and_cuts() {
     let mut troubles = 0;
     let pace = Pace { first: Duration::from_millis(1), most: Duration::from_millis(4), ..Pace::POLLING };
     let job = poll::wait(&client, &id, &pace, |progress| {
-        troubles += usize::from(matches!(progress, Progress::Trouble(_)))
+        troubles += usize::from(matches!(progress, Progress::Trouble(_)));
     });
     assert!(job.await.expect("it ends").state.is_final());
     assert_eq!(troubles, 45);
