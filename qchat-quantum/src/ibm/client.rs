@@ -28,6 +28,8 @@ const MOST: usize = 4 << 20;
 const MOST_DEVICE: usize = 32 << 20;
 /// Largest answer with results, bytes.
 pub(super) const MOST_RESULTS: usize = 64 << 20;
+/// How much longer than others a request may take that carries circuits or results.
+const SLOW: u32 = 10;
 /// Jobs on a page of the list, the most that the service gives.
 const PAGE: usize = 200;
 /// Pages that are looked through for a tag, should the service not filter by it.
@@ -103,7 +105,8 @@ impl Client {
     /// What circuits for a backend are lowered to: configuration and properties in one.
     pub async fn target(&self, name: &str) -> Result<Target, IbmError> {
         let configuration = self.configuration(name).await?;
-        configuration.target(&self.properties(name).await?)
+        let properties = self.properties(name).await?;
+        configuration.target(&properties)
     }
 
     /// `POST /jobs`, at most five a minute. It is sent again only when the service says that it did not take it (429), or
@@ -116,19 +119,25 @@ impl Client {
         let mut ask = self.get(&["jobs"], &[], MOST);
         ask.method = Method::POST;
         ask.body = Some(Body { kind: "application/json", bytes: body });
-        self.pace
-            .keep(IbmError::is_passing, async || {
-                // Before its turn is counted, since without a token nothing is sent.
-                self.tokens.current(&self.issuer()).await?;
-                self.limit.take().await;
-                let sent = match self.authorised(Asked::Submit, &ask).await {
-                    Ok((answer, _)) => jobs::created(&answer.body),
-                    Err(Undone { error, sent: true }) => Err(error),
-                    Err(Undone { error, sent: false }) => return Err(error),
-                };
-                sent.map_err(|error| if error.is_no_outcome() { unknown(submission, error) } else { error })
-            })
-            .await
+        ask.timeout = self.timeout.saturating_mul(SLOW);
+        let mut attempts = self.pace.attempts();
+        loop {
+            if let Some(done) = attempts.settle(self.send_job(submission, &ask).await).await {
+                return done;
+            }
+        }
+    }
+
+    async fn send_job(&self, submission: &Submission, ask: &Ask) -> Result<JobId, IbmError> {
+        // Before its turn is counted, since without a token nothing is sent.
+        self.tokens.current(&self.issuer()).await?;
+        self.limit.take().await;
+        let sent = match self.authorised(Asked::Submit, ask).await {
+            Ok((answer, _)) => jobs::created(&answer.body),
+            Err(Undone { error, sent: true }) => Err(error),
+            Err(Undone { error, sent: false }) => return Err(error),
+        };
+        sent.map_err(|error| if error.is_no_outcome() { unknown(submission, error) } else { error })
     }
 
     /// `GET /jobs?tags=…`: the first job with this tag.
@@ -153,7 +162,12 @@ impl Client {
 
     /// `GET /jobs/{id}`
     pub async fn job(&self, id: &JobId) -> Result<Job, IbmError> {
-        self.pace.keep(IbmError::is_passing, async || self.look(id).await).await
+        let mut attempts = self.pace.attempts();
+        loop {
+            if let Some(done) = attempts.settle(self.look(id).await).await {
+                return done;
+            }
+        }
     }
 
     /// The same, asked once.
@@ -167,13 +181,9 @@ impl Client {
     /// so they are kept before they are [read](Raw::read); should the answer be lost on its way, so are they.
     pub async fn raw_results(&self, id: &JobId) -> Result<Option<Raw>, IbmError> {
         let mut ask = self.get(&["jobs", id.as_str(), "results"], &[], MOST_RESULTS);
-        ask.timeout = self.timeout.saturating_mul(10);
-        self.pace
-            .keep(IbmError::is_passing, async || {
-                let (answer, _) = self.authorised(Asked::About("job"), &ask).await?;
-                Ok((answer.status != StatusCode::NO_CONTENT).then(|| Raw::new(answer.body)))
-            })
-            .await
+        ask.timeout = self.timeout.saturating_mul(SLOW);
+        let (answer, _) = self.insist(Asked::About("job"), &ask).await?;
+        Ok((answer.status != StatusCode::NO_CONTENT).then(|| Raw::new(answer.body)))
     }
 
     /// The results of a job, checked against what was asked for; none while there are none.
@@ -188,8 +198,7 @@ impl Client {
     pub async fn cancel(&self, id: &JobId) -> Result<(), IbmError> {
         let mut ask = self.get(&["jobs", id.as_str(), "cancel"], &[], MOST);
         ask.method = Method::POST;
-        let passes = IbmError::is_passing;
-        self.pace.keep(passes, async || Ok(self.authorised(Asked::Cancel, &ask).await.map(drop)?)).await
+        self.insist(Asked::Cancel, &ask).await.map(drop)
     }
 
     /// `GET /instances/usage`
@@ -215,12 +224,26 @@ impl Client {
         ask: &Ask,
         read: impl Fn(&[u8], &Scrub) -> Result<T, IbmError>,
     ) -> Result<T, IbmError> {
-        self.pace
-            .keep(IbmError::is_passing, async || {
-                let (answer, scrub) = self.authorised(Asked::About(about), ask).await?;
-                read(&answer.body, &scrub)
-            })
-            .await
+        let mut attempts = self.pace.attempts();
+        loop {
+            let answer = self.authorised(Asked::About(about), ask).await;
+            let outcome =
+                answer.map_err(IbmError::from).and_then(|(answer, scrub)| read(&answer.body, &scrub));
+            if let Some(done) = attempts.settle(outcome).await {
+                return done;
+            }
+        }
+    }
+
+    /// Asks until there is an answer.
+    async fn insist(&self, asked: Asked, ask: &Ask) -> Result<(Answer, Scrub), IbmError> {
+        let mut attempts = self.pace.attempts();
+        loop {
+            let outcome = self.authorised(asked, ask).await.map_err(IbmError::from);
+            if let Some(done) = attempts.settle(outcome).await {
+                return done;
+            }
+        }
     }
 
     /// Sends a request with a token, and once more with a new one when that is refused: it was not carried out then.

@@ -55,7 +55,7 @@ pub struct Config {
     pub crn: String,
     /// The account's key.
     pub key: ApiKey,
-    /// How long a request may take; results may take ten times as long.
+    /// How long a request may take; submissions and results may take ten times as long.
     pub timeout: Duration,
     /// How often and how fast a request that may succeed later is repeated.
     pub pace: Pace,

@@ -149,7 +149,7 @@ mod tests {
             (good.replace("\"c\"", "\"d\""), expected(3, &[3])),
             (good[..good.len() - 9].to_owned(), expected(3, &[3])),
             (answer(&[1], &[3, 3], "bool"), expected(3, &[3])),
-            (answer(&[0; 1 << 20], &[3, 3], "bool"), expected(3, &[3])),
+            (answer(&vec![0; 1 << 20], &[3, 3], "bool"), expected(3, &[3])),
             (answer(&[0; 72], &[3, 3], "f64"), expected(3, &[3])),
             (answer(&[0; 2], &[3, 3, 1], "bool"), expected(3, &[3])),
             (good.replace("eJ", "!!"), expected(3, &[3])),

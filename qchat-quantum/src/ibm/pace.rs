@@ -57,23 +57,30 @@ impl Pace {
         self.pause(looks, chance())
     }
 
-    /// Tries something until it succeeds, fails for good (as `passes` says), or was tried often enough.
-    pub(super) async fn keep<T>(
-        &self,
-        passes: impl Fn(&IbmError) -> bool,
-        mut attempt: impl AsyncFnMut() -> Result<T, IbmError>,
-    ) -> Result<T, IbmError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let error = match attempt().await {
-                Err(error) if passes(&error) => error,
-                other => return other,
-            };
-            let Some(pause) = self.after(attempts, &error) else { return Err(error) };
-            tracing::debug!(%error, attempts, "trying again");
-            tokio::time::sleep(pause).await;
-        }
+    /// Attempts at one thing, from the first.
+    pub(super) fn attempts(&self) -> Attempts {
+        Attempts { pace: *self, made: 0 }
+    }
+}
+
+/// Attempts at one thing.
+pub(super) struct Attempts {
+    pace: Pace,
+    made: u32,
+}
+
+impl Attempts {
+    /// Takes what an attempt brought, and gives it back when there is to be no other. Else it pauses.
+    pub(super) async fn settle<T>(&mut self, outcome: Result<T, IbmError>) -> Option<Result<T, IbmError>> {
+        let error = match outcome {
+            Err(error) if error.is_passing() => error,
+            other => return Some(other),
+        };
+        self.made = self.made.saturating_add(1);
+        let Some(pause) = self.pace.after(self.made, &error) else { return Some(Err(error)) };
+        tracing::debug!(%error, attempts = self.made, "trying again");
+        tokio::time::sleep(pause).await;
+        None
     }
 }
 

@@ -25,12 +25,16 @@ pub struct Usage {
 #[derive(Deserialize)]
 #[expect(clippy::struct_field_names, reason = "they are the service's")]
 struct Document {
-    usage_consumed_seconds: f64,
-    usage_limit_seconds: Option<f64>,
-    usage_remaining_seconds: Option<f64>,
-    #[serde(default)]
-    usage_limit_reached: bool,
-    usage_period: Option<Period>,
+    #[serde(rename = "usage_consumed_seconds")]
+    consumed: f64,
+    #[serde(rename = "usage_limit_seconds")]
+    limit: Option<f64>,
+    #[serde(rename = "usage_remaining_seconds")]
+    remaining: Option<f64>,
+    #[serde(rename = "usage_limit_reached", default)]
+    reached: bool,
+    #[serde(rename = "usage_period")]
+    period: Option<Period>,
 }
 
 #[derive(Deserialize)]
@@ -41,15 +45,15 @@ struct Period {
 
 pub(super) fn usage(body: &[u8], scrub: &Scrub) -> Result<Usage, IbmError> {
     let document: Document = parse(body, "the usage of an instance was expected")?;
-    let (consumed, limit) = (document.usage_consumed_seconds, document.usage_limit_seconds);
-    let remaining = document.usage_remaining_seconds.or(limit.map(|limit| limit - consumed));
+    let (consumed, limit) = (document.consumed, document.limit);
+    let remaining = document.remaining.or(limit.map(|limit| limit - consumed));
     let date = |date: Option<String>| scrub.clean(&date.unwrap_or_default(), MOST_DATE);
     Ok(Usage {
         consumed,
         limit,
         remaining: remaining.map(|seconds| seconds.max(0.0)),
-        reached: document.usage_limit_reached,
-        period: document.usage_period.map(|period| (date(period.start_time), date(period.end_time))),
+        reached: document.reached,
+        period: document.period.map(|period| (date(period.start_time), date(period.end_time))),
     })
 }
 

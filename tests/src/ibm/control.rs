@@ -32,6 +32,8 @@ pub enum Route {
 pub enum Mishap {
     /// It is refused with this status, and perhaps these seconds in `Retry-After`.
     Status(u16, Option<u64>),
+    /// It is redirected to this address.
+    Elsewhere(String),
     /// The connection is cut before anything is done.
     Cut,
     /// It is done, and the connection is cut before the answer.

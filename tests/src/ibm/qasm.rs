@@ -2,7 +2,7 @@
 
 use std::{f64::consts::PI, sync::LazyLock};
 
-use qchat_quantum::circuit::{Circuit, OneQubit, Operation, TwoQubit};
+use qchat_quantum::circuit::{Builder, Circuit, OneQubit, Operation, TwoQubit};
 
 use super::device::{self, ONE_QUBIT, QUBITS};
 
@@ -63,8 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Refused> {
         }
     }
     let (register, bits) = register.unwrap_or_default();
-    let circuit =
-        operations.into_iter().fold(Circuit::builder(QUBITS, bits), |builder, one| builder.then(one)).build();
+    let circuit = operations.into_iter().fold(Circuit::builder(QUBITS, bits), Builder::then).build();
     match circuit {
         Ok(circuit) => Ok(Parsed { circuit, register }),
         Err(error) => refuse(NOT_VALID, error.to_string()),

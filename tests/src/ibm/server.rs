@@ -8,8 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::BoxBody};
+use hyper::{
+    Response,
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{runtime, sync::oneshot};
 use url::form_urlencoded;
@@ -21,6 +27,9 @@ use super::{
 
 /// Largest request, bytes.
 const MOST: usize = 64 << 20;
+
+/// An answer, whole or cut off.
+type Answer = Response<BoxBody<Bytes, Cut>>;
 
 /// The connection is to be cut.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +69,7 @@ async fn accept(listener: TcpListener, world: Arc<Mutex<World>>) {
     }
 }
 
-async fn serve(
-    request: hyper::Request<Incoming>,
-    world: &Mutex<World>,
-) -> Result<Response<Full<Bytes>>, Cut> {
+async fn serve(request: hyper::Request<Incoming>, world: &Mutex<World>) -> Result<Answer, Cut> {
     let request = read(request).await.ok_or(Cut)?;
     let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
     let route = route(&request);
@@ -71,6 +77,10 @@ async fn serve(
     let mishap = world.control.mishap(route);
     match mishap {
         Some(Mishap::Cut) => return Err(Cut),
+        Some(Mishap::Elsewhere(address)) => {
+            let builder = Response::builder().status(302).header("location", address);
+            return builder.body(whole(Bytes::new())).map_err(|_| Cut);
+        }
         Some(Mishap::Status(status, after)) => {
             let message = format!("Something is wrong today.{}", world.repeated(&request));
             return response(refusal(status, "1000", &message), after, false);
@@ -90,25 +100,28 @@ async fn serve(
     }
 }
 
-fn response(
-    Reply(status, document): Reply,
-    after: Option<u64>,
-    short: bool,
-) -> Result<Response<Full<Bytes>>, Cut> {
+fn response(Reply(status, document): Reply, after: Option<u64>, short: bool) -> Result<Answer, Cut> {
     let text = document.map(|document| document.to_string()).unwrap_or_default();
     plain(status, text.into_bytes(), after, short)
 }
 
-/// An answer; a `short` one says that it is longer than it is, so that the connection ends within it.
-fn plain(status: u16, body: Vec<u8>, after: Option<u64>, short: bool) -> Result<Response<Full<Bytes>>, Cut> {
+/// An answer; the connection ends within a `short` one.
+fn plain(status: u16, body: Vec<u8>, after: Option<u64>, short: bool) -> Result<Answer, Cut> {
     let mut builder = Response::builder().status(status).header("content-type", "application/json");
     if let Some(seconds) = after {
         builder = builder.header("retry-after", seconds);
     }
-    if short {
-        builder = builder.header("content-length", body.len() + 1000);
-    }
-    builder.body(Full::new(Bytes::from(body))).map_err(|_| Cut)
+    let body = if short {
+        let begin = Bytes::copy_from_slice(&body[..body.len() / 2]);
+        StreamBody::new(stream::iter([Ok(Frame::data(begin)), Err(Cut)])).boxed()
+    } else {
+        whole(Bytes::from(body))
+    };
+    builder.body(body).map_err(|_| Cut)
+}
+
+fn whole(body: Bytes) -> BoxBody<Bytes, Cut> {
+    Full::new(body).map_err(|never| match never {}).boxed()
 }
 
 /// Reads a request; none when it cannot be read.

@@ -98,9 +98,11 @@ async fn other_answers_are_errors_with_a_name() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let fake = Fake::start(Control::default());
-    fake.happen(Route::Usage, 1, &Mishap::Status(302, None));
+async fn nobody_is_followed_elsewhere_with_a_token() {
+    let (fake, other) = (Fake::start(Control::default()), Fake::start(Control::default()));
+    let elsewhere = other.config().api_url.to_string() + "/instances/usage";
+    fake.happen(Route::Usage, 1, &Mishap::Elsewhere(elsewhere));
     let error = fake.client().usage().await.expect_err("a redirect");
     assert!(matches!(error, IbmError::Refused { status: 302, .. }), "{error:?}");
+    assert_eq!(other.requests(Route::Usage), 0);
 }

@@ -1,7 +1,9 @@
 //! Jobs from the first look at a backend to the last bit.
 
+use std::{sync::Arc, time::Duration};
+
 use qchat_quantum::{
-    circuit::{Circuit, TwoQubit, random_bits},
+    circuit::{Builder, Circuit, TwoQubit, random_bits},
     ibm::{
         Availability, Client, Expected, IbmError, Job, JobId, JobState, Pace, Program, Submission, Written,
         poll::{self, Progress},
@@ -14,7 +16,7 @@ use qchat_tests::ibm::{BACKEND, Control, End, Fake, OFFLINE, PAUSED, Route};
 use super::{QUBITS, job, submission};
 
 async fn ended(client: &Client, id: &JobId) -> Job {
-    let pace = Pace { first: std::time::Duration::from_millis(1), ..Pace::POLLING };
+    let pace = Pace { first: Duration::from_millis(1), ..Pace::POLLING };
     poll::wait(client, id, &pace, |_| {}).await.expect("it ends")
 }
 
@@ -40,7 +42,7 @@ async fn a_bell_pair_goes_all_the_way_by_either_program() {
         let id = submit_once(&client, &submission).await.expect("an id");
 
         let mut seen = Vec::new();
-        let pace = Pace { first: std::time::Duration::from_millis(1), ..Pace::POLLING };
+        let pace = Pace { first: Duration::from_millis(1), ..Pace::POLLING };
         let job = poll::wait(&client, &id, &pace, |progress| match progress {
             Progress::Job(job) => seen.push(job.state.to_string()),
             Progress::Trouble(error) => panic!("{error}"),
@@ -74,7 +76,7 @@ async fn each_circuit_has_its_bits_in_their_places() {
     let client = fake.client();
     for program in [Program::Sampler, Program::Executor] {
         // Ones at bits 1, 6 and 19 of 20, then one of one bit.
-        let ones = [1, 6, 19].into_iter().fold(Circuit::builder(20, 20), |circuit, qubit| circuit.x(qubit));
+        let ones = [1, 6, 19].into_iter().fold(Circuit::builder(20, 20), Builder::x);
         let ones =
             (0..20).fold(ones, |circuit, qubit| circuit.measure(qubit, qubit)).build().expect("a circuit");
         let zero = Circuit::builder(1, 1).measure(0, 0).build().expect("a circuit");
@@ -218,6 +220,29 @@ async fn what_is_not_there_is_named() {
     }
     assert!(!client.status(PAUSED).await.expect("a status").operational);
     assert_eq!(fake.requests(Route::Any), 0);
+}
+
+#[tokio::test]
+async fn several_tasks_share_a_client_and_its_token() {
+    let fake = Fake::start(Control { queued: 1, ..Control::default() });
+    let client = Arc::new(fake.client());
+    let tasks = (0..4).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let submission = submission();
+            client.target(BACKEND).await?;
+            let id = submit_once(&client, &submission).await?;
+            let pace = Pace { first: Duration::from_millis(1), ..Pace::POLLING };
+            poll::wait(&client, &id, &pace, |_| {}).await?;
+            let cancelled = client.cancel(&id).await;
+            assert!(cancelled.is_err(), "it has ended");
+            client.results(&id, &submission.expected()).await
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic").expect("an answer").expect("results");
+    }
+    assert_eq!((fake.jobs().len(), fake.requests(Route::Token)), (4, 1));
 }
 
 #[tokio::test]
