@@ -15,6 +15,7 @@ pub mod database;
 pub mod device;
 pub mod faults;
 pub mod http;
+pub mod kme;
 pub mod load;
 pub mod operator;
 pub mod process;
