@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 44] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -60,6 +60,10 @@ fn help_of_every_command() {
         &["room", "remove"],
         &["room", "leave"],
         &["room", "update-keys"],
+        &["room", "psk"],
+        &["room", "psk", "add"],
+        &["room", "psk", "accept"],
+        &["room", "psk", "drop"],
         &["send"],
         &["listen"],
         &["history"],

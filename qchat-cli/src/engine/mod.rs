@@ -35,6 +35,7 @@ mod restart;
 mod rooms;
 mod rotation;
 mod server;
+mod shared_keys;
 mod steps;
 mod tidy;
 mod transparency;
@@ -57,6 +58,7 @@ pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished}
 pub use register::{Registered, Stage, login, register};
 pub use rotation::Rotated;
 pub use server::{ServerReport, server};
+pub use shared_keys::{KeyInRoom, KeyOutcome};
 pub use transparency::{AuditReport, Audited, DirectoryFault, Log, Logged, Said};
 pub use trust::{ChangeKind, Comparison, IdentityChange};
 

@@ -47,10 +47,7 @@ async fn both_ends_get_the_same_keys_by_their_ids_and_in_their_order() {
         assert_eq!(key.secret.len() * 8, KEY_BITS);
     }
     assert_ne!(keys[0].secret, keys[1].secret);
-    assert!(
-        !format!("{keys:?}").contains(&format!("{}", keys[0].secret[0]))
-            || format!("{keys:?}").contains("..")
-    );
+    assert!(!format!("{keys:?}").contains("secret"), "{keys:?}");
     assert_eq!(
         pair.link().requests(),
         ["POST /api/v1/keys/bob-sae/enc_keys", "POST /api/v1/keys/alice-sae/dec_keys"]
