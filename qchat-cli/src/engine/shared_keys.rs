@@ -99,7 +99,7 @@ impl Handle {
         }
         let mut keys = kme.enc_keys(slave, 1, KEY_BITS).await?;
         let key = keys.pop().ok_or(Etsi014Error::Malformed("it has no key"))?;
-        let (id, secret) = of_a_room(key)?;
+        let (id, secret) = of_a_room(&key)?;
         let (master, slave) = (master.to_string(), slave.to_string());
         let said = self.say_of_key(room, move |tx, device| {
             let key = (*id.as_bytes(), &*secret);
@@ -167,7 +167,7 @@ impl Handle {
         })?;
         let mut keys = kme.dec_keys(&master, &[id]).await?;
         let key = keys.pop().ok_or(Etsi014Error::Missing(id))?;
-        let (id, secret) = of_a_room(key)?;
+        let (id, secret) = of_a_room(&key)?;
         let said = self.say_of_key(room, move |tx, device| {
             shared_key::hold(tx, device, room, (*id.as_bytes(), &*secret))
         });
@@ -319,7 +319,7 @@ fn names(of: &[String]) -> String {
 }
 
 /// A key of the size that rooms take.
-fn of_a_room(key: Key) -> Result<(KeyId, Zeroizing<[u8; 32]>), EngineError> {
+fn of_a_room(key: &Key) -> Result<(KeyId, Zeroizing<[u8; 32]>), EngineError> {
     let mut secret = Zeroizing::new([0; 32]);
     if key.secret.len() != secret.len() {
         return Err(Etsi014Error::Size { got: key.secret.len() * 8, wanted: KEY_BITS }.into());
