@@ -128,7 +128,7 @@ fn two_people_mix_a_key_of_their_link_into_their_room_and_talk_on() {
     assert!(Some(next) > epoch.as_u64());
     all_talk(people, "after the second");
     for key in pair.link().keys() {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(&key);
         for person in people {
             assert!(!person.said().contains(&hex));
         }
@@ -218,7 +218,7 @@ fn who_lacks_the_key_cannot_read_although_it_has_everything_else() {
     assert!(!bob.bodies("lab").contains(&SECRET.to_owned()));
     assert_eq!(show(bob)["status"], "stuck");
     // It asks to be added again, and goes on from there; what was said meanwhile it never reads.
-    let (helping, mut returning) = (alice.listen("lab"), bob.listen("lab"));
+    let (helping, returning) = (alice.listen("lab"), bob.listen("lab"));
     returning.wait_for("the way back", |line| line.contains("was added again").then_some(()));
     drop((helping, returning));
     all_talk(people, "after all");
