@@ -151,7 +151,8 @@ fn nobody_says_for_another_that_it_holds_the_key() {
     settle(&mut relay, &mut peers);
     hold(&mut peers[BOB], KEY_ID, KEY);
     settle(&mut relay, &mut peers);
-    // Carol, who has no key, repeats what bob has said.
+    // Carol, who has no key and a client that does not mind, repeats what bob has said.
+    peers[2].ledger.add_psk(ROOM, PskId::quantum_link(KEY_ID), [0; 32]);
     let confirmation = Psk::of_quantum_link(ROOM, KEY_ID, &KEY).confirmation(ROOM, peers[BOB].id());
     say(&mut peers[2], SharedKey { key_id: KEY_ID, step: KeyStep::Held { confirmation } });
     settle(&mut relay, &mut peers);
