@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use config::{ConfigError, File, FileFormat};
 use directories::ProjectDirs;
+use qchat_quantum::etsi014::{IdError, SaeId};
 use serde::Deserialize;
 use url::Url;
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub backup_interval: Option<Duration>,
     /// The account at IBM Quantum, as the configuration file has it; the commands that use it say more.
     pub ibm: IbmSettings,
+    /// Where keys of QKD equipment come from.
+    pub kme: Kme,
 }
 
 /// An account at IBM Quantum.
@@ -72,6 +75,23 @@ pub struct IbmSettings {
     /// Whether the executor runs the circuits.
     #[serde(default)]
     pub executor: bool,
+}
+
+/// The key management entity (KME) of this end's QKD equipment, and who this end is to it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Kme {
+    /// Its address.
+    pub etsi014: Option<String>,
+    /// The id of this end there.
+    pub sae: Option<SaeId>,
+    /// The id of the other end.
+    pub peer_sae: Option<SaeId>,
+    /// The file with this end's certificate.
+    pub sae_cert: Option<PathBuf>,
+    /// The file with its private key.
+    pub sae_key: Option<PathBuf>,
+    /// The file with the certificate of the authority that signs the KME's.
+    pub kme_ca: Option<PathBuf>,
 }
 
 /// The settings cannot be read.
@@ -129,6 +149,12 @@ struct Stored {
     backup_interval: Option<config::Value>,
     #[serde(default)]
     ibm: IbmSettings,
+    etsi014: Option<String>,
+    sae: Option<String>,
+    peer_sae: Option<String>,
+    sae_cert: Option<PathBuf>,
+    sae_key: Option<PathBuf>,
+    kme_ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -194,6 +220,21 @@ impl Settings {
                 .map_err(refused.clone()("backup_interval"))?,
             (None, None) => Duration::ZERO,
         };
+        let sae = |key, flag: &Option<SaeId>, stored: Option<String>| match (flag, stored) {
+            (Some(sae), _) => Ok(Some(sae.clone())),
+            (None, Some(sae)) => {
+                sae.parse().map(Some).map_err(|error: IdError| refused.clone()(key)(error.to_string()))
+            }
+            (None, None) => Ok(None),
+        };
+        let kme = Kme {
+            etsi014: flags.kme.etsi014.clone().or(stored.etsi014),
+            sae: sae("sae", &flags.kme.sae, stored.sae)?,
+            peer_sae: sae("peer_sae", &flags.kme.peer_sae, stored.peer_sae)?,
+            sae_cert: flags.kme.sae_cert.clone().or(stored.sae_cert),
+            sae_key: flags.kme.sae_key.clone().or(stored.sae_key),
+            kme_ca: flags.kme.kme_ca.clone().or(stored.kme_ca),
+        };
         let lock_after_idle = match (flags.lock_after_idle, stored.lock_after_idle) {
             (Some(time), _) => Some(time),
             (None, Some(time)) => Some(
@@ -236,6 +277,7 @@ impl Settings {
             key_life: KeyLife::new(messages, update_after),
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm: stored.ibm,
+            kme,
         })
     }
 

@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 44] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -60,6 +60,10 @@ fn help_of_every_command() {
         &["room", "remove"],
         &["room", "leave"],
         &["room", "update-keys"],
+        &["room", "psk"],
+        &["room", "psk", "add"],
+        &["room", "psk", "accept"],
+        &["room", "psk", "drop"],
         &["send"],
         &["listen"],
         &["history"],
@@ -205,7 +209,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
     let content = format!(
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
-         update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n"
+         update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
+         etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
     fs::write(&file, content).unwrap();
     let show = |environment: &[(&str, &str)], flags: &[&str]| -> Value {
@@ -237,6 +242,11 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&named, &[], "update_after", Value::from(28_800)),
         (&named, &["--update-after-messages", "1"], "update_after_messages", Value::from(1)),
         (&[("QCHAT_UPDATE_AFTER", "1m")], &[], "update_after", Value::from(60)),
+        (&[], &[], "etsi014", Value::Null),
+        (&named, &[], "etsi014", Value::from("https://kme.example")),
+        (&named, &[], "sae_key", Value::from("/k")),
+        (&named, &["--sae", "other"], "sae", Value::from("other")),
+        (&[("QCHAT_PEER_SAE", "bob-sae")], &[], "peer_sae", Value::from("bob-sae")),
         (&[], &[], "backup_interval", Value::Null),
         (&named, &[], "backup_interval", Value::from(43200.0)),
         (&named, &["--backup-interval", "off"], "backup_interval", Value::Null),

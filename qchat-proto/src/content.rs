@@ -2,6 +2,8 @@
 //!
 //! Padded form: the content's length (4 bytes, big endian), the encoded `Content`, zeros up to the bucket.
 
+mod shared_key;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -10,6 +12,8 @@ use crate::{
     transparency::HeadHash,
     wire::{codec::DecodeError, pb},
 };
+
+pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.
 pub const MAX_TEXT: usize = 32 * 1024;
@@ -61,6 +65,8 @@ pub enum Body {
     Text(String),
     /// The sender's device has accepted its invitation: the first thing it says.
     Joined,
+    /// Devices agree on a key from elsewhere.
+    SharedKey(SharedKey),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -95,11 +101,17 @@ impl Content {
         Self { sent_at_ms, body: Body::Joined, witness: None }
     }
 
+    /// What a device says of a key from elsewhere.
+    pub fn shared_key(said: SharedKey, sent_at_ms: i64) -> Self {
+        Self { sent_at_ms, body: Body::SharedKey(said), witness: None }
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
             Body::Text(text) => Some(pb::content::Body::Text(pb::Text { body: text.clone() })),
             Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
+            Body::SharedKey(said) => Some(pb::content::Body::SharedKey(said.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -117,6 +129,9 @@ impl Content {
         let body = match raw.body {
             Some(pb::content::Body::Text(text)) => Body::Text(text.body),
             Some(pb::content::Body::Joined(_)) => Body::Joined,
+            Some(pb::content::Body::SharedKey(said)) => {
+                SharedKey::from_wire(said).map_or(Body::Unknown, Body::SharedKey)
+            }
             None => Body::Unknown,
         };
         // One of another size says nothing.
@@ -229,6 +244,31 @@ mod tests {
             Ok(Content { sent_at_ms: 5, body: Body::Unknown, witness: None })
         );
         assert!(Content::decode(&[0xff, 0xff]).is_err());
+    }
+
+    #[test]
+    fn what_is_said_of_a_key_is_read_back_and_what_makes_no_sense_is_unknown() {
+        let key_id = [7; 16];
+        let offered = |sae: &str| KeyStep::Offered { master: "alice-sae".to_owned(), slave: sae.to_owned() };
+        for (step, known) in [
+            (offered("bob-sae"), true),
+            (KeyStep::Held { confirmation: [9; 32] }, true),
+            (KeyStep::GivenUp { differs: true }, true),
+            (KeyStep::GivenUp { differs: false }, true),
+            (offered(&"x".repeat(MAX_SAE)), true),
+            (offered(""), false),
+            (offered(&"x".repeat(MAX_SAE + 1)), false),
+        ] {
+            let content = Content::shared_key(SharedKey { key_id, step }, 5);
+            let body = if known { content.body.clone() } else { Body::Unknown };
+            assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
+        }
+        let genuine =
+            Content::shared_key(SharedKey { key_id, step: KeyStep::Held { confirmation: [9; 32] } }, 5);
+        let mut short = pb::Content::decode(genuine.encode()).unwrap();
+        let Some(pb::content::Body::SharedKey(said)) = &mut short.body else { panic!("a key") };
+        said.key_id.truncate(15);
+        assert_eq!(Content::decode(&short.encode_to_vec()).unwrap().body, Body::Unknown);
     }
 
     #[test]

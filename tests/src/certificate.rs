@@ -49,7 +49,12 @@ impl Default for Authority {
 impl Authority {
     /// Writes its certificate to a file, as `SSL_CERT_FILE` names one.
     pub fn write(&self, path: &Path) {
-        fs::write(path, self.0.pem()).expect("a file");
+        fs::write(path, self.pem()).expect("a file");
+    }
+
+    /// Its certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
     }
 
     /// Signs a certificate for a host.

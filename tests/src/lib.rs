@@ -16,6 +16,7 @@ pub mod device;
 pub mod faults;
 pub mod http;
 pub mod ibm;
+pub mod kme;
 pub mod load;
 pub mod operator;
 pub mod process;

@@ -7,6 +7,7 @@ use std::{
 
 use clap::CommandFactory as _;
 use qchat_manual::{Configuration, Manual};
+use qchat_quantum::etsi014::SaeId;
 use serde::Serialize;
 
 use super::{
@@ -41,6 +42,12 @@ struct SettingsObject<'a> {
     /// Seconds; null for off.
     backup_interval: Option<f64>,
     ibm: IbmObject<'a>,
+    etsi014: Option<&'a str>,
+    sae: Option<&'a str>,
+    peer_sae: Option<&'a str>,
+    sae_cert: Option<&'a Path>,
+    sae_key: Option<&'a Path>,
+    kme_ca: Option<&'a Path>,
 }
 
 /// The account at IBM Quantum that the file names.
@@ -84,6 +91,12 @@ pub(super) fn settings(context: &Context) -> Outcome {
             budget: settings.ibm.budget,
             executor: settings.ibm.executor,
         },
+        etsi014: settings.kme.etsi014.as_deref(),
+        sae: settings.kme.sae.as_ref().map(SaeId::as_str),
+        peer_sae: settings.kme.peer_sae.as_ref().map(SaeId::as_str),
+        sae_cert: settings.kme.sae_cert.as_deref(),
+        sae_key: settings.kme.sae_key.as_deref(),
+        kme_ca: settings.kme.kme_ca.as_deref(),
     };
     context.output.result(&object, || {
         let path =
@@ -122,6 +135,12 @@ pub(super) fn settings(context: &Context) -> Outcome {
                 object.ibm.budget.map_or_else(|| "(60)".to_owned(), |seconds| seconds.to_string()),
             ),
             ("ibm.executor", object.ibm.executor.to_string()),
+            ("etsi014", object.etsi014.unwrap_or("(none)").to_owned()),
+            ("sae", object.sae.unwrap_or("(none)").to_owned()),
+            ("peer_sae", object.peer_sae.unwrap_or("(none)").to_owned()),
+            ("sae_cert", path(object.sae_cert)),
+            ("sae_key", path(object.sae_key)),
+            ("kme_ca", path(object.kme_ca)),
         ];
         lines.map(|(key, value)| format!("{key:<21} {value}")).join("\n")
     })?;

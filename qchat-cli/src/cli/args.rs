@@ -151,6 +151,9 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_BACKUP_INTERVAL", hide_env_values = true, value_name = "TIME")]
     #[arg(value_parser = interval)]
     pub backup_interval: Option<Duration>,
+    /// Where keys of QKD equipment come from.
+    #[command(flatten)]
+    pub kme: super::kme_args::KmeArgs,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
@@ -426,6 +429,9 @@ pub enum Room {
         #[arg(value_name = "ROOM")]
         room: String,
     },
+    /// Keys of QKD equipment, mixed into a room's own.
+    #[command(subcommand)]
+    Psk(super::kme_args::RoomPsk),
 }
 
 /// Commands about the recovery words.

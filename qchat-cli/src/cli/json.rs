@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use qchat_proto::mls::psk::PskKind;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
@@ -98,7 +99,24 @@ pub(super) struct DetailsObject<'a> {
     cursor: u64,
     waiting: usize,
     keys_renewed: Option<String>,
+    psk: Option<PskObject>,
+    offered_keys: Vec<OfferedKeyObject<'a>>,
     members: Vec<MemberObject<'a>>,
+}
+
+/// A key from elsewhere in a room's key schedule.
+#[derive(Debug, Serialize)]
+struct PskObject {
+    kind: &'static str,
+    since_epoch: u64,
+}
+
+/// A key from elsewhere on its way there.
+#[derive(Debug, Serialize)]
+struct OfferedKeyObject<'a> {
+    key_id: String,
+    by: &'a str,
+    waits_for: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -130,6 +148,22 @@ impl<'a> DetailsObject<'a> {
             cursor: details.cursor.0,
             waiting: details.waiting,
             keys_renewed: details.keys_renewed.map(rfc3339),
+            psk: details.mixed_key.as_ref().map(|mixed| PskObject {
+                kind: match mixed.kind {
+                    PskKind::QuantumLink => "quantum-link",
+                    PskKind::InviteLink => "invite-link",
+                },
+                since_epoch: mixed.since,
+            }),
+            offered_keys: details
+                .offered_keys
+                .iter()
+                .map(|offered| OfferedKeyObject {
+                    key_id: offered.key.to_string(),
+                    by: &offered.by,
+                    waits_for: &offered.waits_for,
+                })
+                .collect(),
             members: details.members.iter().map(member).collect(),
         }
     }

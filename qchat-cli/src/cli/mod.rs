@@ -15,6 +15,7 @@ mod directory;
 mod failure;
 mod harden;
 mod json;
+pub mod kme_args;
 mod listen;
 mod log;
 mod messages;
@@ -30,6 +31,7 @@ pub mod quantum_args;
 mod recovery;
 mod rooms;
 mod server;
+mod shared_keys;
 mod stolen;
 mod takeout;
 mod verify;
@@ -44,6 +46,7 @@ use self::{
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
+    kme_args::RoomPsk,
     output::Output,
     verify::How,
 };
@@ -153,6 +156,13 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Room(Room::Remove { room, user }) => rooms::remove(context, room, user).await,
         Command::Room(Room::Leave { room }) => rooms::leave(context, room).await,
         Command::Room(Room::Restart { room, yes }) => rooms::restart(context, room, *yes).await,
+        Command::Room(Room::Psk(RoomPsk::Add { room, wait, every_device })) => {
+            shared_keys::add(context, room, *wait, *every_device).await
+        }
+        Command::Room(Room::Psk(RoomPsk::Accept { room, wait })) => {
+            shared_keys::accept(context, room, *wait).await
+        }
+        Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
         Command::Send { room, text, file, wait: args::Wait::Sent } => {
             messages::send(context, room, text.as_deref(), file.as_deref()).await

@@ -1,6 +1,6 @@
 //! What commands print for people: one line for each thing, everything from peers sanitised.
 
-use qchat_proto::{ids::AccountId, sanitize};
+use qchat_proto::{ids::AccountId, mls::psk::PskKind, sanitize};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::json;
@@ -60,6 +60,20 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
     ];
     if let Some(renewed) = details.keys_renewed {
         lines.push(format!("  keys     renewed {}", json::rfc3339(renewed)));
+    }
+    if let Some(mixed) = &details.mixed_key {
+        let what = match mixed.kind {
+            PskKind::QuantumLink => "of a quantum link (ETSI GS QKD 014)",
+            PskKind::InviteLink => "of an invitation link",
+        };
+        lines.push(format!("  psk      {what}, since epoch {}", mixed.since));
+    }
+    for offered in &details.offered_keys {
+        let who = match &offered.waits_for[..] {
+            [] => "all that is known of hold it".to_owned(),
+            waits_for => format!("waits for {}", sanitize::line(&waits_for.join(", "))),
+        };
+        lines.push(format!("  offered  key {} by {}; {who}", offered.key, sanitize::line(&offered.by)));
     }
     if let Some(name) = &room.blocked_by {
         let name = sanitize::line(name);

@@ -7,6 +7,7 @@ use qchat_proto::{
     session::{error::SessionError, ledger::Phase},
     wire::fault::{Fault, FaultCode},
 };
+use qchat_quantum::etsi014::Etsi014Error;
 
 use super::{transparency::DirectoryFault, types::Deletion};
 use crate::{net::NetError, store::StoreError, vault::VaultError};
@@ -37,6 +38,9 @@ pub enum EngineError {
         /// What is wrong.
         source: IdentityError,
     },
+    /// The key management entity of QKD equipment.
+    #[error(transparent)]
+    Kme(#[from] Etsi014Error),
     /// The server's key directory.
     #[error(transparent)]
     Directory(#[from] DirectoryFault),
@@ -184,6 +188,16 @@ impl EngineError {
                 NetError::Fault(fault) => fault_exit_code(fault),
                 NetError::PlainHttp { .. } | NetError::Untrusted { .. } => 6,
                 _ => 3,
+            },
+            Self::Kme(error) => match error {
+                Etsi014Error::Address(_) | Etsi014Error::Credentials { .. } => 2,
+                Etsi014Error::Unreachable { .. } | Etsi014Error::Unavailable(_) => 3,
+                Etsi014Error::Unauthorized(_) => 4,
+                Etsi014Error::Untrusted { .. } | Etsi014Error::BadRequest(_) | Etsi014Error::Missing(_) => 6,
+                Etsi014Error::Answer { .. }
+                | Etsi014Error::TooLong(_)
+                | Etsi014Error::Malformed(_)
+                | Etsi014Error::Size { .. } => 1,
             },
             Self::Timeout(_) => 3,
             Self::Partial(_) | Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,

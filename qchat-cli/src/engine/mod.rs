@@ -37,6 +37,7 @@ mod restart;
 mod rooms;
 mod rotation;
 mod server;
+mod shared_keys;
 mod steps;
 mod tidy;
 mod transparency;
@@ -61,6 +62,7 @@ pub use place::quantum;
 pub use register::{Registered, Stage, login, register};
 pub use rotation::Rotated;
 pub use server::{ServerReport, server};
+pub use shared_keys::{KeyInRoom, KeyOutcome};
 pub use transparency::{AuditReport, Audited, DirectoryFault, Log, Logged, Said};
 pub use trust::{ChangeKind, Comparison, IdentityChange};
 

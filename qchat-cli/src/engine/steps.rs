@@ -136,13 +136,18 @@ impl Steps {
     }
 
     async fn progressed(&self, room: RoomId, mut progress: Progress) -> Result<Progress, EngineError> {
-        let (state, old) =
-            self.profile.read_async(move |tx| Ok::<_, StoreError>((tx.room(room)?, tx.old_copy()?))).await?;
+        let own = self.device.latest().id();
+        let (state, old, offers) = self
+            .profile
+            .read_async(move |tx| Ok::<_, StoreError>((tx.room(room)?, tx.old_copy()?, tx.psk_offers(room)?)))
+            .await?;
         if old.is_some() {
             return Err(EngineError::OldCopy);
         }
         // Whoever cannot follow has something to send: a request.
         progress.commits |= state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
+        // Those who hold what this device has offered have said so in messages.
+        progress.commits |= offers.iter().any(|offer| offer.device == own && !offer.holders.is_empty());
         progress.over =
             state.as_ref().is_some_and(|state| matches!(state.phase, Phase::Removed(_) | Phase::Left(_)));
         progress.cursor = state.map_or(Seq(0), |state| state.cursor);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use qchat_proto::{
     identity::link::Code,
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, UserName},
+    mls::psk::PskKind,
 };
+use qchat_quantum::etsi014::KeyId;
 use time::OffsetDateTime;
 
 pub use crate::{
@@ -85,6 +87,30 @@ pub struct RoomDetails {
     pub waiting: usize,
     /// When this device last gave itself fresh keys here.
     pub keys_renewed: Option<OffsetDateTime>,
+    /// The key from elsewhere that the room's keys depend on.
+    pub mixed_key: Option<MixedKey>,
+    /// Keys that were offered and are not mixed in yet.
+    pub offered_keys: Vec<OfferedKey>,
+}
+
+/// A key from elsewhere in a room's key schedule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MixedKey {
+    /// Where it comes from.
+    pub kind: PskKind,
+    /// The first epoch that depends on it.
+    pub since: u64,
+}
+
+/// A key from elsewhere on its way into a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OfferedKey {
+    /// Its name at the key management entities.
+    pub key: KeyId,
+    /// Whose device offers it.
+    pub by: String,
+    /// Whose devices it waits for, as far as this one knows.
+    pub waits_for: Vec<String>,
 }
 
 /// How far an own message has come; one from somebody else is always `Sent`.

@@ -4,16 +4,20 @@
 use std::collections::HashMap;
 
 use qchat_proto::{
-    content::{self, Content},
+    content::{self, Content, KeyStep, SharedKey},
     ids::{AccountId, DeviceId, RoomId},
+    mls::psk::PskKind,
     sanitize,
     session::ledger::{Ledger, Notice, Phase},
     wire::api::MemberStatus,
 };
+use qchat_quantum::etsi014::KeyId;
 
 use super::{
-    clock,
-    types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary, Sender},
+    clock, shared_keys,
+    types::{
+        Body, Delivery, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus, RoomSummary, Sender,
+    },
 };
 use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, Standing, StoreError, Tx};
 
@@ -143,7 +147,41 @@ pub(crate) fn details(
         cursor: row.state.cursor,
         waiting: tx.outbox_len(room)?,
         keys_renewed: tx.renewal(room)?.map(|renewal| clock::from_seconds(renewal.at)),
+        mixed_key: tx.mixed_key(room)?.map(|mixed| MixedKey { kind: mixed.id.kind, since: mixed.epoch }),
+        offered_keys: offered_keys(tx, names, room)?,
     })
+}
+
+fn offered_keys(tx: &mut Tx, names: &mut Names, room: RoomId) -> Result<Vec<OfferedKey>, StoreError> {
+    let Some(own) = tx.identity()?.map(|identity| identity.device) else { return Ok(vec![]) };
+    let mut keys = vec![];
+    for offer in tx.psk_offers(room)? {
+        if let Some(key) = shared_keys::key_of(&offer) {
+            let waits_for = shared_keys::waits_for(tx, room, own, &offer)?;
+            keys.push(OfferedKey { key, by: names.name(tx, offer.account)?, waits_for });
+        }
+    }
+    Ok(keys)
+}
+
+/// What a device has said of a key from elsewhere, as a sentence.
+fn of_a_key(who: &str, me: bool, said: &SharedKey) -> Body {
+    let key = KeyId::from_bytes(said.key_id);
+    let who = if me { "you" } else { who };
+    let s = if me { "" } else { "s" };
+    match said.step {
+        KeyStep::Offered { .. } if me => Body::Notice(format!("you offer the key {key} of a quantum link")),
+        KeyStep::Offered { .. } => Body::Notice(format!(
+            "{who} offers the key {key} of a quantum link: `qchat room psk accept` takes it"
+        )),
+        KeyStep::Held { .. } => Body::Notice(format!("{who} hold{s} the key {key}")),
+        KeyStep::GivenUp { differs: false } => {
+            Body::Notice(format!("{who} gave up the key {key}: the room goes on without it"))
+        }
+        KeyStep::GivenUp { differs: true } => Body::Warning(format!(
+            "{who} gave up the key {key}: the two ends have different keys under this id. The room goes on without it; check              that both KMEs are the ends of one link"
+        )),
+    }
 }
 
 /// A line of a timeline.
@@ -164,6 +202,9 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
             let (sent_at, body) = match Content::decode(&content) {
                 Ok(Content { sent_at_ms, body: content::Body::Text(text), .. }) => {
                     (clock::from_millis(sent_at_ms), Body::Text(text))
+                }
+                Ok(Content { sent_at_ms, body: content::Body::SharedKey(said), .. }) => {
+                    (clock::from_millis(sent_at_ms), of_a_key(&sender.name, sender.me, &said))
                 }
                 Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown, .. }) => {
                     (clock::from_millis(sent_at_ms), Body::Unknown)
@@ -258,6 +299,20 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         Notice::Restarted(by) => Body::Notice(format!(
             "{} restarted the room: what some said before that could not be read by all",
             names.name(tx, *by)?
+        )),
+        Notice::KeyMixed { by, kind, epoch } => {
+            let who = if *by == names.me { "you".to_owned() } else { names.name(tx, *by)? };
+            let what = match kind {
+                PskKind::QuantumLink => "a key of a quantum link",
+                PskKind::InviteLink => "the key of an invitation link",
+            };
+            Body::Notice(format!(
+                "{who} mixed {what} in: from epoch {epoch} on nobody reads this room without it"
+            ))
+        }
+        Notice::KeyDiffers(device) => Body::Warning(format!(
+            "a device of {} has another key under the id of the one that you offered: it was not mixed in, and the room goes on              as it was. Check that both KMEs are the ends of one link, then offer another with `qchat room psk add`",
+            device_owner(tx, names, *device)?
         )),
         Notice::SplitView { device, epoch } => Body::Warning(format!(
             "the server has shown a device of {} another key directory than this one, at epoch {epoch}: it may be giving \

@@ -5,17 +5,24 @@ use qchat_proto::{
     content::RoomSettings,
     identity::DeviceList,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    mls::{device::OwnKeyPackage, group::Group},
-    session::ledger::{
-        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        OwnRequest, Renewal, RoomState, RowState,
+    mls::{
+        device::OwnKeyPackage,
+        group::Group,
+        psk::{Psk, PskId},
+    },
+    session::{
+        ledger::{
+            Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage,
+            OutboxRow, OwnRequest, Renewal, RoomState, RowState,
+        },
+        shared_key::{MixedKey, Offer},
     },
 };
 
 use super::{
     KeyPackageSecret, StoreError, Tx, directory, groups, invitees,
     outbox::{self, End},
-    own, prepared, renewals, resyncs, rooms, timeline,
+    own, prepared, renewals, resyncs, rooms, shared_keys, timeline,
 };
 
 impl Ledger for Tx {
@@ -42,7 +49,36 @@ impl Ledger for Tx {
     }
 
     fn forget_group(&mut self, room: RoomId) -> Result<(), StoreError> {
+        shared_keys::forget_all(&mut self.conn, room)?;
         groups::forget_group(&mut self.conn, room)
+    }
+
+    fn psks(&mut self, room: RoomId) -> Result<Vec<Psk>, StoreError> {
+        shared_keys::psks(&mut self.conn, room)
+    }
+
+    fn put_psk(&mut self, room: RoomId, psk: &Psk) -> Result<(), StoreError> {
+        shared_keys::put_psk(&mut self.conn, room, psk)
+    }
+
+    fn forget_psk(&mut self, room: RoomId, id: PskId) -> Result<(), StoreError> {
+        shared_keys::forget_psk(&mut self.conn, room, id)
+    }
+
+    fn psk_offers(&mut self, room: RoomId) -> Result<Vec<Offer>, StoreError> {
+        shared_keys::offers(&mut self.conn, room)
+    }
+
+    fn put_psk_offer(&mut self, room: RoomId, offer: &Offer) -> Result<(), StoreError> {
+        shared_keys::put_offer(&mut self.conn, room, offer)
+    }
+
+    fn forget_psk_offer(&mut self, room: RoomId, device: DeviceId) -> Result<(), StoreError> {
+        shared_keys::forget_offer(&mut self.conn, room, device)
+    }
+
+    fn put_mixed_key(&mut self, room: RoomId, mixed: MixedKey) -> Result<(), StoreError> {
+        shared_keys::put_mixed(&mut self.conn, room, mixed)
     }
 
     fn take_kept(&mut self, room: RoomId) -> Result<Option<Group>, StoreError> {

@@ -34,6 +34,7 @@ mod rooms;
 mod rotation;
 mod schema;
 mod session;
+mod shared_keys;
 mod timeline;
 mod tx;
 

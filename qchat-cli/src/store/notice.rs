@@ -2,6 +2,7 @@
 
 use qchat_proto::{
     ids::{AccountId, DeviceId},
+    mls::psk::PskKind,
     session::ledger::Notice,
 };
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,14 @@ enum Stored {
     Restarted {
         by: AccountId,
     },
+    KeyMixed {
+        by: AccountId,
+        kind: u8,
+        epoch: u64,
+    },
+    KeyDiffers {
+        device: DeviceId,
+    },
     IdentityChanged {
         account: AccountId,
         by_recovery_key: bool,
@@ -94,6 +103,8 @@ pub(super) fn encode(notice: &Notice) -> Result<Vec<u8>, StoreError> {
         Notice::ResyncAsked(device) => Stored::ResyncAsked { device },
         Notice::Readded(device) => Stored::Readded { device },
         Notice::Restarted(by) => Stored::Restarted { by },
+        Notice::KeyMixed { by, kind, epoch } => Stored::KeyMixed { by, kind: kind.number(), epoch },
+        Notice::KeyDiffers(device) => Stored::KeyDiffers { device },
         Notice::IdentityChanged { account, by_recovery_key } => {
             Stored::IdentityChanged { account, by_recovery_key }
         }
@@ -122,6 +133,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Notice, StoreError> {
         Stored::ResyncAsked { device } => Notice::ResyncAsked(device),
         Stored::Readded { device } => Notice::Readded(device),
         Stored::Restarted { by } => Notice::Restarted(by),
+        Stored::KeyMixed { by, kind, epoch } => {
+            let kind = PskKind::of_number(kind).ok_or(StoreError::Corrupt("notice"))?;
+            Notice::KeyMixed { by, kind, epoch }
+        }
+        Stored::KeyDiffers { device } => Notice::KeyDiffers(device),
         Stored::IdentityChanged { account, by_recovery_key } => {
             Notice::IdentityChanged { account, by_recovery_key }
         }

@@ -402,5 +402,33 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    psk_offers (room, device) {
+        room -> Binary,
+        device -> Binary,
+        account -> Binary,
+        psk_id -> Binary,
+        master_sae -> Text,
+        slave_sae -> Text,
+        holders -> Binary,
+    }
+}
+
+diesel::table! {
+    psk_secrets (name) {
+        name -> Binary,
+        secret -> Binary,
+    }
+}
+
+diesel::table! {
+    psk_mixed (room) {
+        room -> Binary,
+        psk_id -> Binary,
+        epoch -> BigInt,
+        generation -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

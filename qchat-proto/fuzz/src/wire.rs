@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Body, Content, RoomSettings, pad, unpad},
+    content::{Body, Content, KeyStep, RoomSettings, SharedKey, pad, unpad},
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
     session::{authenticated::Authenticated, resync::Request},
     wire::{
@@ -107,7 +107,14 @@ pub fn envelopes(input: &[u8]) {
 pub fn content(input: &[u8]) {
     let text = Content::text("hello", 1_800_000_000_000).map(|content| content.encode()).unwrap_or_default();
     let settings = RoomSettings { name: "general".to_owned(), admins: vec![ACCOUNT] };
-    let genuine = [pad(&text), text.to_vec(), Content::joined(-1).encode().to_vec(), settings.encode()];
+    let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
+    let genuine = [
+        pad(&text),
+        text.to_vec(),
+        Content::joined(-1).encode().to_vec(),
+        Content::shared_key(key, 1).encode().to_vec(),
+        settings.encode(),
+    ];
     let bytes = edited(&genuine, input);
     if let Ok(inner) = unpad(&bytes) {
         assert_eq!(pad(&inner), bytes);

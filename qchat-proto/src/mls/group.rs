@@ -111,6 +111,8 @@ pub enum Opened {
         added: Vec<ListedDevice>,
         /// Whether this device is no longer a member.
         removed: bool,
+        /// The pre-shared keys that it has mixed in.
+        psks: Vec<PskId>,
     },
 }
 
@@ -357,8 +359,13 @@ impl Group {
                     Proposal::Add(add) => leaf_credential(add.signing_identity()),
                     _ => None,
                 });
+                let psks = epoch.applied_proposals.iter().filter_map(|info| match &info.proposal {
+                    Proposal::Psk(psk) => PskId::decode(psk.external_psk_id()?),
+                    _ => None,
+                });
                 Ok(Opened::Commit {
                     committer: leaf(message.committer)?,
+                    psks: psks.collect(),
                     added: added
                         .map(|LeafCredential { account, device, .. }| ListedDevice { account, device })
                         .collect(),

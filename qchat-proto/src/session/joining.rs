@@ -11,7 +11,7 @@ use crate::{
         error::SessionError,
         groups, head,
         ledger::{Head, Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
-        restart,
+        restart, shared_key,
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -226,6 +226,7 @@ pub fn join<L: Ledger>(
         Ok(())
     })()
     .map_err(SessionError::Ledger)?;
+    shared_key::forget_all(ledger, room)?;
     groups::store(ledger, room, group)?;
     Ok(joined.inviter)
 }

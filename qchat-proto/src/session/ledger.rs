@@ -9,7 +9,12 @@ use crate::{
     content::RoomSettings,
     identity::DeviceList,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
-    mls::{device::OwnKeyPackage, group::Group, psk::Psk},
+    mls::{
+        device::OwnKeyPackage,
+        group::Group,
+        psk::{Psk, PskId, PskKind},
+    },
+    session::shared_key::{MixedKey, Offer},
     wire::{frame::Invitation, tree::TreeHash},
 };
 
@@ -217,8 +222,8 @@ pub enum Change {
     /// Fresh keys for this device's path.
     Update,
     /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over and those of its own account
-    /// that the account has revoked, leads the daemon's list back to the group's, and adds a device again that asked for
-    /// it: whatever of these is owed.
+    /// that the account has revoked, leads the daemon's list back to the group's, adds a device again that asked for it, and
+    /// mixes in a key that every device holds: whatever of these is owed.
     Duties,
     /// Not a commit of the group but the end of it: the room goes on with another, of the devices whose KeyPackages
     /// (MLSMessage each) these are. An admin that cannot follow wants it when nobody can ([`super::restart`]).
@@ -352,6 +357,17 @@ pub enum Notice {
     Readded(DeviceId),
     /// An admin has let the room go on with another group.
     Restarted(AccountId),
+    /// A commit has mixed in a key from elsewhere.
+    KeyMixed {
+        /// Whose commit.
+        by: AccountId,
+        /// Where it comes from.
+        kind: PskKind,
+        /// The first epoch whose keys depend on it.
+        epoch: u64,
+    },
+    /// This device has another key than the one that this device has offered, under its name: the offer was given up.
+    KeyDiffers(DeviceId),
     /// The daemon shows other keys of this account than those that are pinned.
     IdentityChanged {
         /// Whose.
@@ -402,6 +418,33 @@ pub trait Ledger {
     /// The storage's own.
     fn psks(&mut self, _room: RoomId) -> Result<Vec<Psk>, Self::Error> {
         Ok(vec![])
+    }
+    /// Stores one of them.
+    ///
+    /// # Errors
+    /// The storage's own, as with the next five.
+    fn put_psk(&mut self, _room: RoomId, _psk: &Psk) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Deletes one of them for good.
+    fn forget_psk(&mut self, _room: RoomId, _id: PskId) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// The pre-shared keys that devices have offered: one of each at most.
+    fn psk_offers(&mut self, _room: RoomId) -> Result<Vec<Offer>, Self::Error> {
+        Ok(vec![])
+    }
+    /// Stores an offer in the place of the one that its device has made before.
+    fn put_psk_offer(&mut self, _room: RoomId, _offer: &Offer) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Deletes what a device has offered.
+    fn forget_psk_offer(&mut self, _room: RoomId, _device: DeviceId) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Stores which pre-shared key was mixed in last, for lists and screens.
+    fn put_mixed_key(&mut self, _room: RoomId, _mixed: MixedKey) -> Result<(), Self::Error> {
+        Ok(())
     }
 
     /// Takes out the group that was kept in memory, if what is stored now is still what it was kept for. An operation

@@ -12,3 +12,4 @@ mod list;
 pub mod outbox;
 pub mod restart;
 pub mod resync;
+pub mod shared_key;

@@ -14,6 +14,7 @@ use crate::{
         fault::MlsFault,
         group::{Group, Plan},
         membership::Leaf,
+        psk::PskId,
     },
     session::{
         authenticated::Authenticated,
@@ -21,7 +22,7 @@ use crate::{
         groups, head,
         ledger::{Asked, Change, Ledger, ListedDevice, OutboxRow, Phase, RoomState, RowState, Sealed, Want},
         list::{delta, listed, roster},
-        restart, resync,
+        restart, resync, shared_key,
     },
     wire::{
         frame::{Envelope, Invitation, Kind, MembershipChange, delta_hash},
@@ -201,12 +202,22 @@ impl Sealing<'_> {
     }
 
     /// Whether a SelfRemove was passed over, a device of the own account was revoked, the daemon's list is not the group's
-    /// roster, or a device asked to be added again.
+    /// roster, a device asked to be added again, or every device holds the key that this one has offered.
     fn owes<L: Ledger>(&self, ledger: &mut L) -> Result<bool, L> {
         Ok(!self.left(ledger)?.is_empty()
             || !self.revoked(ledger)?.is_empty()
             || listed(ledger, self.state.room)? != roster(&self.leaves)
-            || self.readd(ledger)?.is_some())
+            || self.readd(ledger)?.is_some()
+            || self.shared_key(ledger)?.is_some())
+    }
+
+    /// A key from elsewhere that is to be mixed in. An admin that is none any more may not.
+    fn shared_key<L: Ledger>(&self, ledger: &mut L) -> Result<Option<PskId>, L> {
+        let room = self.state.room;
+        match shared_key::due(ledger, room, &self.leaves, self.device.id())? {
+            Some(id) if self.group.settings()?.admins.contains(&self.device.account()) => Ok(Some(id)),
+            _ => Ok(None),
+        }
     }
 
     /// A device that asked to be added again and can be: one for each commit.
@@ -268,6 +279,7 @@ impl Sealing<'_> {
     ) -> Result<Option<(Sealed, Option<Bytes>)>, L> {
         match &row.want {
             Want::Application(content) => {
+                let content = &shared_key::still_true(ledger, self.state.room, self.device.id(), content)?;
                 let aad = self.authenticated(row.message_id, Kind::Application, &[]).encode();
                 let payload = self.group.seal(&content::pad(content), aad)?;
                 Ok(Some((self.sealed(row.message_id, Kind::Application, payload, vec![]), None)))
@@ -352,6 +364,9 @@ impl Sealing<'_> {
                     plan.add.push(asked.key_package);
                     added.push(device);
                     full.push(device);
+                } else {
+                    // Whoever is added has no key: the next commit mixes it in, if all hold it then.
+                    plan.psks.extend(self.shared_key(ledger)?);
                 }
             }
         }

@@ -17,9 +17,12 @@ use qchat_proto::{
         group::Group,
         psk::{Psk, PskId},
     },
-    session::ledger::{
-        Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
-        OwnRequest, Renewal, RoomState, RowState, Want,
+    session::{
+        ledger::{
+            Asked, GroupBlob, GroupUpdate, Head, Invitee, Ledger, ListedDevice, Notice, OpenedMessage,
+            OutboxRow, OwnRequest, Renewal, RoomState, RowState, Want,
+        },
+        shared_key::{MixedKey, Offer},
     },
 };
 use zeroize::Zeroizing;
@@ -71,6 +74,8 @@ pub(crate) struct Room {
     /// Shared: wiping every copy takes most of the time of an unoptimised test.
     group: Option<Arc<GroupBlob>>,
     pub(crate) psks: Vec<(PskId, [u8; 32])>,
+    pub(crate) offers: Vec<Offer>,
+    pub(crate) mixed: Option<MixedKey>,
     pub(crate) settings: Option<RoomSettings>,
     heads: BTreeMap<Seq, Head>,
     counters: HashMap<DeviceId, u64>,
@@ -141,6 +146,31 @@ impl Ledger for Memory {
     fn psks(&mut self, room: RoomId) -> Done<Vec<Psk>> {
         let psks = &self.at(room).psks;
         Ok(psks.iter().map(|&(id, secret)| Psk { id, secret: Secret::from_bytes(secret) }).collect())
+    }
+    fn put_psk(&mut self, room: RoomId, psk: &Psk) -> Done<()> {
+        self.forget_psk(room, psk.id)?;
+        self.add_psk(room, psk.id, *psk.secret.expose());
+        Ok(())
+    }
+    fn forget_psk(&mut self, room: RoomId, id: PskId) -> Done<()> {
+        self.at(room).psks.retain(|(known, _)| *known != id);
+        Ok(())
+    }
+    fn psk_offers(&mut self, room: RoomId) -> Done<Vec<Offer>> {
+        Ok(self.at(room).offers.clone())
+    }
+    fn put_psk_offer(&mut self, room: RoomId, offer: &Offer) -> Done<()> {
+        self.forget_psk_offer(room, offer.device)?;
+        self.at(room).offers.push(offer.clone());
+        Ok(())
+    }
+    fn forget_psk_offer(&mut self, room: RoomId, device: DeviceId) -> Done<()> {
+        self.at(room).offers.retain(|offer| offer.device != device);
+        Ok(())
+    }
+    fn put_mixed_key(&mut self, room: RoomId, mixed: MixedKey) -> Done<()> {
+        self.at(room).mixed = Some(mixed);
+        Ok(())
     }
     fn take_kept(&mut self, room: RoomId) -> Done<Option<Group>> {
         let kept = self.kept.lock().unwrap().remove(&room);

@@ -22,6 +22,7 @@ mod renewals;
 mod restarts;
 mod resync;
 mod rotation;
+mod shared_keys;
 mod stored;
 mod welcomes;
 mod witness;

@@ -23,7 +23,6 @@ pub struct Usage {
 }
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "they are the service's")]
 struct Document {
     #[serde(rename = "usage_consumed_seconds")]
     consumed: f64,

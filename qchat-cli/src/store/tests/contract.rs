@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use qchat_proto::{
     content::RoomSettings,
+    crypto::secret::Secret,
     ids::{AccountId, DeviceId, RoomId, Seq},
+    mls::psk::{Psk, PskId, PskKind},
     session::ledger::{
         Asked, Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
         OwnRequest, Phase, Renewal, RowState, Sealed, Want,
     },
+    session::shared_key::Offer,
     wire::{frame::Invitation, tree::TreeHash},
 };
 use zeroize::Zeroizing;
@@ -22,6 +25,7 @@ fn ledger_contract(l: &mut impl Ledger) {
     heads_and_counters(l);
     lists(l);
     resyncs(l);
+    shared_keys(l);
     outbox(l);
     messages(l);
 }
@@ -233,6 +237,36 @@ fn outbox(l: &mut impl Ledger) {
     assert_eq!(l.own(ROOM, message(40)).unwrap(), None);
 }
 
+fn shared_keys(l: &mut impl Ledger) {
+    let offer = |device, name: u8, holders: &[DeviceId]| Offer {
+        device,
+        account: ALICE,
+        id: PskId::quantum_link([name; 16]),
+        master: "alice-sae".into(),
+        slave: "bob-sae".into(),
+        holders: holders.to_vec(),
+    };
+    let (first, second) = (offer(ALICE_DEVICE, 1, &[]), offer(BOB_DEVICE, 2, &[]));
+    for offer in [&first, &second] {
+        l.put_psk_offer(ROOM, offer).unwrap();
+    }
+    assert_eq!(l.psk_offers(ROOM).unwrap().len(), 2);
+    assert!(l.psk_offers(OTHER).unwrap().is_empty() && l.psks(ROOM).unwrap().is_empty());
+    let held = offer(ALICE_DEVICE, 1, &[BOB_DEVICE, ALICE_DEVICE]);
+    l.put_psk_offer(ROOM, &held).unwrap();
+    assert!(l.psk_offers(ROOM).unwrap().contains(&held) && !l.psk_offers(ROOM).unwrap().contains(&first));
+    for room in [ROOM, OTHER] {
+        l.put_psk(room, &Psk { id: first.id, secret: Secret::from_bytes([3; 32]) }).unwrap();
+    }
+    let psks = l.psks(ROOM).unwrap();
+    assert!(psks.len() == 1 && psks[0].id == first.id && *psks[0].secret.expose() == [3; 32]);
+    l.forget_psk(ROOM, first.id).unwrap();
+    l.forget_psk(OTHER, first.id).unwrap();
+    assert!(l.psks(ROOM).unwrap().is_empty());
+    l.forget_psk_offer(ROOM, ALICE_DEVICE).unwrap();
+    assert_eq!(l.psk_offers(ROOM).unwrap(), [second]);
+}
+
 fn messages(l: &mut impl Ledger) {
     let opened = OpenedMessage {
         room: ROOM,
@@ -264,6 +298,8 @@ fn messages(l: &mut impl Ledger) {
         Notice::ResyncAsked(BOB_DEVICE),
         Notice::Readded(BOB_DEVICE),
         Notice::Restarted(BOB),
+        Notice::KeyMixed { by: ALICE, kind: PskKind::QuantumLink, epoch: 7 },
+        Notice::KeyDiffers(BOB_DEVICE),
         Notice::IdentityChanged { account: BOB, by_recovery_key: true },
         Notice::IdentityAccepted(BOB),
     ];

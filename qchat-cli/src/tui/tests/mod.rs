@@ -88,6 +88,8 @@ fn details(n: u8, name: &str) -> RoomDetails {
         cursor: Seq(9),
         waiting: 0,
         keys_renewed: None,
+        mixed_key: None,
+        offered_keys: vec![],
     }
 }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::{Before, Result, Step};
 use crate::{
     ids::{AccountId, DeviceId},
-    mls::{fault::MlsFault, group::Group, membership::Leaf},
+    mls::{fault::MlsFault, group::Group, membership::Leaf, psk::PskId},
     session::{
         announce,
         error::SessionError,
         ledger::{Invitee, Ledger, ListedDevice, Notice, Phase},
         list::roster,
-        outbox,
+        outbox, shared_key,
     },
 };
 
@@ -22,7 +22,7 @@ impl<L: Ledger> Step<'_, L> {
         group: Group,
         before: Option<Before>,
         committer: Leaf,
-        added: &[ListedDevice],
+        (added, psks): (&[ListedDevice], &[PskId]),
         (removed, readded): (bool, bool),
     ) -> Result<(), L> {
         let room = self.state.room;
@@ -82,6 +82,13 @@ impl<L: Ledger> Step<'_, L> {
         announce::changes(self.ledger, (room, self.seq), committer.account, (&old, &new), &asked)?;
         if settings != old_settings {
             self.notice(&Notice::Settings(committer.account))?;
+        }
+        if !added.is_empty() {
+            shared_key::added(self.ledger, room, self.device.id(), added)?;
+        }
+        for &id in psks {
+            shared_key::mixed(self.ledger, room, id, group.epoch())?;
+            self.notice(&Notice::KeyMixed { by: committer.account, kind: id.kind, epoch: group.epoch() })?;
         }
         self.state.epoch = group.epoch();
         self.store(group)

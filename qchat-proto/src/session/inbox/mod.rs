@@ -23,6 +23,7 @@ use crate::{
         list::listed,
         restart,
         resync::{self, Judged},
+        shared_key,
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
 };
@@ -306,9 +307,9 @@ impl<L: Ledger> Step<'_, L> {
         match opened {
             Opened::Application { sender, data, .. } => self.message(group, envelope, sender, &data),
             Opened::SelfRemove { .. } => self.store(group),
-            Opened::Commit { committer, added, removed, .. } => {
+            Opened::Commit { committer, added, removed, psks, .. } => {
                 let readded = readds(envelope, self.device.id());
-                self.commit(group, before, committer, &added, (removed, readded))
+                self.commit(group, before, committer, (&added, &psks), (removed, readded))
             }
         }
     }
@@ -374,8 +375,19 @@ impl<L: Ledger> Step<'_, L> {
             Phase::Leaving(left) => self.seq < left,
             Phase::Stuck(_) | Phase::Removed(_) | Phase::Left(_) => false,
         };
-        let joined = matches!(Content::decode(&content), Ok(Content { body: Body::Joined, .. }));
-        if !repeated && shown && joined {
+        let said = Content::decode(&content).map(|content| content.body);
+        if !repeated
+            && self.state.phase == Phase::Member
+            && let Ok(Body::SharedKey(said)) = &said
+        {
+            let is_admin = group.settings()?.admins.contains(&sender.account);
+            let heard =
+                shared_key::heard(self.ledger, self.device, (room, self.now), &sender, is_admin, said)?;
+            if let Some(notice) = heard {
+                self.notice(&notice)?;
+            }
+        }
+        if !repeated && shown && said == Ok(Body::Joined) {
             self.notice(&Notice::Joined(sender.account))?;
         } else if !repeated && shown {
             let message = OpenedMessage {

@@ -94,10 +94,10 @@ impl<L: Ledger> Step<'_, L> {
                 let mut group = self.load()?;
                 let before = Before::of(&group, envelope)?;
                 match group.open(&envelope.payload) {
-                    Ok(Opened::Commit { committer, added, removed, .. }) => {
+                    Ok(Opened::Commit { committer, added, removed, psks, .. }) => {
                         let renewal = Renewal { at: self.now, accepted: self.state.accepted };
                         self.ledger.put_renewal(room, renewal).map_err(SessionError::Ledger)?;
-                        self.commit(group, before, committer, &added, (removed, false))
+                        self.commit(group, before, committer, (&added, &psks), (removed, false))
                     }
                     // Ordered behind a commit that it did not know: nobody follows it.
                     Err(OpenFault::PastEpoch) => self.reject(envelope, "the server ordered it too late"),

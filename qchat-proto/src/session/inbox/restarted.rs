@@ -11,7 +11,7 @@ use crate::{
         ledger::{GroupUpdate, Invitee, Ledger, Notice, Phase, Renewal, RowState, Want},
         list::roster,
         restart::{self, Statement},
-        resync,
+        resync, shared_key,
     },
     wire::frame::{Envelope, Operation},
 };
@@ -140,6 +140,7 @@ impl<L: Ledger> Step<'_, L> {
             self.ledger.put_renewal(room, Renewal { at: now, accepted: 0 })
         })()
         .map_err(SessionError::Ledger)?;
+        shared_key::forget_all(self.ledger, room)?;
         joining::unseal(self.ledger, room, true)?;
         self.notice(&Notice::Restarted(self.device.account()))?;
         announce::changes(self.ledger, (room, seq), self.device.account(), (&old, &new), &asked)
