@@ -63,6 +63,12 @@ impl Cloud {
                 None => one.availability == Availability::Online && !one.simulator,
             })
             .collect();
+        if let Some(simulator) = fit.iter().find(|one| one.simulator) {
+            return Err(QuantumError::Refused(format!(
+                "{} is a simulator at IBM's, whose bits are no better than this machine's: use --backend local",
+                simulator.name
+            )));
+        }
         fit.sort_by_key(|one| one.queue);
         fit.into_iter().next().ok_or_else(|| {
             QuantumError::NotFound(match name {
@@ -101,7 +107,9 @@ impl Cloud {
             program: self.program,
             // Far above what it takes: a job that hangs ends.
             cost: Some(cost),
-            private: true,
+            // Results that can be read once would be lost, and paid for, with a program that dies while they are on their way.
+            // The service has seen them anyway, and they are no secret of anybody's.
+            private: false,
         })
     }
 

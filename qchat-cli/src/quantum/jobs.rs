@@ -147,7 +147,16 @@ impl Jobs {
         let id = job.id;
         let remote = job.remote.as_deref().ok_or(QuantumError::Malformed("remote id"))?;
         let runs = || tell(&Job { state: State::Running, ..job.clone() });
-        match cloud.wait(remote, runs).await? {
+        let ended = match cloud.wait(remote, runs).await {
+            // It is there still, or the account is another: whoever asks later is told.
+            Err(QuantumError::Ibm(error)) if error.is_passing() || is_of_account(&error) => {
+                return Err(error.into());
+            }
+            // Gone, as results are that were read once and not kept. It is not paid for a second time.
+            Err(error @ QuantumError::Ibm(_)) => return self.without(job, error).await,
+            ended => ended?,
+        };
+        match ended {
             End::Results(raw, seconds) => {
                 let kept = move |store: &QuantumStore| store.measured(id, raw.text(), seconds);
                 Ok(self.store.with(kept).await?)
@@ -243,6 +252,11 @@ impl Jobs {
         }
         Ok(self.store.with(move |store| store.advance(id, &OPEN, State::Cancelled, None, None)).await?)
     }
+}
+
+/// Whether it is the account that is not accepted, which says nothing of the job.
+fn is_of_account(error: &IbmError) -> bool {
+    matches!(error, IbmError::Key(_) | IbmError::Unauthorized(_) | IbmError::Forbidden(_))
 }
 
 fn way(cloud: Option<&Cloud>) -> Result<&Cloud, QuantumError> {

@@ -23,6 +23,7 @@ mod partial;
 mod passphrases;
 mod processes;
 mod quantum;
+mod quantum_cloud;
 mod registration;
 mod relay;
 mod removal;

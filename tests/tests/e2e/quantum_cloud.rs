@@ -1,0 +1,213 @@
+//! Quantum jobs on a quantum computer, through the program: a stand-in for IBM Quantum runs them.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use qchat_tests::{
+    client::Client,
+    ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, Route},
+};
+use serde_json::Value;
+
+/// A user with an account at the stand-in.
+struct User {
+    client: Client,
+    key_file: PathBuf,
+    url: String,
+    identity: String,
+}
+
+impl User {
+    fn new(fake: &Fake) -> Self {
+        let client = Client::new("http://127.0.0.1:9", "alice");
+        let key_file = client.file("api-key");
+        fs::write(&key_file, format!("{KEY}\n")).expect("a file");
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).expect("its mode");
+        let config = fake.config();
+        Self { client, key_file, url: config.api_url.to_string(), identity: config.iam_url.to_string() }
+    }
+
+    /// The command with what it takes to reach the stand-in.
+    fn quantum<'a>(&'a self, command: &'a str) -> Vec<&'a str> {
+        let key_file = self.key_file.to_str().expect("a UTF-8 path");
+        let account = [
+            "--ibm-crn",
+            CRN,
+            "--ibm-key-file",
+            key_file,
+            "--ibm-url",
+            &self.url,
+            "--ibm-iam-url",
+            &self.identity,
+        ];
+        ["quantum"].into_iter().chain(command.split(' ')).chain(account).collect()
+    }
+
+    fn json(&self, command: &str) -> Vec<Value> {
+        self.client.json(&self.quantum(command))
+    }
+
+    /// Bits in the pool: of a quantum computer's, of a simulator's.
+    fn pool(&self) -> (Value, Value) {
+        let level = &self.json("pool")[0];
+        (level["quantum_bits"].clone(), level["simulated_bits"].clone())
+    }
+
+    fn jobs(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        self.json("jobs").iter().map(|job| (text(&job["state"]), text(&job["backend"]))).collect()
+    }
+}
+
+fn all_requests(fake: &Fake) -> usize {
+    let routes =
+        [Route::Token, Route::Backends, Route::Submit, Route::List, Route::Job, Route::Results, Route::Usage];
+    routes.into_iter().map(|route| fake.requests(route)).sum()
+}
+
+#[test]
+fn bits_of_a_quantum_computer_come_into_the_pool_and_are_called_so() {
+    let fake = Fake::start(Control { queued: 1, running: 1, late_results: 1, ..Control::default() });
+    let user = User::new(&fake);
+    let names: Vec<_> = user.json("backends").iter().map(|backend| backend["name"].clone()).collect();
+    assert!(names.contains(&"local".into()) && names.contains(&BACKEND.into()), "{names:?}");
+
+    // Nobody is asked, and nothing is spent.
+    let asked = user.client.fails(2, &user.quantum("run qrng --backend ibm"));
+    assert!(asked.contains("--yes"), "{asked}");
+    let dear = user.client.fails(6, &user.quantum("run qrng --backend ibm --yes --ibm-budget 1"));
+    assert!(dear.contains("--ibm-budget"), "{dear}");
+    assert!(fake.jobs().is_empty());
+
+    let report = &user.json("run qrng --backend ibm --bits 512 --yes")[0];
+    assert_eq!((&report["backend"], &report["quantum"]), (&Value::from(BACKEND), &Value::from(true)));
+    assert!(
+        report["provenance"]
+            .as_str()
+            .is_some_and(|words| words.contains("its operator") || words.contains("whose operator"))
+    );
+    assert_eq!((&report["quantum_seconds"], &report["fallback"]), (&Value::from(2.0), &Value::Null));
+    assert_eq!(user.pool(), (512.into(), 0.into()));
+
+    let submitted = &user.json("run chsh --shots 2000 --backend ibm_fake --yes --detach")[0];
+    assert_eq!(submitted["state"], "queued");
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    let shown = &user.json(&format!("show {}", submitted["job"].as_str().expect("an id")))[0];
+    assert!(shown["s"].as_f64().is_some_and(|s| s > 2.5), "{shown}");
+    assert_eq!(fake.jobs().len(), 2);
+
+    let cancelled = &user.json("run qrng --backend ibm --yes --detach")[0];
+    let id = cancelled["job"].as_str().expect("an id");
+    assert_eq!(user.json(&format!("cancel {id}"))[0]["state"], "cancelled");
+    assert_eq!(fake.requests(Route::Cancel), 1);
+    assert!(user.json("resume").is_empty());
+}
+
+#[test]
+fn the_simulator_takes_what_a_quantum_computer_does_not_and_everything_says_so() {
+    let failed = || End::Failed(1517, "not native".to_owned());
+    let refused = Mishap::Status(409, None);
+    let storm = Mishap::Status(503, None);
+    for (what, control, mishap, charged, word) in [
+        ("a job that fails", Control { end: failed(), ..Control::default() }, None, 1, "1517"),
+        ("no time left", Control::default(), Some((Route::Submit, 1, refused)), 0, "used up its time"),
+        ("a service that is down", Control::default(), Some((Route::Backends, 99, storm)), 0, "503"),
+    ] {
+        let fake = Fake::start(control);
+        if let Some((route, times, mishap)) = &mishap {
+            fake.happen(*route, *times, mishap);
+        }
+        let user = User::new(&fake);
+        let output = user.client.run(&user.quantum("run qrng --backend ibm --yes --json"));
+        let output = output.expect_code(0);
+        let report = &output.json()[0];
+        assert_eq!((&report["backend"], &report["quantum"]), (&"local".into(), &false.into()), "{what}");
+        let why = report["fallback"]["why"].as_str().expect("a reason");
+        assert!(why.contains(word), "{what}: {why}");
+        assert!(
+            output.stderr.contains("this ran on local") && output.stderr.contains(word),
+            "{}",
+            output.stderr
+        );
+        assert!(report["provenance"].as_str().is_some_and(|words| words.contains("simulator")));
+        assert_eq!(user.pool(), (0.into(), 256.into()), "{what}");
+        assert_eq!(fake.jobs().len(), charged, "{what}");
+    }
+    // Where that is not wanted, nothing comes of it.
+    let fake = Fake::start(Control { end: failed(), ..Control::default() });
+    let user = User::new(&fake);
+    let said = user.client.fails(6, &user.quantum("run qrng --backend ibm --yes --no-fallback"));
+    assert!(said.contains("1517"), "{said}");
+    assert_eq!(user.pool(), (0.into(), 0.into()));
+}
+
+#[test]
+fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once() {
+    for requests in 1..=10 {
+        let fake = Fake::start(Control::default());
+        if requests % 3 == 0 {
+            // It has arrived, and the program does not get to know.
+            fake.happen(Route::Submit, 1, &Mishap::Lost);
+        }
+        let user = User::new(&fake);
+        user.json("run qrng");
+        let mut running = user.client.start(&user.quantum("run qrng --backend ibm --yes --no-fallback"));
+        while all_requests(&fake) < requests && running.is_running() {
+            std::thread::yield_now();
+        }
+        running.kill();
+        // What the stand-in was at when the program died, it does all the same.
+        user.client.run(&user.quantum("resume"));
+        let jobs = user.jobs();
+        let charged = fake.jobs();
+        assert!(charged.len() <= 1, "after {requests} requests: {charged:?}");
+        assert!(jobs.len() <= 2, "{jobs:?}");
+        assert!(jobs.iter().all(|(state, _)| state == "done"), "after {requests} requests: {jobs:?}");
+        assert_eq!(
+            charged.len(),
+            jobs.iter().filter(|(_, backend)| backend == BACKEND).count(),
+            "{requests}: {jobs:?}"
+        );
+    }
+}
+
+#[test]
+fn the_api_key_is_in_no_argument_file_or_word() {
+    let fake = Fake::start(Control { repeats_secrets: true, queued: 1, ..Control::default() });
+    let user = User::new(&fake);
+    user.client.ok(&[&["-vv"], &user.quantum("run qrng --backend ibm --yes")[..]].concat());
+    fake.revoke_tokens();
+    user.client.run(&[&["-vv"], &user.quantum("backends")[..]].concat());
+    fs::write(&user.key_file, "another-key-that-is-refused").expect("a file");
+    let refused = user.client.run(&[&["-vv"], &user.quantum("backends")[..]].concat());
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    let said = user.client.said();
+    for secret in
+        [KEY, "another-key-that-is-refused"].into_iter().chain(fake.issued().iter().map(String::as_str))
+    {
+        assert!(!said.contains(secret), "said");
+        for file in walk(&user.client.data_directory()) {
+            let bytes = fs::read(&file).expect("a file");
+            assert!(
+                !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                "{}",
+                file.display()
+            );
+        }
+    }
+    let elsewhere = |argument| if argument == user.url { "http://192.0.2.1/api/v1" } else { argument };
+    let plain: Vec<_> = user.quantum("backends").into_iter().map(elsewhere).collect();
+    let plain = user.client.fails(6, &plain);
+    assert!(plain.contains("plain http"), "{plain}");
+}
+
+fn walk(dir: &PathBuf) -> Vec<PathBuf> {
+    let mut files = vec![];
+    for entry in fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            files.extend(walk(&entry));
+        } else {
+            files.push(entry);
+        }
+    }
+    files
+}
