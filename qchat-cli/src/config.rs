@@ -9,12 +9,18 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    cli::args::{self, Global},
+    cli::{
+        args::{self, Global},
+        quantum_args,
+    },
     engine::{Accept, Choice, KeyExchange, KeyLife},
 };
 
 /// How long the daemon is waited for when nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Seconds of quantum computers that jobs may take in a month when nothing else is said: a tenth of what IBM gives away.
+const IBM_BUDGET: u32 = 60;
 
 /// The settings in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,28 +58,26 @@ pub struct Settings {
     pub key_life: KeyLife,
     /// How long after a backup the next one is made without being asked for.
     pub backup_interval: Option<Duration>,
-    /// The account at IBM Quantum, as the configuration file has it; the commands that use it say more.
-    pub ibm: IbmSettings,
+    /// The account at IBM Quantum.
+    pub ibm: IbmAccount,
     /// Where keys of QKD equipment come from.
     pub kme: Kme,
 }
 
 /// An account at IBM Quantum.
-#[derive(Clone, Default, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IbmSettings {
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct IbmAccount {
     /// The instance's name.
     pub crn: Option<String>,
     /// The file with the API key.
     pub key_file: Option<PathBuf>,
-    /// Where the service is.
-    pub url: Option<String>,
-    /// Where the identity service is.
-    pub iam_url: Option<String>,
+    /// Where the service is, instead of the region's address.
+    pub url: Option<Url>,
+    /// Where the identity service is, instead of IBM's.
+    pub iam_url: Option<Url>,
     /// Seconds of quantum computers that jobs may take in a calendar month.
-    pub budget: Option<u32>,
-    /// Whether the executor runs the circuits.
-    #[serde(default)]
+    pub budget: u32,
+    /// Whether the executor runs the circuits, and not the sampler.
     pub executor: bool,
 }
 
@@ -147,8 +151,12 @@ struct Stored {
     update_after_messages: Option<u64>,
     update_after: Option<config::Value>,
     backup_interval: Option<config::Value>,
-    #[serde(default)]
-    ibm: IbmSettings,
+    ibm_crn: Option<String>,
+    ibm_key_file: Option<PathBuf>,
+    ibm_url: Option<String>,
+    ibm_iam_url: Option<String>,
+    ibm_budget: Option<config::Value>,
+    ibm_executor: Option<bool>,
     etsi014: Option<String>,
     sae: Option<String>,
     peer_sae: Option<String>,
@@ -227,6 +235,31 @@ impl Settings {
             }
             (None, None) => Ok(None),
         };
+        let url = |key, said: &Option<Url>, stored: Option<String>| match (said, stored) {
+            (Some(said), _) => Ok(Some(said.clone())),
+            (None, Some(stored)) => {
+                let url = stored.parse().map_err(|error: url::ParseError| error.to_string());
+                url.map(Some).map_err(refused.clone()(key))
+            }
+            (None, None) => Ok(None),
+        };
+        let budget = match (flags.ibm.ibm_budget, stored.ibm_budget) {
+            (Some(seconds), _) => seconds,
+            (None, Some(seconds)) => seconds
+                .into_string()
+                .map_err(|error| error.to_string())
+                .and_then(|seconds| quantum_args::seconds(&seconds))
+                .map_err(refused.clone()("ibm_budget"))?,
+            (None, None) => IBM_BUDGET,
+        };
+        let ibm = IbmAccount {
+            crn: flags.ibm.ibm_crn.clone().or(stored.ibm_crn),
+            key_file: flags.ibm.ibm_key_file.clone().or(stored.ibm_key_file),
+            url: url("ibm_url", &flags.ibm.ibm_url, stored.ibm_url)?,
+            iam_url: url("ibm_iam_url", &flags.ibm.ibm_iam_url, stored.ibm_iam_url)?,
+            budget,
+            executor: flags.ibm.ibm_executor || stored.ibm_executor.unwrap_or(false),
+        };
         let kme = Kme {
             etsi014: flags.kme.etsi014.clone().or(stored.etsi014),
             sae: sae("sae", &flags.kme.sae, stored.sae)?,
@@ -276,7 +309,7 @@ impl Settings {
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
-            ibm: stored.ibm,
+            ibm,
             kme,
         })
     }

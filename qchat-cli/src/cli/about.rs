@@ -41,24 +41,18 @@ struct SettingsObject<'a> {
     update_after: u64,
     /// Seconds; null for off.
     backup_interval: Option<f64>,
-    ibm: IbmObject<'a>,
+    ibm_crn: Option<&'a str>,
+    ibm_key_file: Option<&'a Path>,
+    ibm_url: Option<&'a str>,
+    ibm_iam_url: Option<&'a str>,
+    ibm_budget: u32,
+    ibm_executor: bool,
     etsi014: Option<&'a str>,
     sae: Option<&'a str>,
     peer_sae: Option<&'a str>,
     sae_cert: Option<&'a Path>,
     sae_key: Option<&'a Path>,
     kme_ca: Option<&'a Path>,
-}
-
-/// The account at IBM Quantum that the file names.
-#[derive(Serialize)]
-struct IbmObject<'a> {
-    crn: Option<&'a str>,
-    key_file: Option<&'a Path>,
-    url: Option<&'a str>,
-    iam_url: Option<&'a str>,
-    budget: Option<u32>,
-    executor: bool,
 }
 
 pub(super) fn settings(context: &Context) -> Outcome {
@@ -83,14 +77,12 @@ pub(super) fn settings(context: &Context) -> Outcome {
         update_after_messages: settings.key_life.envelopes(),
         update_after: settings.key_life.seconds(),
         backup_interval: settings.backup_interval.map(|interval| interval.as_secs_f64()),
-        ibm: IbmObject {
-            crn: settings.ibm.crn.as_deref(),
-            key_file: settings.ibm.key_file.as_deref(),
-            url: settings.ibm.url.as_deref(),
-            iam_url: settings.ibm.iam_url.as_deref(),
-            budget: settings.ibm.budget,
-            executor: settings.ibm.executor,
-        },
+        ibm_crn: settings.ibm.crn.as_deref(),
+        ibm_key_file: settings.ibm.key_file.as_deref(),
+        ibm_url: settings.ibm.url.as_ref().map(url::Url::as_str),
+        ibm_iam_url: settings.ibm.iam_url.as_ref().map(url::Url::as_str),
+        ibm_budget: settings.ibm.budget,
+        ibm_executor: settings.ibm.executor,
         etsi014: settings.kme.etsi014.as_deref(),
         sae: settings.kme.sae.as_ref().map(SaeId::as_str),
         peer_sae: settings.kme.peer_sae.as_ref().map(SaeId::as_str),
@@ -126,15 +118,12 @@ pub(super) fn settings(context: &Context) -> Outcome {
                 "backup_interval",
                 object.backup_interval.map_or_else(|| "off".to_owned(), |interval| interval.to_string()),
             ),
-            ("ibm.crn", object.ibm.crn.unwrap_or("(none)").to_owned()),
-            ("ibm.key_file", path(object.ibm.key_file)),
-            ("ibm.url", object.ibm.url.unwrap_or("(the region's)").to_owned()),
-            ("ibm.iam_url", object.ibm.iam_url.unwrap_or("(IBM's)").to_owned()),
-            (
-                "ibm.budget",
-                object.ibm.budget.map_or_else(|| "(60)".to_owned(), |seconds| seconds.to_string()),
-            ),
-            ("ibm.executor", object.ibm.executor.to_string()),
+            ("ibm_crn", object.ibm_crn.unwrap_or("(none)").to_owned()),
+            ("ibm_key_file", path(object.ibm_key_file)),
+            ("ibm_url", object.ibm_url.unwrap_or("(the region's)").to_owned()),
+            ("ibm_iam_url", object.ibm_iam_url.unwrap_or("(IBM's)").to_owned()),
+            ("ibm_budget", object.ibm_budget.to_string()),
+            ("ibm_executor", object.ibm_executor.to_string()),
             ("etsi014", object.etsi014.unwrap_or("(none)").to_owned()),
             ("sae", object.sae.unwrap_or("(none)").to_owned()),
             ("peer_sae", object.peer_sae.unwrap_or("(none)").to_owned()),

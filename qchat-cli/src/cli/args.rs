@@ -154,6 +154,9 @@ pub struct Global {
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
     pub kme: super::kme_args::KmeArgs,
+    /// The account at IBM Quantum.
+    #[command(flatten)]
+    pub ibm: super::quantum_args::Ibm,
     /// The configuration file, for tests.
     #[arg(long, global = true, env = "QCHAT_CONFIG", hide = true, value_name = "F")]
     pub config: Option<PathBuf>,
@@ -334,7 +337,8 @@ pub enum Command {
     /// Quantum jobs: random bits for keys, and protocols of quantum cryptography, simulated or on a quantum computer.
     ///
     /// What they give is only ever mixed into the operating system's randomness.
-    Quantum(Box<super::quantum_args::QuantumCommand>),
+    #[command(subcommand)]
+    Quantum(super::quantum_args::Quantum),
     /// The server.
     #[command(subcommand)]
     Server(Server),

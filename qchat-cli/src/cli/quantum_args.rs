@@ -7,21 +7,8 @@ use url::Url;
 
 use crate::quantum::task::MOST_BITS;
 
-/// Quantum jobs.
-#[derive(Debug, Args)]
-#[command(disable_help_subcommand = true)]
-pub struct QuantumCommand {
-    /// The account at IBM Quantum.
-    #[command(flatten)]
-    pub ibm: Ibm,
-    /// What to do.
-    #[command(subcommand)]
-    pub what: Quantum,
-}
-
-/// An account at IBM Quantum. Each is also a key of the table `[ibm]` in the configuration file.
+/// An account at IBM Quantum.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "IBM Quantum")]
 pub struct Ibm {
     /// The name (CRN) of the instance, as https://quantum.cloud.ibm.com/instances shows it.
     #[arg(long, global = true, env = "QCHAT_IBM_CRN", hide_env_values = true, value_name = "CRN")]
@@ -279,7 +266,7 @@ fn number(text: &str, good: impl Fn(f64) -> bool, what: &str) -> Result<f64, Str
     text.parse().ok().filter(|number| good(*number)).ok_or_else(|| what.to_owned())
 }
 
-fn seconds(text: &str) -> Result<u32, String> {
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|seconds| *seconds <= 100_000)

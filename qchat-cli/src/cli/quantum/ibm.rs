@@ -16,15 +16,12 @@ use crate::{
         Context,
         failure::{Failure, Outcome},
         open, passphrase, progress,
-        quantum_args::Ibm,
     },
     quantum::{Cloud, Jobs, QuantumError},
 };
 
 /// The name of the key in the environment.
 const KEY: &str = "QCHAT_IBM_API_KEY";
-/// Seconds that jobs may take in a month, where nothing else is said: a tenth of what IBM gives away.
-const BUDGET: u32 = 60;
 /// Where the keyring has the key.
 const ENTRY: (&str, &str) = ("qchat", "ibm-quantum-api-key");
 
@@ -32,44 +29,33 @@ const ENTRY: (&str, &str) = ("qchat", "ibm-quantum-api-key");
 ///
 /// # Errors
 /// When what is configured makes no sense, or the key cannot be had.
-pub(super) async fn cloud(context: &Context, said: &Ibm) -> Outcome<Option<Cloud>> {
-    let stored = &context.settings.ibm;
-    let Some(crn) = said.ibm_crn.as_ref().or(stored.crn.as_ref()) else { return Ok(None) };
-    let key = key(said, context).await?;
-    let mut config = Config::new(crn, key).map_err(refused)?;
-    let urls = [
-        (&mut config.api_url, &said.ibm_url, &stored.url, "url"),
-        (&mut config.iam_url, &said.ibm_iam_url, &stored.iam_url, "iam_url"),
-    ];
-    for (url, said, stored, key) in urls {
-        match (said, stored) {
-            (Some(said), _) => url.clone_from(said),
-            (None, Some(stored)) => {
-                *url = stored.parse().map_err(|error| {
-                    Failure::usage(format!("ibm.{key} in the configuration file: {error}"))
-                })?;
-            }
-            (None, None) => {}
-        }
+pub(super) async fn cloud(context: &Context) -> Outcome<Option<Cloud>> {
+    let account = &context.settings.ibm;
+    let Some(crn) = &account.crn else { return Ok(None) };
+    let mut config = Config::new(crn, key(context).await?).map_err(refused)?;
+    if let Some(url) = &account.url {
+        config.api_url = url.clone();
+    }
+    if let Some(url) = &account.iam_url {
+        config.iam_url = url.clone();
     }
     config.timeout = context.settings.timeout;
-    let program = if said.ibm_executor || stored.executor { Program::Executor } else { Program::Sampler };
+    let program = if account.executor { Program::Executor } else { Program::Sampler };
     Cloud::new(config, program).map(Some).map_err(refused)
 }
 
 /// The same where nothing goes without.
-pub(super) async fn expect_cloud(context: &Context, said: &Ibm) -> Outcome<Cloud> {
-    cloud(context, said).await?.ok_or_else(|| {
+pub(super) async fn expect_cloud(context: &Context) -> Outcome<Cloud> {
+    cloud(context).await?.ok_or_else(|| {
         Failure::usage(
-            "no account at IBM Quantum is configured: say --ibm-crn and --ibm-key-file, or put crn and key_file under [ibm] into \
-             the file that `qchat config path` names",
+            "no account at IBM Quantum is configured: say --ibm-crn and --ibm-key-file, which are settings too",
         )
     })
 }
 
 /// The API key: from a file, the environment, or the keyring. Never from the command line, which everybody can read.
-async fn key(said: &Ibm, context: &Context) -> Outcome<ApiKey> {
-    let text = if let Some(path) = said.ibm_key_file.as_ref().or(context.settings.ibm.key_file.as_ref()) {
+async fn key(context: &Context) -> Outcome<ApiKey> {
+    let text = if let Some(path) = &context.settings.ibm.key_file {
         let failed = |error: io::Error| {
             Failure::locked(format!("the file of the API key, {}, cannot be read: {error}", path.display()))
         };
@@ -145,12 +131,11 @@ fn refused(error: IbmError) -> Failure {
 /// Sees to it that so many seconds may be spent: by the own budget, by the instance's, and by whoever sits there.
 pub(super) async fn allow(
     context: &Context,
-    said: &Ibm,
     (jobs, cloud): (&Jobs, &Cloud),
     (backend, seconds): (&str, f64),
     yes: bool,
 ) -> Outcome {
-    let budget = f64::from(said.ibm_budget.or(context.settings.ibm.budget).unwrap_or(BUDGET));
+    let budget = f64::from(context.settings.ibm.budget);
     let month = month_began();
     let spent =
         jobs.store().with(move |store| store.seconds_since(month)).await.map_err(QuantumError::from)?;

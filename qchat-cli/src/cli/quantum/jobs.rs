@@ -10,9 +10,7 @@ use crate::{
     cli::{
         Context,
         failure::{Failure, Outcome},
-        progress,
-        quantum_args::Ibm,
-        words,
+        progress, words,
     },
     quantum::{QuantumError, jobs::task, local},
     store::quantum::{Job, QuantumStore},
@@ -33,7 +31,7 @@ struct BackendObject<'a> {
     queue: u64,
 }
 
-pub(super) async fn backends(context: &Context, account: &Ibm) -> Outcome {
+pub(super) async fn backends(context: &Context) -> Outcome {
     let here = BackendObject {
         v: 1,
         name: local::NAME,
@@ -46,7 +44,7 @@ pub(super) async fn backends(context: &Context, account: &Ibm) -> Outcome {
     context.output.result(&here, || {
         format!("{:<20} online   simulator, {} qubits that depend on one another", here.name, 26)
     })?;
-    let Some(cloud) = ibm::cloud(context, account).await? else {
+    let Some(cloud) = ibm::cloud(context).await? else {
         context.output.say("IBM Quantum is not configured: `qchat quantum backends --help` says how");
         return Ok(());
     };
@@ -112,16 +110,16 @@ pub(super) async fn show(context: &Context, start: &str) -> Outcome {
     }
 }
 
-pub(super) async fn cancel(context: &Context, account: &Ibm, start: &str) -> Outcome {
+pub(super) async fn cancel(context: &Context, start: &str) -> Outcome {
     let jobs = open_jobs(context).await?;
     let job = jobs.find(start).await?;
-    let cloud = if job.backend == local::NAME { None } else { ibm::cloud(context, account).await? };
+    let cloud = if job.backend == local::NAME { None } else { ibm::cloud(context).await? };
     let job = progress::during(&context.settings, "Cancelling", jobs.cancel(&job, cloud.as_ref())).await?;
     let kind = task(&job)?.kind();
     Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
 }
 
-pub(super) async fn resume(context: &Context, account: &Ibm, starts: &[String]) -> Outcome {
+pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
     let jobs = open_jobs(context).await?;
     let mut open = vec![];
     if starts.is_empty() {
@@ -137,7 +135,7 @@ pub(super) async fn resume(context: &Context, account: &Ibm, starts: &[String]) 
         return Ok(());
     }
     let is_elsewhere = |job: &Job| job.backend != local::NAME && !job.state.is_over();
-    let cloud = if open.iter().any(is_elsewhere) { ibm::cloud(context, account).await? } else { None };
+    let cloud = if open.iter().any(is_elsewhere) { ibm::cloud(context).await? } else { None };
     let total = open.len();
     let ended = progress::telling(&context.settings, "Going on", async |teller| {
         let tell = |job: &Job| teller.say(run::words(job));

@@ -15,7 +15,7 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     open, passphrase, progress,
-    quantum_args::{Quantum, QuantumCommand},
+    quantum_args::Quantum,
 };
 use crate::{
     engine::{self, EngineError},
@@ -25,16 +25,15 @@ use crate::{
 };
 
 /// Carries out one of them.
-pub(super) async fn carry_out(context: &Context, command: &QuantumCommand) -> Outcome {
-    let ibm = &command.ibm;
-    match &command.what {
-        Quantum::Backends => jobs::backends(context, ibm).await,
+pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
+    match command {
+        Quantum::Backends => jobs::backends(context).await,
         Quantum::Key { forget } => ibm::keep_key(context, *forget).await,
-        Quantum::Run(what) => run::run(context, ibm, what).await,
+        Quantum::Run(what) => run::run(context, what).await,
         Quantum::Jobs => jobs::list(context).await,
         Quantum::Show { job } => jobs::show(context, job).await,
-        Quantum::Cancel { job } => jobs::cancel(context, ibm, job).await,
-        Quantum::Resume { jobs } => jobs::resume(context, ibm, jobs).await,
+        Quantum::Cancel { job } => jobs::cancel(context, job).await,
+        Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
         Quantum::Pool => jobs::pool(context).await,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         Context,
         failure::{Failure, Outcome},
         open, progress,
-        quantum_args::{Attack, Bb84, Ibm, Imitated, Run, Source, Where},
+        quantum_args::{Attack, Bb84, Imitated, Run, Source, Where},
     },
     quantum::{
         Cloud, Jobs, QuantumError, local, outcome,
@@ -29,7 +29,7 @@ const LARGEST: u64 = 8 << 20;
 const DISTANCES: [f64; 16] =
     [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 125.0, 150.0];
 
-pub(super) async fn run(context: &Context, account: &Ibm, what: &Run) -> Outcome {
+pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
     let (task, svg, distances) = match what {
         Run::Qrng { bits, seed, imitated, at: _ } => {
             (Task::Qrng(Qrng { bits: *bits, seed: *seed, noise: noise(imitated)? }), None, false)
@@ -59,7 +59,7 @@ pub(super) async fn run(context: &Context, account: &Ibm, what: &Run) -> Outcome
         Run::Qrng { at, .. } | Run::Chsh { at, .. } => Some(at),
         Run::Bb84(_) | Run::E91 { .. } => None,
     };
-    let Some(done) = carry_out(context, account, &task, at).await? else { return Ok(()) };
+    let Some(done) = carry_out(context, &task, at).await? else { return Ok(()) };
     let mut shown = report::Shown::new(done.job.as_ref(), task.kind(), &done.report)?;
     if let Task::Bb84(settings) = &task
         && (distances || drawing.is_some())
@@ -85,12 +85,7 @@ struct Done {
 }
 
 /// Does it; nothing when it was only to be submitted.
-async fn carry_out(
-    context: &Context,
-    account: &Ibm,
-    task: &Task,
-    at: Option<&Where>,
-) -> Outcome<Option<Done>> {
+async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcome<Option<Done>> {
     let settings = &context.settings;
     let elsewhere = at.filter(|at| at.backend != local::NAME);
     if elsewhere.is_none() && !matches!(task, Task::Qrng(_)) && !vault::exists(&settings.profile_dir()) {
@@ -105,12 +100,12 @@ async fn carry_out(
         return Ok(Some(Done { job: None, report: made.report, notes }));
     }
     let cloud = match elsewhere {
-        Some(_) => Some(ibm::expect_cloud(context, account).await?),
+        Some(_) => Some(ibm::expect_cloud(context).await?),
         None => None,
     };
     let jobs = jobs_or_new(context).await?;
     let job = match (&cloud, elsewhere) {
-        (Some(cloud), Some(at)) => submitted(context, account, (&jobs, cloud), task, at).await?,
+        (Some(cloud), Some(at)) => submitted(context, (&jobs, cloud), task, at).await?,
         _ => jobs.prepare(task, local::NAME, 0.0, false).await?,
     };
     if at.is_some_and(|at| at.detach) && job.state == State::Queued {
@@ -134,7 +129,6 @@ async fn carry_out(
 /// it, if it may.
 async fn submitted(
     context: &Context,
-    account: &Ibm,
     (jobs, cloud): (&Jobs, &Cloud),
     task: &Task,
     at: &Where,
@@ -152,7 +146,7 @@ async fn submitted(
     };
     let (circuits, shots) = task.circuits(device.qubits.unwrap_or(WIDTH)).map_err(QuantumError::from)?;
     let seconds = Cloud::estimate(circuits.len() * shots);
-    ibm::allow(context, account, (jobs, cloud), (&device.name, seconds), at.yes).await?;
+    ibm::allow(context, (jobs, cloud), (&device.name, seconds), at.yes).await?;
     let job = jobs.prepare(task, &device.name, seconds, may_fall_back).await?;
     Ok(progress::during(&context.settings, "Submitting", jobs.submit(&job, cloud)).await?)
 }
