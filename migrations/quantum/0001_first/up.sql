@@ -28,6 +28,9 @@ CREATE TABLE jobs (
     reason TEXT,
     -- Seconds of a quantum computer that it is believed to take, then those that it took.
     seconds REAL NOT NULL DEFAULT 0,
+    -- Those that have to be counted as spent, whatever becomes of the job, and since when.
+    charged REAL NOT NULL DEFAULT 0,
+    submitted_ms INTEGER,
     created_ms INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

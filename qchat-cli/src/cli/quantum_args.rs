@@ -92,6 +92,25 @@ pub enum Quantum {
         /// The jobs' ids, or their beginnings.
         jobs: Vec<String>,
     },
+    /// Show how the backends do: which take jobs, their errors, and the CHSH values that were measured on them.
+    ///
+    /// Each look at a device is kept. With --prometheus the newest are printed for the textfile collector of the node exporter;
+    /// contrib/prometheus has the alert that goes with it.
+    #[command(
+        after_help = "Examples:\n  qchat quantum health\n  qchat quantum health --json | jq .history\n  qchat quantum health --prometheus > q.new && mv q.new qchat_quantum.prom"
+    )]
+    Health {
+        /// Print metrics in the text format of Prometheus.
+        #[arg(long, conflicts_with = "json")]
+        prometheus: bool,
+    },
+    /// Measure how quantum and classical ways to make keys compare, and post-quantum algorithms with classical ones.
+    ///
+    /// Nothing is spent: what quantum computers take is known from jobs that have run there.
+    #[command(
+        after_help = "Examples:\n  qchat quantum bench\n  qchat quantum bench --json | jq 'select(.group == \"keys\")'"
+    )]
+    Bench,
     /// Show how many bits the pool has for keys, and where they are from.
     ///
     /// `register`, `keys rotate` and `room update-keys` take 256 bits for each key and mix them into the operating system's

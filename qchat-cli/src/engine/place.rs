@@ -24,6 +24,12 @@ pub(super) fn key(dir: &Path, passphrase: &str) -> Result<Secret<32>, EngineErro
     if vault::exists(dir) && QuantumStore::exists(dir) {
         return Ok(vault::unlock(dir, passphrase)?);
     }
+    if QuantumStore::exists(dir) {
+        return Err(EngineError::Refused(format!(
+            "{} holds quantum.db, which another vault opens: put its vault.json back, or move quantum.db away",
+            dir.display()
+        )));
+    }
     Ok(vault::create(dir, passphrase, KdfParams::VAULT, &MixedEntropy)?)
 }
 

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     net::{NetError, Server, rest::Client, tls::Choice},
-    quantum::keys::KeySource,
+    quantum::keys::{self, KeySource},
     store::{
         AccountKey, Contact, Identity, Profile, StoreError, Tx,
         quantum::{Purpose, QuantumStore},
@@ -203,7 +203,7 @@ async fn prepare(
 ) -> Result<(Profile, Register, Zeroizing<String>), EngineError> {
     let (home, pool_key) = (dir.to_owned(), copy32(&db_key));
     let keys = blocking(move || {
-        let pool = QuantumStore::find(&home, || pool_key)?;
+        let pool = keys::pool(QuantumStore::find(&home, || pool_key));
         make_keys(pool.as_ref())
     })
     .await?;

@@ -16,7 +16,7 @@ use qchat_proto::{
 
 use super::{clock, devices::OwnDevices, error::EngineError, handle::Handle, tidy, types::Event, upkeep};
 use crate::{
-    quantum::keys::KeySource,
+    quantum::keys::{self, KeySource},
     store::{DeviceKey, Identity, NextKey, StoreError, Tx, quantum::Purpose},
 };
 
@@ -95,7 +95,7 @@ impl OwnDevices {
         }
         let profile = self.profile.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let source = KeySource::draw(profile.quantum()?.as_ref());
+            let source = KeySource::draw(keys::pool(profile.quantum()).as_ref());
             let key = DeviceSigningKey::generate(&source.entropy()).map_err(|error| failed(&error))?;
             source.became(Purpose::Device, &key.public().hash());
             let identity = account_key(&own)?;

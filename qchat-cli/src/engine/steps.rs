@@ -17,7 +17,7 @@ use qchat_proto::{
 
 use super::{clock, error::EngineError, own::OwnDevice, tidy};
 use crate::{
-    quantum::keys::KeySource,
+    quantum::keys::{self, KeySource},
     store::{Profile, StoreError, Tx, quantum::Purpose},
 };
 
@@ -235,15 +235,17 @@ impl Steps {
                 return Ok(Next::Withheld(name.clone()));
             }
             let source = keys_are_asked_for(tx, room)?
-                .then(|| KeySource::draw(profile.quantum().ok().flatten().as_ref()));
+                .map(|row| (row, KeySource::draw(keys::pool(profile.quantum()).as_ref())));
             let device = match &source {
-                Some(source) if source.is_mixed() => {
+                Some((_, source)) if source.is_mixed() => {
                     Arc::new(device.drawing_from(Arc::new(source.entropy())))
                 }
                 _ => device,
             };
             if let Some(outgoing) = outbox::next(tx, &device, room, clock::seconds())? {
-                if let Some(source) = source {
+                if let Some((row, source)) = source
+                    && row == outgoing.message_id
+                {
                     source.became(Purpose::Room, room.as_bytes());
                 }
                 return Ok(Next::Send(outgoing));
@@ -349,10 +351,12 @@ fn witnessing(tx: &mut Tx, room: RoomId, content: Bytes) -> Result<Bytes, StoreE
     Ok(joined)
 }
 
-/// Whether the next thing to be sealed is a commit that gives this device fresh keys, which were asked for.
-fn keys_are_asked_for(tx: &mut Tx, room: RoomId) -> Result<bool, StoreError> {
-    let asked = Want::Commit(Change::Update);
-    Ok(tx.outbox_first_free(room)?.is_some_and(|row| row.want == asked && row.state == RowState::Waiting))
+/// The next thing to be sealed, where that is a commit that gives this device fresh keys, which were asked for.
+fn keys_are_asked_for(tx: &mut Tx, room: RoomId) -> Result<Option<MessageId>, StoreError> {
+    let unsealed = |state: &RowState| matches!(state, RowState::Waiting | RowState::Stale(_));
+    let next = tx.outbox_first_free(room)?;
+    let next = next.filter(|row| row.want == Want::Commit(Change::Update) && unsealed(&row.state));
+    Ok(next.map(|row| row.message_id))
 }
 
 /// The state of the outbox's first row, if that is a text.

@@ -24,6 +24,8 @@ const OVERHEAD: f64 = 2.0;
 pub struct Cloud {
     client: std::sync::Arc<Client>,
     program: Program,
+    /// Seconds that jobs may take in a calendar month.
+    budget: f64,
 }
 
 /// How a job on a device ended.
@@ -31,9 +33,9 @@ pub(super) enum End {
     /// With what the service said of its results, and the seconds that it was charged.
     Results(Raw, Option<f64>),
     /// Without.
-    Cancelled(String),
+    Cancelled(String, Option<f64>),
     /// With a failure.
-    Failed(String),
+    Failed(String, Option<f64>),
 }
 
 impl Cloud {
@@ -41,8 +43,13 @@ impl Cloud {
     ///
     /// # Errors
     /// When the addresses or the instance's name make no sense.
-    pub fn new(config: Config, program: Program) -> Result<Self, IbmError> {
-        Ok(Self { client: std::sync::Arc::new(Client::new(config)?), program })
+    pub fn new(config: Config, program: Program, budget: u32) -> Result<Self, IbmError> {
+        Ok(Self { client: std::sync::Arc::new(Client::new(config)?), program, budget: budget.into() })
+    }
+
+    /// Seconds of quantum computers that jobs may take in a calendar month.
+    pub fn budget(&self) -> f64 {
+        self.budget
     }
 
     /// The client.
@@ -64,10 +71,7 @@ impl Cloud {
             })
             .collect();
         if let Some(simulator) = fit.iter().find(|one| one.simulator) {
-            return Err(QuantumError::Refused(format!(
-                "{} is a simulator at IBM's, whose bits are no better than this machine's: use --backend local",
-                simulator.name
-            )));
+            return Err(no_computer(&simulator.name));
         }
         fit.sort_by_key(|one| one.queue);
         fit.into_iter().next().ok_or_else(|| {
@@ -90,7 +94,11 @@ impl Cloud {
 
     /// The job as its device takes it.
     pub(super) async fn write(&self, job: &Job) -> Result<Submission, QuantumError> {
-        let target = self.client.target(&job.backend).await?;
+        let configuration = self.client.configuration(&job.backend).await?;
+        if configuration.simulator {
+            return Err(no_computer(&job.backend));
+        }
+        let target = configuration.target(&self.client.properties(&job.backend).await?)?;
         let (circuits, shots) = task(job)?.circuits(target.readout_errors.len())?;
         let lower = |source: LowerError| QuantumError::Lower { backend: job.backend.clone(), source };
         let mut written = Vec::with_capacity(circuits.len());
@@ -133,10 +141,11 @@ impl Cloud {
         });
         let job = ended.await?;
         match job.state {
-            JobState::Cancelled { reason } => return Ok(End::Cancelled(reason)),
+            JobState::Cancelled { reason } => return Ok(End::Cancelled(reason, job.charged_seconds)),
             JobState::Failed { code, reason } => {
                 let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
-                return Ok(End::Failed(format!("IBM Quantum says that it failed{code}: {reason}")));
+                let reason = format!("IBM Quantum says that it failed{code}: {reason}");
+                return Ok(End::Failed(reason, job.charged_seconds));
             }
             _ => {}
         }
@@ -173,6 +182,12 @@ pub(super) fn read(job: &Job, raw: &[u8]) -> Result<Vec<Samples>, QuantumError> 
         job.expected.as_deref().and_then(|expected| serde_json::from_str::<Expected>(expected).ok());
     let expected = expected.ok_or(QuantumError::Malformed("expectation"))?;
     Ok(Raw::new(zeroize::Zeroizing::new(raw.to_vec())).read(&expected)?)
+}
+
+fn no_computer(name: &str) -> QuantumError {
+    QuantumError::Refused(format!(
+        "{name} is a simulator at IBM's, whose bits are no better than this machine's: use --backend local"
+    ))
 }
 
 fn tag(job: &Job) -> Result<Tag, QuantumError> {

@@ -52,6 +52,9 @@ pub enum QuantumError {
     /// What was measured, or what a job was to do, is stored in another form than this program's.
     #[error("the database holds a malformed {0} of a quantum job")]
     Malformed(&'static str),
+    /// A library of algorithms.
+    #[error("an algorithm that was to be measured has failed")]
+    Library,
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),

@@ -1,7 +1,10 @@
 //! Jobs from the first line in the database to their end.
 
+use std::time::Duration;
+
 use qchat_proto::crypto::entropy::SystemEntropy;
-use qchat_quantum::ibm::{self, IbmError};
+use qchat_quantum::ibm::IbmError;
+use time::OffsetDateTime;
 
 use crate::{
     quantum::{
@@ -10,11 +13,16 @@ use crate::{
         local, outcome,
         task::Task,
     },
-    store::quantum::{Job, JobId, QuantumStore, State},
+    store::quantum::{Health, Job, JobId, QuantumStore, State},
 };
 
 /// The states of a job of which something may come.
 const OPEN: [State; 5] = [State::Prepared, State::Submitting, State::Queued, State::Running, State::Measured];
+
+/// How long one waits for another process that tells a provider of a job: as long as that may take.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// For so long a job that the provider has may be missing in its list.
+const UNLISTED: Duration = Duration::from_secs(10);
 
 /// The jobs of a profile; clones are the same.
 #[derive(Clone, Debug)]
@@ -93,39 +101,85 @@ impl Jobs {
         }
     }
 
-    /// Tells the provider of a job and keeps its id there.
+    /// Tells the provider of a job and keeps its id there. One process at a time does.
     ///
     /// # Errors
     /// When it is not known whether it was told, or it could not be and the job may be taken up again.
     pub async fn submit(&self, job: &Job, cloud: &Cloud) -> Result<Job, QuantumError> {
+        let _lock = self.store.lock(PATIENCE).await?;
         let id = job.id;
-        let told = |remote: ibm::JobId| {
-            self.store.with(move |store| {
-                store.advance(id, &[State::Submitting], State::Queued, Some(remote.as_str()), None)
-            })
-        };
-        // The provider may have it. While that is not known, nobody else may do it.
-        if job.state == State::Submitting
-            && let Some(remote) = cloud.find(job).await?
-        {
-            return Ok(told(remote).await?);
+        // Another process may have had the lock.
+        let job = self.store.with(move |store| store.job(id)).await?;
+        match job.state {
+            State::Prepared => {}
+            State::Submitting => {
+                if let Some(remote) = self.look_for(&job, cloud).await? {
+                    return self.told(id, &remote).await;
+                }
+            }
+            _ => return Ok(job),
         }
         let submitted = async {
-            let submission = cloud.write(job).await?;
+            let submission = cloud.write(&job).await?;
             let expected = serde_json::to_string(&submission.expected())
                 .map_err(|_| QuantumError::Malformed("expectation"))?;
             // Before a byte leaves: whatever happens then, the job is looked for by its tag.
-            let job = self.store.with(move |store| store.submitting(id, &expected)).await?;
-            if job.state != State::Submitting {
-                return Ok(job);
+            let (month, budget) = (month_began(), cloud.budget());
+            let within = move |store: &QuantumStore| store.submitting(id, &expected, month, budget);
+            if !self.store.with(within).await? {
+                return Err(QuantumError::Refused(format!(
+                    "the job may take {:.0} s, and the budget of {budget:.0} s of this month has fewer left; --ibm-budget raises it",
+                    job.seconds
+                )));
             }
-            let remote = cloud.submit(&submission).await?;
-            Ok(told(remote).await?)
+            Ok(cloud.submit(&submission).await?)
         };
         match submitted.await {
-            Err(error) => self.without(job, error).await,
-            done => done,
+            Ok(remote) => self.told(id, remote.as_str()).await,
+            // The provider may have it, and charge for it.
+            Err(error @ QuantumError::Ibm(IbmError::OutcomeUnknown { .. })) => {
+                // From now on it may be missing in the list for a while.
+                let from = [State::Submitting];
+                let seen =
+                    move |store: &QuantumStore| store.advance(id, &from, State::Submitting, None, None);
+                self.store.with(seen).await?;
+                Err(error)
+            }
+            Err(error) => {
+                let now = self
+                    .store
+                    .with(move |store| {
+                        store.charge(id, 0.0)?;
+                        store.job(id)
+                    })
+                    .await?;
+                self.without(&now, error).await
+            }
         }
+    }
+
+    /// Whether the provider has a job of which it was told, or not, before this process came. While that is not certain nobody
+    /// may tell it again: a new job is not listed at once.
+    async fn look_for(&self, job: &Job, cloud: &Cloud) -> Result<Option<String>, QuantumError> {
+        loop {
+            if let Some(remote) = cloud.find(job).await? {
+                return Ok(Some(remote.as_str().to_owned()));
+            }
+            let since = moment_ms().saturating_sub(job.changed_ms);
+            if !(0..UNLISTED.as_millis().try_into().unwrap_or(i64::MAX)).contains(&since) {
+                return Ok(None);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Keeps the provider's id of a job.
+    async fn told(&self, id: JobId, remote: &str) -> Result<Job, QuantumError> {
+        let remote = remote.to_owned();
+        let queued = move |store: &QuantumStore| {
+            store.advance(id, &[State::Submitting], State::Queued, Some(&remote), None)
+        };
+        Ok(self.store.with(queued).await?)
     }
 
     /// Lets the simulator do a job that was never submitted.
@@ -133,8 +187,8 @@ impl Jobs {
     /// # Errors
     /// What the database says.
     pub async fn fall_back(&self, job: &Job, why: String) -> Result<Job, QuantumError> {
-        let id = job.id;
-        Ok(self.store.with(move |store| store.fall_back(id, local::NAME, &why)).await?)
+        let job = job.clone();
+        Ok(self.store.with(move |store| store.fall_back(&job, local::NAME, &why)).await?)
     }
 
     /// Waits for the provider, and keeps what was measured before anybody is told.
@@ -152,40 +206,49 @@ impl Jobs {
             Err(QuantumError::Ibm(error)) if error.is_passing() || is_of_account(&error) => {
                 return Err(error.into());
             }
-            // Gone, as results are that were read once and not kept. It is not paid for a second time.
+            // Gone, and not paid for a second time.
             Err(error @ QuantumError::Ibm(_)) => return self.without(job, error).await,
             ended => ended?,
         };
         match ended {
             End::Results(raw, seconds) => {
-                let kept = move |store: &QuantumStore| store.measured(id, raw.text(), seconds);
-                Ok(self.store.with(kept).await?)
+                // One that was cut off is asked for again.
+                if let Err(QuantumError::Ibm(error @ IbmError::CutOff)) = cloud::read(job, raw.text()) {
+                    return Err(error.into());
+                }
+                let job = job.clone();
+                Ok(self.store.with(move |store| store.measured(&job, raw.text(), seconds)).await?)
             }
-            End::Cancelled(reason) => {
+            End::Cancelled(reason, seconds) => {
                 let reason = Some(reason).filter(|reason| !reason.is_empty());
                 let over = move |store: &QuantumStore| {
+                    seconds.map_or(Ok(()), |seconds| store.charge(id, seconds))?;
                     store.advance(id, &OPEN, State::Cancelled, None, reason.as_deref())
                 };
                 Ok(self.store.with(over).await?)
             }
-            End::Failed(reason) => self.without(job, QuantumError::Over(reason)).await,
+            End::Failed(reason, seconds) => {
+                let charge =
+                    move |store: &QuantumStore| seconds.map_or(Ok(()), |seconds| store.charge(id, seconds));
+                self.store.with(charge).await?;
+                self.without(job, QuantumError::Over(reason)).await
+            }
         }
     }
 
     /// What becomes of a job that its backend does not do: the simulator takes it where it may, and it has failed otherwise. What
-    /// may be different later is left as it is.
+    /// may be different later is left as it is, and so is a job that another process has brought further.
     async fn without(&self, job: &Job, error: QuantumError) -> Result<Job, QuantumError> {
-        let (id, why) = (job.id, error.to_string());
+        let why = error.to_string();
         match error {
-            // The provider may have it, and charge for it.
-            QuantumError::Ibm(IbmError::OutcomeUnknown { .. }) | QuantumError::Store(_) => Err(error),
-            _ if job.may_fall_back => {
-                Ok(self.store.with(move |store| store.fall_back(id, local::NAME, &why)).await?)
-            }
+            QuantumError::Store(_) => Err(error),
+            QuantumError::Ibm(error) if is_of_account(&error) => Err(error.into()),
+            _ if job.may_fall_back => self.fall_back(job, why).await,
             QuantumError::Ibm(error) if error.is_passing() => Err(error.into()),
             _ => {
+                let (id, from) = (job.id, job.state);
                 let failed =
-                    move |store: &QuantumStore| store.advance(id, &OPEN, State::Failed, None, Some(&why));
+                    move |store: &QuantumStore| store.advance(id, &[from], State::Failed, None, Some(&why));
                 Ok(self.store.with(failed).await?)
             }
         }
@@ -198,7 +261,7 @@ impl Jobs {
             let task = task(&job)?;
             let measured = local::run(&task).and_then(|samples| outcome::encode(&samples));
             Ok(match measured {
-                Ok(measured) => store.measured(job.id, &measured, Some(0.0))?,
+                Ok(measured) => store.measured(&job, &measured, None)?,
                 Err(error) => fail(&store, &job, &error)?,
             })
         })
@@ -218,13 +281,25 @@ impl Jobs {
                 cloud::read(&job, &measured)
             };
             let made = samples.and_then(|samples| outcome::of(&task, &job.backend, &samples));
-            match made {
-                Ok(made) => {
-                    store.finish(job.id, &made.report, made.quantum, &made.bytes)?;
-                    Ok(store.job(job.id)?)
-                }
-                Err(error) => Ok(fail(&store, &job, &error)?),
+            let made = match made {
+                Ok(made) => made,
+                // A newer version may read it: it is paid for, and kept.
+                Err(error @ QuantumError::Ibm(IbmError::Protocol(_))) => return Err(error),
+                Err(error) => return fail(&store, &job, &error),
+            };
+            let report = |added| outcome::with_pool_bits(&made.report, added * 8);
+            let ended = store.finish(&job, made.quantum, &made.bytes, report)?;
+            if let (Some(_), Some(chsh)) = (ended, made.chsh) {
+                store.note_health(&Health {
+                    backend: job.backend.clone(),
+                    measured_ms: job.changed_ms,
+                    available: true,
+                    chsh: Some(chsh),
+                    readout_error: None,
+                    gate_error: None,
+                })?;
             }
+            Ok(store.job(job.id)?)
         })
         .await
     }
@@ -234,9 +309,12 @@ impl Jobs {
     /// # Errors
     /// [`QuantumError::Over`] when it is; why the provider was not told.
     pub async fn cancel(&self, job: &Job, cloud: Option<&Cloud>) -> Result<Job, QuantumError> {
+        // Nobody is telling the provider of it meanwhile.
+        let _lock = self.store.lock(PATIENCE).await?;
         let id = job.id;
+        let job = self.store.with(move |store| store.job(id)).await?;
         if job.state.is_over() {
-            return Err(QuantumError::Over(over(job)));
+            return Err(QuantumError::Over(over(&job)));
         }
         if job.backend != local::NAME
             && matches!(job.state, State::Submitting | State::Queued | State::Running)
@@ -244,7 +322,7 @@ impl Jobs {
             let cloud = way(cloud)?;
             let remote = match &job.remote {
                 Some(remote) => Some(remote.clone()),
-                None => cloud.find(job).await?.map(|remote| remote.as_str().to_owned()),
+                None => self.look_for(&job, cloud).await?,
             };
             if let Some(remote) = remote {
                 cloud.cancel(&remote).await?;
@@ -266,6 +344,18 @@ fn way(cloud: Option<&Cloud>) -> Result<&Cloud, QuantumError> {
                 .to_owned(),
         )
     })
+}
+
+/// When this calendar month began in UTC, in milliseconds since the Unix epoch.
+pub fn month_began() -> i64 {
+    let now = OffsetDateTime::now_utc();
+    let first = now.replace_day(1).map_or(now, |first| first.replace_time(time::Time::MIDNIGHT));
+    first.unix_timestamp().saturating_mul(1000)
+}
+
+/// Now, in milliseconds since the Unix epoch.
+fn moment_ms() -> i64 {
+    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 /// What is to be done.

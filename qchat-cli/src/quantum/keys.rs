@@ -3,7 +3,10 @@
 use qchat_proto::crypto::entropy::{Entropy, EntropyError};
 use zeroize::Zeroizing;
 
-use crate::store::quantum::{Block, Purpose, QuantumStore};
+use crate::store::{
+    StoreError,
+    quantum::{Block, Purpose, QuantumStore},
+};
 
 /// The randomness of one key: `HKDF(OS ‖ block)`. Without a block it is the operating system's alone.
 pub struct KeySource {
@@ -12,6 +15,14 @@ pub struct KeySource {
 
 /// The bytes of a block, mixed into whatever is drawn.
 pub struct Mixed(Zeroizing<Vec<u8>>);
+
+/// The database of the pool, if there is one and it can be opened: one that fails keeps nobody from making a key.
+pub fn pool(opened: Result<Option<QuantumStore>, StoreError>) -> Option<QuantumStore> {
+    opened.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a key is made without the quantum pool");
+        None
+    })
+}
 
 impl KeySource {
     /// Takes a block out of the pool, if there is one and it can be read: a pool that fails keeps nobody from making a key.

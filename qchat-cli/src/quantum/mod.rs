@@ -3,6 +3,7 @@
 //! A job is written down before anything happens, and after each thing that has, so that any process can go on with it. What
 //! comes of one only ever adds to the operating system's randomness.
 
+pub mod bench;
 pub mod cloud;
 pub mod error;
 pub mod jobs;

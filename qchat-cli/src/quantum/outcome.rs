@@ -38,6 +38,8 @@ pub struct Outcome {
     pub quantum: bool,
     /// Bytes for the pool.
     pub bytes: Zeroizing<Vec<u8>>,
+    /// The CHSH value and its standard error, where it was measured.
+    pub chsh: Option<(f64, f64)>,
 }
 
 /// What a job of random bits came to.
@@ -54,8 +56,6 @@ struct QrngReport<'a> {
     estimates: Estimates,
     /// Bits that came out.
     key_bits: usize,
-    /// Those of them that go to the pool.
-    pool_bits: usize,
     seed: Option<u64>,
     provenance: &'static str,
 }
@@ -109,7 +109,6 @@ fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Res
         entropy: harvested.entropy,
         estimates: harvested.estimates,
         key_bits: wanted * 8,
-        pool_bits: if seed.is_some() { 0 } else { wanted * 8 },
         seed,
         provenance: match (quantum, seed) {
             (true, _) => MEASURED,
@@ -120,7 +119,7 @@ fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Res
     let mut bytes = std::mem::take(&mut harvested.bytes);
     bytes[wanted..].zeroize();
     bytes.truncate(if seed.is_some() { 0 } else { wanted });
-    Ok(Outcome { report: json(&report)?, quantum, bytes })
+    Ok(Outcome { report: json(&report)?, quantum, bytes, chsh: None })
 }
 
 fn chsh(task: &ChshTest, backend: &str, quantum: bool, samples: &[Samples]) -> Result<Outcome, QuantumError> {
@@ -143,15 +142,26 @@ fn chsh(task: &ChshTest, backend: &str, quantum: bool, samples: &[Samples]) -> R
             "made by a simulator on this machine: says how well it computes"
         },
     };
-    Ok(Outcome { report: json(&report)?, quantum, bytes: Zeroizing::default() })
+    let value = Some((chsh.s, chsh.error));
+    Ok(Outcome { report: json(&report)?, quantum, bytes: Zeroizing::default(), chsh: value })
 }
 
 fn simulated(report: &bb84::report::Report) -> Result<Outcome, QuantumError> {
-    Ok(Outcome { report: json(report)?, quantum: false, bytes: Zeroizing::default() })
+    Ok(Outcome { report: json(report)?, quantum: false, bytes: Zeroizing::default(), chsh: None })
 }
 
 fn json(report: &impl Serialize) -> Result<String, QuantumError> {
     serde_json::to_string(report).map_err(|_| QuantumError::Malformed("report"))
+}
+
+/// The report of random bits, with how many of them the pool has taken.
+pub fn with_pool_bits(report: &str, bits: usize) -> String {
+    let mut read: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(report).unwrap_or_default();
+    if read.contains_key("key_bits") {
+        read.insert("pool_bits".to_owned(), bits.into());
+    }
+    serde_json::to_string(&read).unwrap_or_default()
 }
 
 /// Bits as they are stored until they are made use of.

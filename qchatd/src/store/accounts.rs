@@ -135,7 +135,8 @@ pub fn lock(conn: &mut Connection, account: AccountId) -> Result<Option<Account>
     let row: Option<AccountRow> = match conn {
         // One writes at a time.
         Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        // What only refers to the account goes on.
+        Connection::Postgres(conn) => query.for_no_key_update().first(conn),
     }
     .optional()?;
     row.map(read).transpose()

@@ -89,6 +89,7 @@ pub(crate) fn story(conn: &mut Connection) {
         let found = accounts::by_name(conn, &new.name).unwrap().unwrap();
         assert_eq!((found.id, found.auth_salt, found.verifier.hash), (account, [5; 16], [7; 32]));
         assert_eq!(accounts::by_id(conn, account).unwrap().unwrap().name, new.name);
+        assert_eq!(accounts::lock(conn, account).unwrap().unwrap().name, new.name);
         let new = Device { id: device, account, certificate: vec![8; 9], listed: true };
         accounts::insert_device(conn, &new, 100).unwrap();
         assert_eq!(accounts::device(conn, device).unwrap().unwrap().account, account);
@@ -96,6 +97,7 @@ pub(crate) fn story(conn: &mut Connection) {
     }
     assert!(accounts::by_name(conn, &"carol".parse().unwrap()).unwrap().is_none());
     assert!(accounts::by_id(conn, id!(AccountId, 3)).unwrap().is_none());
+    assert!(accounts::lock(conn, id!(AccountId, 3)).unwrap().is_none());
     for (version, replaced) in [(3, true), (3, false), (2, false), (4, true)] {
         let outcome = accounts::replace_device_list(conn, alice, &[9; 9], version).unwrap();
         assert_eq!(outcome, replaced, "version {version}");

@@ -185,8 +185,10 @@ fn a_block_that_was_used_is_nowhere_in_the_files() {
     let marked = [0xa5; 32];
     let store = open();
     let id = JobId::random(&SystemEntropy).expect("randomness");
-    store.add_job(id, "{}", "local", 0.0, false).expect("a job");
-    assert_eq!(store.finish(id, "{}", true, &marked).expect("it ends"), 32);
+    let job = store.add_job(id, "{}", "local", 0.0, false).expect("a job");
+    let measured = store.measured(&job, b"[]", None).expect("it was measured");
+    let finish = |store: &QuantumStore| store.finish(&measured, true, &marked, |_| "{}".to_owned());
+    assert_eq!(finish(&store).expect("it ends"), Some(32));
     assert!(holds(&marked));
     // A quantum computer's before the simulator's that were there first.
     let drawn = store.draw().expect("the pool").expect("a block");
@@ -194,7 +196,7 @@ fn a_block_that_was_used_is_nowhere_in_the_files() {
     assert!(!holds(&marked));
     assert!(!store.draw().expect("the pool").expect("a block").quantum);
     // The same job again brings nothing again.
-    assert_eq!(open().finish(id, "{}", true, &marked).expect("it has ended"), 0);
+    assert_eq!(finish(&open()).expect("it has ended"), None);
     assert_eq!(pool(&alice), (0, 256));
 }
 
@@ -222,4 +224,15 @@ fn jobs_are_listed_shown_and_found_by_the_beginning_of_their_ids() {
     }
     assert!(alice.ok(&["quantum", "resume"]).is_empty());
     assert!(newcomer().fails(4, &["quantum", "jobs"]).contains("no profile"));
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_keeps_nobody_from_a_new_key() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    alice.ok(&["quantum", "run", "qrng"]);
+    let pool = alice.data_directory().join("alice/quantum.db");
+    fs::write(&pool, [0x5a; 8192]).expect("a file");
+    let rotated = alice.run(&["-v", "keys", "rotate"]).expect_code(0);
+    assert!(rotated.stderr.contains("without the quantum pool"), "{}", rotated.stderr);
 }

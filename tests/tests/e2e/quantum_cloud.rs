@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use qchat_tests::{
     client::Client,
-    ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, Route},
+    ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, PAUSED, Route},
 };
 use serde_json::Value;
 
@@ -171,6 +171,27 @@ fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once()
 }
 
 #[test]
+fn a_job_that_is_not_listed_yet_is_submitted_again_by_nobody() {
+    let fake = Fake::start(Control { unlisted: 8, ..Control::default() });
+    fake.happen(Route::Submit, 1, &Mishap::Lost);
+    let user = User::new(&fake);
+    user.json("run qrng");
+    let unknown = user.client.fails(3, &user.quantum("run qrng --backend ibm --yes"));
+    assert!(unknown.contains("not known whether"), "{unknown}");
+    let resuming = [(); 2].map(|()| user.client.start(&user.quantum("resume")));
+    for resuming in resuming {
+        resuming
+            .finish()
+            .expect_code(0)
+            .lines
+            .iter()
+            .for_each(|line| assert!(line.contains("done"), "{line}"));
+    }
+    assert_eq!(fake.jobs().len(), 1);
+    assert_eq!(user.pool(), (256.into(), 256.into()));
+}
+
+#[test]
 fn the_api_key_is_in_no_argument_file_or_word() {
     let fake = Fake::start(Control { repeats_secrets: true, queued: 1, ..Control::default() });
     let user = User::new(&fake);
@@ -198,6 +219,39 @@ fn the_api_key_is_in_no_argument_file_or_word() {
     let plain: Vec<_> = user.quantum("backends").into_iter().map(elsewhere).collect();
     let plain = user.client.fails(6, &plain);
     assert!(plain.contains("plain http"), "{plain}");
+}
+
+#[test]
+fn how_the_devices_do_is_kept_and_told_to_whoever_watches() {
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    user.json("run qrng");
+    for shots in ["1000", "2000"] {
+        user.json(&format!("run chsh --backend ibm_fake --yes --shots {shots}"));
+    }
+    let health = user.json("health");
+    let of = |name: &str| health.iter().find(|backend| backend["name"] == name).expect("it is listed");
+    let device = of(BACKEND);
+    assert_eq!((&device["available"], &of(PAUSED)["available"]), (&true.into(), &false.into()));
+    let number = |name: &str| device[name].as_f64().expect("a number");
+    assert!(
+        number("s") > 2.5
+            && number("s_error") < 0.1
+            && number("readout_error") > 0.0
+            && number("gate_error") > 0.0
+    );
+    // Two values, and the look of now.
+    assert_eq!(device["history"].as_array().expect("a history").len(), 3);
+    assert_eq!(user.json("health").iter().find(|backend| backend["name"] == BACKEND).expect("it is listed")["history"].as_array().expect("a history").len(), 4);
+
+    let metrics = user.client.ok(&user.quantum("health --prometheus"));
+    let value = |backend: &str| format!("qchat_quantum_backend_available{{backend=\"{backend}\"}} ");
+    assert!(
+        metrics.contains(&(value(BACKEND) + "1")) && metrics.contains(&(value(PAUSED) + "0")),
+        "{metrics:?}"
+    );
+    let types = metrics.iter().filter(|line| line.starts_with("# TYPE ")).count();
+    assert_eq!(types, 4, "each name once: {metrics:?}");
 }
 
 fn walk(dir: &PathBuf) -> Vec<PathBuf> {

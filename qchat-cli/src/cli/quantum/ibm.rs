@@ -8,7 +8,6 @@ use std::{
 
 use keyring::{Entry, Error};
 use qchat_quantum::ibm::{ApiKey, Config, IbmError, Program};
-use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
         failure::{Failure, Outcome},
         open, passphrase, progress,
     },
-    quantum::{Cloud, Jobs, QuantumError},
+    quantum::{Cloud, Jobs, QuantumError, jobs::month_began},
 };
 
 /// The name of the key in the environment.
@@ -41,7 +40,7 @@ pub(super) async fn cloud(context: &Context) -> Outcome<Option<Cloud>> {
     }
     config.timeout = context.settings.timeout;
     let program = if account.executor { Program::Executor } else { Program::Sampler };
-    Cloud::new(config, program).map(Some).map_err(refused)
+    Cloud::new(config, program, account.budget).map(Some).map_err(refused)
 }
 
 /// The same where nothing goes without.
@@ -135,7 +134,7 @@ pub(super) async fn allow(
     (backend, seconds): (&str, f64),
     yes: bool,
 ) -> Outcome {
-    let budget = f64::from(context.settings.ibm.budget);
+    let budget = cloud.budget();
     let month = month_began();
     let spent =
         jobs.store().with(move |store| store.seconds_since(month)).await.map_err(QuantumError::from)?;
@@ -174,11 +173,4 @@ pub(super) async fn allow(
         return Ok(());
     }
     Err(Failure::refused("nothing was submitted"))
-}
-
-/// When this calendar month began in UTC, in milliseconds since the Unix epoch.
-fn month_began() -> i64 {
-    let now = OffsetDateTime::now_utc();
-    let first = now.replace_day(1).map_or(now, |first| first.replace_time(time::Time::MIDNIGHT));
-    first.unix_timestamp().saturating_mul(1000)
 }

@@ -149,24 +149,27 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
         }
         ended
     });
-    let mut without = 0;
+    let mut failures = vec![];
     for (ended, job) in ended.await {
         let kind = task(&job)?.kind();
         match ended {
             Ok(job) => {
                 context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?;
             }
-            // What was over before needs no word, unless it was asked for.
-            Err(error) => {
-                without += 1;
-                context.output.say(&format!("error: {error}"));
-            }
+            Err(error) => failures.push(error),
         }
     }
-    if without == 0 {
-        return Ok(());
+    match failures.pop() {
+        None => Ok(()),
+        Some(only) if total == 1 => Err(only.into()),
+        Some(last) => {
+            let without = failures.len() + 1;
+            for error in failures.into_iter().chain([last]) {
+                context.output.say(&format!("error: {error}"));
+            }
+            Err(Failure::partial(format!("{without} of {total} jobs gave nothing")))
+        }
     }
-    Err(Failure::partial(format!("{without} of {total} jobs gave nothing")))
 }
 
 /// How full the pool is.

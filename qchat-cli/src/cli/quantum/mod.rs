@@ -1,5 +1,7 @@
 //! Commands about quantum jobs and the pool.
 
+mod bench;
+mod health;
 mod ibm;
 mod jobs;
 mod plot;
@@ -35,6 +37,8 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Cancel { job } => jobs::cancel(context, job).await,
         Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
         Quantum::Pool => jobs::pool(context).await,
+        Quantum::Health { prometheus } => health::health(context, *prometheus).await,
+        Quantum::Bench => bench::bench(context).await,
     }
 }
 

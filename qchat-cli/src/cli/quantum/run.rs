@@ -138,7 +138,8 @@ async fn submitted(
     let choosing = progress::during(&context.settings, "Choosing a device", cloud.device(name));
     let device = match choosing.await {
         Ok(device) => device,
-        Err(QuantumError::Ibm(error)) if may_fall_back => {
+        // Nobody can say which, or none takes jobs. An account that is not accepted is for its owner to mend.
+        Err(error) if may_fall_back && (is_passing(&error) || (name.is_none() && is_none(&error))) => {
             let job = jobs.prepare(task, &at.backend, 0.0, true).await?;
             return Ok(jobs.fall_back(&job, error.to_string()).await?);
         }
@@ -149,6 +150,14 @@ async fn submitted(
     ibm::allow(context, (jobs, cloud), (&device.name, seconds), at.yes).await?;
     let job = jobs.prepare(task, &device.name, seconds, may_fall_back).await?;
     Ok(progress::during(&context.settings, "Submitting", jobs.submit(&job, cloud)).await?)
+}
+
+fn is_passing(error: &QuantumError) -> bool {
+    matches!(error, QuantumError::Ibm(error) if error.is_passing())
+}
+
+fn is_none(error: &QuantumError) -> bool {
+    matches!(error, QuantumError::NotFound(_))
 }
 
 /// What a job is busy with.
@@ -210,10 +219,12 @@ fn bb84_settings(arguments: &Bb84) -> Outcome<bb84::Settings> {
     })
 }
 
-/// A new file for a drawing. It is there from the start, so that nothing is computed for a name that is taken.
+/// A new file for a drawing. It is there from the start, so that nothing is computed for a name that is taken, and gone again
+/// when nothing was drawn.
 struct Drawing<'a> {
     path: &'a Path,
     file: fs::File,
+    drawn: bool,
 }
 
 impl<'a> Drawing<'a> {
@@ -224,12 +235,22 @@ impl<'a> Drawing<'a> {
                 path.display()
             ))
         })?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, drawn: false })
     }
 
     fn write(mut self, drawing: &str) -> Outcome {
         self.file
             .write_all(drawing.as_bytes())
-            .map_err(|error| Failure::unexpected(format!("cannot write {}: {error}", self.path.display())))
+            .map_err(|error| Failure::unexpected(format!("cannot write {}: {error}", self.path.display())))?;
+        self.drawn = true;
+        Ok(())
+    }
+}
+
+impl Drop for Drawing<'_> {
+    fn drop(&mut self) {
+        if !self.drawn {
+            drop(fs::remove_file(self.path));
+        }
     }
 }

@@ -36,7 +36,7 @@ use crate::{
         types::Event,
         upkeep,
     },
-    quantum::keys::KeySource,
+    quantum::keys::{self, KeySource},
     store::{
         AccountIdentity, AccountKey, Contact, DeviceKey, Identity, NextKey, StoreError, Tx, quantum::Purpose,
     },
@@ -214,7 +214,7 @@ impl OwnDevices {
         let (account, name) = (own.account, own.name.clone());
         let profile = self.profile.clone();
         let next = blocking(move || {
-            let pool = profile.quantum()?;
+            let pool = keys::pool(profile.quantum());
             let source = KeySource::draw(pool.as_ref());
             let identity = AccountSigningKey::generate(&source.entropy()).map_err(|error| failed(&error))?;
             source.became(Purpose::Account, &identity.public().hash());

@@ -42,11 +42,45 @@ impl QuantumStore {
                     health::gate_error.eq(look.gate_error),
                 ))
                 .execute(conn)?;
-            let newest: i64 =
-                health::table.select(diesel::dsl::max(health::id)).first::<Option<i64>>(conn)?.unwrap_or(0);
-            let old = health::table.filter(health::id.le(newest - KEPT));
-            diesel::delete(old).execute(conn)?;
+            // Values of S are few and stay.
+            let of = health::table.filter(health::backend.eq(&look.backend)).filter(health::s.is_null());
+            let kept =
+                of.select(health::id).order(health::id.desc()).offset(KEPT).first::<i64>(conn).optional()?;
+            if let Some(old) = kept {
+                let old = health::table
+                    .filter(health::backend.eq(&look.backend))
+                    .filter(health::s.is_null())
+                    .filter(health::id.le(old));
+                diesel::delete(old).execute(conn)?;
+            }
             Ok(())
+        })
+    }
+
+    /// The value of S that was measured last on a backend, with its standard error.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn newest_chsh(&self, backend: &str) -> Result<Option<(f64, f64)>, StoreError> {
+        self.read(|conn| {
+            let found: Option<(Option<f64>, Option<f64>)> = health::table
+                .filter(health::backend.eq(backend))
+                .filter(health::s.is_not_null())
+                .order(health::id.desc())
+                .select((health::s, health::s_error))
+                .first(conn)
+                .optional()?;
+            Ok(found.and_then(|(s, error)| s.zip(error)))
+        })
+    }
+
+    /// The backends that were looked at.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn known_backends(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|conn| {
+            Ok(health::table.select(health::backend).distinct().order(health::backend).load(conn)?)
         })
     }
 

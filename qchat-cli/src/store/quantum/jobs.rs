@@ -292,43 +292,69 @@ impl QuantumStore {
                         jobs::changed_ms.eq(convert::now_ms()),
                     ))
                     .execute(conn)?;
+                if to.is_over() {
+                    diesel::update(jobs::table.find(id.as_bytes()))
+                        .set(jobs::measured.eq(None::<Vec<u8>>))
+                        .execute(conn)?;
+                }
             }
             find(conn, id)
         })
     }
 
-    /// Keeps what a job's results must look like, before the provider is told of it.
+    /// Keeps what a job's results must look like, before the provider is told of it, and counts its seconds as spent from now
+    /// on. Nothing changes, and `false` is returned, when more than `budget` would be spent since `month` (milliseconds since
+    /// the Unix epoch) then.
     ///
     /// # Errors
     /// What the database says.
-    pub fn submitting(&self, id: JobId, expected: &str) -> Result<Job, StoreError> {
+    pub fn submitting(&self, id: JobId, expected: &str, month: i64, budget: f64) -> Result<bool, StoreError> {
         self.write(|conn| {
             let job = find(conn, id)?;
-            if matches!(job.state, State::Prepared | State::Submitting) {
-                diesel::update(jobs::table.find(id.as_bytes()))
-                    .set((
-                        jobs::state.eq(State::Submitting.name()),
-                        jobs::expected.eq(expected),
-                        jobs::changed_ms.eq(convert::now_ms()),
-                    ))
-                    .execute(conn)?;
+            if !matches!(job.state, State::Prepared | State::Submitting) {
+                return Ok(true);
             }
-            find(conn, id)
+            if job.state == State::Prepared && spent(conn, month)? + job.seconds > budget {
+                return Ok(false);
+            }
+            let now = convert::now_ms();
+            diesel::update(jobs::table.find(id.as_bytes()))
+                .set((
+                    jobs::state.eq(State::Submitting.name()),
+                    jobs::expected.eq(expected),
+                    jobs::charged.eq(job.seconds),
+                    jobs::submitted_ms.eq(now),
+                    jobs::changed_ms.eq(now),
+                ))
+                .execute(conn)?;
+            Ok(true)
         })
     }
 
-    /// Lets another backend do a job that has not been submitted, or has failed there.
+    /// Counts so many seconds of a job as spent, in the place of those that were believed.
     ///
     /// # Errors
     /// What the database says.
-    pub fn fall_back(&self, id: JobId, backend: &str, why: &str) -> Result<Job, StoreError> {
+    pub fn charge(&self, id: JobId, seconds: f64) -> Result<(), StoreError> {
         self.write(|conn| {
-            let job = find(conn, id)?;
-            if job.state.is_over() {
+            diesel::update(jobs::table.find(id.as_bytes())).set(jobs::charged.eq(seconds)).execute(conn)?;
+            Ok(())
+        })
+    }
+
+    /// Lets another backend do a job that is as this one was when it was read. Another process may have brought it further:
+    /// then nothing changes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn fall_back(&self, read: &Job, backend: &str, why: &str) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let job = find(conn, read.id)?;
+            if (job.state, &job.backend) != (read.state, &read.backend) || job.state.is_over() {
                 return Ok(job);
             }
             let asked = job.fallback.map_or(job.backend, |(asked, _)| asked);
-            diesel::update(jobs::table.find(id.as_bytes()))
+            diesel::update(jobs::table.find(read.id.as_bytes()))
                 .set((
                     jobs::state.eq(State::Prepared.name()),
                     jobs::backend.eq(backend),
@@ -342,28 +368,30 @@ impl QuantumStore {
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))
                 .execute(conn)?;
-            find(conn, id)
+            find(conn, read.id)
         })
     }
 
-    /// Keeps what was measured, before anybody is told that it has arrived, and the seconds that it took.
+    /// Keeps what a job's backend has measured, before anybody is told that it has arrived, and the seconds that it took.
+    /// Another process may have been quicker: then nothing changes.
     ///
     /// # Errors
     /// What the database says.
-    pub fn measured(&self, id: JobId, what: &[u8], seconds: Option<f64>) -> Result<Job, StoreError> {
+    pub fn measured(&self, read: &Job, what: &[u8], seconds: Option<f64>) -> Result<Job, StoreError> {
         self.write(|conn| {
-            let job = find(conn, id)?;
-            if !job.state.is_over() {
-                diesel::update(jobs::table.find(id.as_bytes()))
+            let job = find(conn, read.id)?;
+            let waits = !job.state.is_over() && job.state != State::Measured;
+            if waits && job.backend == read.backend {
+                diesel::update(jobs::table.find(read.id.as_bytes()))
                     .set((
                         jobs::state.eq(State::Measured.name()),
                         jobs::measured.eq(Some(what)),
-                        seconds.map(|seconds| jobs::seconds.eq(seconds)),
+                        seconds.map(|seconds| (jobs::seconds.eq(seconds), jobs::charged.eq(seconds))),
                         jobs::changed_ms.eq(convert::now_ms()),
                     ))
                     .execute(conn)?;
             }
-            find(conn, id)
+            find(conn, read.id)
         })
     }
 
@@ -379,50 +407,53 @@ impl QuantumStore {
         })
     }
 
-    /// Ends a job with its report, and puts the bytes that came of it into the pool, in one step. Returns how many were put
-    /// there: none when another process has ended it.
+    /// Ends a job whose measurement was made use of, and puts the bytes that came of it into the pool, in one step. `report`
+    /// writes the report for so many bytes in the pool. Nothing changes, and `None` is returned, when another process has ended
+    /// it.
     ///
     /// # Errors
     /// What the database says.
-    pub fn finish(&self, id: JobId, report: &str, quantum: bool, bytes: &[u8]) -> Result<usize, StoreError> {
+    pub fn finish(
+        &self,
+        read: &Job,
+        quantum: bool,
+        bytes: &[u8],
+        report: impl FnOnce(usize) -> String,
+    ) -> Result<Option<usize>, StoreError> {
         let added = self.write(|conn| {
-            let job = find(conn, id)?;
-            if job.state.is_over() {
-                return Ok(0);
+            let job = find(conn, read.id)?;
+            if job.state != State::Measured || job.backend != read.backend {
+                return Ok(None);
             }
-            diesel::update(jobs::table.find(id.as_bytes()))
+            let added = pool::fill(conn, read.id, &job.backend, quantum, bytes)?;
+            diesel::update(jobs::table.find(read.id.as_bytes()))
                 .set((
                     jobs::state.eq(State::Done.name()),
-                    jobs::report.eq(report),
+                    jobs::report.eq(report(added)),
                     jobs::measured.eq(None::<Vec<u8>>),
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))
                 .execute(conn)?;
-            pool::fill(conn, id, &job.backend, quantum, bytes)
+            Ok(Some(added))
         })?;
         self.forget()?;
         Ok(added)
     }
 
-    /// Seconds of quantum computers that jobs since a moment (milliseconds since the Unix epoch) took or may take.
+    /// Seconds of quantum computers that jobs took, or may take, which were submitted since a moment (milliseconds since the Unix
+    /// epoch).
     ///
     /// # Errors
     /// What the database says.
     pub fn seconds_since(&self, moment_ms: i64) -> Result<f64, StoreError> {
-        self.read(|conn| {
-            let jobs: Vec<(String, f64)> = jobs::table
-                .filter(jobs::created_ms.ge(moment_ms))
-                .filter(jobs::backend.ne("local"))
-                .select((jobs::state, jobs::seconds))
-                .load(conn)?;
-            let spent = |(state, seconds): &(String, f64)| {
-                // One that was never told of, or has failed, costs nothing.
-                let free = [State::Prepared.name(), State::Failed.name()].contains(&state.as_str());
-                if free { 0.0 } else { *seconds }
-            };
-            Ok(jobs.iter().map(spent).sum())
-        })
+        self.read(|conn| spent(conn, moment_ms))
     }
+}
+
+fn spent(conn: &mut SqliteConnection, since_ms: i64) -> Result<f64, StoreError> {
+    let seconds: Vec<f64> =
+        jobs::table.filter(jobs::submitted_ms.ge(since_ms)).select(jobs::charged).load(conn)?;
+    Ok(seconds.iter().sum())
 }
 
 fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {

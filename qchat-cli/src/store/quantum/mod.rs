@@ -34,6 +34,9 @@ use super::{ProfileLock, StoreError, connect, convert};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/quantum");
 const DATABASE: &str = "quantum.db";
 const LOCK: &str = "quantum.lock";
+const SUBMITTING: &str = "quantum-jobs.lock";
+/// How long emptying the log waits for readers.
+const READERS: Duration = Duration::from_secs(2);
 /// How long opening waits for another process that brings the schema up to date.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -61,8 +64,18 @@ impl QuantumStore {
     }
 
     /// The names of the files in a profile's directory that are locks, and hold nothing.
-    pub const fn locks() -> [&'static str; 1] {
-        [LOCK]
+    pub const fn locks() -> [&'static str; 2] {
+        [LOCK, SUBMITTING]
+    }
+
+    /// Takes the lock of whoever tells a provider of a job, or ends one there: between a look for the job and its id in the
+    /// database nobody else does either.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process does for all that time.
+    pub async fn lock(&self, patience: Duration) -> Result<ProfileLock, StoreError> {
+        let dir = self.0.path.parent().unwrap_or(Path::new("."));
+        ProfileLock::take_async(dir, SUBMITTING, patience).await
     }
 
     /// Opens the one in `dir`, which is made (mode 0700) when missing, as the database is.
@@ -162,7 +175,7 @@ impl QuantumStore {
     fn forget(&self) -> Result<(), StoreError> {
         let mut slot = self.0.conn.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(conn) = slot.as_mut() else { return Ok(()) };
-        connect::set_busy_timeout(conn, Duration::ZERO)?;
+        connect::set_busy_timeout(conn, READERS)?;
         let done = connect::number(conn, "wal_checkpoint(TRUNCATE)");
         connect::set_busy_timeout(conn, connect::BUSY)?;
         match done {

@@ -16,6 +16,8 @@ diesel::table! {
         report -> Nullable<Text>,
         reason -> Nullable<Text>,
         seconds -> Double,
+        charged -> Double,
+        submitted_ms -> Nullable<BigInt>,
         created_ms -> BigInt,
         changed_ms -> BigInt,
     }
