@@ -74,10 +74,3 @@ CREATE TABLE health (
     gate_error REAL
 ) STRICT;
 CREATE INDEX health_by_backend ON health (backend, id);
-
--- What a provider said of its devices, for a while.
-CREATE TABLE cache (
-    name TEXT PRIMARY KEY NOT NULL,
-    said TEXT NOT NULL,
-    fetched_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;

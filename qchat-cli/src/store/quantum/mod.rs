@@ -3,7 +3,6 @@
 //!
 //! Each method is one transaction, durable when it returns. They block the thread for as long as the disk takes.
 
-mod cache;
 mod health;
 mod jobs;
 mod pool;

@@ -59,11 +59,3 @@ diesel::table! {
         gate_error -> Nullable<Double>,
     }
 }
-
-diesel::table! {
-    cache (name) {
-        name -> Text,
-        said -> Text,
-        fetched_ms -> BigInt,
-    }
-}
