@@ -28,6 +28,8 @@ impl Handle {
     /// in a room when it was asked to, with something of the pool in them. It may have replaced those since, as every commit
     /// does.
     ///
+    /// Empty where the database of the pool cannot be read.
+    ///
     /// # Errors
     /// When the profile cannot be read.
     pub async fn key_origins(&self) -> Result<Vec<Origin>, EngineError> {
@@ -40,9 +42,16 @@ impl Handle {
                     tx.rooms()?.iter().map(|row| view::summary(tx, row)).collect::<Result<_, _>>()?;
                 Ok::<_, StoreError>((own, contact, rooms))
             })?;
-            let draws = match profile.quantum()? {
-                Some(store) => store.draws(LOOKED_AT)?,
-                None => vec![],
+            let draws = match profile
+                .quantum()
+                .and_then(|store| store.map_or(Ok(vec![]), |store| store.draws(LOOKED_AT)))
+            {
+                Ok(draws) => draws,
+                // Of what cannot be read nothing is claimed.
+                Err(error) => {
+                    tracing::warn!(%error, "it is not known what keys have drawn from the quantum pool");
+                    return Ok(vec![]);
+                }
             };
             let drawn = |purpose: Purpose, subject: &[u8]| {
                 draws.iter().find(|draw| draw.purpose == purpose.name() && draw.subject == subject).cloned()

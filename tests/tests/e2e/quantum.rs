@@ -235,4 +235,9 @@ fn a_pool_that_cannot_be_read_keeps_nobody_from_a_new_key() {
     fs::write(&pool, [0x5a; 8192]).expect("a file");
     let rotated = alice.run(&["-v", "keys", "rotate"]).expect_code(0);
     assert!(rotated.stderr.contains("without the quantum pool"), "{}", rotated.stderr);
+    let shown = alice.json(&["keys", "show"]);
+    assert_eq!(shown[0]["drawn_from"], Value::Array(vec![]), "of what cannot be read nothing is claimed");
+    assert!(alice.fails(1, &["quantum", "pool"]).contains("move it away"));
+    fs::remove_file(&pool).expect("it is moved away");
+    assert_eq!(self::pool(&alice), (0, 0));
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     engine::{self, EngineError},
     quantum::{Jobs, QuantumError},
-    store::quantum::QuantumStore,
+    store::{StoreError, quantum::QuantumStore},
     vault,
 };
 
@@ -46,7 +46,13 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
 async fn jobs(context: &Context) -> Outcome<Jobs> {
     let dir = context.settings.profile_dir();
     let key = open::key(context, &dir).await?;
-    let store = open::blocking(move || QuantumStore::open(&dir, key)).await?.map_err(EngineError::from)?;
+    let opened = open::blocking(move || QuantumStore::open(&dir, key)).await?;
+    let store = opened.map_err(|error| match error {
+        StoreError::WrongKey | StoreError::Damaged(_) => Failure::unexpected(
+            "quantum.db in the profile's directory is damaged, or of another vault. Messages and keys do not depend on it: put a              backup of it in its place, or move it away and begin anew, without its jobs and its pool",
+        ),
+        error => EngineError::from(error).into(),
+    })?;
     Ok(Jobs::new(store))
 }
 
