@@ -2,6 +2,7 @@
 //!
 //! Padded form: the content's length (4 bytes, big endian), the encoded `Content`, zeros up to the bucket.
 
+mod exercise;
 mod shared_key;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::{
     wire::{codec::DecodeError, pb},
 };
 
+pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.
@@ -67,6 +69,8 @@ pub enum Body {
     Joined,
     /// Devices agree on a key from elsewhere.
     SharedKey(SharedKey),
+    /// Two devices run BB84 in simulation.
+    Exercise(Exercise),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -106,12 +110,18 @@ impl Content {
         Self { sent_at_ms, body: Body::SharedKey(said), witness: None }
     }
 
+    /// What a device says in a simulated run of BB84.
+    pub fn exercise(said: Exercise, sent_at_ms: i64) -> Self {
+        Self { sent_at_ms, body: Body::Exercise(said), witness: None }
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
             Body::Text(text) => Some(pb::content::Body::Text(pb::Text { body: text.clone() })),
             Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
             Body::SharedKey(said) => Some(pb::content::Body::SharedKey(said.to_wire())),
+            Body::Exercise(said) => Some(pb::content::Body::Exercise(said.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -131,6 +141,9 @@ impl Content {
             Some(pb::content::Body::Joined(_)) => Body::Joined,
             Some(pb::content::Body::SharedKey(said)) => {
                 SharedKey::from_wire(said).map_or(Body::Unknown, Body::SharedKey)
+            }
+            Some(pb::content::Body::Exercise(said)) => {
+                Exercise::from_wire(said).map_or(Body::Unknown, Body::Exercise)
             }
             None => Body::Unknown,
         };
@@ -215,6 +228,7 @@ impl RoomSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mls::psk::PskId;
 
     #[test]
     fn padding_hides_lengths_in_powers_of_two_and_has_one_form() {
@@ -251,6 +265,7 @@ mod tests {
         let key_id = [7; 16];
         let offered = |sae: &str| KeyStep::Offered { master: "alice-sae".to_owned(), slave: sae.to_owned() };
         for (step, known) in [
+            (KeyStep::Offered { master: String::new(), slave: String::new() }, false),
             (offered("bob-sae"), true),
             (KeyStep::Held { confirmation: [9; 32] }, true),
             (KeyStep::GivenUp { differs: true }, true),
@@ -259,12 +274,27 @@ mod tests {
             (offered(""), false),
             (offered(&"x".repeat(MAX_SAE + 1)), false),
         ] {
-            let content = Content::shared_key(SharedKey { key_id, step }, 5);
+            let content = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step }, 5);
             let body = if known { content.body.clone() } else { Body::Unknown };
             assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
         }
-        let genuine =
-            Content::shared_key(SharedKey { key_id, step: KeyStep::Held { confirmation: [9; 32] } }, 5);
+        let of_exercise = |sae: &str| SharedKey {
+            id: PskId::exercise(key_id),
+            step: KeyStep::Offered { master: sae.to_owned(), slave: sae.to_owned() },
+        };
+        for (sae, known) in [("", true), ("an-sae", false)] {
+            let content = Content::shared_key(of_exercise(sae), 5);
+            let body = if known { content.body.clone() } else { Body::Unknown };
+            assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
+        }
+        let held = KeyStep::Held { confirmation: [9; 32] };
+        let genuine = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step: held }, 5);
+        for kind in [2, 4, 257] {
+            let mut other = pb::Content::decode(genuine.encode()).unwrap();
+            let Some(pb::content::Body::SharedKey(said)) = &mut other.body else { panic!("a key") };
+            said.kind = kind;
+            assert_eq!(Content::decode(&other.encode_to_vec()).unwrap().body, Body::Unknown, "{kind}");
+        }
         let mut short = pb::Content::decode(genuine.encode()).unwrap();
         let Some(pb::content::Body::SharedKey(said)) = &mut short.body else { panic!("a key") };
         said.key_id.truncate(15);

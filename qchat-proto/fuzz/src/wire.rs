@@ -5,8 +5,9 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Body, Content, KeyStep, RoomSettings, SharedKey, pad, unpad},
+    content::{Body, Content, Exercise, ExerciseStep, KeyStep, RoomSettings, SharedKey, pad, unpad},
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+    mls::psk::PskId,
     session::{authenticated::Authenticated, resync::Request},
     wire::{
         api,
@@ -107,12 +108,17 @@ pub fn envelopes(input: &[u8]) {
 pub fn content(input: &[u8]) {
     let text = Content::text("hello", 1_800_000_000_000).map(|content| content.encode()).unwrap_or_default();
     let settings = RoomSettings { name: "general".to_owned(), admins: vec![ACCOUNT] };
-    let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
+    let key = SharedKey { id: PskId::quantum_link([7; 16]), step: KeyStep::Held { confirmation: [9; 32] } };
+    let part = ExerciseStep::Part { number: 3, last: true, data: vec![1; 40].into(), device: DEVICE };
+    let asked = ExerciseStep::Asked { account: ACCOUNT, terms: vec![2; 60].into(), mixes: true };
+    let exercise = |step| Content::exercise(Exercise { id: [5; 16], step }, 1).encode().to_vec();
     let genuine = [
         pad(&text),
         text.to_vec(),
         Content::joined(-1).encode().to_vec(),
         Content::shared_key(key, 1).encode().to_vec(),
+        exercise(part),
+        exercise(asked),
         settings.encode(),
     ];
     let bytes = edited(&genuine, input);

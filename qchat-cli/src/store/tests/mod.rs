@@ -2,6 +2,7 @@
 
 mod contract;
 mod deletions;
+mod exercises;
 mod migrations;
 mod profile;
 mod timeline;
