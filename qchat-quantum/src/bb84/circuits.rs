@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_run_in_circuits_is_a_run() {
-        for (noise, aborted) in [(0.0, false), (0.02, false), (0.2, true)] {
+        for (noise, aborted) in [(0.0, false), (0.005, false), (0.2, true)] {
             let settings = Settings { qubits: 8_000, seed: 6, ..Settings::default() };
             let noise = NoiseModel::uniform(0.0, 0.0, noise);
             let circuits = circuits(&settings, 60).unwrap();

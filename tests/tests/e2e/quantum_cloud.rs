@@ -298,12 +298,12 @@ fn a_device_that_plays_both_ends_of_the_protocol_is_called_so() {
     assert_eq!(fake.jobs().len(), 1);
     let shown = user.client.ok(&user.quantum("jobs")).join("\n");
     assert!(shown.contains("bb84") && shown.contains(BACKEND), "{shown}");
-    // Where no device takes it, the simulator does, and says so.
-    let fallen = &user.json("run bb84 --backend ibm_offline --yes --qubits 20000 --seed 3")[0];
-    if fallen["fallback"] != Value::Null {
-        assert_eq!((&fallen["backend"], &fallen["quantum"]), (&"local".into(), &false.into()));
-        assert!(fallen["provenance"].as_str().is_some_and(|words| words.contains("simulated")), "{fallen}");
-    }
+    // Where the device does not do it, the simulator does, and says so.
+    let fake = Fake::start(Control { end: End::Failed(1517, "not native".to_owned()), ..Control::default() });
+    let fallen = &User::new(&fake).json("run bb84 --backend ibm --yes --qubits 2000 --seed 3")[0];
+    assert_eq!((&fallen["backend"], &fallen["quantum"]), (&"local".into(), &false.into()), "{fallen}");
+    assert!(fallen["fallback"]["why"].as_str().is_some_and(|why| why.contains("1517")), "{fallen}");
+    assert!(fallen["provenance"].as_str().is_some_and(|words| words.contains("simulated")), "{fallen}");
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub(super) async fn answer(context: &Context, arguments: &Answer) -> Outcome {
             context.output.say(&format!("declined the run that {} has asked for", asked.by));
             return Ok(());
         }
-        let Ok(settings) = wire::decode_terms(&asked.terms, local::fresh_seed()?) else {
+        let Ok(settings) = wire::decode_terms(&asked.terms, local::fresh_seed()? >> 11) else {
             return Err(Failure::refused(format!(
                 "{} asks for a run that makes no sense, or is larger than {} pulses; --decline says no",
                 asked.by,

@@ -293,7 +293,8 @@ fn byte_of(pulse: &Pulse) -> u8 {
 }
 
 fn pulse_of(byte: u8) -> Pulse {
-    Pulse { angle: byte & 7, photons: byte >> 3 }
+    let photons = byte >> 3;
+    Pulse { angle: if photons == 0 { 0 } else { byte & 7 }, photons }
 }
 
 fn string(bits: &Bits) -> BitString {
