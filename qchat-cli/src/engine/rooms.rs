@@ -135,6 +135,12 @@ impl Handle {
         if name.is_empty() || name.len() > MAX_ROOM_NAME {
             return Err(EngineError::Invalid(format!("a room's name has 1 to {MAX_ROOM_NAME} bytes")));
         }
+        let settings = RoomSettings::new(name, vec![self.0.me.account]);
+        self.create_with(settings).await
+    }
+
+    /// Creates a room with this account as its only member.
+    pub(super) async fn create_with(&self, settings: RoomSettings) -> Result<RoomId, EngineError> {
         let inner = &self.0;
         old_copy::expect_none(&inner.profile).await?;
         let device = inner.steps.device.clone();
@@ -142,7 +148,6 @@ impl Handle {
             .map_err(|error| EngineError::Keys(error.to_string()))?;
         let (rest, request) = (&inner.rest, &CreateRoom { room_id: room });
         inner.access.ask(|token| async move { rest.create_room(&token, request).await }).await?;
-        let settings = RoomSettings { name, admins: vec![inner.me.account] };
         self.store(move |tx| {
             let device = device.at(tx).map_err(SessionError::Ledger)?;
             joining::create(tx, &device, room, &settings, clock::seconds())
@@ -471,7 +476,7 @@ impl Handle {
         }
     }
 
-    async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
+    pub(super) async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
         let rooms = self.0.profile.read_async(move |tx| tx.rooms_with(account)).await?;
         Ok(rooms.contains(&room))
     }

@@ -106,7 +106,7 @@ pub fn envelopes(input: &[u8]) {
 /// Content, its padding and the room's settings: one padded form, and what is read is written and read the same again.
 pub fn content(input: &[u8]) {
     let text = Content::text("hello", 1_800_000_000_000).map(|content| content.encode()).unwrap_or_default();
-    let settings = RoomSettings { name: "general".to_owned(), admins: vec![ACCOUNT] };
+    let settings = RoomSettings::new("general".to_owned(), vec![ACCOUNT]);
     let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
     let genuine = [
         pad(&text),

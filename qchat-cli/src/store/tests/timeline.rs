@@ -41,7 +41,7 @@ fn said(lines: &[Line]) -> Vec<u8> {
         .iter()
         .map(|line| match &line.body {
             LineBody::Message { content, .. } => content[0],
-            LineBody::Notice(_) => 0,
+            LineBody::Notice(_) | LineBody::Change { .. } => 0,
         })
         .collect()
 }
@@ -157,8 +157,8 @@ fn an_own_message_goes_from_pending_to_sent_or_failed() {
     let sent = read(&profile, |tx| tx.own_message(ROOM, message(1))).unwrap();
     assert_eq!((sent.seq, sent.epoch, sent.delivery), (Some(Seq(2)), 7, Delivery::Sent));
     let content = Bytes::from_static(&[1]);
-    let body = LineBody::Message { id: message(1), account: ALICE, device: ALICE_DEVICE, content };
-    assert_eq!(sent.body, body);
+    let LineBody::Message { id, account, device, content: said, .. } = sent.body else { panic!("a message") };
+    assert_eq!((id, account, device, said), (message(1), ALICE, ALICE_DEVICE, content));
     let failed = read(&profile, |tx| tx.own_message(ROOM, message(2))).unwrap();
     assert_eq!((failed.seq, failed.delivery), (None, Delivery::Failed));
     assert!(read(&profile, |tx| tx.has_message(ROOM, ALICE_DEVICE, message(1))));
@@ -173,7 +173,7 @@ fn unread_counts_what_others_said_after_the_mark() {
     let (_dir, profile) = profile();
     write(&profile, |tx| {
         tx.put_room(&state(0))?;
-        tx.put_settings(ROOM, &RoomSettings { name: "den".into(), admins: vec![ALICE] })?;
+        tx.put_settings(ROOM, &RoomSettings::new("den".into(), vec![ALICE]))?;
         for seq in 1..=5 {
             receive(tx, seq)?;
         }
@@ -198,11 +198,12 @@ fn rooms_are_found_by_id_or_by_name_invitations_included() {
         room: RoomId::from_bytes([2; 16]),
         seq: Seq(3),
         inviter: BOB,
+        direct: false,
         name: Some("den".into()),
     };
     write(&profile, |tx| {
         tx.put_room(&state(0))?;
-        tx.put_settings(ROOM, &RoomSettings { name: "den".into(), admins: vec![ALICE] })?;
+        tx.put_settings(ROOM, &RoomSettings::new("den".into(), vec![ALICE]))?;
         tx.put_invitation(&InvitationRow { name: None, ..invited.clone() })?;
         tx.put_invitation(&invited)
     });
