@@ -152,13 +152,23 @@ struct Entry {
     content: Content,
 }
 
+/// What a device keeps of an entry.
+#[derive(Clone)]
+struct Row {
+    seq: usize,
+    by: By,
+    /// Which message it changes, if it does.
+    of: Option<MessageRef>,
+    /// What it said, until that was erased.
+    content: Option<Content>,
+}
+
 /// A device as a client keeps it: what it has of the log, and what it has erased. It folds when it is asked.
 #[derive(Clone, Default)]
 struct Device {
     joined_at: usize,
     cursor: usize,
-    /// By (device, id): place in the log, who, and what it said until that was erased.
-    rows: BTreeMap<MessageRef, (usize, By, Option<Content>)>,
+    rows: BTreeMap<MessageRef, Row>,
     /// What was written here and is not in the log yet.
     outbox: Vec<Entry>,
 }
@@ -174,48 +184,43 @@ impl Device {
         assert_eq!(seq, self.cursor + 1);
         self.cursor = seq;
         self.outbox.retain(|own| own.at != entry.at);
-        let fresh = self.rows.insert(entry.at, (seq, entry.by, Some(entry.content.clone()))).is_none();
-        assert!(fresh, "the log has each (device, id) once");
-        if let Body::Change(change) = &entry.content.body {
-            self.erase(change.target);
+        let of = match &entry.content.body {
+            Body::Change(change) => Some(change.target),
+            _ => None,
+        };
+        let row = Row { seq, by: entry.by, of, content: Some(entry.content.clone()) };
+        assert!(self.rows.insert(entry.at, row).is_none(), "the log has each (device, id) once");
+        if let Some(of) = of {
+            self.erase(of);
         }
     }
 
     /// What is deleted for everyone does not stay: the message, and what was said of it but for the deletion.
     fn erase(&mut self, target: MessageRef) {
-        let Some(state) = self.fold(target, false) else { return };
-        if state.deleted_by().is_none() {
+        if self.fold(target, false).is_none_or(|state| state.deleted_by().is_none()) {
             return;
         }
-        for (at, (_, _, content)) in &mut self.rows {
-            let of = content.as_ref().and_then(|content| match &content.body {
-                Body::Change(change) if change.target == target => Some(&change.what),
-                _ => None,
+        for (at, row) in &mut self.rows {
+            let deletes = row.content.as_ref().is_some_and(|content| {
+                matches!(&content.body, Body::Change(Change { what: What::Delete, .. }))
             });
-            if *at == target || of.is_some_and(|what| *what != What::Delete) {
-                *content = None;
+            if *at == target || (row.of == Some(target) && !deletes) {
+                row.content = None;
             }
         }
     }
 
     fn fold(&self, target: MessageRef, pending: bool) -> Option<State> {
-        let (place, author, content) = self.rows.get(&target)?;
-        let unknown = Body::Unknown;
-        let body = content.as_ref().map_or(&unknown, |content| &content.body);
-        if matches!(body, Body::Change(_)) {
-            return None;
-        }
-        let mut changes: Vec<_> = self
-            .rows
-            .values()
-            .filter_map(|(seq, by, content)| Some((*seq, *by, content.as_ref()?)))
-            .filter(|(seq, ..)| seq > place)
-            .collect();
+        let post = self.rows.get(&target).filter(|row| row.of.is_none())?;
+        let changes = self.rows.values().filter(|row| row.of == Some(target) && row.seq > post.seq);
+        let mut changes: Vec<_> =
+            changes.filter_map(|row| Some((row.seq, row.by, row.content.as_ref()?))).collect();
         if pending {
             changes.extend(self.outbox.iter().map(|own| (PENDING, own.by, &own.content)));
         }
         changes.sort_by_key(|(seq, ..)| *seq);
-        let mut state = State::new(author.account, body);
+        let body = post.content.as_ref().map_or(&Body::Unknown, |content| &content.body);
+        let mut state = State::new(post.by.account, body);
         for (_, by, content) in changes {
             if let Body::Change(change) = &content.body
                 && change.target == target
@@ -227,7 +232,7 @@ impl Device {
     }
 
     fn view(&self, from: usize) -> BTreeMap<MessageRef, Shown> {
-        let posts = self.rows.iter().filter(|(_, (seq, ..))| *seq > from);
+        let posts = self.rows.iter().filter(|(_, row)| row.seq > from);
         posts.filter_map(|(at, _)| Some((*at, Shown::of(&self.fold(*at, false)?)))).collect()
     }
 }
@@ -360,7 +365,7 @@ proptest! {
         for device in &devices {
             for (at, shown) in device.view(0) {
                 if shown.deleted.is_some() {
-                    prop_assert_eq!(&device.rows[&at].2, &None);
+                    prop_assert_eq!(&device.rows[&at].content, &None);
                 }
             }
         }

@@ -231,18 +231,38 @@ fn pages_and_counts_never_read_a_whole_room() {
     let (_dir, profile) = profile();
     for (query, plan) in [
         (
-            "SELECT count(*) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3 AND deleted = 0",
+            "SELECT count(*), sum(mentions_me) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3 \
+             AND of_message IS NULL AND deleted = 0",
             "SEARCH timeline USING COVERING INDEX timeline_place (room=? AND place>?)",
         ),
         (
-            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place <= ?2 AND (place < ?2 OR \"row\" < ?3) \
-             ORDER BY place DESC, \"row\" DESC LIMIT 50",
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message IS NULL AND deleted = 0 AND place <= ?2 \
+             AND (place < ?2 OR \"row\" < ?3) ORDER BY place DESC, \"row\" DESC LIMIT 50",
             "SEARCH timeline USING INDEX timeline_place (room=? AND place<?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message IS NULL AND deleted = 0 AND place >= ?2 AND place <= ?4 \
+             AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
+            "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
         ),
         (
             "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place >= ?2 AND place <= ?4 \
              AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
-            "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
+            "SEARCH timeline USING INDEX timeline_log (room=? AND place>? AND place<?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message = ?2 AND of_device = ?3 AND of_message IS NOT NULL \
+             AND deleted = 0 ORDER BY place, \"row\"",
+            "SEARCH timeline USING INDEX timeline_changes (room=? AND of_message=? AND of_device=?)",
+        ),
+        (
+            "SELECT device FROM timeline WHERE room = ?1 AND message_id BETWEEN ?2 AND ?3 AND message_id IS NOT NULL \
+             AND of_message IS NULL AND deleted = 0 LIMIT 2",
+            "SEARCH timeline USING INDEX timeline_id (room=? AND message_id>? AND message_id<?)",
+        ),
+        (
+            "SELECT 1 FROM timeline WHERE expires_ms IS NOT NULL AND deleted = 0 AND expires_ms <= ?1",
+            "SEARCH timeline USING COVERING INDEX timeline_expires (expires_ms>? AND expires_ms<?)",
         ),
         (
             "SELECT 1 FROM timeline WHERE room = ?1 AND device = ?2 AND message_id = ?3 \
