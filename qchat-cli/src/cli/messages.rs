@@ -123,15 +123,14 @@ pub(super) async fn send(
     .await
 }
 
-/// The message of a room whose id begins so; one that is not known yet may have come since.
+/// The message of a room whose id begins so, once all is read that there is to be read: what has become of it since decides what
+/// may be done to it. Without a connection what is stored here has to do.
 pub(super) async fn message(handle: &Handle, room: RoomId, prefix: &str) -> Outcome<MessageRef> {
-    match handle.find_message(room, prefix).await {
-        Err(EngineError::NoSuchMessage(_)) => {
-            open::sync_around(handle).await?;
-            Ok(handle.find_message(room, prefix).await?)
-        }
-        found => Ok(found?),
+    match open::sync_around(handle).await {
+        Err(error) if error.exit_code() != 3 => return Err(error.into()),
+        Ok(()) | Err(_) => {}
     }
+    Ok(handle.find_message(room, prefix).await?)
 }
 
 /// Waits until the daemon has a message, and says so. `done`: what is done by it, to which message if to one.

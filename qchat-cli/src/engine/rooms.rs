@@ -187,11 +187,23 @@ impl Handle {
         progress: impl Fn(Inviting),
     ) -> Result<(), EngineError> {
         self.writable(room).await?;
+        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
+        let settings = row.and_then(|row| row.settings);
         // Everybody is looked up before anybody's KeyPackage is used up.
         let mut people = vec![];
         for name in &users {
             progress(Inviting::LookingUp { done: people.len(), of: users.len() });
             let person = self.0.people.by_name(name).await?;
+            let account = person.record.account;
+            if settings
+                .as_ref()
+                .is_some_and(|settings| settings.direct && !settings.admins.contains(&account))
+            {
+                return Err(EngineError::Refused(format!(
+                    "this is a conversation of two people, and stays theirs; `qchat room create` makes a room that {name} can be \
+                     invited to"
+                )));
+            }
             // Whoever is there with one device may have another by now: one that was restored, say.
             let missing = self.missing(room, &person).await?;
             if missing.is_empty() && !person.list.devices.is_empty() {

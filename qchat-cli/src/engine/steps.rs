@@ -225,7 +225,7 @@ impl Steps {
     /// follows counts on what has become of it.
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let (device, profile) = (Arc::clone(&self.device), self.profile.clone());
-        let next = self.run(move |tx| {
+        let next = self.attempt(move |tx| {
             // Another process may have noticed it.
             if tx.old_copy()?.is_some() {
                 return Ok(Next::OldCopy);
@@ -265,11 +265,11 @@ impl Steps {
             })
         });
         match next.await {
-            Err(EngineError::Session(error)) => match *error {
-                SessionError::Unsealable { message_id, source } => Ok(Next::Never(message_id, source)),
-                error => Err(EngineError::Session(Box::new(error))),
-            },
-            other => other,
+            Ok(next) => Ok(next),
+            Err(Failed(SessionError::Unsealable { message_id, source })) => {
+                Ok(Next::Never(message_id, source))
+            }
+            Err(Failed(error)) => Err(error.into()),
         }
     }
 
@@ -382,7 +382,15 @@ impl Steps {
         &self,
         work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, EngineError> {
-        self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
+        self.attempt(work).await.map_err(|Failed(error)| error.into())
+    }
+
+    /// The same, where what failed is told apart.
+    async fn attempt<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Failed> {
+        self.profile.write_async(work).await
     }
 }
 

@@ -80,7 +80,7 @@ fn messages_are_answered_edited_reacted_to_pinned_and_deleted_for_everyone() {
     let room = alice.json(&["room", "list"]);
     assert_eq!((&room[0]["unread"], &room[0]["mentions"]), (&1.into(), &1.into()));
     // Whoever listens hears what becomes of earlier messages.
-    let mut listening = bob.listen("general");
+    let listening = bob.listen("general");
     let gone = alice.json(&["delete", "general", &first]);
     assert_eq!((&gone[0]["done"], &gone[0]["of"]), (&"deleted".into(), &first.as_str().into()));
     let heard = listening.wait_for("the deletion", |line| {
