@@ -244,7 +244,6 @@ impl Housekeeping {
             rest(begun, REST).await;
         }
     }
-
 }
 
 /// Leaves the database to others, `times` as long as it was kept from them.
