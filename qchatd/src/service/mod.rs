@@ -19,6 +19,7 @@ pub mod seed;
 pub mod sessions;
 mod token;
 pub mod trees;
+pub mod turns;
 
 use std::{
     sync::Arc,
@@ -42,6 +43,7 @@ use self::{
     rooms::Rooms,
     sessions::Sessions,
     trees::Trees,
+    turns::Turns,
 };
 use crate::{bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
@@ -75,6 +77,8 @@ pub struct Services {
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
+    /// Who may read a log now.
+    pub turns: Turns,
     /// What is noted of who did what.
     pub audit: Audit,
     /// How much each may ask for.
@@ -131,6 +135,7 @@ impl Services {
             trees: Trees::new(store.clone()),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
+            turns: Turns::new(relay.clone()),
             relay,
             audit,
             limits,
