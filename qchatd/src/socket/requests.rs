@@ -230,10 +230,12 @@ pub(super) async fn fetch(
         })),
         Err(error) => about.refuse(&error.into_fault(), 0),
     };
-    // It ends before the page is written: how long that takes is for the peer to say.
-    drop(turn);
     reply.0.held = Some(held);
+    // The turn does not wait until the page is written: how long that takes is for the peer to say.
     drop(answer.send(reply));
+    if let Some(turn) = turn {
+        turn.end().await;
+    }
 }
 
 /// Notes a confirmation; an id of the wrong size is a broken client.

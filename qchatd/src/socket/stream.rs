@@ -7,6 +7,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    thread,
     time::Duration,
 };
 
@@ -160,6 +161,8 @@ impl Socket {
                     return Err(Error::Io(std::io::ErrorKind::WriteZero.into()));
                 }
                 if large {
+                    // To other threads on this core, and then to other connections on this thread.
+                    thread::yield_now();
                     yield_now().await;
                 }
                 for frame in rest.iter_mut() {

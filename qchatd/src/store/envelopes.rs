@@ -1,6 +1,6 @@
 //! A room's log, read by seq.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread};
 
 use bytes::Bytes;
 use diesel::{
@@ -20,6 +20,9 @@ use super::{
     schema::envelopes,
     to_sql,
 };
+
+/// Bytes of a page that are read at once.
+const PIECE: usize = 64 * 1024;
 
 /// A stretch of a room's log, as a device may read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,8 +108,8 @@ fn stretch(
         .order(envelopes::seq)
         .limit(i64::try_from(*count).unwrap_or(i64::MAX))
         .load(conn)?;
-    let mut last = None;
     let mut full = sizes.len() >= *count;
+    let (mut after, mut last, mut gathered) = (to_sql(from.0), None, 0);
     for (seq, size) in &sizes {
         let size = usize::try_from(*size).unwrap_or(usize::MAX);
         if size > *bytes && !(page.is_empty() && last.is_none()) {
@@ -115,13 +118,35 @@ fn stretch(
         }
         *bytes = bytes.saturating_sub(size);
         *count = count.saturating_sub(1);
+        gathered += size;
         last = Some(*seq);
+        if gathered >= PIECE {
+            read(conn, room, after, *seq, page)?;
+            // Messages have waited for this thread's end long enough: others that want its core have it now.
+            thread::yield_now();
+            (after, gathered) = (*seq, 0);
+        }
     }
-    let Some(last) = last else { return Ok(!full) };
+    if let Some(last) = last
+        && last > after
+    {
+        read(conn, room, after, last, page)?;
+    }
+    Ok(!full)
+}
+
+/// Appends what is in a log after one seq and up to another.
+fn read(
+    conn: &mut Connection,
+    room: RoomId,
+    after: i64,
+    last: i64,
+    page: &mut Vec<Logged>,
+) -> Result<(), StoreError> {
     let rows: Vec<(i64, Option<Vec<u8>>)> = envelopes::table
         .select((envelopes::seq, envelopes::logged))
         .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
-        .filter(envelopes::seq.gt(to_sql(from.0)))
+        .filter(envelopes::seq.gt(after))
         .filter(envelopes::seq.le(last))
         .filter(envelopes::logged.is_not_null())
         .order(envelopes::seq)
@@ -130,7 +155,7 @@ fn stretch(
         rows.into_iter()
             .filter_map(|(seq, logged)| Some(Logged { seq: Seq(from_sql(seq)), bytes: logged?.into() })),
     );
-    Ok(!full)
+    Ok(())
 }
 
 /// An envelope as it stands in the log.

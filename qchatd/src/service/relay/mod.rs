@@ -5,7 +5,13 @@
 
 mod ledger;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use qchat_proto::{
     ids::{DeviceId, RoomId, Seq},
@@ -59,6 +65,9 @@ pub struct Relay {
     memory: Arc<Semaphore>,
     /// Told when a group is done.
     done: Arc<Notify>,
+    /// When this was made, and the milliseconds after that until the last request came.
+    began: Instant,
+    last: Arc<AtomicU64>,
 }
 
 struct Request {
@@ -81,7 +90,8 @@ impl Relay {
         let (requests, waiting) = mpsc::channel(WAITING);
         let done = Arc::new(Notify::new());
         let task = tokio::spawn(run(Writing { store, bus, meters, done: done.clone() }, waiting));
-        (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)), done }, task)
+        let memory = Arc::new(Semaphore::new(MEMORY as usize));
+        (Self { requests, memory, done, began: Instant::now(), last: Arc::default() }, task)
     }
 
     /// Whether the task runs.
@@ -100,6 +110,12 @@ impl Relay {
         if self.memory.available_permits() < MEMORY as usize {
             done.await;
         }
+    }
+
+    /// Whether a request came within this time.
+    pub fn has_sent_within(&self, time: Duration) -> bool {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        !last.is_zero() && self.began.elapsed().saturating_sub(last) < time
     }
 
     /// Hands over an envelope; waits while the queue is full. `reply` is dropped uncalled when the relay has ended.
@@ -145,8 +161,11 @@ impl Relay {
     async fn send(&self, action: Action, size: usize, reply: Reply) {
         let share = u32::try_from(size / 1024 + 1).unwrap_or(MEMORY).min(MEMORY);
         let Ok(memory) = self.memory.clone().acquire_many_owned(share).await else { return };
+        let came = Instant::now();
+        let last = u64::try_from(came.duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
+        self.last.store(last.max(1), Ordering::Relaxed);
         // A closed queue drops the reply, which tells the caller.
-        drop(self.requests.send(Request { action, reply, came: Instant::now(), memory }).await);
+        drop(self.requests.send(Request { action, reply, came, memory }).await);
     }
 }
 
