@@ -53,7 +53,7 @@ fn messages_are_answered_edited_reacted_to_pinned_and_deleted_for_everyone() {
         (bob, 6, &["poll", "vote", "general", &poll, "yes"]),
         (bob, 6, &["delete", "general", &first]),
     ] {
-        who.run(arguments).expect_code(code);
+        drop(who.run(arguments).expect_code(code));
     }
     for who in [alice, bob] {
         let history = who.json(&["history", "general"]);
@@ -149,7 +149,7 @@ fn a_message_that_disappears_is_gone_from_every_device() {
     let [alice, bob] = &clients;
     client::room("general", &[alice, bob]);
     let kept = send(alice, &["stays", "--expire", "8h"]);
-    let mut listening = bob.listen("general");
+    let listening = bob.listen("general");
     send(alice, &["gone at once", "--expire", "1s"]);
     listening.wait_for("the message", |line| line.contains("gone at once").then_some(()));
     drop(listening);
@@ -194,7 +194,7 @@ fn two_people_find_the_same_conversation_whoever_begins_and_nobody_else_gets_in(
         (alice, 5, &["send", "@nobody", "hello"]),
         (alice, 5, &["history", "@carol"]),
     ] {
-        who.run(arguments).expect_code(code);
+        drop(who.run(arguments).expect_code(code));
     }
     assert_eq!(alice.json(&["room", "show", "@bob"])[0]["members"].as_array().map(Vec::len), Some(2));
 }
