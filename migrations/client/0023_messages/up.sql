@@ -11,7 +11,8 @@ ALTER TABLE timeline ADD COLUMN expires_ms INTEGER;
 
 DROP INDEX timeline_place;
 -- Serves pages, and counts what is unread without touching the table.
-CREATE INDEX timeline_place ON timeline (room, place, "row", account, deleted, mentions_me) WHERE of_message IS NULL;
+CREATE INDEX timeline_place ON timeline (room, place, "row", account, deleted, mentions_me, of_message)
+    WHERE of_message IS NULL;
 -- Serves whoever follows the log with its changes.
 CREATE INDEX timeline_log ON timeline (room, place, "row", deleted);
 CREATE INDEX timeline_changes ON timeline (room, of_message, of_device, place, "row") WHERE of_message IS NOT NULL;

@@ -111,7 +111,6 @@ impl Change {
         let target = MessageRef::from_wire(raw.target.as_ref()?)?;
         let what = match raw.what? {
             Raw::Edit(edit) if (1..=MAX_TEXT).contains(&edit.body.len()) => What::Edit(edit.body),
-            Raw::Edit(_) => return None,
             Raw::Delete(_) => What::Delete,
             Raw::Reaction(reaction) => {
                 let emoji = Emoji::new(&reaction.emoji)?;
@@ -125,7 +124,7 @@ impl Change {
                 }
             }
             Raw::Vote(vote) if vote.choices.is_sorted_by(|a, b| a < b) => What::Vote(vote.choices),
-            Raw::Vote(_) => return None,
+            Raw::Edit(_) | Raw::Vote(_) => return None,
             Raw::Close(_) => What::Close,
         };
         Some(Self { target, what })
