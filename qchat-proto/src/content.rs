@@ -2,6 +2,7 @@
 //!
 //! Padded form: the content's length (4 bytes, big endian), the encoded `Content`, zeros up to the bucket.
 
+mod attachment;
 mod shared_key;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::{
     wire::{codec::DecodeError, pb},
 };
 
+pub use attachment::{Attachment, MAX_CAPTION, MAX_NAME, MAX_THUMBNAIL};
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.
@@ -67,6 +69,8 @@ pub enum Body {
     Joined,
     /// Devices agree on a key from elsewhere.
     SharedKey(SharedKey),
+    /// A file.
+    Attachment(Box<Attachment>),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -106,12 +110,18 @@ impl Content {
         Self { sent_at_ms, body: Body::SharedKey(said), witness: None }
     }
 
+    /// A file that is at the daemon.
+    pub fn attachment(attachment: Attachment, sent_at_ms: i64) -> Self {
+        Self { sent_at_ms, body: Body::Attachment(Box::new(attachment)), witness: None }
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
             Body::Text(text) => Some(pb::content::Body::Text(pb::Text { body: text.clone() })),
             Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
             Body::SharedKey(said) => Some(pb::content::Body::SharedKey(said.to_wire())),
+            Body::Attachment(attachment) => Some(pb::content::Body::Attachment(attachment.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -132,6 +142,8 @@ impl Content {
             Some(pb::content::Body::SharedKey(said)) => {
                 SharedKey::from_wire(said).map_or(Body::Unknown, Body::SharedKey)
             }
+            Some(pb::content::Body::Attachment(attachment)) => Attachment::from_wire(attachment)
+                .map_or(Body::Unknown, |attachment| Body::Attachment(Box::new(attachment))),
             None => Body::Unknown,
         };
         // One of another size says nothing.

@@ -223,19 +223,25 @@ pub enum Command {
     /// Rooms and who is in them.
     #[command(subcommand)]
     Room(Room),
-    /// Send a message; done when the daemon has it on disk.
+    /// Send a message, or a file; done when the daemon has it on disk.
     #[command(
-        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt\n  qchat send general \"the minutes\" --file minutes.pdf\n  qchat send general --file hello.ogg --voice --duration 12s"
     )]
     Send {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// The text; `-` or nothing reads it from standard input.
+        /// The text; `-` or nothing reads it from standard input. With --file, what is said with the file.
         text: Option<String>,
-        /// Read the text from a file.
-        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
+        /// Send a file, of any size that the server takes. An attempt that was interrupted goes on when it is repeated.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// The file was spoken for this conversation.
+        #[arg(long, requires = "file")]
+        voice: bool,
+        /// How long the file plays: as in 12s and 3m.
+        #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+        duration: Option<Duration>,
         /// What to wait for.
         #[arg(long, value_enum, default_value_t = Wait::Sent)]
         wait: Wait,
@@ -265,6 +271,9 @@ pub enum Command {
         #[arg(long, value_name = "SEQ", value_parser = seq)]
         before: Option<Seq>,
     },
+    /// Files that were sent in rooms.
+    #[command(subcommand)]
+    File(super::file_args::FileCommand),
     /// Delete messages from this device; others keep theirs.
     ///
     /// A message that waits to be sent and has not left yet is not sent any more. Deleted messages do not come back.

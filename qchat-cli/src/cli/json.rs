@@ -9,7 +9,7 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::engine::{
     Me,
-    types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary},
+    types::{Body, Delivery, FileNote, Member, Message, RoomDetails, RoomStatus, RoomSummary},
 };
 
 /// The version of all objects.
@@ -30,6 +30,8 @@ pub(super) struct MessageObject<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileObject<'a>>,
     verified: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     warning: bool,
@@ -39,6 +41,7 @@ impl<'a> MessageObject<'a> {
     pub(super) fn new(message: &'a Message, room: &'a str) -> Self {
         let (kind, body, warning) = match &message.body {
             Body::Text(text) => ("text", Some(text.as_str()), false),
+            Body::File(file) => ("file", (!file.caption.is_empty()).then_some(&*file.caption), false),
             Body::Unknown => ("unknown", None, false),
             Body::Notice(sentence) => ("notice", Some(sentence.as_str()), false),
             Body::Warning(sentence) => ("notice", Some(sentence.as_str()), true),
@@ -56,8 +59,37 @@ impl<'a> MessageObject<'a> {
             epoch: message.epoch,
             kind,
             body,
+            file: match &message.body {
+                Body::File(file) => Some(FileObject::new(file)),
+                _ => None,
+            },
             verified: sender.is_some_and(|sender| sender.verified),
             warning,
+        }
+    }
+}
+
+/// What is said of a file.
+#[derive(Debug, Serialize)]
+pub(super) struct FileObject<'a> {
+    file_id: String,
+    name: &'a str,
+    size: u64,
+    media_type: Option<&'a str>,
+    voice: bool,
+    /// Seconds.
+    duration: Option<f64>,
+}
+
+impl<'a> FileObject<'a> {
+    pub(super) fn new(file: &'a FileNote) -> Self {
+        Self {
+            file_id: file.id.to_string(),
+            name: &file.name,
+            size: file.size,
+            media_type: (!file.media_type.is_empty()).then_some(&file.media_type),
+            voice: file.voice,
+            duration: file.duration.map(|duration| duration.as_secs_f64()),
         }
     }
 }

@@ -134,7 +134,7 @@ impl Listener<'_> {
                     name = Some(messages::name(self.handle, room).await?);
                 }
                 messages::print(self.context, &message, name.as_deref().unwrap_or_default(), mixed)?;
-                if matches!(message.body, Body::Text(_) | Body::Unknown) {
+                if matches!(message.body, Body::Text(_) | Body::File(_) | Body::Unknown) {
                     self.left -= 1;
                 }
             }

@@ -1,9 +1,7 @@
 //! Commands that write and read messages.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Read},
-    path::Path,
     time::Instant,
 };
 
@@ -33,9 +31,9 @@ struct Sent<'a> {
     id: String,
 }
 
-pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file: Option<&Path>) -> Outcome {
+pub(super) async fn send(context: &Context, room: &str, text: Option<&str>) -> Outcome {
     // Before the passphrase is asked for: what cannot be sent need not open anything.
-    let text = read_text(text, file)?;
+    let text = read_text(text)?;
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
         let message = handle.send(id, text).await?;
@@ -57,7 +55,12 @@ pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file
 }
 
 /// Waits until the daemon has the message. When the connection failed, the reason decides the exit code.
-async fn wait(context: &Context, handle: &Handle, room: RoomId, message: MessageId) -> Outcome<Seq> {
+pub(super) async fn wait(
+    context: &Context,
+    handle: &Handle,
+    room: RoomId,
+    message: MessageId,
+) -> Outcome<Seq> {
     let begun = Instant::now();
     let error = match handle.wait_sent(room, message).await {
         Ok(seq) => return Ok(seq),
@@ -128,18 +131,14 @@ pub(super) async fn name(handle: &Handle, room: RoomId) -> Outcome<String> {
 }
 
 /// The text of a message, which is refused here when it cannot be sent.
-fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
-    let text = match (text, file) {
-        (_, Some(path)) => {
-            let failed = |error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
-            read_all(File::open(path).map_err(failed)?)?
-        }
-        (Some("-"), None) => read_all(io::stdin().lock())?,
-        (Some(text), None) => text.to_owned(),
-        (None, None) if io::stdin().is_terminal() => {
+fn read_text(text: Option<&str>) -> Outcome<String> {
+    let text = match text {
+        Some("-") => read_all(io::stdin().lock())?,
+        Some(text) => text.to_owned(),
+        None if io::stdin().is_terminal() => {
             return Err(Failure::usage("there is nothing to send; give a TEXT, or - to read standard input"));
         }
-        (None, None) => read_all(io::stdin().lock())?,
+        None => read_all(io::stdin().lock())?,
     };
     match text.len() {
         0 => Err(Failure::usage("the text is empty")),

@@ -13,6 +13,8 @@ mod departure;
 mod devices;
 mod directory;
 mod failure;
+pub mod file_args;
+mod files;
 mod harden;
 mod json;
 pub mod kme_args;
@@ -46,6 +48,7 @@ use self::{
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
+    file_args::FileCommand,
     kme_args::RoomPsk,
     output::Output,
     verify::How,
@@ -164,9 +167,18 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
-        Command::Send { room, text, file, wait: args::Wait::Sent } => {
-            messages::send(context, room, text.as_deref(), file.as_deref()).await
+        Command::Send { room, text, file: Some(path), voice, duration, wait: args::Wait::Sent } => {
+            let how = files::How { path, caption: text.as_deref(), voice: *voice, duration: *duration };
+            files::send(context, room, how).await
         }
+        Command::Send { room, text, wait: args::Wait::Sent, .. } => {
+            messages::send(context, room, text.as_deref()).await
+        }
+        Command::File(FileCommand::Get { room, id, output, force }) => {
+            files::get(context, room, id, output.as_deref(), *force).await
+        }
+        Command::File(FileCommand::List { room, limit }) => files::list(context, room, *limit).await,
+        Command::File(FileCommand::Delete { room, id }) => files::delete(context, room, id).await,
         Command::Listen { rooms, limit } => listen::listen(context, rooms, *limit).await,
         Command::History { room, limit, before } => messages::history(context, room, *limit, *before).await,
         Command::Delete { room, ids, before, all: _, yes } => {

@@ -32,6 +32,10 @@ pub(super) fn message(message: &Message, room: Option<&str>, zone: &Zone) -> Str
             let text = sanitize::text(text).replace('\n', &format!("\n{INDENT}"));
             format!("{time}  {room}{sender}: {text}")
         }
+        Body::File(file) => {
+            let text = sanitize::text(&file.line()).replace('\n', &format!("\n{INDENT}"));
+            format!("{time}  {room}{sender}: {text}")
+        }
         Body::Unknown => format!("{time}  {room}{sender} sent something that needs a newer qchat"),
         Body::Notice(sentence) => format!("{time}  {room}· {}", sanitize::line(sentence)),
         Body::Warning(sentence) => format!("{time}  {room}! {}", sanitize::line(sentence)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qchat_proto::{
     identity::link::Code,
-    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, UserName},
+    ids::{AccountId, DeviceId, FileId, LinkId, MessageId, RoomId, Seq, UserName},
     mls::psk::PskKind,
 };
 use qchat_quantum::etsi014::KeyId;
@@ -129,12 +129,63 @@ pub enum Delivery {
 pub enum Body {
     /// Text, possibly of several lines, as its sender wrote it: not yet fit for a terminal.
     Text(String),
+    /// A file.
+    File(FileNote),
     /// A content type that this version does not know.
     Unknown,
     /// Something that happened in the room, as a sentence.
     Notice(String),
     /// The same, and it needs attention: somebody tampers, or this device cannot follow.
     Warning(String),
+}
+
+/// What a message says of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileNote {
+    /// Its id at the daemon.
+    pub id: FileId,
+    /// The name that it would have here.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// What it is, as its sender says: `type/subtype`, or nothing.
+    pub media_type: String,
+    /// Whether it was spoken for this conversation.
+    pub voice: bool,
+    /// How long it plays, where that was said.
+    pub duration: Option<Duration>,
+    /// What was said with it, as its sender wrote it: not yet fit for a terminal.
+    pub caption: String,
+}
+
+impl FileNote {
+    /// Name, size and id, and what was said with it: not yet fit for a terminal.
+    pub fn line(&self) -> String {
+        let what = if self.voice { "voice note" } else { "file" };
+        let plays = self.duration.map_or_else(String::new, |duration| format!(", {} s", duration.as_secs()));
+        let mut line = format!("[{what} {}, {}{plays}, {}]", self.name, size(self.size), self.id);
+        if !self.caption.is_empty() {
+            line.push(' ');
+            line.push_str(&self.caption);
+        }
+        line
+    }
+}
+
+/// A size as people read it, in powers of ten.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // In tenths, so that nothing is rounded twice.
+    let mut tenths = bytes / 100;
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// A line of a room's timeline.

@@ -1,7 +1,7 @@
 //! From what is stored to what is shown. Names become fit for a line of a terminal here; bodies stay as they were
 //! sent, and whoever draws them sanitizes them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use qchat_proto::{
     content::{self, Content, KeyStep, SharedKey},
@@ -16,7 +16,8 @@ use qchat_quantum::etsi014::KeyId;
 use super::{
     clock, shared_keys,
     types::{
-        Body, Delivery, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus, RoomSummary, Sender,
+        Body, Delivery, FileNote, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus,
+        RoomSummary, Sender,
     },
 };
 use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, Standing, StoreError, Tx};
@@ -184,6 +185,19 @@ fn of_a_key(who: &str, me: bool, said: &SharedKey) -> Body {
     }
 }
 
+/// What a message says of a file.
+fn file(attachment: &content::Attachment) -> FileNote {
+    FileNote {
+        id: attachment.sealing.id,
+        name: attachment.safe_name(),
+        size: attachment.size(),
+        media_type: attachment.media_type.clone(),
+        voice: attachment.voice,
+        duration: (attachment.duration_ms > 0).then(|| Duration::from_millis(attachment.duration_ms.into())),
+        caption: attachment.caption.clone(),
+    }
+}
+
 /// A line of a timeline.
 pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message, StoreError> {
     let Line { row, room, seq, epoch, stored_ms, delivery, body } = line;
@@ -205,6 +219,9 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                 }
                 Ok(Content { sent_at_ms, body: content::Body::SharedKey(said), .. }) => {
                     (clock::from_millis(sent_at_ms), of_a_key(&sender.name, sender.me, &said))
+                }
+                Ok(Content { sent_at_ms, body: content::Body::Attachment(attachment), .. }) => {
+                    (clock::from_millis(sent_at_ms), Body::File(file(&attachment)))
                 }
                 Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown, .. }) => {
                     (clock::from_millis(sent_at_ms), Body::Unknown)

@@ -38,10 +38,11 @@ pub(super) fn message(message: &Message, pane: Pane) -> Vec<Line<'static>> {
         (Body::Notice(sentence), _) => aside(message, pane, "·", sentence, pane.theme.notice()),
         (Body::Warning(sentence), _) => aside(message, pane, "!", sentence, pane.theme.warning()),
         (Body::Text(body), Some(sender)) => said(message, sender, pane, body, Style::new()),
+        (Body::File(file), Some(sender)) => said(message, sender, pane, &file.line(), Style::new()),
         (Body::Unknown, Some(sender)) => {
             said(message, sender, pane, "(a kind of message that needs a newer qchat)", pane.theme.notice())
         }
-        (Body::Text(_) | Body::Unknown, None) => {
+        (Body::Text(_) | Body::File(_) | Body::Unknown, None) => {
             aside(message, pane, "!", "a message without a sender", pane.theme.warning())
         }
     }

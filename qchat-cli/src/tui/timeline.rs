@@ -326,6 +326,6 @@ impl Timeline {
 }
 
 fn is_from_others(message: &Message) -> bool {
-    matches!(message.body, Body::Text(_) | Body::Unknown)
+    matches!(message.body, Body::Text(_) | Body::File(_) | Body::Unknown)
         && message.sender.as_ref().is_some_and(|sender| !sender.me)
 }

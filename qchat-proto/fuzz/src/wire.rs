@@ -5,8 +5,9 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Body, Content, KeyStep, RoomSettings, SharedKey, pad, unpad},
-    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+    content::{Attachment, Body, Content, KeyStep, RoomSettings, SharedKey, pad, unpad},
+    file::{FileHash, FileKey, Layout, Sealing, safe_name},
+    ids::{AccountId, DeviceId, FileId, LinkId, MessageId, RoomId, Seq, ServerId},
     session::{authenticated::Authenticated, resync::Request},
     wire::{
         api,
@@ -108,9 +109,11 @@ pub fn content(input: &[u8]) {
     let text = Content::text("hello", 1_800_000_000_000).map(|content| content.encode()).unwrap_or_default();
     let settings = RoomSettings { name: "general".to_owned(), admins: vec![ACCOUNT] };
     let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
+    let file = attachment().map(|attachment| Content::attachment(attachment, 1).encode().to_vec());
     let genuine = [
         pad(&text),
         text.to_vec(),
+        file.unwrap_or_default(),
         Content::joined(-1).encode().to_vec(),
         Content::shared_key(key, 1).encode().to_vec(),
         settings.encode(),
@@ -123,10 +126,32 @@ pub fn content(input: &[u8]) {
     if let Ok(content) = Content::decode(&bytes) {
         let again = Content::decode(&content.encode());
         assert!(content.body == Body::Unknown || again.as_ref() == Ok(&content), "{content:?}");
+        if let Body::Attachment(attachment) = &content.body {
+            let name = attachment.safe_name();
+            assert_eq!(safe_name(&name), name);
+            assert!(!name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']), "{name:?}");
+        }
     }
     if let Ok(settings) = RoomSettings::decode(&bytes) {
         assert_eq!(RoomSettings::decode(&settings.encode()), Ok(settings));
     }
+}
+
+fn attachment() -> Option<Attachment> {
+    Some(Attachment {
+        sealing: Sealing {
+            id: FileId::from_bytes([5; 16]),
+            key: FileKey::from_slice(&[6; 32])?,
+            layout: Layout::new(70_000)?,
+        },
+        hash: FileHash::try_from(&[7; 48][..]).ok()?,
+        name: "../a\u{202e}.b".to_owned(),
+        media_type: "text/plain".to_owned(),
+        thumbnail: Bytes::new(),
+        duration_ms: 5,
+        voice: true,
+        caption: "look".to_owned(),
+    })
 }
 
 /// Authenticated data and requests to be added again: one encoding each.
