@@ -286,7 +286,8 @@ async fn a_file_goes_when_its_time_is_over_and_its_bytes_with_it(database: Datab
     for (hours, ago, left) in [(47, 7 * 24 * 3600 - 60, 2), (48, 0, 1), (48, 7 * 24 * 3600 + 60, 0)] {
         let now = crate::support::device::now();
         database.execute(&format!(
-            "UPDATE files SET touched_at = {} WHERE state = 1; \
+            "INSERT INTO hours (id, noted_at, envelope, key_package) VALUES (1000, {now}, 0, 0) ON CONFLICT DO NOTHING; \
+             UPDATE files SET touched_at = {} WHERE state = 1; \
              UPDATE files SET hour = (SELECT max(id) FROM hours) - {hours} WHERE state = 2",
             now - ago
         ));

@@ -122,7 +122,8 @@ impl Place {
 
     /// Takes the temporary file away.
     pub(super) fn discard(&self) {
-        drop(unlinkat(&self.directory, &self.temporary, AtFlags::empty()));
+        // What is left there is hidden, and harmless.
+        let _ = unlinkat(&self.directory, &self.temporary, AtFlags::empty());
     }
 
     fn failed(&self, error: &io::Error) -> FileTrouble {

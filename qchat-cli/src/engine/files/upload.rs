@@ -52,7 +52,7 @@ impl Handle {
         let size = attachment.sealing.layout.sealed();
         let there = match self.begin_there(room, &upload, size).await {
             // Its time was over, or the daemon's database is another one.
-            Err(error) if upload.parts > 0 && is_fault(&error, FaultCode::Conflict) => None,
+            Err(error) if is_fault(&error, FaultCode::Conflict) => None,
             there => Some(there?),
         };
         if there.is_none_or(|parts| parts < upload.parts) {
