@@ -35,8 +35,10 @@ const ENVELOPES: u32 = 256;
 const BYTES: u64 = 1024 * 1024;
 /// Other rows that one transaction looks at or deletes.
 const ROWS: u32 = 500;
-/// A sweep rests this many times as long as each of its transactions took.
+/// A sweep rests this many times as long as each of its transactions took that deletes something.
 const REST: u32 = 4;
+/// The same where it only looks, which is all of it where rooms are idle: however many they are, messages should not notice.
+const LOOKING_REST: u32 = 24;
 
 /// What goes by its age alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,26 +108,34 @@ impl Housekeeping {
         let now = now_sql();
         let mine = self.store.write(move |conn| retention::count_hour(conn, now - HOUR, now, keep)).await?;
         if mine {
-            let swept = self.sweep().await?;
+            let swept = self.go_through(LOOKING_REST).await?;
             tracing::info!(?swept, "what nobody needs was deleted");
         }
         Ok(())
     }
 
-    /// Goes through all rooms once, and through what else there is.
+    /// Goes through all rooms once, and through what else there is, for somebody who waits for it.
     ///
     /// # Errors
     /// When the database fails; what was deleted until then stays so.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.go_through(0).await
+    }
+
+    async fn go_through(&self, looking_rest: u32) -> Result<Swept, StoreError> {
         let begun = Instant::now();
         let ages = self.ages().await?;
         let mut swept = Swept::default();
         let mut after = None;
         loop {
+            let began = Instant::now();
             let found: Vec<(RoomId, bool)> =
                 self.store.read(move |conn| candidates(conn, after, ages)).await?;
             let Some((last, _)) = found.last() else { break };
             after = Some(*last);
+            if found.len() == ROOMS as usize {
+                rest(began, looking_rest).await;
+            }
             for (room, _) in found.into_iter().filter(|(_, due)| *due) {
                 self.sweep_room(room, ages, &mut swept).await?;
             }
@@ -172,7 +182,7 @@ impl Housekeeping {
                 swept.bytes += bytes;
                 self.meters.deleted(envelopes);
             }
-            self.rest(begun).await;
+            rest(begun, REST).await;
             if !more {
                 return Ok(());
             }
@@ -190,7 +200,7 @@ impl Housekeeping {
             let Some((last, count)) = some else { return Ok(forgotten) };
             after = Some(last);
             forgotten += count as u64;
-            self.rest(begun).await;
+            rest(begun, REST).await;
         }
     }
 
@@ -203,7 +213,7 @@ impl Housekeeping {
             let Some((last, count)) = some else { return Ok(forgotten) };
             after = last;
             forgotten += count as u64;
-            self.rest(begun).await;
+            rest(begun, REST).await;
         }
     }
 
@@ -231,14 +241,14 @@ impl Housekeeping {
                 return Ok(forgotten);
             }
             forgotten += some;
-            self.rest(begun).await;
+            rest(begun, REST).await;
         }
     }
+}
 
-    /// Leaves the database to others for a while, four fifths of the time.
-    async fn rest(&self, begun: Instant) {
-        tokio::time::sleep(begun.elapsed() * REST).await;
-    }
+/// Leaves the database to others, `times` as long as it was kept from them.
+async fn rest(begun: Instant, times: u32) {
+    tokio::time::sleep(begun.elapsed() * times).await;
 }
 
 /// The next rooms after `after`, and which of them have something to delete.

@@ -20,6 +20,7 @@ pub mod seed;
 pub mod sessions;
 mod token;
 pub mod trees;
+pub mod turns;
 
 use std::{
     sync::Arc,
@@ -44,6 +45,7 @@ use self::{
     rooms::Rooms,
     sessions::Sessions,
     trees::Trees,
+    turns::Turns,
 };
 use crate::{blobs::Blobs, bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
@@ -79,6 +81,8 @@ pub struct Services {
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
     pub relay: Relay,
+    /// Who may read a log now.
+    pub turns: Turns,
     /// What is noted of who did what.
     pub audit: Audit,
     /// How much each may ask for.
@@ -137,6 +141,7 @@ impl Services {
             files: Files::new(store.clone(), blobs, file_limits),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
+            turns: Turns::new(relay.clone()),
             relay,
             audit,
             limits,

@@ -214,6 +214,7 @@ pub(super) async fn fetch(
             return;
         }
     };
+    let turn = services.turns.next().await;
     let page = services.rooms.page(device, room, Seq(request.after), request.limit).await;
     let mut reply = match page {
         Ok(page) => Answer::new(Body::Page(pb::Page {
@@ -229,6 +230,8 @@ pub(super) async fn fetch(
         })),
         Err(error) => about.refuse(&error.into_fault(), 0),
     };
+    // It ends before the page is written: how long that takes is for the peer to say.
+    drop(turn);
     reply.0.held = Some(held);
     drop(answer.send(reply));
 }

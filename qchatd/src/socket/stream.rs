@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use qchat_proto::wire::limits;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    task::yield_now,
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -39,6 +40,8 @@ const LINGER_BYTES: usize = 32 * 1024 * 1024;
 const READ: usize = 32 * 1024;
 /// Slices in one write.
 const SLICES: usize = 128;
+/// Bytes of a larger frame in one write, before others on this thread have their turn.
+const PIECE: usize = 64 * 1024;
 
 thread_local! {
     /// Where connections read into, one after the other: a buffer of each one's own would be most of what an idle
@@ -138,8 +141,13 @@ impl Socket {
                     rest = &mut rest[1..];
                     continue;
                 }
+                let large = first.len() > PIECE;
                 // The slices are made for each try: kept across them they would be part of what an idle connection costs.
                 let mut written = poll_fn(|context| {
+                    if large {
+                        let piece = rest[0].get(..PIECE).unwrap_or_default();
+                        return Pin::new(&mut *stream).poll_write(context, piece);
+                    }
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = rest.len().min(SLICES);
                     for (slice, frame) in slices.iter_mut().zip(rest.iter()) {
@@ -150,6 +158,9 @@ impl Socket {
                 .await?;
                 if written == 0 {
                     return Err(Error::Io(std::io::ErrorKind::WriteZero.into()));
+                }
+                if large {
+                    yield_now().await;
                 }
                 for frame in rest.iter_mut() {
                     let part = written.min(frame.len());

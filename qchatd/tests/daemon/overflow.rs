@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use qchat_proto::wire::pb::server_frame::Body;
+use bytes::Bytes;
+use qchat_proto::wire::pb::{self, client_frame::Body as Request, server_frame::Body};
 
 use crate::support::{
     Database, Device, Server, Socket, on_both,
     socket::{Published, envelope},
 };
 
-on_both!(a_slow_client_is_told_to_catch_up);
+on_both!(
+    a_slow_client_is_told_to_catch_up,
+    who_does_not_read_the_pages_it_asked_for_keeps_nobody_from_theirs,
+);
 
 async fn a_slow_client_is_told_to_catch_up(database: Database) {
     const MESSAGES: u64 = 300;
@@ -65,5 +69,34 @@ async fn a_slow_client_is_told_to_catch_up(database: Database) {
         {
             break;
         }
+    }
+}
+
+async fn who_does_not_read_the_pages_it_asked_for_keeps_nobody_from_theirs(database: Database) {
+    const MESSAGES: u64 = 17;
+    const DEAF: usize = 4;
+    let server = Server::start(database).await;
+    let alice = Device::register(&server, "alice").await;
+    let room = alice.create_room().await;
+    let mut reader = Socket::connect(&alice).await;
+    // A page of the most bytes that there are in one.
+    let text = "x".repeat(60_000);
+    for _ in 0..MESSAGES {
+        assert!(matches!(reader.publish(&envelope(&alice, room, 0, &text)).await, Published::Accepted(_)));
+    }
+    let mut deaf = Vec::new();
+    for _ in 0..DEAF {
+        let mut socket = Socket::connect(&alice).await;
+        // More than the network buffers of both sides hold, and no more than the daemon reads ahead.
+        for request_id in 1..=32 {
+            let room_id = Bytes::copy_from_slice(room.as_bytes());
+            socket.send(Request::Fetch(pb::Fetch { request_id, room_id, after: 0, limit: 0 })).await;
+        }
+        deaf.push(socket);
+    }
+    for _ in 0..50 {
+        let seqs: Vec<_> =
+            reader.page(room, 0, 0).await.unwrap().envelopes.iter().map(|logged| logged.seq).collect();
+        assert_eq!(seqs, (1..=MESSAGES).collect::<Vec<_>>());
     }
 }

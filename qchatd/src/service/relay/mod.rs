@@ -12,7 +12,7 @@ use qchat_proto::{
     wire::fault::FaultCode,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -57,6 +57,8 @@ pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
 pub struct Relay {
     requests: mpsc::Sender<Request>,
     memory: Arc<Semaphore>,
+    /// Told when a group is done.
+    done: Arc<Notify>,
 }
 
 struct Request {
@@ -77,8 +79,9 @@ impl Relay {
     /// Starts the relay's task, which is to be awaited after the last handle is dropped.
     pub fn start(store: impl Database, bus: Bus, meters: Arc<Meters>) -> (Self, JoinHandle<()>) {
         let (requests, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(Writing { store, bus, meters }, waiting));
-        (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)) }, task)
+        let done = Arc::new(Notify::new());
+        let task = tokio::spawn(run(Writing { store, bus, meters, done: done.clone() }, waiting));
+        (Self { requests, memory: Arc::new(Semaphore::new(MEMORY as usize)), done }, task)
     }
 
     /// Whether the task runs.
@@ -89,6 +92,14 @@ impl Relay {
     /// Requests that wait for a transaction.
     pub fn waiting(&self) -> usize {
         self.requests.max_capacity() - self.requests.capacity()
+    }
+
+    /// Waits until nothing is on its way to the disk: at once when nothing is, else until the next group has been answered.
+    pub async fn lull(&self) {
+        let done = self.done.notified();
+        if self.memory.available_permits() < MEMORY as usize {
+            done.await;
+        }
     }
 
     /// Hands over an envelope; waits while the queue is full. `reply` is dropped uncalled when the relay has ended.
@@ -148,6 +159,7 @@ struct Writing<D> {
     store: D,
     bus: Bus,
     meters: Arc<Meters>,
+    done: Arc<Notify>,
 }
 
 async fn run(writing: Writing<impl Database>, mut waiting: mpsc::Receiver<Request>) {
@@ -157,6 +169,7 @@ async fn run(writing: Writing<impl Database>, mut waiting: mpsc::Receiver<Reques
             let rest = group.split_off(fitting(&group));
             let fits = std::mem::replace(&mut group, rest);
             writing.commit(fits).await;
+            writing.done.notify_waiters();
         }
     }
 }
