@@ -1,8 +1,7 @@
 //! Files on their way: what a later run needs to go on where an interrupted one was.
 
 use std::{
-    ffi::OsString,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -49,10 +48,6 @@ pub struct Download {
     pub parts: u64,
     /// The digest over them.
     pub digest: FileDigest,
-}
-
-fn path(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 fn bytes(path: &Path) -> &[u8] {
