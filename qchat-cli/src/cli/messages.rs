@@ -35,7 +35,10 @@ struct Sent<'a> {
 
 pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file: Option<&Path>) -> Outcome {
     // Before the passphrase is asked for: what cannot be sent need not open anything.
-    let text = read_text(text, file)?;
+    let text = match &context.engine {
+        None => read_text(text, file)?,
+        Some(warm) => given(warm.text.as_deref().or(text), file)?,
+    };
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
         let message = handle.send(id, text).await?;
@@ -128,7 +131,7 @@ pub(super) async fn name(handle: &Handle, room: RoomId) -> Outcome<String> {
 }
 
 /// The text of a message, which is refused here when it cannot be sent.
-fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
+pub(super) fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
     let text = match (text, file) {
         (_, Some(path)) => {
             let failed = |error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
@@ -141,6 +144,19 @@ fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
         }
         (None, None) => read_all(io::stdin().lock())?,
     };
+    fitting(text)
+}
+
+/// The same from a caller, whose standard input is not this process's.
+fn given(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
+    match (text, file) {
+        (None, Some(_)) => read_text(None, file),
+        (Some(text), _) => fitting(text.to_owned()),
+        (None, None) => Err(Failure::usage("there is nothing to send; give a text")),
+    }
+}
+
+fn fitting(text: String) -> Outcome<String> {
     match text.len() {
         0 => Err(Failure::usage("the text is empty")),
         size if size > MAX_TEXT => Err(Failure::usage(format!(

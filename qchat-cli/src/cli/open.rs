@@ -20,6 +20,9 @@ pub(super) async fn with_engine<T>(
     context: &Context,
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
+    if let Some(warm) = &context.engine {
+        return Box::pin(work(&warm.handle)).await;
+    }
     // On the heap: every command awaits this.
     let profile = Box::pin(profile(context)).await?;
     Box::pin(on_profile(context, profile, work)).await
@@ -57,6 +60,9 @@ pub(super) async fn offline<T>(
     context: &Context,
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
+    if let Some(warm) = &context.engine {
+        return work(&warm.handle).await;
+    }
     let profile = profile(context).await?;
     let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
