@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const REST: u32 = 4;
 /// The longest rest: a page that took long has waited for others more than it has kept them waiting.
 const LONGEST: Duration = Duration::from_millis(50);
+/// A smaller page than this, bytes, keeps nobody waiting: most of those who come back after a moment ask for one.
+const SMALL: usize = 64 * 1024;
 /// Messages are sent if one came within this time.
 const RECENTLY: Duration = Duration::from_secs(1);
 
@@ -52,9 +54,10 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Ends the turn, and lets nobody else have it for as long as messages are to have the daemon for themselves.
-    pub async fn end(self) {
-        if self.relay.has_sent_within(RECENTLY) {
+    /// Ends the turn after a page of `size` bytes, and lets nobody else have it for as long as messages are to have the daemon
+    /// for themselves.
+    pub async fn end(self, size: usize) {
+        if size > SMALL && self.relay.has_sent_within(RECENTLY) {
             sleep((self.began.elapsed() * REST).min(LONGEST)).await;
         }
     }

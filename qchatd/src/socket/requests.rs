@@ -231,10 +231,11 @@ pub(super) async fn fetch(
         Err(error) => about.refuse(&error.into_fault(), 0),
     };
     reply.0.held = Some(held);
+    let size = reply.0.frame.len();
     // The turn does not wait until the page is written: how long that takes is for the peer to say.
     drop(answer.send(reply));
     if let Some(turn) = turn {
-        turn.end().await;
+        turn.end(size).await;
     }
 }
 
