@@ -16,12 +16,13 @@ use qchat_proto::{
 
 use super::{
     Connection, StoreError, from_sql, id,
+    multi::on_each,
     rooms::{self, Member, Span},
     schema::envelopes,
     to_sql,
 };
 
-/// Bytes of a page that are read at once.
+/// Bytes of a page after which other threads have the core.
 const PIECE: usize = 64 * 1024;
 
 /// A stretch of a room's log, as a device may read it.
@@ -108,8 +109,8 @@ fn stretch(
         .order(envelopes::seq)
         .limit(i64::try_from(*count).unwrap_or(i64::MAX))
         .load(conn)?;
+    let mut last = None;
     let mut full = sizes.len() >= *count;
-    let (mut after, mut last, mut gathered) = (to_sql(from.0), None, 0);
     for (seq, size) in &sizes {
         let size = usize::try_from(*size).unwrap_or(usize::MAX);
         if size > *bytes && !(page.is_empty() && last.is_none()) {
@@ -118,44 +119,32 @@ fn stretch(
         }
         *bytes = bytes.saturating_sub(size);
         *count = count.saturating_sub(1);
-        gathered += size;
         last = Some(*seq);
-        if gathered >= PIECE {
-            read(conn, room, after, *seq, page)?;
-            // Messages have waited for this thread's end long enough: others that want its core have it now.
-            thread::yield_now();
-            (after, gathered) = (*seq, 0);
-        }
     }
-    if let Some(last) = last
-        && last > after
-    {
-        read(conn, room, after, last, page)?;
-    }
-    Ok(!full)
-}
-
-/// Appends what is in a log after one seq and up to another.
-fn read(
-    conn: &mut Connection,
-    room: RoomId,
-    after: i64,
-    last: i64,
-    page: &mut Vec<Logged>,
-) -> Result<(), StoreError> {
-    let rows: Vec<(i64, Option<Vec<u8>>)> = envelopes::table
+    let Some(last) = last else { return Ok(!full) };
+    let query = envelopes::table
         .select((envelopes::seq, envelopes::logged))
         .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
-        .filter(envelopes::seq.gt(after))
+        .filter(envelopes::seq.gt(to_sql(from.0)))
         .filter(envelopes::seq.le(last))
         .filter(envelopes::logged.is_not_null())
-        .order(envelopes::seq)
-        .load(conn)?;
-    page.extend(
-        rows.into_iter()
-            .filter_map(|(seq, logged)| Some(Logged { seq: Seq(from_sql(seq)), bytes: logged?.into() })),
-    );
-    Ok(())
+        .order(envelopes::seq);
+    // In one statement, which sees one state of the log: between two, retention could delete what the second should begin with,
+    // and the page would have a hole.
+    on_each!(conn, conn => {
+        let mut gathered = 0;
+        for row in query.load_iter::<(i64, Option<Vec<u8>>), DefaultLoadingMode>(conn)? {
+            let (seq, Some(logged)) = row? else { continue };
+            gathered += logged.len();
+            page.push(Logged { seq: Seq(from_sql(seq)), bytes: logged.into() });
+            if gathered >= PIECE {
+                // Messages may wait for this core.
+                thread::yield_now();
+                gathered = 0;
+            }
+        }
+    });
+    Ok(!full)
 }
 
 /// An envelope as it stands in the log.
