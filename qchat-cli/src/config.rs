@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     cli::{
-        args::{self, Global},
+        args::{self, Global, Receipts},
         quantum_args,
     },
     engine::{Accept, Choice, KeyExchange, KeyLife},
@@ -58,6 +58,8 @@ pub struct Settings {
     pub key_life: KeyLife,
     /// How long after a backup the next one is made without being asked for.
     pub backup_interval: Option<Duration>,
+    /// Whether receipts are sent.
+    pub receipts: bool,
     /// The account at IBM Quantum.
     pub ibm: IbmAccount,
     /// Where keys of QKD equipment come from.
@@ -151,6 +153,7 @@ struct Stored {
     update_after_messages: Option<u64>,
     update_after: Option<config::Value>,
     backup_interval: Option<config::Value>,
+    receipts: Option<Receipts>,
     ibm_crn: Option<String>,
     ibm_key_file: Option<PathBuf>,
     ibm_url: Option<String>,
@@ -308,6 +311,7 @@ impl Settings {
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
+            receipts: flags.receipts.or(stored.receipts).unwrap_or_default() == Receipts::On,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,
             kme,

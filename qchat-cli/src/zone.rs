@@ -18,6 +18,17 @@ impl Zone {
         Self(TimeZone::UTC)
     }
 
+    /// The moment that somebody here means: a date and a time in this zone, as in `2027-01-31T09:00`, or one with an offset of its
+    /// own (RFC 3339).
+    pub fn read(&self, text: &str) -> Option<OffsetDateTime> {
+        let text = text.trim();
+        let moment = text.parse::<Timestamp>().ok().or_else(|| {
+            let civil: jiff::civil::DateTime = text.replace(' ', "T").parse().ok()?;
+            Some(civil.to_zoned(self.0.clone()).ok()?.timestamp())
+        })?;
+        OffsetDateTime::from_unix_timestamp_nanos(moment.as_nanosecond()).ok()
+    }
+
     /// The same moment with the offset that this zone has then; UTC for moments beyond the zone's tables.
     pub fn show(&self, at: OffsetDateTime) -> OffsetDateTime {
         let offset = Timestamp::from_second(at.unix_timestamp())
@@ -33,6 +44,20 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_read_in_this_zone_unless_it_says_another() {
+        let zone = Zone(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
+        for (text, moment) in [
+            ("2027-01-31T09:00", Some(datetime!(2027-01-31 08:00 UTC))),
+            ("2027-07-31 09:00", Some(datetime!(2027-07-31 07:00 UTC))),
+            ("2027-01-31T09:00:00Z", Some(datetime!(2027-01-31 09:00 UTC))),
+            ("2027-01-31T09:00:00-05:00", Some(datetime!(2027-01-31 14:00 UTC))),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(zone.read(text), moment, "{text}");
+        }
+    }
 
     #[test]
     fn summer_and_winter_have_their_own_offsets() {

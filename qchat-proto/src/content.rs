@@ -2,7 +2,14 @@
 //!
 //! Padded form: the content's length (4 bytes, big endian), the encoded `Content`, zeros up to the bucket.
 
+mod attachment;
+mod change;
+mod poll;
+mod receipt;
+mod settings;
 mod shared_key;
+
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -13,6 +20,11 @@ use crate::{
     wire::{codec::DecodeError, pb},
 };
 
+pub use attachment::{Attachment, AttachmentKey, MAX_FILE_NAME, MAX_MEDIA_TYPE};
+pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
+pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
+pub use receipt::Receipt;
+pub use settings::RoomSettings;
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.
@@ -20,6 +32,9 @@ pub const MAX_TEXT: usize = 32 * 1024;
 
 /// Largest room name, bytes of UTF-8.
 pub const MAX_ROOM_NAME: usize = 128;
+
+/// Most accounts that one message mentions; further ones are passed over.
+pub const MAX_MENTIONS: usize = 100;
 
 /// Smallest padded size, bytes; buckets double from here.
 const SMALLEST_BUCKET: usize = 256;
@@ -33,6 +48,12 @@ pub struct Content {
     pub body: Body,
     /// The newest head of the server's key directory that its sender has seen, where it says so.
     pub witness: Option<Witness>,
+    /// The message that this one answers.
+    pub reply_to: Option<MessageRef>,
+    /// Whom its text speaks to.
+    pub mentions: Vec<AccountId>,
+    /// After how many seconds every device deletes it, from when that device has stored it.
+    pub expires_after: Option<NonZeroU32>,
 }
 
 /// A head of the key directory, as somebody has seen it.
@@ -51,7 +72,7 @@ impl Witness {
             return None;
         }
         let witness = pb::Witness { epoch: self.epoch, head: Bytes::copy_from_slice(&self.head) };
-        let said = pb::Content { sent_at_ms: 0, body: None, witness: Some(witness) }.encode_to_vec();
+        let said = pb::Content { witness: Some(witness), ..pb::Content::default() }.encode_to_vec();
         // What stands behind one another in protobuf is one message.
         let joined = [content, &said].concat();
         (padded_size(joined.len()) == padded_size(content.len())).then(|| joined.into())
@@ -67,6 +88,14 @@ pub enum Body {
     Joined,
     /// Devices agree on a key from elsewhere.
     SharedKey(SharedKey),
+    /// What becomes of an earlier message.
+    Change(Change),
+    /// A question with options.
+    Poll(Poll),
+    /// A file.
+    Attachment(Attachment),
+    /// How far the sender's device has got with the room's log.
+    Receipt(Receipt),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -92,18 +121,23 @@ impl Content {
         match text.len() {
             0 => Err(ContentError::Empty),
             size if size > MAX_TEXT => Err(ContentError::TextTooLong(size)),
-            _ => Ok(Self { sent_at_ms, body: Body::Text(text), witness: None }),
+            _ => Ok(Self::new(Body::Text(text), sent_at_ms)),
         }
+    }
+
+    /// Content with nothing beside its body.
+    pub fn new(body: Body, sent_at_ms: i64) -> Self {
+        Self { sent_at_ms, body, witness: None, reply_to: None, mentions: vec![], expires_after: None }
     }
 
     /// What a device says first where it was invited.
     pub fn joined(sent_at_ms: i64) -> Self {
-        Self { sent_at_ms, body: Body::Joined, witness: None }
+        Self::new(Body::Joined, sent_at_ms)
     }
 
     /// What a device says of a key from elsewhere.
     pub fn shared_key(said: SharedKey, sent_at_ms: i64) -> Self {
-        Self { sent_at_ms, body: Body::SharedKey(said), witness: None }
+        Self::new(Body::SharedKey(said), sent_at_ms)
     }
 
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
@@ -112,12 +146,24 @@ impl Content {
             Body::Text(text) => Some(pb::content::Body::Text(pb::Text { body: text.clone() })),
             Body::Joined => Some(pb::content::Body::Joined(pb::Joined {})),
             Body::SharedKey(said) => Some(pb::content::Body::SharedKey(said.to_wire())),
+            Body::Change(change) => Some(pb::content::Body::Change(change.to_wire())),
+            Body::Poll(poll) => Some(pb::content::Body::Poll(poll.to_wire())),
+            Body::Attachment(attachment) => Some(pb::content::Body::Attachment(attachment.to_wire())),
+            Body::Receipt(receipt) => Some(pb::content::Body::Receipt(receipt.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
             .witness
             .map(|Witness { epoch, head }| pb::Witness { epoch, head: Bytes::copy_from_slice(&head) });
-        pb::Content { sent_at_ms: self.sent_at_ms, body, witness }.encode_to_vec().into()
+        let content = pb::Content {
+            sent_at_ms: self.sent_at_ms,
+            body,
+            witness,
+            in_reply_to: self.reply_to.map(MessageRef::to_wire),
+            mentions: self.mentions.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
+            expires_after: self.expires_after.map_or(0, NonZeroU32::get),
+        };
+        content.encode_to_vec().into()
     }
 
     /// Decodes unpadded content.
@@ -132,13 +178,34 @@ impl Content {
             Some(pb::content::Body::SharedKey(said)) => {
                 SharedKey::from_wire(said).map_or(Body::Unknown, Body::SharedKey)
             }
+            Some(pb::content::Body::Change(change)) => {
+                Change::from_wire(change).map_or(Body::Unknown, Body::Change)
+            }
+            Some(pb::content::Body::Poll(poll)) => Poll::from_wire(poll).map_or(Body::Unknown, Body::Poll),
+            Some(pb::content::Body::Attachment(file)) => {
+                Attachment::from_wire(file).map_or(Body::Unknown, Body::Attachment)
+            }
+            Some(pb::content::Body::Receipt(receipt)) => Body::Receipt(Receipt::from_wire(receipt)),
             None => Body::Unknown,
         };
         // One of another size says nothing.
         let witness = raw
             .witness
             .and_then(|said| Some(Witness { epoch: said.epoch, head: said.head.as_ref().try_into().ok()? }));
-        Ok(Self { sent_at_ms: raw.sent_at_ms, body, witness })
+        let mut mentions: Vec<AccountId> = vec![];
+        for id in raw.mentions.iter().filter_map(|id| AccountId::try_from(&id[..]).ok()) {
+            if mentions.len() < MAX_MENTIONS && !mentions.contains(&id) {
+                mentions.push(id);
+            }
+        }
+        Ok(Self {
+            sent_at_ms: raw.sent_at_ms,
+            body,
+            witness,
+            reply_to: raw.in_reply_to.as_ref().and_then(MessageRef::from_wire),
+            mentions,
+            expires_after: NonZeroU32::new(raw.expires_after),
+        })
     }
 }
 
@@ -177,44 +244,10 @@ pub fn unpad(padded: &[u8]) -> Result<Bytes, DecodeError> {
     Ok(Bytes::copy_from_slice(content))
 }
 
-/// What the members agree on about their room; it lives in the signed group context.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RoomSettings {
-    /// The name, as it was set: not yet fit for a terminal.
-    pub name: String,
-    /// Who may remove others and change these settings.
-    pub admins: Vec<AccountId>,
-}
-
-impl RoomSettings {
-    /// Encodes the settings for the group context.
-    pub fn encode(&self) -> Vec<u8> {
-        pb::RoomSettings {
-            name: self.name.clone(),
-            admins: self.admins.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
-        }
-        .encode_to_vec()
-    }
-
-    /// Decodes settings.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when they are malformed, unnamed, named too long or without an admin.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        const MALFORMED: DecodeError = DecodeError::Malformed("room settings");
-        let raw = pb::RoomSettings::decode(bytes).map_err(|_| MALFORMED)?;
-        let admins = raw.admins.iter().map(|id| AccountId::try_from(&id[..])).collect::<Result<Vec<_>, _>>();
-        let settings = Self { name: raw.name, admins: admins.map_err(|_| MALFORMED)? };
-        if settings.name.is_empty() || settings.name.len() > MAX_ROOM_NAME || settings.admins.is_empty() {
-            return Err(MALFORMED);
-        }
-        Ok(settings)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{DeviceId, MessageId, Seq};
 
     #[test]
     fn padding_hides_lengths_in_powers_of_two_and_has_one_form() {
@@ -239,10 +272,7 @@ mod tests {
     fn content_of_an_unknown_type_is_kept_apart_from_malformed_content() {
         // Field 99, a length-delimited body that no version knows yet.
         let future = [0x08, 0x05, 0x9a, 0x06, 0x01, 0x00];
-        assert_eq!(
-            Content::decode(&future),
-            Ok(Content { sent_at_ms: 5, body: Body::Unknown, witness: None })
-        );
+        assert_eq!(Content::decode(&future), Ok(Content::new(Body::Unknown, 5)));
         assert!(Content::decode(&[0xff, 0xff]).is_err());
     }
 
@@ -269,6 +299,67 @@ mod tests {
         let Some(pb::content::Body::SharedKey(said)) = &mut short.body else { panic!("a key") };
         said.key_id.truncate(15);
         assert_eq!(Content::decode(&short.encode_to_vec()).unwrap().body, Body::Unknown);
+    }
+
+    #[test]
+    fn every_type_is_read_back_and_what_is_over_its_limits_is_unknown() {
+        let target = MessageRef { device: DeviceId::from_bytes([1; 16]), id: MessageId::from_bytes([2; 16]) };
+        let change = |what| Body::Change(Change { target, what });
+        let emoji = |text| Emoji::new(text).unwrap();
+        let poll = |options: &[&str], choices| {
+            let options = options.iter().map(|&option| option.to_owned()).collect();
+            Poll::new("tea?".to_owned(), options, choices)
+        };
+        let file = |name: &str| Attachment {
+            hash: [3; 48],
+            key: AttachmentKey([4; 32]),
+            size: u64::MAX,
+            name: name.to_owned(),
+            media_type: "audio/ogg".to_owned(),
+            duration_ms: 7,
+        };
+        for (body, known) in [
+            (change(What::Edit("x".repeat(MAX_TEXT))), true),
+            (change(What::Edit("x".repeat(MAX_TEXT + 1))), false),
+            (change(What::Edit(String::new())), false),
+            (change(What::Delete), true),
+            (change(What::React(emoji("👩\u{200d}👩\u{200d}👧\u{200d}👦"))), true),
+            (change(What::Unreact(emoji("+1"))), true),
+            (change(What::Pin), true),
+            (change(What::Unpin), true),
+            (change(What::Vote(vec![])), true),
+            (change(What::Vote(vec![0, 3])), true),
+            (change(What::Vote(vec![3, 3])), false),
+            (change(What::Vote(vec![3, 0])), false),
+            (change(What::Close), true),
+            (Body::Poll(poll(&["yes", "no"], 1).unwrap()), true),
+            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME))), true),
+            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME + 1))), false),
+            (Body::Attachment(file("")), false),
+            (Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), true),
+        ] {
+            let content = Content {
+                reply_to: Some(target),
+                mentions: vec![AccountId::from_bytes([5; 16])],
+                expires_after: NonZeroU32::new(60),
+                ..Content::new(body, 5)
+            };
+            let body = if known { content.body.clone() } else { Body::Unknown };
+            assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
+        }
+        for text in ["", " ", "a b", "\n", "\u{1b}", &"x".repeat(MAX_EMOJI + 1)] {
+            assert_eq!(Emoji::new(text), None, "{text:?}");
+        }
+        for (options, choices, fault) in [
+            (&["yes"][..], 1, PollError::Options),
+            (&["yes", "yes"], 1, PollError::Options),
+            (&["yes", ""], 1, PollError::Options),
+            (&["yes", "no"], 0, PollError::Choices),
+            (&["yes", "no"], 3, PollError::Choices),
+        ] {
+            assert_eq!(poll(options, choices), Err(fault), "{options:?}");
+        }
+        assert!(!format!("{:?}", file("x")).contains("4, 4"), "a key does not show");
     }
 
     #[test]

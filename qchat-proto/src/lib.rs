@@ -2,6 +2,7 @@
 //! no clock. Time and randomness are arguments. `docs/PROTOCOL.md` is its specification.
 
 pub mod content;
+pub mod conversation;
 pub mod crypto;
 pub mod emoji;
 pub mod identity;

@@ -140,7 +140,7 @@ fn room() -> (Person, Person, Vec<Bytes>) {
         .collect();
     let alice = people.remove(0);
     let bob = people.remove(0);
-    let settings = RoomSettings { name: "tea".to_owned(), admins: vec![alice.device.account()] };
+    let settings = RoomSettings::new("tea".to_owned(), vec![alice.device.account()]);
     alice.write(|tx| Ok(joining::create(tx, &alice.device, ROOM, &settings, NOW)?));
     let add = Change::Add(packages.iter().map(|own| own.message.clone()).collect());
     alice.write(|tx| Ok(outbox::enqueue(tx, &alice.device, ROOM, Want::Commit(add))?));

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Context,
-    args::{Cli, Global},
+    args::{Cli, Global, Receipts},
     failure::{Failure, Outcome},
 };
 use crate::{config, engine::Accept};
@@ -41,6 +41,7 @@ struct SettingsObject<'a> {
     update_after: u64,
     /// Seconds; null for off.
     backup_interval: Option<f64>,
+    receipts: &'static str,
     ibm_crn: Option<&'a str>,
     ibm_key_file: Option<&'a Path>,
     ibm_url: Option<&'a str>,
@@ -77,6 +78,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
         update_after_messages: settings.key_life.envelopes(),
         update_after: settings.key_life.seconds(),
         backup_interval: settings.backup_interval.map(|interval| interval.as_secs_f64()),
+        receipts: Receipts::name(settings.receipts),
         ibm_crn: settings.ibm.crn.as_deref(),
         ibm_key_file: settings.ibm.key_file.as_deref(),
         ibm_url: settings.ibm.url.as_ref().map(url::Url::as_str),
@@ -118,6 +120,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
                 "backup_interval",
                 object.backup_interval.map_or_else(|| "off".to_owned(), |interval| interval.to_string()),
             ),
+            ("receipts", object.receipts.to_owned()),
             ("ibm_crn", object.ibm_crn.unwrap_or("(none)").to_owned()),
             ("ibm_key_file", path(object.ibm_key_file)),
             ("ibm_url", object.ibm_url.unwrap_or("(the region's)").to_owned()),

@@ -1,6 +1,6 @@
 //! The command line: every command, option and example, and nothing of what they do.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint,
@@ -8,11 +8,12 @@ use clap::{
 };
 use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
-    content::MAX_ROOM_NAME,
+    content::{Emoji, MAX_EMOJI, MAX_ROOM_NAME},
     identity::DeviceName,
-    ids::{DeviceId, MessageId, Seq, UserName},
+    ids::{DeviceId, Seq, UserName},
     safety::SafetyDigits,
 };
+use serde::Deserialize;
 use url::Url;
 
 use crate::{
@@ -151,6 +152,17 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_BACKUP_INTERVAL", hide_env_values = true, value_name = "TIME")]
     #[arg(value_parser = interval)]
     pub backup_interval: Option<Duration>,
+    /// Whether the members of your rooms are told what this device has stored and you have seen, in rooms of up to 32 devices
+    /// [default: off].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_RECEIPTS",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub receipts: Option<Receipts>,
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
     pub kme: super::kme_args::KmeArgs,
@@ -225,10 +237,10 @@ pub enum Command {
     Room(Room),
     /// Send a message; done when the daemon has it on disk.
     #[command(
-        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
     )]
     Send {
-        /// The room's name or id.
+        /// The room's name or id, or @USER for the conversation with somebody, which is begun by the first message.
         #[arg(value_name = "ROOM")]
         room: String,
         /// The text; `-` or nothing reads it from standard input.
@@ -236,16 +248,102 @@ pub enum Command {
         /// Read the text from a file.
         #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// The message that this one answers: its id, or how that begins.
+        #[arg(long, value_name = "ID", value_parser = message_prefix)]
+        reply_to: Option<String>,
+        /// Every device deletes it so long after it has stored it: as in 30s, 15m, 8h and 7d.
+        #[arg(long, value_name = "TIME", value_parser = expiry)]
+        expire: Option<NonZeroU32>,
         /// What to wait for.
         #[arg(long, value_enum, default_value_t = Wait::Sent)]
         wait: Wait,
+        /// Send it at this time, as in 2027-01-31T09:00, or so long from now, as in 90m. It is sent by whatever runs then, the
+        /// screen, say, or `listen`; else by the next command that connects.
+        #[arg(long, value_name = "WHEN", conflicts_with = "wait")]
+        at: Option<String>,
     },
-    /// Print messages as they arrive, until interrupted.
+    /// What is not sent yet.
+    #[command(subcommand)]
+    Outbox(super::message_args::OutboxCommand),
+    /// Show, keep or forget what you have begun to write in a room; without a room, show all.
+    #[command(
+        after_help = "Examples:\n  qchat draft\n  qchat draft general \"Dear all,\"\n  qchat draft general --clear"
+    )]
+    Draft {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: Option<String>,
+        /// The text, in the place of what is there; `-` reads it from standard input.
+        text: Option<String>,
+        /// Forget it.
+        #[arg(long, conflicts_with = "text", requires = "room")]
+        clear: bool,
+    },
+    /// Give a message of yours another text; everybody sees that it was edited.
+    #[command(
+        after_help = "Examples:\n  qchat edit general 5f0c \"Hello Bob!\"\n  qchat edit general 5f0c < notes.txt"
+    )]
+    Edit {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The message: its id, or how that begins.
+        #[arg(value_name = "ID", value_parser = message_prefix)]
+        id: String,
+        /// The text; `-` or nothing reads it from standard input.
+        text: Option<String>,
+        /// Read the text from a file.
+        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// React to a message, or take that back.
+    #[command(
+        after_help = "Examples:\n  qchat react general 5f0c 👍\n  qchat react general 5f0c 👍 --remove"
+    )]
+    React {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The message: its id, or how that begins.
+        #[arg(value_name = "ID", value_parser = message_prefix)]
+        id: String,
+        /// An emoji, or another short word.
+        #[arg(value_parser = emoji)]
+        emoji: Emoji,
+        /// Take it back.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Keep a message of a room in view; admins may.
+    Pin {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The message: its id, or how that begins.
+        #[arg(value_name = "ID", value_parser = message_prefix)]
+        id: String,
+    },
+    /// Keep it in view no more.
+    Unpin {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The message: its id, or how that begins.
+        #[arg(value_name = "ID", value_parser = message_prefix)]
+        id: String,
+    },
+    /// Ask a question with options, vote, and close the vote.
+    #[command(subcommand)]
+    Poll(super::message_args::PollCommand),
+    /// Print messages as they arrive, and what becomes of earlier ones, until interrupted.
     #[command(after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body")]
     Listen {
         /// Rooms, by name or id; all of them when none is named.
         #[arg(value_name = "ROOM")]
         rooms: Vec<String>,
+        /// Show the ids of messages.
+        #[arg(long)]
+        ids: bool,
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -264,20 +362,46 @@ pub enum Command {
         /// Only lines before this place in the room's log.
         #[arg(long, value_name = "SEQ", value_parser = seq)]
         before: Option<Seq>,
+        /// Show the ids of messages.
+        #[arg(long)]
+        ids: bool,
     },
-    /// Delete messages from this device; others keep theirs.
+    /// Count what is unread: in all, and in each room where there is any.
     ///
-    /// A message that waits to be sent and has not left yet is not sent any more. Deleted messages do not come back.
+    /// Needs no connection, so that a status bar may ask often: what is counted is what the profile has. `listen` and the
+    /// screen keep it up to date, and so does --fetch.
     #[command(
-        after_help = "Examples:\n  qchat delete general 5f0c7a1e8b3d4c2f9a6e1d0b7c8f3a25\n  qchat delete general --before 117\n  qchat delete general --all --yes"
+        after_help = "Examples:\n  qchat unread\n  qchat unread --json | jq .mentions\n  qchat unread --clear general"
+    )]
+    Unread {
+        /// Rooms, by name or id; all of them when none is named.
+        #[arg(value_name = "ROOM")]
+        rooms: Vec<String>,
+        /// Ask the server for what is new first.
+        #[arg(long)]
+        fetch: bool,
+        /// Everything in these rooms has been read.
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Delete messages: yours for everyone, or any from this device.
+    ///
+    /// An admin of the room deletes everybody's messages for everyone. With --here, --before and --all messages are deleted from
+    /// this device, and others keep theirs. A message that waits to be sent and has not left yet is not sent any more. Deleted
+    /// messages do not come back.
+    #[command(
+        after_help = "Examples:\n  qchat delete general 5f0c7a1e\n  qchat delete general 5f0c7a1e --here\n  qchat delete general --before 117\n  qchat delete general --all --yes"
     )]
     Delete {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// Messages, by the ids that `history --json` shows.
-        #[arg(value_name = "ID", required_unless_present_any = ["before", "all"], value_parser = message)]
-        ids: Vec<MessageId>,
+        /// Messages: their ids, which `history --ids` shows, or how these begin.
+        #[arg(value_name = "ID", required_unless_present_any = ["before", "all"], value_parser = message_prefix)]
+        ids: Vec<String>,
+        /// Delete them from this device alone.
+        #[arg(long)]
+        here: bool,
         /// All messages before this place in the room's log.
         #[arg(long, value_name = "SEQ", value_parser = seq, conflicts_with_all = ["ids", "all"])]
         before: Option<Seq>,
@@ -432,6 +556,19 @@ pub enum Room {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
+    },
+    /// Have every device delete what is said from now on, so long after it has stored it; admins may.
+    ///
+    /// The shorter time counts where a message has one of its own. What a device has deleted is in none of its files any more, and
+    /// not in its next backup.
+    #[command(after_help = "Examples:\n  qchat room expire general 7d\n  qchat room expire general off")]
+    Expire {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// A time, as in 30s, 15m, 8h and 7d; or off.
+        #[arg(value_name = "TIME", value_parser = expiry_or_off)]
+        after: Expiry,
     },
     /// Keys of QKD equipment, mixed into a room's own.
     #[command(subcommand)]
@@ -661,11 +798,33 @@ pub enum Shell {
     Fish,
 }
 
+/// Whether receipts are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Receipts {
+    /// They are.
+    On,
+    /// They are not.
+    #[default]
+    Off,
+}
+
+impl Receipts {
+    /// The word for whether they are.
+    pub(crate) fn name(on: bool) -> &'static str {
+        if on { "on" } else { "off" }
+    }
+}
+
 /// When `send` is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Wait {
     /// The daemon has the message on disk; every member will get it.
     Sent,
+    /// Everybody in the room who has joined has said that a device of theirs has stored it.
+    Delivered,
+    /// Everybody has said that they have seen it.
+    Read,
 }
 
 /// A time: a number of seconds, or numbers with units as in `1h 30m`. A day has 24 hours.
@@ -727,8 +886,41 @@ fn seq(text: &str) -> Result<Seq, String> {
     text.parse().map(Seq).map_err(|_| "a place in the room's log is a number".to_owned())
 }
 
-fn message(text: &str) -> Result<MessageId, String> {
-    text.parse().map_err(|_| "a message's id has 32 hexadecimal digits".to_owned())
+/// A message's id, or how it begins.
+pub(super) fn message_prefix(text: &str) -> Result<String, String> {
+    let good = (1..=32).contains(&text.len()) && text.chars().all(|c| c.is_ascii_hexdigit());
+    if good {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a message's id has 32 hexadecimal digits, of which the first few will do".to_owned())
+    }
+}
+
+fn emoji(text: &str) -> Result<Emoji, String> {
+    Emoji::new(text).ok_or_else(|| {
+        format!("a reaction is an emoji, or another word of at most {MAX_EMOJI} bytes, without white space")
+    })
+}
+
+/// After how many seconds messages are deleted, if they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expiry(pub Option<NonZeroU32>);
+
+fn expiry_or_off(text: &str) -> Result<Expiry, String> {
+    if text == "off" {
+        return Ok(Expiry(None));
+    }
+    expiry(text).map(|after| Expiry(Some(after))).map_err(|why| format!("{why}; or off"))
+}
+
+/// After how long a message is deleted: a second to a year.
+fn expiry(text: &str) -> Result<NonZeroU32, String> {
+    const LONGEST: Duration = Duration::from_hours(24 * 366);
+    time(text)
+        .ok()
+        .filter(|time| *time <= LONGEST)
+        .and_then(|time| NonZeroU32::new(u32::try_from(time.as_secs()).ok()?))
+        .ok_or_else(|| "1 second to 366 days are wanted, as in 30s, 15m, 8h and 7d".to_owned())
 }
 
 fn device_id(text: &str) -> Result<DeviceId, String> {

@@ -24,7 +24,7 @@ const FEW: usize = 10;
 /// Which messages are meant.
 pub(super) enum Which<'a> {
     /// These.
-    Ids(&'a [MessageId]),
+    Ids(&'a [String]),
     /// All before a seq; without one, all.
     Before(Option<Seq>),
 }
@@ -70,7 +70,18 @@ async fn on_engine(context: &Context, handle: &Handle, room: &str, which: &Which
 
 async fn carry_out(handle: &Handle, room: RoomId, which: &Which<'_>) -> Result<Deletion, EngineError> {
     match which {
-        Which::Ids(ids) => handle.delete(room, ids.to_vec()).await,
+        Which::Ids(prefixes) => {
+            let mut ids = vec![];
+            for prefix in *prefixes {
+                // A whole id that is not here is told apart from those that are.
+                ids.push(match (handle.find_message(room, prefix).await, prefix.parse::<MessageId>()) {
+                    (Ok(of), _) => of.id,
+                    (Err(EngineError::NoSuchMessage(_)), Ok(id)) => id,
+                    (Err(error), _) => return Err(error),
+                });
+            }
+            handle.delete(room, ids).await
+        }
         Which::Before(before) => handle.delete_before(room, *before).await,
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
+use super::json_marks::MarksObject;
 use crate::engine::{
     Me,
     types::{Body, Delivery, Member, Message, RoomDetails, RoomStatus, RoomSummary},
@@ -33,12 +34,17 @@ pub(super) struct MessageObject<'a> {
     verified: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     warning: bool,
+    #[serde(flatten)]
+    marks: MarksObject<'a>,
 }
 
 impl<'a> MessageObject<'a> {
     pub(super) fn new(message: &'a Message, room: &'a str) -> Self {
         let (kind, body, warning) = match &message.body {
             Body::Text(text) => ("text", Some(text.as_str()), false),
+            Body::Poll(poll) => ("poll", Some(poll.question.as_str()), false),
+            Body::File(file) => ("file", Some(file.name.as_str()), false),
+            Body::Deleted(_) => ("deleted", None, false),
             Body::Unknown => ("unknown", None, false),
             Body::Notice(sentence) => ("notice", Some(sentence.as_str()), false),
             Body::Warning(sentence) => ("notice", Some(sentence.as_str()), true),
@@ -58,6 +64,7 @@ impl<'a> MessageObject<'a> {
             body,
             verified: sender.is_some_and(|sender| sender.verified),
             warning,
+            marks: MarksObject::new(message),
         }
     }
 }
@@ -68,8 +75,10 @@ pub(super) struct RoomObject<'a> {
     v: u8,
     room: &'a str,
     room_id: String,
+    direct: bool,
     status: &'static str,
     unread: u64,
+    mentions: u64,
     invited_by: Option<&'a str>,
     last_activity: Option<String>,
     blocked_by: Option<&'a str>,
@@ -81,8 +90,10 @@ impl<'a> RoomObject<'a> {
             v: V,
             room: &room.name,
             room_id: room.id.to_string(),
+            direct: room.direct,
             status: status(room.status),
             unread: room.unread,
+            mentions: room.mentions,
             invited_by: room.invited_by.as_deref(),
             last_activity: room.last_activity.map(rfc3339),
             blocked_by: room.blocked_by.as_deref(),
@@ -96,6 +107,8 @@ pub(super) struct DetailsObject<'a> {
     #[serde(flatten)]
     room: RoomObject<'a>,
     epoch: u64,
+    /// Seconds; null for never.
+    expire_after: Option<u32>,
     cursor: u64,
     waiting: usize,
     keys_renewed: Option<String>,
@@ -145,6 +158,7 @@ impl<'a> DetailsObject<'a> {
         Self {
             room: RoomObject::new(&details.summary),
             epoch: details.epoch,
+            expire_after: details.expire_after.map(std::num::NonZeroU32::get),
             cursor: details.cursor.0,
             waiting: details.waiting,
             keys_renewed: details.keys_renewed.map(rfc3339),

@@ -12,12 +12,13 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     json::is_settled,
-    messages, open,
+    messages::{self, Show},
+    open,
 };
 use crate::{
     engine::{
         EngineError, Handle,
-        types::{Body, Connection, Event, RoomStatus},
+        types::{Connection, Event, RoomStatus},
     },
     store::{Profile, StoreError},
 };
@@ -28,7 +29,7 @@ const PAGE: usize = 200;
 /// What has been printed: the last row of each room that was there at the start.
 type Printed = HashMap<RoomId, i64>;
 
-pub(super) async fn listen(context: &Context, rooms: &[String], limit: Option<usize>) -> Outcome {
+pub(super) async fn listen(context: &Context, rooms: &[String], ids: bool, limit: Option<usize>) -> Outcome {
     let profile = open::profile(context).await?;
     // Read before the engine connects: whatever it fetches is new.
     let printed = stored(&profile).await?;
@@ -37,20 +38,21 @@ pub(super) async fn listen(context: &Context, rooms: &[String], limit: Option<us
         for room in rooms {
             only.push(open::room(handle, room).await?);
         }
-        let mut listener = Listener { context, handle, only, printed, left: limit.unwrap_or(usize::MAX) };
+        let left = limit.unwrap_or(usize::MAX);
+        let mut listener = Listener { context, handle, only, ids, printed, left };
         listener.run().await
     })
     .await
 }
 
-/// The last line of each room that is in the log and processed.
+/// The last line of each room that is in the log and processed, changes of others among them.
 async fn stored(profile: &Profile) -> Outcome<Printed> {
     let rows = profile.read_async(|tx| {
         let mut printed = Printed::new();
         for room in tx.rooms()? {
             let room = room.state.room;
-            if let Some(line) = tx.lines_before_seq(room, None, 1)?.last() {
-                printed.insert(room, line.row);
+            if let Some(row) = tx.last_settled_row(room)? {
+                printed.insert(room, row);
             }
         }
         Ok::<_, StoreError>(printed)
@@ -63,6 +65,7 @@ struct Listener<'a> {
     handle: &'a Handle,
     /// The rooms to listen to; all when empty.
     only: Vec<RoomId>,
+    ids: bool,
     printed: Printed,
     /// How many messages are still to be printed.
     left: usize,
@@ -89,7 +92,8 @@ impl Listener<'_> {
                     self.context.output.say(&format!("offline: {why}"));
                 }
                 Ok(
-                    Event::Deleted
+                    Event::Changed(_)
+                    | Event::Deleted
                     | Event::Rooms
                     | Event::Devices
                     | Event::Connection(Connection::Connecting | Connection::Online(_)),
@@ -127,14 +131,16 @@ impl Listener<'_> {
                     return Ok(());
                 }
                 self.printed.insert(room, message.row);
-                if !is_settled(&message) {
+                if !is_settled(&message) || message.marks.change.as_ref().is_some_and(|made| !made.effective)
+                {
                     continue;
                 }
                 if name.is_none() {
                     name = Some(messages::name(self.handle, room).await?);
                 }
-                messages::print(self.context, &message, name.as_deref().unwrap_or_default(), mixed)?;
-                if matches!(message.body, Body::Text(_) | Body::Unknown) {
+                let show = Show { mixed, ids: self.ids };
+                messages::print(self.context, &message, name.as_deref().unwrap_or_default(), show)?;
+                if message.is_said() && message.marks.change.is_none() {
                     self.left -= 1;
                 }
             }

@@ -3,24 +3,27 @@
 use std::{
     fs::File,
     io::{self, IsTerminal as _, Read},
+    num::NonZeroU32,
     path::Path,
     time::Instant,
 };
 
 use qchat_proto::{
-    content::MAX_TEXT,
-    ids::{MessageId, RoomId, Seq},
+    content::{MAX_TEXT, MessageRef},
+    ids::{MessageId, RoomId, Seq, UserName},
     sanitize,
 };
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::{
     Context,
+    args::{self, Wait},
     failure::{Failure, Outcome},
-    json::{MessageObject, is_settled},
+    json::{MessageObject, is_settled, rfc3339},
     open, progress, rooms, words,
 };
-use crate::engine::{EngineError, Handle, types::Message};
+use crate::engine::{Draft, EngineError, Handle, Reached, types::Message};
 
 /// A message that the daemon has.
 #[derive(Serialize)]
@@ -31,29 +34,130 @@ struct Sent<'a> {
     room_id: String,
     seq: u64,
     id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
 }
 
-pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, file: Option<&Path>) -> Outcome {
+/// What goes with a text.
+pub(super) struct More<'a> {
+    /// How the id of the message begins that it answers.
+    pub(super) reply_to: Option<&'a str>,
+    /// After how many seconds it is deleted.
+    pub(super) expire: Option<NonZeroU32>,
+    /// What is waited for.
+    pub(super) wait: Wait,
+    /// When it is sent; now when nothing is said.
+    pub(super) at: Option<&'a str>,
+}
+
+/// A message that is sent later.
+#[derive(Serialize)]
+struct Scheduled<'a> {
+    v: u8,
+    done: &'static str,
+    room: &'a str,
+    room_id: String,
+    id: String,
+    at: String,
+}
+
+/// The moment that is meant: a time, or so long from now.
+fn moment(context: &Context, text: &str) -> Outcome<OffsetDateTime> {
+    let now = OffsetDateTime::now_utc();
+    let later = args::time(text).ok().and_then(|later| now.checked_add(later.try_into().ok()?));
+    later.or_else(|| context.zone.read(text)).ok_or_else(|| {
+        Failure::usage(format!("{text:?} is no time: as in 2027-01-31T09:00, or 90m for so long from now"))
+    })
+}
+
+pub(super) async fn send(
+    context: &Context,
+    room: &str,
+    (text, file): (Option<&str>, Option<&Path>),
+    more: More<'_>,
+) -> Outcome {
     // Before the passphrase is asked for: what cannot be sent need not open anything.
     let text = read_text(text, file)?;
+    let at = more.at.map(|at| moment(context, at)).transpose()?;
     open::with_engine(context, async |handle| {
-        let id = open::room(handle, room).await?;
-        let message = handle.send(id, text).await?;
-        let sending = wait(context, handle, id, message);
-        let seq = progress::during(&context.settings, "Sending", sending).await?;
-        let name = name(handle, id).await?;
-        let object = Sent {
-            v: 1,
-            done: "sent",
-            room: &name,
-            room_id: id.to_string(),
-            seq: seq.0,
-            id: message.to_string(),
+        let id = match room.strip_prefix('@').map(str::parse::<UserName>) {
+            Some(Ok(user)) => {
+                let found = handle.direct(&user);
+                progress::during(&context.settings, "Finding the conversation", found).await?
+            }
+            _ => open::room(handle, room).await?,
         };
-        context.output.result(&object, || format!("sent as {seq} to {}", sanitize::line(&name)))?;
+        let reply_to = match more.reply_to {
+            Some(prefix) => Some(message(handle, id, prefix).await?),
+            None => None,
+        };
+        let draft = Draft { text, reply_to, expires_after: more.expire };
+        if let Some(at) = at {
+            let message = handle.schedule(id, draft, at).await?;
+            let name = name(handle, id).await?;
+            let object = Scheduled {
+                v: 1,
+                done: "scheduled",
+                room: &name,
+                room_id: id.to_string(),
+                id: message.to_string(),
+                at: rfc3339(at),
+            };
+            let when = words::clock(at, &context.zone);
+            context
+                .output
+                .result(&object, || format!("to be sent to {} at {when}", sanitize::line(&name)))?;
+            return Ok(());
+        }
+        let message = handle.send_draft(id, draft).await?;
+        let reached = match more.wait {
+            Wait::Sent => return sent(context, handle, id, (message, None), "sent").await,
+            Wait::Delivered => Reached::Delivered,
+            Wait::Read => Reached::Read,
+        };
+        sent(context, handle, id, (message, None), "sent").await?;
+        let waiting = handle.wait_reached(id, message, reached);
+        progress::during(&context.settings, "Waiting for the others", waiting).await?;
         Ok(())
     })
     .await
+}
+
+/// The message of a room whose id begins so, once all is read that there is to be read: what has become of it since decides what
+/// may be done to it. Without a connection what is stored here has to do.
+pub(super) async fn message(handle: &Handle, room: RoomId, prefix: &str) -> Outcome<MessageRef> {
+    match open::sync_around(handle).await {
+        Err(error) if error.exit_code() != 3 => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    Ok(handle.find_message(room, prefix).await?)
+}
+
+/// Waits until the daemon has a message, and says so. `done`: what is done by it, to which message if to one.
+pub(super) async fn sent(
+    context: &Context,
+    handle: &Handle,
+    room: RoomId,
+    (message, of): (MessageId, Option<MessageId>),
+    done: &'static str,
+) -> Outcome {
+    let sending = wait(context, handle, room, message);
+    let seq = progress::during(&context.settings, "Sending", sending).await?;
+    let name = name(handle, room).await?;
+    let object = Sent {
+        v: 1,
+        done,
+        room: &name,
+        room_id: room.to_string(),
+        seq: seq.0,
+        id: message.to_string(),
+        of: of.map(|of| of.to_string()),
+    };
+    context.output.result(&object, || match of {
+        None => format!("{done} as {seq} to {}", sanitize::line(&name)),
+        Some(of) => format!("{done} {of} of {}", sanitize::line(&name)),
+    })?;
+    Ok(())
 }
 
 /// Waits until the daemon has the message. When the connection failed, the reason decides the exit code.
@@ -77,7 +181,13 @@ async fn wait(context: &Context, handle: &Handle, room: RoomId, message: Message
     Err(error.into())
 }
 
-pub(super) async fn history(context: &Context, room: &str, limit: usize, before: Option<Seq>) -> Outcome {
+pub(super) async fn history(
+    context: &Context,
+    room: &str,
+    limit: usize,
+    before: Option<Seq>,
+    ids: bool,
+) -> Outcome {
     open::with_engine(context, async |handle| {
         let partial = open::sync_or_warn(context, handle).await?;
         let id = handle.find_room(room).await?;
@@ -87,8 +197,10 @@ pub(super) async fn history(context: &Context, room: &str, limit: usize, before:
             None => newest(handle, id, limit).await?,
         };
         for message in messages.iter().filter(|message| is_settled(message)) {
-            print(context, message, &name, false)?;
+            print(context, message, &name, Show { mixed: false, ids })?;
         }
+        // What does not leave any more leaves with the next command.
+        handle.tell_receipts().await?;
         let waiting = handle.room(id).await.map_or(0, |details| details.waiting);
         if waiting > 0 {
             context.output.say(&format!("{waiting} more of your messages wait to be sent."));
@@ -115,10 +227,19 @@ async fn newest(handle: &Handle, room: RoomId, limit: usize) -> Outcome<Vec<Mess
     Ok(messages)
 }
 
+/// What stands beside a message.
+#[derive(Clone, Copy)]
+pub(super) struct Show {
+    /// The room's name, where lines of several rooms are mixed.
+    pub(super) mixed: bool,
+    /// The message's id.
+    pub(super) ids: bool,
+}
+
 /// Prints a line of a timeline.
-pub(super) fn print(context: &Context, message: &Message, room: &str, mixed: bool) -> io::Result<()> {
+pub(super) fn print(context: &Context, message: &Message, room: &str, show: Show) -> io::Result<()> {
     context.output.result(&MessageObject::new(message, room), || {
-        words::message(message, mixed.then_some(room), &context.zone)
+        words::message(message, show.mixed.then_some(room), show.ids, &context.zone)
     })
 }
 
@@ -128,7 +249,7 @@ pub(super) async fn name(handle: &Handle, room: RoomId) -> Outcome<String> {
 }
 
 /// The text of a message, which is refused here when it cannot be sent.
-fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
+pub(super) fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
     let text = match (text, file) {
         (_, Some(path)) => {
             let failed = |error| Failure::usage(format!("{} cannot be read: {error}", path.display()));

@@ -6,6 +6,7 @@ pub mod account_args;
 mod activity;
 pub mod args;
 mod backups;
+mod changes;
 mod complete;
 mod copies;
 mod deletion;
@@ -15,9 +16,11 @@ mod directory;
 mod failure;
 mod harden;
 mod json;
+mod json_marks;
 pub mod kme_args;
 mod listen;
 mod log;
+pub mod message_args;
 mod messages;
 mod open;
 mod output;
@@ -34,6 +37,8 @@ mod server;
 mod shared_keys;
 mod stolen;
 mod takeout;
+mod unread;
+mod unsent;
 mod verify;
 mod words;
 
@@ -47,6 +52,7 @@ use self::{
     deletion::Which,
     failure::{Failure, Outcome},
     kme_args::RoomPsk,
+    message_args::{OutboxCommand, PollCommand},
     output::Output,
     verify::How,
 };
@@ -163,13 +169,47 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             shared_keys::accept(context, room, *wait).await
         }
         Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
+        Command::Room(Room::Expire { room, after }) => rooms::expire(context, room, *after).await,
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
-        Command::Send { room, text, file, wait: args::Wait::Sent } => {
-            messages::send(context, room, text.as_deref(), file.as_deref()).await
+        Command::Send { room, text, file, reply_to, expire, wait, at } => {
+            let more = messages::More {
+                reply_to: reply_to.as_deref(),
+                expire: *expire,
+                wait: *wait,
+                at: at.as_deref(),
+            };
+            messages::send(context, room, (text.as_deref(), file.as_deref()), more).await
         }
-        Command::Listen { rooms, limit } => listen::listen(context, rooms, *limit).await,
-        Command::History { room, limit, before } => messages::history(context, room, *limit, *before).await,
-        Command::Delete { room, ids, before, all: _, yes } => {
+        Command::Edit { room, id, text, file } => {
+            changes::edit(context, (room, id), text.as_deref(), file.as_deref()).await
+        }
+        Command::React { room, id, emoji, remove } => {
+            changes::react(context, (room, id), emoji, *remove).await
+        }
+        Command::Pin { room, id } => changes::pin(context, (room, id), false).await,
+        Command::Unpin { room, id } => changes::pin(context, (room, id), true).await,
+        Command::Poll(PollCommand::Create { room, question, options, choices }) => {
+            changes::ask(context, room, question, options, *choices).await
+        }
+        Command::Poll(PollCommand::Vote { room, id, options, none: _ }) => {
+            changes::vote(context, (room, id), options).await
+        }
+        Command::Poll(PollCommand::Close { room, id }) => changes::close(context, (room, id)).await,
+        Command::Listen { rooms, ids, limit } => listen::listen(context, rooms, *ids, *limit).await,
+        Command::History { room, limit, before, ids } => {
+            messages::history(context, room, *limit, *before, *ids).await
+        }
+        Command::Outbox(OutboxCommand::List { room }) => unsent::list(context, room.as_deref()).await,
+        Command::Outbox(OutboxCommand::Retry) => unsent::retry(context).await,
+        Command::Outbox(OutboxCommand::Drop { ids }) => unsent::give_up(context, ids).await,
+        Command::Draft { room, text, clear } => {
+            unsent::draft(context, room.as_deref(), text.as_deref(), *clear).await
+        }
+        Command::Unread { rooms, fetch, clear } => unread::unread(context, rooms, *fetch, *clear).await,
+        Command::Delete { room, ids, here: false, before: None, all: false, yes: _ } => {
+            changes::delete(context, room, ids).await
+        }
+        Command::Delete { room, ids, here: _, before, all: _, yes } => {
             let which = if ids.is_empty() { Which::Before(*before) } else { Which::Ids(ids) };
             deletion::delete(context, room, which, *yes).await
         }

@@ -40,6 +40,7 @@ pub(super) async fn on_profile<T>(
         accept: settings.accept_invites,
         key_life: settings.key_life,
         backup_interval: settings.backup_interval,
+        receipts: settings.receipts,
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;
@@ -165,7 +166,7 @@ pub(super) fn unread(mut partial: Vec<RoomId>, room: Option<RoomId>) -> Outcome 
 }
 
 /// Fetches what the daemon has, where it does not matter which rooms cannot be read to their end.
-async fn sync_around(handle: &Handle) -> Result<(), EngineError> {
+pub(super) async fn sync_around(handle: &Handle) -> Result<(), EngineError> {
     match handle.sync().await {
         Ok(()) | Err(EngineError::Partial(_)) => Ok(()),
         Err(error) => Err(error),

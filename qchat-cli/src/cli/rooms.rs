@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Context,
+    args::Expiry,
     failure::{Failure, Outcome},
     json::{DetailsObject, RoomObject},
     open,
@@ -117,6 +118,16 @@ pub(super) async fn leave(context: &Context, room: &str) -> Outcome {
             Some(before) => print(context, &before, "left", &[]),
             None => Ok(()),
         }
+    })
+    .await
+}
+
+pub(super) async fn expire(context: &Context, room: &str, Expiry(after): Expiry) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let setting = handle.set_expiry(id, after);
+        progress::during(&context.settings, "Changing the settings", setting).await?;
+        report(context, handle, id, "changed", &[]).await
     })
     .await
 }

@@ -15,10 +15,16 @@ use crate::{
 /// What stands before the second and further lines of a message, so that none passes for a message of its own.
 const INDENT: &str = "    ";
 
-/// A line of a timeline; with the room's name where lines of several rooms are mixed.
-pub(super) fn message(message: &Message, room: Option<&str>, zone: &Zone) -> String {
+/// A line of a timeline; with the room's name where lines of several rooms are mixed, and with the message's id when that is
+/// asked for.
+pub(super) fn message(message: &Message, room: Option<&str>, ids: bool, zone: &Zone) -> String {
+    let id = message.id.filter(|_| ids).map(|id| format!("{id}  ")).unwrap_or_default();
     let time = clock(message.sent_at, zone);
-    let room = room.map(|room| format!("[{}] ", sanitize::line(room))).unwrap_or_default();
+    let time = format!("{id}{time}");
+    let mut room = room.map(|room| format!("[{}] ", sanitize::line(room))).unwrap_or_default();
+    if let Some(made) = &message.marks.change {
+        room = format!("{room}· {}: ", sanitize::line(&made.words()));
+    }
     let sender = message.sender.as_ref();
     // No user name has such a character in it.
     let mark = match sender {
@@ -27,11 +33,19 @@ pub(super) fn message(message: &Message, room: Option<&str>, zone: &Zone) -> Str
         _ => "",
     };
     let sender = format!("{}{mark}", sanitize::line(sender.map_or("?", |sender| &sender.name)));
+    let marks = &message.marks;
+    let said = |text: &str| {
+        let above = marks.answers().map(|answers| format!("{}\n", answers)).unwrap_or_default();
+        let below = marks.notes().map(|notes| format!("\n{notes}")).unwrap_or_default();
+        let text = format!("{above}{text}{}{below}", marks.suffix());
+        let text = sanitize::text(&text).replace('\n', &format!("\n{INDENT}"));
+        format!("{time}  {room}{sender}: {text}")
+    };
     match &message.body {
-        Body::Text(text) => {
-            let text = sanitize::text(text).replace('\n', &format!("\n{INDENT}"));
-            format!("{time}  {room}{sender}: {text}")
-        }
+        Body::Text(text) => said(text),
+        Body::Poll(poll) => said(&poll.words()),
+        Body::File(file) => said(&file.words()),
+        Body::Deleted(by) => format!("{time}  {room}{sender}: (deleted by {})", sanitize::line(by)),
         Body::Unknown => format!("{time}  {room}{sender} sent something that needs a newer qchat"),
         Body::Notice(sentence) => format!("{time}  {room}· {}", sanitize::line(sentence)),
         Body::Warning(sentence) => format!("{time}  {room}! {}", sanitize::line(sentence)),
@@ -58,6 +72,9 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         format!("  epoch    {}", details.epoch),
         format!("  log      read up to {}", details.cursor),
     ];
+    if let Some(after) = details.expire_after {
+        lines.push(format!("  expire   messages are deleted {after} s after a device has stored them"));
+    }
     if let Some(renewed) = details.keys_renewed {
         lines.push(format!("  keys     renewed {}", json::rfc3339(renewed)));
     }

@@ -1,8 +1,9 @@
 //! What the engine's clients are told when something does not work: what happened, and what to do.
 
 use qchat_proto::{
+    conversation::NotAllowed,
     identity::{IdentityError, link::LinkError},
-    ids::{MessageId, RoomId, UserName},
+    ids::{MessageId, RoomId, Seq, UserName},
     mls::fault::MlsFault,
     session::{error::SessionError, ledger::Phase},
     wire::fault::{Fault, FaultCode},
@@ -57,6 +58,23 @@ pub enum EngineError {
     /// Several rooms have that name.
     #[error("several rooms are called {0:?}; use the id that `qchat room list` shows")]
     AmbiguousRoom(String),
+    /// No such message here.
+    #[error("there is no message {0} in that room here; `qchat history --ids` shows the ids")]
+    NoSuchMessage(String),
+    /// Several messages have ids that begin so.
+    #[error("several messages of that room begin with {0}; give more digits of the id")]
+    AmbiguousMessage(String),
+    /// The account may not change that message so.
+    #[error("{0}")]
+    NotAllowed(#[from] NotAllowed),
+    /// A message has not reached everybody in time.
+    #[error("the message was sent as {seq}, and these have not said in time that it has reached them: {}", missing.join(", "))]
+    NotReached {
+        /// Its place in the log.
+        seq: Seq,
+        /// Who has not said so, by name.
+        missing: Vec<String>,
+    },
     /// Nobody of that name.
     #[error("there is no user {0}; check the spelling")]
     NoSuchUser(UserName),
@@ -200,7 +218,7 @@ impl EngineError {
                 | Etsi014Error::Size { .. } => 1,
             },
             Self::Timeout(_) => 3,
-            Self::Partial(_) | Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
+            Self::Partial(_) | Self::NotReached { .. } | Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
             Self::NotDeleted(Deletion { on_their_way, .. }) => {
                 if on_their_way.is_empty() {
                     5
@@ -219,17 +237,19 @@ impl EngineError {
             Self::Vault(VaultError::Missing(_))
             | Self::Store(StoreError::Missing(_))
             | Self::NoSuchRoom(_)
+            | Self::NoSuchMessage(_)
             | Self::NoSuchUser(_)
             | Self::NoSuchDevice(_)
             | Self::NoBackup
             | Self::UserDeleted(_)
             | Self::NotInRoom(_) => 5,
-            Self::AmbiguousRoom(_) | Self::Invalid(_) => 2,
+            Self::AmbiguousRoom(_) | Self::AmbiguousMessage(_) | Self::Invalid(_) => 2,
             Self::OldCopy
             | Self::Identity { .. }
             | Self::Directory(_)
             | Self::IdentityChanged(_)
             | Self::NotMember(_)
+            | Self::NotAllowed(_)
             | Self::Refused(_)
             | Self::NoDevices(_)
             | Self::AlreadyInRoom(_)
@@ -311,8 +331,6 @@ impl From<SessionError<StoreError>> for EngineError {
 
 #[cfg(test)]
 mod tests {
-    use qchat_proto::ids::Seq;
-
     use super::*;
 
     #[test]

@@ -6,12 +6,16 @@ use super::{error::EngineError, handle::Handle};
 use crate::store::{StoreError, Tx};
 
 impl Handle {
-    /// The room of that name or id: one that this account is in, else one it was in, else an invitation. So nobody can
+    /// The room of that name or id, or after an `@` the conversation with the user of that name: one that this account is in, else one it was in, else an invitation. So nobody can
     /// take a name away by inviting to a room that is called the same.
     ///
     /// # Errors
     /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
     pub async fn find_room(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
+        if let Some(user) = name_or_id.strip_prefix('@').and_then(|user| user.parse().ok()) {
+            let found = self.find_direct(&user).await?;
+            return found.map(|(room, _)| room).ok_or_else(|| EngineError::NoSuchRoom(name_or_id.to_owned()));
+        }
         let wanted = name_or_id.to_owned();
         let found = self.0.profile.read_async(move |tx| {
             let (mut here, mut gone) = (vec![], vec![]);

@@ -3,9 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use qchat_proto::{
-    content::{Content, ContentError},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
-    session::ledger::{KeyLife, Want},
+    session::ledger::KeyLife,
     wire::api::MemberStatus,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     access::Access,
     actor::{Actor, Command},
-    backup, clock,
+    backup,
     consent::{self, Accept},
     devices::OwnDevices,
     error::EngineError,
@@ -23,7 +22,7 @@ use super::{
     old_copy,
     parts::{Parts, parts},
     people::People,
-    readmission,
+    readmission, receipts,
     register::blocking,
     steps::Steps,
     tidy, transparency,
@@ -58,6 +57,8 @@ pub struct Options {
     pub key_life: KeyLife,
     /// How long after a backup the next one is made without being asked for; `None`: none is.
     pub backup_interval: Option<Duration>,
+    /// Whether this device tells the members of its rooms what it has stored, and its user seen.
+    pub receipts: bool,
 }
 
 impl Options {
@@ -71,6 +72,7 @@ impl Options {
             accept: Accept::default(),
             key_life: KeyLife::default(),
             backup_interval: None,
+            receipts: false,
         }
     }
 }
@@ -106,6 +108,17 @@ pub(super) struct Inner {
     pub(super) entering: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     commands: mpsc::Sender<Command>,
+}
+
+impl Inner {
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// Tells the task that a row waits. Without a task (offline) the row waits for the next run.
+    pub(super) async fn wrote(&self, room: RoomId) {
+        let _ = self.commands.send(Command::Wrote(room)).await;
+    }
 }
 
 impl Handle {
@@ -162,10 +175,15 @@ impl Handle {
             commands,
         };
         let handle = Self(Arc::new(inner));
+        // Before anybody is shown anything.
+        tidy::expire(&handle.0.profile).await;
         tidy::start(&handle);
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
             readmission::start(&handle);
+            if handle.0.options.receipts {
+                receipts::start(&handle);
+            }
             if let Some(interval) = handle.0.options.backup_interval {
                 backup::start(&handle, interval);
             }
@@ -291,7 +309,8 @@ impl Handle {
     }
 
     /// The first `limit` lines above row `after` (0: from the start) that nothing can move any more, oldest first:
-    /// whoever goes on from the last one sees each line once.
+    /// whoever goes on from the last one sees each line once. A change of an earlier message is a line here: that message as it
+    /// is now, with [`Marks::change`](super::types::Marks::change).
     ///
     /// # Errors
     /// When the profile cannot be read.
@@ -333,22 +352,6 @@ impl Handle {
             lines.into_iter().map(|line| view::line(tx, &mut names, line)).collect::<Result<Vec<_>, _>>()
         });
         Ok(lines.await?)
-    }
-
-    /// Puts a text into the outbox; it is durable when this returns, and sent as soon as there is a connection.
-    ///
-    /// # Errors
-    /// [`EngineError::Invalid`] for an empty or too long text, [`EngineError::NotMember`],
-    /// [`EngineError::IdentityChanged`] when a member's identity has changed.
-    pub async fn send(&self, room: RoomId, text: String) -> Result<MessageId, EngineError> {
-        let content = Content::text(text, clock::millis()).map_err(|error| match error {
-            ContentError::Empty | ContentError::TextTooLong(_) => EngineError::Invalid(error.to_string()),
-        })?;
-        self.writable(room).await?;
-        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
-        self.tell(Event::Timeline(room));
-        self.wrote(room).await;
-        Ok(id)
     }
 
     /// Waits until the daemon has acknowledged a message.
@@ -504,12 +507,12 @@ impl Handle {
         self.tell(Event::Devices);
     }
 
-    /// Tells the task that a row waits. Without a task (offline) the row waits for the next run.
+    /// [`Inner::wrote`].
     pub(super) async fn wrote(&self, room: RoomId) {
-        let _ = self.0.commands.send(Command::Wrote(room)).await;
+        self.0.wrote(room).await;
     }
 
     pub(super) fn tell(&self, event: Event) {
-        let _ = self.0.events.send(event);
+        self.0.tell(event);
     }
 }

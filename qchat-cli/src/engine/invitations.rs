@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use qchat_proto::{
+    content::RoomSettings,
     ids::RoomId,
     mls::device::Device,
     session::{
@@ -55,11 +56,13 @@ impl Invitations {
             if let Err(error) = self.people.meet(invitation.inviter).await {
                 tracing::warn!(%error, %room, "the inviter of a room cannot be verified");
             }
+            let settings = self.settings(&invitation).await?;
             let row = InvitationRow {
                 room,
                 seq: invitation.seq,
                 inviter: invitation.inviter,
-                name: self.name(&invitation).await?,
+                direct: settings.as_ref().is_some_and(|settings| settings.direct),
+                name: settings.map(|settings| settings.name),
             };
             self.profile.write_async(move |tx| tx.put_invitation(&row)).await?;
             changed = true;
@@ -67,14 +70,14 @@ impl Invitations {
         Ok(changed)
     }
 
-    /// The room's name as the Welcome claims it; the Welcome stays unopened.
-    async fn name(&self, invitation: &RoomInvitation) -> Result<Option<String>, EngineError> {
+    /// The room's settings as the Welcome claims them; the Welcome stays unopened.
+    async fn settings(&self, invitation: &RoomInvitation) -> Result<Option<RoomSettings>, EngineError> {
         let Some(secret) = self.secret(invitation.welcome.as_ref()).await? else { return Ok(None) };
         let (device, welcome) = (self.device.latest(), invitation.welcome.0.clone());
         let peek = tokio::task::spawn_blocking(move || device.peek(&welcome, &secret.id, &secret.data))
             .await
             .map_err(|_| EngineError::Stopped)?;
-        Ok(peek.ok().filter(|peek| peek.room == invitation.room_id).map(|peek| peek.settings.name))
+        Ok(peek.ok().filter(|peek| peek.room == invitation.room_id).map(|peek| peek.settings))
     }
 
     /// Our KeyPackage that the Welcome is for, if it is still kept.

@@ -123,6 +123,7 @@ mod tests {
             settings: None,
             read_seq: Seq(0),
             unread: 0,
+            mentions: 0,
             active_ms: None,
         }
     }

@@ -135,6 +135,12 @@ impl Handle {
         if name.is_empty() || name.len() > MAX_ROOM_NAME {
             return Err(EngineError::Invalid(format!("a room's name has 1 to {MAX_ROOM_NAME} bytes")));
         }
+        let settings = RoomSettings::new(name, vec![self.0.me.account]);
+        self.create_with(settings).await
+    }
+
+    /// Creates a room with this account as its only member.
+    pub(super) async fn create_with(&self, settings: RoomSettings) -> Result<RoomId, EngineError> {
         let inner = &self.0;
         old_copy::expect_none(&inner.profile).await?;
         let device = inner.steps.device.clone();
@@ -142,7 +148,6 @@ impl Handle {
             .map_err(|error| EngineError::Keys(error.to_string()))?;
         let (rest, request) = (&inner.rest, &CreateRoom { room_id: room });
         inner.access.ask(|token| async move { rest.create_room(&token, request).await }).await?;
-        let settings = RoomSettings { name, admins: vec![inner.me.account] };
         self.store(move |tx| {
             let device = device.at(tx).map_err(SessionError::Ledger)?;
             joining::create(tx, &device, room, &settings, clock::seconds())
@@ -182,11 +187,23 @@ impl Handle {
         progress: impl Fn(Inviting),
     ) -> Result<(), EngineError> {
         self.writable(room).await?;
+        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
+        let settings = row.and_then(|row| row.settings);
         // Everybody is looked up before anybody's KeyPackage is used up.
         let mut people = vec![];
         for name in &users {
             progress(Inviting::LookingUp { done: people.len(), of: users.len() });
             let person = self.0.people.by_name(name).await?;
+            let account = person.record.account;
+            if settings
+                .as_ref()
+                .is_some_and(|settings| settings.direct && !settings.admins.contains(&account))
+            {
+                return Err(EngineError::Refused(format!(
+                    "this is a conversation of two people, and stays theirs; `qchat room create` makes a room that {name} can be \
+                     invited to"
+                )));
+            }
             // Whoever is there with one device may have another by now: one that was restored, say.
             let missing = self.missing(room, &person).await?;
             if missing.is_empty() && !person.list.devices.is_empty() {
@@ -471,7 +488,7 @@ impl Handle {
         }
     }
 
-    async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
+    pub(super) async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
         let rooms = self.0.profile.read_async(move |tx| tx.rooms_with(account)).await?;
         Ok(rooms.contains(&room))
     }

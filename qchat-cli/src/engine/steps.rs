@@ -15,10 +15,10 @@ use qchat_proto::{
     wire::frame::{Envelope, Kind, Logged},
 };
 
-use super::{clock, error::EngineError, own::OwnDevice, tidy};
+use super::{clock, error::EngineError, own::OwnDevice, tidy, waiting};
 use crate::{
     quantum::keys::{self, KeySource},
-    store::{Profile, StoreError, Tx, quantum::Purpose},
+    store::{Profile, Scheduled, StoreError, Tx, quantum::Purpose},
 };
 
 /// Most envelopes that are processed in one transaction: enough to share its cost, few enough not to keep other
@@ -46,6 +46,8 @@ pub(crate) struct Progress {
     pub(crate) cursor: Seq,
     /// Whether something may be due now: a commit, a proposal or a request was among them.
     pub(crate) commits: bool,
+    /// Whether earlier messages have become something else.
+    pub(crate) changed: bool,
     /// Whether this device is in the room no more.
     pub(crate) over: bool,
     /// Why it went no further.
@@ -86,18 +88,23 @@ pub(crate) struct Steps {
 impl Steps {
     /// Processes envelopes in order, several to a transaction, and stops before the first that fails.
     pub(crate) async fn receive(&self, room: RoomId, logged: Vec<Logged>) -> Result<Progress, EngineError> {
-        let mut progress = Progress { cursor: Seq(0), commits: false, over: false, stopped: None };
+        let mut progress =
+            Progress { cursor: Seq(0), commits: false, changed: false, over: false, stopped: None };
         let mut rest: &[Logged] = &logged;
         while !rest.is_empty() && progress.stopped.is_none() {
             let (batch, later) = rest.split_at(rest.len().min(BATCH));
             let done = match self.receive_batch(room, batch.to_vec()).await? {
-                Ok(()) => batch.len(),
+                Ok(changed) => {
+                    progress.changed |= changed;
+                    batch.len()
+                }
                 Err((place, error)) => {
                     // The transaction is gone; those before the failing one are good by themselves.
-                    if place > 0
-                        && let Err((_, error)) = self.receive_batch(room, batch[..place].to_vec()).await?
-                    {
-                        return Err(error.into());
+                    if place > 0 {
+                        match self.receive_batch(room, batch[..place].to_vec()).await? {
+                            Ok(changed) => progress.changed |= changed,
+                            Err((_, error)) => return Err(error.into()),
+                        }
                     }
                     progress.stopped = Some(match error {
                         SessionError::UnknownAccounts(missing) => Stopped::Unknown(missing),
@@ -121,7 +128,8 @@ impl Steps {
             Ok(inbox::missed(tx, &device, room, until)?)
         })
         .await?;
-        let progress = Progress { cursor: Seq(0), commits: false, over: false, stopped: None };
+        let progress =
+            Progress { cursor: Seq(0), commits: false, changed: false, over: false, stopped: None };
         self.progressed(room, progress).await
     }
 
@@ -176,12 +184,13 @@ impl Steps {
         })
     }
 
-    /// One transaction; on failure the place of the envelope that failed.
+    /// One transaction: whether earlier messages have become something else; on failure the place of the envelope that
+    /// failed.
     async fn receive_batch(
         &self,
         room: RoomId,
         batch: Vec<Logged>,
-    ) -> Result<Result<(), (usize, SessionError<StoreError>)>, EngineError> {
+    ) -> Result<Result<bool, (usize, SessionError<StoreError>)>, EngineError> {
         enum Out {
             Store(StoreError),
             At(usize, SessionError<StoreError>),
@@ -200,11 +209,11 @@ impl Steps {
                     inbox::receive(tx, &device, room, logged, clock::seconds())
                         .map_err(|error| Out::At(place, error))?;
                 }
-                Ok(())
+                Ok(tx.has_changed_messages())
             })
             .await;
         match result {
-            Ok(()) => Ok(Ok(())),
+            Ok(changed) => Ok(Ok(changed)),
             Err(Out::At(place, error)) => Ok(Err((place, error))),
             Err(Out::Store(error)) => Err(error.into()),
         }
@@ -216,7 +225,7 @@ impl Steps {
     /// follows counts on what has become of it.
     pub(crate) async fn next(&self, room: RoomId) -> Result<Next, EngineError> {
         let (device, profile) = (Arc::clone(&self.device), self.profile.clone());
-        let next = self.run(move |tx| {
+        let next = self.attempt(move |tx| {
             // Another process may have noticed it.
             if tx.old_copy()?.is_some() {
                 return Ok(Next::OldCopy);
@@ -256,11 +265,11 @@ impl Steps {
             })
         });
         match next.await {
-            Err(EngineError::Session(error)) => match *error {
-                SessionError::Unsealable { message_id, source } => Ok(Next::Never(message_id, source)),
-                error => Err(EngineError::Session(Box::new(error))),
-            },
-            other => other,
+            Ok(next) => Ok(next),
+            Err(Failed(SessionError::Unsealable { message_id, source })) => {
+                Ok(Next::Never(message_id, source))
+            }
+            Err(Failed(error)) => Err(error.into()),
         }
     }
 
@@ -334,11 +343,54 @@ impl Steps {
         .await
     }
 
+    /// Puts a scheduled message into the outbox, and takes it out of those that are to come; whether it was there still.
+    pub(crate) async fn send_scheduled(&self, message: Scheduled) -> Result<bool, EngineError> {
+        let device = Arc::clone(&self.device);
+        self.run(move |tx| {
+            let device = device.at(tx)?;
+            if !tx.forget_scheduled(message.id)? {
+                return Ok(false);
+            }
+            let want = waiting::due_now(tx, &message)?;
+            let id = outbox::enqueue(tx, &device, message.room, want.clone())?;
+            if let Want::Application(content) = &want {
+                tx.put_pending(message.room, id, content)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Puts into the outbox what `owed` says, if anything, in the transaction in which it notes that. Whether there was
+    /// anything. It is no line of the timeline.
+    pub(crate) async fn tell_receipt(
+        &self,
+        room: RoomId,
+        owed: impl FnOnce(&mut Tx) -> Result<Option<Want>, StoreError> + Send + 'static,
+    ) -> Result<bool, EngineError> {
+        let device = Arc::clone(&self.device);
+        self.run(move |tx| {
+            let device = device.at(tx)?;
+            let Some(want) = owed(tx)? else { return Ok(false) };
+            outbox::enqueue(tx, &device, room, want)?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, EngineError> {
-        self.profile.write_async(work).await.map_err(|Failed(error)| error.into())
+        self.attempt(work).await.map_err(|Failed(error)| error.into())
+    }
+
+    /// The same, where what failed is told apart.
+    async fn attempt<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Failed> {
+        self.profile.write_async(work).await
     }
 }
 

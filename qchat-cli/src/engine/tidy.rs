@@ -1,11 +1,16 @@
-//! Emptying the write-ahead log: until then it holds what the pages said before, keys of messages already read among it.
+//! What goes by the clock: messages that have had their time, and the write-ahead log, which is emptied: until then it holds what the pages said before, keys of messages already read among it.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use super::handle::{Handle, Inner};
+use super::{
+    clock,
+    handle::{Handle, Inner},
+    types::Event,
+    waiting,
+};
 use crate::store::Profile;
 
 /// How long after a change the log is emptied at the latest, while nobody is in the way.
@@ -27,7 +32,37 @@ async fn run(engine: Weak<Inner>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = engine.upgrade() else { return };
+        if expire(&inner.profile).await {
+            inner.tell(Event::Deleted);
+            inner.tell(Event::Rooms);
+        }
+        if !inner.options.offline {
+            waiting::send_due(&inner).await;
+        }
         empty(&inner.profile, Duration::ZERO).await;
+    }
+}
+
+/// Deletes what has had its time; whether anything had.
+pub(super) async fn expire(profile: &Profile) -> bool {
+    let now = clock::millis();
+    // Looked for without the write lock, since mostly there is nothing.
+    let due = profile.read_async(move |tx| tx.is_anything_due(now)).await;
+    let expired = match due {
+        Ok(false) => return false,
+        Ok(true) => profile.write_async(move |tx| tx.expire(now)).await,
+        Err(error) => Err(error),
+    };
+    match expired {
+        Ok(0) => false,
+        Ok(_) => {
+            self::now(profile).await;
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "what has had its time was not deleted");
+            false
+        }
     }
 }
 

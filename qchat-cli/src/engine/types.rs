@@ -2,7 +2,7 @@
 //! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`]:
 //! scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use qchat_proto::{
     identity::link::Code,
@@ -12,6 +12,7 @@ use qchat_proto::{
 use qchat_quantum::etsi014::KeyId;
 use time::OffsetDateTime;
 
+pub use super::shown::{ChangeKind, ChangeMade, File, Marks, Poll, PollOption, Reaction, Reply};
 pub use crate::{
     net::tls::Link,
     store::{Deletion, Standing},
@@ -37,12 +38,16 @@ pub enum RoomStatus {
 pub struct RoomSummary {
     /// The room.
     pub id: RoomId,
-    /// Its name, fit for a single line of a terminal.
+    /// Its name, fit for a single line of a terminal; that of the other one after an `@` in a conversation of two.
     pub name: String,
+    /// Whether it is a conversation of two.
+    pub direct: bool,
     /// Where this device stands.
     pub status: RoomStatus,
     /// Messages from others after the last one that was read.
     pub unread: u64,
+    /// Those of them that mention this account.
+    pub mentions: u64,
     /// Who invited this account, while the status is `Invited`.
     pub invited_by: Option<String>,
     /// When the last message was stored.
@@ -81,6 +86,8 @@ pub struct RoomDetails {
     pub members: Vec<Member>,
     /// The MLS epoch.
     pub epoch: u64,
+    /// After how many seconds every device deletes a message.
+    pub expire_after: Option<NonZeroU32>,
     /// The last envelope processed.
     pub cursor: Seq,
     /// Messages that wait to be sent.
@@ -129,6 +136,12 @@ pub enum Delivery {
 pub enum Body {
     /// Text, possibly of several lines, as its sender wrote it: not yet fit for a terminal.
     Text(String),
+    /// A poll.
+    Poll(Poll),
+    /// A file.
+    File(File),
+    /// Nothing: somebody has deleted the message for everyone. Their name.
+    Deleted(String),
     /// A content type that this version does not know.
     Unknown,
     /// Something that happened in the room, as a sentence.
@@ -158,6 +171,18 @@ pub struct Message {
     pub body: Body,
     /// How far it has come.
     pub delivery: Delivery,
+    /// What belongs to it.
+    pub marks: Marks,
+}
+
+impl Message {
+    /// Whether somebody wrote it, and it is shown as theirs.
+    pub fn is_said(&self) -> bool {
+        match self.body {
+            Body::Text(_) | Body::Poll(_) | Body::File(_) | Body::Deleted(_) | Body::Unknown => true,
+            Body::Notice(_) | Body::Warning(_) => false,
+        }
+    }
 }
 
 /// Who wrote a message.
@@ -274,6 +299,8 @@ pub enum Connection {
 pub enum Event {
     /// Lines were stored in, or changed in, this room.
     Timeline(RoomId),
+    /// Messages of this room have become something else: they were edited, deleted for everyone, reacted to, and so on.
+    Changed(RoomId),
     /// Messages were deleted from this device, here or by another process: what was read before may be gone.
     Deleted,
     /// The list of rooms, or what it says of one, changed.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use qchat_proto::{
     content::{self, Content, KeyStep, SharedKey},
-    ids::{AccountId, DeviceId, RoomId},
+    ids::{AccountId, DeviceId, RoomId, Seq},
     mls::psk::PskKind,
     sanitize,
     session::ledger::{Ledger, Notice, Phase},
@@ -14,20 +14,22 @@ use qchat_proto::{
 use qchat_quantum::etsi014::KeyId;
 
 use super::{
-    clock, shared_keys,
+    clock, said, shared_keys,
     types::{
-        Body, Delivery, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus, RoomSummary, Sender,
+        Body, ChangeMade, Delivery, Marks, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus,
+        RoomSummary, Sender,
     },
 };
-use crate::store::{self, InvitationRow, Line, LineBody, RoomRow, Standing, StoreError, Tx};
+use crate::store::{self, InvitationRow, Line, LineBody, Progress, RoomRow, Standing, StoreError, Tx};
 
 /// Longest name shown, characters.
 const NAME: usize = 64;
 
 /// Names of accounts, looked up once per page.
 pub(crate) struct Names {
-    me: AccountId,
+    pub(super) me: AccountId,
     known: HashMap<AccountId, Who>,
+    progress: HashMap<RoomId, Vec<Progress>>,
 }
 
 /// An account as it is shown.
@@ -40,7 +42,7 @@ struct Who {
 
 impl Names {
     pub(crate) fn new(me: AccountId) -> Self {
-        Self { me, known: HashMap::new() }
+        Self { me, known: HashMap::new(), progress: HashMap::new() }
     }
 
     /// The account's name, and how far it is trusted.
@@ -63,13 +65,36 @@ impl Names {
         Ok(found)
     }
 
-    fn name(&mut self, tx: &mut Tx, account: AccountId) -> Result<String, StoreError> {
+    pub(super) fn name(&mut self, tx: &mut Tx, account: AccountId) -> Result<String, StoreError> {
         Ok(self.of(tx, account)?.name)
     }
 
+    /// Whom a message of this account has reached, by name: those who have stored it, and those who have seen it.
+    fn reached(
+        &mut self,
+        tx: &mut Tx,
+        room: RoomId,
+        seq: Seq,
+    ) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        if !self.progress.contains_key(&room) {
+            self.progress.insert(room, tx.progress(room)?);
+        }
+        let me = self.me;
+        let all = self.progress.get(&room).map(Vec::as_slice).unwrap_or_default();
+        let others = || all.iter().filter(|progress| progress.account != me);
+        let stored = others().filter(|progress| progress.receipt.delivered >= seq);
+        let seen = others().filter(|progress| progress.receipt.read >= seq);
+        let stored: Vec<_> = stored.map(|progress| progress.account).collect();
+        let seen: Vec<_> = seen.map(|progress| progress.account).collect();
+        Ok((self.each(tx, &stored)?, self.each(tx, &seen)?))
+    }
+
+    pub(super) fn each(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<Vec<String>, StoreError> {
+        accounts.iter().map(|&account| self.name(tx, account)).collect()
+    }
+
     fn list(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<String, StoreError> {
-        let names = accounts.iter().map(|&account| self.name(tx, account)).collect::<Result<Vec<_>, _>>()?;
-        Ok(names.join(", "))
+        Ok(self.each(tx, accounts)?.join(", "))
     }
 }
 
@@ -81,20 +106,34 @@ pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreEr
         Phase::Stuck(_) => RoomStatus::Stuck,
         Phase::Removed(_) => RoomStatus::Removed,
     };
-    let name = row.settings.as_ref().map_or("(unnamed)", |settings| &settings.name);
+    let name = match (&row.settings, peer(tx, row)?) {
+        (_, Some(name)) => format!("@{name}"),
+        (Some(settings), None) => settings.name.clone(),
+        (None, None) => "(unnamed)".to_owned(),
+    };
     let blocked_by = match status {
         RoomStatus::Joined => tx.changed_member(row.state.room)?.map(|name| name.to_string()),
         _ => None,
     };
     Ok(RoomSummary {
         id: row.state.room,
-        name: sanitize::name(name, NAME),
+        name: sanitize::name(&name, NAME),
+        direct: row.settings.as_ref().is_some_and(|settings| settings.direct),
         status,
         unread: row.unread,
+        mentions: row.mentions,
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),
         blocked_by,
     })
+}
+
+/// Whom this account talks to, where the room is a conversation of two.
+fn peer(tx: &mut Tx, row: &RoomRow) -> Result<Option<String>, StoreError> {
+    let Some(settings) = row.settings.as_ref().filter(|settings| settings.direct) else { return Ok(None) };
+    let Some(me) = tx.identity()?.map(|identity| identity.account) else { return Ok(None) };
+    let other = settings.admins.iter().find(|admin| **admin != me);
+    Ok(other.map(|other| tx.contact(*other)).transpose()?.flatten().map(|contact| contact.name.to_string()))
 }
 
 /// An invitation in a list.
@@ -105,9 +144,15 @@ pub(crate) fn invitation(
 ) -> Result<RoomSummary, StoreError> {
     Ok(RoomSummary {
         id: row.room,
-        name: sanitize::name(row.name.as_deref().unwrap_or("(unnamed)"), NAME),
+        name: if row.direct {
+            format!("@{}", names.name(tx, row.inviter)?)
+        } else {
+            sanitize::name(row.name.as_deref().unwrap_or("(unnamed)"), NAME)
+        },
+        direct: row.direct,
         status: RoomStatus::Invited,
         unread: 0,
+        mentions: 0,
         invited_by: Some(names.name(tx, row.inviter)?),
         last_activity: None,
         blocked_by: None,
@@ -144,8 +189,9 @@ pub(crate) fn details(
         summary: summary(tx, row)?,
         members,
         epoch: row.state.epoch,
+        expire_after: row.settings.as_ref().and_then(|settings| settings.expire_after),
         cursor: row.state.cursor,
-        waiting: tx.outbox_len(room)?,
+        waiting: tx.waiting_len(room)?,
         keys_renewed: tx.renewal(room)?.map(|renewal| clock::from_seconds(renewal.at)),
         mixed_key: tx.mixed_key(room)?.map(|mixed| MixedKey { kind: mixed.id.kind, since: mixed.epoch }),
         offered_keys: offered_keys(tx, names, room)?,
@@ -193,27 +239,69 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
         store::Delivery::Failed => Delivery::Failed,
     };
     let stored = clock::from_millis(stored_ms);
-    let message =
-        |id, sender, sent_at, body| Message { row, room, seq, id, sender, sent_at, epoch, body, delivery };
+    let message = |id, sender, sent_at, body, marks| Message {
+        row,
+        room,
+        seq,
+        id,
+        sender,
+        sent_at,
+        epoch,
+        body,
+        delivery,
+        marks,
+    };
     match body {
-        LineBody::Message { id, account, device, content } => {
+        LineBody::Message { id, account, device, content, state, mentions_me, expires_ms } => {
             let Who { name, verified, changed } = names.of(tx, account)?;
             let sender = Sender { account, name, device, me: account == names.me, verified, changed };
-            let (sent_at, body) = match Content::decode(&content) {
-                Ok(Content { sent_at_ms, body: content::Body::Text(text), .. }) => {
-                    (clock::from_millis(sent_at_ms), Body::Text(text))
-                }
-                Ok(Content { sent_at_ms, body: content::Body::SharedKey(said), .. }) => {
-                    (clock::from_millis(sent_at_ms), of_a_key(&sender.name, sender.me, &said))
-                }
-                Ok(Content { sent_at_ms, body: content::Body::Joined | content::Body::Unknown, .. }) => {
-                    (clock::from_millis(sent_at_ms), Body::Unknown)
-                }
-                Err(_) => (stored, Body::Unknown),
+            if let Some(by) = state.deleted_by() {
+                // What it said is gone, and when it was written with it.
+                let body = Body::Deleted(names.name(tx, by)?);
+                return Ok(message(Some(id), Some(sender), stored, body, Marks::default()));
+            }
+            let Ok(content) = Content::decode(&content) else {
+                return Ok(message(Some(id), Some(sender), stored, Body::Unknown, Marks::default()));
             };
-            Ok(message(Some(id), Some(sender), sent_at, body))
+            let mut marks = said::marks(tx, names, room, (&content, &state))?;
+            marks.mentions_me = mentions_me;
+            marks.expires_at = expires_ms.map(clock::from_millis);
+            if let Some(seq) = seq.filter(|_| sender.me) {
+                (marks.delivered_to, marks.read_by) = names.reached(tx, room, seq)?;
+            }
+            let body = match content.body {
+                content::Body::Text(text) => match state.edited() {
+                    Some(edited) => Body::Text(edited.text.clone()),
+                    None => Body::Text(text),
+                },
+                content::Body::SharedKey(said) => of_a_key(&sender.name, sender.me, &said),
+                content::Body::Poll(poll) => Body::Poll(said::poll(tx, names, &poll, &state)?),
+                content::Body::Attachment(file) => Body::File(said::file(&file)),
+                content::Body::Joined
+                | content::Body::Change(_)
+                | content::Body::Receipt(_)
+                | content::Body::Unknown => Body::Unknown,
+            };
+            Ok(message(Some(id), Some(sender), clock::from_millis(content.sent_at_ms), body, marks))
         }
-        LineBody::Notice(said) => Ok(message(None, None, stored, notice(tx, names, room, &said)?)),
+        LineBody::Change { id, account, of, content } => {
+            let by = names.name(tx, account)?;
+            let kind = said::kind(&content);
+            let changed = match tx.message(room, of)? {
+                Some(line) => Some(self::line(tx, names, line)?),
+                None => None,
+            };
+            let effective = changed.is_some() && kind.is_some() && tx.took_effect(room, of, row)?;
+            let mut shown = changed
+                .unwrap_or_else(|| message(Some(of.id), None, stored, Body::Unknown, Marks::default()));
+            // Whoever reads on goes on from the change.
+            (shown.row, shown.delivery) = (row, delivery);
+            shown.marks.change = kind.map(|kind| ChangeMade { id, seq, by, kind, effective });
+            Ok(shown)
+        }
+        LineBody::Notice(said) => {
+            Ok(message(None, None, stored, notice(tx, names, room, &said)?, Marks::default()))
+        }
     }
 }
 

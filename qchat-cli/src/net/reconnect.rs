@@ -43,7 +43,7 @@ pub fn wait(seconds: u32, share: f64) -> Duration {
 }
 
 /// A number from 0 to 1. Only spreads load; without randomness the middle will do.
-fn random() -> f64 {
+pub fn random() -> f64 {
     use qchat_proto::crypto::entropy::{Entropy, SystemEntropy};
 
     let mut bytes = [0; 4];

@@ -1,18 +1,14 @@
 //! Messages that the user deleted from this device. What they said is overwritten where it stands; the line stays, so that
 //! the message is known when it comes again and nothing else loses its place.
 
-use diesel::{
-    SqliteConnection,
-    dsl::sql,
-    prelude::*,
-    sql_types::{Binary, Bool},
-};
+use diesel::{SqliteConnection, dsl::sql, prelude::*, sql_types::Bool};
 use qchat_proto::{
+    content::MessageRef,
     ids::{MessageId, RoomId, Seq},
     session::ledger::RowState,
 };
 
-use super::{StoreError, Tx, convert, outbox, schema::timeline, timeline as lines};
+use super::{StoreError, Tx, changes, convert, outbox, schema::timeline, timeline as lines};
 
 /// What came of the wish to delete messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -29,10 +25,14 @@ pub struct Deletion {
 macro_rules! erase {
     ($conn:expr, $lines:expr) => {
         diesel::update($lines)
-            .set((timeline::body.eq(sql::<Binary>("zeroblob(length(body))")), timeline::deleted.eq(true)))
+            .set((
+                timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")),
+                timeline::deleted.eq(true),
+            ))
             .execute($conn)
     };
 }
+pub(super) use erase;
 
 impl Tx {
     /// Deletes messages of a room from this device, by id. One that waits to be sent, and was never sealed, is not sent
@@ -43,22 +43,25 @@ impl Tx {
     pub fn delete_messages(&mut self, room: RoomId, ids: &[MessageId]) -> Result<Deletion, StoreError> {
         let mut deletion = Deletion::default();
         for id in ids {
-            let rows: Vec<(i64, Option<i64>)> = timeline::table
+            let rows: Vec<(i64, Option<i64>, Option<Vec<u8>>)> = timeline::table
                 .filter(timeline::room.eq(&room.as_bytes()[..]))
                 .filter(timeline::message_id.eq(&id.as_bytes()[..]))
                 .filter(timeline::message_id.is_not_null())
+                .filter(timeline::of_message.is_null())
                 .filter(timeline::deleted.eq(false))
-                .select((timeline::row, timeline::seq))
+                .select((timeline::row, timeline::seq, timeline::device))
                 .load(&mut self.conn)?;
             if rows.is_empty() {
                 deletion.unknown.push(*id);
             }
-            for (row, seq) in rows {
+            for (row, seq, device) in rows {
                 if seq.is_none() && !take_back(&mut self.conn, room, *id)? {
                     deletion.on_their_way.push(*id);
                     continue;
                 }
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
+                let device = convert::id("device id", &device.unwrap_or_default())?;
+                changes::settle(&mut self.conn, room, MessageRef { device, id: *id })?;
             }
         }
         Ok(deletion)
@@ -77,6 +80,7 @@ impl Tx {
         let messages = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
+            .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false));
         let Some(before) = before else {
             let logged = erase!(&mut self.conn, messages.filter(timeline::seq.is_not_null()))?;
@@ -85,11 +89,76 @@ impl Tx {
             let ids = ids.collect::<Result<Vec<_>, _>>()?;
             let mut deletion = self.delete_messages(room, &ids)?;
             deletion.deleted += logged;
+            changes::settle_all(&mut self.conn, room)?;
             return Ok(deletion);
         };
         let before = i64::try_from(before.0).unwrap_or(i64::MAX);
         let deleted = erase!(&mut self.conn, messages.filter(timeline::seq.lt(before)))?;
+        changes::settle_all(&mut self.conn, room)?;
         Ok(Deletion { deleted, ..Deletion::default() })
+    }
+
+    /// Takes a message that waits, or a change of one, out of the outbox, and deletes it from this device; `false` when it has
+    /// left, or may have.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn drop_waiting(&mut self, room: RoomId, id: MessageId) -> Result<bool, StoreError> {
+        if !take_back(&mut self.conn, room, id)? {
+            return Ok(false);
+        }
+        let Some((_, device)) = self.own_ids()? else { return Ok(true) };
+        let line = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::device.eq(device))
+            .filter(timeline::message_id.eq(&id.as_bytes()[..]))
+            .filter(timeline::message_id.is_not_null())
+            .filter(timeline::seq.is_null());
+        erase!(&mut self.conn, line)?;
+        Ok(true)
+    }
+
+    /// Whether a message has had its time. `now`: milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_anything_due(&mut self, now: i64) -> Result<bool, StoreError> {
+        let due = timeline::table
+            .filter(timeline::expires_ms.is_not_null())
+            .filter(sql::<Bool>("deleted = 0"))
+            .filter(timeline::expires_ms.le(now));
+        Ok(diesel::select(diesel::dsl::exists(due)).get_result(&mut self.conn)?)
+    }
+
+    /// Deletes what has had its time, in every room. How many messages that were. `now`: milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn expire(&mut self, now: i64) -> Result<usize, StoreError> {
+        type Row = (i64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+        // As it stands in the index: a bound value would not be found to be the same.
+        let rows: Vec<Row> = timeline::table
+            .filter(timeline::expires_ms.is_not_null())
+            .filter(sql::<Bool>("deleted = 0"))
+            .filter(timeline::expires_ms.le(now))
+            .select((timeline::row, timeline::room, timeline::device, timeline::message_id))
+            .load(&mut self.conn)?;
+        let mut deleted = 0;
+        for (row, room, device, id) in rows {
+            let room = convert::id("room id", &room)?;
+            let (device, id) = (device.unwrap_or_default(), id.unwrap_or_default());
+            let id = convert::id("message id", &id)?;
+            // One that waits goes unsent; one that has left is needed until it is known to be in the log.
+            let sent =
+                timeline::table.find(row).select(timeline::seq).first::<Option<i64>>(&mut self.conn)?;
+            if sent.is_none() && !take_back(&mut self.conn, room, id)? {
+                continue;
+            }
+            deleted += erase!(&mut self.conn, timeline::table.find(row))?;
+            let device = convert::id("device id", &device)?;
+            changes::settle(&mut self.conn, room, MessageRef { device, id })?;
+        }
+        Ok(deleted)
     }
 
     /// How many messages have been deleted from this device.

@@ -2,7 +2,7 @@
 
 use diesel::{dsl::max, prelude::*};
 use qchat_proto::{
-    content::RoomSettings,
+    content::{MessageRef, RoomSettings},
     identity::backup::{Item, KeptMessage, KeptNotice, KeptRoom},
     ids::{RoomId, Seq},
     session::{
@@ -12,12 +12,16 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert, notice, rooms as room_rows,
+    StoreError, Tx,
+    changes::{self, Filing},
+    convert, notice, rooms as room_rows,
     schema::{room_settings, rooms, timeline},
 };
 
 /// Own lines that are in no log yet are not kept: they are sent by the device that has them, or by nobody.
 const PENDING: i32 = 0;
+/// Of a change in the log: who made it was an admin of the room then.
+const BY_ADMIN: u8 = 3;
 
 type Row = (
     i64,
@@ -30,6 +34,7 @@ type Row = (
     i64,
     i64,
     i32,
+    bool,
     Vec<u8>,
 );
 
@@ -60,6 +65,7 @@ impl Tx {
                 timeline::epoch,
                 timeline::stored_ms,
                 timeline::delivery,
+                timeline::by_admin,
                 timeline::body,
             ))
             .filter(timeline::row.gt(after).and(timeline::row.le(until)))
@@ -152,6 +158,8 @@ impl Tx {
     /// What the database says; [`StoreError::Corrupt`] when it makes no sense.
     pub fn restore_message(&mut self, kept: &KeptMessage) -> Result<(), StoreError> {
         let (place, seq) = place(kept.place, kept.seq)?;
+        let filing = Filing::of(&mut self.conn, kept.room, &kept.content, kept.stored_ms)?;
+        let of = filing.target();
         diesel::insert_or_ignore_into(timeline::table)
             .values((
                 timeline::room.eq(&kept.room.as_bytes()[..]),
@@ -164,12 +172,23 @@ impl Tx {
                 timeline::stored_ms.eq(kept.stored_ms),
                 timeline::delivery.eq(match kept.delivery {
                     1 | 2 => i32::from(kept.delivery),
+                    BY_ADMIN => 1,
                     _ => return Err(StoreError::Corrupt("a message of a backup")),
                 }),
                 timeline::body.eq(&kept.content),
+                timeline::of_device.eq(of.as_ref().map(|of| &of.device.as_bytes()[..])),
+                timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
+                timeline::by_admin.eq(kept.delivery == BY_ADMIN),
+                timeline::mentions_me.eq(filing.mentions_me),
+                timeline::expires_ms.eq(filing.expires_ms),
             ))
             .execute(&mut self.conn)?;
-        Ok(())
+        // Lines come in the order in which they were stored, which need not be that of the log.
+        changes::settle(
+            &mut self.conn,
+            kept.room,
+            of.unwrap_or(MessageRef { device: kept.device, id: kept.id }),
+        )
     }
 
     /// Puts in what happened.
@@ -201,7 +220,7 @@ fn place(place: u64, seq: Seq) -> Result<(i64, Option<i64>), StoreError> {
 }
 
 fn item(row: Row) -> Result<Item, StoreError> {
-    let (_, room, place, seq, message, account, device, epoch, stored_ms, delivery, body) = row;
+    let (_, room, place, seq, message, account, device, epoch, stored_ms, delivery, by_admin, body) = row;
     let room = convert::id("room id", &room)?;
     let place = convert::unsigned("place", place)?;
     let seq = seq.map(convert::seq).transpose()?.unwrap_or(Seq(0));
@@ -215,7 +234,10 @@ fn item(row: Row) -> Result<Item, StoreError> {
             device: convert::id("device id", &device)?,
             epoch: convert::unsigned("epoch", epoch)?,
             stored_ms,
-            delivery: u8::try_from(delivery).map_err(|_| StoreError::Corrupt("delivery"))?,
+            delivery: match (delivery, by_admin) {
+                (1, true) => BY_ADMIN,
+                _ => u8::try_from(delivery).map_err(|_| StoreError::Corrupt("delivery"))?,
+            },
             content: body,
         }),
         _ => Item::Notice(KeptNotice { room, place, seq, stored_ms, body }),

@@ -22,7 +22,7 @@ use qchat_proto::{
 use super::{
     KeyPackageSecret, StoreError, Tx, directory, groups, invitees,
     outbox::{self, End},
-    own, prepared, renewals, resyncs, rooms, shared_keys, timeline,
+    own, prepared, receipts, renewals, resyncs, rooms, shared_keys, timeline,
 };
 
 impl Ledger for Tx {
@@ -276,7 +276,10 @@ impl Ledger for Tx {
 
     fn put_message(&mut self, message: &OpenedMessage) -> Result<(), StoreError> {
         directory::hear(&mut self.conn, message)?;
-        timeline::put_message(&mut self.conn, message)
+        if !receipts::take(&mut self.conn, message)? {
+            self.changed |= timeline::put_message(&mut self.conn, message)?;
+        }
+        Ok(())
     }
 
     fn settle_message(

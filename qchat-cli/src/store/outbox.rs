@@ -327,7 +327,52 @@ pub(super) fn fail_all(conn: &mut SqliteConnection, room: RoomId) -> Result<(), 
     Ok(())
 }
 
+/// What waits to be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Its id.
+    pub id: MessageId,
+    /// The encoded content; `None` for a change of the group.
+    pub content: Option<Bytes>,
+    /// How far it has come.
+    pub state: WaitingState,
+}
+
+/// How far something that waits has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitingState {
+    /// It has not left, and need not.
+    Waiting,
+    /// It has left, or may have.
+    OnItsWay,
+}
+
 impl Tx {
+    /// What waits in a room, in the order in which it is sent.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn waiting(&mut self, room: RoomId) -> Result<Vec<Waiting>, StoreError> {
+        let rows: Vec<Stored> = outbox::table
+            .filter(outbox::room.eq(&room.as_bytes()[..]))
+            .order(outbox::position)
+            .select(Stored::as_select())
+            .load(&mut self.conn)?;
+        rows.into_iter()
+            .map(|stored| {
+                let row = decode(&mut self.conn, room, stored)?;
+                let content = if let Want::Application(content) = row.want { Some(content) } else { None };
+                let state = match row.state {
+                    RowState::Waiting => WaitingState::Waiting,
+                    RowState::Sealed(_) | RowState::Stale(_) | RowState::Accepted(_) => {
+                        WaitingState::OnItsWay
+                    }
+                };
+                Ok(Waiting { id: row.message_id, content, state })
+            })
+            .collect()
+    }
+
     /// The rooms in which something waits to be sent.
     ///
     /// # Errors
@@ -355,6 +400,21 @@ impl Tx {
         let change =
             outbox::table.filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::kind.ne(APPLICATION)));
         Ok(diesel::select(dsl::exists(change)).get_result(&mut self.conn)?)
+    }
+
+    /// How many rows wait in a room that somebody wants to be sent: receipts go by themselves, and do not count.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn waiting_len(&mut self, room: RoomId) -> Result<usize, StoreError> {
+        // A text that the timeline shows stands there alone.
+        let shown = outbox::kind.ne(APPLICATION).or(outbox::want.eq(&[][..] as &[u8]));
+        let count: i64 = outbox::table
+            .filter(outbox::room.eq(&room.as_bytes()[..]))
+            .filter(shown)
+            .count()
+            .get_result(&mut self.conn)?;
+        usize::try_from(count).map_err(|_| StoreError::Range)
     }
 
     /// How many rows wait in a room, commits included.

@@ -281,7 +281,7 @@ impl Inner {
         if read_only {
             conn.batch_execute("PRAGMA query_only = ON")?;
         }
-        Ok(Tx { conn, kept: Kept::default() })
+        Ok(Tx { conn, kept: Kept::default(), changed: false })
     }
 }
 

@@ -1,6 +1,11 @@
 //! Rooms as lists and screens need them, with what is unread; and invitations that wait for an answer.
 
-use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use diesel::{
+    OptionalExtension, SqliteConnection,
+    dsl::{count_star, sql},
+    prelude::*,
+    sql_types::{BigInt, Nullable},
+};
 use qchat_proto::{
     content::RoomSettings,
     ids::{AccountId, RoomId, Seq},
@@ -8,7 +13,7 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert,
+    StoreError, Tx, convert, receipts,
     schema::{invitations, room_settings, rooms, timeline},
 };
 
@@ -23,6 +28,8 @@ pub struct RoomRow {
     pub read_seq: Seq,
     /// Messages from other accounts after `read_seq`.
     pub unread: u64,
+    /// Those of them whose text speaks to this account.
+    pub mentions: u64,
     /// When the last message was stored, milliseconds since the Unix epoch.
     pub active_ms: Option<i64>,
 }
@@ -36,6 +43,8 @@ pub struct InvitationRow {
     pub seq: Seq,
     /// Whose device added it, as the daemon says.
     pub inviter: AccountId,
+    /// Whether it is a conversation of two, as the Welcome claims.
+    pub direct: bool,
     /// The room's name, when it has been read out of the Welcome; not yet fit for a terminal.
     pub name: Option<String>,
 }
@@ -138,13 +147,14 @@ fn row(
     (stored, settings): (Stored, Option<Vec<u8>>),
 ) -> Result<RoomRow, StoreError> {
     // Served by timeline_place alone, from the read mark on: its cost is what is unread.
-    let unread: i64 = timeline::table
+    let (unread, mentions): (i64, Option<i64>) = timeline::table
         .filter(timeline::room.eq(&stored.room))
         .filter(timeline::place.gt(stored.read_seq))
         .filter(timeline::account.ne(own_account))
+        .filter(timeline::of_message.is_null())
         .filter(timeline::deleted.eq(false))
-        .count()
-        .get_result(conn)?;
+        .select((count_star(), sql::<Nullable<BigInt>>("sum(mentions_me)")))
+        .first(conn)?;
     Ok(RoomRow {
         state: stored.state()?,
         settings: settings
@@ -153,6 +163,7 @@ fn row(
             .map_err(|_| StoreError::Corrupt("room settings"))?,
         read_seq: convert::seq(stored.read_seq)?,
         unread: convert::unsigned("count", unread)?,
+        mentions: convert::unsigned("count", mentions.unwrap_or(0))?,
         active_ms: stored.active_ms,
     })
 }
@@ -220,11 +231,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn mark_read(&mut self, room: RoomId, seq: Seq) -> Result<(), StoreError> {
-        let seq = convert::seq_number(seq)?;
-        diesel::update(rooms::table.find(&room.as_bytes()[..]).filter(rooms::read_seq.lt(seq)))
-            .set(rooms::read_seq.eq(seq))
-            .execute(&mut self.conn)?;
-        Ok(())
+        receipts::mark_read(&mut self.conn, room, seq)
     }
 
     /// Invitations without an answer.
@@ -232,14 +239,15 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn invitations(&mut self) -> Result<Vec<InvitationRow>, StoreError> {
-        type Row = (Vec<u8>, i64, Vec<u8>, Option<String>);
+        type Row = (Vec<u8>, i64, Vec<u8>, Option<String>, bool);
         let rows: Vec<Row> = invitations::table.order(invitations::room).load(&mut self.conn)?;
         rows.into_iter()
-            .map(|(room, seq, inviter, name)| {
+            .map(|(room, seq, inviter, name, direct)| {
                 Ok(InvitationRow {
                     room: convert::id("room id", &room)?,
                     seq: convert::seq(seq)?,
                     inviter: convert::id("account id", &inviter)?,
+                    direct,
                     name,
                 })
             })
@@ -257,6 +265,7 @@ impl Tx {
                 invitations::seq.eq(convert::seq_number(invitation.seq)?),
                 invitations::inviter.eq(&invitation.inviter.as_bytes()[..]),
                 invitations::name.eq(invitation.name.as_deref()),
+                invitations::direct.eq(invitation.direct),
             ))
             .execute(&mut self.conn)?;
         Ok(())

@@ -157,6 +157,7 @@ diesel::table! {
         seq -> BigInt,
         inviter -> Binary,
         name -> Nullable<Text>,
+        direct -> Bool,
     }
 }
 
@@ -293,6 +294,37 @@ diesel::table! {
         delivery -> Integer,
         deleted -> Bool,
         body -> Binary,
+        of_device -> Nullable<Binary>,
+        of_message -> Nullable<Binary>,
+        by_admin -> Bool,
+        mentions_me -> Bool,
+        expires_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    drafts (room) {
+        room -> Binary,
+        text -> Text,
+    }
+}
+
+diesel::table! {
+    scheduled (message_id) {
+        message_id -> Binary,
+        room -> Binary,
+        at_ms -> BigInt,
+        content -> Binary,
+    }
+}
+
+diesel::table! {
+    receipts (room, account, device) {
+        room -> Binary,
+        account -> Binary,
+        device -> Binary,
+        delivered -> BigInt,
+        read -> BigInt,
     }
 }
 

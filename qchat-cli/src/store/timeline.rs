@@ -3,17 +3,21 @@
 //! Lines are shown in *log order*: by seq, then those that failed (after the last line they could see), and last those
 //! that are pending, in the order they were written. A line keeps its `row` for ever, so a row names a line; which line
 //! stands before which is decided by the log alone and is the same on every device. Lines are never removed: a deleted
-//! message leaves one that pages pass over.
+//! message leaves one that pages pass over. So do lines that change others: see [`super::changes`].
 
 use bytes::Bytes;
 use diesel::{OptionalExtension, SqliteConnection, prelude::*};
 use qchat_proto::{
+    content::MessageRef,
+    conversation::State,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     session::ledger::{Notice, OpenedMessage},
 };
 
 use super::{
-    StoreError, Tx, convert, notice, outbox, rooms as room_rows,
+    StoreError, Tx,
+    changes::{self, Filing},
+    convert, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
 };
 
@@ -32,7 +36,7 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    const fn number(self) -> i32 {
+    pub(super) const fn number(self) -> i32 {
         match self {
             Self::Pending => 0,
             Self::Sent => 1,
@@ -71,6 +75,23 @@ pub enum LineBody {
         account: AccountId,
         /// From which device.
         device: DeviceId,
+        /// The encoded `Content`, unpadded; zeros when it was deleted for everyone.
+        content: Bytes,
+        /// What has become of it, own changes that wait included.
+        state: Box<State>,
+        /// Whether its text speaks to this account.
+        mentions_me: bool,
+        /// When this device deletes it, milliseconds since the Unix epoch.
+        expires_ms: Option<i64>,
+    },
+    /// A change of another message, for whoever follows the log.
+    Change {
+        /// Its id.
+        id: MessageId,
+        /// Whose it is.
+        account: AccountId,
+        /// The message.
+        of: MessageRef,
         /// The encoded `Content`, unpadded.
         content: Bytes,
     },
@@ -84,6 +105,7 @@ pub enum LineBody {
 struct Stored {
     row: i64,
     room: Vec<u8>,
+    place: i64,
     seq: Option<i64>,
     message_id: Option<Vec<u8>>,
     account: Option<Vec<u8>>,
@@ -92,16 +114,44 @@ struct Stored {
     stored_ms: i64,
     delivery: i32,
     body: Vec<u8>,
+    of_device: Option<Vec<u8>>,
+    of_message: Option<Vec<u8>>,
+    mentions_me: bool,
+    expires_ms: Option<i64>,
 }
 
-fn decode(stored: Stored) -> Result<Line, StoreError> {
+fn decode(conn: &mut SqliteConnection, stored: Stored) -> Result<Line, StoreError> {
     let body = match (stored.message_id, stored.account, stored.device) {
-        (Some(id), Some(account), Some(device)) => LineBody::Message {
-            id: convert::id("message id", &id)?,
-            account: convert::id("account id", &account)?,
-            device: convert::id("device id", &device)?,
-            content: stored.body.into(),
-        },
+        (Some(id), Some(account), Some(device)) => {
+            let (id, account) = (convert::id("message id", &id)?, convert::id("account id", &account)?);
+            let device = convert::id("device id", &device)?;
+            match (stored.of_device, stored.of_message) {
+                (Some(of_device), Some(of_message)) => LineBody::Change {
+                    id,
+                    account,
+                    of: MessageRef {
+                        device: convert::id("device id", &of_device)?,
+                        id: convert::id("message id", &of_message)?,
+                    },
+                    content: stored.body.into(),
+                },
+                _ => {
+                    let room = convert::id("room id", &stored.room)?;
+                    let at = (stored.row, stored.place);
+                    let said = (account, &stored.body[..]);
+                    let state = changes::fold(conn, room, MessageRef { device, id }, at, said, true)?;
+                    LineBody::Message {
+                        id,
+                        account,
+                        device,
+                        content: stored.body.into(),
+                        state: Box::new(state),
+                        mentions_me: stored.mentions_me,
+                        expires_ms: stored.expires_ms,
+                    }
+                }
+            }
+        }
         _ => LineBody::Notice(notice::decode(&stored.body)?),
     };
     Ok(Line {
@@ -120,6 +170,13 @@ fn decode(stored: Stored) -> Result<Line, StoreError> {
     })
 }
 
+/// The line with this row.
+pub(super) fn line_of(conn: &mut SqliteConnection, row: i64) -> Result<Option<Line>, StoreError> {
+    let stored: Option<Stored> =
+        timeline::table.find(row).select(Stored::as_select()).first(conn).optional()?;
+    stored.map(|stored| decode(conn, stored)).transpose()
+}
+
 pub(super) fn has_message(
     conn: &mut SqliteConnection,
     room: RoomId,
@@ -136,9 +193,18 @@ pub(super) fn has_message(
     Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
 }
 
-pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<(), StoreError> {
+/// Stores a message that is in the log; whether it is a change of an earlier one.
+pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<bool, StoreError> {
     let seq = convert::seq_number(message.seq)?;
     let now = convert::now_ms();
+    let filing = Filing::of(conn, message.room, &message.content, now)?;
+    let (of, account) = (filing.target(), &message.account.as_bytes()[..]);
+    let by_admin = of.is_some() && changes::is_admin(conn, message.room, account)?;
+    if let Some(change) = &filing.change
+        && changes::is_over_limit(conn, message.room, change, (message.account, by_admin))?
+    {
+        return Ok(false);
+    }
     diesel::insert_into(timeline::table)
         .values((
             timeline::room.eq(&message.room.as_bytes()[..]),
@@ -151,9 +217,18 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
             timeline::stored_ms.eq(now),
             timeline::delivery.eq(Delivery::Sent.number()),
             timeline::body.eq(&message.content[..]),
+            timeline::of_device.eq(of.as_ref().map(|of| &of.device.as_bytes()[..])),
+            timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
+            timeline::by_admin.eq(by_admin),
+            timeline::mentions_me.eq(filing.mentions_me),
+            timeline::expires_ms.eq(filing.expires_ms),
         ))
         .execute(conn)?;
-    room_rows::touch(conn, message.room, now)
+    match of {
+        Some(of) => changes::settle(conn, message.room, of)?,
+        None => room_rows::touch(conn, message.room, now)?,
+    }
+    Ok(of.is_some())
 }
 
 pub(super) fn put_notice(
@@ -198,6 +273,16 @@ pub(super) fn settle(
             timeline::delivery.eq(Delivery::Sent.number()),
         ))
         .execute(conn)?;
+    type Change = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let change: Option<Change> =
+        line.select((timeline::of_device, timeline::of_message, timeline::account)).first(conn).optional()?;
+    if let Some((Some(of_device), Some(of_message), Some(account))) = change {
+        // Nobody has become an admin, or is one no more, between its sealing and its place in the log.
+        let by_admin = changes::is_admin(conn, room, &account)?;
+        diesel::update(line).set(timeline::by_admin.eq(by_admin)).execute(conn)?;
+        let device = convert::id("device id", &of_device)?;
+        changes::settle(conn, room, MessageRef { device, id: convert::id("message id", &of_message)? })?;
+    }
     Ok(())
 }
 
@@ -246,6 +331,9 @@ impl Tx {
     pub fn put_pending(&mut self, room: RoomId, id: MessageId, content: &[u8]) -> Result<i64, StoreError> {
         let (account, device) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
         let now = convert::now_ms();
+        let filing = Filing::of(&mut self.conn, room, content, now)?;
+        let of = filing.target();
+        let by_admin = of.is_some() && changes::is_admin(&mut self.conn, room, &account)?;
         let row = diesel::insert_into(timeline::table)
             .values((
                 timeline::room.eq(&room.as_bytes()[..]),
@@ -257,11 +345,18 @@ impl Tx {
                 timeline::stored_ms.eq(now),
                 timeline::delivery.eq(Delivery::Pending.number()),
                 timeline::body.eq(content),
+                timeline::of_device.eq(of.as_ref().map(|of| &of.device.as_bytes()[..])),
+                timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
+                timeline::by_admin.eq(by_admin),
+                timeline::mentions_me.eq(filing.mentions_me),
+                timeline::expires_ms.eq(filing.expires_ms),
             ))
             .returning(timeline::row)
             .get_result(&mut self.conn)?;
         outbox::forget_text(&mut self.conn, room, id)?;
-        room_rows::touch(&mut self.conn, room, now)?;
+        if of.is_none() {
+            room_rows::touch(&mut self.conn, room, now)?;
+        }
         Ok(row)
     }
 
@@ -287,7 +382,7 @@ impl Tx {
             .select(Stored::as_select())
             .first(&mut self.conn)
             .optional()?
-            .map(decode)
+            .map(|stored| decode(&mut self.conn, stored))
             .transpose()
     }
 
@@ -338,7 +433,41 @@ impl Tx {
         self.after(room, start, limit, Upto::Pending)
     }
 
-    /// The same without what is still moving: pending lines, and own messages that were acknowledged while envelopes
+    /// Where the newest message of somebody else stands that has been processed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn newest_of_others(&mut self, room: RoomId) -> Result<Option<Seq>, StoreError> {
+        let (own, last) = (self.own_account()?, cursor(&mut self.conn, room)?);
+        let newest: Option<i64> = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::of_message.is_null())
+            .filter(timeline::place.le(last))
+            .filter(timeline::account.ne(own))
+            .order((timeline::place.desc(), timeline::row.desc()))
+            .select(timeline::place)
+            .first(&mut self.conn)
+            .optional()?;
+        newest.map(convert::seq).transpose()
+    }
+
+    /// The last of the lines that [`Tx::settled_lines_after`] gives.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_settled_row(&mut self, room: RoomId) -> Result<Option<i64>, StoreError> {
+        let last = cursor(&mut self.conn, room)?;
+        Ok(timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::deleted.eq(false))
+            .filter(timeline::place.le(last))
+            .order((timeline::place.desc(), timeline::row.desc()))
+            .select(timeline::row)
+            .first(&mut self.conn)
+            .optional()?)
+    }
+
+    /// The same with the lines that change others, and without what is still moving: pending lines, and own messages that were acknowledged while envelopes
     /// before them have not been processed. Whoever asks again from the last line it got sees each line of the log
     /// once, in the order of the log.
     ///
@@ -350,8 +479,19 @@ impl Tx {
         row: i64,
         limit: usize,
     ) -> Result<Vec<Line>, StoreError> {
-        let start = self.start(room, row)?;
-        self.after(room, start, limit, Upto::Processed)
+        let (place, row) = self.start(room, row)?;
+        let last = cursor(&mut self.conn, room)?;
+        let rows: Vec<Stored> = timeline::table
+            .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::deleted.eq(false))
+            .filter(timeline::place.ge(place))
+            .filter(timeline::place.le(last))
+            .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
+            .order((timeline::place, timeline::row))
+            .limit(convert::limit(limit))
+            .select(Stored::as_select())
+            .load(&mut self.conn)?;
+        rows.into_iter().map(|stored| decode(&mut self.conn, stored)).collect()
     }
 
     /// The first `limit` lines with a seq above `seq` that have been processed, in log order.
@@ -375,6 +515,7 @@ impl Tx {
     ) -> Result<Vec<Line>, StoreError> {
         let mut rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false))
             .filter(timeline::place.le(place))
             .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
@@ -383,7 +524,7 @@ impl Tx {
             .select(Stored::as_select())
             .load(&mut self.conn)?;
         rows.reverse();
-        rows.into_iter().map(decode).collect()
+        rows.into_iter().map(|stored| decode(&mut self.conn, stored)).collect()
     }
 
     fn after(
@@ -399,6 +540,7 @@ impl Tx {
         };
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false))
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
@@ -407,6 +549,6 @@ impl Tx {
             .limit(convert::limit(limit))
             .select(Stored::as_select())
             .load(&mut self.conn)?;
-        rows.into_iter().map(decode).collect()
+        rows.into_iter().map(|stored| decode(&mut self.conn, stored)).collect()
     }
 }

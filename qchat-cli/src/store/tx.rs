@@ -11,6 +11,7 @@ use super::{StoreError, kept::Kept};
 pub struct Tx {
     pub(super) conn: SqliteConnection,
     pub(super) kept: Kept,
+    pub(super) changed: bool,
 }
 
 impl std::fmt::Debug for Tx {
@@ -39,6 +40,7 @@ impl Tx {
             Begin::Write => "BEGIN IMMEDIATE",
             Begin::Read => "BEGIN",
         };
+        self.changed = false;
         AnsiTransactionManager::begin_transaction_sql(&mut self.conn, sql).map_err(StoreError::from)?;
         match work(self) {
             Ok(done) => {
@@ -56,6 +58,11 @@ impl Tx {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a change of an earlier message was stored in this transaction.
+    pub fn has_changed_messages(&self) -> bool {
+        self.changed
     }
 
     /// Whether the connection cannot be used again.

@@ -52,6 +52,8 @@ pub(super) struct OpenRoom {
     pub(super) loading_details: Loading,
     pub(super) loading_newest: Loading,
     pub(super) loading_more: bool,
+    /// Whether lines that are loaded have become something else.
+    pub(super) reread: bool,
 }
 
 /// Whether something is being read, so that a flood of events causes one reading at a time.
@@ -186,6 +188,7 @@ impl OpenRoom {
             read_to: None,
             loading_details: Loading::Idle,
             loading_newest: Loading::Idle,
+            reread: false,
             loading_more: false,
         }
     }

@@ -38,10 +38,15 @@ pub(super) fn message(message: &Message, pane: Pane) -> Vec<Line<'static>> {
         (Body::Notice(sentence), _) => aside(message, pane, "·", sentence, pane.theme.notice()),
         (Body::Warning(sentence), _) => aside(message, pane, "!", sentence, pane.theme.warning()),
         (Body::Text(body), Some(sender)) => said(message, sender, pane, body, Style::new()),
+        (Body::Poll(poll), Some(sender)) => said(message, sender, pane, &poll.words(), Style::new()),
+        (Body::File(file), Some(sender)) => said(message, sender, pane, &file.words(), Style::new()),
+        (Body::Deleted(by), Some(sender)) => {
+            said(message, sender, pane, &format!("(deleted by {by})"), pane.theme.quiet())
+        }
         (Body::Unknown, Some(sender)) => {
             said(message, sender, pane, "(a kind of message that needs a newer qchat)", pane.theme.notice())
         }
-        (Body::Text(_) | Body::Unknown, None) => {
+        (Body::Text(_) | Body::Poll(_) | Body::File(_) | Body::Deleted(_) | Body::Unknown, None) => {
             aside(message, pane, "!", "a message without a sender", pane.theme.warning())
         }
     }
@@ -86,16 +91,29 @@ fn said(message: &Message, sender: &Sender, pane: Pane, body: &str, style: Style
     };
     let room = pane.width.saturating_sub(INDENT);
     let taken = text::width(&name) + text::width(trust) + 2;
-    let mut rows = text::wrap(&text::clean(body), room.saturating_sub(taken), room).into_iter();
-    let mut lines = vec![Line::from(vec![
+    let body = text::clean(body) + message.marks.suffix();
+    let mut rows = text::wrap(&body, room.saturating_sub(taken), room).into_iter();
+    let mut lines = vec![];
+    if let Some(answers) = message.marks.answers() {
+        let answers = text::truncate(&text::clean_line(&answers), room);
+        lines.push(indented(answers, theme.quiet()));
+    }
+    lines.push(Line::from(vec![
         Span::styled(format!("{} ", clock(message.sent_at, pane.zone)), theme.quiet()),
         Span::styled(format!("{mark} "), mark_style),
         Span::styled(name, theme.person(sender.account)),
         Span::styled(trust, trust_style),
         Span::styled(": ", theme.person(sender.account)),
         Span::styled(rows.next().unwrap_or_default(), body_style),
-    ])];
+    ]));
     lines.extend(rows.map(|row| indented(row, body_style)));
+    if let Some(notes) = message.marks.notes() {
+        lines.extend(
+            text::wrap(&text::clean_line(&notes), room, room)
+                .into_iter()
+                .map(|row| indented(row, theme.quiet())),
+        );
+    }
     if message.delivery == Delivery::Failed {
         lines.push(indented("(could not be sent)".to_owned(), theme.failure()));
     }

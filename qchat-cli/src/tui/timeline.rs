@@ -12,7 +12,7 @@ use std::{
 use ratatui::text::Line;
 
 use super::lines::{self, Pane};
-use crate::engine::types::{Body, Delivery, Message};
+use crate::engine::types::{Delivery, Message};
 
 /// How many laid-out messages are kept; far more than fit on any screen.
 const CACHED: usize = 2_000;
@@ -127,6 +127,11 @@ impl Timeline {
     /// Whether there may be more above.
     pub(super) fn older_exist(&self) -> bool {
         self.older_exist
+    }
+
+    /// How many messages are loaded.
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
     }
 
     /// Whether nothing is loaded.
@@ -326,6 +331,5 @@ impl Timeline {
 }
 
 fn is_from_others(message: &Message) -> bool {
-    matches!(message.body, Body::Text(_) | Body::Unknown)
-        && message.sender.as_ref().is_some_and(|sender| !sender.me)
+    message.is_said() && message.sender.as_ref().is_some_and(|sender| !sender.me)
 }

@@ -1,11 +1,13 @@
 //! What crosses the network in the clear to both ends: frames, envelopes, REST bodies; and what is inside a sealed
 //! message: content, authenticated data.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, num::NonZeroU32};
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Body, Content, KeyStep, RoomSettings, SharedKey, pad, unpad},
+    content::{
+        Body, Change, Content, Emoji, KeyStep, MessageRef, Receipt, RoomSettings, SharedKey, What, pad, unpad,
+    },
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
     session::{authenticated::Authenticated, resync::Request},
     wire::{
@@ -106,13 +108,27 @@ pub fn envelopes(input: &[u8]) {
 /// Content, its padding and the room's settings: one padded form, and what is read is written and read the same again.
 pub fn content(input: &[u8]) {
     let text = Content::text("hello", 1_800_000_000_000).map(|content| content.encode()).unwrap_or_default();
-    let settings = RoomSettings { name: "general".to_owned(), admins: vec![ACCOUNT] };
+    let settings = RoomSettings::new("general".to_owned(), vec![ACCOUNT]);
+    let target = MessageRef { device: DeviceId::from_bytes([1; 16]), id: MessageId::from_bytes([2; 16]) };
+    let change = |what| {
+        let content = Content {
+            reply_to: Some(target),
+            mentions: vec![ACCOUNT],
+            expires_after: NonZeroU32::new(60),
+            ..Content::new(Body::Change(Change { target, what }), 1)
+        };
+        content.encode().to_vec()
+    };
     let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
     let genuine = [
         pad(&text),
         text.to_vec(),
         Content::joined(-1).encode().to_vec(),
         Content::shared_key(key, 1).encode().to_vec(),
+        change(What::Edit("hello again".to_owned())),
+        change(What::React(Emoji::new("+1").expect("a reaction"))),
+        change(What::Vote(vec![0, 1])),
+        Content::new(Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), 1).encode().to_vec(),
         settings.encode(),
     ];
     let bytes = edited(&genuine, input);

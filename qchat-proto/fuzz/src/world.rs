@@ -131,7 +131,7 @@ impl Room {
             let entropy: Arc<dyn Entropy> = entropy.clone();
             Device::new(&owner.certificate, &owner.key, entropy, keys.clone()).expect("a device")
         });
-        let settings = RoomSettings { name: "general".to_owned(), admins: vec![alice.account()] };
+        let settings = RoomSettings::new("general".to_owned(), vec![alice.account()]);
         let mut group = alice.create(ROOM, &settings, NOW).expect("a group");
         let [key_package, carols] = [&bob, &carol].map(|device| {
             device.key_packages(1, false, NOW).expect("a KeyPackage").pop().expect("one KeyPackage")
@@ -154,7 +154,8 @@ impl Room {
         let stored = GroupBlob { state: update.state, tree: update.tree.expect("a tree") };
         let said = group.seal(b"padded", vec![7; 9]).expect("a message");
         let leave = joined(&carol, &carols).propose_leave(vec![8; 9]).expect("a proposal");
-        let renamed = RoomSettings { name: "renamed".to_owned(), ..settings };
+        let mut renamed = settings;
+        renamed.name = "renamed".to_owned();
         let plan = Plan { settings: Some(renamed), ..Plan::default() };
         let commit = group.commit(&plan, &anchor(), vec![9; 9], NOW).expect("a commit").message;
         Self {

@@ -303,7 +303,7 @@ impl Device {
         let client = self.client(&staging, &Lapsed::default());
         // A throwaway group is how the library validates a KeyPackage in full, its lifetime included.
         let scratch = client.create_group(
-            settings_extensions(&RoomSettings { name: "-".to_owned(), admins: vec![self.account()] })
+            settings_extensions(&RoomSettings::new("-".to_owned(), vec![self.account()]))
                 .map_err(|_| OpenFault::Malformed)?,
             ExtensionList::new(),
             Some(MlsTime::from(now)),

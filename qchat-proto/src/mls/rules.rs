@@ -7,6 +7,7 @@
 //! - Any member may remove a device and add it again in one commit, under the same account and device key: it could not
 //!   follow any more.
 //! - Only admins change the settings, and a room keeps at least one admin.
+//! - A conversation of two people stays one: only devices of the two are added.
 //! - Only admins commit external PSKs, and only such whose ids are ours: whoever has none of that name is stopped, and
 //!   no member can tell whether the others have one.
 //! - Proposals by reference are SelfRemoves only.
@@ -45,6 +46,9 @@ pub enum RuleError {
     /// It changes the settings without the right to, or to something invalid.
     #[error("only admins may change a room's settings")]
     Settings,
+    /// It lets somebody else into a conversation of two, or makes another kind of room of one.
+    #[error("a conversation of two people stays theirs")]
+    Direct,
     /// It mixes in a pre-shared key without the right to.
     #[error("only admins may commit pre-shared keys")]
     PreSharedKey,
@@ -126,6 +130,9 @@ impl Rules {
                     if taken || !added.insert(new.device) {
                         return Err(RuleError::Device);
                     }
+                    if settings.direct && !settings.admins.contains(&new.account) {
+                        return Err(RuleError::Direct);
+                    }
                 }
                 Proposal::SelfRemove(_) => {}
                 Proposal::Psk(psk) => {
@@ -148,9 +155,12 @@ impl Rules {
                     }
                 }
                 Proposal::GroupContextExtensions(extensions) => {
-                    let valid = extensions.len() == 1 && self::settings(&extensions).is_some();
-                    if !admin || !valid {
-                        return Err(RuleError::Settings);
+                    let changed = self::settings(&extensions).filter(|_| extensions.len() == 1);
+                    let changed = changed.filter(|_| admin).ok_or(RuleError::Settings)?;
+                    let same = changed.direct == settings.direct
+                        && (!settings.direct || changed.admins == settings.admins);
+                    if !same {
+                        return Err(RuleError::Direct);
                     }
                 }
                 _ => return Err(RuleError::Proposal),

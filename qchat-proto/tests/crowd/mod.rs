@@ -79,7 +79,7 @@ pub fn anchor() -> Anchor {
 }
 
 pub fn create(creator: &Candidate) -> Group {
-    let settings = RoomSettings { name: "crowd".to_owned(), admins: vec![creator.device.account()] };
+    let settings = RoomSettings::new("crowd".to_owned(), vec![creator.device.account()]);
     creator.device.create(ROOM, &settings, NOW).unwrap()
 }
 

@@ -27,7 +27,7 @@ use crate::{
     insider::{FOREIGN_PSK, Insider, SHARED_PSK, change_of},
     members::{ROOM, room, settle},
     peer::{Peer, ghost, people},
-    relay::Answer,
+    relay::{Answer, Relay},
 };
 
 /// A valid commit of carol's under authenticated data that are not true.
@@ -68,7 +68,7 @@ fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
             Insider { delta, ..Insider::new(&peers[2]) }.commit(|plan| plan.remove_member(1).unwrap(), |_| {})
         }),
         ("settings by somebody who is no admin", |peers| {
-            let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[2].device.account()] };
+            let settings = RoomSettings::new("mine".to_owned(), vec![peers[2].device.account()]);
             let extension = Extension::new(ExtensionType::new(0xf0a1), settings.encode());
             Insider::new(&peers[2])
                 .commit(|plan| plan.set_group_context_ext(vec![extension].into()).unwrap(), |_| {})
@@ -131,7 +131,7 @@ fn an_invalid_commit_is_skipped_by_all_alike_and_the_room_goes_on() {
 #[test]
 fn an_admins_commit_changes_the_settings_of_a_room_and_nothing_beside_them() {
     let (_, peers) = room(3);
-    let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[0].device.account()] };
+    let settings = RoomSettings::new("mine".to_owned(), vec![peers[0].device.account()]);
     let settings = Extension::new(ExtensionType::new(0xf0a1), settings.encode());
     let other = Extension::new(LastResortKeyPackageExt::extension_type(), vec![]);
     for (what, extensions) in [
@@ -155,6 +155,65 @@ fn an_admins_commit_changes_the_settings_of_a_room_and_nothing_beside_them() {
     assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
     peers[1].catch_up(&relay);
     assert_eq!(peers[1].view().settings.unwrap().name, "mine");
+}
+
+#[test]
+fn a_conversation_of_two_lets_nobody_else_in_and_stays_one() {
+    let two = || {
+        let mut peers = [Peer::new(0, ROOM), Peer::new(1, ROOM)];
+        let mut relay = Relay::new(ROOM, peers[0].id());
+        let accounts = peers.each_ref().map(|peer| peer.device.account());
+        peers[0].create_with(&RoomSettings::direct("two".to_owned(), accounts));
+        let key_package = peers[1].key_package();
+        peers[0].change(Change::Add(vec![key_package]));
+        peers[0].flush(&mut relay);
+        peers[0].catch_up(&relay);
+        peers[1].join(&mut relay);
+        (relay, peers)
+    };
+    let extension = |settings: &RoomSettings| Extension::new(ExtensionType::new(0xf0a1), settings.encode());
+    let stranger = || Peer::new(2, ROOM);
+    let attacks: &[(&str, &dyn Fn(&[Peer]) -> Sealed)] = &[
+        ("a third", &|peers| {
+            let mut stranger = stranger();
+            let delta = vec![change_of(Operation::Add, &stranger)];
+            let added = MlsMessage::from_bytes(&stranger.key_package()).unwrap();
+            Insider { delta, ..Insider::new(&peers[0]) }
+                .commit(|plan| plan.add_member(added).unwrap(), |_| {})
+        }),
+        ("a room of many", &|peers| {
+            let accounts = peers.iter().map(|peer| peer.device.account()).collect();
+            let settings = extension(&RoomSettings::new("two".to_owned(), accounts));
+            Insider::new(&peers[0])
+                .commit(|plan| plan.set_group_context_ext(vec![settings].into()).unwrap(), |_| {})
+        }),
+        ("another in one's place", &|peers| {
+            let accounts = [peers[0].device.account(), stranger().device.account()];
+            let settings = extension(&RoomSettings::direct("two".to_owned(), accounts));
+            Insider::new(&peers[0])
+                .commit(|plan| plan.set_group_context_ext(vec![settings].into()).unwrap(), |_| {})
+        }),
+    ];
+    for (what, attack) in attacks {
+        let (mut relay, mut peers) = two();
+        let before = epoch(&peers[1]);
+        assert!(matches!(relay.publish(&attack(&peers)), Answer::Accepted(_)), "{what}");
+        peers[1].catch_up(&relay);
+        assert_eq!(rejections(&peers[1]).len(), 1, "{what}: {:?}", peers[1].view().notices);
+        assert_eq!(epoch(&peers[1]), before, "{what}");
+    }
+    // Neither would a client of one of the two make such a commit.
+    let (_, mut peers) = two();
+    peers[0].change(Change::Add(vec![stranger().key_package()]));
+    let refused =
+        qchat_proto::session::outbox::next(&mut peers[0].ledger, &peers[0].device, ROOM, crate::peer::NOW);
+    assert!(refused.is_err());
+    // Either of the two is an admin.
+    let (mut relay, mut peers) = two();
+    let accounts = peers.each_ref().map(|peer| peer.device.account());
+    peers[1].change(Change::Settings(RoomSettings::direct("renamed".to_owned(), accounts)));
+    settle(&mut relay, &mut peers);
+    assert_eq!(peers[0].view().settings.unwrap().name, "renamed");
 }
 
 type Delta = fn(&[Peer]) -> Vec<MembershipChange>;

@@ -104,7 +104,7 @@ fn who_joined_later_withdraws_nobody_that_was_there() {
     let (mut relay, mut peers, _silent) = invited();
     let mut later = Peer::new(3, ROOM);
     let admins = vec![peers[0].device.account(), later.device.account()];
-    peers[0].change(Change::Settings(qchat_proto::content::RoomSettings { name: "tea".to_owned(), admins }));
+    peers[0].change(Change::Settings(qchat_proto::content::RoomSettings::new("tea".to_owned(), admins)));
     peers[0].change(Change::Add(vec![later.key_package()]));
     settle(&mut relay, &mut peers);
     later.join(&mut relay);

@@ -93,7 +93,7 @@ impl World {
             .iter()
             .map(|message| match Content::decode(&message.content).unwrap().body {
                 Body::Text(text) => (message.seq, text),
-                Body::Joined | Body::SharedKey(_) | Body::Unknown => panic!("not a text"),
+                _ => panic!("not a text"),
             })
             .collect();
         assert_eq!(got, due, "I2: delivered to {number}");

@@ -138,7 +138,7 @@ fn a_removed_member_reads_its_removal_and_nothing_after_it() {
 fn who_is_no_admin_cannot_remove_others_or_change_settings() {
     let (_, peers) = room(3);
     let target = peers[2].device.account();
-    let settings = RoomSettings { name: "mine".to_owned(), admins: vec![peers[1].device.account()] };
+    let settings = RoomSettings::new("mine".to_owned(), vec![peers[1].device.account()]);
     for change in [Change::RemoveAccount(target), Change::Settings(settings)] {
         let mut bob = peers[1].clone();
         bob.change(change.clone());

@@ -230,8 +230,11 @@ impl Peer {
     }
 
     pub(crate) fn create(&mut self, admins: &[AccountId]) {
-        let settings = RoomSettings { name: "tea".to_owned(), admins: admins.to_vec() };
-        joining::create(&mut self.ledger, &self.device, self.room, &settings, NOW).unwrap();
+        self.create_with(&RoomSettings::new("tea".to_owned(), admins.to_vec()));
+    }
+
+    pub(crate) fn create_with(&mut self, settings: &RoomSettings) {
+        joining::create(&mut self.ledger, &self.device, self.room, settings, NOW).unwrap();
     }
 
     pub(crate) fn key_package(&mut self) -> Bytes {

@@ -563,7 +563,7 @@ fn who_was_not_in_the_room_leads_nobody_on_in_it_unasked() {
     let bob = &mut peers[BOB];
     let mallory = Peer::new(4, ROOM);
     let state = bob.view().state.unwrap();
-    let settings = RoomSettings { name: "tea".to_owned(), admins: vec![mallory.device.account()] };
+    let settings = RoomSettings::new("tea".to_owned(), vec![mallory.device.account()]);
     let message_id = MessageId::from_bytes([9; 16]);
     let anchor = Anchor { head_seq: state.cursor, head: state.head, message_id, leaving: vec![] };
     let mut group = mallory.device.create(ROOM, &settings, mallory.now).unwrap();

@@ -305,7 +305,7 @@ fn a_joiner_removes_nobody_on_the_daemons_word() {
     let mut carol = Peer::new(2, ROOM);
     // Carol may remove others; what she believes of bob would be carried out.
     let admins = vec![peers[0].device.account(), carol.device.account()];
-    peers[0].change(Change::Settings(RoomSettings { name: "tea".to_owned(), admins }));
+    peers[0].change(Change::Settings(RoomSettings::new("tea".to_owned(), admins)));
     settle(&mut relay, &mut peers);
     let key_package = carol.key_package();
     peers[0].change(Change::Add(vec![key_package]));

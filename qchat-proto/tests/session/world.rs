@@ -269,7 +269,7 @@ impl World {
             Wish::Update => Want::Commit(Change::Update),
             Wish::Rename => {
                 let admins = vec![self.nodes[0].peer.device.account()];
-                Want::Commit(Change::Settings(RoomSettings { name: format!("by {number}"), admins }))
+                Want::Commit(Change::Settings(RoomSettings::new(format!("by {number}"), admins)))
             }
             Wish::Add(who) => Want::Commit(Change::Add(vec![self.nodes[who].peer.key_package()])),
             Wish::Remove(who) => Want::Commit(Change::RemoveAccount(self.nodes[who].peer.device.account())),

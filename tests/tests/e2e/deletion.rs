@@ -59,7 +59,7 @@ fn who_deletes_a_message_has_it_no_more_and_the_others_keep_theirs() {
         (&["general", "--before", &fourth], 0, "deleted 1 message", &texts[3..]),
         (&["general", "--before", "1"], 0, "deleted 0 messages", &texts[3..]),
     ] {
-        let output = bob.run(&[&["delete"], arguments].concat()).expect_code(code);
+        let output = bob.run(&[&["delete", "--here"], arguments].concat()).expect_code(code);
         let said = format!("{}{}", output.lines.join("\n"), output.stderr);
         assert!(said.contains(word), "{arguments:?}: {said}");
         assert_eq!(bob.bodies("general"), left, "after {arguments:?}");

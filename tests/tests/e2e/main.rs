@@ -18,6 +18,7 @@ mod hostile;
 mod impostors;
 mod links;
 mod load;
+mod messages;
 mod mistakes;
 mod partial;
 mod passphrases;

@@ -31,7 +31,7 @@ async fn lines(person: &Person, tea: RoomId) -> Vec<String> {
     let lines = person.engine.timeline(tea, None, 1000).await.unwrap();
     let text = |body| match body {
         Body::Text(text) | Body::Warning(text) | Body::Notice(text) => Some(text),
-        Body::Unknown => None,
+        Body::Poll(_) | Body::File(_) | Body::Deleted(_) | Body::Unknown => None,
     };
     lines.into_iter().filter_map(|line| text(line.body)).collect()
 }

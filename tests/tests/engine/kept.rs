@@ -182,7 +182,7 @@ impl Somebody {
 fn room() -> (Somebody, Somebody, Vec<Sealed>) {
     let keys = Arc::new(Keys::default());
     let (alice, bob) = (Somebody::new(1, &keys), Somebody::new(2, &keys));
-    let settings = RoomSettings { name: "tea".to_owned(), admins: vec![alice.device.account()] };
+    let settings = RoomSettings::new("tea".to_owned(), vec![alice.device.account()]);
     alice.write(0, |tx| Ok(joining::create(tx, &alice.device, ROOM, &settings, NOW)?));
     let theirs = bob.device.key_packages(1, false, NOW).unwrap().remove(0);
     alice.want(0, Want::Commit(Change::Add(vec![theirs.message])));

@@ -17,6 +17,7 @@ mod find;
 mod invitations;
 mod kept;
 mod keys;
+mod messages;
 mod person;
 mod refusals;
 mod registration;

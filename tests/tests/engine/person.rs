@@ -138,7 +138,8 @@ impl Person {
 fn options(proxy: Option<&Proxy>, accept: Accept) -> Options {
     let server = proxy.map(|proxy| proxy.url().parse().unwrap());
     let (tls, key_life) = (Choice::default(), KeyLife::default());
-    Options { timeout: PATIENCE, offline: false, server, tls, accept, key_life, backup_interval: None }
+    let options = Options::new(PATIENCE);
+    Options { server, tls, accept, key_life, ..options }
 }
 
 async fn engine(profile: &Profile, proxy: Option<&Proxy>, accept: Accept) -> Handle {

@@ -42,7 +42,7 @@ async fn lines(person: &Person, tea: RoomId) -> Vec<String> {
         .into_iter()
         .filter_map(|line| match line.body {
             Body::Text(text) | Body::Warning(text) | Body::Notice(text) => Some(text),
-            Body::Unknown => None,
+            Body::Poll(_) | Body::File(_) | Body::Deleted(_) | Body::Unknown => None,
         })
         .collect()
 }

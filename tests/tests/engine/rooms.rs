@@ -1,6 +1,11 @@
 //! Rooms between two engines.
 
 use qchat_cli::engine::types::{Body, RoomStatus};
+use qchat_proto::{
+    content::RoomSettings,
+    ids::MessageId,
+    session::ledger::{Change, Ledger as _, OutboxRow, RowState, Want},
+};
 use qchat_tests::{daemon::Daemon, database::Backend};
 
 use crate::person::Person;
@@ -62,6 +67,24 @@ async fn who_leaves_is_said_to_have_left_and_who_is_removed_to_have_been_removed
         }
         assert!(!notices.iter().any(|notice| notice.contains(unsaid)), "{unsaid}: {notices:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_can_never_be_made_holds_up_nothing_that_waits_behind_it() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let bob = Person::register(&daemon.url(), "bob").await;
+    let room = crate::person::room("tea", &[&alice, &bob]).await;
+    // As it is left where somebody was an admin when they asked for it, and is none any more.
+    let settings = RoomSettings::new("mine".to_owned(), vec![bob.engine.me().account]);
+    let change = OutboxRow {
+        message_id: MessageId::from_bytes([7; 16]),
+        want: Want::Commit(Change::Settings(settings)),
+        state: RowState::Waiting,
+    };
+    bob.profile.write(|tx| tx.outbox_push_back(room, &change)).unwrap();
+    bob.say(room, "after that").await;
+    assert_eq!(alice.texts(room, 1).await, ["after that"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ fn texts(copy: &Copy, room: RoomId, recording: &[Envelope]) -> Vec<String> {
         if let Opened::Application { data, .. } = opened {
             match Content::decode(&content::unpad(&data).unwrap()).unwrap().body {
                 Body::Text(text) => texts.push(text),
-                Body::Joined | Body::SharedKey(_) | Body::Unknown => {}
+                _ => {}
             }
         }
         let update = group.snapshot().unwrap();

@@ -67,12 +67,15 @@ impl Actor {
         let (mut commits, mut tries, mut reached) = (false, 0, Seq(0));
         while tries < LEARNING {
             tries += 1;
-            let Progress { cursor, commits: more, over, stopped } =
+            let Progress { cursor, commits: more, changed, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
             if cursor > reached {
                 // Each envelope may bring people of its own.
                 (reached, tries) = (cursor, 1);
+            }
+            if changed {
+                self.tell(Event::Changed(room));
             }
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);

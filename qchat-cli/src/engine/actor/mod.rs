@@ -455,6 +455,7 @@ impl Actor {
         let rooms = self.profile.read_async(Tx::rooms).await.map_err(EngineError::from)?;
         for room in rooms {
             let id = room.state.room;
+            self.tell(Event::Changed(id));
             self.tell(Event::Timeline(id));
             if room.state.phase == Phase::Member && !self.core.follows(id) {
                 self.feed(socket, Input::Joined(id, room.state.cursor)).await?;

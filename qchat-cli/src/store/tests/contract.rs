@@ -56,8 +56,8 @@ fn numbers_and_state(l: &mut impl Ledger) {
     l.put_group(ROOM, &only).unwrap();
     assert!(l.group(ROOM).unwrap().unwrap().tree.is_empty(), "the tree is forgotten with the group");
     l.forget_group(ROOM).unwrap();
-    l.put_settings(ROOM, &RoomSettings { name: "one".into(), admins: vec![ALICE] }).unwrap();
-    l.put_settings(ROOM, &RoomSettings { name: "two".into(), admins: vec![ALICE, BOB] }).unwrap();
+    l.put_settings(ROOM, &RoomSettings::new("one".into(), vec![ALICE])).unwrap();
+    l.put_settings(ROOM, &RoomSettings::new("two".into(), vec![ALICE, BOB])).unwrap();
 }
 
 fn heads_and_counters(l: &mut impl Ledger) {
@@ -165,7 +165,7 @@ fn outbox(l: &mut impl Ledger) {
         ])),
         Want::Commit(Change::Add(Vec::new())),
         Want::Commit(Change::RemoveAccount(BOB)),
-        Want::Commit(Change::Settings(RoomSettings { name: "three".into(), admins: vec![BOB] })),
+        Want::Commit(Change::Settings(RoomSettings::new("three".into(), vec![BOB]))),
         Want::Commit(Change::Update),
         Want::Commit(Change::Duties),
         Want::Commit(Change::Withdraw),

@@ -14,7 +14,7 @@ fn shown(profile: &Profile) -> Vec<MessageId> {
     assert_eq!(lines, read(profile, |tx| tx.lines_after(ROOM, 0, 99)));
     let ids = lines.iter().map(|line| match &line.body {
         LineBody::Message { id, .. } => *id,
-        LineBody::Notice(_) => panic!("no notices here"),
+        LineBody::Notice(_) | LineBody::Change { .. } => panic!("no notices here"),
     });
     ids.collect()
 }

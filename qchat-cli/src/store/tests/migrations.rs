@@ -88,7 +88,7 @@ fn of_version(version: usize, settings: &RoomSettings) -> (tempfile::TempDir, Pr
 
 #[test]
 fn a_database_of_every_earlier_version_is_read_whole() {
-    let settings = RoomSettings { name: "den".into(), admins: vec![ALICE] };
+    let settings = RoomSettings::new("den".into(), vec![ALICE]);
     let bob = ListedDevice { account: BOB, device: BOB_DEVICE };
     for version in 1..=6 {
         let (_dir, profile) = of_version(version, &settings);

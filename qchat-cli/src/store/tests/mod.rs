@@ -1,5 +1,6 @@
 //! The store through its public interface, on real files.
 
+mod changes;
 mod contract;
 mod deletions;
 mod migrations;

@@ -41,7 +41,7 @@ fn said(lines: &[Line]) -> Vec<u8> {
         .iter()
         .map(|line| match &line.body {
             LineBody::Message { content, .. } => content[0],
-            LineBody::Notice(_) => 0,
+            LineBody::Notice(_) | LineBody::Change { .. } => 0,
         })
         .collect()
 }
@@ -157,8 +157,8 @@ fn an_own_message_goes_from_pending_to_sent_or_failed() {
     let sent = read(&profile, |tx| tx.own_message(ROOM, message(1))).unwrap();
     assert_eq!((sent.seq, sent.epoch, sent.delivery), (Some(Seq(2)), 7, Delivery::Sent));
     let content = Bytes::from_static(&[1]);
-    let body = LineBody::Message { id: message(1), account: ALICE, device: ALICE_DEVICE, content };
-    assert_eq!(sent.body, body);
+    let LineBody::Message { id, account, device, content: said, .. } = sent.body else { panic!("a message") };
+    assert_eq!((id, account, device, said), (message(1), ALICE, ALICE_DEVICE, content));
     let failed = read(&profile, |tx| tx.own_message(ROOM, message(2))).unwrap();
     assert_eq!((failed.seq, failed.delivery), (None, Delivery::Failed));
     assert!(read(&profile, |tx| tx.has_message(ROOM, ALICE_DEVICE, message(1))));
@@ -173,7 +173,7 @@ fn unread_counts_what_others_said_after_the_mark() {
     let (_dir, profile) = profile();
     write(&profile, |tx| {
         tx.put_room(&state(0))?;
-        tx.put_settings(ROOM, &RoomSettings { name: "den".into(), admins: vec![ALICE] })?;
+        tx.put_settings(ROOM, &RoomSettings::new("den".into(), vec![ALICE]))?;
         for seq in 1..=5 {
             receive(tx, seq)?;
         }
@@ -198,11 +198,12 @@ fn rooms_are_found_by_id_or_by_name_invitations_included() {
         room: RoomId::from_bytes([2; 16]),
         seq: Seq(3),
         inviter: BOB,
+        direct: false,
         name: Some("den".into()),
     };
     write(&profile, |tx| {
         tx.put_room(&state(0))?;
-        tx.put_settings(ROOM, &RoomSettings { name: "den".into(), admins: vec![ALICE] })?;
+        tx.put_settings(ROOM, &RoomSettings::new("den".into(), vec![ALICE]))?;
         tx.put_invitation(&InvitationRow { name: None, ..invited.clone() })?;
         tx.put_invitation(&invited)
     });
@@ -230,18 +231,38 @@ fn pages_and_counts_never_read_a_whole_room() {
     let (_dir, profile) = profile();
     for (query, plan) in [
         (
-            "SELECT count(*) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3 AND deleted = 0",
+            "SELECT count(*), sum(mentions_me) FROM timeline WHERE room = ?1 AND place > ?2 AND account <> ?3 \
+             AND of_message IS NULL AND deleted = 0",
             "SEARCH timeline USING COVERING INDEX timeline_place (room=? AND place>?)",
         ),
         (
-            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place <= ?2 AND (place < ?2 OR \"row\" < ?3) \
-             ORDER BY place DESC, \"row\" DESC LIMIT 50",
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message IS NULL AND deleted = 0 AND place <= ?2 \
+             AND (place < ?2 OR \"row\" < ?3) ORDER BY place DESC, \"row\" DESC LIMIT 50",
             "SEARCH timeline USING INDEX timeline_place (room=? AND place<?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message IS NULL AND deleted = 0 AND place >= ?2 AND place <= ?4 \
+             AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
+            "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
         ),
         (
             "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place >= ?2 AND place <= ?4 \
              AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
-            "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
+            "SEARCH timeline USING INDEX timeline_log (room=? AND place>? AND place<?)",
+        ),
+        (
+            "SELECT * FROM timeline WHERE room = ?1 AND of_message = ?2 AND of_device = ?3 AND of_message IS NOT NULL \
+             AND deleted = 0 ORDER BY place, \"row\"",
+            "SEARCH timeline USING INDEX timeline_changes (room=? AND of_message=? AND of_device=?)",
+        ),
+        (
+            "SELECT device FROM timeline WHERE room = ?1 AND message_id BETWEEN ?2 AND ?3 AND message_id IS NOT NULL \
+             AND of_message IS NULL AND deleted = 0 LIMIT 2",
+            "SEARCH timeline USING INDEX timeline_id (room=? AND message_id>? AND message_id<?)",
+        ),
+        (
+            "SELECT 1 FROM timeline WHERE expires_ms IS NOT NULL AND deleted = 0 AND expires_ms <= ?1",
+            "SEARCH timeline USING COVERING INDEX timeline_expires (expires_ms>? AND expires_ms<?)",
         ),
         (
             "SELECT 1 FROM timeline WHERE room = ?1 AND device = ?2 AND message_id = ?3 \

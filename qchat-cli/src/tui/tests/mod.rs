@@ -19,8 +19,8 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 use super::{Answer, App, Command, Msg, Theme, update, view};
 use crate::{
     engine::types::{
-        Body, Connection, Delivery, Event, Link, LinkRequest, LinkStatus, Member, Message, RoomDetails,
-        RoomStatus, RoomSummary, Sender,
+        Body, Connection, Delivery, Event, Link, LinkRequest, LinkStatus, Marks, Member, Message,
+        RoomDetails, RoomStatus, RoomSummary, Sender,
     },
     zone::Zone,
 };
@@ -36,8 +36,10 @@ fn room(n: u8, name: &str, status: RoomStatus, unread: u64) -> RoomSummary {
     RoomSummary {
         id: id(n),
         name: name.to_owned(),
+        direct: false,
         status,
         unread,
+        mentions: 0,
         invited_by,
         last_activity: None,
         blocked_by: None,
@@ -64,6 +66,7 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
         epoch: 3,
         body: Body::Text(text.to_owned()),
         delivery: Delivery::Sent,
+        marks: Marks::default(),
     }
 }
 
@@ -85,6 +88,7 @@ fn details(n: u8, name: &str) -> RoomDetails {
         summary: room(n, name, RoomStatus::Joined, 0),
         members: vec![member("alice", false), member("bob", false), member("carol", true)],
         epoch: 3,
+        expire_after: None,
         cursor: Seq(9),
         waiting: 0,
         keys_renewed: None,

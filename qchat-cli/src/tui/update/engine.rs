@@ -21,6 +21,12 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             commands.extend(read_rooms(app));
             commands
         }
+        Event::Changed(room) => {
+            if let Some(open) = app.opened(room) {
+                open.reread = true;
+            }
+            read_newest(app, room)
+        }
         Event::Deleted => {
             // Which lines it were is not said, so that all of the open room is read anew.
             if let Some(open) = &mut app.open {

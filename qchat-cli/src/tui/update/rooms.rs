@@ -60,10 +60,17 @@ pub(super) fn read_open(app: &mut App) -> Vec<Command> {
     commands
 }
 
+/// Most lines that are read anew because one of them has changed.
+const MOST_REREAD: usize = 1000;
+
 /// The command that reads the newest lines: as many as it takes to reach the unread line, and some.
-pub(super) fn load_newest(open: &OpenRoom) -> Command {
+pub(super) fn load_newest(open: &mut OpenRoom) -> Command {
     let unread = open.unread_at_opening.unwrap_or(0).min(MOST_UNREAD);
-    let limit = usize::try_from(unread).unwrap_or(0).saturating_add(PAGE / 4).max(PAGE);
+    let mut limit = usize::try_from(unread).unwrap_or(0).saturating_add(PAGE / 4).max(PAGE);
+    if std::mem::take(&mut open.reread) {
+        // Which of them have changed is not said.
+        limit = limit.max(open.timeline.len().min(MOST_REREAD));
+    }
     Command::LoadNewest { room: open.id, limit }
 }
 

@@ -1,0 +1,116 @@
+//! What of a message's content and of its changes is shown beside its text.
+
+use qchat_proto::{
+    content::{self, Attachment, Content, MessageRef, What},
+    conversation::State,
+    ids::RoomId,
+    sanitize,
+};
+
+use super::{
+    types::{ChangeKind, File, Marks, Poll, PollOption, Reaction, Reply},
+    view::Names,
+};
+use crate::store::{LineBody, StoreError, Tx};
+
+/// Longest excerpt of a message that another answers, characters.
+const EXCERPT: usize = 80;
+/// Longest name of a file, question or option that is shown, characters.
+const NAME: usize = 256;
+
+/// What belongs to a message that is not deleted.
+pub(super) fn marks(
+    tx: &mut Tx,
+    names: &mut Names,
+    room: RoomId,
+    (content, state): (&Content, &State),
+) -> Result<Marks, StoreError> {
+    let mentions = state.edited().map_or(&content.mentions, |edited| &edited.mentions);
+    let mut reactions = vec![];
+    for reaction in state.reactions() {
+        reactions.push(Reaction {
+            emoji: sanitize::line(reaction.emoji.as_str()).into_owned(),
+            by: names.each(tx, &reaction.accounts)?,
+            me: reaction.accounts.contains(&names.me),
+        });
+    }
+    Ok(Marks {
+        reply_to: content.reply_to.map(|of| reply(tx, names, room, of)).transpose()?,
+        edits: state.edits(),
+        reactions,
+        mentions: names.each(tx, mentions)?,
+        pinned_by: state.pinned_by().map(|by| names.name(tx, by)).transpose()?,
+        ..Marks::default()
+    })
+}
+
+/// The message that another answers, as it is now: what was deleted is not quoted.
+fn reply(tx: &mut Tx, names: &mut Names, room: RoomId, of: MessageRef) -> Result<Reply, StoreError> {
+    let line = tx.message(room, of)?;
+    let Some(LineBody::Message { account, content, state, .. }) = line.map(|line| line.body) else {
+        return Ok(Reply { id: of.id, sender: None, excerpt: None });
+    };
+    let said = match (state.deleted_by(), state.edited(), Content::decode(&content)) {
+        (Some(_), ..) => None,
+        (None, Some(edited), _) => Some(edited.text.clone()),
+        (None, None, Ok(Content { body: content::Body::Text(text), .. })) => Some(text),
+        (None, None, Ok(Content { body: content::Body::Poll(poll), .. })) => Some(poll.question().to_owned()),
+        (None, None, Ok(Content { body: content::Body::Attachment(file), .. })) => Some(file.name),
+        (None, None, _) => Some("…".to_owned()),
+    };
+    let excerpt = said.map(|said| sanitize::name(&said, EXCERPT));
+    Ok(Reply { id: of.id, sender: Some(names.name(tx, account)?), excerpt })
+}
+
+/// A poll with its votes.
+pub(super) fn poll(
+    tx: &mut Tx,
+    names: &mut Names,
+    poll: &content::Poll,
+    state: &State,
+) -> Result<Poll, StoreError> {
+    let mut options = vec![];
+    for (number, text) in (0_u32..).zip(poll.options()) {
+        let for_it = state.votes().iter().filter(|(_, choices)| choices.contains(&number));
+        let accounts: Vec<_> = for_it.map(|(account, _)| *account).collect();
+        options.push(PollOption {
+            text: sanitize::name(text, NAME),
+            by: names.each(tx, &accounts)?,
+            me: accounts.contains(&names.me),
+        });
+    }
+    Ok(Poll {
+        question: sanitize::name(poll.question(), NAME),
+        options,
+        choices: poll.choices(),
+        closed: state.is_closed(),
+    })
+}
+
+/// A file.
+pub(super) fn file(file: &Attachment) -> File {
+    File {
+        name: sanitize::name(&file.name, NAME),
+        size: file.size,
+        media_type: (!file.media_type.is_empty()).then(|| sanitize::name(&file.media_type, NAME)),
+        duration_ms: (file.duration_ms > 0).then_some(file.duration_ms),
+    }
+}
+
+/// What kind of change an encoded content is.
+pub(super) fn kind(content: &[u8]) -> Option<ChangeKind> {
+    let Ok(Content { body: content::Body::Change(change), .. }) = Content::decode(content) else {
+        return None;
+    };
+    let emoji = |emoji: &content::Emoji| sanitize::line(emoji.as_str()).into_owned();
+    Some(match &change.what {
+        What::Edit(_) => ChangeKind::Edit,
+        What::Delete => ChangeKind::Delete,
+        What::React(reaction) => ChangeKind::React(emoji(reaction)),
+        What::Unreact(reaction) => ChangeKind::Unreact(emoji(reaction)),
+        What::Pin => ChangeKind::Pin,
+        What::Unpin => ChangeKind::Unpin,
+        What::Vote(_) => ChangeKind::Vote,
+        What::Close => ChangeKind::Close,
+    })
+}

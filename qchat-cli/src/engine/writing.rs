@@ -1,0 +1,230 @@
+//! What people write: texts with what belongs to them, polls, and changes of earlier messages.
+//!
+//! Each is a message of its own in the outbox, durable when the call returns and shown at once. Whether it is allowed is
+//! asked here to tell the user; what counts is the fold over the log (`qchat_proto::conversation`).
+
+use std::num::NonZeroU32;
+
+use qchat_proto::{
+    content::{Body, Change, Content, ContentError, Emoji, MessageRef, Poll, What},
+    conversation::By,
+    ids::{AccountId, MessageId, RoomId},
+    session::ledger::Want,
+};
+
+use super::{
+    clock,
+    error::EngineError,
+    handle::Handle,
+    mentions,
+    types::{Event, Message},
+};
+use crate::store::{Delivery, LineBody, StoreError, Tx};
+
+/// A text to be sent, with what belongs to it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Draft {
+    /// The text.
+    pub text: String,
+    /// The message that it answers.
+    pub reply_to: Option<MessageRef>,
+    /// After how many seconds every device deletes it.
+    pub expires_after: Option<NonZeroU32>,
+}
+
+/// What came of the wish to delete a message for everyone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retracted {
+    /// It had not left: it is gone, and nobody sees it.
+    TakenBack,
+    /// The others are asked by this message.
+    Asked(MessageId),
+}
+
+impl From<ContentError> for EngineError {
+    fn from(error: ContentError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl Handle {
+    /// Puts a text into the outbox; it is durable when this returns, and sent as soon as there is a connection.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for an empty or too long text, [`EngineError::NotMember`],
+    /// [`EngineError::IdentityChanged`] when a member's identity has changed.
+    pub async fn send(&self, room: RoomId, text: String) -> Result<MessageId, EngineError> {
+        self.send_draft(room, Draft { text, ..Draft::default() }).await
+    }
+
+    /// [`Handle::send`], with what belongs to the text.
+    ///
+    /// # Errors
+    /// As there, and [`EngineError::NoSuchMessage`] when what it answers is not here.
+    pub async fn send_draft(&self, room: RoomId, draft: Draft) -> Result<MessageId, EngineError> {
+        let mut content = Content::text(draft.text, clock::millis())?;
+        content.expires_after = draft.expires_after;
+        if let Some(of) = draft.reply_to {
+            self.expect_message(room, of).await?;
+            content.reply_to = Some(of);
+        }
+        self.post(room, content).await
+    }
+
+    /// Asks a question.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub async fn ask(&self, room: RoomId, poll: Poll) -> Result<MessageId, EngineError> {
+        self.post(room, Content::new(Body::Poll(poll), clock::millis())).await
+    }
+
+    /// Gives a message of this account another text.
+    ///
+    /// # Errors
+    /// As [`Handle::send`]; [`EngineError::NoSuchMessage`] or [`EngineError::NotAllowed`].
+    pub async fn edit(&self, room: RoomId, of: MessageRef, text: String) -> Result<MessageId, EngineError> {
+        let Body::Text(text) = Content::text(text, 0)?.body else {
+            return Err(EngineError::Invalid(ContentError::Empty.to_string()));
+        };
+        self.change(room, of, What::Edit(text)).await
+    }
+
+    /// Deletes a message for everyone: one of this account, or any as an admin of the room.
+    ///
+    /// # Errors
+    /// As [`Handle::edit`].
+    pub async fn retract(&self, room: RoomId, of: MessageRef) -> Result<Retracted, EngineError> {
+        let line = self.expect_message(room, of).await?;
+        if line != Delivery::Sent && self.delete(room, vec![of.id]).await?.deleted > 0 {
+            return Ok(Retracted::TakenBack);
+        }
+        self.change(room, of, What::Delete).await.map(Retracted::Asked)
+    }
+
+    /// Reacts to a message, or takes that back.
+    ///
+    /// # Errors
+    /// As [`Handle::edit`].
+    pub async fn react(
+        &self,
+        room: RoomId,
+        of: MessageRef,
+        emoji: Emoji,
+        remove: bool,
+    ) -> Result<MessageId, EngineError> {
+        let what = if remove { What::Unreact(emoji) } else { What::React(emoji) };
+        self.change(room, of, what).await
+    }
+
+    /// Keeps a message in view, or no more.
+    ///
+    /// # Errors
+    /// As [`Handle::edit`].
+    pub async fn pin(&self, room: RoomId, of: MessageRef, remove: bool) -> Result<MessageId, EngineError> {
+        self.change(room, of, if remove { What::Unpin } else { What::Pin }).await
+    }
+
+    /// Is for these options of a poll, by their places from 0 on, and for none that it was for before.
+    ///
+    /// # Errors
+    /// As [`Handle::edit`].
+    pub async fn vote(
+        &self,
+        room: RoomId,
+        of: MessageRef,
+        mut choices: Vec<u32>,
+    ) -> Result<MessageId, EngineError> {
+        choices.sort_unstable();
+        choices.dedup();
+        self.change(room, of, What::Vote(choices)).await
+    }
+
+    /// Lets a poll of this account take no more votes.
+    ///
+    /// # Errors
+    /// As [`Handle::edit`].
+    pub async fn close_poll(&self, room: RoomId, of: MessageRef) -> Result<MessageId, EngineError> {
+        self.change(room, of, What::Close).await
+    }
+
+    /// The message of a room whose id begins with these hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`] or [`EngineError::AmbiguousMessage`].
+    pub async fn find_message(&self, room: RoomId, prefix: &str) -> Result<MessageRef, EngineError> {
+        let digits = prefix.to_ascii_lowercase();
+        let found = self.0.profile.read_async(move |tx| tx.messages_by_prefix(room, &digits)).await?;
+        match found[..] {
+            [] => Err(EngineError::NoSuchMessage(prefix.to_owned())),
+            [only] => Ok(only),
+            _ => Err(EngineError::AmbiguousMessage(prefix.to_owned())),
+        }
+    }
+
+    /// A message as it is shown now.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`].
+    pub async fn message(&self, room: RoomId, of: MessageRef) -> Result<Message, EngineError> {
+        let lines = self.lines(move |tx| Ok(tx.message(room, of)?.into_iter().collect())).await?;
+        lines.into_iter().next().ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
+    }
+
+    /// Says so when this account may not delete a message for everyone.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`] or [`EngineError::NotAllowed`].
+    pub async fn expect_deletable(&self, room: RoomId, of: MessageRef) -> Result<(), EngineError> {
+        self.expect_allowed(room, of, What::Delete).await
+    }
+
+    /// How far a message has come that is here.
+    async fn expect_message(&self, room: RoomId, of: MessageRef) -> Result<Delivery, EngineError> {
+        let line = self.0.profile.read_async(move |tx| tx.message(room, of)).await?;
+        line.map(|line| line.delivery).ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
+    }
+
+    async fn post(&self, room: RoomId, mut content: Content) -> Result<MessageId, EngineError> {
+        self.writable(room).await?;
+        if let Body::Text(text) = &content.body {
+            content.mentions = self.mentioned(room, text.clone()).await?;
+        }
+        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
+        self.tell(Event::Timeline(room));
+        self.wrote(room).await;
+        Ok(id)
+    }
+
+    async fn mentioned(&self, room: RoomId, text: String) -> Result<Vec<AccountId>, EngineError> {
+        Ok(self.0.profile.read_async(move |tx| mentions::of(tx, room, &text)).await?)
+    }
+
+    async fn change(&self, room: RoomId, of: MessageRef, what: What) -> Result<MessageId, EngineError> {
+        self.writable(room).await?;
+        self.expect_allowed(room, of, what.clone()).await?;
+        let mentions = match &what {
+            What::Edit(text) => self.mentioned(room, text.clone()).await?,
+            _ => vec![],
+        };
+        let body = Body::Change(Change { target: of, what });
+        let content = Content { mentions, ..Content::new(body, clock::millis()) };
+        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
+        self.tell(Event::Changed(room));
+        self.tell(Event::Timeline(room));
+        self.wrote(room).await;
+        Ok(id)
+    }
+
+    async fn expect_allowed(&self, room: RoomId, of: MessageRef, what: What) -> Result<(), EngineError> {
+        let account = self.0.me.account;
+        let allowed = self.0.profile.read_async(move |tx: &mut Tx| {
+            let Some(line) = tx.message(room, of)? else { return Ok(None) };
+            let LineBody::Message { state, .. } = line.body else { return Ok(None) };
+            let by = By { account, admin: tx.is_own_admin(room)? };
+            Ok::<_, StoreError>(Some(state.allows(&what, by)))
+        });
+        allowed.await?.ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))??;
+        Ok(())
+    }
+}
