@@ -131,8 +131,7 @@ impl Listener<'_> {
                     return Ok(());
                 }
                 self.printed.insert(room, message.row);
-                if !is_settled(&message) || message.marks.change.as_ref().is_some_and(|made| !made.effective)
-                {
+                if !is_settled(&message) {
                     continue;
                 }
                 if name.is_none() {

@@ -95,8 +95,13 @@ impl Handle {
     /// # Errors
     /// As [`Handle::edit`].
     pub async fn retract(&self, room: RoomId, of: MessageRef) -> Result<Retracted, EngineError> {
-        let line = self.expect_message(room, of).await?;
-        if line != Delivery::Sent && self.delete(room, vec![of.id]).await?.deleted > 0 {
+        let unsent = match self.expect_message(room, of).await? {
+            Delivery::Sent => false,
+            Delivery::Failed => self.delete(room, vec![of.id]).await?.deleted > 0,
+            // Acknowledged is not unsent, though the inbox may come to it later.
+            Delivery::Pending => self.take_back(room, of.id).await?,
+        };
+        if unsent {
             return Ok(Retracted::TakenBack);
         }
         self.change(room, of, What::Delete).await.map(Retracted::Asked)
