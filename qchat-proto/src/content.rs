@@ -24,7 +24,7 @@ pub use attachment::{Attachment, AttachmentKey, MAX_FILE_NAME, MAX_MEDIA_TYPE};
 pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
 pub use receipt::Receipt;
-pub use settings::{RoomNameError, RoomSettings, check_room_name};
+pub use settings::{MAX_TOPIC, Role, RoomNameError, RoomSettings, SettingsChange, check_room_name};
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.

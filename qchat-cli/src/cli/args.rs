@@ -8,7 +8,7 @@ use clap::{
 };
 use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
-    content::{Emoji, MAX_EMOJI, check_room_name},
+    content::{Emoji, MAX_EMOJI, MAX_TOPIC, Role, check_room_name},
     identity::DeviceName,
     ids::{DeviceId, Seq, UserName},
     safety::SafetyDigits,
@@ -570,6 +570,65 @@ pub enum Room {
         #[arg(value_name = "TIME", value_parser = expiry_or_off)]
         after: Expiry,
     },
+    /// Give a room another name; admins may.
+    #[command(after_help = "Example:\n  qchat room rename general lobby")]
+    Rename {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The new name.
+        #[arg(value_name = "NAME", value_parser = room_name)]
+        name: String,
+    },
+    /// Say what a room is about; admins may.
+    #[command(
+        after_help = "Examples:\n  qchat room topic general \"All about tea\"\n  qchat room topic general --clear"
+    )]
+    Topic {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// The topic.
+        #[arg(value_name = "TOPIC", value_parser = topic, required_unless_present = "clear")]
+        topic: Option<String>,
+        /// That it has none.
+        #[arg(long, conflicts_with = "topic")]
+        clear: bool,
+    },
+    /// Say what somebody may do in a room.
+    ///
+    /// An owner may do everything, and alone says who is an owner or an admin; an admin changes the settings, and removes, bans and
+    /// silences others; a member reads, writes and invites; a reader reads. Every device judges by itself what each may.
+    #[command(
+        after_help = "Examples:\n  qchat room role general bob admin\n  qchat room role general carol reader"
+    )]
+    Role {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Who.
+        user: UserName,
+        /// owner, admin, member or reader.
+        #[arg(value_name = "ROLE", value_parser = role)]
+        role: Role,
+    },
+    /// Remove somebody from a room, and have nobody add them again; admins may.
+    #[command(after_help = "Examples:\n  qchat room ban general mallory\n  qchat room unban general mallory")]
+    Ban {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Who.
+        user: UserName,
+    },
+    /// Let somebody be invited again who was banned; admins may.
+    Unban {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// Who.
+        user: UserName,
+    },
     /// Keys of QKD equipment, mixed into a room's own.
     #[command(subcommand)]
     Psk(super::kme_args::RoomPsk),
@@ -942,6 +1001,21 @@ fn room_name(text: &str) -> Result<String, String> {
     let name = text.trim();
     check_room_name(name).map_err(|error| error.to_string())?;
     Ok(name.to_owned())
+}
+
+fn topic(text: &str) -> Result<String, String> {
+    let topic = text.trim();
+    match topic.len() {
+        0 => Err("a topic says something; --clear takes it away".to_owned()),
+        size if size > MAX_TOPIC => {
+            Err(format!("a topic has at most {MAX_TOPIC} bytes, and this one {size}"))
+        }
+        _ => Ok(topic.to_owned()),
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::named(text).ok_or_else(|| "somebody is owner, admin, member or reader".to_owned())
 }
 
 /// A profile's name is a directory's name.

@@ -106,6 +106,8 @@ impl<'a> RoomObject<'a> {
 pub(super) struct DetailsObject<'a> {
     #[serde(flatten)]
     room: RoomObject<'a>,
+    topic: &'a str,
+    banned: &'a [String],
     epoch: u64,
     /// Seconds; null for never.
     expire_after: Option<u32>,
@@ -138,7 +140,7 @@ struct MemberObject<'a> {
     name: &'a str,
     account: String,
     devices: usize,
-    admin: bool,
+    role: &'static str,
     invited: bool,
     verified: bool,
     changed: bool,
@@ -150,13 +152,15 @@ impl<'a> DetailsObject<'a> {
             name: &member.name,
             account: member.account.to_string(),
             devices: member.devices,
-            admin: member.admin,
+            role: member.role.name(),
             invited: member.invited,
             verified: member.verified,
             changed: member.changed,
         };
         Self {
             room: RoomObject::new(&details.summary),
+            topic: &details.topic,
+            banned: &details.banned,
             epoch: details.epoch,
             expire_after: details.expire_after.map(std::num::NonZeroU32::get),
             cursor: details.cursor.0,

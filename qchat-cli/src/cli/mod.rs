@@ -45,6 +45,7 @@ mod words;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
+use qchat_proto::content::SettingsChange;
 
 use self::{
     account_args::Account,
@@ -169,7 +170,25 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             shared_keys::accept(context, room, *wait).await
         }
         Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
-        Command::Room(Room::Expire { room, after }) => rooms::expire(context, room, *after).await,
+        Command::Room(Room::Expire { room, after }) => {
+            rooms::set(context, room, SettingsChange::ExpireAfter(after.0)).await
+        }
+        Command::Room(Room::Rename { room, name }) => {
+            rooms::set(context, room, SettingsChange::Name(name.clone())).await
+        }
+        Command::Room(Room::Topic { room, topic, .. }) => {
+            rooms::set(context, room, SettingsChange::Topic(topic.clone().unwrap_or_default())).await
+        }
+        Command::Room(Room::Role { room, user, role }) => {
+            let change = |account| SettingsChange::Role(account, *role);
+            rooms::set_of(context, room, user, change, "changed").await
+        }
+        Command::Room(Room::Ban { room, user }) => {
+            rooms::set_of(context, room, user, SettingsChange::Ban, "banned").await
+        }
+        Command::Room(Room::Unban { room, user }) => {
+            rooms::set_of(context, room, user, SettingsChange::Unban, "unbanned").await
+        }
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
         Command::Send { room, text, file, reply_to, expire, wait, at } => {
             let more = messages::More {

@@ -1,12 +1,14 @@
 //! Commands about rooms.
 
-use qchat_proto::ids::{RoomId, UserName};
-use qchat_proto::sanitize;
+use qchat_proto::{
+    content::SettingsChange,
+    ids::{AccountId, RoomId, UserName},
+    sanitize,
+};
 use serde::Serialize;
 
 use super::{
     Context,
-    args::Expiry,
     failure::{Failure, Outcome},
     json::{DetailsObject, RoomObject},
     open,
@@ -122,12 +124,31 @@ pub(super) async fn leave(context: &Context, room: &str) -> Outcome {
     .await
 }
 
-pub(super) async fn expire(context: &Context, room: &str, Expiry(after): Expiry) -> Outcome {
+/// Changes a room's settings.
+pub(super) async fn set(context: &Context, room: &str, change: SettingsChange) -> Outcome {
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
-        let setting = handle.set_expiry(id, after);
+        let setting = handle.change_settings(id, change);
         progress::during(&context.settings, "Changing the settings", setting).await?;
         report(context, handle, id, "changed", &[]).await
+    })
+    .await
+}
+
+/// Changes what a room's settings say about somebody.
+pub(super) async fn set_of(
+    context: &Context,
+    room: &str,
+    user: &UserName,
+    change: impl FnOnce(AccountId) -> SettingsChange,
+    done: &'static str,
+) -> Outcome {
+    open::with_engine(context, async |handle| {
+        let id = open::room(handle, room).await?;
+        let change = change(handle.account_of(user).await?);
+        progress::during(&context.settings, "Changing the settings", handle.change_settings(id, change))
+            .await?;
+        report(context, handle, id, done, std::slice::from_ref(user)).await
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! What commands print for people: one line for each thing, everything from peers sanitised.
 
-use qchat_proto::{ids::AccountId, mls::psk::PskKind, sanitize};
+use qchat_proto::{content::Role, ids::AccountId, mls::psk::PskKind, sanitize};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::json;
@@ -75,6 +75,12 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         format!("  epoch    {}", details.epoch),
         format!("  log      read up to {}", details.cursor),
     ];
+    if !details.topic.is_empty() {
+        lines.insert(1, format!("  topic    {}", sanitize::line(&details.topic)));
+    }
+    if !details.banned.is_empty() {
+        lines.push(format!("  banned   {}", sanitize::line(&details.banned.join(", "))));
+    }
     if let Some(after) = details.expire_after {
         lines.push(format!("  expire   messages are deleted {after} s after a device has stored them"));
     }
@@ -111,7 +117,7 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         let own = member.account == me;
         let flags = [
             (own, "you"),
-            (member.admin, "admin"),
+            (member.role != Role::Member, member.role.name()),
             (member.invited, "invited"),
             (member.verified && !own, "verified"),
             (member.changed, "CHANGED"),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
-    content::{Content, RoomSettings, check_room_name},
+    content::{Content, Role, RoomSettings, check_room_name},
     identity::{LeafCredential, VerifiedDirectory},
     ids::{AccountId, DeviceId, MessageId, RoomId, UserName},
     mls::membership::Leaf,
@@ -202,6 +202,18 @@ impl Handle {
                      invited to"
                 )));
             }
+            let settings = settings.as_ref();
+            if settings.is_some_and(|settings| settings.banned.contains(&account)) {
+                return Err(EngineError::Refused(format!(
+                    "{name} is banned from this room; an admin may end that with `qchat room unban`"
+                )));
+            }
+            let me = self.0.me.account;
+            if account != me && settings.is_some_and(|settings| settings.role(me) == Role::Reader) {
+                return Err(EngineError::Refused(
+                    "you may only read in this room, and invite nobody".to_owned(),
+                ));
+            }
             // Whoever is there with one device may have another by now: one that was restored, say.
             let missing = self.missing(room, &person).await?;
             if missing.is_empty() && !person.list.devices.is_empty() {
@@ -360,8 +372,13 @@ impl Handle {
         }
         let me = self.0.me.account;
         let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
-        if !row.and_then(|row| row.settings).is_some_and(|settings| settings.admins.contains(&me)) {
+        let settings = row.and_then(|row| row.settings);
+        let role = |of| settings.as_ref().map_or(Role::Member, |settings| settings.role(of));
+        if role(me) > Role::Admin {
             return Err(EngineError::Refused("only an admin of the room may remove other people".to_owned()));
+        }
+        if role(account) <= Role::Admin && role(me) != Role::Owner {
+            return Err(EngineError::Refused("only an owner of the room may remove its admins".to_owned()));
         }
         let id = self.0.steps.enqueue(room, Want::Commit(Change::RemoveAccount(account))).await?;
         self.settled(room, id).await?;
@@ -475,6 +492,17 @@ impl Handle {
         self.member(room).await?;
         let changed = self.0.profile.read_async(move |tx| tx.changed_member(room)).await?;
         changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name)))
+    }
+
+    /// Whether this account may say something in a room.
+    pub(super) async fn may_speak(&self, room: RoomId) -> Result<(), EngineError> {
+        self.writable(room).await?;
+        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
+        let settings = row.and_then(|row| row.settings);
+        if settings.is_some_and(|settings| settings.role(self.0.me.account) == Role::Reader) {
+            return Err(EngineError::Refused("you may only read in this room; ask an admin".to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether this device is a member that follows.

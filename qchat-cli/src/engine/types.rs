@@ -5,6 +5,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use qchat_proto::{
+    content::Role,
     identity::link::Code,
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, UserName},
     mls::psk::PskKind,
@@ -66,8 +67,8 @@ pub struct Member {
     pub name: String,
     /// How many of its devices are in the room's group.
     pub devices: usize,
-    /// Whether it may remove others and change settings.
-    pub admin: bool,
+    /// What it may do.
+    pub role: Role,
     /// Whether it was invited and has not joined yet: nothing was heard of it since it was added. Of those who were
     /// there before this device it is the daemon that says so.
     pub invited: bool,
@@ -86,6 +87,10 @@ pub struct RoomDetails {
     pub members: Vec<Member>,
     /// The MLS epoch.
     pub epoch: u64,
+    /// What it is about, fit for a line of a terminal; may be empty.
+    pub topic: String,
+    /// Whom nobody adds, by name.
+    pub banned: Vec<String>,
     /// After how many seconds every device deletes a message.
     pub expire_after: Option<NonZeroU32>,
     /// The last envelope processed.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use qchat_proto::{
-    content::{self, Content, KeyStep, SharedKey},
+    content::{self, Content, KeyStep, Role, SharedKey},
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::psk::PskKind,
     sanitize,
@@ -24,6 +24,8 @@ use crate::store::{self, InvitationRow, Line, LineBody, Progress, RoomRow, Stand
 
 /// Longest name shown, characters.
 const NAME: usize = 64;
+/// Longest topic that is shown, characters.
+const TOPIC: usize = 256;
 
 /// Names of accounts, looked up once per page.
 pub(crate) struct Names {
@@ -185,15 +187,19 @@ pub(crate) fn details(
             continue;
         }
         let Who { name, verified, changed } = names.of(tx, listed.account)?;
-        let admin = row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&listed.account));
-        members.push(Member { account: listed.account, name, devices: 1, admin, invited, verified, changed });
+        let role = row.settings.as_ref().map_or(Role::Member, |settings| settings.role(listed.account));
+        members.push(Member { account: listed.account, name, devices: 1, role, invited, verified, changed });
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
+    let settings = row.settings.as_ref();
+    let banned = settings.map(|settings| settings.banned.as_slice()).unwrap_or_default();
     Ok(RoomDetails {
         summary: summary(tx, row)?,
         members,
+        topic: settings.map(|settings| sanitize::name(&settings.topic, TOPIC)).unwrap_or_default(),
+        banned: names.each(tx, banned)?,
         epoch: row.state.epoch,
-        expire_after: row.settings.as_ref().and_then(|settings| settings.expire_after),
+        expire_after: settings.and_then(|settings| settings.expire_after),
         cursor: row.state.cursor,
         waiting: tx.waiting_len(room)?,
         keys_renewed: tx.renewal(room)?.map(|renewal| clock::from_seconds(renewal.at)),

@@ -115,7 +115,7 @@ impl Handle {
         let mut content = Content::text(draft.text, clock::millis())?;
         content.expires_after = draft.expires_after;
         content.reply_to = draft.reply_to;
-        self.writable(room).await?;
+        self.may_speak(room).await?;
         let id = MessageId::random(self.0.steps.device.latest().entropy())
             .map_err(|error| EngineError::Keys(error.to_string()))?;
         let at_ms = i64::try_from(at.unix_timestamp_nanos() / 1_000_000)

@@ -191,7 +191,7 @@ impl Handle {
     }
 
     async fn post(&self, room: RoomId, mut content: Content) -> Result<MessageId, EngineError> {
-        self.writable(room).await?;
+        self.may_speak(room).await?;
         if let Body::Text(text) = &content.body {
             content.mentions = self.mentioned(room, text.clone()).await?;
         }
@@ -206,7 +206,7 @@ impl Handle {
     }
 
     async fn change(&self, room: RoomId, of: MessageRef, what: What) -> Result<MessageId, EngineError> {
-        self.writable(room).await?;
+        self.may_speak(room).await?;
         self.expect_allowed(room, of, what.clone()).await?;
         let mentions = match &what {
             What::Edit(text) => self.mentioned(room, text.clone()).await?,

@@ -254,6 +254,11 @@ impl Ledger for Tx {
         outbox::remove(&mut self.conn, room, id)
     }
 
+    fn outbox_fail(&mut self, room: RoomId, id: MessageId) -> Result<(), StoreError> {
+        outbox::remove(&mut self.conn, room, id)?;
+        timeline::fail(&mut self.conn, room, id.as_bytes())
+    }
+
     fn outbox_fail_all(&mut self, room: RoomId) -> Result<(), StoreError> {
         outbox::fail_all(&mut self.conn, room)
     }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use diesel::{OptionalExtension, SqliteConnection, dsl, prelude::*};
 use qchat_proto::{
-    content::RoomSettings,
+    content::SettingsChange,
     ids::{MessageId, RoomId},
     session::ledger::{Change, OutboxRow, RowState, Sealed, Want},
     wire::{codec, frame::Invitation, pb},
@@ -36,7 +36,7 @@ fn encode_want(want: &Want) -> (i32, Vec<u8>) {
         Want::Leave => (1, Vec::new()),
         Want::Commit(Change::Add(packages)) => (2, join(packages)),
         Want::Commit(Change::RemoveAccount(account)) => (3, account.as_bytes().to_vec()),
-        Want::Commit(Change::Settings(settings)) => (4, settings.encode()),
+        Want::Commit(Change::Settings(change)) => (4, change.encode()),
         Want::Commit(Change::Update) => (5, Vec::new()),
         Want::Commit(Change::Duties) => (6, Vec::new()),
         Want::Commit(Change::Withdraw) => (7, Vec::new()),
@@ -51,7 +51,7 @@ fn decode_want(kind: i32, bytes: Vec<u8>) -> Result<Want, StoreError> {
         1 => Want::Leave,
         2 => Want::Commit(Change::Add(split(bytes.into()).ok_or(CORRUPT)?)),
         3 => Want::Commit(Change::RemoveAccount(convert::id("account id", &bytes)?)),
-        4 => Want::Commit(Change::Settings(RoomSettings::decode(&bytes).map_err(|_| CORRUPT)?)),
+        4 => Want::Commit(Change::Settings(SettingsChange::decode(&bytes).map_err(|_| CORRUPT)?)),
         5 => Want::Commit(Change::Update),
         6 => Want::Commit(Change::Duties),
         7 => Want::Commit(Change::Withdraw),

@@ -8,19 +8,59 @@ use prost::{
     encoding::{DecodeContext, decode_key, skip_field},
 };
 
-use super::MAX_ROOM_NAME;
+use super::{Body, MAX_ROOM_NAME};
 use crate::{ids::AccountId, wire::codec::DecodeError, wire::pb};
 
 /// The fields of `RoomSettings` that this version knows.
-const KNOWN: [u32; 4] = [1, 2, 10, 11];
+const KNOWN: [u32; 8] = [1, 2, 3, 4, 5, 6, 10, 11];
+/// Longest topic of a room, bytes.
+pub const MAX_TOPIC: usize = 1024;
+/// Most accounts that are readers or banned, each.
+const MAX_LISTED: usize = 1000;
+
+/// What somebody may do in a room; of two, who may do more is the lesser.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// Whatever an admin may, and say who is an owner or an admin, and remove those.
+    Owner,
+    /// Change the settings, and remove, ban and silence others.
+    Admin,
+    /// Read, write, and invite.
+    Member,
+    /// Read.
+    Reader,
+}
+
+impl Role {
+    const ALL: [(Self, &str); 4] =
+        [(Self::Owner, "owner"), (Self::Admin, "admin"), (Self::Member, "member"), (Self::Reader, "reader")];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(role, _)| *role == self).map_or("member", |(_, name)| name)
+    }
+
+    /// The role of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(role, _)| *role)
+    }
+}
 
 /// What the members agree on about their room; it lives in the signed group context.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomSettings {
     /// The name, as it was set: not yet fit for a terminal.
     pub name: String,
-    /// Who may remove others and change these settings.
+    /// What it is about, as it was set; may be empty.
+    pub topic: String,
+    /// Who may remove others and change these settings: the owners and the other admins.
     pub admins: Vec<AccountId>,
+    /// Those of them that may say who is one; at least one.
+    pub owners: Vec<AccountId>,
+    /// Who may only read.
+    pub readers: Vec<AccountId>,
+    /// Whom nobody adds.
+    pub banned: Vec<AccountId>,
     /// Whether it is the conversation of two people, who are its admins: nobody else is let in, and that stays so.
     pub direct: bool,
     /// After how many seconds every device deletes a message, from when that device has stored it.
@@ -30,9 +70,19 @@ pub struct RoomSettings {
 }
 
 impl RoomSettings {
-    /// Settings of a room of any number of people.
+    /// Settings of a room of any number of people, whose admins all are owners.
     pub fn new(name: String, admins: Vec<AccountId>) -> Self {
-        Self { name, admins, direct: false, expire_after: None, unknown: Bytes::new() }
+        Self {
+            name,
+            topic: String::new(),
+            owners: admins.clone(),
+            admins,
+            readers: vec![],
+            banned: vec![],
+            direct: false,
+            expire_after: None,
+            unknown: Bytes::new(),
+        }
     }
 
     /// Settings of a conversation of two.
@@ -45,11 +95,71 @@ impl RoomSettings {
         self.direct && self.admins.contains(&one) && self.admins.contains(&other) && one != other
     }
 
+    /// What an account may do that is in the room.
+    pub fn role(&self, account: AccountId) -> Role {
+        if self.owners.contains(&account) {
+            Role::Owner
+        } else if self.admins.contains(&account) {
+            Role::Admin
+        } else if self.readers.contains(&account) {
+            Role::Reader
+        } else {
+            Role::Member
+        }
+    }
+
+    /// Whether nobody shows what somebody says, who may only read: all save that they have joined, what they have read,
+    /// and steps towards a key from elsewhere. `said`: `None` where it makes no sense.
+    pub fn silences(&self, account: AccountId, said: Option<&Body>) -> bool {
+        self.role(account) == Role::Reader
+            && !matches!(said, Some(Body::Joined | Body::Receipt(_) | Body::SharedKey(_)))
+    }
+
+    /// The settings after a change.
+    #[must_use]
+    pub fn with(&self, change: &SettingsChange) -> Self {
+        let mut changed = self.clone();
+        match change {
+            SettingsChange::Name(name) => changed.name.clone_from(name),
+            SettingsChange::Topic(topic) => changed.topic.clone_from(topic),
+            SettingsChange::ExpireAfter(after) => changed.expire_after = *after,
+            SettingsChange::Role(account, role) if changed.role(*account) != *role => {
+                changed.forget(*account);
+                let lists: &mut [&mut Vec<AccountId>] = match role {
+                    Role::Owner => &mut [&mut changed.owners, &mut changed.admins],
+                    Role::Admin => &mut [&mut changed.admins],
+                    Role::Member => &mut [],
+                    Role::Reader => &mut [&mut changed.readers],
+                };
+                lists.iter_mut().for_each(|list| list.push(*account));
+            }
+            SettingsChange::Role(..) => {}
+            SettingsChange::Ban(account) if !changed.banned.contains(account) => {
+                changed.forget(*account);
+                changed.banned.push(*account);
+            }
+            SettingsChange::Ban(_) => {}
+            SettingsChange::Unban(account) => changed.banned.retain(|banned| banned != account),
+        }
+        changed
+    }
+
+    fn forget(&mut self, account: AccountId) {
+        for list in [&mut self.owners, &mut self.admins, &mut self.readers] {
+            list.retain(|listed| *listed != account);
+        }
+    }
+
     /// Encodes the settings for the group context.
     pub fn encode(&self) -> Vec<u8> {
+        let ids = |list: &[AccountId]| list.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect();
         let mut encoded = pb::RoomSettings {
             name: self.name.clone(),
-            admins: self.admins.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
+            topic: self.topic.clone(),
+            admins: ids(&self.admins),
+            owners: ids(&self.owners),
+            readers: ids(&self.readers),
+            banned: ids(&self.banned),
             direct: self.direct,
             expire_after: self.expire_after.map_or(0, NonZeroU32::get),
         }
@@ -61,26 +171,102 @@ impl RoomSettings {
     /// Decodes settings.
     ///
     /// # Errors
-    /// [`DecodeError`] when they are malformed, unnamed, named too long or as people are (`@`), or without an admin, or those
-    /// of a conversation of two without two admins.
+    /// [`DecodeError`] when they are malformed, unnamed, named too long or as people are (`@`), when nobody owns the room, or
+    /// somebody has two roles, or when they are those of a conversation of two without two owners.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const MALFORMED: DecodeError = DecodeError::Malformed("room settings");
         let raw = pb::RoomSettings::decode(bytes).map_err(|_| MALFORMED)?;
-        let admins = raw.admins.iter().map(|id| AccountId::try_from(&id[..])).collect::<Result<Vec<_>, _>>();
+        let ids = |list: &[Bytes]| {
+            let ids = list.iter().map(|id| AccountId::try_from(&id[..])).collect::<Result<Vec<_>, _>>();
+            ids.map_err(|_| MALFORMED)
+        };
         let settings = Self {
             name: raw.name,
-            admins: admins.map_err(|_| MALFORMED)?,
+            topic: raw.topic,
+            admins: ids(&raw.admins)?,
+            owners: ids(&raw.owners)?,
+            readers: ids(&raw.readers)?,
+            banned: ids(&raw.banned)?,
             direct: raw.direct,
             expire_after: NonZeroU32::new(raw.expire_after),
             unknown: unknown(bytes).ok_or(MALFORMED)?,
         };
-        if check_room_name(&settings.name).is_err() || settings.admins.is_empty() {
+        if check_room_name(&settings.name).is_err() || settings.topic.len() > MAX_TOPIC {
             return Err(MALFORMED);
         }
-        if settings.direct && !matches!(settings.admins[..], [one, other] if one != other) {
+        let Self { owners, admins, readers, banned, .. } = &settings;
+        let admin = |account: &AccountId| admins.contains(account);
+        let good = !owners.is_empty()
+            && owners.iter().all(admin)
+            && !readers.iter().chain(banned).any(admin)
+            && readers.len().max(banned.len()) <= MAX_LISTED;
+        if !good {
+            return Err(MALFORMED);
+        }
+        let two = matches!(admins[..], [one, other] if one != other)
+            && owners.len() == admins.len()
+            && readers.len() + banned.len() == 0;
+        if settings.direct && !two {
             return Err(MALFORMED);
         }
         Ok(settings)
+    }
+}
+
+/// What somebody wants changed of a room's settings. It is made of what they are when it is sealed: so two changes at once
+/// are both made, and neither undoes the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SettingsChange {
+    /// Another name.
+    Name(String),
+    /// Another topic; empty for none.
+    Topic(String),
+    /// After how many seconds messages go, or that they stay.
+    ExpireAfter(Option<NonZeroU32>),
+    /// What somebody may do.
+    Role(AccountId, Role),
+    /// That somebody is removed and not added again.
+    Ban(AccountId),
+    /// That somebody may be added again.
+    Unban(AccountId),
+}
+
+impl SettingsChange {
+    /// Encodes it for the device that keeps it until it is done.
+    pub fn encode(&self) -> Vec<u8> {
+        use pb::settings_change::Change;
+        let id = |account: &AccountId| Bytes::copy_from_slice(account.as_bytes());
+        let change = match self {
+            Self::Name(name) => Change::Name(name.clone()),
+            Self::Topic(topic) => Change::Topic(topic.clone()),
+            Self::ExpireAfter(after) => Change::ExpireAfter(after.map_or(0, NonZeroU32::get)),
+            Self::Role(account, role) => {
+                let role = role.name().to_owned();
+                Change::Role(pb::settings_change::Role { account: id(account), role })
+            }
+            Self::Ban(account) => Change::Ban(id(account)),
+            Self::Unban(account) => Change::Unban(id(account)),
+        };
+        pb::SettingsChange { change: Some(change) }.encode_to_vec()
+    }
+
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        use pb::settings_change::Change;
+        const MALFORMED: DecodeError = DecodeError::Malformed("change of settings");
+        let raw = pb::SettingsChange::decode(bytes).map_err(|_| MALFORMED)?;
+        let id = |id: &[u8]| AccountId::try_from(id).map_err(|_| MALFORMED);
+        Ok(match raw.change.ok_or(MALFORMED)? {
+            Change::Name(name) => Self::Name(name),
+            Change::Topic(topic) => Self::Topic(topic),
+            Change::ExpireAfter(after) => Self::ExpireAfter(NonZeroU32::new(after)),
+            Change::Role(role) => Self::Role(id(&role.account)?, Role::named(&role.role).ok_or(MALFORMED)?),
+            Change::Ban(account) => Self::Ban(id(&account)?),
+            Change::Unban(account) => Self::Unban(id(&account)?),
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 //! - Only members commit; external commits, external senders, ReInit, resumption PSKs and custom proposals are refused.
 //! - Any member may add devices; a device id stands for one account in a group.
 //! - A member may remove devices of its own account, devices that asked to leave and were passed over, and, as an
-//!   admin, any other device.
+//!   admin, any other device save those of admins; as an owner, those, too.
 //! - Any member may remove a device and add it again in one commit, under the same account and device key: it could not
 //!   follow any more.
-//! - Only admins change the settings, and a room keeps at least one admin.
+//! - Only admins change the settings, only owners say who is an admin or an owner, and a room keeps at least one owner.
+//! - Who may only read adds devices of its own account alone, or such as could not follow; who is banned is not added.
 //! - A conversation of two people stays one: only devices of the two are added.
 //! - Only admins commit external PSKs, and only such whose ids are ours: whoever has none of that name is stopped, and
 //!   no member can tell whether the others have one.
@@ -26,7 +27,7 @@ use mls_rs_core::{error::IntoAnyError, extension::ExtensionList, identity::Signi
 
 use super::{SETTINGS_EXTENSION, identity::QchatIdentity, leaf_credential, membership, psk::PskId};
 use crate::{
-    content::RoomSettings,
+    content::{Role, RoomSettings},
     identity::LeafCredential,
     ids::{AccountId, DeviceId},
 };
@@ -41,11 +42,14 @@ pub enum RuleError {
     #[error("a proposal of a type that rooms do not use")]
     Proposal,
     /// It removes a device that its committer may not remove.
-    #[error("only admins may remove other people")]
+    #[error("only admins may remove other people, and only owners admins")]
     Removal,
     /// It changes the settings without the right to, or to something invalid.
-    #[error("only admins may change a room's settings")]
+    #[error("only admins may change a room's settings, and only owners who is an admin")]
     Settings,
+    /// It adds somebody who is banned, or is made by somebody who may only read.
+    #[error("who is banned is not added, and who may only read adds nobody")]
+    Addition,
     /// It lets somebody else into a conversation of two, or makes another kind of room of one.
     #[error("a conversation of two people stays theirs")]
     Direct,
@@ -103,7 +107,8 @@ impl Rules {
         proposals: &ProposalBundle,
     ) -> Result<(), RuleError> {
         let settings = settings(&context.extensions).ok_or(RuleError::Settings)?;
-        let admin = settings.admins.contains(&committer.account);
+        let role = settings.role(committer.account);
+        let (owner, admin) = (role == Role::Owner, role <= Role::Admin);
         let mut added = BTreeSet::new();
         let mut members = None;
         let proposals: Vec<_> = proposals.clone().into_proposals().collect();
@@ -133,6 +138,11 @@ impl Rules {
                     if settings.direct && !settings.admins.contains(&new.account) {
                         return Err(RuleError::Direct);
                     }
+                    let again = members.get(&new.device) == Some(&new.account);
+                    let reader = role == Role::Reader && new.account != committer.account && !again;
+                    if reader || settings.banned.contains(&new.account) {
+                        return Err(RuleError::Addition);
+                    }
                 }
                 Proposal::SelfRemove(_) => {}
                 Proposal::Psk(psk) => {
@@ -150,7 +160,8 @@ impl Rules {
                     let target = credential_of(&member)?;
                     let again = additions.iter().any(|added| is_same_device(added, &member.signing_identity));
                     let own = target.account == committer.account;
-                    if !own && !admin && !again && !self.lapsed.contains(&target.device) {
+                    let may = if settings.admins.contains(&target.account) { owner } else { admin };
+                    if !own && !may && !again && !self.lapsed.contains(&target.device) {
                         return Err(RuleError::Removal);
                     }
                 }
@@ -161,6 +172,10 @@ impl Rules {
                         && (!settings.direct || changed.admins == settings.admins);
                     if !same {
                         return Err(RuleError::Direct);
+                    }
+                    let appoints = changed.owners != settings.owners || changed.admins != settings.admins;
+                    if appoints && !owner {
+                        return Err(RuleError::Settings);
                     }
                 }
                 _ => return Err(RuleError::Proposal),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::{
-    content::RoomSettings,
+    content::{RoomSettings, SettingsChange},
     identity::DeviceList,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
@@ -218,7 +218,7 @@ pub enum Change {
     /// Removes the devices whose invitation is overdue, if any is when it is sealed.
     Withdraw,
     /// Replaces the room's settings.
-    Settings(RoomSettings),
+    Settings(SettingsChange),
     /// Fresh keys for this device's path.
     Update,
     /// Commits the proposals that are waiting, removes devices whose SelfRemove was passed over and those of its own account
@@ -554,6 +554,8 @@ pub trait Ledger {
     fn outbox_set(&mut self, room: RoomId, id: MessageId, state: &RowState) -> Result<(), Self::Error>;
     /// Takes a row out.
     fn outbox_remove(&mut self, room: RoomId, id: MessageId) -> Result<(), Self::Error>;
+    /// Takes a row out: it can never be sent. Its message is shown as failed.
+    fn outbox_fail(&mut self, room: RoomId, id: MessageId) -> Result<(), Self::Error>;
     /// Takes every row out: they can never be sent. Their messages are shown as failed.
     fn outbox_fail_all(&mut self, room: RoomId) -> Result<(), Self::Error>;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::{
-    content,
+    content::{self, Content, SettingsChange},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         anchor::Anchor,
@@ -105,6 +105,13 @@ pub fn next<L: Ledger>(
             return Ok(None);
         };
         touched = true;
+        if let Want::Application(content) = &row.want {
+            let said = Content::decode(content).map(|content| content.body);
+            if sealing.group.settings()?.silences(device.account(), said.as_ref().ok()) {
+                ledger.outbox_fail(room, row.message_id).map_err(SessionError::Ledger)?;
+                continue;
+            }
+        }
         let sealed = sealing.seal(ledger, &row).map_err(|error| match (error, &row.want) {
             (
                 SessionError::Mls(source),
@@ -350,7 +357,18 @@ impl Sealing<'_> {
                     return Ok(None);
                 }
             }
-            Change::Settings(settings) => plan.settings = Some(settings.clone()),
+            Change::Settings(change) => {
+                let now = self.group.settings()?;
+                let changed = now.with(change);
+                if let SettingsChange::Ban(account) = change {
+                    let banned = leaves.iter().filter(|leaf| leaf.account == *account);
+                    plan.remove = banned.map(|leaf| leaf.device).collect();
+                }
+                if changed == now && plan.remove.is_empty() {
+                    return Ok(None);
+                }
+                plan.settings = (changed != now).then_some(changed);
+            }
             Change::Update => {}
             // This device follows again.
             Change::Restart(_) => return Ok(None),

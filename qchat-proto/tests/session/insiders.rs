@@ -6,7 +6,7 @@ use mls_rs::{
 };
 use mls_rs_core::{extension::MlsExtension, psk::ExternalPskId};
 use qchat_proto::{
-    content::{RoomSettings, pad},
+    content::{RoomSettings, SettingsChange, pad},
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::{fault::OpenFault, provider::SUITE},
     session::{
@@ -213,8 +213,7 @@ fn a_conversation_of_two_lets_nobody_else_in_and_stays_one() {
     assert!(refused.is_err());
     // Either of the two is an admin.
     let (mut relay, mut peers) = two();
-    let accounts = peers.each_ref().map(|peer| peer.device.account());
-    peers[1].change(Change::Settings(RoomSettings::direct("renamed".to_owned(), accounts)));
+    peers[1].change(Change::Settings(SettingsChange::Name("renamed".to_owned())));
     settle(&mut relay, &mut peers);
     assert_eq!(peers[0].view().settings.unwrap().name, "renamed");
 }

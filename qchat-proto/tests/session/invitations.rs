@@ -1,7 +1,7 @@
 //! Invitations: who has answered is found out by each member alone, and what nobody answers is withdrawn.
 
 use qchat_proto::{
-    content::Content,
+    content::{Content, Role, SettingsChange},
     session::ledger::{Change, INVITATION_LIFETIME, Notice, Phase, Want},
 };
 
@@ -103,8 +103,8 @@ fn a_yes_is_told_to_the_others_once_and_is_no_message() {
 fn who_joined_later_withdraws_nobody_that_was_there() {
     let (mut relay, mut peers, _silent) = invited();
     let mut later = Peer::new(3, ROOM);
-    let admins = vec![peers[0].device.account(), later.device.account()];
-    peers[0].change(Change::Settings(qchat_proto::content::RoomSettings::new("tea".to_owned(), admins)));
+    let appointed = SettingsChange::Role(later.device.account(), Role::Admin);
+    peers[0].change(Change::Settings(appointed));
     peers[0].change(Change::Add(vec![later.key_package()]));
     settle(&mut relay, &mut peers);
     later.join(&mut relay);

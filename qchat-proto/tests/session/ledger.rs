@@ -328,6 +328,10 @@ impl Ledger for Memory {
         self.at(room).outbox.retain(|row| row.message_id != id);
         Ok(())
     }
+    fn outbox_fail(&mut self, room: RoomId, id: MessageId) -> Done<()> {
+        self.at(room).failed.push(id);
+        self.outbox_remove(room, id)
+    }
     fn outbox_fail_all(&mut self, room: RoomId) -> Done<()> {
         let room = self.at(room);
         room.failed.extend(room.outbox.drain(..).map(|row| row.message_id));

@@ -21,6 +21,7 @@ mod relay;
 mod renewals;
 mod restarts;
 mod resync;
+mod roles;
 mod rotation;
 mod shared_keys;
 mod stored;

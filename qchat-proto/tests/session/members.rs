@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use qchat_proto::{
-    content::RoomSettings,
+    content::{Role, SettingsChange},
     ids::{MessageId, RoomId},
     session::{
         error::SessionError,
@@ -138,8 +138,13 @@ fn a_removed_member_reads_its_removal_and_nothing_after_it() {
 fn who_is_no_admin_cannot_remove_others_or_change_settings() {
     let (_, peers) = room(3);
     let target = peers[2].device.account();
-    let settings = RoomSettings::new("mine".to_owned(), vec![peers[1].device.account()]);
-    for change in [Change::RemoveAccount(target), Change::Settings(settings)] {
+    let mine = [
+        SettingsChange::Name("mine".to_owned()),
+        SettingsChange::Role(peers[1].device.account(), Role::Owner),
+        SettingsChange::Role(target, Role::Reader),
+        SettingsChange::Ban(target),
+    ];
+    for change in [Change::RemoveAccount(target)].into_iter().chain(mine.map(Change::Settings)) {
         let mut bob = peers[1].clone();
         bob.change(change.clone());
         let refused =

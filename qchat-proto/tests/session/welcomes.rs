@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, convert::Infallible};
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::RoomSettings,
+    content::{Role, SettingsChange},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         device::{Device, KEY_PACKAGE_LIFETIME},
@@ -304,8 +304,8 @@ fn a_joiner_removes_nobody_on_the_daemons_word() {
     let (mut relay, mut peers) = room(2);
     let mut carol = Peer::new(2, ROOM);
     // Carol may remove others; what she believes of bob would be carried out.
-    let admins = vec![peers[0].device.account(), carol.device.account()];
-    peers[0].change(Change::Settings(RoomSettings::new("tea".to_owned(), admins)));
+    let appointed = SettingsChange::Role(carol.device.account(), Role::Admin);
+    peers[0].change(Change::Settings(appointed));
     settle(&mut relay, &mut peers);
     let key_package = carol.key_package();
     peers[0].change(Change::Add(vec![key_package]));

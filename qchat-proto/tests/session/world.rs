@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Content, RoomSettings},
+    content::{Content, SettingsChange},
     ids::{MessageId, Seq},
     session::{
         error::SessionError,
@@ -267,10 +267,7 @@ impl World {
                 return;
             }
             Wish::Update => Want::Commit(Change::Update),
-            Wish::Rename => {
-                let admins = vec![self.nodes[0].peer.device.account()];
-                Want::Commit(Change::Settings(RoomSettings::new(format!("by {number}"), admins)))
-            }
+            Wish::Rename => Want::Commit(Change::Settings(SettingsChange::Name(format!("by {number}")))),
             Wish::Add(who) => Want::Commit(Change::Add(vec![self.nodes[who].peer.key_package()])),
             Wish::Remove(who) => Want::Commit(Change::RemoveAccount(self.nodes[who].peer.device.account())),
             Wish::Leave => Want::Leave,

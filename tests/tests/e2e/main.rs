@@ -28,6 +28,7 @@ mod quantum_cloud;
 mod registration;
 mod relay;
 mod removal;
+mod roles;
 mod screen;
 mod secrets;
 mod stolen;

@@ -2,7 +2,7 @@
 
 use qchat_cli::engine::types::{Body, RoomStatus};
 use qchat_proto::{
-    content::RoomSettings,
+    content::SettingsChange,
     ids::MessageId,
     session::ledger::{Change, Ledger as _, OutboxRow, RowState, Want},
 };
@@ -76,7 +76,7 @@ async fn a_change_that_can_never_be_made_holds_up_nothing_that_waits_behind_it()
     let bob = Person::register(&daemon.url(), "bob").await;
     let room = crate::person::room("tea", &[&alice, &bob]).await;
     // As it is left where somebody was an admin when they asked for it, and is none any more.
-    let settings = RoomSettings::new("mine".to_owned(), vec![bob.engine.me().account]);
+    let settings = SettingsChange::Name("mine".to_owned());
     let change = OutboxRow {
         message_id: MessageId::from_bytes([7; 16]),
         want: Want::Commit(Change::Settings(settings)),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::RoomSettings,
+    content::{Role, RoomSettings, SettingsChange},
     crypto::secret::Secret,
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::psk::{Psk, PskId, PskKind},
@@ -165,7 +165,13 @@ fn outbox(l: &mut impl Ledger) {
         ])),
         Want::Commit(Change::Add(Vec::new())),
         Want::Commit(Change::RemoveAccount(BOB)),
-        Want::Commit(Change::Settings(RoomSettings::new("three".into(), vec![BOB]))),
+        Want::Commit(Change::Settings(SettingsChange::Name("three".into()))),
+        Want::Commit(Change::Settings(SettingsChange::Topic(String::new()))),
+        Want::Commit(Change::Settings(SettingsChange::ExpireAfter(std::num::NonZeroU32::new(60)))),
+        Want::Commit(Change::Settings(SettingsChange::ExpireAfter(None))),
+        Want::Commit(Change::Settings(SettingsChange::Role(BOB, Role::Reader))),
+        Want::Commit(Change::Settings(SettingsChange::Ban(BOB))),
+        Want::Commit(Change::Settings(SettingsChange::Unban(BOB))),
         Want::Commit(Change::Update),
         Want::Commit(Change::Duties),
         Want::Commit(Change::Withdraw),

@@ -6,6 +6,7 @@ mod virtualised;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use qchat_proto::{
+    content::Role,
     crypto::entropy::{Entropy, EntropyError},
     identity::{
         DeviceName,
@@ -79,7 +80,7 @@ fn details(n: u8, name: &str) -> RoomDetails {
         account: AccountId::from_bytes([name.as_bytes()[0]; 16]),
         name: name.to_owned(),
         devices: 1,
-        admin: name == "alice",
+        role: if name == "alice" { Role::Owner } else { Role::Member },
         invited,
         verified: false,
         changed: false,
@@ -87,6 +88,8 @@ fn details(n: u8, name: &str) -> RoomDetails {
     RoomDetails {
         summary: room(n, name, RoomStatus::Joined, 0),
         members: vec![member("alice", false), member("bob", false), member("carol", true)],
+        topic: String::new(),
+        banned: vec![],
         epoch: 3,
         expire_after: None,
         cursor: Seq(9),

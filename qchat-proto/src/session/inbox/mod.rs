@@ -376,6 +376,10 @@ impl<L: Ledger> Step<'_, L> {
             Phase::Stuck(_) | Phase::Removed(_) | Phase::Left(_) => false,
         };
         let said = Content::decode(&content).map(|content| content.body);
+        if group.settings()?.silences(sender.account, said.as_ref().ok()) {
+            self.store(group)?;
+            return self.reject(envelope, "its sender may only read in this room");
+        }
         if !repeated
             && self.state.phase == Phase::Member
             && let Ok(Body::SharedKey(said)) = &said
