@@ -16,6 +16,7 @@ use super::{
     StoreError, Tx, convert,
     deletions::erase,
     schema::{identity, room_settings, timeline},
+    search,
     timeline::{Delivery, Line, line_of},
 };
 
@@ -91,6 +92,14 @@ struct Target {
     deleted: bool,
 }
 
+/// Has the index follow a message, now that a change of it that waits has come or gone.
+pub(super) fn follow(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) -> Result<(), StoreError> {
+    match find(conn, room, of)? {
+        Some((target, _)) if !target.deleted => search::refresh(conn, target.row),
+        _ => Ok(()),
+    }
+}
+
 fn find(
     conn: &mut SqliteConnection,
     room: RoomId,
@@ -132,18 +141,18 @@ pub(super) fn fold(
     (author, body): (AccountId, &[u8]),
     pending: bool,
 ) -> Result<State, StoreError> {
-    fold_each(conn, room, of, (row, place), (author, body), pending, |_, _| {})
+    fold_each(conn, room, of, (row, place), (author, body), pending, |_, _, _| {})
 }
 
-/// The same, telling of each change by its row whether it has changed anything.
-fn fold_each(
+/// The same, telling of each change by its row what it is, and whether it has changed anything.
+pub(super) fn fold_each(
     conn: &mut SqliteConnection,
     room: RoomId,
     of: MessageRef,
     (row, place): (i64, i64),
     (author, body): (AccountId, &[u8]),
     pending: bool,
-    mut each: impl FnMut(i64, bool),
+    mut each: impl FnMut(i64, &What, bool),
 ) -> Result<State, StoreError> {
     type Row = (i64, i64, i32, Option<Vec<u8>>, bool, Vec<u8>);
     let unknown = Body::Unknown;
@@ -171,7 +180,7 @@ fn fold_each(
         // One that is erased says nothing any more.
         if let Ok(Content { body: Body::Change(change), mentions, .. }) = Content::decode(&body) {
             let news = state.apply(&change.what, &mentions, By { account, admin });
-            each(change_row, news);
+            each(change_row, &change.what, news);
         }
     }
     Ok(state)
@@ -209,8 +218,9 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
     }
     let state = fold(conn, room, of, (target.row, target.place), (target.account, &body), false)?;
     if state.deleted_by().is_none() {
-        return Ok(());
+        return search::refresh(conn, target.row);
     }
+    search::take_out(conn, target.row)?;
     // The line stays, and says that it was deleted.
     diesel::update(timeline::table.find(target.row))
         .set(timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")))
@@ -255,7 +265,7 @@ impl Tx {
             return Ok(false);
         }
         let (mut effective, at) = (false, (target.row, target.place));
-        fold_each(&mut self.conn, room, of, at, (target.account, &body), true, |change, news| {
+        fold_each(&mut self.conn, room, of, at, (target.account, &body), true, |change, _, news| {
             if change == row {
                 effective = news;
             }

@@ -19,6 +19,7 @@ use super::{
     changes::{self, Filing},
     convert, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
+    search,
 };
 
 /// Where pending lines stand.
@@ -205,7 +206,7 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
     {
         return Ok(false);
     }
-    diesel::insert_into(timeline::table)
+    let row: i64 = diesel::insert_into(timeline::table)
         .values((
             timeline::room.eq(&message.room.as_bytes()[..]),
             timeline::place.eq(seq),
@@ -223,10 +224,14 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
             timeline::mentions_me.eq(filing.mentions_me),
             timeline::expires_ms.eq(filing.expires_ms),
         ))
-        .execute(conn)?;
+        .returning(timeline::row)
+        .get_result(conn)?;
     match of {
         Some(of) => changes::settle(conn, message.room, of)?,
-        None => room_rows::touch(conn, message.room, now)?,
+        None => {
+            search::refresh(conn, row)?;
+            room_rows::touch(conn, message.room, now)?;
+        }
     }
     Ok(of.is_some())
 }
@@ -273,17 +278,21 @@ pub(super) fn settle(
             timeline::delivery.eq(Delivery::Sent.number()),
         ))
         .execute(conn)?;
-    type Change = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-    let change: Option<Change> =
-        line.select((timeline::of_device, timeline::of_message, timeline::account)).first(conn).optional()?;
-    if let Some((Some(of_device), Some(of_message), Some(account))) = change {
+    type Change = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let change: Option<Change> = line
+        .select((timeline::row, timeline::of_device, timeline::of_message, timeline::account))
+        .first(conn)
+        .optional()?;
+    let Some((row, of_device, of_message, account)) = change else { return Ok(()) };
+    if let (Some(of_device), Some(of_message), Some(account)) = (of_device, of_message, account) {
         // Nobody has become an admin, or is one no more, between its sealing and its place in the log.
         let by_admin = changes::is_admin(conn, room, &account)?;
         diesel::update(line).set(timeline::by_admin.eq(by_admin)).execute(conn)?;
         let device = convert::id("device id", &of_device)?;
-        changes::settle(conn, room, MessageRef { device, id: convert::id("message id", &of_message)? })?;
+        changes::settle(conn, room, MessageRef { device, id: convert::id("message id", &of_message)? })
+    } else {
+        search::refresh(conn, row)
     }
-    Ok(())
 }
 
 /// Marks a pending message as failed and lets it stand after the last line of the log as it is now.
@@ -293,9 +302,16 @@ pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Resu
         .filter(timeline::room.eq(&room.as_bytes()[..]))
         .filter(timeline::place.eq(PENDING_PLACE))
         .filter(timeline::message_id.eq(id));
+    type Of = (Option<Vec<u8>>, Option<Vec<u8>>);
+    let of: Option<Of> = line.select((timeline::of_device, timeline::of_message)).first(conn).optional()?;
     diesel::update(line)
         .set((timeline::place.eq(place), timeline::delivery.eq(Delivery::Failed.number())))
         .execute(conn)?;
+    // What it would have changed says again what it said before.
+    if let Some((Some(device), Some(id))) = of {
+        let (device, id) = (convert::id("device id", &device)?, convert::id("message id", &id)?);
+        changes::follow(conn, room, MessageRef { device, id })?;
+    }
     Ok(())
 }
 
@@ -354,8 +370,9 @@ impl Tx {
             .returning(timeline::row)
             .get_result(&mut self.conn)?;
         outbox::forget_text(&mut self.conn, room, id)?;
-        if of.is_none() {
-            room_rows::touch(&mut self.conn, room, now)?;
+        match of {
+            Some(of) => changes::follow(&mut self.conn, room, of)?,
+            None => room_rows::touch(&mut self.conn, room, now)?,
         }
         Ok(row)
     }

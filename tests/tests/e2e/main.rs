@@ -29,6 +29,7 @@ mod registration;
 mod relay;
 mod removal;
 mod screen;
+mod search;
 mod secrets;
 mod stolen;
 mod suites;
