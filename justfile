@@ -73,6 +73,7 @@ bench:
     cargo bench --locked -p qchat-tests --bench programs
     cargo bench --locked -p qchat-tests --bench directory -- 1000 100000
     cargo bench --locked -p qchat-tests --bench rooms -- 1000
+    cargo bench --locked -p qchat-tests --bench search -- 1000000
 
 # What the relay does on one core, on both databases; `just bench-relay --long` adds what takes minutes.
 bench-relay *options:

@@ -5,6 +5,7 @@ pub mod config;
 pub mod engine;
 pub mod net;
 pub mod quantum;
+pub mod query;
 pub mod store;
 pub mod tui;
 pub mod vault;

@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 57] = [
+    let commands: [&[&str]; 59] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -79,6 +79,8 @@ fn help_of_every_command() {
         &["draft"],
         &["listen"],
         &["history"],
+        &["search"],
+        &["export"],
         &["unread"],
         &["delete"],
         &["verify"],
@@ -124,6 +126,11 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["room", "invite", "general", "Bob!"], "user name"),
         (&["history", "general", "--limit", "many"], "many"),
         (&["history", "general", "--before", "first"], "first"),
+        (&["history", "general", "--since", "whenever"], "2026-01-31"),
+        (&["search", "form:alice"], "from:USER"),
+        (&["search"], "nothing to look for"),
+        (&["search", "tea", "--limit", "1001"], "1..=1000"),
+        (&["export", "general", "--force"], "--output"),
         (&["register", "Not A Name"], "user name"),
         (&["register", "alice"], "--server"),
         (&["--server", "http://chat.example.org", "whoami"], "say https"),
@@ -174,6 +181,8 @@ fn a_profile_that_is_not_there_is_exit_code_4_and_says_how_to_make_one() {
         &["send", "general", "hello"],
         &["listen"],
         &["history", "general"],
+        &["search", "tea"],
+        &["export", "general"],
         &["device", "approve"],
         &["device", "list"],
         &["device", "revoke", "laptop"],

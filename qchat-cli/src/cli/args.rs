@@ -349,23 +349,15 @@ pub enum Command {
         limit: Option<usize>,
     },
     /// Print what was said in a room, oldest first.
-    #[command(
-        after_help = "Examples:\n  qchat history general --limit 20\n  qchat history general --before 117 --json"
-    )]
-    History {
-        /// The room's name or id.
-        #[arg(value_name = "ROOM")]
-        room: String,
-        /// At most this many lines, the newest.
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
-        /// Only lines before this place in the room's log.
-        #[arg(long, value_name = "SEQ", value_parser = seq)]
-        before: Option<Seq>,
-        /// Show the ids of messages.
-        #[arg(long)]
-        ids: bool,
-    },
+    History(super::search_args::HistoryArgs),
+    /// Find messages in all rooms, in what the profile has; the best first, and the newest first among equals.
+    ///
+    /// Needs no connection. A message that was edited is found by what it says now; one that was deleted, or has had its time, is not.
+    Search(super::search_args::SearchArgs),
+    /// Write down all that was said in a room, oldest first.
+    ///
+    /// What is written is not encrypted any more, and messages that are deleted later, or have their time, stay in it.
+    Export(super::search_args::ExportArgs),
     /// Count what is unread: in all, and in each room where there is any.
     ///
     /// Needs no connection, so that a status bar may ask often: what is counted is what the profile has. `listen` and the
@@ -941,7 +933,7 @@ fn accept() -> impl TypedValueParser<Value = Accept> {
     PossibleValuesParser::new(choices).try_map(|word| word.parse())
 }
 
-fn seq(text: &str) -> Result<Seq, String> {
+pub(super) fn seq(text: &str) -> Result<Seq, String> {
     text.parse().map(Seq).map_err(|_| "a place in the room's log is a number".to_owned())
 }
 

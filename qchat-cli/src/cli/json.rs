@@ -135,7 +135,6 @@ struct OfferedKeyObject<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct MemberObject<'a> {
     name: &'a str,
     account: String,

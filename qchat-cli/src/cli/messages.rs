@@ -21,9 +21,11 @@ use super::{
     args::{self, Wait},
     failure::{Failure, Outcome},
     json::{MessageObject, is_settled, rfc3339},
-    open, progress, rooms, words,
+    open, progress, rooms,
+    search_args::HistoryArgs,
+    words,
 };
-use crate::engine::{Draft, EngineError, Handle, Reached, types::Message};
+use crate::engine::{Draft, EngineError, Handle, Part, Reached, types::Message};
 
 /// A message that the daemon has.
 #[derive(Serialize)]
@@ -181,20 +183,46 @@ async fn wait(context: &Context, handle: &Handle, room: RoomId, message: Message
     Err(error.into())
 }
 
-pub(super) async fn history(
-    context: &Context,
-    room: &str,
-    limit: usize,
-    before: Option<Seq>,
-    ids: bool,
-) -> Outcome {
+/// A moment that has been: a date, a time, or so long ago.
+pub(super) fn past(context: &Context, text: &str) -> Option<OffsetDateTime> {
+    // A number alone would be seconds, and is meant for a year.
+    let span = args::time(text).ok().filter(|_| text.parse::<f64>().is_err());
+    let ago = span.and_then(|ago| OffsetDateTime::now_utc().checked_sub(ago.try_into().ok()?));
+    ago.or_else(|| context.zone.read(text))
+}
+
+/// The part of a log that is asked for, if not all of it is.
+fn part(context: &Context, arguments: &HistoryArgs) -> Outcome<Option<Part>> {
+    let when = |text: Option<&String>| {
+        let read = |text: &String| {
+            past(context, text).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{text:?} is no date or time: as in 2026-01-31, 2026-01-31T09:00, or 2d for two days ago"
+                ))
+            })
+        };
+        text.map(read).transpose()
+    };
+    let part = Part::new(
+        (arguments.from_seq, arguments.to_seq),
+        (when(arguments.since.as_ref())?, when(arguments.until.as_ref())?),
+    );
+    Ok(Some(part).filter(|part| *part != Part::default()))
+}
+
+pub(super) async fn history(context: &Context, arguments: &HistoryArgs) -> Outcome {
+    let HistoryArgs { room, limit, before, ids, .. } = arguments;
+    let (limit, ids) = (*limit, *ids);
+    // Before the passphrase is asked for.
+    let part = part(context, arguments)?;
     open::with_engine(context, async |handle| {
         let partial = open::sync_or_warn(context, handle).await?;
         let id = handle.find_room(room).await?;
         let name = name(handle, id).await?;
-        let messages = match before {
-            Some(seq) => handle.timeline_before_seq(id, seq, limit).await?,
-            None => newest(handle, id, limit).await?,
+        let messages = match (part, before) {
+            (Some(part), before) => handle.timeline_within(id, part.before(*before), limit).await?,
+            (None, Some(seq)) => handle.timeline_before_seq(id, *seq, limit).await?,
+            (None, None) => newest(handle, id, limit).await?,
         };
         for message in messages.iter().filter(|message| is_settled(message)) {
             print(context, message, &name, Show { mixed: false, ids })?;

@@ -13,6 +13,8 @@ mod deletion;
 mod departure;
 mod devices;
 mod directory;
+mod documents;
+mod export;
 mod failure;
 mod harden;
 mod json;
@@ -33,6 +35,8 @@ mod quantum;
 pub mod quantum_args;
 mod recovery;
 mod rooms;
+mod search;
+pub mod search_args;
 mod server;
 mod shared_keys;
 mod stolen;
@@ -215,9 +219,9 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Poll(PollCommand::Close { room, id }) => changes::close(context, (room, id)).await,
         Command::Listen { rooms, ids, limit } => listen::listen(context, rooms, *ids, *limit).await,
-        Command::History { room, limit, before, ids } => {
-            messages::history(context, room, *limit, *before, *ids).await
-        }
+        Command::History(arguments) => messages::history(context, arguments).await,
+        Command::Search(arguments) => search::search(context, arguments).await,
+        Command::Export(arguments) => export::export(context, arguments).await,
         Command::Outbox(OutboxCommand::List { room }) => unsent::list(context, room.as_deref()).await,
         Command::Outbox(OutboxCommand::Retry) => unsent::retry(context).await,
         Command::Outbox(OutboxCommand::Drop { ids }) => unsent::give_up(context, ids).await,

@@ -186,7 +186,7 @@ fn readme(name: &str) -> String {
     text.push_str(
         "\nA file that is missing would be empty. Left out is what others could use: the verifier of the passphrase and the \
          tokens' hashes. Nothing of this opens a message: the keys for that are in this profile alone, and messages as you \
-         read them are got by `qchat history`.\n",
+         read them are got by `qchat export`.\n",
     );
     text
 }

@@ -55,6 +55,18 @@ pub(super) fn message(message: &Message, room: Option<&str>, ids: bool, zone: &Z
     }
 }
 
+/// A message that was found: when, where and by whom it was written, and an excerpt that is fit for a terminal.
+pub(super) fn found(message: &Message, excerpt: &str, room: &str, ids: bool, zone: &Zone) -> String {
+    let id = message.id.filter(|_| ids).map(|id| format!("{id}  ")).unwrap_or_default();
+    let sender = message.sender.as_ref().map_or("?", |sender| &sender.name);
+    format!(
+        "{id}{}  [{}] {}: {excerpt}",
+        clock(message.sent_at, zone),
+        sanitize::line(room),
+        sanitize::line(sender)
+    )
+}
+
 /// A room in a list: its state, unread messages, id and name.
 pub(super) fn room(room: &RoomSummary) -> String {
     let name = sanitize::line(&room.name);

@@ -23,6 +23,11 @@ pub(crate) fn from_seconds(seconds: u64) -> OffsetDateTime {
     from_millis(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
 }
 
+/// A time to compare those of the timeline with.
+pub(crate) fn to_millis(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
 /// A time of the timeline. What lies outside the calendar (a peer may claim anything) is shown as the epoch.
 pub(crate) fn from_millis(millis: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)

@@ -59,7 +59,6 @@ pub struct RoomSummary {
 
 /// A member of a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Member {
     /// The account.
     pub account: AccountId,

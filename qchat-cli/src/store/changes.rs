@@ -16,6 +16,7 @@ use super::{
     StoreError, Tx, convert,
     deletions::erase,
     schema::{identity, room_settings, timeline},
+    search,
     timeline::{Delivery, Line, line_of},
 };
 
@@ -95,6 +96,14 @@ struct Target {
     deleted: bool,
 }
 
+/// Has the index follow a message, now that a change of it that waits has come or gone.
+pub(super) fn follow(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) -> Result<(), StoreError> {
+    match find(conn, room, of)? {
+        Some((target, _)) if !target.deleted => search::refresh(conn, target.row),
+        _ => Ok(()),
+    }
+}
+
 fn find(
     conn: &mut SqliteConnection,
     room: RoomId,
@@ -136,6 +145,19 @@ pub(super) fn fold(
     (author, body): (AccountId, &[u8]),
     pending: bool,
 ) -> Result<State, StoreError> {
+    fold_each(conn, room, of, (row, place), (author, body), pending, |_, _, _| {})
+}
+
+/// The same, telling of each change by its row what it is, and whether it has changed anything.
+pub(super) fn fold_each(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    of: MessageRef,
+    (row, place): (i64, i64),
+    (author, body): (AccountId, &[u8]),
+    pending: bool,
+    mut each: impl FnMut(i64, &What, bool),
+) -> Result<State, StoreError> {
     type Row = (i64, i64, i32, Option<Vec<u8>>, bool, Vec<u8>);
     let unknown = Body::Unknown;
     let content = Content::decode(body).ok();
@@ -161,7 +183,8 @@ pub(super) fn fold(
         let account = convert::id("account id", &account.unwrap_or_default())?;
         // One that is erased says nothing any more.
         if let Ok(Content { body: Body::Change(change), mentions, .. }) = Content::decode(&body) {
-            state.apply(&change.what, &mentions, By { account, admin });
+            let news = state.apply(&change.what, &mentions, By { account, admin });
+            each(change_row, &change.what, news);
         }
     }
     Ok(state)
@@ -196,8 +219,9 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
     }
     let state = fold(conn, room, of, (target.row, target.place), (target.account, &body), false)?;
     if state.deleted_by().is_none() {
-        return Ok(());
+        return search::refresh(conn, target.row);
     }
+    search::take_out(conn, target.row)?;
     // The line stays, and says that it was deleted.
     diesel::update(timeline::table.find(target.row))
         .set((

@@ -25,16 +25,25 @@ pub struct Deletion {
     pub on_their_way: Vec<MessageId>,
 }
 
-/// Overwrites lines. The body keeps its length: a row that changes its size is moved, and a move leaves copies behind.
+/// Overwrites lines, once their words are out of the index: they are taken out by what the lines say. The body keeps its
+/// length: a row that changes its size is moved, and a move leaves copies behind.
 macro_rules! erase {
-    ($conn:expr, $lines:expr) => {
-        diesel::update($lines)
+    ($conn:expr, $lines:expr) => {{
+        let conn: &mut diesel::SqliteConnection = $conn;
+        let lines = $lines;
+        let rows: Vec<i64> = lines.clone().select(crate::store::schema::timeline::row).load(conn)?;
+        let emptied = crate::store::search::take_out_lines(conn, &rows)?;
+        let erased = diesel::update(lines)
             .set((
                 timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")),
                 timeline::deleted.eq(true),
             ))
-            .execute($conn)
-    };
+            .execute(conn)?;
+        if emptied {
+            crate::store::search::fill(conn)?;
+        }
+        Ok::<usize, StoreError>(erased)
+    }};
 }
 pub(super) use erase;
 

@@ -37,6 +37,7 @@ mod rooms;
 mod rotation;
 mod scheduled;
 mod schema;
+mod search;
 mod session;
 mod shared_keys;
 mod timeline;
@@ -58,6 +59,11 @@ pub use receipts::Progress;
 pub use rooms::{InvitationRow, RoomRow};
 pub use rotation::{AccountIdentity, DeviceKey, NextKey};
 pub use scheduled::Scheduled;
+pub use search::{
+    find::{Found, Has, Part, Search},
+    highlight::highlights,
+    terms::Term,
+};
 pub use session::SessionTokens;
 pub use timeline::{Delivery, Line, LineBody};
 pub use tx::Tx;

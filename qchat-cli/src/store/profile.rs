@@ -19,6 +19,7 @@ use super::{
     ProfileLock, StoreError, connect,
     kept::Kept,
     quantum::QuantumStore,
+    search,
     tx::{Begin, Tx},
 };
 
@@ -344,6 +345,8 @@ fn migrate(conn: &mut SqliteConnection, dir: &Path) -> Result<(), StoreError> {
     }
     let _lock = ProfileLock::take(dir, MIGRATION_LOCK, MIGRATION_PATIENCE)?;
     conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+    // Before the version says that all is done: what is interrupted here goes on with the next opening.
+    search::fill_in_steps(conn)?;
     conn.batch_execute(&format!("PRAGMA user_version = {newest}"))?;
     Ok(())
 }

@@ -303,6 +303,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    texts (row) {
+        row -> BigInt,
+        source -> BigInt,
+        sent_ms -> BigInt,
+        form -> Integer,
+        has_link -> Bool,
+    }
+}
+
+diesel::table! {
     drafts (room) {
         room -> Binary,
         text -> Text,

@@ -19,6 +19,7 @@ use super::{
     changes::{self, Filing, NEVER},
     convert, deletions, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
+    search,
 };
 
 /// What no longer waits, as it stands in the index: a bound value would not be found to be the same.
@@ -204,7 +205,7 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
     {
         return Ok(false);
     }
-    diesel::insert_into(timeline::table)
+    let row: i64 = diesel::insert_into(timeline::table)
         .values((
             timeline::room.eq(&message.room.as_bytes()[..]),
             timeline::place.eq(seq),
@@ -222,10 +223,13 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
             timeline::mentions_me.eq(filing.mentions_me),
             timeline::expires_ms.eq(filing.expires_ms),
         ))
-        .execute(conn)?;
-    match of {
-        Some(of) => changes::settle(conn, message.room, of)?,
-        None => room_rows::touch(conn, message.room, now)?,
+        .returning(timeline::row)
+        .get_result(conn)?;
+    if let Some(of) = of {
+        changes::settle(conn, message.room, of)?;
+    } else {
+        search::refresh(conn, row)?;
+        room_rows::touch(conn, message.room, now)?;
     }
     Ok(of.is_some())
 }
@@ -291,7 +295,7 @@ pub(super) fn settle(
     }
     match filing.target() {
         Some(of) => changes::settle(conn, room, of),
-        None => Ok(()),
+        None => search::refresh(conn, row),
     }
 }
 
@@ -304,14 +308,18 @@ pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Resu
         .filter(timeline::message_id.eq(id));
     let body: Option<Vec<u8>> = line.select(timeline::body).first(conn).optional()?;
     let Some(body) = body else { return Ok(()) };
-    let expires_ms = Filing::of(conn, room, &body, convert::now_ms())?.expires_ms;
+    let filing = Filing::of(conn, room, &body, convert::now_ms())?;
     diesel::update(line)
         .set((
             timeline::place.eq(place),
             timeline::delivery.eq(Delivery::Failed.number()),
-            timeline::expires_ms.eq(expires_ms.unwrap_or(NEVER)),
+            timeline::expires_ms.eq(filing.expires_ms.unwrap_or(NEVER)),
         ))
         .execute(conn)?;
+    // What it would have changed says again what it said before.
+    if let Some(of) = filing.target() {
+        changes::follow(conn, room, of)?;
+    }
     Ok(())
 }
 
@@ -371,8 +379,9 @@ impl Tx {
             .returning(timeline::row)
             .get_result(&mut self.conn)?;
         outbox::forget_text(&mut self.conn, room, id)?;
-        if of.is_none() {
-            room_rows::touch(&mut self.conn, room, now)?;
+        match of {
+            Some(of) => changes::follow(&mut self.conn, room, of)?,
+            None => room_rows::touch(&mut self.conn, room, now)?,
         }
         Ok(row)
     }

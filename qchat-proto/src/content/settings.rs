@@ -125,21 +125,23 @@ impl RoomSettings {
             SettingsChange::ExpireAfter(after) => changed.expire_after = *after,
             SettingsChange::Role(account, role) if changed.role(*account) != *role => {
                 changed.forget(*account);
-                let lists: &mut [&mut Vec<AccountId>] = match role {
-                    Role::Owner => &mut [&mut changed.owners, &mut changed.admins],
-                    Role::Admin => &mut [&mut changed.admins],
-                    Role::Member => &mut [],
-                    Role::Reader => &mut [&mut changed.readers],
-                };
-                lists.iter_mut().for_each(|list| list.push(*account));
+                if *role == Role::Owner {
+                    changed.owners.push(*account);
+                }
+                if *role <= Role::Admin {
+                    changed.admins.push(*account);
+                }
+                if *role == Role::Reader {
+                    changed.readers.push(*account);
+                }
             }
-            SettingsChange::Role(..) => {}
             SettingsChange::Ban(account) if !changed.banned.contains(account) => {
                 changed.forget(*account);
                 changed.banned.push(*account);
             }
-            SettingsChange::Ban(_) => {}
             SettingsChange::Unban(account) => changed.banned.retain(|banned| banned != account),
+            // It is so already.
+            SettingsChange::Role(..) | SettingsChange::Ban(_) => {}
         }
         changed
     }

@@ -30,6 +30,7 @@ mod relay;
 mod removal;
 mod roles;
 mod screen;
+mod search;
 mod secrets;
 mod stolen;
 mod suites;

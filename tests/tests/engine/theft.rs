@@ -41,10 +41,10 @@ fn texts(copy: &Copy, room: RoomId, recording: &[Envelope]) -> Vec<String> {
         // Whatever fails leaves the state as it was.
         let mut group = device.load(room, &blob, &[]).unwrap();
         let Ok(opened) = group.open(&envelope.payload) else { continue };
-        if let Opened::Application { data, .. } = opened {
-            if let Body::Text(text) = Content::decode(&content::unpad(&data).unwrap()).unwrap().body {
-                texts.push(text);
-            }
+        if let Opened::Application { data, .. } = opened
+            && let Body::Text(text) = Content::decode(&content::unpad(&data).unwrap()).unwrap().body
+        {
+            texts.push(text);
         }
         let update = group.snapshot().unwrap();
         blob = GroupBlob { state: update.state, tree: update.tree.unwrap_or(blob.tree) };

@@ -15,7 +15,7 @@ use qchat_proto::{
 };
 
 use super::{ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, profile, read, state, write};
-use crate::store::{Line, LineBody, Profile, StoreError, Tx};
+use crate::store::{Delivery, Line, LineBody, Profile, StoreError, Tx};
 
 const CAROL: AccountId = AccountId::from_bytes([0xc1; 16]);
 const CAROL_DEVICE: DeviceId = DeviceId::from_bytes([0xc2; 16]);
@@ -110,6 +110,33 @@ fn all(profile: &Profile) -> Vec<(MessageId, Shown)> {
     lines.into_iter().map(shown).collect()
 }
 
+/// The words that a profile's index has, by message.
+fn indexed(profile: &Profile) -> BTreeMap<i64, Vec<String>> {
+    let mut words: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (row, _, word) in write(profile, |tx| Ok(tx.indexed())) {
+        words.entry(row).or_default().push(word);
+    }
+    words
+}
+
+/// The words that it should have: those of what is shown and in the log.
+fn words(profile: &Profile) -> BTreeMap<i64, Vec<String>> {
+    let lines = read(profile, |tx| tx.lines_before(ROOM, None, 10_000));
+    let lines = lines.into_iter().filter(|line| line.delivery == Delivery::Sent);
+    let said = lines.filter_map(|line| {
+        let LineBody::Message { content, state, .. } = line.body else { return None };
+        let body = Content::decode(&content).ok().map(|content| content.body);
+        let said = match (state.deleted_by(), state.edited(), body) {
+            (None, Some(edited), _) => edited.text.clone(),
+            (None, None, Some(Body::Text(text))) => text,
+            (None, None, Some(Body::Poll(poll))) => poll.options().join(" "),
+            _ => return None,
+        };
+        Some((line.row, said.split(' ').map(ToOwned::to_owned).collect()))
+    });
+    said.collect()
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Write { device: usize, target: usize, what: u8 },
@@ -192,6 +219,10 @@ proptest! {
                 }
             }
         }
+        // Also where own messages and changes wait, or are acknowledged before the log was read so far.
+        for (_, profile) in &profiles {
+            prop_assert_eq!(indexed(profile), words(profile));
+        }
         for entries in &mut waiting {
             log.append(entries);
         }
@@ -199,6 +230,9 @@ proptest! {
             write(profile, |tx| (1..).zip(&log).try_for_each(|(seq, entry)| receive(tx, seq, entry)));
         }
         let [first, second, third] = profiles.each_ref().map(|(_, profile)| all(profile));
+        for (_, profile) in &profiles {
+            prop_assert_eq!(indexed(profile), words(profile));
+        }
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(&first, &third);
         for (id, shown) in &first {
@@ -225,6 +259,7 @@ proptest! {
         }));
         write(&restored, |tx| tx.put_room(&state(log.len() as u64)));
         prop_assert_eq!(&first, &all(&restored));
+        prop_assert_eq!(indexed(&restored), words(&restored));
     }
 }
 

@@ -5,6 +5,7 @@ mod contract;
 mod deletions;
 mod migrations;
 mod profile;
+mod search;
 mod timeline;
 
 use qchat_proto::{
