@@ -4,6 +4,7 @@
 
 mod attachment;
 mod change;
+mod exercise;
 mod poll;
 mod receipt;
 mod settings;
@@ -22,6 +23,7 @@ use crate::{
 
 pub use attachment::{Attachment, AttachmentKey, MAX_FILE_NAME, MAX_MEDIA_TYPE};
 pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
+pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
 pub use receipt::Receipt;
 pub use settings::RoomSettings;
@@ -96,6 +98,8 @@ pub enum Body {
     Attachment(Attachment),
     /// How far the sender's device has got with the room's log.
     Receipt(Receipt),
+    /// Two devices run BB84 in simulation.
+    Exercise(Exercise),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -140,6 +144,11 @@ impl Content {
         Self::new(Body::SharedKey(said), sent_at_ms)
     }
 
+    /// What a device says in a simulated run of BB84.
+    pub fn exercise(said: Exercise, sent_at_ms: i64) -> Self {
+        Self::new(Body::Exercise(said), sent_at_ms)
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
@@ -150,6 +159,7 @@ impl Content {
             Body::Poll(poll) => Some(pb::content::Body::Poll(poll.to_wire())),
             Body::Attachment(attachment) => Some(pb::content::Body::Attachment(attachment.to_wire())),
             Body::Receipt(receipt) => Some(pb::content::Body::Receipt(receipt.to_wire())),
+            Body::Exercise(said) => Some(pb::content::Body::Exercise(said.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -186,6 +196,9 @@ impl Content {
                 Attachment::from_wire(file).map_or(Body::Unknown, Body::Attachment)
             }
             Some(pb::content::Body::Receipt(receipt)) => Body::Receipt(Receipt::from_wire(receipt)),
+            Some(pb::content::Body::Exercise(said)) => {
+                Exercise::from_wire(said).map_or(Body::Unknown, Body::Exercise)
+            }
             None => Body::Unknown,
         };
         // One of another size says nothing.
@@ -247,7 +260,10 @@ pub fn unpad(padded: &[u8]) -> Result<Bytes, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{DeviceId, MessageId, Seq};
+    use crate::{
+        ids::{DeviceId, MessageId, Seq},
+        mls::psk::PskId,
+    };
 
     #[test]
     fn padding_hides_lengths_in_powers_of_two_and_has_one_form() {
@@ -281,6 +297,7 @@ mod tests {
         let key_id = [7; 16];
         let offered = |sae: &str| KeyStep::Offered { master: "alice-sae".to_owned(), slave: sae.to_owned() };
         for (step, known) in [
+            (KeyStep::Offered { master: String::new(), slave: String::new() }, false),
             (offered("bob-sae"), true),
             (KeyStep::Held { confirmation: [9; 32] }, true),
             (KeyStep::GivenUp { differs: true }, true),
@@ -289,12 +306,27 @@ mod tests {
             (offered(""), false),
             (offered(&"x".repeat(MAX_SAE + 1)), false),
         ] {
-            let content = Content::shared_key(SharedKey { key_id, step }, 5);
+            let content = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step }, 5);
             let body = if known { content.body.clone() } else { Body::Unknown };
             assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
         }
-        let genuine =
-            Content::shared_key(SharedKey { key_id, step: KeyStep::Held { confirmation: [9; 32] } }, 5);
+        let of_exercise = |sae: &str| SharedKey {
+            id: PskId::exercise(key_id),
+            step: KeyStep::Offered { master: sae.to_owned(), slave: sae.to_owned() },
+        };
+        for (sae, known) in [("", true), ("an-sae", false)] {
+            let content = Content::shared_key(of_exercise(sae), 5);
+            let body = if known { content.body.clone() } else { Body::Unknown };
+            assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
+        }
+        let held = KeyStep::Held { confirmation: [9; 32] };
+        let genuine = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step: held }, 5);
+        for kind in [2, 4, 257] {
+            let mut other = pb::Content::decode(genuine.encode()).unwrap();
+            let Some(pb::content::Body::SharedKey(said)) = &mut other.body else { panic!("a key") };
+            said.kind = kind;
+            assert_eq!(Content::decode(&other.encode_to_vec()).unwrap().body, Body::Unknown, "{kind}");
+        }
         let mut short = pb::Content::decode(genuine.encode()).unwrap();
         let Some(pb::content::Body::SharedKey(said)) = &mut short.body else { panic!("a key") };
         said.key_id.truncate(15);

@@ -76,6 +76,7 @@ impl State {
             },
             Body::Joined
             | Body::SharedKey(_)
+            | Body::Exercise(_)
             | Body::Change(_)
             | Body::Attachment(_)
             | Body::Receipt(_)

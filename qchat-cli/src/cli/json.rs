@@ -117,6 +117,15 @@ pub(super) struct DetailsObject<'a> {
     members: Vec<MemberObject<'a>>,
 }
 
+/// Where a key from elsewhere comes from.
+pub(super) fn psk_kind(kind: PskKind) -> &'static str {
+    match kind {
+        PskKind::QuantumLink => "quantum-link",
+        PskKind::InviteLink => "invite-link",
+        PskKind::Exercise => "simulated-bb84",
+    }
+}
+
 /// A key from elsewhere in a room's key schedule.
 #[derive(Debug, Serialize)]
 struct PskObject {
@@ -127,6 +136,7 @@ struct PskObject {
 /// A key from elsewhere on its way there.
 #[derive(Debug, Serialize)]
 struct OfferedKeyObject<'a> {
+    kind: &'static str,
     key_id: String,
     by: &'a str,
     waits_for: &'a [String],
@@ -162,17 +172,15 @@ impl<'a> DetailsObject<'a> {
             cursor: details.cursor.0,
             waiting: details.waiting,
             keys_renewed: details.keys_renewed.map(rfc3339),
-            psk: details.mixed_key.as_ref().map(|mixed| PskObject {
-                kind: match mixed.kind {
-                    PskKind::QuantumLink => "quantum-link",
-                    PskKind::InviteLink => "invite-link",
-                },
-                since_epoch: mixed.since,
-            }),
+            psk: details
+                .mixed_key
+                .as_ref()
+                .map(|mixed| PskObject { kind: psk_kind(mixed.kind), since_epoch: mixed.since }),
             offered_keys: details
                 .offered_keys
                 .iter()
                 .map(|offered| OfferedKeyObject {
+                    kind: psk_kind(offered.kind),
                     key_id: offered.key.to_string(),
                     by: &offered.by,
                     waits_for: &offered.waits_for,

@@ -112,7 +112,9 @@ pub struct MixedKey {
 /// A key from elsewhere on its way into a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OfferedKey {
-    /// Its name at the key management entities.
+    /// Where it comes from.
+    pub kind: PskKind,
+    /// Its name at the key management entities, or of the run that it comes from.
     pub key: KeyId,
     /// Whose device offers it.
     pub by: String,

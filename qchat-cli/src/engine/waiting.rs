@@ -59,6 +59,7 @@ fn describe(content: &[u8]) -> (&'static str, Option<String>) {
         content::Body::Receipt(_) => ("receipt", None),
         content::Body::Joined => ("joined", None),
         content::Body::SharedKey(_) => ("key", None),
+        content::Body::Exercise(_) => ("exercise", None),
         content::Body::Unknown => ("unknown", None),
         content::Body::Change(change) => match change.what {
             What::Edit(text) => ("edit", excerpt(&text)),

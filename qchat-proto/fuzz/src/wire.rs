@@ -6,9 +6,11 @@ use std::{fmt::Debug, num::NonZeroU32};
 use bytes::Bytes;
 use qchat_proto::{
     content::{
-        Body, Change, Content, Emoji, KeyStep, MessageRef, Receipt, RoomSettings, SharedKey, What, pad, unpad,
+        Body, Change, Content, Emoji, Exercise, ExerciseStep, KeyStep, MessageRef, Receipt, RoomSettings,
+        SharedKey, What, pad, unpad,
     },
     ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+    mls::psk::PskId,
     session::{authenticated::Authenticated, resync::Request},
     wire::{
         api,
@@ -119,7 +121,10 @@ pub fn content(input: &[u8]) {
         };
         content.encode().to_vec()
     };
-    let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
+    let key = SharedKey { id: PskId::quantum_link([7; 16]), step: KeyStep::Held { confirmation: [9; 32] } };
+    let part = ExerciseStep::Part { number: 3, last: true, data: vec![1; 40].into(), device: DEVICE };
+    let asked = ExerciseStep::Asked { account: ACCOUNT, terms: vec![2; 60].into(), mixes: true };
+    let exercise = |step| Content::exercise(Exercise { id: [5; 16], step }, 1).encode().to_vec();
     let genuine = [
         pad(&text),
         text.to_vec(),
@@ -129,6 +134,8 @@ pub fn content(input: &[u8]) {
         change(What::React(Emoji::new("+1").expect("a reaction"))),
         change(What::Vote(vec![0, 1])),
         Content::new(Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), 1).encode().to_vec(),
+        exercise(part),
+        exercise(asked),
         settings.encode(),
     ];
     let bytes = edited(&genuine, input);

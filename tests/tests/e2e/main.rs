@@ -13,6 +13,7 @@ mod damage;
 mod deletion;
 mod devices;
 mod directory;
+mod exercises;
 mod frames;
 mod hostile;
 mod impostors;

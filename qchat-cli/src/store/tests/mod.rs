@@ -3,6 +3,7 @@
 mod changes;
 mod contract;
 mod deletions;
+mod exercises;
 mod migrations;
 mod profile;
 mod timeline;
