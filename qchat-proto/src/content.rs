@@ -21,7 +21,7 @@ use crate::{
     wire::{codec::DecodeError, pb},
 };
 
-pub use attachment::{Attachment, AttachmentKey, MAX_FILE_NAME, MAX_MEDIA_TYPE};
+pub use attachment::{Attachment, MAX_CAPTION, MAX_NAME, MAX_THUMBNAIL};
 pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
 pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
@@ -95,7 +95,7 @@ pub enum Body {
     /// A question with options.
     Poll(Poll),
     /// A file.
-    Attachment(Attachment),
+    Attachment(Box<Attachment>),
     /// How far the sender's device has got with the room's log.
     Receipt(Receipt),
     /// Two devices run BB84 in simulation.
@@ -149,6 +149,11 @@ impl Content {
         Self::new(Body::Exercise(said), sent_at_ms)
     }
 
+    /// A file that is at the daemon.
+    pub fn attachment(attachment: Attachment, sent_at_ms: i64) -> Self {
+        Self::new(Body::Attachment(Box::new(attachment)), sent_at_ms)
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
@@ -192,9 +197,8 @@ impl Content {
                 Change::from_wire(change).map_or(Body::Unknown, Body::Change)
             }
             Some(pb::content::Body::Poll(poll)) => Poll::from_wire(poll).map_or(Body::Unknown, Body::Poll),
-            Some(pb::content::Body::Attachment(file)) => {
-                Attachment::from_wire(file).map_or(Body::Unknown, Body::Attachment)
-            }
+            Some(pb::content::Body::Attachment(attachment)) => Attachment::from_wire(attachment)
+                .map_or(Body::Unknown, |attachment| Body::Attachment(Box::new(attachment))),
             Some(pb::content::Body::Receipt(receipt)) => Body::Receipt(Receipt::from_wire(receipt)),
             Some(pb::content::Body::Exercise(said)) => {
                 Exercise::from_wire(said).map_or(Body::Unknown, Body::Exercise)
@@ -261,7 +265,8 @@ pub fn unpad(padded: &[u8]) -> Result<Bytes, DecodeError> {
 mod tests {
     use super::*;
     use crate::{
-        ids::{DeviceId, MessageId, Seq},
+        file::{FileHash, FileKey, Layout, Sealing},
+        ids::{DeviceId, FileId, MessageId, Seq},
         mls::psk::PskId,
     };
 
@@ -342,13 +347,22 @@ mod tests {
             let options = options.iter().map(|&option| option.to_owned()).collect();
             Poll::new("tea?".to_owned(), options, choices)
         };
-        let file = |name: &str| Attachment {
-            hash: [3; 48],
-            key: AttachmentKey([4; 32]),
-            size: u64::MAX,
-            name: name.to_owned(),
-            media_type: "audio/ogg".to_owned(),
-            duration_ms: 7,
+        let sealing = Sealing {
+            id: FileId::from_bytes([3; 16]),
+            key: FileKey::from_slice(&[4; 32]).unwrap(),
+            layout: Layout::new(70_000).unwrap(),
+        };
+        let file = |name: &str, caption: &str| {
+            Box::new(Attachment {
+                sealing: sealing.clone(),
+                hash: FileHash::try_from(&[5_u8; 48][..]).unwrap(),
+                name: name.to_owned(),
+                media_type: "audio/ogg".to_owned(),
+                thumbnail: Bytes::new(),
+                duration_ms: 7,
+                voice: true,
+                caption: caption.to_owned(),
+            })
         };
         for (body, known) in [
             (change(What::Edit("x".repeat(MAX_TEXT))), true),
@@ -365,9 +379,10 @@ mod tests {
             (change(What::Vote(vec![3, 0])), false),
             (change(What::Close), true),
             (Body::Poll(poll(&["yes", "no"], 1).unwrap()), true),
-            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME))), true),
-            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME + 1))), false),
-            (Body::Attachment(file("")), false),
+            (Body::Attachment(file(&"n".repeat(MAX_NAME), &"c".repeat(MAX_CAPTION))), true),
+            (Body::Attachment(file(&"n".repeat(MAX_NAME + 1), "")), false),
+            (Body::Attachment(file("n", &"c".repeat(MAX_CAPTION + 1))), false),
+            (Body::Attachment(file("", "")), false),
             (Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), true),
         ] {
             let content = Content {
@@ -391,7 +406,7 @@ mod tests {
         ] {
             assert_eq!(poll(options, choices), Err(fault), "{options:?}");
         }
-        assert!(!format!("{:?}", file("x")).contains("4, 4"), "a key does not show");
+        assert!(!format!("{:?}", file("x", "")).contains("4, 4"), "a key does not show");
     }
 
     #[test]

@@ -235,19 +235,25 @@ pub enum Command {
     /// Rooms and who is in them.
     #[command(subcommand)]
     Room(Room),
-    /// Send a message; done when the daemon has it on disk.
+    /// Send a message, or a file; done when the daemon has it on disk.
     #[command(
-        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt\n  qchat send general \"the minutes\" --file minutes.pdf\n  qchat send general --file hello.ogg --voice --duration 12s"
     )]
     Send {
         /// The room's name or id, or @USER for the conversation with somebody, which is begun by the first message.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// The text; `-` or nothing reads it from standard input.
+        /// The text; `-` or nothing reads it from standard input. With --file, what is said with the file.
         text: Option<String>,
-        /// Read the text from a file.
-        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
+        /// Send a file, of any size that the server takes. An attempt that was interrupted goes on when it is repeated.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// The file was spoken for this conversation.
+        #[arg(long, requires = "file")]
+        voice: bool,
+        /// How long the file plays: as in 12s and 3m.
+        #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+        duration: Option<Duration>,
         /// The message that this one answers: its id, or how that begins.
         #[arg(long, value_name = "ID", value_parser = message_prefix)]
         reply_to: Option<String>,
@@ -259,7 +265,7 @@ pub enum Command {
         wait: Wait,
         /// Send it at this time, as in 2027-01-31T09:00, or so long from now, as in 90m. It is sent by whatever runs then, the
         /// screen, say, or `listen`; else by the next command that connects.
-        #[arg(long, value_name = "WHEN", conflicts_with = "wait")]
+        #[arg(long, value_name = "WHEN", conflicts_with_all = ["wait", "file"])]
         at: Option<String>,
     },
     /// What is not sent yet.
@@ -279,7 +285,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "text", requires = "room")]
         clear: bool,
     },
-    /// Give a message of yours another text; everybody sees that it was edited.
+    /// Give a message of yours another text, or a file another that is said with it; everybody sees that it was edited.
     #[command(
         after_help = "Examples:\n  qchat edit general 5f0c \"Hello Bob!\"\n  qchat edit general 5f0c < notes.txt"
     )]
@@ -292,9 +298,6 @@ pub enum Command {
         id: String,
         /// The text; `-` or nothing reads it from standard input.
         text: Option<String>,
-        /// Read the text from a file.
-        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
     },
     /// React to a message, or take that back.
     #[command(
@@ -366,6 +369,9 @@ pub enum Command {
         #[arg(long)]
         ids: bool,
     },
+    /// Files that were sent in rooms.
+    #[command(subcommand)]
+    File(super::file_args::FileCommand),
     /// Count what is unread: in all, and in each room where there is any.
     ///
     /// Needs no connection, so that a status bar may ask often: what is counted is what the profile has. `listen` and the

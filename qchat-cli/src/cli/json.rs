@@ -43,7 +43,7 @@ impl<'a> MessageObject<'a> {
         let (kind, body, warning) = match &message.body {
             Body::Text(text) => ("text", Some(text.as_str()), false),
             Body::Poll(poll) => ("poll", Some(poll.question.as_str()), false),
-            Body::File(file) => ("file", Some(file.name.as_str()), false),
+            Body::File(file) => ("file", (!file.caption.is_empty()).then_some(&*file.caption), false),
             Body::Deleted(_) => ("deleted", None, false),
             Body::Unknown => ("unknown", None, false),
             Body::Notice(sentence) => ("notice", Some(sentence.as_str()), false),

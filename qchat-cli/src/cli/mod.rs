@@ -14,6 +14,8 @@ mod departure;
 mod devices;
 mod directory;
 mod failure;
+pub mod file_args;
+mod files;
 mod harden;
 mod json;
 mod json_marks;
@@ -51,6 +53,7 @@ use self::{
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
+    file_args::FileCommand,
     kme_args::RoomPsk,
     message_args::{OutboxCommand, PollCommand},
     output::Output,
@@ -171,18 +174,28 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
         Command::Room(Room::Expire { room, after }) => rooms::expire(context, room, *after).await,
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
-        Command::Send { room, text, file, reply_to, expire, wait, at } => {
+        Command::Send { room, text, file, voice, duration, reply_to, expire, wait, at } => {
             let more = messages::More {
                 reply_to: reply_to.as_deref(),
                 expire: *expire,
                 wait: *wait,
                 at: at.as_deref(),
             };
-            messages::send(context, room, (text.as_deref(), file.as_deref()), more).await
+            match file {
+                Some(path) => {
+                    let how =
+                        files::How { path, caption: text.as_deref(), voice: *voice, duration: *duration };
+                    files::send(context, room, how, more).await
+                }
+                None => messages::send(context, room, text.as_deref(), more).await,
+            }
         }
-        Command::Edit { room, id, text, file } => {
-            changes::edit(context, (room, id), text.as_deref(), file.as_deref()).await
+        Command::File(FileCommand::Get { room, id, output, force }) => {
+            files::get(context, room, id, output.as_deref(), *force).await
         }
+        Command::File(FileCommand::List { room, limit }) => files::list(context, room, *limit).await,
+        Command::File(FileCommand::Delete { room, id }) => files::delete(context, room, id).await,
+        Command::Edit { room, id, text } => changes::edit(context, (room, id), text.as_deref()).await,
         Command::React { room, id, emoji, remove } => {
             changes::react(context, (room, id), emoji, *remove).await
         }

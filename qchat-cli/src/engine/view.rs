@@ -314,7 +314,7 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                     Body::Notice(of_an_exercise(&sender.name, sender.me, &whom, &said))
                 }
                 content::Body::Poll(poll) => Body::Poll(said::poll(tx, names, &poll, &state)?),
-                content::Body::Attachment(file) => Body::File(said::file(&file)),
+                content::Body::Attachment(file) => Body::File(said::file(&file, &state)),
                 content::Body::Joined
                 | content::Body::Change(_)
                 | content::Body::Receipt(_)

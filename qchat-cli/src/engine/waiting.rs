@@ -55,7 +55,7 @@ fn describe(content: &[u8]) -> (&'static str, Option<String>) {
     match content.body {
         content::Body::Text(text) => ("text", excerpt(&text)),
         content::Body::Poll(poll) => ("poll", excerpt(poll.question())),
-        content::Body::Attachment(file) => ("file", excerpt(&file.name)),
+        content::Body::Attachment(file) => ("file", excerpt(&file.safe_name())),
         content::Body::Receipt(_) => ("receipt", None),
         content::Body::Joined => ("joined", None),
         content::Body::SharedKey(_) => ("key", None),

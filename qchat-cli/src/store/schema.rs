@@ -488,5 +488,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    uploads (file) {
+        file -> Binary,
+        room -> Binary,
+        path -> Binary,
+        state -> Binary,
+        content -> Binary,
+        parts -> BigInt,
+        digest -> Binary,
+    }
+}
+
+diesel::table! {
+    downloads (file, path) {
+        file -> Binary,
+        path -> Binary,
+        line -> BigInt,
+        temporary -> Text,
+        parts -> BigInt,
+        digest -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

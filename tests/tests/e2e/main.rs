@@ -14,6 +14,7 @@ mod deletion;
 mod devices;
 mod directory;
 mod exercises;
+mod files;
 mod frames;
 mod hostile;
 mod impostors;
