@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 60] = [
+    let commands: [&[&str]; 61] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -78,6 +78,7 @@ fn help_of_every_command() {
         &["outbox", "drop"],
         &["draft"],
         &["listen"],
+        &["rpc"],
         &["history"],
         &["file", "get"],
         &["file", "list"],

@@ -174,6 +174,32 @@ pub struct Global {
     pub config: Option<PathBuf>,
 }
 
+/// What `listen` does beside printing.
+#[derive(Debug, Default, Args)]
+pub struct HookArgs {
+    /// Run this with each message, as JSON on its standard input. Its words are split as a shell does, and no shell is run.
+    #[arg(long, value_name = "C", value_hint = ValueHint::CommandString)]
+    pub exec: Option<String>,
+    /// Post each message to a web service, as JSON: https, or http on this machine. Where the address is a secret, put it into
+    /// the environment.
+    #[arg(long, value_name = "URL", env = "QCHAT_WEBHOOK", hide_env_values = true)]
+    pub webhook: Option<Url>,
+    /// Show each message on the desktop.
+    #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "sender")]
+    pub notify: Option<Notify>,
+}
+
+/// What a notification shows: others may see the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Notify {
+    /// That there is a message.
+    Hidden,
+    /// Room and sender.
+    Sender,
+    /// The text, too.
+    Full,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -339,7 +365,12 @@ pub enum Command {
     #[command(subcommand)]
     Poll(super::message_args::PollCommand),
     /// Print messages as they arrive, and what becomes of earlier ones, until interrupted.
-    #[command(after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body")]
+    ///
+    /// What is done with a message beside printing it is done with those of others alone, one after the other, and not with what
+    /// becomes of them; what fails is tried five times.
+    #[command(
+        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
+    )]
     Listen {
         /// Rooms, by name or id; all of them when none is named.
         #[arg(value_name = "ROOM")]
@@ -350,6 +381,25 @@ pub enum Command {
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+        /// What else to do.
+        #[command(flatten)]
+        hooks: HookArgs,
+    },
+    /// Carry out commands for a program: JSON-RPC 2.0, one object a line, over standard input and output.
+    ///
+    /// The methods are commands (`send`, `room.list`, …), their params the arguments and options that --help names, and
+    /// `subscribe`, after which messages come as notifications. Calls that change something are carried out in their order.
+    #[command(
+        after_help = "Examples:\n  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":{\"room\":\"general\",\"text\":\"hi\"}}' | qchat rpc\n  qchat rpc --socket &        other commands use this engine from now on\n  qchat rpc --schema | jq -r '.methods[].name'"
+    )]
+    Rpc {
+        /// Serve a Unix socket in the profile's directory instead, for this user alone, until `qchat lock` or --lock-after-idle:
+        /// `send`, `history` and the like find it there, and need not open the profile.
+        #[arg(long)]
+        socket: bool,
+        /// Print what can be called, as an OpenRPC document.
+        #[arg(long, conflicts_with = "socket")]
+        schema: bool,
     },
     /// Print what was said in a room, oldest first.
     #[command(

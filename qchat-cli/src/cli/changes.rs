@@ -21,7 +21,7 @@ use crate::engine::{
 type Which<'a> = (&'a str, &'a str);
 
 pub(super) async fn edit(context: &Context, (room, prefix): Which<'_>, text: Option<&str>) -> Outcome {
-    let text = messages::read_text(text)?;
+    let text = messages::said(context, text)?;
     open::with_engine(context, async |handle| {
         let room = open::room(handle, room).await?;
         let of = message(handle, room, prefix).await?;

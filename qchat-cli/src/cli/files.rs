@@ -134,6 +134,9 @@ pub(super) async fn get(
     force: bool,
 ) -> Outcome {
     let to_stdout = output == Some(Path::new("-"));
+    if to_stdout && context.engine.is_some() {
+        return Err(Failure::usage("standard output is for answers; name a file, or nothing"));
+    }
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::usage(
             "what is in a file is not shown on a terminal; name a file with -o, or a pipe",

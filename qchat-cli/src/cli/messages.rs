@@ -70,7 +70,7 @@ fn moment(context: &Context, text: &str) -> Outcome<OffsetDateTime> {
 
 pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, more: More<'_>) -> Outcome {
     // Before the passphrase is asked for: what cannot be sent need not open anything.
-    let text = read_text(text)?;
+    let text = said(context, text)?;
     let at = more.at.map(|at| moment(context, at)).transpose()?;
     open::with_engine(context, async |handle| {
         let id = place(context, handle, room).await?;
@@ -277,6 +277,19 @@ pub(super) fn read_text(text: Option<&str>) -> Outcome<String> {
         }
         None => read_all(io::stdin().lock())?,
     };
+    fitting(text)
+}
+
+/// The text that a command was given: here, or by a caller, whose standard input is not this process's.
+pub(super) fn said(context: &Context, text: Option<&str>) -> Outcome<String> {
+    let Some(warm) = &context.engine else { return read_text(text) };
+    match warm.text.as_deref().or(text) {
+        Some(text) => fitting(text.to_owned()),
+        None => Err(Failure::usage("there is nothing to send; give a text")),
+    }
+}
+
+fn fitting(text: String) -> Outcome<String> {
     match text.len() {
         0 => Err(Failure::usage("the text is empty")),
         size if size > MAX_TEXT => Err(Failure::usage(format!(

@@ -323,6 +323,15 @@ impl Handle {
         self.lines(move |tx| tx.settled_lines_after(room, after, limit)).await
     }
 
+    /// The last row of a room that nothing can move any more: whoever goes on from it with [`Handle::settled_after`] gets what
+    /// is new.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn last_settled(&self, room: RoomId) -> Result<Option<i64>, EngineError> {
+        Ok(self.0.profile.read_async(move |tx| tx.last_settled_row(room)).await?)
+    }
+
     /// The identity keys of this account and of everybody whose key was pinned, by name.
     ///
     /// # Errors

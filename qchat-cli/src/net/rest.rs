@@ -58,6 +58,28 @@ pub struct Client {
 
 type Answer<T> = Result<T, NetError>;
 
+/// What speaks HTTP to one address: it goes there itself, follows nobody elsewhere, and does not look up this machine.
+pub(super) async fn http(base: &Base, timeout: Duration) -> Answer<reqwest::Client> {
+    let tls = match base.tls() {
+        Some(tls) => tls.config().await?,
+        None => tls::none().map_err(|why| base.untrusted(why))?,
+    };
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&tls));
+    let builder = match base.tls() {
+        Some(_) => builder.https_only(true),
+        None => builder.resolve_to_addrs("localhost", &base.local()),
+    };
+    builder
+        .timeout(timeout)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        // The socket goes there directly, too.
+        .no_proxy()
+        .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| NetError::Protocol(error.to_string().into()))
+}
+
 impl Client {
     /// A client whose requests take `timeout` at most.
     ///
@@ -68,31 +90,7 @@ impl Client {
     }
 
     async fn http(&self) -> Answer<&reqwest::Client> {
-        let make = async || {
-            let tls = match self.base.tls() {
-                Some(tls) => tls.config().await?,
-                None => tls::none().map_err(|why| self.base.untrusted(why))?,
-            };
-            self.build(&tls)
-        };
-        self.http.get_or_try_init(make).await
-    }
-
-    fn build(&self, tls: &ClientConfig) -> Answer<reqwest::Client> {
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
-        let builder = match self.base.tls() {
-            Some(_) => builder.https_only(true),
-            None => builder.resolve_to_addrs("localhost", &self.base.local()),
-        };
-        builder
-            .timeout(self.timeout)
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            // The socket goes there directly, too.
-            .no_proxy()
-            .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| NetError::Protocol(error.to_string().into()))
+        self.http.get_or_try_init(async || http(&self.base, self.timeout).await).await
     }
 
     /// The daemon's address.

@@ -30,6 +30,7 @@ mod quantum_cloud;
 mod registration;
 mod relay;
 mod removal;
+mod rpc;
 mod screen;
 mod secrets;
 mod stolen;
