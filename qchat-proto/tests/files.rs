@@ -213,12 +213,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn one_changed_bit_anywhere_is_noticed(size in 0_usize..200_000, at in any::<prop::sample::Index>(), bit in 0..8) {
+    fn one_changed_bit_anywhere_is_noticed(size in 0_usize..200_000, at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let file = sealing(size as u64);
         let mut sealed = seal(&file, 0, &plain(size), &SystemEntropy).unwrap();
         let at = at.index(sealed.len());
-        sealed[at] ^= 1 << bit;
+        sealed[at] ^= 1_u8 << bit;
         let opened = open(&file, 0, &sealed);
-        prop_assert!(matches!(opened, Err(FileError::Altered { segment: 0, .. })));
+        let altered = matches!(opened, Err(FileError::Altered { segment: 0, .. }));
+        prop_assert!(altered);
     }
 }

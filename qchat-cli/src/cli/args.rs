@@ -1,6 +1,6 @@
 //! The command line: every command, option and example, and nothing of what they do.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint,
@@ -175,7 +175,7 @@ pub struct Global {
 }
 
 /// What `listen` does beside printing.
-#[derive(Debug, Default, Args)]
+#[derive(Default, Args)]
 pub struct HookArgs {
     /// Run this with each message, as JSON on its standard input. Its words are split as a shell does, and no shell is run.
     #[arg(long, value_name = "C", value_hint = ValueHint::CommandString)]
@@ -187,6 +187,18 @@ pub struct HookArgs {
     /// Show each message on the desktop.
     #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "sender")]
     pub notify: Option<Notify>,
+}
+
+/// Without the command and the address: both may have a secret in them.
+impl fmt::Debug for HookArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { exec, webhook, notify } = self;
+        f.debug_struct("HookArgs")
+            .field("exec", &exec.is_some())
+            .field("webhook", &webhook.is_some())
+            .field("notify", notify)
+            .finish()
+    }
 }
 
 /// What a notification shows: others may see the screen.

@@ -9,7 +9,6 @@ use url::Url;
 use super::{Base, NetError, Server, rest, tls};
 
 /// Somebody to be told.
-#[derive(Debug)]
 pub struct Webhook {
     base: Base,
     /// It may have a secret in it, and is never shown.

@@ -275,7 +275,7 @@ fn an_offer_of_somebody_who_could_not_commit_it_is_not_taken_and_a_later_one_rep
     assert_eq!(names(&peers[BOB], &peers[ALICE]), [PskId::quantum_link([2; 16])]);
     assert!(!peers[BOB].view().psks.iter().any(|(id, _)| *id == PskId::quantum_link(KEY_ID)));
     let bob = &mut peers[BOB];
-    let held = shared_key::hold(&mut bob.ledger, &bob.device, ROOM, (KEY_ID, &KEY)).unwrap();
+    let held = shared_key::hold(&mut bob.ledger, &bob.device, ROOM, &of_link(KEY_ID, KEY)).unwrap();
     assert!(held.is_none());
     assert!(!peers.iter().any(mixed));
 }
