@@ -23,3 +23,9 @@ CREATE TABLE downloads (
     digest BLOB NOT NULL CHECK (length(digest) = 48),
     PRIMARY KEY (file, path)
 ) STRICT, WITHOUT ROWID;
+
+-- Files of this account whose messages are gone for everybody: deleted, over, or never sent. Until the daemon has deleted them.
+CREATE TABLE spent_files (
+    file BLOB NOT NULL PRIMARY KEY CHECK (length(file) = 16),
+    room BLOB NOT NULL CHECK (length(room) = 16)
+) STRICT, WITHOUT ROWID;

@@ -18,6 +18,7 @@ use super::{
     consent::{self, Accept},
     devices::OwnDevices,
     error::EngineError,
+    files,
     invitations::Invitations,
     old_copy,
     parts::{Parts, parts},
@@ -180,6 +181,7 @@ impl Handle {
         tidy::start(&handle);
         if !handle.0.options.offline {
             consent::start(&handle, handle.0.options.accept);
+            files::start(&handle);
             readmission::start(&handle);
             if handle.0.options.receipts {
                 receipts::start(&handle);

@@ -15,6 +15,7 @@ use qchat_proto::{
 use super::{
     StoreError, Tx, convert,
     deletions::erase,
+    files,
     schema::{identity, room_settings, timeline},
     timeline::{Delivery, Line, line_of},
 };
@@ -211,6 +212,7 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
     if state.deleted_by().is_none() {
         return Ok(());
     }
+    files::spend(conn, target.row)?;
     // The line stays, and says that it was deleted.
     diesel::update(timeline::table.find(target.row))
         .set(timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")))

@@ -8,7 +8,7 @@ use qchat_proto::{
     session::ledger::RowState,
 };
 
-use super::{StoreError, Tx, changes, convert, outbox, schema::timeline, timeline as lines};
+use super::{StoreError, Tx, changes, convert, files, outbox, schema::timeline, timeline as lines};
 
 /// What came of the wish to delete messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -58,6 +58,9 @@ impl Tx {
                 if seq.is_none() && !take_back(&mut self.conn, room, *id)? {
                     deletion.on_their_way.push(*id);
                     continue;
+                }
+                if seq.is_none() {
+                    files::spend(&mut self.conn, row)?;
                 }
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
                 let device = convert::id("device id", &device.unwrap_or_default())?;
@@ -114,7 +117,11 @@ impl Tx {
             .filter(timeline::message_id.eq(&id.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::seq.is_null());
-        erase!(&mut self.conn, line)?;
+        let rows: Vec<i64> = line.select(timeline::row).load(&mut self.conn)?;
+        for row in rows {
+            files::spend(&mut self.conn, row)?;
+            erase!(&mut self.conn, timeline::table.find(row))?;
+        }
         Ok(true)
     }
 
@@ -154,6 +161,7 @@ impl Tx {
             if sent.is_none() && !take_back(&mut self.conn, room, id)? {
                 continue;
             }
+            files::spend(&mut self.conn, row)?;
             deleted += erase!(&mut self.conn, timeline::table.find(row))?;
             let device = convert::id("device id", &device)?;
             changes::settle(&mut self.conn, room, MessageRef { device, id })?;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use diesel::{OptionalExtension, prelude::*};
+use diesel::{OptionalExtension, SqliteConnection, dsl::exists, prelude::*};
 use qchat_proto::{
     content::{Body, Content},
     file::FileDigest,
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     StoreError, Tx, convert,
-    schema::{downloads, timeline, uploads},
+    schema::{downloads, identity, spent_files, timeline, uploads},
 };
 
 /// A file on its way to the daemon.
@@ -53,6 +53,9 @@ pub struct Download {
     /// The digest over them.
     pub digest: FileDigest,
 }
+
+/// Files that one call returns, where there may be many.
+const SOME: i64 = 16;
 
 type DownloadRow = (Vec<u8>, Vec<u8>, i64, String, i64, Vec<u8>);
 
@@ -91,7 +94,56 @@ fn digest(bytes: &[u8]) -> Result<FileDigest, StoreError> {
     convert::array("digest of a file", bytes).map(FileDigest::resume)
 }
 
+/// The message of this line is about to be gone for everybody: what this account has put at the daemon for it is to go, too.
+pub(super) fn spend(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    let (room, account, body): (Vec<u8>, Option<Vec<u8>>, Vec<u8>) =
+        timeline::table.find(line).select((timeline::room, timeline::account, timeline::body)).first(conn)?;
+    if own.is_none() || account != own {
+        return Ok(());
+    }
+    if let Ok(Content { body: Body::Attachment(attachment), .. }) = Content::decode(&body) {
+        let file = attachment.sealing.id;
+        diesel::replace_into(spent_files::table)
+            .values((spent_files::file.eq(&file.as_bytes()[..]), spent_files::room.eq(room)))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
 impl Tx {
+    /// Whether a file is on its way here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_any_download(&mut self) -> Result<bool, StoreError> {
+        Ok(diesel::select(exists(downloads::table.select(downloads::line))).get_result(&mut self.conn)?)
+    }
+
+    /// Some of the files of this account that the daemon is to delete.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn spent_files(&mut self) -> Result<Vec<(RoomId, FileId)>, StoreError> {
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = spent_files::table
+            .select((spent_files::room, spent_files::file))
+            .limit(SOME)
+            .load(&mut self.conn)?;
+        let ids = |(room, file): (Vec<u8>, Vec<u8>)| {
+            Ok((convert::id("room id", &room)?, convert::id("file id", &file)?))
+        };
+        rows.into_iter().map(ids).collect()
+    }
+
+    /// The daemon does not have such a file any more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_spent(&mut self, file: FileId) -> Result<(), StoreError> {
+        diesel::delete(spent_files::table.find(&file.as_bytes()[..])).execute(&mut self.conn)?;
+        Ok(())
+    }
+
     /// The file of this machine that is on its way to a room, if one is.
     ///
     /// # Errors

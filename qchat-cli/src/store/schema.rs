@@ -511,5 +511,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    spent_files (file) {
+        file -> Binary,
+        room -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

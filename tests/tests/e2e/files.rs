@@ -375,8 +375,13 @@ fn what_becomes_of_a_message_becomes_of_its_file() {
     fs::remove_file(objects(&daemon).pop().expect("two parts")).expect("a part");
     let target = alice.file("target");
     fs::create_dir(&target).expect("a directory");
-    let got = alice.run(&["--timeout", "5", "file", "get", "general", id, "-o", text(&target)]);
-    assert_eq!(names(&target).len(), 1, "{}", got.stderr);
+    let mut getting = alice.start(&["--timeout", "60", "file", "get", "general", id, "-o", text(&target)]);
+    until("bytes come", || {
+        let hidden = names(&target);
+        hidden.iter().any(|name| fs::metadata(target.join(name)).is_ok_and(|file| file.len() > 0))
+    });
+    getting.kill();
+    assert_eq!(names(&target).len(), 1);
 
     // With the message goes all that there is of its file.
     bob.ok(&["delete", "general", id]);
@@ -388,4 +393,24 @@ fn what_becomes_of_a_message_becomes_of_its_file() {
         person.fails(5, &["file", "get", "general", id, "-o", text(&target)]);
         assert!(person.json(&["file", "list", "general"]).is_empty());
     }
+
+    // So it does where somebody else deletes it, and when its time is over; not where it is deleted on one device alone.
+    let small = bob.file("small");
+    fs::write(&small, b"small").expect("a file");
+    let said = ["send", "general", "--file", text(&small), "--expire", "1s"];
+    for said in [&said[..4], &said] {
+        let sent = bob.json(said).remove(0);
+        if said.len() == 4 {
+            alice.ok(&["delete", "general", sent["id"].as_str().expect("an id")]);
+        }
+        until("its sender has it deleted", || {
+            bob.ok(&["history", "general"]);
+            objects(&daemon).is_empty()
+        });
+    }
+    let sent = bob.json(&said[..4]).remove(0);
+    bob.ok(&["delete", "general", sent["id"].as_str().expect("an id"), "--here"]);
+    bob.ok(&["history", "general"]);
+    let id = sent["file_id"].as_str().expect("an id");
+    alice.ok(&["file", "get", "general", id, "-o", text(&target)]);
 }

@@ -9,6 +9,7 @@ mod upload;
 
 use std::{
     path::PathBuf,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,11 @@ use qchat_proto::{file::FileError, ids::FileId};
 
 pub(super) use self::find::own;
 pub use self::{destination::Destination, find::FoundFile, source::Source};
-use super::{error::EngineError, handle::Handle, register::blocking};
+use super::{
+    error::EngineError,
+    handle::{Handle, Inner},
+    register::blocking,
+};
 use crate::{
     net::NetError,
     store::{Profile, Tx},
@@ -26,6 +31,10 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// How often it is written down how far a file is.
 const NOTED: Duration = Duration::from_secs(1);
+/// How often it is looked for what the daemon need not keep any more,
+const SOON: Duration = Duration::from_secs(5);
+/// and how long after it could not be told so.
+const LATER: Duration = Duration::from_mins(1);
 
 /// How far a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +137,9 @@ impl Handle {
 
 /// Takes away what interrupted attempts have left here of files whose messages are deleted, or have had their time.
 pub(super) async fn forget_strays(profile: &Profile) {
-    let strays = match profile.read_async(Tx::stray_downloads).await {
+    let strays =
+        profile.read_async(|tx| if tx.is_any_download()? { tx.stray_downloads() } else { Ok(vec![]) });
+    let strays = match strays.await {
         Ok(strays) => strays,
         Err(error) => {
             tracing::warn!(%error, "what is left of files is not known");
@@ -143,6 +154,45 @@ pub(super) async fn forget_strays(profile: &Profile) {
         };
         if let Err(error) = gone.await {
             tracing::warn!(%error, "what is left of a file stays");
+        }
+    }
+}
+
+/// Has the daemon delete the files of this account whose messages are gone for everybody, while the engine runs.
+pub(super) fn start(handle: &Handle) {
+    tokio::spawn(run(Arc::downgrade(&handle.0)));
+}
+
+async fn run(engine: Weak<Inner>) {
+    loop {
+        let Some(inner) = engine.upgrade() else { return };
+        let pause = match Handle(inner).forget_spent().await {
+            Ok(()) => SOON,
+            Err(error) => {
+                tracing::debug!(%error, "what was put there of a file stays for now");
+                LATER
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl Handle {
+    /// Has the daemon delete what it need not keep any more.
+    pub(super) async fn forget_spent(&self) -> Result<(), EngineError> {
+        loop {
+            let spent = self.0.profile.read_async(Tx::spent_files).await?;
+            if spent.is_empty() {
+                return Ok(());
+            }
+            for (room, file) in spent {
+                match self.delete_file(room, file).await {
+                    // Somebody else has: another device, or the time that the daemon keeps files.
+                    Ok(()) | Err(EngineError::File(FileTrouble::Gone(_))) => {}
+                    Err(error) => return Err(error),
+                }
+                self.0.profile.write_async(move |tx| tx.forget_spent(file)).await?;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ mod changes;
 mod contract;
 mod deletions;
 mod exercises;
+mod files;
 mod migrations;
 mod profile;
 mod timeline;
