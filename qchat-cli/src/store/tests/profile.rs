@@ -141,7 +141,8 @@ fn a_torn_or_altered_database_gives_all_that_was_stored_or_a_named_error() {
             drop(fs::remove_file(path.join(other)));
         }
     }
-    assert!(named > 3 * read, "{named} named, {read} read");
+    // Each table that is empty has a page in which nothing is missed.
+    assert!(named > 2 * read, "{named} named, {read} read");
     fs::write(&file, &whole).unwrap();
     assert_eq!(everything(&path).unwrap(), expected);
     drop(dir);
