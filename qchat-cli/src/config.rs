@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     cli::{
         args::{self, Global, Receipts},
-        quantum_args,
+        quantum_args::{self, Price},
     },
     engine::{Accept, Choice, KeyExchange, KeyLife},
 };
@@ -21,6 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Seconds of quantum computers that jobs may take in a month when nothing else is said: a tenth of what IBM gives away.
 const IBM_BUDGET: u32 = 60;
+
+/// What a second of IBM's quantum computers costs without a contract, by its price list of 2026: 1.60 US dollars.
+const IBM_PRICE: Price = Price(16_000);
 
 /// The settings in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,7 +70,7 @@ pub struct Settings {
 }
 
 /// An account at IBM Quantum.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IbmAccount {
     /// The instance's name.
     pub crn: Option<String>,
@@ -79,6 +82,8 @@ pub struct IbmAccount {
     pub iam_url: Option<Url>,
     /// Seconds of quantum computers that jobs may take in a calendar month.
     pub budget: u32,
+    /// What a second of them costs.
+    pub price: Price,
     /// Whether the executor runs the circuits, and not the sampler.
     pub executor: bool,
 }
@@ -159,6 +164,7 @@ struct Stored {
     ibm_url: Option<String>,
     ibm_iam_url: Option<String>,
     ibm_budget: Option<config::Value>,
+    ibm_price: Option<config::Value>,
     ibm_executor: Option<bool>,
     etsi014: Option<String>,
     sae: Option<String>,
@@ -255,12 +261,22 @@ impl Settings {
                 .map_err(refused.clone()("ibm_budget"))?,
             (None, None) => IBM_BUDGET,
         };
+        let price = match (flags.ibm.ibm_price, stored.ibm_price) {
+            (Some(price), _) => price,
+            (None, Some(price)) => price
+                .into_string()
+                .map_err(|error| error.to_string())
+                .and_then(|price| quantum_args::price(&price))
+                .map_err(refused.clone()("ibm_price"))?,
+            (None, None) => IBM_PRICE,
+        };
         let ibm = IbmAccount {
             crn: flags.ibm.ibm_crn.clone().or(stored.ibm_crn),
             key_file: flags.ibm.ibm_key_file.clone().or(stored.ibm_key_file),
             url: url("ibm_url", &flags.ibm.ibm_url, stored.ibm_url)?,
             iam_url: url("ibm_iam_url", &flags.ibm.ibm_iam_url, stored.ibm_iam_url)?,
             budget,
+            price,
             executor: flags.ibm.ibm_executor || stored.ibm_executor.unwrap_or(false),
         };
         let kme = Kme {

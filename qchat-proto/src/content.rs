@@ -4,6 +4,7 @@
 
 mod attachment;
 mod change;
+mod exercise;
 mod poll;
 mod receipt;
 mod settings;
@@ -20,8 +21,9 @@ use crate::{
     wire::{codec::DecodeError, pb},
 };
 
-pub use attachment::{Attachment, AttachmentKey, MAX_FILE_NAME, MAX_MEDIA_TYPE};
+pub use attachment::{Attachment, MAX_CAPTION, MAX_NAME, MAX_THUMBNAIL};
 pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
+pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
 pub use receipt::Receipt;
 pub use settings::{MAX_TOPIC, Role, RoomNameError, RoomSettings, SettingsChange, check_room_name};
@@ -93,9 +95,11 @@ pub enum Body {
     /// A question with options.
     Poll(Poll),
     /// A file.
-    Attachment(Attachment),
+    Attachment(Box<Attachment>),
     /// How far the sender's device has got with the room's log.
     Receipt(Receipt),
+    /// Two devices run BB84 in simulation.
+    Exercise(Exercise),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -140,6 +144,16 @@ impl Content {
         Self::new(Body::SharedKey(said), sent_at_ms)
     }
 
+    /// What a device says in a simulated run of BB84.
+    pub fn exercise(said: Exercise, sent_at_ms: i64) -> Self {
+        Self::new(Body::Exercise(said), sent_at_ms)
+    }
+
+    /// A file that is at the daemon.
+    pub fn attachment(attachment: Attachment, sent_at_ms: i64) -> Self {
+        Self::new(Body::Attachment(Box::new(attachment)), sent_at_ms)
+    }
+
     /// Encodes the content, unpadded. An unknown body encodes as none: only its receiver's stored bytes keep it.
     pub fn encode(&self) -> Bytes {
         let body = match &self.body {
@@ -150,6 +164,7 @@ impl Content {
             Body::Poll(poll) => Some(pb::content::Body::Poll(poll.to_wire())),
             Body::Attachment(attachment) => Some(pb::content::Body::Attachment(attachment.to_wire())),
             Body::Receipt(receipt) => Some(pb::content::Body::Receipt(receipt.to_wire())),
+            Body::Exercise(said) => Some(pb::content::Body::Exercise(said.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -182,10 +197,12 @@ impl Content {
                 Change::from_wire(change).map_or(Body::Unknown, Body::Change)
             }
             Some(pb::content::Body::Poll(poll)) => Poll::from_wire(poll).map_or(Body::Unknown, Body::Poll),
-            Some(pb::content::Body::Attachment(file)) => {
-                Attachment::from_wire(file).map_or(Body::Unknown, Body::Attachment)
-            }
+            Some(pb::content::Body::Attachment(attachment)) => Attachment::from_wire(attachment)
+                .map_or(Body::Unknown, |attachment| Body::Attachment(Box::new(attachment))),
             Some(pb::content::Body::Receipt(receipt)) => Body::Receipt(Receipt::from_wire(receipt)),
+            Some(pb::content::Body::Exercise(said)) => {
+                Exercise::from_wire(said).map_or(Body::Unknown, Body::Exercise)
+            }
             None => Body::Unknown,
         };
         // One of another size says nothing.
@@ -247,7 +264,11 @@ pub fn unpad(padded: &[u8]) -> Result<Bytes, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{DeviceId, MessageId, Seq};
+    use crate::{
+        file::{FileHash, FileKey, Layout, Sealing},
+        ids::{DeviceId, FileId, MessageId, Seq},
+        mls::psk::PskId,
+    };
 
     #[test]
     fn padding_hides_lengths_in_powers_of_two_and_has_one_form() {
@@ -281,6 +302,7 @@ mod tests {
         let key_id = [7; 16];
         let offered = |sae: &str| KeyStep::Offered { master: "alice-sae".to_owned(), slave: sae.to_owned() };
         for (step, known) in [
+            (KeyStep::Offered { master: String::new(), slave: String::new() }, false),
             (offered("bob-sae"), true),
             (KeyStep::Held { confirmation: [9; 32] }, true),
             (KeyStep::GivenUp { differs: true }, true),
@@ -289,12 +311,27 @@ mod tests {
             (offered(""), false),
             (offered(&"x".repeat(MAX_SAE + 1)), false),
         ] {
-            let content = Content::shared_key(SharedKey { key_id, step }, 5);
+            let content = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step }, 5);
             let body = if known { content.body.clone() } else { Body::Unknown };
             assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
         }
-        let genuine =
-            Content::shared_key(SharedKey { key_id, step: KeyStep::Held { confirmation: [9; 32] } }, 5);
+        let of_exercise = |sae: &str| SharedKey {
+            id: PskId::exercise(key_id),
+            step: KeyStep::Offered { master: sae.to_owned(), slave: sae.to_owned() },
+        };
+        for (sae, known) in [("", true), ("an-sae", false)] {
+            let content = Content::shared_key(of_exercise(sae), 5);
+            let body = if known { content.body.clone() } else { Body::Unknown };
+            assert_eq!(Content::decode(&content.encode()), Ok(Content { body, ..content }));
+        }
+        let held = KeyStep::Held { confirmation: [9; 32] };
+        let genuine = Content::shared_key(SharedKey { id: PskId::quantum_link(key_id), step: held }, 5);
+        for kind in [2, 4, 257] {
+            let mut other = pb::Content::decode(genuine.encode()).unwrap();
+            let Some(pb::content::Body::SharedKey(said)) = &mut other.body else { panic!("a key") };
+            said.kind = kind;
+            assert_eq!(Content::decode(&other.encode_to_vec()).unwrap().body, Body::Unknown, "{kind}");
+        }
         let mut short = pb::Content::decode(genuine.encode()).unwrap();
         let Some(pb::content::Body::SharedKey(said)) = &mut short.body else { panic!("a key") };
         said.key_id.truncate(15);
@@ -310,13 +347,22 @@ mod tests {
             let options = options.iter().map(|&option| option.to_owned()).collect();
             Poll::new("tea?".to_owned(), options, choices)
         };
-        let file = |name: &str| Attachment {
-            hash: [3; 48],
-            key: AttachmentKey([4; 32]),
-            size: u64::MAX,
-            name: name.to_owned(),
-            media_type: "audio/ogg".to_owned(),
-            duration_ms: 7,
+        let sealing = Sealing {
+            id: FileId::from_bytes([3; 16]),
+            key: FileKey::from_slice(&[4; 32]).unwrap(),
+            layout: Layout::new(70_000).unwrap(),
+        };
+        let file = |name: &str, caption: &str| {
+            Box::new(Attachment {
+                sealing: sealing.clone(),
+                hash: FileHash::try_from(&[5_u8; 48][..]).unwrap(),
+                name: name.to_owned(),
+                media_type: "audio/ogg".to_owned(),
+                thumbnail: Bytes::new(),
+                duration_ms: 7,
+                voice: true,
+                caption: caption.to_owned(),
+            })
         };
         for (body, known) in [
             (change(What::Edit("x".repeat(MAX_TEXT))), true),
@@ -333,9 +379,10 @@ mod tests {
             (change(What::Vote(vec![3, 0])), false),
             (change(What::Close), true),
             (Body::Poll(poll(&["yes", "no"], 1).unwrap()), true),
-            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME))), true),
-            (Body::Attachment(file(&"n".repeat(MAX_FILE_NAME + 1))), false),
-            (Body::Attachment(file("")), false),
+            (Body::Attachment(file(&"n".repeat(MAX_NAME), &"c".repeat(MAX_CAPTION))), true),
+            (Body::Attachment(file(&"n".repeat(MAX_NAME + 1), "")), false),
+            (Body::Attachment(file("n", &"c".repeat(MAX_CAPTION + 1))), false),
+            (Body::Attachment(file("", "")), false),
             (Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), true),
         ] {
             let content = Content {
@@ -359,7 +406,7 @@ mod tests {
         ] {
             assert_eq!(poll(options, choices), Err(fault), "{options:?}");
         }
-        assert!(!format!("{:?}", file("x")).contains("4, 4"), "a key does not show");
+        assert!(!format!("{:?}", file("x", "")).contains("4, 4"), "a key does not show");
     }
 
     #[test]

@@ -27,8 +27,12 @@ pub struct By {
 /// What of a message decides which changes it takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
+    /// A text, or a file: what is said with that is one.
     Text,
-    Poll { options: u32, choices: u32 },
+    Poll {
+        options: u32,
+        choices: u32,
+    },
     Other,
 }
 
@@ -69,15 +73,15 @@ impl State {
     /// A message that nothing has changed. `author`: whose device sent it.
     pub fn new(author: AccountId, body: &Body) -> Self {
         let form = match body {
-            Body::Text(_) => Form::Text,
+            Body::Text(_) | Body::Attachment(_) => Form::Text,
             Body::Poll(poll) => Form::Poll {
                 options: u32::try_from(poll.options().len()).unwrap_or(u32::MAX),
                 choices: poll.choices(),
             },
             Body::Joined
             | Body::SharedKey(_)
+            | Body::Exercise(_)
             | Body::Change(_)
-            | Body::Attachment(_)
             | Body::Receipt(_)
             | Body::Unknown => Form::Other,
         };
@@ -242,7 +246,7 @@ pub enum NotAllowed {
     #[error("only who wrote a message may edit it")]
     OthersText,
     /// There is nothing to edit.
-    #[error("only texts can be edited")]
+    #[error("only texts, and what is said with files, can be edited")]
     NoText,
     /// Another account's message is deleted by admins alone.
     #[error("only who wrote a message, or an admin of the room, may delete it for everyone")]

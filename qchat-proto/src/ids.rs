@@ -20,6 +20,9 @@ pub enum IdError {
     /// A [`crate::wire::chunk::ChunkId`] is 32 bytes, or 64 hexadecimal digits.
     #[error("the id of a part of a backup has 32 bytes (64 hexadecimal digits)")]
     ChunkId,
+    /// A [`crate::file::FileHash`] is 48 bytes.
+    #[error("the hash of a file has 48 bytes")]
+    FileHash,
     /// See [`UserName`].
     #[error(
         "a user name has 1 to 32 characters out of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit"
@@ -115,6 +118,10 @@ id!(
 id!(
     /// A message, drawn by its sender and kept through every resend: the idempotency key with the sender's device.
     MessageId
+);
+id!(
+    /// A file that is kept at the daemon, drawn by its sender.
+    FileId
 );
 id!(
     /// A device's attempt to belong to an account, drawn by the daemon.

@@ -5,6 +5,7 @@ pub mod content;
 pub mod conversation;
 pub mod crypto;
 pub mod emoji;
+pub mod file;
 pub mod identity;
 pub mod ids;
 pub mod mls;

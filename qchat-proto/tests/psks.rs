@@ -106,7 +106,7 @@ fn a_joiner_needs_the_key_only_if_its_welcome_asks_for_it() {
 
 #[test]
 fn a_name_is_read_back_and_nothing_else_is_a_name() {
-    for kind in [PskKind::QuantumLink, PskKind::InviteLink] {
+    for kind in [PskKind::QuantumLink, PskKind::InviteLink, PskKind::Exercise] {
         let id = PskId { kind, id: [3; 32] };
         let encoded = id.encode();
         assert_eq!(PskId::decode(&encoded), Some(id));

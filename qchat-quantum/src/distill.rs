@@ -3,6 +3,8 @@
 //!
 //! Messages travel over a channel that is authenticated and may be heard by everybody. Bob speaks first.
 
+use std::collections::VecDeque;
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -305,6 +307,16 @@ impl Receiver {
     /// How it ended; nothing before that.
     pub fn result(&self) -> Option<&Result<Distilled, AbortReason>> {
         self.result.as_ref()
+    }
+}
+
+/// Carries messages to and fro, Bob's `first` one first, until neither end has more to say.
+pub(crate) fn converse<M>(first: M, mut alice: impl FnMut(M) -> Option<M>, mut bob: impl FnMut(M) -> Vec<M>) {
+    let mut to_alice = VecDeque::from([first]);
+    while let Some(message) = to_alice.pop_front() {
+        if let Some(answer) = alice(message) {
+            to_alice.extend(bob(answer));
+        }
     }
 }
 

@@ -4,22 +4,20 @@
 //! The devices are trusted: key lengths are those of BB84 with the same error rate, and S only tells whether there was
 //! entanglement at all. On one machine all of it is a demonstration.
 
-use std::{
-    collections::VecDeque,
-    f64::consts::{FRAC_PI_4, SQRT_2},
-};
+use std::f64::consts::{FRAC_PI_4, SQRT_2};
 
 use rand::{Rng, rngs::ChaCha8Rng};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bb84::{
+        ERROR_LIMIT,
         light::uniform,
-        report::{PROVENANCE, Report, confidence_interval, over_time},
+        report::{Report, confidence_interval, over_time},
     },
     bits::Bits,
     chsh::{Chsh, Setting},
-    distill::{self, AbortReason, Distilled, Receiver, Secrecy, Sender, Terms},
+    distill::{self, AbortReason, Distilled, Receiver, Secrecy, Sender, Terms, converse},
     random::{Purpose, stream},
     reconcile::cascade,
 };
@@ -58,7 +56,7 @@ impl Default for Settings {
             visibility: 1.0,
             eve: 0.0,
             test: 0.25,
-            error_limit: 0.11,
+            error_limit: ERROR_LIMIT,
             eps_sec: 1e-10,
             eps_cor: 1e-15,
             seed: 0,
@@ -376,21 +374,20 @@ pub fn run(settings: &Settings) -> Report {
         aborted: None,
     };
     let mut compared = Bits::new();
-    let mut to_alice = VecDeque::from([Message::Measured(bob.end.settings.clone())]);
-    while let Some(message) = to_alice.pop_front() {
-        if let Some(answer) = alice.handle(message) {
-            if let Message::Sifted { compared: mask, .. } = &answer {
+    let first = Message::Measured(bob.end.settings.clone());
+    let says = |message| {
+        alice.handle(message).inspect(|answer| {
+            if let Message::Sifted { compared: mask, .. } = answer {
                 compared.clone_from(mask);
             }
-            to_alice.extend(bob.handle(answer));
-        }
-    }
+        })
+    };
+    converse(first, says, |answer| bob.handle(answer));
 
     let (certain, guessed) = knowledge(&pairs, &alice, &mask, &compared);
     #[expect(clippy::cast_precision_loss, reason = "counts of bits")]
     let qber = if bob.test_bits == 0 { 0.0 } else { bob.errors as f64 / bob.test_bits as f64 };
     let mut report = Report {
-        backend: "local",
         qubits: settings.pairs,
         detected: settings.pairs,
         sifted_bits: bob.sifted,
@@ -398,20 +395,10 @@ pub fn run(settings: &Settings) -> Report {
         qber,
         qber_interval: confidence_interval(bob.errors, bob.test_bits),
         qber_over_time: over_time(&bob.mistakes),
-        reconciliation_efficiency: None,
-        leaked_bits: 0,
-        final_key_bits: 0,
-        aborted: true,
-        abort_reason: Some(AbortReason::Protocol),
-        eps_sec: settings.eps_sec,
-        eps_cor: settings.eps_cor,
-        seed: settings.seed,
-        keys_match: false,
-        eve_certain_bits: certain,
-        eve_guessed_bits: guessed,
+        eve_certain_bits: Some(certain),
+        eve_guessed_bits: Some(guessed),
         chsh: bob.chsh.map(|chsh| [chsh.s, chsh.error]),
-        provenance: PROVENANCE,
-        key: Bits::new(),
+        ..Report::unfinished(settings.eps_sec, settings.eps_cor, settings.seed)
     };
     report.conclude(alice.result(), bob.result());
     report

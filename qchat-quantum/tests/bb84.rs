@@ -30,7 +30,7 @@ fn without_eve_both_get_the_same_key_and_a_report_of_it() {
     let settings =
         bb84::Settings { line: Line { loss_db: 0.0, noise: 0.02 }, seed: 1, ..bb84::Settings::default() };
     let report = run(&settings);
-    assert!(!report.aborted && report.keys_match, "{report:?}");
+    assert!(!report.aborted && report.keys_match == Some(true), "{report:?}");
     assert!(
         near(report.qber, 0.02, 0.006) && near(report.sifted_bits as f64, 62_500.0, 1000.0),
         "{report:?}"
@@ -66,7 +66,7 @@ fn without_eve_both_get_the_same_key_and_a_report_of_it() {
 #[test]
 fn a_perfect_line_leaves_nothing_to_correct() {
     let report = run(&bb84::Settings { qubits: 20_000, ..bb84::Settings::default() });
-    assert_eq!((report.qber, report.reconciliation_efficiency, report.keys_match), (0.0, None, true));
+    assert_eq!((report.qber, report.reconciliation_efficiency, report.keys_match), (0.0, None, Some(true)));
 }
 
 #[test]
@@ -79,14 +79,14 @@ fn whoever_measures_and_resends_is_noticed_in_proportion() {
         let report = run(&bb84::Settings { eve, seed: 3, ..bb84::Settings::default() });
         assert!(near(report.qber, qber, 0.03), "{report:?}");
         let key = (report.sifted_bits - report.test_bits) as f64;
-        assert!(near(report.eve_certain_bits as f64 / key, certain, 0.01), "{report:?}");
-        assert!(near(report.eve_guessed_bits as f64 / key, guessed, 0.01), "{report:?}");
+        assert!(near(report.eve_certain_bits.unwrap() as f64 / key, certain, 0.01), "{report:?}");
+        assert!(near(report.eve_guessed_bits.unwrap() as f64 / key, guessed, 0.01), "{report:?}");
         if qber > 0.11 {
             assert!(matches!(report.abort_reason, Some(AbortReason::ErrorRate { .. })), "{report:?}");
             assert_eq!((report.final_key_bits, report.key.len()), (0, 0));
         } else {
             // She may listen a little: what she can know is taken off the key.
-            assert!(report.final_key_bits < report.sifted_bits - report.test_bits - report.eve_certain_bits);
+            assert!(report.final_key_bits < key as usize - report.eve_certain_bits.unwrap());
         }
     }
     // A few bits can never be enough: 1,000 pulses leave nothing after the price of a finite test.
@@ -94,6 +94,56 @@ fn whoever_measures_and_resends_is_noticed_in_proportion() {
     assert_eq!(few.abort_reason, Some(AbortReason::NoSecretBits));
     let none = run(&bb84::Settings { qubits: 0, ..bb84::Settings::default() });
     assert_eq!(none.abort_reason, Some(AbortReason::TooFewDetections { detected: 0 }));
+}
+
+/// The most errors among so many test bits with which Alice goes on.
+fn tolerated(settings: &bb84::Settings, test_bits: usize) -> usize {
+    // A first run tells which pulses she sends in the test basis.
+    let (mut alice, _) = Alice::prepare(settings);
+    let all = Bits::from_words(vec![u64::MAX; settings.qubits.div_ceil(64)], settings.qubits);
+    let detected = Message::Detected { clicks: all.clone(), test_basis: all.clone() };
+    let Some(Message::Sifted { matched: test, .. }) = alice.handle(detected) else { panic!() };
+    assert!(test.count_ones() >= test_bits);
+    let mut left = test_bits;
+    let clicks: Bits = test
+        .iter()
+        .map(|test| {
+            let counts = !test || left > 0;
+            left -= usize::from(test && counts);
+            counts
+        })
+        .collect();
+    let goes_on = |errors: usize| {
+        let (mut alice, _) = Alice::prepare(settings);
+        let detected = Message::Detected { clicks: clicks.clone(), test_basis: test.select(&clicks) };
+        let Some(Message::Sifted { test_bits: told, .. }) = alice.handle(detected) else { panic!() };
+        assert_eq!(told.len(), test_bits);
+        let answer = alice.handle(Message::Compared { errors: vec![errors] });
+        assert!(matches!(answer, None | Some(Message::Abort(AbortReason::ErrorRate { .. }))), "{answer:?}");
+        answer.is_none()
+    };
+    (0..=test_bits).take_while(|&errors| goes_on(errors)).last().unwrap()
+}
+
+#[test]
+fn whoever_measures_and_resends_everything_is_missed_less_than_once_in_a_hundred_million_runs() {
+    // Every test bit that Eve has measured is wrong with 1/4 by itself: she is missed when a binomial variable is small.
+    let settings = bb84::Settings { qubits: 5_000, seed: 11, ..bb84::Settings::default() };
+    let missed = |test_bits: usize| {
+        let tolerated = tolerated(&settings, test_bits);
+        let mut term = 0.75_f64.powi(test_bits as i32);
+        let mut sum = term;
+        for errors in 1..=tolerated {
+            term *= (test_bits - errors + 1) as f64 / errors as f64 / 3.0;
+            sum += term;
+        }
+        (tolerated, sum)
+    };
+    let (tolerated, probability) = missed(256);
+    assert_eq!(tolerated, 27);
+    // P(X ≤ 27) for X of 256 at 1/4, in exact arithmetic: 4.84609657…e-9.
+    assert!(near(probability, 4.846_096_57e-9, 1e-16) && probability < 1e-8, "{probability:e}");
+    assert!(missed(128).1 > probability, "fewer bits miss more");
 }
 
 #[test]
@@ -111,7 +161,7 @@ fn splitting_photons_goes_unnoticed_but_for_decoy_states() {
     );
     assert!(near(split.qber, honest.qber, 0.005), "and sees no errors: {split:?}");
     assert!(
-        split.eve_certain_bits > (split.sifted_bits - split.test_bits) * 8 / 10,
+        split.eve_certain_bits.unwrap() > (split.sifted_bits - split.test_bits) * 8 / 10,
         "but Eve knows most of it: {split:?}"
     );
     assert!(split.final_key_bits > 0, "and without decoys nobody knows that");
@@ -120,7 +170,7 @@ fn splitting_photons_goes_unnoticed_but_for_decoy_states() {
     let decoys = bb84::Settings { qubits: 3_000_000, source, detector, ..base };
     let (honest, split) =
         (run(&decoys), run(&bb84::Settings { eve: Strategy::PhotonNumberSplitting, ..decoys }));
-    assert!(!honest.aborted && honest.keys_match && honest.final_key_bits > 1000, "{honest:?}");
+    assert!(!honest.aborted && honest.keys_match == Some(true) && honest.final_key_bits > 1000, "{honest:?}");
     assert_eq!(split.abort_reason, Some(AbortReason::NoSecretBits), "{split:?}");
 }
 
@@ -209,7 +259,7 @@ fn messages_that_do_not_belong_end_the_run() {
 #[test]
 fn entangled_pairs_give_a_key_and_show_that_they_are_entangled() {
     let good = e91::run(&e91::Settings { visibility: 0.96, seed: 5, ..e91::Settings::default() });
-    assert!(!good.aborted && good.keys_match && good.final_key_bits > 1000, "{good:?}");
+    assert!(!good.aborted && good.keys_match == Some(true) && good.final_key_bits > 1000, "{good:?}");
     let [s, error] = good.chsh.unwrap();
     assert!(near(s, 0.96 * e91::TSIRELSON, 5.0 * error), "{good:?}");
     assert!(
@@ -223,7 +273,7 @@ fn entangled_pairs_give_a_key_and_show_that_they_are_entangled() {
     assert!(matches!(tapped.abort_reason, Some(AbortReason::Chsh { .. })), "{tapped:?}");
     let noticed = e91::run(&e91::Settings { eve: 1.0, seed: 6, ..e91::Settings::default() });
     assert!(matches!(noticed.abort_reason, Some(AbortReason::ErrorRate { .. })), "{noticed:?}");
-    assert!(noticed.eve_certain_bits > 0 && noticed.eve_guessed_bits > noticed.eve_certain_bits);
+    assert!(noticed.eve_certain_bits > Some(0) && noticed.eve_guessed_bits > noticed.eve_certain_bits);
     let none = e91::run(&e91::Settings { pairs: 0, ..e91::Settings::default() });
     assert_eq!(none.abort_reason, Some(AbortReason::TooFewDetections { detected: 0 }));
 }

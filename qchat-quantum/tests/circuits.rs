@@ -35,6 +35,29 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// Steps of which the pairs are any of four qubits, and which no device connects all.
+fn anywhere() -> impl Strategy<Value = Operation> {
+    let pair = prop::sample::select(vec![TwoQubit::Cx, TwoQubit::Cz, TwoQubit::Ecr]);
+    prop_oneof![
+        2 => (gate(), 0usize..4).prop_map(|(gate, qubit)| Operation::One(gate, qubit)),
+        3 => (pair, 0usize..4, 1usize..4).prop_map(|(gate, a, more)| Operation::Two(gate, a, (a + more) % 4)),
+    ]
+}
+
+/// Whether the device has this step, as it is.
+fn is_native(operation: &Operation, target: &Target) -> bool {
+    match *operation {
+        Operation::One(gate, _) => matches!(gate, OneQubit::Rz(_) | OneQubit::Sx | OneQubit::X),
+        Operation::Two(gate, a, b) => {
+            let pairs = target.couplings.iter().map(|pair| (pair.first, pair.second));
+            let symmetric = target.entangler == TwoQubit::Cz;
+            gate == target.entangler
+                && pairs.into_iter().any(|pair| pair == (a, b) || symmetric && pair == (b, a))
+        }
+        Operation::Reset(_) | Operation::Measure { .. } => true,
+    }
+}
+
 fn with(circuit: Builder, operations: &[Operation]) -> Builder {
     operations.iter().fold(circuit, |circuit, operation| circuit.then(*operation))
 }
@@ -73,17 +96,35 @@ proptest! {
         let target = device(entangler);
         let lowered = circuit.lower(&target).unwrap();
         for operation in lowered.operations() {
-            let native = match *operation {
-                Operation::One(gate, _) => matches!(gate, OneQubit::Rz(_) | OneQubit::Sx | OneQubit::X),
-                Operation::Two(gate, a, b) => gate == entangler && target.couplings.iter().any(|pair| {
-                    (pair.first, pair.second) == (a, b) || entangler == TwoQubit::Cz && (pair.second, pair.first) == (a, b)
-                }),
-                Operation::Reset(_) | Operation::Measure { .. } => true,
-            };
-            prop_assert!(native, "{:?}", operation);
+            prop_assert!(is_native(operation, &target), "{:?}", operation);
         }
         let (before, after) = (outcomes(&circuit), outcomes(&lowered));
         for outcome in 0..8 {
+            let (before, after) = (before.get(&outcome).unwrap_or(&0.0), after.get(&outcome).unwrap_or(&0.0));
+            prop_assert!((before - after).abs() < 1e-9, "{outcome}: {before}, then {after}");
+        }
+    }
+
+    #[test]
+    fn qubits_that_the_device_does_not_connect_are_brought_together(
+        operations in prop::collection::vec(anywhere(), 0..16),
+        entangler in prop::sample::select(vec![TwoQubit::Cz, TwoQubit::Ecr]),
+        star in any::<bool>(),
+    ) {
+        let circuit = with(Circuit::builder(4, 4), &operations);
+        let circuit = (0..4).fold(circuit, |circuit, qubit| circuit.measure(qubit, qubit)).build().unwrap();
+        let mut target = device(entangler);
+        if star {
+            for (pair, second) in target.couplings.iter_mut().zip([1, 2, 3, 4]) {
+                (pair.first, pair.second) = (0, second);
+            }
+        }
+        let lowered = circuit.lower(&target).unwrap();
+        for operation in lowered.operations() {
+            prop_assert!(is_native(operation, &target), "{:?}", operation);
+        }
+        let (before, after) = (outcomes(&circuit), outcomes(&lowered));
+        for outcome in 0..16 {
             let (before, after) = (before.get(&outcome).unwrap_or(&0.0), after.get(&outcome).unwrap_or(&0.0));
             prop_assert!((before - after).abs() < 1e-9, "{outcome}: {before}, then {after}");
         }
@@ -121,7 +162,14 @@ fn gates_between_qubits_come_onto_connected_ones_with_the_least_error() {
     assert_eq!(pair, Some((1, 2)));
 
     let triangle = Circuit::builder(3, 0).cx(0, 1).cx(1, 2).cx(2, 0).build().unwrap();
-    assert_eq!(triangle.lower(&device(TwoQubit::Cz)), Err(LowerError::Connectivity));
+    let pairs = triangle.lower(&device(TwoQubit::Cz)).unwrap();
+    let pairs = pairs.operations().iter().filter(|step| matches!(step, Operation::Two(..))).count();
+    assert_eq!(pairs, 6, "one swap more than the three gates");
+    let mut parted = device(TwoQubit::Cz);
+    parted.couplings.retain(|pair| (pair.first, pair.second) != (1, 2));
+    let four = Circuit::builder(4, 0).cx(0, 1).cx(1, 2).cx(2, 3).build().unwrap();
+    assert_eq!(four.lower(&parted), Err(LowerError::Connectivity(4)));
+    assert!(triangle.lower(&parted).is_ok(), "in the larger part");
     let six = random_bits(6).unwrap();
     assert_eq!(six.lower(&device(TwoQubit::Cz)), Err(LowerError::TooLarge { used: 6, device: 5 }));
     assert_eq!(six.lower(&Target { entangler: TwoQubit::Cx, ..Target::line(6) }), Err(LowerError::Entangler));

@@ -307,6 +307,25 @@ pub(crate) struct Settings {
     /// Bytes of backups that one account may have here; 0: none [default: 268435456]
     #[arg(long, global = true, value_name = "BYTES")]
     pub(crate) account_backup_bytes: Option<u64>,
+    /// Where the files of rooms are kept: a directory, or s3://BUCKET/PREFIX [default: files in the data directory]
+    #[arg(long, global = true, value_name = "WHERE")]
+    pub(crate) files: Option<String>,
+    /// Where the bucket is, if not at Amazon: https://host
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) files_s3_endpoint: Option<String>,
+    /// The bucket's region
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) files_s3_region: Option<String>,
+    /// File with the bucket's key, its id on the first line and its secret on the second; without one
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment count
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) files_s3_key_file: Option<String>,
+    /// Bytes that one file may have [default: 12884901888]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) file_bytes: Option<u64>,
+    /// Bytes of files that one account may have here; 0: none [default: 25769803776]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) account_file_bytes: Option<u64>,
     /// Days after which an envelope is deleted although a device has not fetched it; 0 keeps it until all have. What all
     /// have fetched is deleted anyway [default: 90]
     #[arg(long, global = true, value_name = "DAYS")]
@@ -373,6 +392,12 @@ impl Settings {
             ("proxy_protocol", self.proxy_protocol.then(|| "true".to_owned())),
             ("proxy_trusted", self.proxy_trusted.clone()),
             ("account_backup_bytes", self.account_backup_bytes.map(|bytes| bytes.to_string())),
+            ("files", self.files.clone()),
+            ("files_s3_endpoint", self.files_s3_endpoint.clone()),
+            ("files_s3_region", self.files_s3_region.clone()),
+            ("files_s3_key_file", self.files_s3_key_file.clone()),
+            ("file_bytes", self.file_bytes.map(|bytes| bytes.to_string())),
+            ("account_file_bytes", self.account_file_bytes.map(|bytes| bytes.to_string())),
             ("retention_days", number(self.retention_days)),
             ("audit_addresses", self.audit_addresses.clone()),
             ("audit_retention_days", number(self.audit_retention_days)),

@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio::signal::unix::{self, SignalKind};
 
 use crate::{
+    blobs::Blobs,
     cli::{AdminCommand, Cli, Command, ConfigCommand, KeysCommand, TlsCommand},
     config::{self, Config, ConfigError, Loaded},
     error::CommandError,
@@ -26,6 +27,7 @@ use crate::{
     service::{
         ServiceError,
         directory::KeyDirectory,
+        files::Files as Keeper,
         housekeeping::{Housekeeping, Swept},
         keys::ServerKeys,
         seed::{self, Plan, Seeded},
@@ -309,18 +311,22 @@ fn back_up(config: &Config, file: &Path, as_json: bool) -> Result<(), CommandErr
 
 fn sweep(config: &Config, as_json: bool) -> Result<(), CommandError> {
     current(config)?;
-    let Swept { rooms, envelopes, bytes, sessions, key_packages, audit } = runtime(1)?.block_on(async {
+    let blobs = Blobs::open(&config.files).map_err(|error| CommandError::Other(error.to_string()))?;
+    let (swept, files) = runtime(1)?.block_on(async {
         let store = Store::open(&config.database, 1, config.database_wait)?;
-        Housekeeping::new(store, Arc::default(), config.retention).sweep().await
+        let swept = Housekeeping::new(store.clone(), Arc::default(), config.retention).sweep().await?;
+        let files = Keeper::new(store, blobs, config.file_limits).expire().await;
+        Ok::<_, CommandError>((swept, files.map_err(|error| CommandError::Other(error.to_string()))?))
     })?;
+    let Swept { rooms, envelopes, bytes, sessions, key_packages, audit } = swept;
     if as_json {
         let swept = json!({"rooms": rooms, "envelopes": envelopes, "bytes": bytes, "sessions": sessions,
-            "key_packages": key_packages, "audit": audit});
+            "key_packages": key_packages, "audit": audit, "files": files});
         return print(&json!({"v": 1, "database": config.database.to_string(), "swept": swept}).to_string());
     }
     print(&format!(
         "{}: {envelopes} envelopes of {bytes} bytes in {rooms} rooms, {sessions} sessions, {key_packages} notes of \
-         KeyPackages and {audit} entries of the audit log are deleted",
+         KeyPackages, {audit} entries of the audit log and {files} files are deleted",
         config.database
     ))
 }

@@ -14,9 +14,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    blobs::{Place, S3},
     bus::{RedisError, RedisUrl},
     limits::Rates,
-    service::{audit::Addresses, housekeeping::Retention},
+    service::{audit::Addresses, files::FileLimits, housekeeping::Retention},
     socket::Pings,
     store::Target,
     tls::{Files, KeyExchange, Tls},
@@ -127,6 +128,10 @@ pub struct Config {
     pub retention: Retention,
     /// Bytes of backups that an account may have here; 0: none.
     pub account_backup_bytes: u64,
+    /// Where files are kept.
+    pub files: Place,
+    /// How large they may be, and for how long they stay.
+    pub file_limits: FileLimits,
     /// How much of addresses the audit log keeps.
     pub audit_addresses: Addresses,
     /// Frames in a connection's queue.
@@ -228,6 +233,12 @@ struct Raw {
     proxy_protocol: bool,
     proxy_trusted: String,
     account_backup_bytes: u64,
+    files: String,
+    files_s3_endpoint: String,
+    files_s3_region: String,
+    files_s3_key_file: String,
+    file_bytes: u64,
+    account_file_bytes: u64,
     retention_days: u32,
     audit_addresses: String,
     audit_retention_days: u32,
@@ -284,6 +295,12 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("proxy_protocol", "false".into()),
         ("proxy_trusted", "127.0.0.0/8,::1/128".into()),
         ("account_backup_bytes", "268435456".into()),
+        ("files", String::new()),
+        ("files_s3_endpoint", String::new()),
+        ("files_s3_region", String::new()),
+        ("files_s3_key_file", String::new()),
+        ("file_bytes", "12884901888".into()),
+        ("account_file_bytes", "25769803776".into()),
         ("retention_days", "90".into()),
         ("audit_addresses", Addresses::default().to_string()),
         ("audit_retention_days", "365".into()),
@@ -453,6 +470,8 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
     if raw.audit_retention_days > 3650 {
         return Err(invalid("audit_retention_days", "is at most 3650, and 0 keeps entries for ever"));
     }
+    let files =
+        place(&raw.files, &data_dir, [&raw.files_s3_endpoint, &raw.files_s3_region, &raw.files_s3_key_file])?;
     let tls_files = match (raw.tls_certificate.as_str(), raw.tls_key.as_str()) {
         ("", "") => None,
         ("", _) => return Err(invalid("tls_certificate", "is missing, where tls_key is set")),
@@ -515,6 +534,12 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
             invalid("proxy_trusted", "is a list of addresses or networks, like 127.0.0.1,10.1.0.0/16")
         })?,
         account_backup_bytes: raw.account_backup_bytes,
+        files,
+        file_limits: FileLimits {
+            each: raw.file_bytes,
+            account: raw.account_file_bytes,
+            days: raw.retention_days,
+        },
         retention: Retention { days: raw.retention_days, audit_days: raw.audit_retention_days },
         audit_addresses: raw.audit_addresses.parse().map_err(|reason| invalid("audit_addresses", reason))?,
         queue: raw.queue,
@@ -565,6 +590,10 @@ impl Config {
         let tls_file = |which: fn(&Files) -> &Path| {
             self.tls_files.as_ref().map(|files| path(which(files))).unwrap_or_default()
         };
+        let s3 = |which: fn(&S3) -> Option<String>| match &self.files {
+            Place::S3(s3) => which(s3).unwrap_or_default(),
+            Place::Directory(_) => String::new(),
+        };
         vec![
             ("listen", self.listen.iter().map(Listen::to_string).collect::<Vec<_>>().join(",")),
             ("listen_mode", format!("{:o}", self.listen_mode)),
@@ -596,6 +625,12 @@ impl Config {
             ("proxy_protocol", self.proxy_protocol.to_string()),
             ("proxy_trusted", self.proxy_trusted.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")),
             ("account_backup_bytes", self.account_backup_bytes.to_string()),
+            ("files", self.files.to_string()),
+            ("files_s3_endpoint", s3(|s3| s3.endpoint.clone())),
+            ("files_s3_region", s3(|s3| s3.region.clone())),
+            ("files_s3_key_file", s3(|s3| Some(s3.key_file.as_deref()?.display().to_string()))),
+            ("file_bytes", self.file_limits.each.to_string()),
+            ("account_file_bytes", self.file_limits.account.to_string()),
             ("retention_days", self.retention.days.to_string()),
             ("audit_addresses", self.audit_addresses.to_string()),
             ("audit_retention_days", self.retention.audit_days.to_string()),
@@ -607,6 +642,42 @@ impl Config {
             ("log_format", format.to_owned()),
         ]
     }
+}
+
+/// Where files are kept: a directory, or `s3://BUCKET/PREFIX`.
+fn place(given: &str, data_dir: &Path, s3: [&String; 3]) -> Result<Place, ConfigError> {
+    let invalid = |key, reason: &str| ConfigError::Invalid { key, reason: reason.to_owned() };
+    let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let Some(bucket) = given.strip_prefix("s3://") else {
+        for (key, value) in ["files_s3_endpoint", "files_s3_region", "files_s3_key_file"].into_iter().zip(s3)
+        {
+            if !value.is_empty() {
+                return Err(invalid(key, "is for files that are kept at s3://BUCKET"));
+            }
+        }
+        let path = if given.is_empty() { data_dir.join("files") } else { PathBuf::from(given) };
+        return if given.is_empty() || path.is_absolute() {
+            Ok(Place::Directory(path))
+        } else {
+            Err(invalid("files", "is an absolute path, or s3://BUCKET/PREFIX"))
+        };
+    };
+    let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(good) {
+        return Err(invalid("files", "names no bucket: 3 to 63 characters of a-z, 0-9, '-' and '.'"));
+    }
+    let [endpoint, region, key_file] = s3;
+    if !endpoint.is_empty() && !["https://", "http://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+        return Err(invalid("files_s3_endpoint", "is a URL, like https://s3.example.org"));
+    }
+    Ok(Place::S3(S3 {
+        bucket: bucket.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        endpoint: said(endpoint),
+        region: said(region),
+        key_file: said(key_file).map(PathBuf::from),
+    }))
 }
 
 /// Reads a file that a setting names.
@@ -735,6 +806,11 @@ mod tests {
             "audit_addresses = \"some\"",
             "audit_retention_days = 4000",
             "redis_url_file = \"/nowhere/at-all\"\ndatabase = \"postgres://h/d\"",
+            "files = \"here\"",
+            "files = \"s3://\"",
+            "files = \"s3://B/x\"",
+            "files_s3_region = \"eu-1\"",
+            "files = \"s3://bucket\"\nfiles_s3_endpoint = \"s3.example.org\"",
             "node_name = \"\"",
             "= =",
         ] {

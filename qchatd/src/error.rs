@@ -82,7 +82,7 @@ impl CommandError {
             {
                 3
             }
-            Self::Start(StartError::Listen(..) | StartError::Activation(_)) => 3,
+            Self::Start(StartError::Listen(..) | StartError::Activation(_) | StartError::Blobs(_)) => 3,
             Self::Store(StoreError::NotDurable(_) | StoreError::Migration(_))
             | Self::Start(
                 StartError::Store(StoreError::NotDurable(_) | StoreError::Migration(_))

@@ -3,6 +3,7 @@
 //! Dependencies point one way: `server` → `http`, `socket` → `service` → `store`; committed envelopes go through
 //! `bus`, which reads those of other nodes from the `store`, to the `hub`, which feeds the sockets.
 
+pub mod blobs;
 pub mod bus;
 mod cli;
 mod command;

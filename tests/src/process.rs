@@ -66,6 +66,12 @@ impl Process {
         }
     }
 
+    /// Ends its standard input and waits until it has ended.
+    pub fn hang_up(mut self) -> Output {
+        drop(self.child.stdin.take());
+        self.finish()
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let shown = format!("{command:?}");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

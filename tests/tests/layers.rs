@@ -20,6 +20,8 @@ const CONFINED: &[Confined] = &[
         what: &["diesel", "diesel_migrations"],
         to: &["qchatd/src/store", "qchatd/tests", "qchat-cli/src/store", "tests/src/database.rs"],
     },
+    Confined { what: &["object_store"], to: &["qchatd/src/blobs.rs"] },
+    Confined { what: &["aead_stream"], to: &["qchat-proto/src/file/segment.rs"] },
     Confined { what: &["redis"], to: &["qchatd/src/bus/redis.rs", "qchatd/src/bus/redis"] },
     Confined {
         what: &["mls_rs", "mls_rs_core", "mls_rs_codec"],

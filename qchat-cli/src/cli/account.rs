@@ -14,7 +14,7 @@ use super::{
     json::{self, MeObject},
     open, passphrase, progress,
     recovery::{self, Destination},
-    words,
+    rpc, words,
 };
 use crate::{
     engine::{self, Choice, EngineError, Handle, Options, Origin, Server},
@@ -268,7 +268,9 @@ pub(super) async fn unlock(context: &Context, lifetime: Duration) -> Outcome {
 
 pub(super) async fn lock(context: &Context, forget: bool) -> Outcome {
     let dir = context.settings.profile_dir();
-    let was_unlocked = vault_agent::lock(&dir).map_err(|error| agent_failed(&error))?;
+    let asked = dir.clone();
+    let was_open = open::blocking(move || rpc::warm::lock(&asked)).await?;
+    let was_unlocked = vault_agent::lock(&dir).map_err(|error| agent_failed(&error))? || was_open;
     if forget {
         open::blocking(move || keyring::forget(&dir)).await?.map_err(EngineError::from)?;
     } else if keyring::remembers(&dir) {

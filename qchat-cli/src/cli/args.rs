@@ -1,6 +1,6 @@
 //! The command line: every command, option and example, and nothing of what they do.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint,
@@ -174,6 +174,44 @@ pub struct Global {
     pub config: Option<PathBuf>,
 }
 
+/// What `listen` does beside printing.
+#[derive(Default, Args)]
+pub struct HookArgs {
+    /// Run this with each message, as JSON on its standard input. Its words are split as a shell does, and no shell is run.
+    #[arg(long, value_name = "C", value_hint = ValueHint::CommandString)]
+    pub exec: Option<String>,
+    /// Post each message to a web service, as JSON: https, or http on this machine. Where the address is a secret, put it into
+    /// the environment.
+    #[arg(long, value_name = "URL", env = "QCHAT_WEBHOOK", hide_env_values = true)]
+    pub webhook: Option<Url>,
+    /// Show each message on the desktop.
+    #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "sender")]
+    pub notify: Option<Notify>,
+}
+
+/// Without the command and the address: both may have a secret in them.
+impl fmt::Debug for HookArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { exec, webhook, notify } = self;
+        f.debug_struct("HookArgs")
+            .field("exec", &exec.is_some())
+            .field("webhook", &webhook.is_some())
+            .field("notify", notify)
+            .finish()
+    }
+}
+
+/// What a notification shows: others may see the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Notify {
+    /// That there is a message.
+    Hidden,
+    /// Room and sender.
+    Sender,
+    /// The text, too.
+    Full,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -235,19 +273,25 @@ pub enum Command {
     /// Rooms and who is in them.
     #[command(subcommand)]
     Room(Room),
-    /// Send a message; done when the daemon has it on disk.
+    /// Send a message, or a file; done when the daemon has it on disk.
     #[command(
-        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt"
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt\n  qchat send general \"the minutes\" --file minutes.pdf\n  qchat send general --file hello.ogg --voice --duration 12s"
     )]
     Send {
         /// The room's name or id, or @USER for the conversation with somebody, which is begun by the first message.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// The text; `-` or nothing reads it from standard input.
+        /// The text; `-` or nothing reads it from standard input. With --file, what is said with the file.
         text: Option<String>,
-        /// Read the text from a file.
-        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
+        /// Send a file, of any size that the server takes. An attempt that was interrupted goes on when it is repeated.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// The file was spoken for this conversation.
+        #[arg(long, requires = "file")]
+        voice: bool,
+        /// How long the file plays: as in 12s and 3m.
+        #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+        duration: Option<Duration>,
         /// The message that this one answers: its id, or how that begins.
         #[arg(long, value_name = "ID", value_parser = message_prefix)]
         reply_to: Option<String>,
@@ -259,7 +303,7 @@ pub enum Command {
         wait: Wait,
         /// Send it at this time, as in 2027-01-31T09:00, or so long from now, as in 90m. It is sent by whatever runs then, the
         /// screen, say, or `listen`; else by the next command that connects.
-        #[arg(long, value_name = "WHEN", conflicts_with = "wait")]
+        #[arg(long, value_name = "WHEN", conflicts_with_all = ["wait", "file"])]
         at: Option<String>,
     },
     /// What is not sent yet.
@@ -279,7 +323,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "text", requires = "room")]
         clear: bool,
     },
-    /// Give a message of yours another text; everybody sees that it was edited.
+    /// Give a message of yours another text, or a file another that is said with it; everybody sees that it was edited.
     #[command(
         after_help = "Examples:\n  qchat edit general 5f0c \"Hello Bob!\"\n  qchat edit general 5f0c < notes.txt"
     )]
@@ -292,9 +336,6 @@ pub enum Command {
         id: String,
         /// The text; `-` or nothing reads it from standard input.
         text: Option<String>,
-        /// Read the text from a file.
-        #[arg(long, value_name = "F", conflicts_with = "text", value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
     },
     /// React to a message, or take that back.
     #[command(
@@ -336,7 +377,12 @@ pub enum Command {
     #[command(subcommand)]
     Poll(super::message_args::PollCommand),
     /// Print messages as they arrive, and what becomes of earlier ones, until interrupted.
-    #[command(after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body")]
+    ///
+    /// What is done with a message beside printing it is done with those of others alone, one after the other, and not with what
+    /// becomes of them; what fails is tried five times.
+    #[command(
+        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
+    )]
     Listen {
         /// Rooms, by name or id; all of them when none is named.
         #[arg(value_name = "ROOM")]
@@ -347,6 +393,25 @@ pub enum Command {
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+        /// What else to do.
+        #[command(flatten)]
+        hooks: HookArgs,
+    },
+    /// Carry out commands for a program: JSON-RPC 2.0, one object a line, over standard input and output.
+    ///
+    /// The methods are commands (`send`, `room.list`, …), their params the arguments and options that --help names, and
+    /// `subscribe`, after which messages come as notifications. Calls that change something are carried out in their order.
+    #[command(
+        after_help = "Examples:\n  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":{\"room\":\"general\",\"text\":\"hi\"}}' | qchat rpc\n  qchat rpc --socket &        other commands use this engine from now on\n  qchat rpc --schema | jq -r '.methods[].name'"
+    )]
+    Rpc {
+        /// Serve a Unix socket in the profile's directory instead, for this user alone, until `qchat lock` or --lock-after-idle:
+        /// `send`, `history` and the like find it there, and need not open the profile.
+        #[arg(long)]
+        socket: bool,
+        /// Print what can be called, as an OpenRPC document.
+        #[arg(long, conflicts_with = "socket")]
+        schema: bool,
     },
     /// Print what was said in a room, oldest first.
     History(super::search_args::HistoryArgs),
@@ -358,6 +423,9 @@ pub enum Command {
     ///
     /// What is written is not encrypted any more, and messages that are deleted later, or have their time, stay in it.
     Export(super::search_args::ExportArgs),
+    /// Files that were sent in rooms.
+    #[command(subcommand)]
+    File(super::file_args::FileCommand),
     /// Count what is unread: in all, and in each room where there is any.
     ///
     /// Needs no connection, so that a status bar may ask often: what is counted is what the profile has. `listen` and the

@@ -1,7 +1,5 @@
 //! Commands that change earlier messages, and polls.
 
-use std::path::Path;
-
 use qchat_proto::{
     content::{Emoji, Poll},
     sanitize,
@@ -22,13 +20,8 @@ use crate::engine::{
 /// Which message: the room, and how the message's id begins.
 type Which<'a> = (&'a str, &'a str);
 
-pub(super) async fn edit(
-    context: &Context,
-    (room, prefix): Which<'_>,
-    text: Option<&str>,
-    file: Option<&Path>,
-) -> Outcome {
-    let text = messages::read_text(text, file)?;
+pub(super) async fn edit(context: &Context, (room, prefix): Which<'_>, text: Option<&str>) -> Outcome {
+    let text = messages::said(context, text)?;
     open::with_engine(context, async |handle| {
         let room = open::room(handle, room).await?;
         let of = message(handle, room, prefix).await?;

@@ -14,7 +14,11 @@ use super::{
 };
 use crate::{
     engine::{self, EngineError},
-    store::Profile,
+    quantum::local,
+    store::{
+        Profile,
+        quantum::{Job, State},
+    },
     vault,
 };
 
@@ -36,6 +40,16 @@ pub(super) async fn delete(
     let (home, key) = (dir.clone(), Secret::from_bytes(*key.expose()));
     let profile = open::blocking(move || Profile::open(&home, key)).await?.map_err(EngineError::from)?;
     let name = engine::whoami(&profile).await?.name;
+    let open_jobs = if keep_profile { 0 } else { paid_jobs(&profile).await };
+    if open_jobs > 0 {
+        context.output.say(&format!(
+            "warning: {open_jobs} quantum job{} run{} elsewhere and will be paid for; what comes of {} goes with the profile. `qchat \
+             quantum cancel` ends a job, `qchat quantum resume` waits, and --keep-profile keeps them",
+            if open_jobs == 1 { "" } else { "s" },
+            if open_jobs == 1 { "s" } else { "" },
+            if open_jobs == 1 { "it" } else { "them" },
+        ));
+    }
     if !yes && !confirmed(context, &name)? {
         return Err(Failure::refused("nothing was deleted"));
     }
@@ -68,6 +82,18 @@ pub(super) async fn delete(
         context,
         if keep_profile { "account deleted, profile kept" } else { "account and profile deleted" },
     )
+}
+
+/// Jobs that a provider of quantum computers may charge for and that are not over; none where that cannot be read.
+async fn paid_jobs(profile: &Profile) -> usize {
+    let profile = profile.clone();
+    let counting = open::blocking(move || {
+        let jobs = profile.quantum().and_then(|store| store.map_or(Ok(vec![]), |store| store.jobs()));
+        let open =
+            |job: &Job| job.backend != local::NAME && !job.state.is_over() && job.state != State::Prepared;
+        jobs.map_or(0, |jobs| jobs.iter().filter(|job| open(job)).count())
+    });
+    counting.await.unwrap_or(0)
 }
 
 /// Asks for the account's name: nobody types that by mistake.

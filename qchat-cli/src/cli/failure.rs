@@ -51,6 +51,11 @@ impl Failure {
         Self { exit: 8, message: message.into(), broken_pipe: false }
     }
 
+    /// As a command of another process has failed.
+    pub(super) fn with_exit(exit: u8, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), broken_pipe: false }
+    }
+
     /// Nobody expected this.
     pub(super) fn unexpected(message: impl Into<String>) -> Self {
         Self { exit: 1, message: message.into(), broken_pipe: false }

@@ -43,7 +43,7 @@ impl<'a> MessageObject<'a> {
         let (kind, body, warning) = match &message.body {
             Body::Text(text) => ("text", Some(text.as_str()), false),
             Body::Poll(poll) => ("poll", Some(poll.question.as_str()), false),
-            Body::File(file) => ("file", Some(file.name.as_str()), false),
+            Body::File(file) => ("file", (!file.caption.is_empty()).then_some(&*file.caption), false),
             Body::Deleted(_) => ("deleted", None, false),
             Body::Unknown => ("unknown", None, false),
             Body::Notice(sentence) => ("notice", Some(sentence.as_str()), false),
@@ -119,6 +119,15 @@ pub(super) struct DetailsObject<'a> {
     members: Vec<MemberObject<'a>>,
 }
 
+/// Where a key from elsewhere comes from.
+pub(super) fn psk_kind(kind: PskKind) -> &'static str {
+    match kind {
+        PskKind::QuantumLink => "quantum-link",
+        PskKind::InviteLink => "invite-link",
+        PskKind::Exercise => "simulated-bb84",
+    }
+}
+
 /// A key from elsewhere in a room's key schedule.
 #[derive(Debug, Serialize)]
 struct PskObject {
@@ -129,6 +138,7 @@ struct PskObject {
 /// A key from elsewhere on its way there.
 #[derive(Debug, Serialize)]
 struct OfferedKeyObject<'a> {
+    kind: &'static str,
     key_id: String,
     by: &'a str,
     waits_for: &'a [String],
@@ -165,17 +175,15 @@ impl<'a> DetailsObject<'a> {
             cursor: details.cursor.0,
             waiting: details.waiting,
             keys_renewed: details.keys_renewed.map(rfc3339),
-            psk: details.mixed_key.as_ref().map(|mixed| PskObject {
-                kind: match mixed.kind {
-                    PskKind::QuantumLink => "quantum-link",
-                    PskKind::InviteLink => "invite-link",
-                },
-                since_epoch: mixed.since,
-            }),
+            psk: details
+                .mixed_key
+                .as_ref()
+                .map(|mixed| PskObject { kind: psk_kind(mixed.kind), since_epoch: mixed.since }),
             offered_keys: details
                 .offered_keys
                 .iter()
                 .map(|offered| OfferedKeyObject {
+                    kind: psk_kind(offered.kind),
                     key_id: offered.key.to_string(),
                     by: &offered.by,
                     waits_for: &offered.waits_for,

@@ -64,11 +64,16 @@ struct OptionObject<'a> {
     me: bool,
 }
 
+/// What is said of a file; what was said with it is the message's body.
 #[derive(Debug, Serialize)]
-struct FileObject<'a> {
+pub(super) struct FileObject<'a> {
+    file_id: String,
+    name: &'a str,
     size: u64,
     media_type: Option<&'a str>,
-    duration_ms: Option<u64>,
+    voice: bool,
+    /// Seconds.
+    duration: Option<f64>,
 }
 
 /// What has just become of the message.
@@ -139,7 +144,14 @@ impl<'a> PollObject<'a> {
 }
 
 impl<'a> FileObject<'a> {
-    fn new(file: &'a File) -> Self {
-        Self { size: file.size, media_type: file.media_type.as_deref(), duration_ms: file.duration_ms }
+    pub(super) fn new(file: &'a File) -> Self {
+        Self {
+            file_id: file.id.to_string(),
+            name: &file.name,
+            size: file.size,
+            media_type: file.media_type.as_deref(),
+            voice: file.voice,
+            duration: file.duration.map(|duration| duration.as_secs_f64()),
+        }
     }
 }

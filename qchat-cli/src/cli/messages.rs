@@ -1,10 +1,8 @@
 //! Commands that write and read messages.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Read},
     num::NonZeroU32,
-    path::Path,
     time::Instant,
 };
 
@@ -40,7 +38,7 @@ struct Sent<'a> {
     of: Option<String>,
 }
 
-/// What goes with a text.
+/// What goes with a text, or with a file.
 pub(super) struct More<'a> {
     /// How the id of the message begins that it answers.
     pub(super) reply_to: Option<&'a str>,
@@ -48,7 +46,7 @@ pub(super) struct More<'a> {
     pub(super) expire: Option<NonZeroU32>,
     /// What is waited for.
     pub(super) wait: Wait,
-    /// When it is sent; now when nothing is said.
+    /// When it is sent; now when nothing is said. Of files there is nothing else.
     pub(super) at: Option<&'a str>,
 }
 
@@ -72,28 +70,13 @@ fn moment(context: &Context, text: &str) -> Outcome<OffsetDateTime> {
     })
 }
 
-pub(super) async fn send(
-    context: &Context,
-    room: &str,
-    (text, file): (Option<&str>, Option<&Path>),
-    more: More<'_>,
-) -> Outcome {
+pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, more: More<'_>) -> Outcome {
     // Before the passphrase is asked for: what cannot be sent need not open anything.
-    let text = read_text(text, file)?;
+    let text = said(context, text)?;
     let at = more.at.map(|at| moment(context, at)).transpose()?;
     open::with_engine(context, async |handle| {
-        let id = match room.strip_prefix('@').map(str::parse::<UserName>) {
-            Some(Ok(user)) => {
-                let found = handle.direct(&user);
-                progress::during(&context.settings, "Finding the conversation", found).await?
-            }
-            _ => open::room(handle, room).await?,
-        };
-        let reply_to = match more.reply_to {
-            Some(prefix) => Some(message(handle, id, prefix).await?),
-            None => None,
-        };
-        let draft = Draft { text, reply_to, expires_after: more.expire };
+        let id = place(context, handle, room).await?;
+        let draft = draft(handle, id, text, &more).await?;
         if let Some(at) = at {
             let message = handle.schedule(id, draft, at).await?;
             let name = name(handle, id).await?;
@@ -112,17 +95,48 @@ pub(super) async fn send(
             return Ok(());
         }
         let message = handle.send_draft(id, draft).await?;
-        let reached = match more.wait {
-            Wait::Sent => return sent(context, handle, id, (message, None), "sent").await,
-            Wait::Delivered => Reached::Delivered,
-            Wait::Read => Reached::Read,
-        };
         sent(context, handle, id, (message, None), "sent").await?;
-        let waiting = handle.wait_reached(id, message, reached);
-        progress::during(&context.settings, "Waiting for the others", waiting).await?;
-        Ok(())
+        reached(context, handle, id, message, more.wait).await
     })
     .await
+}
+
+/// Where something is sent: a room, or the conversation with somebody, which is begun by that.
+pub(super) async fn place(context: &Context, handle: &Handle, room: &str) -> Outcome<RoomId> {
+    match room.strip_prefix('@').map(str::parse::<UserName>) {
+        Some(Ok(user)) => {
+            let found = handle.direct(&user);
+            Ok(progress::during(&context.settings, "Finding the conversation", found).await?)
+        }
+        _ => open::room(handle, room).await,
+    }
+}
+
+/// A text, which may be nothing beside a file, with what belongs to it.
+pub(super) async fn draft(handle: &Handle, room: RoomId, text: String, more: &More<'_>) -> Outcome<Draft> {
+    let reply_to = match more.reply_to {
+        Some(prefix) => Some(message(handle, room, prefix).await?),
+        None => None,
+    };
+    Ok(Draft { text, reply_to, expires_after: more.expire })
+}
+
+/// Waits until a message that was sent has got as far as somebody wants to know.
+pub(super) async fn reached(
+    context: &Context,
+    handle: &Handle,
+    room: RoomId,
+    message: MessageId,
+    wait: Wait,
+) -> Outcome {
+    let reached = match wait {
+        Wait::Sent => return Ok(()),
+        Wait::Delivered => Reached::Delivered,
+        Wait::Read => Reached::Read,
+    };
+    let waiting = handle.wait_reached(room, message, reached);
+    progress::during(&context.settings, "Waiting for the others", waiting).await?;
+    Ok(())
 }
 
 /// The message of a room whose id begins so, once all is read that there is to be read: what has become of it since decides what
@@ -163,7 +177,12 @@ pub(super) async fn sent(
 }
 
 /// Waits until the daemon has the message. When the connection failed, the reason decides the exit code.
-async fn wait(context: &Context, handle: &Handle, room: RoomId, message: MessageId) -> Outcome<Seq> {
+pub(super) async fn wait(
+    context: &Context,
+    handle: &Handle,
+    room: RoomId,
+    message: MessageId,
+) -> Outcome<Seq> {
     let begun = Instant::now();
     let error = match handle.wait_sent(room, message).await {
         Ok(seq) => return Ok(seq),
@@ -277,19 +296,28 @@ pub(super) async fn name(handle: &Handle, room: RoomId) -> Outcome<String> {
 }
 
 /// The text of a message, which is refused here when it cannot be sent.
-pub(super) fn read_text(text: Option<&str>, file: Option<&Path>) -> Outcome<String> {
-    let text = match (text, file) {
-        (_, Some(path)) => {
-            let failed = |error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
-            read_all(File::open(path).map_err(failed)?)?
-        }
-        (Some("-"), None) => read_all(io::stdin().lock())?,
-        (Some(text), None) => text.to_owned(),
-        (None, None) if io::stdin().is_terminal() => {
+pub(super) fn read_text(text: Option<&str>) -> Outcome<String> {
+    let text = match text {
+        Some("-") => read_all(io::stdin().lock())?,
+        Some(text) => text.to_owned(),
+        None if io::stdin().is_terminal() => {
             return Err(Failure::usage("there is nothing to send; give a TEXT, or - to read standard input"));
         }
-        (None, None) => read_all(io::stdin().lock())?,
+        None => read_all(io::stdin().lock())?,
     };
+    fitting(text)
+}
+
+/// The text that a command was given: here, or by a caller, whose standard input is not this process's.
+pub(super) fn said(context: &Context, text: Option<&str>) -> Outcome<String> {
+    let Some(warm) = &context.engine else { return read_text(text) };
+    match warm.text.as_deref().or(text) {
+        Some(text) => fitting(text.to_owned()),
+        None => Err(Failure::usage("there is nothing to send; give a text")),
+    }
+}
+
+fn fitting(text: String) -> Outcome<String> {
     match text.len() {
         0 => Err(Failure::usage("the text is empty")),
         size if size > MAX_TEXT => Err(Failure::usage(format!(

@@ -16,7 +16,11 @@ mod directory;
 mod documents;
 mod export;
 mod failure;
+pub mod file_args;
+mod files;
+mod follow;
 mod harden;
+mod hooks;
 mod json;
 mod json_marks;
 pub mod kme_args;
@@ -35,6 +39,7 @@ mod quantum;
 pub mod quantum_args;
 mod recovery;
 mod rooms;
+mod rpc;
 mod search;
 pub mod search_args;
 mod server;
@@ -56,18 +61,30 @@ use self::{
     args::{Cli, Command},
     deletion::Which,
     failure::{Failure, Outcome},
+    file_args::FileCommand,
     kme_args::RoomPsk,
     message_args::{OutboxCommand, PollCommand},
     output::Output,
     verify::How,
 };
-use crate::{config::Settings, tui, zone::Zone};
+use crate::{config::Settings, engine::Handle, store::Profile, tui, zone::Zone};
 
 /// What every command gets.
 struct Context {
     settings: Settings,
     output: Output,
     zone: Zone,
+    /// What carries it out, where it is not an engine of its own.
+    engine: Option<Warm>,
+}
+
+/// An engine that is open already, and whoever asks it.
+struct Warm {
+    handle: Handle,
+    /// What it runs on.
+    profile: Profile,
+    /// What came on the caller's standard input.
+    text: Option<String>,
 }
 
 /// Runs the program with these arguments, the first of which is its own name.
@@ -81,11 +98,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error, arguments.iter().any(|argument| argument == "--json")),
     };
-    let mut output = Output { json: cli.global.json, quiet: cli.global.quiet };
+    let mut output = Output::new(cli.global.json, cli.global.quiet);
     let outcome = Settings::resolve(&cli.global).map_err(Failure::from).and_then(|settings| {
-        output = Output { json: settings.json, quiet: settings.quiet };
-        let context = Context { settings, output, zone: Zone::local() };
-        carry_out(&context, &cli)
+        output = Output::new(settings.json, settings.quiet);
+        let context = Context { settings, output: output.clone(), zone: Zone::local(), engine: None };
+        carry_out(&context, &cli, &arguments)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,7 +119,7 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         let message = error.render().to_string();
         let message = message.strip_prefix("error: ").unwrap_or(&message).trim_end().to_owned();
-        Output { json, quiet: true }.failure(&Failure::usage(message));
+        Output::new(json, true).failure(&Failure::usage(message));
     } else {
         // Where the stream is closed, nobody reads it.
         let _ = error.print();
@@ -110,14 +127,18 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-fn carry_out(context: &Context, cli: &Cli) -> Outcome {
+fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
     match &cli.command {
         Some(Command::Completions { shell }) => complete::script(*shell),
         Some(Command::Man { dir }) => about::man(dir.as_deref()),
         Some(Command::Config(args::Config::Show)) => about::settings(context),
         Some(Command::Config(args::Config::Path)) => about::settings_path(context, &cli.global),
         Some(Command::Agent) => account::agent(context),
+        Some(Command::Rpc { schema: true, .. }) => rpc::schema(),
         command => {
+            if let Some(outcome) = rpc::warm::carry_out(context, cli, arguments) {
+                return outcome;
+            }
             if command.is_some() {
                 // On the screen, a log would write over what is drawn.
                 log::start(context.settings.verbose);
@@ -127,7 +148,12 @@ fn carry_out(context: &Context, cli: &Cli) -> Outcome {
                 .enable_all()
                 .build()
                 .map_err(|error| Failure::unexpected(format!("no thread can be started: {error}")))?;
-            runtime.block_on(on_the_engine(context, command.as_ref()))
+            let outcome = runtime.block_on(on_the_engine(context, command.as_ref()));
+            if matches!(command, Some(Command::Rpc { .. })) {
+                // A thread that reads standard input may never come back from it.
+                runtime.shutdown_background();
+            }
+            outcome
         }
     }
 }
@@ -194,18 +220,28 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             rooms::set_of(context, room, user, SettingsChange::Unban, "unbanned").await
         }
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
-        Command::Send { room, text, file, reply_to, expire, wait, at } => {
+        Command::Send { room, text, file, voice, duration, reply_to, expire, wait, at } => {
             let more = messages::More {
                 reply_to: reply_to.as_deref(),
                 expire: *expire,
                 wait: *wait,
                 at: at.as_deref(),
             };
-            messages::send(context, room, (text.as_deref(), file.as_deref()), more).await
+            match file {
+                Some(path) => {
+                    let how =
+                        files::How { path, caption: text.as_deref(), voice: *voice, duration: *duration };
+                    files::send(context, room, how, more).await
+                }
+                None => messages::send(context, room, text.as_deref(), more).await,
+            }
         }
-        Command::Edit { room, id, text, file } => {
-            changes::edit(context, (room, id), text.as_deref(), file.as_deref()).await
+        Command::File(FileCommand::Get { room, id, output, force }) => {
+            files::get(context, room, id, output.as_deref(), *force).await
         }
+        Command::File(FileCommand::List { room, limit }) => files::list(context, room, *limit).await,
+        Command::File(FileCommand::Delete { room, id }) => files::delete(context, room, id).await,
+        Command::Edit { room, id, text } => changes::edit(context, (room, id), text.as_deref()).await,
         Command::React { room, id, emoji, remove } => {
             changes::react(context, (room, id), emoji, *remove).await
         }
@@ -218,7 +254,10 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             changes::vote(context, (room, id), options).await
         }
         Command::Poll(PollCommand::Close { room, id }) => changes::close(context, (room, id)).await,
-        Command::Listen { rooms, ids, limit } => listen::listen(context, rooms, *ids, *limit).await,
+        Command::Listen { rooms, ids, limit, hooks } => {
+            listen::listen(context, rooms, *ids, *limit, hooks::Hooks::new(hooks)?).await
+        }
+        Command::Rpc { socket, .. } => rpc::serve(context, *socket).await,
         Command::History(arguments) => messages::history(context, arguments).await,
         Command::Search(arguments) => search::search(context, arguments).await,
         Command::Export(arguments) => export::export(context, arguments).await,

@@ -20,6 +20,9 @@ pub(super) async fn with_engine<T>(
     context: &Context,
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
+    if let Some(warm) = &context.engine {
+        return Box::pin(work(&warm.handle)).await;
+    }
     // On the heap: every command awaits this.
     let profile = Box::pin(profile(context)).await?;
     Box::pin(on_profile(context, profile, work)).await
@@ -58,6 +61,9 @@ pub(super) async fn offline<T>(
     context: &Context,
     work: impl AsyncFnOnce(&Handle) -> Outcome<T>,
 ) -> Outcome<T> {
+    if let Some(warm) = &context.engine {
+        return work(&warm.handle).await;
+    }
     let profile = profile(context).await?;
     let options = Options { offline: true, ..Options::new(context.settings.timeout) };
     let handle = Handle::start(profile, options).await?;
@@ -68,6 +74,9 @@ pub(super) async fn offline<T>(
 
 /// Opens the profile's database.
 pub(super) async fn profile(context: &Context) -> Outcome<Profile> {
+    if let Some(warm) = &context.engine {
+        return Ok(warm.profile.clone());
+    }
     let dir = context.settings.profile_dir();
     let key = key(context, &dir).await?;
     let profile = blocking(move || Profile::open(&dir, key)).await?.map_err(EngineError::from)?;

@@ -46,7 +46,8 @@ pub(super) async fn telling<T>(
     done
 }
 
-/// Changes what the terminal shows meanwhile.
+/// Changes what the terminal shows meanwhile; clones change the same.
+#[derive(Clone)]
 pub(super) struct Teller(ProgressBar);
 
 impl Teller {

@@ -1,10 +1,13 @@
 //! Commands about quantum jobs: their arguments.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+use qchat_proto::ids::UserName;
+use qchat_quantum::bb84::ERROR_LIMIT;
 use url::Url;
 
+use super::args;
 use crate::quantum::task::MOST_BITS;
 
 /// An account at IBM Quantum.
@@ -28,6 +31,10 @@ pub struct Ibm {
     #[arg(long, global = true, env = "QCHAT_IBM_BUDGET", hide_env_values = true, value_name = "SECONDS")]
     #[arg(value_parser = seconds)]
     pub ibm_budget: Option<u32>,
+    /// US dollars that a second of a quantum computer costs, for `quantum bench` [default: 1.60, IBM's price without a contract].
+    #[arg(long, global = true, env = "QCHAT_IBM_PRICE", hide_env_values = true, value_name = "DOLLARS")]
+    #[arg(value_parser = price)]
+    pub ibm_price: Option<Price>,
     /// Let the executor run the circuits exactly as they are, instead of the sampler. Not every plan has it.
     #[arg(long, global = true, env = "QCHAT_IBM_EXECUTOR", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
@@ -68,6 +75,13 @@ pub enum Quantum {
     /// Start a job and wait for its end.
     #[command(subcommand)]
     Run(Run),
+    /// Take part in a simulated run of BB84 that another member of a room has asked for, or decline it.
+    ///
+    /// `qchat quantum run bb84 --room` asks. Nothing is computed before this says yes.
+    #[command(
+        after_help = "Examples:\n  qchat quantum answer lab\n  qchat quantum answer lab --wait 10m --yes\n  qchat quantum answer lab --decline"
+    )]
+    Answer(Answer),
     /// List the jobs, the latest first.
     #[command(
         after_help = "Examples:\n  qchat quantum jobs\n  qchat quantum jobs --json | jq 'select(.state == \"queued\")'"
@@ -158,11 +172,14 @@ pub enum Run {
         #[command(flatten)]
         imitated: Imitated,
     },
-    /// Agree on a key by BB84 between Alice and Bob, with Eve on the line, all on this machine.
+    /// Agree on a key by BB84 between Alice and Bob, with Eve on the line: on this machine, or with another member of a room.
     ///
-    /// It shows the protocol, and gives nobody any secrecy.
+    /// It shows the protocol, and gives nobody any secrecy. With --room this device is Alice and has the simulated light, and a
+    /// device of --with is Bob, when `qchat quantum answer` says yes there. What both say travels through the room; a key of such a
+    /// run is no more secret than the room. With --psk it is mixed into the room's keys all the same, and shown there as what it is.
+    /// With --backend a quantum computer plays both ends.
     #[command(
-        after_help = "Examples:\n  qchat quantum run bb84\n  qchat quantum run bb84 --qubits 1000000 --eve 0.3 --noise 0.02 --seed 7\n  qchat quantum run bb84 --source decoy --distance 50 --efficiency 0.2 --dark-counts 1e-6 --qubits 10000000\n  qchat quantum run bb84 --svg bb84.svg"
+        after_help = "Examples:\n  qchat quantum run bb84\n  qchat quantum run bb84 --qubits 1000000 --eve 0.3 --noise 0.02 --seed 7\n  qchat quantum run bb84 --source decoy --distance 50 --efficiency 0.2 --dark-counts 1e-6 --qubits 10000000\n  qchat quantum run bb84 --svg bb84.svg\n  qchat quantum run bb84 --room lab --with bob --noise 0.01 --psk\n  qchat quantum run bb84 --qubits 4000 --backend ibm"
     )]
     Bb84(Box<Bb84>),
     /// Agree on a key by E91, from pairs of entangled qubits, all on this machine.
@@ -232,7 +249,7 @@ pub struct Bb84 {
     #[arg(long, value_name = "P", default_value_t = 0.75, value_parser = share)]
     pub key_basis: f64,
     /// The error rate above which both give up.
-    #[arg(long, value_name = "RATE", default_value_t = 0.11, value_parser = share)]
+    #[arg(long, value_name = "RATE", default_value_t = ERROR_LIMIT, value_parser = share)]
     pub error_limit: f64,
     /// How far from secret the key may be.
     #[arg(long, value_name = "EPS", default_value_t = 1e-10, value_parser = epsilon)]
@@ -249,6 +266,46 @@ pub struct Bb84 {
     /// Draw the run, with its distances, into this new file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub svg: Option<PathBuf>,
+    /// With whom.
+    #[command(flatten)]
+    pub together: Together,
+    /// Where it runs.
+    #[command(flatten)]
+    pub at: Where,
+}
+
+/// With whom a run takes place.
+#[derive(Debug, Args)]
+pub struct Together {
+    /// Run it with a member of this room; its name or id.
+    #[arg(long, value_name = "ROOM", requires = "with", conflicts_with_all = ["distances", "svg"])]
+    pub room: Option<String>,
+    /// Whom to ask.
+    #[arg(long, value_name = "USER", requires = "room")]
+    pub with: Option<UserName>,
+    /// Mix the key into the room, labelled as a simulated exercise: for admins of rooms of two devices.
+    #[arg(long, requires = "room")]
+    pub psk: bool,
+    /// How long to wait for the answer: seconds, or as in 90s and 10m [default: 10m].
+    #[arg(long, value_name = "TIME", requires = "room", value_parser = args::time)]
+    pub wait: Option<Duration>,
+}
+
+/// The answer to who asks for a run.
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The room's name or id.
+    #[arg(value_name = "ROOM")]
+    pub room: String,
+    /// Say no.
+    #[arg(long, conflicts_with_all = ["yes", "wait"])]
+    pub decline: bool,
+    /// Take part without being asked here.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Wait so long until somebody asks: seconds, or as in 90s and 10m.
+    #[arg(long, value_name = "TIME", value_parser = args::time)]
+    pub wait: Option<Duration>,
 }
 
 /// What Eve does to the pulses that she attacks.
@@ -290,6 +347,24 @@ pub(crate) fn seconds(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|seconds| *seconds <= 100_000)
         .ok_or_else(|| "seconds from 0 to 100000".to_owned())
+}
+
+/// A price for a second, in ten-thousandths of a US dollar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Price(pub u32);
+
+impl Price {
+    /// In US dollars.
+    pub fn dollars(self) -> f64 {
+        f64::from(self.0) / 1e4
+    }
+}
+
+pub(crate) fn price(text: &str) -> Result<Price, String> {
+    let dollars =
+        number(text, |dollars| (0.0..=100_000.0).contains(&dollars), "US dollars from 0 to 100000")?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10⁹")]
+    Ok(Price((dollars * 1e4).round() as u32))
 }
 
 fn share(text: &str) -> Result<f64, String> {

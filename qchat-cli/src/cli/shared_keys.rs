@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use qchat_proto::{ids::RoomId, sanitize};
+use qchat_proto::{ids::RoomId, mls::psk::PskId, sanitize};
 use qchat_quantum::etsi014::{Client, Credentials, KeyId, SaeId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -105,10 +105,10 @@ async fn settle(
 ) -> Outcome {
     let outcome = match patience {
         Some(patience) => {
-            let waiting = handle.key_settled(room, key, patience);
+            let waiting = handle.key_settled(room, id_of(key), patience);
             progress::during(&context.settings, "Waiting for the other end", waiting).await?
         }
-        None => handle.key_outcome(room, key).await?,
+        None => handle.key_outcome(room, id_of(key)).await?,
     };
     if outcome == KeyOutcome::GivenUp {
         return Err(EngineError::Refused(format!(
@@ -163,6 +163,10 @@ async fn report(
         }
     })?;
     Ok(())
+}
+
+fn id_of(key: KeyId) -> PskId {
+    PskId::quantum_link(*key.as_bytes())
 }
 
 fn said<'a>(option: &str, value: Option<&'a SaeId>) -> Outcome<&'a SaeId> {

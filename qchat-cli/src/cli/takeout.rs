@@ -18,7 +18,7 @@ use super::{
 use crate::engine;
 
 /// The kinds of lines, each with its file and what the README says about it.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 13] = [
     ("account", "account.jsonl", "name, id, signed record and device list, and the salt of the passphrase"),
     ("device", "devices.jsonl", "every device that the account ever had, with its certificate"),
     (
@@ -45,6 +45,7 @@ const KINDS: [(&str, &str, &str); 12] = [
         "backup_chunks.jsonl",
         "the parts of the backups, encrypted: the recovery words open them, and the server cannot",
     ),
+    ("file", "files.jsonl", "files that the devices have put there for their rooms, by their size"),
     (
         "activity",
         "activity.jsonl",

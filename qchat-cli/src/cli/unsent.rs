@@ -137,7 +137,7 @@ struct DraftObject<'a> {
 }
 
 pub(super) async fn draft(context: &Context, room: Option<&str>, text: Option<&str>, clear: bool) -> Outcome {
-    let text = text.map(|text| messages::read_text(Some(text), None)).transpose()?;
+    let text = text.map(|text| messages::said(context, Some(text))).transpose()?;
     open::offline(context, async |handle| {
         let Some(room) = room else {
             for (room, text) in handle.drafts().await? {

@@ -103,6 +103,7 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         let what = match mixed.kind {
             PskKind::QuantumLink => "of a quantum link (ETSI GS QKD 014)",
             PskKind::InviteLink => "of an invitation link",
+            PskKind::Exercise => "of a simulated BB84 exercise, which adds no secrecy",
         };
         lines.push(format!("  psk      {what}, since epoch {}", mixed.since));
     }
@@ -111,7 +112,11 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
             [] => "all that is known of hold it".to_owned(),
             waits_for => format!("waits for {}", sanitize::line(&waits_for.join(", "))),
         };
-        lines.push(format!("  offered  key {} by {}; {who}", offered.key, sanitize::line(&offered.by)));
+        let what = match offered.kind {
+            PskKind::Exercise => "simulated key",
+            PskKind::QuantumLink | PskKind::InviteLink => "key",
+        };
+        lines.push(format!("  offered  {what} {} by {}; {who}", offered.key, sanitize::line(&offered.by)));
     }
     if let Some(name) = &room.blocked_by {
         let name = sanitize::line(name);

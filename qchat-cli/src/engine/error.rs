@@ -10,7 +10,7 @@ use qchat_proto::{
 };
 use qchat_quantum::etsi014::Etsi014Error;
 
-use super::{transparency::DirectoryFault, types::Deletion};
+use super::{files::FileTrouble, transparency::DirectoryFault, types::Deletion};
 use crate::{net::NetError, store::StoreError, vault::VaultError};
 
 /// An operation of the engine failed.
@@ -169,6 +169,9 @@ pub enum EngineError {
     /// These messages were not deleted; others may have been.
     #[error("{}", undeleted(.0))]
     NotDeleted(Deletion),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileTrouble),
     /// It took too long.
     #[error("{0}")]
     Timeout(String),
@@ -218,6 +221,7 @@ impl EngineError {
                 | Etsi014Error::Size { .. } => 1,
             },
             Self::Timeout(_) => 3,
+            Self::File(error) => error.exit_code(),
             Self::Partial(_) | Self::NotReached { .. } | Self::NotDeleted(Deletion { deleted: 1.., .. }) => 8,
             Self::NotDeleted(Deletion { on_their_way, .. }) => {
                 if on_their_way.is_empty() {
@@ -306,7 +310,11 @@ fn fault_exit_code(fault: &Fault) -> u8 {
         FaultCode::BadRequest | FaultCode::TooLarge => 2,
         FaultCode::Unauthenticated | FaultCode::SessionEnded => 4,
         FaultCode::NotFound | FaultCode::AccountDeleted => 5,
-        FaultCode::Forbidden | FaultCode::NameTaken | FaultCode::Conflict | FaultCode::NotMember => 6,
+        FaultCode::Forbidden
+        | FaultCode::Quota
+        | FaultCode::NameTaken
+        | FaultCode::Conflict
+        | FaultCode::NotMember => 6,
         FaultCode::RateLimited => 7,
         FaultCode::Unavailable => 3,
         FaultCode::StaleEpoch

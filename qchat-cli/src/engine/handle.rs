@@ -18,6 +18,7 @@ use super::{
     consent::{self, Accept},
     devices::OwnDevices,
     error::EngineError,
+    files,
     invitations::Invitations,
     old_copy,
     parts::{Parts, parts},
@@ -182,6 +183,7 @@ impl Handle {
             // A command that is over sooner than the next look would never send it.
             waiting::send_due(&handle.0).await;
             consent::start(&handle, handle.0.options.accept);
+            files::start(&handle);
             readmission::start(&handle);
             if handle.0.options.receipts {
                 receipts::start(&handle);
@@ -323,6 +325,15 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<Message>, EngineError> {
         self.lines(move |tx| tx.settled_lines_after(room, after, limit)).await
+    }
+
+    /// The last row of a room that nothing can move any more: whoever goes on from it with [`Handle::settled_after`] gets what
+    /// is new.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn last_settled(&self, room: RoomId) -> Result<Option<i64>, EngineError> {
+        Ok(self.0.profile.read_async(move |tx| tx.last_settled_row(room)).await?)
     }
 
     /// The identity keys of this account and of everybody whose key was pinned, by name.

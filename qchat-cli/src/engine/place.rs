@@ -42,6 +42,14 @@ pub(super) fn discard(dir: &Path) -> Result<(), EngineError> {
     Ok(vault::destroy(dir)?)
 }
 
+/// The same where keys were made that nobody has from now on: what they have drawn from the pool is gone, and listed no more.
+pub(super) fn discard_keys(dir: &Path, pool: Option<&QuantumStore>) -> Result<(), EngineError> {
+    if let Some(Err(error)) = pool.map(QuantumStore::forget_draws) {
+        tracing::warn!(%error, "draws of keys that are gone stay listed");
+    }
+    discard(dir)
+}
+
 /// Opens the database of quantum jobs in `dir` for who has no profile there yet, and makes it, and its vault, when missing.
 /// Takes a thread's time.
 ///

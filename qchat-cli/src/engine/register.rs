@@ -28,7 +28,7 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
-    place::{self, discard},
+    place::{self, discard, discard_keys},
     recovery, transparency, upkeep,
 };
 use crate::{
@@ -93,20 +93,22 @@ pub async fn register(
     let mut salt = [0; 16];
     MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
     let home = dir.to_owned();
-    let (db_key, auth_key) = blocking(move || {
+    let (db_key, auth_key, pool) = blocking(move || {
         let db_key = place::key(&home, &passphrase)?;
         let auth_key = password::derive_auth_key(&passphrase, &salt, KdfParams::AUTH)
             .map_err(|error| EngineError::Keys(error.to_string()))?;
-        Ok((db_key, auth_key))
+        let pool = keys::pool(QuantumStore::find(&home, || copy32(&db_key)));
+        Ok((db_key, auth_key, pool))
     })
     .await?;
 
     progress(Stage::MakingKeys);
-    let made = prepare(dir, db_key, server, &info, name.clone(), &auth_key, salt, timeout).await;
+    let made =
+        prepare(dir, (db_key, pool.clone()), server, &info, name.clone(), &auth_key, salt, timeout).await;
     let (profile, request, words) = match made {
         Ok(made) => made,
         Err(error) => {
-            discard(dir)?;
+            discard_keys(dir, pool.as_ref())?;
             return Err(error);
         }
     };
@@ -121,7 +123,7 @@ pub async fn register(
         // A refusal: the daemon has not registered anything. After any other fault the outcome is unknown.
         Err(NetError::Fault(fault)) if is_final(fault.code) => {
             drop(profile);
-            discard(dir)?;
+            discard_keys(dir, pool.as_ref())?;
             Err(NetError::Fault(fault).into())
         }
         // Unknown: the account may exist now, and only these keys can use it.
@@ -164,8 +166,8 @@ async fn resume(
         if profile.read_async(Tx::restoring).await?.is_some() {
             return Err(EngineError::RestoreBegun);
         }
-        drop(profile);
-        discard(dir)?;
+        let pool = pool_of(profile).await?;
+        discard_keys(dir, pool.as_ref())?;
         return Err(cleared());
     };
     if own.name != *name || session.is_some() {
@@ -182,8 +184,8 @@ async fn resume(
         Err(EngineError::Net(NetError::Fault(fault)))
             if matches!(fault.code, FaultCode::Unauthenticated | FaultCode::NotFound) =>
         {
-            drop(profile);
-            discard(dir)?;
+            let pool = pool_of(profile).await?;
+            discard_keys(dir, pool.as_ref())?;
             Err(cleared())
         }
         Err(error) => Err(error),
@@ -193,7 +195,7 @@ async fn resume(
 #[expect(clippy::too_many_arguments, reason = "the parts of one registration, used once")]
 async fn prepare(
     dir: &Path,
-    db_key: Secret<32>,
+    (db_key, pool): (Secret<32>, Option<QuantumStore>),
     server: Server,
     info: &ServerInfo,
     name: UserName,
@@ -201,12 +203,7 @@ async fn prepare(
     salt: [u8; 16],
     timeout: Duration,
 ) -> Result<(Profile, Register, Zeroizing<String>), EngineError> {
-    let (home, pool_key) = (dir.to_owned(), copy32(&db_key));
-    let keys = blocking(move || {
-        let pool = keys::pool(QuantumStore::find(&home, || pool_key));
-        make_keys(pool.as_ref())
-    })
-    .await?;
+    let keys = blocking(move || make_keys(pool.as_ref())).await?;
     let now = clock::seconds();
     let no_randomness =
         |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
@@ -324,6 +321,11 @@ fn is_final(code: FaultCode) -> bool {
             | FaultCode::RateLimited
             | FaultCode::UnsupportedVersion
     )
+}
+
+/// The pool beside a profile that is closed by this.
+async fn pool_of(profile: Profile) -> Result<Option<QuantumStore>, EngineError> {
+    blocking(move || Ok(keys::pool(profile.quantum()))).await
 }
 
 fn make_keys(pool: Option<&QuantumStore>) -> Result<Keys, EngineError> {

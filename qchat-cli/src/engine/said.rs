@@ -1,5 +1,7 @@
 //! What of a message's content and of its changes is shown beside its text.
 
+use std::time::Duration;
+
 use qchat_proto::{
     content::{self, Attachment, Content, MessageRef, What},
     conversation::State,
@@ -15,7 +17,7 @@ use crate::store::{LineBody, StoreError, Tx};
 
 /// Longest excerpt of a message that another answers, characters.
 const EXCERPT: usize = 80;
-/// Longest name of a file, question or option that is shown, characters.
+/// Longest question or option that is shown, characters.
 const NAME: usize = 256;
 
 /// What belongs to a message that is not deleted.
@@ -55,7 +57,9 @@ fn reply(tx: &mut Tx, names: &mut Names, room: RoomId, of: MessageRef) -> Result
         (None, Some(edited), _) => Some(edited.text.clone()),
         (None, None, Ok(Content { body: content::Body::Text(text), .. })) => Some(text),
         (None, None, Ok(Content { body: content::Body::Poll(poll), .. })) => Some(poll.question().to_owned()),
-        (None, None, Ok(Content { body: content::Body::Attachment(file), .. })) => Some(file.name),
+        (None, None, Ok(Content { body: content::Body::Attachment(file), .. })) => {
+            Some(if file.caption.is_empty() { file.safe_name() } else { file.caption })
+        }
         (None, None, _) => Some("…".to_owned()),
     };
     let excerpt = said.map(|said| sanitize::name(&said, EXCERPT));
@@ -87,13 +91,16 @@ pub(super) fn poll(
     })
 }
 
-/// A file.
-pub(super) fn file(file: &Attachment) -> File {
+/// A file, with what is said with it now.
+pub(super) fn file(file: &Attachment, state: &State) -> File {
     File {
-        name: sanitize::name(&file.name, NAME),
-        size: file.size,
-        media_type: (!file.media_type.is_empty()).then(|| sanitize::name(&file.media_type, NAME)),
-        duration_ms: (file.duration_ms > 0).then_some(file.duration_ms),
+        id: file.sealing.id,
+        name: file.safe_name(),
+        size: file.size(),
+        media_type: (!file.media_type.is_empty()).then(|| file.media_type.clone()),
+        voice: file.voice,
+        duration: (file.duration_ms > 0).then(|| Duration::from_millis(file.duration_ms.into())),
+        caption: state.edited().map_or_else(|| file.caption.clone(), |edited| edited.text.clone()),
     }
 }
 

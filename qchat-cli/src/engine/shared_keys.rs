@@ -7,7 +7,7 @@ use std::time::Duration;
 use qchat_proto::{
     content::{Content, SharedKey},
     ids::{DeviceId, MessageId, RoomId},
-    mls::psk::PskId,
+    mls::psk::{Psk, PskId, PskKind},
     sanitize,
     session::{
         error::SessionError,
@@ -75,7 +75,8 @@ impl Handle {
                 "only an admin of the room may mix a key into it: ask one to offer it".to_owned(),
             ));
         }
-        if let Some(key) = offers.iter().find(|offer| offer.device == self.0.me.device).and_then(key_of) {
+        let own = offers.iter().find(|offer| offer.device == self.0.me.device);
+        if let Some(key) = own.and_then(of_link) {
             self.wrote(room).await;
             return Ok(KeyInRoom { key, before: true });
         }
@@ -102,8 +103,8 @@ impl Handle {
         let (id, secret) = of_a_room(&key)?;
         let (master, slave) = (master.to_string(), slave.to_string());
         let said = self.say_of_key(room, move |tx, device| {
-            let key = (*id.as_bytes(), &*secret);
-            shared_key::offer(tx, device, room, key, (&master, &slave)).map(Some)
+            let psk = Psk::of_quantum_link(room, *id.as_bytes(), &secret);
+            shared_key::offer(tx, device, room, &psk, (&master, &slave)).map(Some)
         });
         if let Some(message) = said.await? {
             self.wait_sent(room, message).await?;
@@ -117,7 +118,7 @@ impl Handle {
     /// When the profile cannot be read.
     pub async fn offered_key(&self, room: RoomId) -> Result<Option<KeyId>, EngineError> {
         let offers = self.0.profile.read_async(move |tx| tx.psk_offers(room)).await?;
-        Ok(offers.iter().find(|offer| offer.device == self.0.me.device).and_then(key_of))
+        Ok(offers.iter().find(|offer| offer.device == self.0.me.device).and_then(of_link))
     }
 
     /// Gets a key that another device has offered from the own KME, and says that this device holds it. Returns when that is in
@@ -143,7 +144,7 @@ impl Handle {
         let mut offers: Vec<_> =
             offers.into_iter().filter(|offer| offer.device != self.0.me.device).collect();
         offers.sort_by_key(|offer| held.contains(&offer.id));
-        let offer = offers.first().and_then(|offer| Some((offer, key_of(offer)?)));
+        let offer = offers.iter().find_map(|offer| Some((offer, of_link(offer)?)));
         let Some((offer, id)) = offer else {
             return Err(EngineError::Refused(
                 "no key is offered in this room; the other end offers one with `qchat room psk add`"
@@ -169,7 +170,7 @@ impl Handle {
         let key = keys.pop().ok_or(Etsi014Error::Missing(id))?;
         let (id, secret) = of_a_room(&key)?;
         let said = self.say_of_key(room, move |tx, device| {
-            shared_key::hold(tx, device, room, (*id.as_bytes(), &*secret))
+            shared_key::hold(tx, device, room, &Psk::of_quantum_link(room, *id.as_bytes(), &secret))
         });
         match said.await? {
             Some(message) => self.wait_sent(room, message).await?,
@@ -195,13 +196,11 @@ impl Handle {
             let offers = tx.psk_offers(room)?;
             let ours = offers.iter().find(|offer| offer.device == own);
             let ours = ours.or_else(|| offers.iter().find(|offer| held.contains(&offer.id)));
-            Ok::<_, StoreError>(ours.or(offers.first()).and_then(key_of))
+            Ok::<_, StoreError>(ours.or(offers.first()).map(|offer| (key_of(offer), offer.id)))
         });
         let none = || EngineError::Refused("no key waits in this room to be mixed in".to_owned());
-        let key = found.await?.ok_or_else(none)?;
-        let said = self.say_of_key(room, move |tx, _| {
-            shared_key::give_up(tx, room, PskId::quantum_link(*key.as_bytes()))
-        });
+        let (key, id) = found.await?.ok_or_else(none)?;
+        let said = self.say_of_key(room, move |tx, _| shared_key::give_up(tx, room, id));
         let message = said.await?.ok_or_else(none)?;
         tidy::now(&self.0.profile).await;
         self.wait_sent(room, message).await?;
@@ -212,9 +211,8 @@ impl Handle {
     ///
     /// # Errors
     /// When the profile cannot be read.
-    pub async fn key_outcome(&self, room: RoomId, key: KeyId) -> Result<KeyOutcome, EngineError> {
+    pub async fn key_outcome(&self, room: RoomId, id: PskId) -> Result<KeyOutcome, EngineError> {
         let own = self.0.me.device;
-        let id = PskId::quantum_link(*key.as_bytes());
         let outcome = self.0.profile.read_async(move |tx| {
             if let Some(mixed) = tx.mixed_key(room)?.filter(|mixed| mixed.id == id) {
                 return Ok(KeyOutcome::Mixed(mixed.epoch));
@@ -235,7 +233,7 @@ impl Handle {
     pub async fn key_settled(
         &self,
         room: RoomId,
-        key: KeyId,
+        key: PskId,
         patience: Duration,
     ) -> Result<KeyOutcome, EngineError> {
         self.wrote(room).await;
@@ -250,7 +248,7 @@ impl Handle {
     }
 
     /// Does a step with a key, and puts what it says of it into the outbox and the timeline, all or nothing.
-    async fn say_of_key(
+    pub(super) async fn say_of_key(
         &self,
         room: RoomId,
         step: impl FnOnce(
@@ -277,9 +275,21 @@ impl Handle {
     }
 }
 
-/// The name at the KMEs of what was offered.
-pub(super) fn key_of(offer: &Offer) -> Option<KeyId> {
-    offer.id.key_id().map(KeyId::from_bytes)
+/// What a key that was offered is called: as the KMEs do, or by the run that it comes from.
+pub(super) fn key_of(offer: &Offer) -> KeyId {
+    short(&offer.id)
+}
+
+/// The same of any key from elsewhere.
+pub(super) fn short(id: &PskId) -> KeyId {
+    let mut short = [0; 16];
+    short.copy_from_slice(&id.id[..16]);
+    KeyId::from_bytes(short)
+}
+
+/// The name at the KMEs, where the key is one of theirs.
+fn of_link(offer: &Offer) -> Option<KeyId> {
+    (offer.id.kind == PskKind::QuantumLink).then(|| key_of(offer))
 }
 
 /// Of whom an offered key waits for a device, as far as this device knows: by name, one for each device.
@@ -298,7 +308,12 @@ pub(super) fn waits_for(
 }
 
 /// The owners of the room's other devices that are not among these.
-fn missing(tx: &mut Tx, room: RoomId, own: DeviceId, but: &[DeviceId]) -> Result<Vec<String>, StoreError> {
+pub(super) fn missing(
+    tx: &mut Tx,
+    room: RoomId,
+    own: DeviceId,
+    but: &[DeviceId],
+) -> Result<Vec<String>, StoreError> {
     let mut found = vec![];
     for listed in tx.roster(room)? {
         if listed.device != own && !but.contains(&listed.device) {
@@ -312,7 +327,7 @@ fn missing(tx: &mut Tx, room: RoomId, own: DeviceId, but: &[DeviceId]) -> Result
     Ok(found)
 }
 
-fn names(of: &[String]) -> String {
+pub(super) fn names(of: &[String]) -> String {
     let mut names = of.to_vec();
     names.dedup();
     names.join(", ")

@@ -1,9 +1,9 @@
 //! What belongs to a message beside its body, as clients show it: what it answers, what has become of it, and the kinds of
-//! body that are more than a text. Every string in it is fit for a line of a terminal.
+//! body that are more than a text. Every string in it is fit for a line of a terminal, save [`File::caption`].
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use qchat_proto::ids::{MessageId, Seq};
+use qchat_proto::ids::{FileId, MessageId, Seq};
 use time::OffsetDateTime;
 
 /// What belongs to a message.
@@ -138,14 +138,20 @@ pub struct PollOption {
 /// A file that was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct File {
-    /// Its name; not yet fit for a file system.
+    /// Its id at the daemon.
+    pub id: FileId,
+    /// The name that it would have here.
     pub name: String,
     /// Its size, bytes.
     pub size: u64,
-    /// Its media type, as the sender says.
+    /// Its media type (`type/subtype`), as the sender says.
     pub media_type: Option<String>,
-    /// How long a voice note is, milliseconds.
-    pub duration_ms: Option<u64>,
+    /// Whether it was spoken for this conversation.
+    pub voice: bool,
+    /// How long it plays, where that was said.
+    pub duration: Option<Duration>,
+    /// What was said with it, as its sender wrote it, or has edited it: like a text not yet fit for a terminal.
+    pub caption: String,
 }
 
 impl Poll {
@@ -172,13 +178,33 @@ impl Poll {
 }
 
 impl File {
-    /// The file in words.
+    /// The file in words: name, size and id, and what was said with it. Not yet fit for a terminal.
     pub fn words(&self) -> String {
-        match self.duration_ms {
-            Some(ms) => format!("voice note: {} ({} s)", self.name, ms.div_ceil(1000)),
-            None => format!("file: {} ({} bytes)", self.name, self.size),
+        let what = if self.voice { "voice note" } else { "file" };
+        let plays = self.duration.map_or_else(String::new, |duration| format!(", {} s", duration.as_secs()));
+        let mut words = format!("[{what} {}, {}{plays}, {}]", self.name, size(self.size), self.id);
+        if !self.caption.is_empty() {
+            words.push(' ');
+            words.push_str(&self.caption);
         }
+        words
     }
+}
+
+/// A size as people read it, in powers of ten.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // In tenths, so that nothing is rounded twice.
+    let mut tenths = bytes / 100;
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 impl Marks {

@@ -327,6 +327,16 @@ impl Steps {
 
     /// Puts something to say into the outbox; a text appears in the timeline at once.
     pub(crate) async fn enqueue(&self, room: RoomId, want: Want) -> Result<MessageId, EngineError> {
+        self.enqueue_with(room, want, |_| Ok(())).await
+    }
+
+    /// The same, and something else in the same transaction.
+    pub(crate) async fn enqueue_with(
+        &self,
+        room: RoomId,
+        want: Want,
+        also: impl FnOnce(&mut Tx) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<MessageId, EngineError> {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
             let device = device.at(tx)?;
@@ -338,6 +348,7 @@ impl Steps {
             if let Want::Application(content) = &want {
                 tx.put_pending(room, id, content)?;
             }
+            also(tx)?;
             Ok(id)
         })
         .await

@@ -1,4 +1,5 @@
-//! What goes by the clock: messages that have had their time, and the write-ahead log, which is emptied: until then it holds what the pages said before, keys of messages already read among it.
+//! What goes by the clock: messages that have had their time, what is left of files whose messages are gone, and the write-ahead log,
+//! which is emptied: until then it holds what the pages said before, keys of messages already read among it.
 
 use std::{
     sync::{Arc, Weak},
@@ -6,7 +7,7 @@ use std::{
 };
 
 use super::{
-    clock,
+    clock, files,
     handle::{Handle, Inner},
     types::Event,
     waiting,
@@ -18,8 +19,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Where keys have just become past ones, or a message was deleted, readers are waited for so long.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Empties the log now. Whoever is in the way is waited for, but not long: the next time will do it.
+/// Takes away what is left of messages that are gone, and empties the log now. Whoever is in the way is waited for, but not long: the next time will do it.
 pub(crate) async fn now(profile: &Profile) {
+    files::forget_strays(profile).await;
     empty(profile, PATIENCE).await;
 }
 
@@ -39,6 +41,7 @@ async fn run(engine: Weak<Inner>) {
         if !inner.options.offline {
             waiting::send_due(&inner).await;
         }
+        files::forget_strays(&inner.profile).await;
         empty(&inner.profile, Duration::ZERO).await;
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine tells its clients: the TUI, the CLI and scripts see these and nothing of storage or transport.
-//! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`]:
-//! scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
+//! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`] and
+//! [`File::caption`]: scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -13,7 +13,7 @@ use qchat_proto::{
 use qchat_quantum::etsi014::KeyId;
 use time::OffsetDateTime;
 
-pub use super::shown::{ChangeKind, ChangeMade, File, Marks, Poll, PollOption, Reaction, Reply};
+pub use super::shown::{ChangeKind, ChangeMade, File, Marks, Poll, PollOption, Reaction, Reply, size};
 pub use crate::{
     net::tls::Link,
     store::{Deletion, Standing},
@@ -116,7 +116,9 @@ pub struct MixedKey {
 /// A key from elsewhere on its way into a room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OfferedKey {
-    /// Its name at the key management entities.
+    /// Where it comes from.
+    pub kind: PskKind,
+    /// Its name at the key management entities, or of the run that it comes from.
     pub key: KeyId,
     /// Whose device offers it.
     pub by: String,

@@ -4,14 +4,14 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use qchat_proto::{
-    content::{self, Content, KeyStep, Role, SharedKey},
+    content::{self, Content, Exercise, ExerciseStep, KeyStep, Role, SharedKey},
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::psk::PskKind,
     sanitize,
     session::ledger::{Ledger, Notice, Phase},
     wire::api::MemberStatus,
 };
-use qchat_quantum::etsi014::KeyId;
+use qchat_quantum::bb84::joint::wire;
 
 use super::{
     clock, said, shared_keys,
@@ -212,20 +212,25 @@ fn offered_keys(tx: &mut Tx, names: &mut Names, room: RoomId) -> Result<Vec<Offe
     let Some(own) = tx.identity()?.map(|identity| identity.device) else { return Ok(vec![]) };
     let mut keys = vec![];
     for offer in tx.psk_offers(room)? {
-        if let Some(key) = shared_keys::key_of(&offer) {
-            let waits_for = shared_keys::waits_for(tx, room, own, &offer)?;
-            keys.push(OfferedKey { key, by: names.name(tx, offer.account)?, waits_for });
-        }
+        keys.push(OfferedKey {
+            kind: offer.id.kind,
+            key: shared_keys::key_of(&offer),
+            by: names.name(tx, offer.account)?,
+            waits_for: shared_keys::waits_for(tx, room, own, &offer)?,
+        });
     }
     Ok(keys)
 }
 
 /// What a device has said of a key from elsewhere, as a sentence.
 fn of_a_key(who: &str, me: bool, said: &SharedKey) -> Body {
-    let key = KeyId::from_bytes(said.key_id);
+    let key = shared_keys::short(&said.id);
     let who = if me { "you" } else { who };
     let s = if me { "" } else { "s" };
     match said.step {
+        KeyStep::Offered { .. } if said.id.kind == PskKind::Exercise => Body::Notice(format!(
+            "{who} offer{s} the key {key} of a simulated run of BB84, which adds no secrecy: the other end of the run takes it"
+        )),
         KeyStep::Offered { .. } if me => Body::Notice(format!("you offer the key {key} of a quantum link")),
         KeyStep::Offered { .. } => Body::Notice(format!(
             "{who} offers the key {key} of a quantum link: `qchat room psk accept` takes it"
@@ -237,6 +242,31 @@ fn of_a_key(who: &str, me: bool, said: &SharedKey) -> Body {
         KeyStep::GivenUp { differs: true } => Body::Warning(format!(
             "{who} gave up the key {key}: the two ends have different keys under this id. The room goes on without it; check              that both KMEs are the ends of one link"
         )),
+    }
+}
+
+/// What a device has said of a simulated run of BB84, as a sentence; `whom`: who was asked.
+fn of_an_exercise(who: &str, me: bool, whom: &str, said: &Exercise) -> String {
+    let (who, s, has) = if me { ("you", "", "have") } else { (who, "s", "has") };
+    match &said.step {
+        ExerciseStep::Asked { terms, mixes, .. } => {
+            let pulses = match wire::decode_terms(terms, 0) {
+                Ok(settings) => format!("{} pulses", settings.qubits),
+                Err(_) => "of a kind that this version does not know".to_owned(),
+            };
+            let then = if *mixes { ", whose key is then mixed in and adds no secrecy" } else { "" };
+            let how = if me { "" } else { ": `qchat quantum answer` takes part, or declines" };
+            format!("{who} ask{s} {whom} for a simulated run of BB84 ({pulses}){then}{how}")
+        }
+        ExerciseStep::Agreed => format!("{who} take{s} part in a simulated run of BB84"),
+        ExerciseStep::Part { .. } => "a part of a simulated run of BB84".to_owned(),
+        ExerciseStep::Ended { declined: true, .. } => format!("{who} {has} declined the run of BB84"),
+        ExerciseStep::Ended { key_bits: 0, .. } => {
+            format!("the simulated run of BB84 is over for {who}: no key")
+        }
+        ExerciseStep::Ended { key_bits, .. } => format!(
+            "the simulated run of BB84 is over for {who}: a key of {key_bits} bits, no more secret than this room"
+        ),
     }
 }
 
@@ -285,8 +315,16 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                     None => Body::Text(text),
                 },
                 content::Body::SharedKey(said) => of_a_key(&sender.name, sender.me, &said),
+                content::Body::Exercise(said) => {
+                    let whom = match &said.step {
+                        ExerciseStep::Asked { account, .. } if *account == names.me => "you".to_owned(),
+                        ExerciseStep::Asked { account, .. } => names.name(tx, *account)?,
+                        _ => String::new(),
+                    };
+                    Body::Notice(of_an_exercise(&sender.name, sender.me, &whom, &said))
+                }
                 content::Body::Poll(poll) => Body::Poll(said::poll(tx, names, &poll, &state)?),
-                content::Body::Attachment(file) => Body::File(said::file(&file)),
+                content::Body::Attachment(file) => Body::File(said::file(&file, &state)),
                 content::Body::Joined
                 | content::Body::Change(_)
                 | content::Body::Receipt(_)
@@ -399,9 +437,16 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
         )),
         Notice::KeyMixed { by, kind, epoch } => {
             let who = if *by == names.me { "you".to_owned() } else { names.name(tx, *by)? };
+            if *kind == PskKind::Exercise {
+                return Ok(Body::Notice(format!(
+                    "{who} mixed the key of a simulated run of BB84 in, from epoch {epoch} on: an exercise, which makes nothing \
+                     here more secret"
+                )));
+            }
             let what = match kind {
                 PskKind::QuantumLink => "a key of a quantum link",
                 PskKind::InviteLink => "the key of an invitation link",
+                PskKind::Exercise => "the key of a simulated run of BB84",
             };
             Body::Notice(format!(
                 "{who} mixed {what} in: from epoch {epoch} on nobody reads this room without it"

@@ -55,10 +55,11 @@ fn describe(content: &[u8]) -> (&'static str, Option<String>) {
     match content.body {
         content::Body::Text(text) => ("text", excerpt(&text)),
         content::Body::Poll(poll) => ("poll", excerpt(poll.question())),
-        content::Body::Attachment(file) => ("file", excerpt(&file.name)),
+        content::Body::Attachment(file) => ("file", excerpt(&file.safe_name())),
         content::Body::Receipt(_) => ("receipt", None),
         content::Body::Joined => ("joined", None),
         content::Body::SharedKey(_) => ("key", None),
+        content::Body::Exercise(_) => ("exercise", None),
         content::Body::Unknown => ("unknown", None),
         content::Body::Change(change) => match change.what {
             What::Edit(text) => ("edit", excerpt(&text)),

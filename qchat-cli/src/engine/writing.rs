@@ -15,13 +15,14 @@ use qchat_proto::{
 use super::{
     clock,
     error::EngineError,
+    files,
     handle::Handle,
     mentions,
     types::{Event, Message},
 };
-use crate::store::{Delivery, LineBody, StoreError, Tx};
+use crate::store::{Delivery, Line, LineBody, StoreError, Tx};
 
-/// A text to be sent, with what belongs to it.
+/// A text to be sent, or what is said with a file, with what belongs to it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Draft {
     /// The text.
@@ -79,7 +80,7 @@ impl Handle {
         self.post(room, Content::new(Body::Poll(poll), clock::millis())).await
     }
 
-    /// Gives a message of this account another text.
+    /// Gives a message of this account another text, or a file another that is said with it.
     ///
     /// # Errors
     /// As [`Handle::send`]; [`EngineError::NoSuchMessage`] or [`EngineError::NotAllowed`].
@@ -95,16 +96,24 @@ impl Handle {
     /// # Errors
     /// As [`Handle::edit`].
     pub async fn retract(&self, room: RoomId, of: MessageRef) -> Result<Retracted, EngineError> {
-        let unsent = match self.expect_message(room, of).await? {
+        let line = self.expect_message(room, of).await?;
+        let file = files::own(&line, self.0.me.account);
+        let unsent = match line.delivery {
             Delivery::Sent => false,
             Delivery::Failed => self.delete(room, vec![of.id]).await?.deleted > 0,
             // Acknowledged is not unsent, though the inbox may come to it later.
             Delivery::Pending => self.take_back(room, of.id).await?,
         };
-        if unsent {
-            return Ok(Retracted::TakenBack);
+        let retracted = if unsent {
+            Retracted::TakenBack
+        } else {
+            Retracted::Asked(self.change(room, of, What::Delete).await?)
+        };
+        if let Some(file) = file {
+            // Its key goes with the message: what lies at the daemon would count, and be of use to nobody.
+            self.forget_there(room, file).await;
         }
-        self.change(room, of, What::Delete).await.map(Retracted::Asked)
+        Ok(retracted)
     }
 
     /// Reacts to a message, or takes that back.
@@ -184,10 +193,10 @@ impl Handle {
         self.expect_allowed(room, of, What::Delete).await
     }
 
-    /// How far a message has come that is here.
-    async fn expect_message(&self, room: RoomId, of: MessageRef) -> Result<Delivery, EngineError> {
+    /// A message that is here.
+    pub(super) async fn expect_message(&self, room: RoomId, of: MessageRef) -> Result<Line, EngineError> {
         let line = self.0.profile.read_async(move |tx| tx.message(room, of)).await?;
-        line.map(|line| line.delivery).ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
+        line.ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
     }
 
     async fn post(&self, room: RoomId, mut content: Content) -> Result<MessageId, EngineError> {
@@ -201,7 +210,7 @@ impl Handle {
         Ok(id)
     }
 
-    async fn mentioned(&self, room: RoomId, text: String) -> Result<Vec<AccountId>, EngineError> {
+    pub(super) async fn mentioned(&self, room: RoomId, text: String) -> Result<Vec<AccountId>, EngineError> {
         Ok(self.0.profile.read_async(move |tx| mentions::of(tx, room, &text)).await?)
     }
 

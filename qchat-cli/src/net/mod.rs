@@ -7,6 +7,7 @@ pub mod rest;
 pub mod socket;
 pub mod tls;
 mod untrusted;
+pub mod webhook;
 
 use self::tls::Link;
 pub use base::{Base, Server};

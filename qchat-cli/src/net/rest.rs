@@ -1,22 +1,23 @@
 //! The REST interface: one method for each route of `qchat_proto::wire::api`.
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, DeviceId, LinkId, RoomId, Seq, UserName},
+    ids::{AccountId, DeviceId, FileId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
             Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase, Chunks,
-            ClaimKeyPackages, ClaimedKeyPackages, CreateRoom, DeleteAccount, Devices, Directory,
-            DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, Granted, IdentityKey,
-            KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt, PendingLink, PutAnswer,
-            PutBackup, PutDeviceList, PutKeyPackages, PutLabel, PutOpening, Recover, Recovered,
-            RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register, Room, RoomInvitation, Rooms,
-            Salt, SaltRequest, ServerInfo, Session,
+            ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
+            Directory, DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, FileParts, FileQuota,
+            Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt,
+            PendingLink, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages, PutLabel, PutOpening,
+            Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register, Room,
+            RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         chunk::ChunkId,
         fault::{FaultBody, FaultCode},
@@ -57,6 +58,28 @@ pub struct Client {
 
 type Answer<T> = Result<T, NetError>;
 
+/// What speaks HTTP to one address: it goes there itself, follows nobody elsewhere, and does not look up this machine.
+pub(super) async fn http(base: &Base, timeout: Duration) -> Answer<reqwest::Client> {
+    let tls = match base.tls() {
+        Some(tls) => tls.config().await?,
+        None => tls::none().map_err(|why| base.untrusted(why))?,
+    };
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&tls));
+    let builder = match base.tls() {
+        Some(_) => builder.https_only(true),
+        None => builder.resolve_to_addrs("localhost", &base.local()),
+    };
+    builder
+        .timeout(timeout)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        // The socket goes there directly, too.
+        .no_proxy()
+        .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| NetError::Protocol(error.to_string().into()))
+}
+
 impl Client {
     /// A client whose requests take `timeout` at most.
     ///
@@ -67,31 +90,7 @@ impl Client {
     }
 
     async fn http(&self) -> Answer<&reqwest::Client> {
-        let make = async || {
-            let tls = match self.base.tls() {
-                Some(tls) => tls.config().await?,
-                None => tls::none().map_err(|why| self.base.untrusted(why))?,
-            };
-            self.build(&tls)
-        };
-        self.http.get_or_try_init(make).await
-    }
-
-    fn build(&self, tls: &ClientConfig) -> Answer<reqwest::Client> {
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
-        let builder = match self.base.tls() {
-            Some(_) => builder.https_only(true),
-            None => builder.resolve_to_addrs("localhost", &self.base.local()),
-        };
-        builder
-            .timeout(self.timeout)
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            // The socket goes there directly, too.
-            .no_proxy()
-            .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| NetError::Protocol(error.to_string().into()))
+        self.http.get_or_try_init(async || http(&self.base, self.timeout).await).await
     }
 
     /// The daemon's address.
@@ -392,6 +391,62 @@ impl Client {
     pub async fn put_tree(&self, token: &str, room: RoomId, hash: TreeHash, tree: Bytes) -> Answer<()> {
         let request = self.request(Method::PUT, &format!("rooms/{room}/trees/{hash}"), Some(token)).await?;
         self.done(request.timeout(TREE).body(tree)).await
+    }
+
+    /// `PUT /v1/rooms/{id}/files/{file}`
+    pub async fn put_file(
+        &self,
+        token: &str,
+        room: RoomId,
+        file: FileId,
+        body: &PutFile,
+    ) -> Answer<FileParts> {
+        let request = self.request(Method::PUT, &format!("rooms/{room}/files/{file}"), Some(token)).await?;
+        self.json(request.json(body)).await
+    }
+
+    /// `PUT /v1/rooms/{id}/files/{file}/parts/{number}`
+    pub async fn put_file_part(
+        &self,
+        token: &str,
+        room: RoomId,
+        file: FileId,
+        number: u64,
+        part: Bytes,
+    ) -> Answer<()> {
+        let path = format!("rooms/{room}/files/{file}/parts/{number}");
+        self.done(self.request(Method::PUT, &path, Some(token)).await?.timeout(TREE).body(part)).await
+    }
+
+    /// `POST /v1/rooms/{id}/files/{file}/complete`
+    pub async fn complete_file(
+        &self,
+        token: &str,
+        room: RoomId,
+        file: FileId,
+        body: &CompleteFile,
+    ) -> Answer<()> {
+        let path = format!("rooms/{room}/files/{file}/complete");
+        self.done(self.request(Method::POST, &path, Some(token)).await?.json(body)).await
+    }
+
+    /// `GET /v1/rooms/{id}/files/{file}`, a stretch of it. Stops when nothing comes for as long as a request may take.
+    pub async fn file(&self, token: &str, room: RoomId, file: FileId, range: Range<u64>) -> Answer<Vec<u8>> {
+        let request = self.request(Method::GET, &format!("rooms/{room}/files/{file}"), Some(token)).await?;
+        let most = usize::try_from(range.end - range.start).unwrap_or(MOST).min(MOST);
+        let stretch = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        self.body(request.timeout(TREE).header(reqwest::header::RANGE, stretch), most).await
+    }
+
+    /// `DELETE /v1/rooms/{id}/files/{file}`
+    pub async fn delete_file(&self, token: &str, room: RoomId, file: FileId) -> Answer<()> {
+        let path = format!("rooms/{room}/files/{file}");
+        self.done(self.request(Method::DELETE, &path, Some(token)).await?).await
+    }
+
+    /// `GET /v1/account/files`
+    pub async fn file_quota(&self, token: &str) -> Answer<FileQuota> {
+        self.get("account/files", token).await
     }
 
     /// `POST /v1/rooms/{id}/join`

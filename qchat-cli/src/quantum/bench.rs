@@ -2,6 +2,7 @@
 //! this machine, now, on one thread.
 
 use std::{
+    cell::Cell,
     hint::black_box,
     time::{Duration, Instant},
 };
@@ -28,8 +29,6 @@ use super::{
 
 /// How long each thing is done over and over.
 const LONG: Duration = Duration::from_millis(150);
-/// What IBM charges for a second of a quantum computer without a contract, US dollars (its price list, 2026).
-pub const DOLLARS_PER_SECOND: f64 = 1.60;
 /// Pulses of the protocol.
 const PULSES: usize = 1_000_000;
 /// What is signed.
@@ -65,13 +64,21 @@ pub struct Paid {
     pub seconds: f64,
 }
 
+/// Things that are measured.
+const MEASURED: u64 = 8;
+
 /// Measures everything. Takes some seconds of a thread's time. `paid`: what quantum computers have done before; nothing is
-/// spent for this.
+/// spent for this. A second of one costs `price` US dollars. `tell` hears how many of how many things are measured.
 ///
 /// # Errors
 /// When a library fails.
-pub fn run(paid: &[Paid]) -> Result<Vec<Figure>, QuantumError> {
-    let mut figures = keys()?;
+pub fn run(paid: &[Paid], price: f64, tell: &dyn Fn(u64, u64)) -> Result<Vec<Figure>, QuantumError> {
+    let done = Cell::new(0);
+    let tell = || {
+        done.set(done.get() + 1);
+        tell(done.get(), MEASURED);
+    };
+    let mut figures = keys(&tell)?;
     for paid in paid {
         let seconds_a_key = paid.seconds / paid.bits.max(1.0) * 256.0;
         figures.push(Figure {
@@ -79,12 +86,12 @@ pub fn run(paid: &[Paid]) -> Result<Vec<Figure>, QuantumError> {
             name: format!("{} (a job that you have paid for)", paid.backend),
             microseconds: seconds_a_key * 1e6,
             bits_per_second: Some(paid.bits / paid.seconds.max(1e-9)),
-            dollars: seconds_a_key * DOLLARS_PER_SECOND,
+            dollars: seconds_a_key * price,
             wire_bytes: None,
             post_quantum: None,
         });
     }
-    figures.extend(algorithms().map_err(|Unspecified| QuantumError::Library)?);
+    figures.extend(algorithms(&tell).map_err(|Unspecified| QuantumError::Library)?);
     Ok(figures)
 }
 
@@ -102,7 +109,7 @@ fn best<E>(mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
 }
 
 /// Ways to 256 bits.
-fn keys() -> Result<Vec<Figure>, QuantumError> {
+fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
     let figure = |name: &str, time: Duration, bits: f64| Figure {
         group: "keys",
         name: name.to_owned(),
@@ -116,17 +123,20 @@ fn keys() -> Result<Vec<Figure>, QuantumError> {
         let mut key = [0; 32];
         SystemEntropy.fill(black_box(&mut key))
     })?;
+    tell();
     let task = Task::Qrng(Qrng { bits: 256, seed: None, noise: Noise::None });
     let simulated = best(|| {
         let samples = local::run(&task)?;
         outcome::of(&task, local::NAME, &samples).map(|made| drop(black_box(made)))
     })?;
+    tell();
     let settings = bb84::Settings { qubits: PULSES, seed: 1, ..bb84::Settings::default() };
     let mut bits = 0;
     let protocol = best(|| {
         bits = bb84::run(&settings).final_key_bits;
         Ok::<_, QuantumError>(())
     })?;
+    tell();
     #[expect(clippy::cast_precision_loss, reason = "a count of bits")]
     let bits = bits.max(1) as f64;
     Ok(vec![
@@ -137,7 +147,7 @@ fn keys() -> Result<Vec<Figure>, QuantumError> {
 }
 
 /// Key agreements and signatures.
-fn algorithms() -> Result<Vec<Figure>, Unspecified> {
+fn algorithms(tell: &dyn Fn()) -> Result<Vec<Figure>, Unspecified> {
     let figure = |name: &str, time: Duration, wire: usize, post_quantum| Figure {
         group: "algorithms",
         name: name.to_owned(),
@@ -164,6 +174,7 @@ fn algorithms() -> Result<Vec<Figure>, Unspecified> {
         }
         Ok::<_, Unspecified>(())
     })?;
+    tell();
     let ml_kem = best(|| {
         let secret = DecapsulationKey::generate(&ML_KEM_768)?;
         let public = secret.encapsulation_key()?;
@@ -172,6 +183,7 @@ fn algorithms() -> Result<Vec<Figure>, Unspecified> {
         black_box(secret.decapsulate(ciphertext)?.as_ref());
         Ok::<_, Unspecified>(())
     })?;
+    tell();
     let hybrid = best(|| {
         let (secret, public) = hpke::generate_key_pair(&SystemEntropy).map_err(|_| Unspecified)?;
         let sealed =
@@ -182,6 +194,7 @@ fn algorithms() -> Result<Vec<Figure>, Unspecified> {
             .map(|key| drop(black_box(key)))
             .map_err(|_| Unspecified)
     })?;
+    tell();
     let ed25519 = best(|| {
         let key = Ed25519KeyPair::generate()?;
         let public = key.public_key().as_ref();
@@ -189,6 +202,7 @@ fn algorithms() -> Result<Vec<Figure>, Unspecified> {
         wire[3] = public.len() + signed.as_ref().len();
         signature::UnparsedPublicKey::new(&ED25519, public).verify(MESSAGE, signed.as_ref())
     })?;
+    tell();
     let mut composite_wire = 0;
     let composite = best(|| {
         let key = DeviceSigningKey::generate(&SystemEntropy).map_err(|_| Unspecified)?;
@@ -196,6 +210,7 @@ fn algorithms() -> Result<Vec<Figure>, Unspecified> {
         composite_wire = key.public().as_bytes().len() + signed.len();
         key.public().verify(SignatureUse::Mls, MESSAGE, &signed).map_err(|_| Unspecified)
     })?;
+    tell();
     Ok(vec![
         figure("X25519: two key pairs, both agree", x25519, wire[0], false),
         figure("ML-KEM-768: key pair, encapsulate, decapsulate", ml_kem, wire[1], true),
@@ -212,7 +227,9 @@ mod tests {
     #[test]
     fn every_way_is_measured_and_says_what_it_costs() {
         let paid = Paid { backend: "ibm_example".to_owned(), bits: 512.0, seconds: 2.0 };
-        let figures = run(&[paid]).unwrap();
+        let told = Cell::new((0, 0));
+        let figures = run(&[paid], 1.6, &|done, of| told.set((done, of))).unwrap();
+        assert_eq!(told.get(), (MEASURED, MEASURED));
         assert!(figures.iter().all(|figure| figure.microseconds > 0.0));
         let of = |name: &str| figures.iter().find(|figure| figure.name.starts_with(name)).unwrap();
         assert!((of("ibm_example").dollars - 1.6).abs() < 1e-9);

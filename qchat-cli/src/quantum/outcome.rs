@@ -84,8 +84,13 @@ pub fn of(task: &Task, backend: &str, samples: &[Samples]) -> Result<Outcome, Qu
     match task {
         Task::Qrng(task) => random(task, backend, quantum, samples),
         Task::Chsh(task) => chsh(task, backend, quantum, samples),
-        Task::Bb84(settings) => simulated(&bb84::run(settings)),
-        Task::E91(settings) => simulated(&e91::run(settings)),
+        Task::Bb84(settings) if quantum => {
+            let measured = bb84::circuits::measured(samples);
+            let report = bb84::on_a_device(settings, backend, measured);
+            protocol(&report.ok_or(QuantumError::Malformed("number of results"))?)
+        }
+        Task::Bb84(settings) => protocol(&bb84::run(settings)),
+        Task::E91(settings) => protocol(&e91::run(settings)),
     }
 }
 
@@ -146,21 +151,26 @@ fn chsh(task: &ChshTest, backend: &str, quantum: bool, samples: &[Samples]) -> R
     Ok(Outcome { report: json(&report)?, quantum, bytes: Zeroizing::default(), chsh: value })
 }
 
-fn simulated(report: &bb84::report::Report) -> Result<Outcome, QuantumError> {
-    Ok(Outcome { report: json(report)?, quantum: false, bytes: Zeroizing::default(), chsh: None })
+/// What a protocol came to. Its key is nobody's.
+fn protocol(report: &bb84::report::Report) -> Result<Outcome, QuantumError> {
+    Ok(Outcome { report: json(report)?, quantum: report.quantum, bytes: Zeroizing::default(), chsh: None })
 }
 
 fn json(report: &impl Serialize) -> Result<String, QuantumError> {
     serde_json::to_string(report).map_err(|_| QuantumError::Malformed("report"))
 }
 
-/// The report of random bits, with how many of them the pool has taken.
-pub fn with_pool_bits(report: &str, bits: usize) -> String {
+/// The version of this program: another may come to other results.
+pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
+/// A report as it is kept: with what has made it, and, of random bits, how many of them the pool has taken.
+pub fn kept(report: &str, bits: usize) -> String {
     let mut read: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(report).unwrap_or_default();
     if read.contains_key("key_bits") {
         read.insert("pool_bits".to_owned(), bits.into());
     }
+    read.insert("program".to_owned(), PROGRAM.into());
     serde_json::to_string(&read).unwrap_or_default()
 }
 

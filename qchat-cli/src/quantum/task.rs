@@ -72,7 +72,15 @@ impl Task {
         }
     }
 
-    /// The circuits that a device of so many qubits runs for it, and how often each; none for what is simulated as light.
+    /// Whether the simulator comes to the same each time, and nothing of it goes into a key.
+    pub fn is_reproducible(&self) -> bool {
+        match self {
+            Self::Qrng(task) => task.seed.is_some(),
+            Self::Chsh(_) | Self::Bb84(_) | Self::E91(_) => true,
+        }
+    }
+
+    /// The circuits that a device of so many qubits runs for it, and how often each; none for what no device runs.
     ///
     /// # Errors
     /// None in practice; the builder's are passed on.
@@ -84,7 +92,9 @@ impl Task {
             }
 
             Self::Chsh(task) => Ok((chsh::circuits()?.to_vec(), task.shots)),
-            Self::Bb84(_) | Self::E91(_) => Ok((vec![], 0)),
+            // Half of a device: the qubits that are read worst would be errors.
+            Self::Bb84(settings) => Ok((bb84::circuits::circuits(settings, (qubits / 2).clamp(1, 64))?, 1)),
+            Self::E91(_) => Ok((vec![], 0)),
         }
     }
 }

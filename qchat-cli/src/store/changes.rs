@@ -15,6 +15,7 @@ use qchat_proto::{
 use super::{
     StoreError, Tx, convert,
     deletions::erase,
+    files,
     schema::{identity, room_settings, timeline},
     search,
     timeline::{Delivery, Line, line_of},
@@ -222,6 +223,7 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
         return search::refresh(conn, target.row);
     }
     search::take_out(conn, target.row)?;
+    files::spend(conn, target.row)?;
     // The line stays, and says that it was deleted.
     diesel::update(timeline::table.find(target.row))
         .set((

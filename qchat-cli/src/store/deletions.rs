@@ -9,7 +9,7 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, changes, convert, outbox,
+    StoreError, Tx, changes, convert, files, outbox,
     schema::timeline,
     timeline::{self as lines, Delivery},
 };
@@ -72,6 +72,9 @@ impl Tx {
                     deletion.on_their_way.push(*id);
                     continue;
                 }
+                if seq.is_none() {
+                    files::spend(&mut self.conn, row)?;
+                }
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
                 let device = convert::id("device id", &device.unwrap_or_default())?;
                 changes::settle(&mut self.conn, room, MessageRef { device, id: *id })?;
@@ -128,7 +131,11 @@ impl Tx {
             .filter(timeline::message_id.eq(&id.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::seq.is_null());
-        erase!(&mut self.conn, line)?;
+        let rows: Vec<i64> = line.select(timeline::row).load(&mut self.conn)?;
+        for row in rows {
+            files::spend(&mut self.conn, row)?;
+            erase!(&mut self.conn, timeline::table.find(row))?;
+        }
         changes::settle(&mut self.conn, room, of)?;
         Ok(true)
     }
@@ -169,6 +176,7 @@ impl Tx {
             if sent.is_none() && take_back(&mut self.conn, room, id)? == TakenBack::No {
                 continue;
             }
+            files::spend(&mut self.conn, row)?;
             deleted += erase!(&mut self.conn, timeline::table.find(row))?;
             let device = convert::id("device id", &device)?;
             changes::settle(&mut self.conn, room, MessageRef { device, id })?;

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::RoomSettings,
+    content::{Exercise, RoomSettings},
     identity::DeviceList,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         device::OwnKeyPackage,
         group::Group,
+        membership::Leaf,
         psk::{Psk, PskId},
     },
     session::{
@@ -20,7 +21,7 @@ use qchat_proto::{
 };
 
 use super::{
-    KeyPackageSecret, StoreError, Tx, directory, groups, invitees,
+    KeyPackageSecret, StoreError, Tx, directory, exercises, groups, invitees,
     outbox::{self, End},
     own, prepared, receipts, renewals, resyncs, rooms, shared_keys, timeline,
 };
@@ -50,6 +51,7 @@ impl Ledger for Tx {
 
     fn forget_group(&mut self, room: RoomId) -> Result<(), StoreError> {
         shared_keys::forget_all(&mut self.conn, room)?;
+        exercises::forget_all(&mut self.conn, room)?;
         groups::forget_group(&mut self.conn, room)
     }
 
@@ -79,6 +81,17 @@ impl Ledger for Tx {
 
     fn put_mixed_key(&mut self, room: RoomId, mixed: MixedKey) -> Result<(), StoreError> {
         shared_keys::put_mixed(&mut self.conn, room, mixed)
+    }
+
+    fn put_exercise(
+        &mut self,
+        room: RoomId,
+        _seq: Seq,
+        sender: &Leaf,
+        said: &Exercise,
+    ) -> Result<(), StoreError> {
+        let Some(own) = self.identity()? else { return Ok(()) };
+        exercises::heard(&mut self.conn, (own.account, own.device), room, sender, said)
     }
 
     fn take_kept(&mut self, room: RoomId) -> Result<Option<Group>, StoreError> {

@@ -5,18 +5,18 @@
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use diesel::{SqliteConnection, connection::SimpleConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use qchat_proto::crypto::secret::Secret;
 
 use super::{
-    ProfileLock, StoreError, connect,
+    ProfileLock, StoreError, connect, file,
     kept::Kept,
     quantum::QuantumStore,
     search,
@@ -29,8 +29,6 @@ const LOG: &str = "profile.db-wal";
 const MIGRATION_LOCK: &str = "migrate.lock";
 const PROFILE_LOCK: &str = "profile.lock";
 const VAULT_LOCK: &str = "vault.lock";
-/// How long opening waits for another process that brings the schema up to date.
-const MIGRATION_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A profile's open database. Clones share it.
 #[derive(Clone)]
@@ -66,17 +64,9 @@ impl Profile {
     /// # Errors
     /// [`StoreError::Exists`] when there is one; otherwise what the disk or SQLite says.
     pub fn create(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
-        let failed = |source| StoreError::File { what: "create", path: dir.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        let dir = dir.canonicalize().map_err(failed)?;
-        let database = dir.join(DATABASE);
-        // SQLite gives its other files the mode of this one.
-        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(StoreError::Exists(dir));
-            }
-            Err(source) => return Err(StoreError::File { what: "create", path: database, source }),
+        let (dir, new) = file::create(dir, DATABASE)?;
+        if !new {
+            return Err(StoreError::Exists(dir));
         }
         Self::start(dir.clone(), key).inspect_err(|_| {
             // Nothing has been stored yet; what is left would only stand in the way of the next attempt.
@@ -115,16 +105,7 @@ impl Profile {
     /// # Errors
     /// [`StoreError::File`].
     pub fn destroy(dir: &Path) -> Result<(), StoreError> {
-        for suffix in ["", "-wal", "-shm"] {
-            let path = dir.join(format!("{DATABASE}{suffix}"));
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::File { what: "delete", path, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        file::destroy(dir, DATABASE)
     }
 
     /// The names of the files in a profile's directory that are locks, and hold nothing.
@@ -136,7 +117,10 @@ impl Profile {
         tighten(&dir, 0o700)?;
         tighten(&dir.join(DATABASE), 0o600)?;
         let inner = Inner { dir, key, writer: Slot::default(), reader: Slot::default() };
-        inner.writer.run(|| inner.connect(false), |tx| migrate(&mut tx.conn, &inner.dir))?;
+        inner.writer.run(
+            || inner.connect(false),
+            |tx| file::migrate(&mut tx.conn, MIGRATIONS, &inner.dir, MIGRATION_LOCK, search::fill_in_steps),
+        )?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -327,26 +311,5 @@ fn tighten(path: &Path, mode: u32) -> Result<(), StoreError> {
         permissions.set_mode(mode);
         fs::set_permissions(path, permissions).map_err(failed)?;
     }
-    Ok(())
-}
-
-/// Brings the schema up to date, one process at a time.
-fn migrate(conn: &mut SqliteConnection, dir: &Path) -> Result<(), StoreError> {
-    use diesel::migration::MigrationSource;
-
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
-    let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS).map_err(failed)?.len();
-    let newest = i64::try_from(known).map_err(|_| StoreError::Range)?;
-    // Cheaper than asking the migrations' own table each time a program starts.
-    match connect::number(conn, "user_version")? {
-        version if version == newest => return Ok(()),
-        version if version > newest => return Err(StoreError::TooNew),
-        _ => {}
-    }
-    let _lock = ProfileLock::take(dir, MIGRATION_LOCK, MIGRATION_PATIENCE)?;
-    conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-    // Before the version says that all is done: what is interrupted here goes on with the next opening.
-    search::fill_in_steps(conn)?;
-    conn.batch_execute(&format!("PRAGMA user_version = {newest}"))?;
     Ok(())
 }

@@ -473,5 +473,61 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    exercises (room, device) {
+        room -> Binary,
+        device -> Binary,
+        account -> Binary,
+        id -> Binary,
+        peer -> Binary,
+        terms -> Binary,
+        mixes -> Bool,
+        takes_part -> Bool,
+        steps -> BigInt,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    exercise_steps (row) {
+        row -> BigInt,
+        room -> Binary,
+        asker -> Binary,
+        account -> Binary,
+        device -> Binary,
+        said -> Binary,
+    }
+}
+
+diesel::table! {
+    uploads (file) {
+        file -> Binary,
+        room -> Binary,
+        path -> Binary,
+        state -> Binary,
+        content -> Binary,
+        parts -> BigInt,
+        digest -> Binary,
+    }
+}
+
+diesel::table! {
+    downloads (file, path) {
+        file -> Binary,
+        path -> Binary,
+        line -> BigInt,
+        temporary -> Text,
+        parts -> BigInt,
+        digest -> Binary,
+    }
+}
+
+diesel::table! {
+    spent_files (file) {
+        file -> Binary,
+        room -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);

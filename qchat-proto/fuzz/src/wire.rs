@@ -6,9 +6,12 @@ use std::{fmt::Debug, num::NonZeroU32};
 use bytes::Bytes;
 use qchat_proto::{
     content::{
-        Body, Change, Content, Emoji, KeyStep, MessageRef, Receipt, RoomSettings, SharedKey, What, pad, unpad,
+        Attachment, Body, Change, Content, Emoji, Exercise, ExerciseStep, KeyStep, MessageRef, Receipt,
+        RoomSettings, SharedKey, What, pad, unpad,
     },
-    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+    file::{FileHash, FileKey, Layout, Sealing, safe_name},
+    ids::{AccountId, DeviceId, FileId, LinkId, MessageId, RoomId, Seq, ServerId},
+    mls::psk::PskId,
     session::{authenticated::Authenticated, resync::Request},
     wire::{
         api,
@@ -119,16 +122,23 @@ pub fn content(input: &[u8]) {
         };
         content.encode().to_vec()
     };
-    let key = SharedKey { key_id: [7; 16], step: KeyStep::Held { confirmation: [9; 32] } };
+    let key = SharedKey { id: PskId::quantum_link([7; 16]), step: KeyStep::Held { confirmation: [9; 32] } };
+    let part = ExerciseStep::Part { number: 3, last: true, data: vec![1; 40].into(), device: DEVICE };
+    let asked = ExerciseStep::Asked { account: ACCOUNT, terms: vec![2; 60].into(), mixes: true };
+    let exercise = |step| Content::exercise(Exercise { id: [5; 16], step }, 1).encode().to_vec();
+    let file = attachment().map(|attachment| Content::attachment(attachment, 1).encode().to_vec());
     let genuine = [
         pad(&text),
         text.to_vec(),
+        file.unwrap_or_default(),
         Content::joined(-1).encode().to_vec(),
         Content::shared_key(key, 1).encode().to_vec(),
         change(What::Edit("hello again".to_owned())),
         change(What::React(Emoji::new("+1").expect("a reaction"))),
         change(What::Vote(vec![0, 1])),
         Content::new(Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), 1).encode().to_vec(),
+        exercise(part),
+        exercise(asked),
         settings.encode(),
     ];
     let bytes = edited(&genuine, input);
@@ -139,10 +149,32 @@ pub fn content(input: &[u8]) {
     if let Ok(content) = Content::decode(&bytes) {
         let again = Content::decode(&content.encode());
         assert!(content.body == Body::Unknown || again.as_ref() == Ok(&content), "{content:?}");
+        if let Body::Attachment(attachment) = &content.body {
+            let name = attachment.safe_name();
+            assert_eq!(safe_name(&name), name);
+            assert!(!name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']), "{name:?}");
+        }
     }
     if let Ok(settings) = RoomSettings::decode(&bytes) {
         assert_eq!(RoomSettings::decode(&settings.encode()), Ok(settings));
     }
+}
+
+fn attachment() -> Option<Attachment> {
+    Some(Attachment {
+        sealing: Sealing {
+            id: FileId::from_bytes([5; 16]),
+            key: FileKey::from_slice(&[6; 32])?,
+            layout: Layout::new(70_000)?,
+        },
+        hash: FileHash::try_from(&[7_u8; 48][..]).ok()?,
+        name: "../a\u{202e}.b".to_owned(),
+        media_type: "text/plain".to_owned(),
+        thumbnail: Bytes::new(),
+        duration_ms: 5,
+        voice: true,
+        caption: "look".to_owned(),
+    })
 }
 
 /// Authenticated data and requests to be added again: one encoding each.

@@ -17,6 +17,8 @@ pub enum PskKind {
     QuantumLink = 1,
     /// The secret of an invitation link.
     InviteLink = 2,
+    /// What two members came to in a simulated run of BB84: no more secret than the room in which they did.
+    Exercise = 3,
 }
 
 impl PskKind {
@@ -30,6 +32,7 @@ impl PskKind {
         match number {
             1 => Some(Self::QuantumLink),
             2 => Some(Self::InviteLink),
+            3 => Some(Self::Exercise),
             _ => None,
         }
     }
@@ -47,9 +50,18 @@ pub struct PskId {
 impl PskId {
     /// The name of a key of a quantum link: its UUID there (RFC 9562 §4, 16 bytes), and 16 zero bytes.
     pub fn quantum_link(key_id: [u8; 16]) -> Self {
+        Self::short(PskKind::QuantumLink, key_id)
+    }
+
+    /// The name of the key of an exercise: its id, and 16 zero bytes.
+    pub fn exercise(id: [u8; 16]) -> Self {
+        Self::short(PskKind::Exercise, id)
+    }
+
+    fn short(kind: PskKind, short: [u8; 16]) -> Self {
         let mut id = [0; 32];
-        id[..16].copy_from_slice(&key_id);
-        Self { kind: PskKind::QuantumLink, id }
+        id[..16].copy_from_slice(&short);
+        Self { kind, id }
     }
 
     /// The UUID that [`PskId::quantum_link`] was given; `None` for any other name.
@@ -92,6 +104,14 @@ impl Psk {
         Self { id, secret }
     }
 
+    /// A room's key out of that of an exercise, which has 256 bits or more: HKDF-SHA-384(salt `qchat exercise key v1`, the key,
+    /// room ‖ name).
+    pub fn of_exercise(room: RoomId, exercise: [u8; 16], key: &[u8]) -> Self {
+        let id = PskId::exercise(exercise);
+        let secret = derive(b"qchat exercise key v1", key, &[room.as_bytes(), &id.encode()]);
+        Self { id, secret }
+    }
+
     /// What shows the others that a device holds this key, and tells them nothing of it: HKDF-SHA-384(salt `qchat psk held v1`,
     /// the key, room ‖ name ‖ device).
     pub fn confirmation(&self, room: RoomId, device: DeviceId) -> [u8; 32] {
@@ -113,7 +133,7 @@ impl Psk {
     }
 }
 
-fn derive(salt: &[u8], key: &[u8; 32], info: &[&[u8]]) -> Secret<32> {
+fn derive(salt: &[u8], key: &[u8], info: &[&[u8]]) -> Secret<32> {
     let extracted = kdf::extract(salt, key);
     #[expect(clippy::expect_used, reason = "32 bytes of at most 12,240")]
     Secret::fill_with(|out| kdf::expand(extracted.expose(), &info.concat(), out)).expect("one hash at most")

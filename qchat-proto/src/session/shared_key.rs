@@ -54,11 +54,10 @@ pub fn offer<L: Ledger>(
     ledger: &mut L,
     device: &Device,
     room: RoomId,
-    (key_id, key): ([u8; 16], &[u8; 32]),
+    psk: &Psk,
     (master, slave): (&str, &str),
 ) -> Result<SharedKey, L> {
     writes(ledger, room)?;
-    let psk = Psk::of_quantum_link(room, key_id, key);
     forget_offer(ledger, room, device.id())?;
     let offer = Offer {
         device: device.id(),
@@ -68,9 +67,9 @@ pub fn offer<L: Ledger>(
         slave: slave.to_owned(),
         holders: vec![],
     };
-    ledger.put_psk(room, &psk).map_err(SessionError::Ledger)?;
+    ledger.put_psk(room, psk).map_err(SessionError::Ledger)?;
     ledger.put_psk_offer(room, &offer).map_err(SessionError::Ledger)?;
-    Ok(SharedKey { key_id, step: KeyStep::Offered { master: offer.master, slave: offer.slave } })
+    Ok(SharedKey { id: psk.id, step: KeyStep::Offered { master: offer.master, slave: offer.slave } })
 }
 
 /// Takes the key that somebody has offered. `None` when it is not offered any more; else what is to be said in the room, in the
@@ -82,18 +81,17 @@ pub fn hold<L: Ledger>(
     ledger: &mut L,
     device: &Device,
     room: RoomId,
-    (key_id, key): ([u8; 16], &[u8; 32]),
+    psk: &Psk,
 ) -> Result<Option<SharedKey>, L> {
     writes(ledger, room)?;
-    let id = PskId::quantum_link(key_id);
+    let id = psk.id;
     let offers = ledger.psk_offers(room).map_err(SessionError::Ledger)?;
     if !offers.iter().any(|offer| offer.id == id && offer.device != device.id()) {
         return Ok(None);
     }
-    let psk = Psk::of_quantum_link(room, key_id, key);
     let confirmation = psk.confirmation(room, device.id());
-    ledger.put_psk(room, &psk).map_err(SessionError::Ledger)?;
-    Ok(Some(SharedKey { key_id, step: KeyStep::Held { confirmation } }))
+    ledger.put_psk(room, psk).map_err(SessionError::Ledger)?;
+    Ok(Some(SharedKey { id, step: KeyStep::Held { confirmation } }))
 }
 
 /// Gives up a key that this device has offered or holds. `None` when there is no such; else what is to be said in the room, in
@@ -106,7 +104,7 @@ pub fn give_up<L: Ledger>(ledger: &mut L, room: RoomId, id: PskId) -> Result<Opt
     let offers = ledger.psk_offers(room).map_err(SessionError::Ledger)?;
     let Some(offer) = offers.into_iter().find(|offer| offer.id == id) else { return Ok(None) };
     forget_offer(ledger, room, offer.device)?;
-    Ok(id.key_id().map(|key_id| SharedKey { key_id, step: KeyStep::GivenUp { differs: false } }))
+    Ok(Some(SharedKey { id, step: KeyStep::GivenUp { differs: false } }))
 }
 
 /// The key that this device has offered, when it is at hand and every other device of the room has shown that it holds it: only
@@ -136,7 +134,7 @@ pub(super) fn heard<L: Ledger>(
     is_admin: bool,
     said: &SharedKey,
 ) -> Result<Option<Notice>, L> {
-    let id = PskId::quantum_link(said.key_id);
+    let id = said.id;
     let offers = ledger.psk_offers(room).map_err(SessionError::Ledger)?;
     let own = offers.iter().find(|offer| offer.device == device.id() && offer.id == id);
     match &said.step {
@@ -172,7 +170,7 @@ pub(super) fn heard<L: Ledger>(
             }
             // A commit with it would leave that device behind.
             forget_offer(ledger, room, device.id())?;
-            let said = SharedKey { key_id: said.key_id, step: KeyStep::GivenUp { differs: true } };
+            let said = SharedKey { id, step: KeyStep::GivenUp { differs: true } };
             let sent_at_ms = i64::try_from(now.saturating_mul(1000)).unwrap_or(i64::MAX);
             let row = OutboxRow {
                 message_id: MessageId::random(device.entropy())?,
@@ -221,7 +219,7 @@ pub(super) fn still_true<L: Ledger>(
     let Ok(Content { sent_at_ms, body: Body::SharedKey(said), .. }) = Content::decode(content) else {
         return Ok(content.clone());
     };
-    let id = PskId::quantum_link(said.key_id);
+    let id = said.id;
     let offers = ledger.psk_offers(room).map_err(SessionError::Ledger)?;
     let is_true = match said.step {
         KeyStep::Offered { .. } => offers.iter().any(|offer| offer.device == own && offer.id == id),
@@ -233,7 +231,7 @@ pub(super) fn still_true<L: Ledger>(
     if is_true {
         return Ok(content.clone());
     }
-    let said = SharedKey { key_id: said.key_id, step: KeyStep::GivenUp { differs: false } };
+    let said = SharedKey { id, step: KeyStep::GivenUp { differs: false } };
     Ok(Content::shared_key(said, sent_at_ms).encode())
 }
 

@@ -48,6 +48,12 @@
 //! | `GET /v1/rooms/{id}/invitation` | | [`RoomInvitation`] |
 //! | `GET /v1/rooms/{id}/invitation/{seq}/tree` | | the ratchet tree, as bytes |
 //! | `PUT /v1/rooms/{id}/trees/{hash}` | a ratchet tree, as bytes | 204 |
+//! | `PUT /v1/rooms/{id}/files/{file}` | [`PutFile`] | [`FileParts`] |
+//! | `PUT /v1/rooms/{id}/files/{file}/parts/{number}` | a part of a file, as bytes | 204 |
+//! | `POST /v1/rooms/{id}/files/{file}/complete` | [`CompleteFile`] | 204 |
+//! | `GET /v1/rooms/{id}/files/{file}` | | the file, or the `Range` of it, as bytes |
+//! | `DELETE /v1/rooms/{id}/files/{file}` | | 204 |
+//! | `GET /v1/account/files` | | [`FileQuota`] |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
 //!
 //! All but `server`, registration, challenge, login, refresh, deletion, recovery and the opening of a link need `Authorization: Bearer`
@@ -607,6 +613,40 @@ pub struct RoomInvitation {
     pub inviter: AccountId,
     /// An MLSMessage with a Welcome.
     pub welcome: Binary,
+}
+
+/// Begins a file, or asks how far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutFile {
+    /// Bytes of all its parts (`file::Layout::sealed`).
+    pub size: u64,
+}
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileParts {
+    /// Parts that are there, from the first on without a gap.
+    pub parts: u64,
+    /// Whether all of it is there, and readable by the room.
+    pub complete: bool,
+}
+
+/// Ends a file: all parts are there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CompleteFile {
+    /// Of all of it (`file::FileHash`), 48 bytes.
+    pub hash: Binary,
+}
+
+/// What an account's files take here, and may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileQuota {
+    /// Bytes of its files, those that are being put there included.
+    pub bytes: u64,
+    /// The most that they may have together.
+    pub most: u64,
+    /// The most that one may have.
+    pub most_each: u64,
 }
 
 /// A device's word for one thing that is done to its account (`identity::AccountProof`).

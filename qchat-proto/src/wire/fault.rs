@@ -58,6 +58,8 @@ codes! {
     MissingTree = "missing_tree", 409;
     /// A body, frame or field is larger than the limits in the hello.
     TooLarge = "too_large", 413;
+    /// The account has as much here as it may have: delete something, or ask the operator for more.
+    Quota = "quota", 413;
     /// Too many requests; `retry_after` says when to come back.
     RateLimited = "rate_limited", 429;
     /// No protocol version that both sides speak: upgrade the older one.

@@ -26,14 +26,18 @@ fn say(peer: &mut Peer, said: SharedKey) {
     peer.want(Want::Application(Content::shared_key(said, 0).encode()));
 }
 
+fn of_link(key_id: [u8; 16], key: [u8; 32]) -> Psk {
+    Psk::of_quantum_link(ROOM, key_id, &key)
+}
+
 fn offer(peer: &mut Peer, key_id: [u8; 16], key: [u8; 32]) {
     let saes = ("alice-sae", "bob-sae");
-    let said = shared_key::offer(&mut peer.ledger, &peer.device, ROOM, (key_id, &key), saes).unwrap();
+    let said = shared_key::offer(&mut peer.ledger, &peer.device, ROOM, &of_link(key_id, key), saes).unwrap();
     say(peer, said);
 }
 
 fn hold(peer: &mut Peer, key_id: [u8; 16], key: [u8; 32]) {
-    let said = shared_key::hold(&mut peer.ledger, &peer.device, ROOM, (key_id, &key)).unwrap();
+    let said = shared_key::hold(&mut peer.ledger, &peer.device, ROOM, &of_link(key_id, key)).unwrap();
     say(peer, said.expect("an offer"));
 }
 
@@ -127,7 +131,7 @@ fn another_key_under_the_name_is_named_before_anything_depends_on_it() {
     let notices = peers[ALICE].view().notices;
     assert!(notices.iter().any(|(_, notice)| *notice == Notice::KeyDiffers(bob)), "{notices:?}");
     let given_up = peers[BOB].view().messages.into_iter().any(|message| {
-        let said = SharedKey { key_id: KEY_ID, step: KeyStep::GivenUp { differs: true } };
+        let said = SharedKey { id: PskId::quantum_link(KEY_ID), step: KeyStep::GivenUp { differs: true } };
         Content::decode(&message.content).is_ok_and(|content| content.body == Body::SharedKey(said))
     });
     assert!(given_up);
@@ -154,7 +158,7 @@ fn nobody_says_for_another_that_it_holds_the_key() {
     // Carol, who has no key and a client that does not mind, repeats what bob has said.
     peers[2].ledger.add_psk(ROOM, PskId::quantum_link(KEY_ID), [0; 32]);
     let confirmation = Psk::of_quantum_link(ROOM, KEY_ID, &KEY).confirmation(ROOM, peers[BOB].id());
-    say(&mut peers[2], SharedKey { key_id: KEY_ID, step: KeyStep::Held { confirmation } });
+    say(&mut peers[2], SharedKey { id: PskId::quantum_link(KEY_ID), step: KeyStep::Held { confirmation } });
     settle(&mut relay, &mut peers);
     assert!(!peers.iter().any(mixed) && all_follow(&mut relay, &mut peers));
 }
@@ -271,7 +275,7 @@ fn an_offer_of_somebody_who_could_not_commit_it_is_not_taken_and_a_later_one_rep
     assert_eq!(names(&peers[BOB], &peers[ALICE]), [PskId::quantum_link([2; 16])]);
     assert!(!peers[BOB].view().psks.iter().any(|(id, _)| *id == PskId::quantum_link(KEY_ID)));
     let bob = &mut peers[BOB];
-    let held = shared_key::hold(&mut bob.ledger, &bob.device, ROOM, (KEY_ID, &KEY)).unwrap();
+    let held = shared_key::hold(&mut bob.ledger, &bob.device, ROOM, &of_link(KEY_ID, KEY)).unwrap();
     assert!(held.is_none());
     assert!(!peers.iter().any(mixed));
 }

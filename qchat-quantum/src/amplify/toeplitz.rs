@@ -24,6 +24,78 @@ const TILE: usize = 1 << 10;
 thread_local! {
     /// Keeps the tables of the transforms, which take longer to make than a product.
     static SINGLE: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
+    /// Keeps what transforms work in, all zeros: asking the system for megabytes takes as long as a transform.
+    static WORKSPACE: RefCell<Workspace<f32>> = RefCell::new(Workspace::default());
+}
+
+/// What a transform works in.
+#[derive(Default)]
+struct Workspace<T> {
+    values: Vec<T>,
+    spectrum: Vec<Complex<T>>,
+    scratch: Vec<Complex<T>>,
+}
+
+/// A precision.
+trait Real: FftNum + Into<f64> {
+    /// Lends a workspace. It holds nothing of what was done before, and nothing of it afterwards.
+    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R;
+}
+
+impl Real for f32 {
+    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R {
+        // Taken out, so that work within work has one of its own.
+        let mut lent = WORKSPACE.take();
+        let done = work(&mut lent);
+        lent.clear();
+        WORKSPACE.replace(lent);
+        done
+    }
+}
+
+impl Real for f64 {
+    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R {
+        work(&mut Workspace::default())
+    }
+}
+
+impl<T: FftNum> Workspace<T> {
+    /// What was in it may be a key.
+    fn clear(&mut self) {
+        let zero = Complex::new(T::zero(), T::zero());
+        self.values.fill(T::zero());
+        self.spectrum.fill(zero);
+        self.scratch.fill(zero);
+    }
+
+    /// Room for a transform of this size.
+    fn fit(&mut self, size: usize, scratch: usize) {
+        let zero = Complex::new(T::zero(), T::zero());
+        self.values.resize(size, T::zero());
+        self.spectrum.resize(size / 2 + 1, zero);
+        self.scratch.resize(scratch, zero);
+    }
+
+    /// Transforms bits after `skipped` places of nothing and with nothing behind.
+    fn transform(&mut self, forward: &dyn RealToComplex<T>, signs: &Signs<T>, bits: &Bits, skipped: usize) {
+        self.fit(forward.len(), forward.get_scratch_len());
+        let (before, rest) = self.values.split_at_mut(skipped);
+        let (values, behind) = rest.split_at_mut(bits.len());
+        before.fill(T::zero());
+        behind.fill(T::zero());
+        let words = bits.words().iter().flat_map(|word| word.to_le_bytes());
+        let (whole, part) = values.as_chunks_mut::<8>();
+        let mut bytes = words;
+        for (values, byte) in whole.iter_mut().zip(&mut bytes) {
+            *values = signs[usize::from(byte)];
+        }
+        if let Some(byte) = bytes.next() {
+            let signs = &signs[usize::from(byte)];
+            part.copy_from_slice(&signs[..part.len()]);
+        }
+        // The lengths are those that the transform itself gave.
+        let _ = forward.process_with_scratch(&mut self.values, &mut self.spectrum, &mut self.scratch);
+    }
 }
 
 /// The matrix cannot be made or applied.
@@ -108,7 +180,7 @@ pub fn hash(seed: Bits, input: &Bits, outputs: usize) -> Result<Bits, ToeplitzEr
 }
 
 /// The matrix as blocks: block row b and block column a need only the spectrum number b − a.
-struct Plan<T: FftNum> {
+struct Plan<T: Real> {
     inputs: usize,
     outputs: usize,
     block: usize,
@@ -122,7 +194,7 @@ struct Plan<T: FftNum> {
     inverse: Arc<dyn ComplexToReal<T>>,
 }
 
-impl<T: FftNum + Into<f64>> Plan<T> {
+impl<T: Real> Plan<T> {
     fn new(planner: &mut RealFftPlanner<T>, seed: &Bits, inputs: usize, outputs: usize) -> Self {
         let block = BLOCK.min(inputs.max(outputs).next_power_of_two());
         let (rows, columns) = (outputs.div_ceil(block), inputs.div_ceil(block));
@@ -133,32 +205,30 @@ impl<T: FftNum + Into<f64>> Plan<T> {
         let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
         let spectra = (0..(rows + columns).saturating_sub(1))
             .into_par_iter()
-            .map_init(
-                || Buffers::new(&*forward),
-                |buffers, n| {
-                    // Where the block begins in the seed; the first blocks may begin before it.
-                    let begin = if one { inputs } else { inputs + n * block };
-                    let before = if one { inputs } else { columns * block };
-                    let skipped = before.saturating_sub(begin);
-                    let length = if one { size } else { 2 * block - 1 };
-                    let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
-                    buffers.spectrum(&*forward, &signs, &part, skipped)
-                },
-            )
+            .map(|n| {
+                // Where the block begins in the seed; the first blocks may begin before it.
+                let begin = if one { inputs } else { inputs + n * block };
+                let before = if one { inputs } else { columns * block };
+                let skipped = before.saturating_sub(begin);
+                let length = if one { size } else { 2 * block - 1 };
+                let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
+                Spectrum::of(&*forward, &signs, &part, skipped)
+            })
             .collect();
         Self { inputs, outputs, block, columns, one, spectra, signs, forward, inverse }
     }
 
     /// The product, and whether every sum was clear.
     fn apply(&self, seed: &Bits, input: &Bits) -> (Bits, bool) {
+        if let ([spectrum], true) = (&self.spectra[..], self.one) {
+            return self.apply_one(spectrum, seed, input);
+        }
         let inputs: Vec<_> = (0..self.columns)
             .into_par_iter()
-            .map_init(
-                || Buffers::new(&*self.forward),
-                |buffers, a| {
-                    buffers.spectrum(&*self.forward, &self.signs, &input.slice(a * self.block, self.block), 0)
-                },
-            )
+            .map(|a| {
+                let part = input.slice(a * self.block, self.block);
+                Spectrum::of(&*self.forward, &self.signs, &part, 0)
+            })
             .collect();
         let rows = self.spectra.len() + 1 - self.columns;
         // Frequencies in tiles: so many of all spectra stay in the cache while each meets all others.
@@ -170,17 +240,39 @@ impl<T: FftNum + Into<f64>> Plan<T> {
             .into_par_iter()
             .map(|b| {
                 let parts = tiles.iter().flat_map(|tile| tile[b].re.iter().zip(&tile[b].im));
-                let mut sum: Vec<_> = parts.map(|(&re, &im)| Complex { re, im }).collect();
-                let mut values = self.inverse.make_output_vec();
-                let mut scratch = self.inverse.make_scratch_vec();
-                // Only lengths can be wrong, and the parts that the transform ignores hold rounding errors.
-                let _ = self.inverse.process_with_scratch(&mut sum, &mut values, &mut scratch);
-                self.round(seed, input, b, &values)
+                T::lend(|at| {
+                    at.fit(self.inverse.len(), self.inverse.get_scratch_len());
+                    for (sum, (&re, &im)) in at.spectrum.iter_mut().zip(parts) {
+                        *sum = Complex { re, im };
+                    }
+                    self.back(at);
+                    self.round(seed, input, b, &at.values)
+                })
             })
             .collect();
         let clear = rows.iter().all(|(_, clear)| *clear);
         let words = rows.into_iter().flat_map(|(bits, _)| bits.words().to_vec()).collect();
         (Bits::from_words(words, self.outputs), clear)
+    }
+
+    /// The same for a matrix of one block: all in the workspace.
+    fn apply_one(&self, spectrum: &Spectrum<T>, seed: &Bits, input: &Bits) -> (Bits, bool) {
+        T::lend(|at| {
+            at.transform(&*self.forward, &self.signs, input, 0);
+            for (one, (&c, &d)) in at.spectrum.iter_mut().zip(spectrum.re.iter().zip(&spectrum.im)) {
+                let Complex { re: a, im: b } = *one;
+                *one = Complex { re: a * c - b * d, im: a * d + b * c };
+            }
+            at.fit(self.inverse.len(), self.inverse.get_scratch_len());
+            self.back(at);
+            self.round(seed, input, 0, &at.values)
+        })
+    }
+
+    /// From the spectrum to the values.
+    fn back(&self, at: &mut Workspace<T>) {
+        // Only lengths can be wrong, and the parts that the transform ignores hold rounding errors.
+        let _ = self.inverse.process_with_scratch(&mut at.spectrum, &mut at.values, &mut at.scratch);
     }
 
     /// One tile of the spectrum of block row `b`.
@@ -259,41 +351,16 @@ struct Spectrum<T> {
     im: Vec<T>,
 }
 
-/// What a transform works in, kept from one to the next.
-struct Buffers<T> {
-    values: Vec<T>,
-    spectrum: Vec<Complex<T>>,
-    scratch: Vec<Complex<T>>,
-}
-
-impl<T: FftNum> Buffers<T> {
-    fn new(forward: &dyn RealToComplex<T>) -> Self {
-        Self {
-            values: forward.make_input_vec(),
-            spectrum: forward.make_output_vec(),
-            scratch: forward.make_scratch_vec(),
-        }
-    }
-
-    /// The spectrum of bits after `skipped` places of nothing and with nothing behind.
-    fn spectrum(
-        &mut self,
-        forward: &dyn RealToComplex<T>,
-        signs: &Signs<T>,
-        bits: &Bits,
-        skipped: usize,
-    ) -> Spectrum<T> {
-        let Self { values, spectrum, scratch } = self;
-        values.fill(T::zero());
-        for (values, byte) in values[skipped..][..bits.len()].chunks_mut(8).zip(bits.to_bytes()) {
-            values.copy_from_slice(&signs[usize::from(byte)][..values.len()]);
-        }
-        // The lengths are those that the transform itself gave.
-        let _ = forward.process_with_scratch(values, spectrum, scratch);
-        Spectrum {
-            re: spectrum.iter().map(|value| value.re).collect(),
-            im: spectrum.iter().map(|value| value.im).collect(),
-        }
+impl<T: Real> Spectrum<T> {
+    /// As [`Workspace::transform`] has it.
+    fn of(forward: &dyn RealToComplex<T>, signs: &Signs<T>, bits: &Bits, skipped: usize) -> Self {
+        T::lend(|at| {
+            at.transform(forward, signs, bits, skipped);
+            Self {
+                re: at.spectrum.iter().map(|value| value.re).collect(),
+                im: at.spectrum.iter().map(|value| value.im).collect(),
+            }
+        })
     }
 }
 

@@ -138,6 +138,16 @@ impl Alice {
         Ok(Message::Sifted { matched, intensities, test_bits, permutations: self.permutations })
     }
 
+    /// Her bits, and which of them are in the test basis.
+    pub(super) fn choices(&self) -> (&Bits, &Bits) {
+        (&self.bits, &self.test_basis)
+    }
+
+    /// What is left after sifting, as far as she knows it.
+    pub fn sifted(&self) -> &Sifted {
+        &self.sifted
+    }
+
     /// Her bits of the key before it was corrected and shortened.
     pub fn raw_key(&self) -> &Bits {
         &self.key

@@ -49,6 +49,22 @@ impl Bob {
                 test_basis.push(test);
             }
         }
+        Self::seen(settings, clicks, test_basis, bits)
+    }
+
+    /// In which basis he measures each qubit, where all arrive: whether in the test basis.
+    pub(super) fn choose(settings: &Settings) -> Bits {
+        let mut random = stream(settings.seed, Purpose::Bob, 0);
+        (0..settings.qubits).map(|_| uniform(&mut random) >= settings.key_basis).collect()
+    }
+
+    /// What a device has measured for him of every qubit.
+    pub(super) fn measured(settings: &Settings, test_basis: Bits, bits: Bits) -> Self {
+        let clicks = (0..bits.len()).map(|_| true).collect();
+        Self::seen(settings, clicks, test_basis, bits)
+    }
+
+    fn seen(settings: &Settings, clicks: Bits, test_basis: Bits, bits: Bits) -> Self {
         Self {
             settings: *settings,
             clicks,
@@ -80,12 +96,21 @@ impl Bob {
 
     fn answer(&mut self, message: Message) -> Result<Vec<Message>, AbortReason> {
         match message {
-            Message::Sifted { matched, intensities, test_bits, permutations } if self.receiver.is_none() => {
+            Message::Sifted { matched, intensities, test_bits, permutations }
+                if self.receiver.is_none() && self.aborted.is_none() =>
+            {
                 let errors = self.compare(&matched, &intensities, &test_bits)?;
                 let counts = self.counts(&intensities, &errors);
                 let kinds = if intensities.is_empty() { 1 } else { 3 };
                 let compared = Message::Compared { errors: errors[..kinds].to_vec() };
-                let terms = terms(&self.settings, &self.sifted, &counts, permutations)?;
+                let terms = match terms(&self.settings, &self.sifted, &counts, permutations) {
+                    Ok(terms) => terms,
+                    // Alice comes to the same by what was compared.
+                    Err(reason) => {
+                        self.aborted = Some(reason);
+                        return Ok(vec![compared, Message::Abort(reason)]);
+                    }
+                };
                 let own = self.bits.select(&matched);
                 let key: Bits = own
                     .iter()

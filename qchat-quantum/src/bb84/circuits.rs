@@ -1,10 +1,38 @@
 //! BB84 as circuits, for a device or a simulator in place of light: each qubit is prepared by Alice's choice, turned by
 //! Bob's, and measured.
 
+use super::{Settings, alice::Alice, bob::Bob};
 use crate::{
     bits::Bits,
     circuit::{Circuit, CircuitError},
+    simulator::Samples,
 };
+
+/// Most qubits of a run on a device: each is prepared once, so that as many take hundreds of circuits.
+pub const MOST_QUBITS: usize = 20_000;
+
+/// The circuits of a run, each of at most `width` qubits and to be run once: every qubit is one of Alice's, with Bob's choice of basis.
+///
+/// # Errors
+/// As [`circuit`].
+pub fn circuits(settings: &Settings, width: usize) -> Result<Vec<Circuit>, CircuitError> {
+    let (alice, _) = Alice::prepare(settings);
+    let (bits, alice_basis) = alice.choices();
+    let bob_basis = Bob::choose(settings);
+    let width = width.max(1);
+    (0..settings.qubits)
+        .step_by(width)
+        .map(|start| {
+            let part = |of: &Bits| of.slice(start, width);
+            circuit(&part(bits), &part(alice_basis), &part(&bob_basis))
+        })
+        .collect()
+}
+
+/// What the circuits of a run measured, in one string: of each the first time that it ran.
+pub fn measured(samples: &[Samples]) -> Bits {
+    samples.iter().flat_map(|samples| samples.shot(0).iter().collect::<Vec<_>>()).collect()
+}
 
 /// One circuit over as many qubits as Alice has bits. Classical bit `n` is what Bob measures of bit `n`; where a basis is
 /// missing, it is the key basis.
@@ -40,6 +68,25 @@ mod tests {
         random::{Purpose, stream},
         simulator::stabilizer,
     };
+
+    #[test]
+    fn a_run_in_circuits_is_a_run() {
+        for (noise, aborted) in [(0.0, false), (0.005, false), (0.2, true)] {
+            let settings = Settings { qubits: 8_000, seed: 6, ..Settings::default() };
+            let noise = NoiseModel::uniform(0.0, 0.0, noise);
+            let circuits = circuits(&settings, 60).unwrap();
+            assert_eq!((circuits.len(), circuits[133].bits()), (134, 20));
+            let samples: Vec<_> = (0..)
+                .zip(&circuits)
+                .map(|(seed, circuit)| stabilizer::sample(circuit, &noise, 1, seed).unwrap())
+                .collect();
+            let report = super::super::on_a_device(&settings, "a device", measured(&samples)).unwrap();
+            assert_eq!((report.aborted, report.keys_match), (aborted, Some(!aborted)), "{report:?}");
+            assert_eq!((&*report.backend, report.quantum, report.eve_certain_bits), ("a device", true, None));
+            assert!(report.provenance.contains("played both ends"));
+            assert_eq!(super::super::on_a_device(&settings, "a device", Bits::zeros(7_999)), None);
+        }
+    }
 
     #[test]
     fn equal_bases_give_the_bit_and_others_a_coin() {

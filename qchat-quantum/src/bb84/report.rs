@@ -1,5 +1,7 @@
 //! What a run of a protocol came to, as it is shown and written.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{
@@ -11,11 +13,17 @@ use crate::{
 pub const PROVENANCE: &str =
     "simulated on this machine from a seed: shows the protocol, and gives nobody any secrecy";
 
+/// What stands beside a run on one device.
+pub const ON_A_DEVICE: &str = "measured on one quantum computer that played both ends: shows the protocol and how well that computer \
+    keeps states, and gives nobody any secrecy";
+
 /// The report of a run of BB84 or E91.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// What ran it.
-    pub backend: &'static str,
+    pub backend: Cow<'static, str>,
+    /// Whether a quantum computer measured it.
+    pub quantum: bool,
     /// Pulses or pairs sent.
     pub qubits: usize,
     /// Those that Bob detected.
@@ -46,12 +54,12 @@ pub struct Report {
     pub eps_cor: f64,
     /// What the run came from.
     pub seed: u64,
-    /// Whether both ends have the same key, which only a simulation can see.
-    pub keys_match: bool,
-    /// Of the raw key, how many bits Eve knew for certain, which only a simulation can see.
-    pub eve_certain_bits: usize,
+    /// Whether both ends have the same key, which only a simulation of both can see.
+    pub keys_match: Option<bool>,
+    /// Of the raw key, how many bits Eve knew for certain, which only her simulation can see.
+    pub eve_certain_bits: Option<usize>,
     /// Of the raw key, how many bits Eve would have guessed.
-    pub eve_guessed_bits: usize,
+    pub eve_guessed_bits: Option<usize>,
     /// S and its standard error, for E91.
     pub chsh: Option<[f64; 2]>,
     /// What the result is worth.
@@ -62,26 +70,66 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a run of which nothing is known yet.
+    pub(crate) fn unfinished(eps_sec: f64, eps_cor: f64, seed: u64) -> Self {
+        Self {
+            backend: "local".into(),
+            quantum: false,
+            qubits: 0,
+            detected: 0,
+            sifted_bits: 0,
+            test_bits: 0,
+            qber: 0.0,
+            qber_interval: confidence_interval(0, 0),
+            qber_over_time: vec![],
+            reconciliation_efficiency: None,
+            leaked_bits: 0,
+            final_key_bits: 0,
+            aborted: true,
+            abort_reason: Some(AbortReason::Protocol),
+            eps_sec,
+            eps_cor,
+            seed,
+            keys_match: None,
+            eve_certain_bits: None,
+            eve_guessed_bits: None,
+            chsh: None,
+            provenance: PROVENANCE,
+            key: Bits::new(),
+        }
+    }
+
+    /// Fills in how it ended at one end; nothing where it has not.
+    pub(crate) fn conclude_one(&mut self, end: Option<Result<&Distilled, AbortReason>>) {
+        match end {
+            Some(Ok(distilled)) => {
+                self.aborted = false;
+                self.abort_reason = None;
+                self.final_key_bits = distilled.key.len();
+                self.leaked_bits = distilled.leaked_bits;
+                self.reconciliation_efficiency = distilled.efficiency;
+                self.key = distilled.key.clone();
+            }
+            Some(Err(reason)) => self.abort_reason = Some(reason),
+            None => {}
+        }
+    }
+
     /// Fills in how it ended at both ends.
     pub(crate) fn conclude(
         &mut self,
         alice: Option<Result<&Distilled, AbortReason>>,
         bob: Option<Result<&Distilled, AbortReason>>,
     ) {
-        match (alice, bob) {
-            (Some(Ok(alice)), Some(Ok(bob))) => {
-                self.aborted = false;
-                self.abort_reason = None;
-                self.final_key_bits = bob.key.len();
-                self.leaked_bits = bob.leaked_bits;
-                self.reconciliation_efficiency = bob.efficiency;
-                self.keys_match = alice.key == bob.key;
-                self.key = bob.key.clone();
-            }
-            (Some(Err(reason)), _) | (_, Some(Err(reason))) => self.abort_reason = Some(reason),
+        self.keys_match =
+            Some(matches!((alice, bob), (Some(Ok(alice)), Some(Ok(bob))) if alice.key == bob.key));
+        let end = match (alice, bob) {
+            (Some(Err(reason)), _) | (_, Some(Err(reason))) => Some(Err(reason)),
+            (Some(Ok(_)), Some(Ok(bob))) => Some(Ok(bob)),
             // Messages ended before both had.
-            _ => {}
-        }
+            _ => None,
+        };
+        self.conclude_one(end);
     }
 }
 

@@ -1,40 +1,57 @@
 //! A whole run on one machine: light from Alice past Eve to Bob, then messages until both have ended.
 
-use std::collections::VecDeque;
-
 use super::{
     Settings,
     alice::Alice,
     bob::Bob,
     eve::{Eve, cross},
-    report::{PROVENANCE, Report, confidence_interval, over_time},
+    report::{ON_A_DEVICE, Report, confidence_interval, over_time},
 };
-use crate::distill::AbortReason;
+use crate::{bits::Bits, distill::converse};
 
 /// Runs BB84 with these settings.
 pub fn run(settings: &Settings) -> Report {
-    let (mut alice, pulses) = Alice::prepare(settings);
+    let (alice, pulses) = Alice::prepare(settings);
     let mut eve = Eve::new(settings.eve, &settings.source, &settings.line, settings.seed);
     let mut pulses = eve.tap(pulses);
     if !eve.replaces_line() {
         cross(&mut pulses, settings.line.transmittance(), settings.seed);
     }
-    let mut bob = Bob::measure(settings, &pulses);
+    let bob = Bob::measure(settings, &pulses);
     drop(pulses);
+    converse_to_the_end(settings, (alice, bob), Some(eve))
+}
 
-    let mut to_alice = VecDeque::from([bob.begin()]);
-    while let Some(message) = to_alice.pop_front() {
-        eve.hear(&message);
-        if let Some(answer) = alice.handle(message) {
-            eve.hear(&answer);
-            to_alice.extend(bob.handle(answer));
-        }
+/// Runs BB84 as one device measured it that played both ends: what comes out of the [circuits](super::circuits) for these settings,
+/// qubit by qubit. Nothing where that is of another number.
+pub fn on_a_device(settings: &Settings, backend: &str, measured: Bits) -> Option<Report> {
+    if measured.len() != settings.qubits {
+        return None;
     }
+    let (alice, _) = Alice::prepare(settings);
+    let bob = Bob::measured(settings, Bob::choose(settings), measured);
+    let report = converse_to_the_end(settings, (alice, bob), None);
+    Some(Report { backend: backend.to_owned().into(), quantum: true, provenance: ON_A_DEVICE, ..report })
+}
+
+/// Messages until both ends have ended.
+fn converse_to_the_end(
+    settings: &Settings,
+    (mut alice, mut bob): (Alice, Bob),
+    mut eve: Option<Eve>,
+) -> Report {
+    let first = bob.begin();
+    let says = |message| {
+        eve.iter_mut().for_each(|eve| eve.hear(&message));
+        let answer = alice.handle(message);
+        eve.iter_mut().zip(&answer).for_each(|(eve, answer)| eve.hear(answer));
+        answer
+    };
+    converse(first, says, |answer| bob.handle(answer));
 
     let sifted = bob.sifted();
-    let (certain, guessed) = eve.knowledge(alice.raw_key(), bob.compared());
+    let known = eve.map(|eve| eve.knowledge(alice.raw_key(), bob.compared()));
     let mut report = Report {
-        backend: "local",
         qubits: settings.qubits,
         detected: sifted.detected,
         sifted_bits: sifted.matched,
@@ -42,20 +59,9 @@ pub fn run(settings: &Settings) -> Report {
         qber: sifted.error_rate(),
         qber_interval: confidence_interval(sifted.test_errors, sifted.test_bits),
         qber_over_time: over_time(bob.mistakes()),
-        reconciliation_efficiency: None,
-        leaked_bits: 0,
-        final_key_bits: 0,
-        aborted: true,
-        abort_reason: Some(AbortReason::Protocol),
-        eps_sec: settings.eps_sec,
-        eps_cor: settings.eps_cor,
-        seed: settings.seed,
-        keys_match: false,
-        eve_certain_bits: certain,
-        eve_guessed_bits: guessed,
-        chsh: None,
-        provenance: PROVENANCE,
-        key: crate::bits::Bits::new(),
+        eve_certain_bits: known.map(|(certain, _)| certain),
+        eve_guessed_bits: known.map(|(_, guessed)| guessed),
+        ..Report::unfinished(settings.eps_sec, settings.eps_cor, settings.seed)
     };
     report.conclude(alice.result(), bob.result());
     report

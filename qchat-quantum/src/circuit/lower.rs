@@ -9,7 +9,9 @@ use std::{
     f64::consts::{FRAC_PI_2, PI},
 };
 
-use super::{Circuit, Matrix, OneQubit, Operation, TwoQubit, normalised, product, target::Target};
+use super::{
+    Circuit, Matrix, OneQubit, Operation, TwoQubit, normalised, product, route::Route, target::Target,
+};
 
 /// The device cannot run the circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,9 +24,9 @@ pub enum LowerError {
         /// Qubits of the device.
         device: usize,
     },
-    /// The gates between qubits do not fit onto pairs that the device connects; nothing is moved while a circuit runs.
-    #[error("no choice of qubits connects all pairs that the circuit needs; try one whose pairs form a line")]
-    Connectivity,
+    /// The device falls into parts, none of which has as many qubits as the circuit's gates connect.
+    #[error("the device connects no {0} qubits with one another, and the circuit's gates need as many")]
+    Connectivity(usize),
     /// The device's own gate cannot be the entangler.
     #[error("a device's gate is cz or ecr")]
     Entangler,
@@ -37,7 +39,8 @@ const TINY: f64 = 1e-9;
 
 impl Circuit {
     /// The circuit in the gates of `target`, on its qubits: those with the least error of reading for what is measured,
-    /// and for gates the pairs with the least error.
+    /// and for gates the pairs with the least error. Where no choice connects all pairs that gates need, qubits are
+    /// [moved](super::route) while the circuit runs.
     ///
     /// # Errors
     /// [`LowerError`].
@@ -45,7 +48,15 @@ impl Circuit {
         if target.entangler == TwoQubit::Cx {
             return Err(LowerError::Entangler);
         }
-        let layout = layout(self, target)?;
+        let needs = Needs::of(self);
+        let device = target.readout_errors.len();
+        if needs.readings.len() > device {
+            return Err(LowerError::TooLarge { used: needs.readings.len(), device });
+        }
+        let mut route = match layout(&needs, target) {
+            Some(layout) => Route::new(target, layout),
+            None => Route::choose(target, &needs)?,
+        };
         let mut lowering = Lowering {
             target,
             directions: target.couplings.iter().map(|pair| (pair.first, pair.second)).collect(),
@@ -55,10 +66,15 @@ impl Circuit {
         };
         for operation in &self.operations {
             match *operation {
-                Operation::One(gate, qubit) => lowering.gate(gate, layout[&qubit]),
-                Operation::Two(gate, a, b) => lowering.pair(gate, layout[&a], layout[&b]),
-                Operation::Reset(qubit) => lowering.reset(layout[&qubit]),
-                Operation::Measure { qubit, bit } => lowering.measure(layout[&qubit], bit),
+                Operation::One(gate, qubit) => lowering.gate(gate, route.at(qubit)),
+                Operation::Two(gate, a, b) => {
+                    for (one, other) in route.meet(a, b) {
+                        lowering.swap(one, other);
+                    }
+                    lowering.pair(gate, route.at(a), route.at(b));
+                }
+                Operation::Reset(qubit) => lowering.reset(route.at(qubit)),
+                Operation::Measure { qubit, bit } => lowering.measure(route.at(qubit), bit),
             }
         }
         let mut left: Vec<usize> = lowering.waiting.keys().copied().collect();
@@ -113,6 +129,12 @@ impl Lowering<'_> {
                 self.gate(OneQubit::Rx(-FRAC_PI_2), b);
                 self.gate(OneQubit::X, a);
             }
+        }
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        for (control, target) in [(one, other), (other, one), (one, other)] {
+            self.cx(control, target);
         }
     }
 
@@ -202,41 +224,60 @@ fn pulses(matrix: &Matrix, basis: bool, read: bool) -> Vec<OneQubit> {
     turn(first, basis).into_iter().chain(pulses).chain(turn(last, last_unseen)).collect()
 }
 
-/// For each qubit that is used, the one of the device that it becomes.
-fn layout(circuit: &Circuit, target: &Target) -> Result<HashMap<usize, usize>, LowerError> {
-    let device = target.readout_errors.len();
-    let mut readings: BTreeMap<usize, f64> = BTreeMap::new();
-    let mut pairs: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-    for operation in circuit.operations() {
-        for qubit in operation.qubits() {
-            *readings.entry(qubit).or_default() += 0.0;
-        }
-        match *operation {
-            Operation::Measure { qubit, .. } => *readings.entry(qubit).or_default() += 1.0,
-            Operation::Two(_, a, b) => *pairs.entry((a.min(b), a.max(b))).or_default() += 1.0,
-            _ => {}
-        }
-    }
-    if readings.len() > device {
-        return Err(LowerError::TooLarge { used: readings.len(), device });
-    }
-    let mut by_error: Vec<usize> = (0..device).collect();
-    by_error.sort_by(|&a, &b| target.readout_errors[a].total_cmp(&target.readout_errors[b]));
+/// What a circuit asks of the qubits that it uses.
+pub(super) struct Needs {
+    /// How often each is read.
+    pub(super) readings: BTreeMap<usize, f64>,
+    /// How many gates each pair has.
+    pub(super) pairs: BTreeMap<(usize, usize), f64>,
+}
 
-    let mut search = Search::new(target, &readings, &pairs, &by_error);
+impl Needs {
+    fn of(circuit: &Circuit) -> Self {
+        let mut readings: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut pairs: BTreeMap<(usize, usize), f64> = BTreeMap::new();
+        for operation in circuit.operations() {
+            for qubit in operation.qubits() {
+                *readings.entry(qubit).or_default() += 0.0;
+            }
+            match *operation {
+                Operation::Measure { qubit, .. } => *readings.entry(qubit).or_default() += 1.0,
+                Operation::Two(_, a, b) => *pairs.entry((a.min(b), a.max(b))).or_default() += 1.0,
+                _ => {}
+            }
+        }
+        Self { readings, pairs }
+    }
+}
+
+/// The qubits of a device, those that are read best first.
+pub(super) fn by_error(target: &Target) -> Vec<usize> {
+    let mut by_error: Vec<usize> = (0..target.readout_errors.len()).collect();
+    by_error.sort_by(|&a, &b| target.readout_errors[a].total_cmp(&target.readout_errors[b]));
+    by_error
+}
+
+/// For each qubit that is used, the one of the device that it becomes, so that no gate needs more than the device connects; nothing
+/// where no such choice was found.
+fn layout(needs: &Needs, target: &Target) -> Option<HashMap<usize, usize>> {
+    let by_error = by_error(target);
+    let mut search = Search::new(target, &needs.readings, &needs.pairs, &by_error);
     let start = search.order.clone();
     search.place(&start, &mut HashMap::new(), 0.0);
-    let mut layout = search.best.map(|(_, layout)| layout).ok_or(LowerError::Connectivity)?;
+    let mut layout = search.best.map(|(_, layout)| layout)?;
+    place_alone(needs, &by_error, &mut layout);
+    Some(layout)
+}
 
-    // Qubits without partners: the more often one is read, the better its place.
+/// Places qubits without partners: the more often one is read, the better its place.
+pub(super) fn place_alone(needs: &Needs, by_error: &[usize], layout: &mut HashMap<usize, usize>) {
     let mut free = by_error.iter().filter(|qubit| !layout.values().any(|used| used == *qubit));
-    let mut alone: Vec<(usize, f64)> =
-        readings.iter().filter(|(qubit, _)| !layout.contains_key(qubit)).map(|(&q, &n)| (q, n)).collect();
+    let left = needs.readings.iter().filter(|(qubit, _)| !layout.contains_key(qubit));
+    let mut alone: Vec<(usize, f64)> = left.map(|(&qubit, &readings)| (qubit, readings)).collect();
     alone.sort_by(|a, b| b.1.total_cmp(&a.1));
     let chosen: Vec<(usize, usize)> =
         alone.iter().zip(&mut free).map(|(&(qubit, _), &place)| (qubit, place)).collect();
     layout.extend(chosen);
-    Ok(layout)
 }
 
 /// A branch-and-bound search for the qubits that gates connect.

@@ -6,6 +6,7 @@
 pub mod draw;
 pub mod lower;
 pub mod qasm;
+mod route;
 pub mod target;
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, PI};

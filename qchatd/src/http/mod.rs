@@ -6,6 +6,7 @@ mod backups;
 mod body;
 mod directory;
 mod farewell;
+mod files;
 mod gate;
 mod health;
 mod key_packages;
@@ -58,6 +59,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(rooms::routes(&services))
         .unify()
         .or(trees::routes(&services))
+        .unify()
+        .or(files::routes(&services))
         .unify()
         .or(links::routes(&services))
         .unify()

@@ -31,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::listen::{Activated, activated};
 use self::{accept::Door, listen::Listener, tls::Tls};
 use crate::{
+    blobs::{BlobError, Blobs},
     bus::{Bus, Nodes, RedisError, Started},
     config::{self, Config, ConfigError, Listen},
     drain::Drain,
@@ -90,6 +91,9 @@ pub enum StartError {
     /// Redis.
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// Where files are kept.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// The key files.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -151,7 +155,7 @@ impl Daemon {
         }
         let started = std::time::Instant::now();
         let config = Arc::new(config);
-        let Opened { keys, store, tls, redis_root } = {
+        let Opened { keys, store, blobs, tls, redis_root } = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || open(&config)).await.map_err(|_| StartError::Cancelled)??
         };
@@ -181,7 +185,8 @@ impl Daemon {
             (end.clone(), tokio::spawn(audit.clone().write_until(end)))
         };
         let more = (limits, config.retention, audit, config.account_backup_bytes);
-        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more)?);
+        let files = (blobs, config.file_limits);
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more, files)?);
         services.sessions.renew_keys().await?;
         services.directory.begin().await?;
         if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {
@@ -358,6 +363,7 @@ fn shown(addresses: &[Listen]) -> String {
 struct Opened {
     keys: ServerKeys,
     store: Store,
+    blobs: Blobs,
     tls: Option<Arc<Tls>>,
     redis_root: Option<Vec<u8>>,
 }
@@ -378,7 +384,8 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     let redis_root =
         config.redis_root_cert.as_ref().map(|path| config::read("redis_root_cert", path)).transpose()?;
     let store = Store::open(&config.database, config.database_connections, config.database_wait)?;
-    Ok(Opened { keys, store, tls, redis_root })
+    let blobs = Blobs::open(&config.files)?;
+    Ok(Opened { keys, store, blobs, tls, redis_root })
 }
 
 async fn confirm(sockets: Sockets) {
@@ -439,12 +446,18 @@ async fn publish(sockets: Sockets) {
 }
 
 async fn expire(sockets: Sockets) {
-    let housekeeping = &sockets.services.housekeeping;
+    let (housekeeping, files) = (&sockets.services.housekeeping, &sockets.services.files);
     loop {
         tokio::select! {
             () = sockets.drain.begun() => return,
             done = housekeeping.run() => if let Err(error) = done {
                 tracing::warn!(%error, "what nobody needs is still there");
+            },
+        }
+        tokio::select! {
+            () = sockets.drain.begun() => return,
+            done = files.expire() => if let Err(error) = done {
+                tracing::warn!(%error, "files that nobody needs are still there");
             },
         }
         if timeout(EXPIRE, sockets.drain.begun()).await.is_ok() {

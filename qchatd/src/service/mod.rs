@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backups;
 pub mod directory;
 mod error;
+pub mod files;
 pub mod floor;
 pub mod housekeeping;
 pub mod key_packages;
@@ -34,6 +35,7 @@ use self::{
     audit::Audit,
     backups::Backups,
     directory::KeyDirectory,
+    files::{FileLimits, Files},
     housekeeping::{Housekeeping, Retention},
     key_packages::KeyPackages,
     keys::ServerKeys,
@@ -45,7 +47,7 @@ use self::{
     trees::Trees,
     turns::Turns,
 };
-use crate::{bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
+use crate::{blobs::Blobs, bus::Bus, hub::Hub, limits::Limits, meters::Meters, store::Store};
 
 /// All services of one daemon.
 pub struct Services {
@@ -73,6 +75,8 @@ pub struct Services {
     pub rooms: Rooms,
     /// Ratchet trees for joiners.
     pub trees: Trees,
+    /// What members put there for one another.
+    pub files: Files,
     /// What is deleted by the clock.
     pub housekeeping: Housekeeping,
     /// The order of envelopes.
@@ -97,6 +101,7 @@ impl Services {
         relay: Relay,
         meters: Arc<Meters>,
         (limits, retention, audit, backup_bytes): (Limits, Retention, Audit, u64),
+        (blobs, file_limits): (Blobs, FileLimits),
     ) -> Result<Self, ServiceError> {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());
@@ -133,6 +138,7 @@ impl Services {
             key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),
             trees: Trees::new(store.clone()),
+            files: Files::new(store.clone(), blobs, file_limits),
             housekeeping: Housekeeping::new(store.clone(), meters.clone(), retention),
             sessions,
             turns: Turns::new(relay.clone()),

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use qchat_proto::ids::{AccountId, DeviceId, RoomId};
 
 use super::{
-    Connection, StoreError, directory, id,
+    Connection, StoreError, directory, files, id,
     multi::on_each,
     rooms::Standing,
     schema::{
@@ -152,6 +152,9 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
     directory::forget(conn, erased.account)?;
     on_each!(conn, conn =>
         diesel::delete(owed_places::table.filter(owed_places::device_id.eq_any(&own))).execute(conn))?;
+    for device in &own {
+        files::give_up_begun(conn, id(device)?)?;
+    }
     let staged = trees_table::table.filter(trees_table::seq.is_null());
     on_each!(conn, conn => diesel::delete(staged.filter(trees_table::device_id.eq_any(&own))).execute(conn))?;
     diesel::update(devices::table.filter(devices::account_id.eq(account)))

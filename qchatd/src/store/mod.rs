@@ -13,6 +13,7 @@ pub mod envelopes;
 pub mod erased;
 mod error;
 pub mod export;
+pub mod files;
 mod interface;
 pub mod key_packages;
 pub mod links;

@@ -253,6 +253,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    files (id) {
+        id -> Binary,
+        room_id -> Binary,
+        account_id -> Binary,
+        device_id -> Binary,
+        size -> BigInt,
+        state -> SmallInt,
+        hash -> Nullable<Binary>,
+        touched_at -> BigInt,
+        hour -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    file_parts (file_id, number) {
+        file_id -> Binary,
+        number -> Integer,
+        digest -> Binary,
+    }
+}
+
 diesel::joinable!(sessions -> devices (device_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(members -> rooms (room_id));
@@ -277,6 +299,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     grants,
     backups,
     backup_chunks,
+    files,
+    file_parts,
     owed_places,
     audit,
     audit_head,

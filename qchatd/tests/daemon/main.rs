@@ -21,6 +21,7 @@ mod directory_story;
 mod doors;
 mod farewell;
 mod faults;
+mod files;
 mod key_packages;
 mod limits;
 mod links;

@@ -249,6 +249,7 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0010_backups", "6085daadf1fe4aa5"),
         ("sqlite/0011_directory", "e78f61f63ea4e926"),
         ("sqlite/0012_owed_places", "ff5dd340c46a59b1"),
+        ("sqlite/0013_files", "835c7f7f88487469"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
@@ -261,6 +262,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0010_backups", "5c0b8ed69e6944df"),
         ("postgres/0011_directory", "5b7f3da06f831dcc"),
         ("postgres/0012_owed_places", "367ee89eb6821503"),
+        ("postgres/0013_files", "2084ed89f210bc56"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);
@@ -368,6 +370,26 @@ async fn what_makes_no_sense_is_refused_by_the_database(database: Database) {
             "a package that is neither there nor claimed",
             "UPDATE key_packages SET package = NULL".to_owned(),
             format!("UPDATE key_packages SET package = {}", blob(b"p")),
+        ),
+        (
+            "a file of which nobody knows when it was whole",
+            format!(
+                "INSERT INTO files VALUES ({}, {r}, {}, {a}, 1, 2, {}, 1, NULL)",
+                blob(&[7; 16]),
+                blob(alice.account.as_bytes()),
+                blob(&[4; 48])
+            ),
+            format!(
+                "INSERT INTO files VALUES ({}, {r}, {}, {a}, 1, 2, {}, 1, 0)",
+                blob(&[7; 16]),
+                blob(alice.account.as_bytes()),
+                blob(&[4; 48])
+            ),
+        ),
+        (
+            "a part of no file",
+            format!("INSERT INTO file_parts VALUES ({}, 0, {})", blob(&[8; 16]), blob(&[4; 48])),
+            format!("INSERT INTO file_parts VALUES ({}, 0, {})", blob(&[7; 16]), blob(&[4; 48])),
         ),
         (
             "a device that rooms still need",

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use qchat_proto::{
-    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, ServerId},
+    ids::{AccountId, DeviceId, FileId, LinkId, MessageId, RoomId, Seq, ServerId},
     wire::{chunk::ChunkId, tree::TreeHash},
 };
 use qchatd::store::{
@@ -20,6 +20,7 @@ use qchatd::store::{
     envelopes,
     erased::{self, Erased},
     export,
+    files::{self, File, State},
     key_packages::{self, KeyPackage},
     links::{self, Link},
     owed::{self, Owed},
@@ -568,6 +569,58 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     backups::erase(conn, carol).unwrap();
     assert_eq!(backups::total(conn, carol).unwrap(), 0);
 
+    // Files: one that comes part by part, is whole, and goes by its age; one that never becomes whole; one that is deleted.
+    let file = |number| File {
+        id: id!(FileId, number),
+        room,
+        account: carol,
+        device: tablet,
+        size: 100,
+        state: State::Coming,
+        hash: None,
+    };
+    for number in [1, 2, 3] {
+        files::begin(conn, &file(number), now).unwrap();
+    }
+    let (one, two, three) = (file(1).id, file(2).id, file(3).id);
+    assert_eq!(files::by_id(conn, one).unwrap(), Some(file(1)));
+    assert_eq!(files::by_id(conn, id!(FileId, 9)).unwrap(), None);
+    assert_eq!(files::lock(conn, two).unwrap(), Some(file(2)));
+    assert_eq!((files::total(conn, carol).unwrap(), files::total(conn, inviter).unwrap()), (300, 0));
+    for (number, byte, before) in [(0, 1, None), (2, 3, None), (2, 4, Some([3; 48]))] {
+        assert_eq!(files::put_part(conn, one, number, &[byte; 48], now).unwrap(), before);
+    }
+    assert_eq!(files::contiguous(conn, one).unwrap(), 1);
+    assert_eq!(files::put_part(conn, one, 1, &[2; 48], now + 5).unwrap(), None);
+    assert_eq!((files::contiguous(conn, one).unwrap(), files::contiguous(conn, two).unwrap()), (3, 0));
+    assert_eq!(files::digests(conn, one).unwrap(), [[1; 48], [2; 48], [4; 48]]);
+    assert_eq!(files::part(conn, one, 2).unwrap(), Some([4; 48]));
+    assert_eq!(files::part(conn, one, 3).unwrap(), None);
+    files::complete(conn, one, &[9; 48]).unwrap();
+    let whole = File { state: State::Whole, hash: Some([9; 48]), ..file(1) };
+    assert_eq!(files::of_account(conn, carol, None).unwrap(), [whole.clone(), file(2), file(3)]);
+    assert_eq!(files::of_account(conn, carol, Some(two)).unwrap(), [file(3)]);
+    assert_eq!(files::expire(conn, now, Some(1)).unwrap(), 0, "an hour has not passed");
+    files::give_up(conn, three).unwrap();
+    assert_eq!(files::going(conn).unwrap(), [three]);
+    files::forget(conn, two).unwrap();
+    files::forget(conn, three).unwrap();
+    assert_eq!(
+        (files::by_id(conn, two).unwrap().is_some(), files::by_id(conn, three).unwrap()),
+        (true, None)
+    );
+    assert_eq!(files::expire(conn, now, None).unwrap(), 0);
+    assert_eq!(files::expire(conn, now + 1, Some(0)).unwrap(), 2);
+    assert_eq!(files::going(conn).unwrap().len(), 2);
+    files::forget(conn, one).unwrap();
+    assert_eq!(files::digests(conn, one).unwrap(), Vec::<[u8; 48]>::new(), "parts go with their file");
+    files::forget(conn, two).unwrap();
+    files::begin(conn, &file(4), now).unwrap();
+    files::give_up_begun(conn, tablet).unwrap();
+    assert_eq!(files::going(conn).unwrap(), [file(4).id]);
+    files::forget(conn, file(4).id).unwrap();
+    files::begin(conn, &file(5), now).unwrap();
+
     // Places that a device is owed: seen by those who are in the rooms, while it is listed and has no place there.
     let spare = id!(DeviceId, 151);
     let device = Device { id: spare, account: carol, certificate: vec![8; 9], listed: true };
@@ -605,6 +658,7 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert!(sessions::find(conn, &sessions[0], now).unwrap().is_none());
     assert!(export::key_packages(conn, tablet).unwrap().is_empty());
     assert_eq!(owed::to(conn, spare).unwrap(), []);
+    assert_eq!(files::going(conn).unwrap(), [file(5).id], "what was never whole");
 }
 
 async fn every_query_does_on_both_databases_what_it_says(database: Database) {

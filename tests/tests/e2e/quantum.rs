@@ -136,9 +136,15 @@ fn each_block_of_the_pool_goes_into_one_key_and_the_keys_say_which() {
     let refused = alice.fails(6, &register("bob"));
     assert!(refused.contains("taken"), "{refused}");
     assert_eq!(pool(&alice), (0, 256));
+    let dir = alice.data_directory().join("alice");
+    let draws = || {
+        let key = vault::unlock(&dir, alice.passphrase()).expect("the passphrase opens it");
+        QuantumStore::open(&dir, key).expect("the database").draws(99).expect("draws").len()
+    };
+    assert_eq!(draws(), 0, "keys that nobody has are not listed");
     alice.ok(&["quantum", "run", "qrng", "--bits", "1024"]);
     alice.ok(&register("alice"));
-    assert_eq!(pool(&alice), (0, 512));
+    assert_eq!((pool(&alice), draws()), ((0, 512), 3));
 
     client::room("tea", &[&alice, &taken]);
     alice.ok(&["room", "update-keys", "tea"]);
@@ -223,6 +229,30 @@ fn jobs_are_listed_shown_and_found_by_the_beginning_of_their_ids() {
         assert!(said.contains(word), "{arguments:?}: {said}");
     }
     assert!(alice.ok(&["quantum", "resume"]).is_empty());
+    // What a simulator would repeat is not computed again; bits for keys are never what was there before.
+    for (command, cached) in [
+        ("bb84 --qubits 5000 --seed 4", false),
+        ("bb84 --qubits 5000 --seed 4", true),
+        ("bb84 --qubits 5001 --seed 4", false),
+        ("bb84 --qubits 5000 --seed 4 --noise 0.01", false),
+        ("chsh --shots 500 --seed 4", false),
+        ("chsh --shots 500 --seed 4", true),
+        ("chsh --shots 500 --seed 4 --noise 0.1", false),
+        ("qrng --seed 4", false),
+        ("qrng --seed 4", true),
+        ("qrng", false),
+        ("qrng", false),
+    ] {
+        let before = alice.json(&["quantum", "jobs"]).len();
+        let arguments: Vec<_> = ["quantum", "run"].into_iter().chain(command.split(' ')).collect();
+        let done = &alice.json(&arguments)[0];
+        assert_eq!(done["cached"], cached, "{command}: {done}");
+        assert_eq!(alice.json(&["quantum", "jobs"]).len() - before, usize::from(!cached), "{command}");
+        if cached {
+            let said = alice.ok(&arguments).join("\n");
+            assert!(said.contains("nothing was computed again"), "{said}");
+        }
+    }
     assert!(newcomer().fails(4, &["quantum", "jobs"]).contains("no profile"));
 }
 

@@ -4,6 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use qchat_tests::{
     client::Client,
+    daemon::Daemon,
+    database::Backend,
     ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, PAUSED, Route},
 };
 use serde_json::Value;
@@ -18,7 +20,10 @@ struct User {
 
 impl User {
     fn new(fake: &Fake) -> Self {
-        let client = Client::new("http://127.0.0.1:9", "alice");
+        Self::of(Client::new("http://127.0.0.1:9", "alice"), fake)
+    }
+
+    fn of(client: Client, fake: &Fake) -> Self {
         let key_file = client.file("api-key");
         fs::write(&key_file, format!("{KEY}\n")).expect("a file");
         fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).expect("its mode");
@@ -264,4 +269,51 @@ fn walk(dir: &PathBuf) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+#[test]
+fn a_device_that_plays_both_ends_of_the_protocol_is_called_so() {
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    for (command, code, words) in [
+        ("run bb84 --backend ibm --yes --eve 0.5 --qubits 600", 2, "no light, line or Eve"),
+        ("run bb84 --backend ibm --yes --source decoy --qubits 600", 2, "no light, line or Eve"),
+        ("run bb84 --backend ibm --yes", 2, "20000 at most"),
+        ("run bb84 --backend ibm --qubits 600", 2, "--yes"),
+        ("run bb84 --backend ibm --qubits 600 --yes --ibm-budget 1", 6, "--ibm-budget"),
+    ] {
+        let said = user.client.fails(code, &user.quantum(command));
+        assert!(said.contains(words), "{command}: {said}");
+    }
+    assert!(fake.jobs().is_empty());
+    let report = &user.json("run bb84 --backend ibm_fake --yes --qubits 3000 --seed 3")[0];
+    assert_eq!((&report["backend"], &report["quantum"]), (&BACKEND.into(), &true.into()), "{report}");
+    assert_eq!((&report["qubits"], &report["detected"]), (&3000.into(), &3000.into()));
+    assert!(report["qber"].as_f64().is_some_and(|rate| rate < 0.1), "{report}");
+    assert!(
+        report["provenance"].as_str().is_some_and(|words| words.contains("played both ends")),
+        "{report}"
+    );
+    assert_eq!((&report["eve_certain_bits"], &report["fallback"]), (&Value::Null, &Value::Null));
+    assert_eq!(fake.jobs().len(), 1);
+    let shown = user.client.ok(&user.quantum("jobs")).join("\n");
+    assert!(shown.contains("bb84") && shown.contains(BACKEND), "{shown}");
+    // Where the device does not do it, the simulator does, and says so.
+    let fake = Fake::start(Control { end: End::Failed(1517, "not native".to_owned()), ..Control::default() });
+    let fallen = &User::new(&fake).json("run bb84 --backend ibm --yes --qubits 2000 --seed 3")[0];
+    assert_eq!((&fallen["backend"], &fallen["quantum"]), (&"local".into(), &false.into()), "{fallen}");
+    assert!(fallen["fallback"]["why"].as_str().is_some_and(|why| why.contains("1517")), "{fallen}");
+    assert!(fallen["provenance"].as_str().is_some_and(|words| words.contains("simulated")), "{fallen}");
+}
+
+#[test]
+fn who_deletes_the_account_hears_of_jobs_that_are_paid_for_first() {
+    let fake = Fake::start(Control { queued: 1_000, ..Control::default() });
+    let daemon = Daemon::start(Backend::Sqlite);
+    let user = User::of(Client::register(&daemon.url(), "alice"), &fake);
+    user.json("run chsh --backend ibm_fake --yes --detach");
+    let asked = user.client.fails(2, &["account", "delete"]);
+    assert!(asked.contains("1 quantum job runs elsewhere") && asked.contains("--keep-profile"), "{asked}");
+    let done = user.client.run(&["account", "delete", "--yes"]).expect_code(0);
+    assert!(done.stderr.contains("1 quantum job runs elsewhere"), "{}", done.stderr);
 }

@@ -29,8 +29,14 @@ pub(super) async fn bench(context: &Context) -> Outcome {
     } else {
         vec![]
     };
-    let measuring = open::blocking(move || bench::run(&paid));
-    let figures = progress::during(&context.settings, "Measuring", measuring).await??;
+    let measuring = progress::telling(&context.settings, "Measuring", async |teller| {
+        let (teller, price) = (teller.clone(), context.settings.ibm.price.dollars());
+        open::blocking(move || {
+            bench::run(&paid, price, &|done, of| teller.far(done, of, "Measuring".to_owned()))
+        })
+        .await
+    });
+    let figures = measuring.await??;
     let longest = figures.iter().map(|figure| log(figure.microseconds)).fold(1.0, f64::max);
     for figure in &figures {
         let object = FigureObject { v: 1, figure };

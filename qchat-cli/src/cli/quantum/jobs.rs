@@ -146,6 +146,9 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
         let mut ended = vec![];
         while let Some(done) = running.next().await {
             ended.push(done);
+            if total > 1 {
+                teller.far(ended.len() as u64, total as u64, "Going on".to_owned());
+            }
         }
         ended
     });

@@ -4,6 +4,7 @@ mod bench;
 mod health;
 mod ibm;
 mod jobs;
+mod joint;
 mod plot;
 mod report;
 mod run;
@@ -32,6 +33,7 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Backends => jobs::backends(context).await,
         Quantum::Key { forget } => ibm::keep_key(context, *forget).await,
         Quantum::Run(what) => run::run(context, what).await,
+        Quantum::Answer(answer) => joint::answer(context, answer).await,
         Quantum::Jobs => jobs::list(context).await,
         Quantum::Show { job } => jobs::show(context, job).await,
         Quantum::Cancel { job } => jobs::cancel(context, job).await,

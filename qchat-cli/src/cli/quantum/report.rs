@@ -39,6 +39,11 @@ impl Shown {
         self.distances = distances;
     }
 
+    /// Adds what is known beside the report.
+    pub(super) fn add(&mut self, facts: &[(&str, Value)]) {
+        self.object.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    }
+
     /// The final key's length in bits over kilometres.
     pub(super) fn distances(&self) -> &[(f64, usize)] {
         &self.distances
@@ -53,6 +58,11 @@ impl Shown {
     pub(super) fn numbers(&self, name: &str) -> Vec<f64> {
         let values = self.object.get(name).and_then(Value::as_array);
         values.map(|values| values.iter().filter_map(Value::as_f64).collect()).unwrap_or_default()
+    }
+
+    /// Whether a quantum computer measured it.
+    pub(super) fn is_quantum(&self) -> bool {
+        self.object.get("quantum").and_then(Value::as_bool) == Some(true)
     }
 
     /// A text of the report.
@@ -86,6 +96,9 @@ impl Shown {
         };
         if let Some(job) = self.object.get("job").and_then(Value::as_str) {
             lines.push(format!("job          {}", job.get(..8).unwrap_or(job)));
+        }
+        if self.object.get("cached").and_then(Value::as_bool) == Some(true) {
+            lines.push("cached       done before by this job; nothing was computed again".to_owned());
         }
         lines.push(format!("worth        {}", sanitize::line(self.text("provenance"))));
         lines.join("\n")
@@ -137,7 +150,12 @@ impl Shown {
 
     fn protocol(&self, plain: bool) -> Vec<String> {
         let percent = |share: f64| format!("{:.2} %", share * 100.0);
-        let (name, what) = if self.kind == "e91" { ("E91", "pairs") } else { ("BB84", "pulses") };
+        let on_a_device = self.is_quantum();
+        let (name, what) = match self.kind.as_str() {
+            "e91" => ("E91", "pairs"),
+            _ if on_a_device => ("BB84", "qubits"),
+            _ => ("BB84", "pulses"),
+        };
         let interval = self.numbers("qber_interval");
         let within = match interval[..] {
             [low, high] => format!(" ({} to {})", percent(low), percent(high)),
@@ -151,7 +169,8 @@ impl Shown {
         let mut lines = vec![
             format!("{name:<12} {ended}"),
             format!(
-                "light        {} {what}, {} detected, {} in the same basis",
+                "{:<12} {} {what}, {} detected, {} in the same basis",
+                if on_a_device { sanitize::line(self.text("backend")) } else { "light".into() },
                 self.number("qubits"),
                 self.number("detected"),
                 self.number("sifted_bits")
@@ -171,11 +190,15 @@ impl Shown {
                 self.number("leaked_bits")
             ));
         }
-        lines.push(format!(
-            "Eve          {} bits of the raw key for certain, {} guessed",
-            self.number("eve_certain_bits"),
-            self.number("eve_guessed_bits")
-        ));
+        if let Some(certain) = self.object.get("eve_certain_bits").and_then(Value::as_u64) {
+            lines.push(format!(
+                "Eve          {certain} bits of the raw key for certain, {} guessed",
+                self.number("eve_guessed_bits")
+            ));
+        }
+        if let Some(with) = self.object.get("with").and_then(Value::as_str) {
+            lines.push(format!("ends         {} here, with {}", self.text("role"), sanitize::line(with)));
+        }
         lines.push(format!(
             "within       {:e} of secret, {:e} of equal",
             self.number("eps_sec"),

@@ -1,13 +1,18 @@
 //! `quantum run`: from the arguments to a job, and to what came of it.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use qchat_quantum::{
     bb84::{self, distance::LOSS_PER_KM, eve::Strategy, light},
     e91,
 };
 
-use super::{ibm, jobs_or_new, report, svg};
+use super::{ibm, jobs_or_new, joint, report, svg};
 use crate::{
     cli::{
         Context,
@@ -30,6 +35,16 @@ const DISTANCES: [f64; 16] =
     [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 125.0, 150.0];
 
 pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
+    if let Run::Bb84(arguments) = what
+        && arguments.together.room.is_some()
+    {
+        if arguments.at.backend != local::NAME {
+            return Err(Failure::usage(
+                "the light of a run over a room is simulated here: leave --backend out",
+            ));
+        }
+        return joint::ask(context, arguments, &arguments.together).await;
+    }
     let (task, svg, distances) = match what {
         Run::Qrng { bits, seed, imitated, at: _ } => {
             (Task::Qrng(Qrng { bits: *bits, seed: *seed, noise: noise(imitated)? }), None, false)
@@ -40,7 +55,11 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
             (Task::Chsh(test), None, false)
         }
         Run::Bb84(arguments) => {
-            (Task::Bb84(bb84_settings(arguments)?), arguments.svg.as_deref(), arguments.distances)
+            let settings = bb84_settings(arguments)?;
+            if arguments.at.backend != local::NAME {
+                fit_for_a_device(&settings, arguments.distances)?;
+            }
+            (Task::Bb84(settings), arguments.svg.as_deref(), arguments.distances)
         }
         Run::E91 { pairs, eve, visibility, seed, svg } => {
             let settings = e91::Settings {
@@ -57,16 +76,29 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
     let drawing = svg.map(Drawing::reserve).transpose()?;
     let at = match what {
         Run::Qrng { at, .. } | Run::Chsh { at, .. } => Some(at),
-        Run::Bb84(_) | Run::E91 { .. } => None,
+        Run::Bb84(arguments) => Some(&arguments.at),
+        Run::E91 { .. } => None,
     };
     let Some(done) = carry_out(context, &task, at).await? else { return Ok(()) };
     let mut shown = report::Shown::new(done.job.as_ref(), task.kind(), &done.report)?;
+    shown.add(&[("cached", done.cached.into())]);
     if let Task::Bb84(settings) = &task
         && (distances || drawing.is_some())
+        && at.is_none_or(|at| at.backend == local::NAME)
     {
         let settings = *settings;
-        let tried = open::blocking(move || bb84::distance::key_lengths(&settings, &DISTANCES));
-        let lengths = progress::during(&context.settings, "Trying distances", tried).await?;
+        let trying = progress::telling(&context.settings, "Trying distances", async |teller| {
+            let teller = teller.clone();
+            open::blocking(move || {
+                let tried = AtomicU64::new(0);
+                bb84::distance::key_lengths(&settings, &DISTANCES, &|| {
+                    let tried = tried.fetch_add(1, Relaxed) + 1;
+                    teller.far(tried, DISTANCES.len() as u64, "Trying distances".to_owned());
+                })
+            })
+            .await
+        });
+        let lengths = trying.await?;
         shown.add_distances(DISTANCES.into_iter().zip(lengths).collect());
     }
     if let Some(drawing) = drawing {
@@ -80,6 +112,8 @@ struct Done {
     /// The job, where there is a profile to keep it in.
     job: Option<Job>,
     report: String,
+    /// Whether nothing was computed for it, because the job had done the same before.
+    cached: bool,
     /// What to say beside it.
     notes: Vec<String>,
 }
@@ -97,13 +131,24 @@ async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcom
         });
         let made = progress::during(settings, "Simulating", work).await??;
         let notes = vec!["There is no profile here, so that the job is not kept.".to_owned()];
-        return Ok(Some(Done { job: None, report: made.report, notes }));
+        return Ok(Some(Done { job: None, report: made.report, cached: false, notes }));
     }
     let cloud = match elsewhere {
         Some(_) => Some(ibm::expect_cloud(context).await?),
         None => None,
     };
     let jobs = jobs_or_new(context).await?;
+    if cloud.is_none()
+        && let Some(job) = jobs.done_before(task).await?
+        && let Some(report) = job.report.clone()
+    {
+        let id = job.id.to_string();
+        let id = id.get(..8).unwrap_or(&id);
+        let notes = vec![format!(
+            "Nothing was computed: job {id} has done the same, and a simulator repeats itself."
+        )];
+        return Ok(Some(Done { job: Some(job), report, cached: true, notes }));
+    }
     let job = match (&cloud, elsewhere) {
         (Some(cloud), Some(at)) => submitted(context, (&jobs, cloud), task, at).await?,
         _ => jobs.prepare(task, local::NAME, 0.0, false).await?,
@@ -122,7 +167,7 @@ async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcom
     });
     let job = driving.await?;
     let report = job.report.clone().ok_or(QuantumError::Malformed("report"))?;
-    Ok(Some(Done { job: Some(job), report, notes: vec![] }))
+    Ok(Some(Done { job: Some(job), report, cached: false, notes: vec![] }))
 }
 
 /// Chooses a device, asks whether its time may be spent, and tells it of the job. Where nothing of that works the simulator takes
@@ -193,7 +238,7 @@ fn noise(imitated: &Imitated) -> Outcome<Noise> {
     Ok(Noise::Properties(text))
 }
 
-fn bb84_settings(arguments: &Bb84) -> Outcome<bb84::Settings> {
+pub(super) fn bb84_settings(arguments: &Bb84) -> Outcome<bb84::Settings> {
     let eve = match arguments.attack {
         Attack::PhotonNumberSplitting => Strategy::PhotonNumberSplitting,
         _ if arguments.eve <= 0.0 => Strategy::None,
@@ -217,6 +262,32 @@ fn bb84_settings(arguments: &Bb84) -> Outcome<bb84::Settings> {
         eps_cor: arguments.eps_cor,
         seed: seed_or_fresh(arguments.seed)?,
     })
+}
+
+/// A device has qubits, and neither light nor Eve.
+fn fit_for_a_device(settings: &bb84::Settings, distances: bool) -> Outcome {
+    let perfect = bb84::Settings {
+        qubits: settings.qubits,
+        key_basis: settings.key_basis,
+        error_limit: settings.error_limit,
+        eps_sec: settings.eps_sec,
+        eps_cor: settings.eps_cor,
+        seed: settings.seed,
+        ..bb84::Settings::default()
+    };
+    if *settings != perfect || distances {
+        return Err(Failure::usage(
+            "a quantum computer has no light, line or Eve: --eve, --attack, --source, --noise, --distance, --distances, --efficiency \
+             and --dark-counts are for the simulator",
+        ));
+    }
+    if settings.qubits > bb84::circuits::MOST_QUBITS {
+        return Err(Failure::usage(format!(
+            "a quantum computer prepares each qubit by itself: say --qubits N, {} at most",
+            bb84::circuits::MOST_QUBITS
+        )));
+    }
+    Ok(())
 }
 
 /// A new file for a drawing. It is there from the start, so that nothing is computed for a name that is taken, and gone again

@@ -35,11 +35,12 @@ pub(super) fn draw(shown: &Shown) -> String {
     }
     let _ = write!(
         svg,
-        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">{} pulses, {} bits of key; simulated: it shows the protocol, and gives \
+        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">{} qubits, {} bits of key; {}: it shows the protocol, and gives \
          nobody any secrecy</text>\n</svg>\n",
         height - 14.0,
         shown.number("qubits"),
-        shown.number("final_key_bits")
+        shown.number("final_key_bits"),
+        if shown.is_quantum() { "one device at both ends" } else { "simulated" }
     );
     svg
 }

@@ -268,6 +268,24 @@ impl QuantumStore {
         })
     }
 
+    /// The jobs that a backend has done of this task, which was asked for there, the latest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn done(&self, task: &str, backend: &str) -> Result<Vec<Job>, StoreError> {
+        self.read(|conn| {
+            let rows: Vec<Row> = jobs::table
+                .filter(jobs::task.eq(task))
+                .filter(jobs::backend.eq(backend))
+                .filter(jobs::state.eq(State::Done.name()))
+                .filter(jobs::asked.is_null())
+                .select(COLUMNS)
+                .order((jobs::created_ms.desc(), jobs::id))
+                .load(conn)?;
+            rows.into_iter().map(read).collect()
+        })
+    }
+
     /// Moves a job from one of these states to the next; what it is now. Another process may have moved it first: then
     /// nothing changes.
     ///

@@ -9,8 +9,6 @@ mod pool;
 mod schema;
 
 use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,9 +16,9 @@ use std::{
 
 use diesel::{
     SqliteConnection,
-    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    connection::{AnsiTransactionManager, TransactionManager},
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use qchat_proto::crypto::secret::Secret;
 
 pub use self::{
@@ -28,7 +26,7 @@ pub use self::{
     jobs::{Job, JobId, State},
     pool::{BLOCK, Block, Draw, Level, Purpose},
 };
-use super::{ProfileLock, StoreError, connect, convert};
+use super::{ProfileLock, StoreError, connect, convert, file};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/quantum");
 const DATABASE: &str = "quantum.db";
@@ -36,8 +34,6 @@ const LOCK: &str = "quantum.lock";
 const SUBMITTING: &str = "quantum-jobs.lock";
 /// How long emptying the log waits for readers.
 const READERS: Duration = Duration::from_secs(2);
-/// How long opening waits for another process that brings the schema up to date.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The open database; clones share it.
 #[derive(Clone)]
@@ -82,19 +78,10 @@ impl QuantumStore {
     /// # Errors
     /// [`StoreError::WrongKey`], [`StoreError::Damaged`], [`StoreError::TooNew`]; otherwise what the disk or SQLite says.
     pub fn open(dir: &Path, key: Secret<32>) -> Result<Self, StoreError> {
-        let failed = |source| StoreError::File { what: "create", path: dir.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        let dir = dir.canonicalize().map_err(failed)?;
+        let (dir, _) = file::create(dir, DATABASE)?;
         let path = dir.join(DATABASE);
-        // SQLite gives its other files the mode of this one.
-        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(StoreError::File { what: "create", path, source });
-            }
-            _ => {}
-        }
         let mut conn = connect::open(&path, &key)?;
-        migrate(&mut conn, &dir)?;
+        file::migrate(&mut conn, MIGRATIONS, &dir, LOCK, |_| Ok(()))?;
         Ok(Self(Arc::new(Inner { path, key, conn: Mutex::new(Some(conn)) })))
     }
 
@@ -111,16 +98,7 @@ impl QuantumStore {
     /// # Errors
     /// [`StoreError::File`].
     pub fn destroy(dir: &Path) -> Result<(), StoreError> {
-        for suffix in ["", "-wal", "-shm"] {
-            let path = dir.join(format!("{DATABASE}{suffix}"));
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::File { what: "delete", path, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        file::destroy(dir, DATABASE)
     }
 
     /// One transaction, with the write lock from its start.
@@ -194,22 +172,4 @@ impl QuantumStore {
         let store = self.clone();
         tokio::task::spawn_blocking(move || work(&store)).await.map_err(|_| StoreError::Abandoned)?
     }
-}
-
-/// Brings the schema up to date, one process at a time.
-fn migrate(conn: &mut SqliteConnection, dir: &Path) -> Result<(), StoreError> {
-    use diesel::migration::MigrationSource;
-
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
-    let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS).map_err(failed)?.len();
-    let newest = i64::try_from(known).map_err(|_| StoreError::Range)?;
-    match connect::number(conn, "user_version")? {
-        version if version == newest => return Ok(()),
-        version if version > newest => return Err(StoreError::TooNew),
-        _ => {}
-    }
-    let _lock = ProfileLock::take(dir, LOCK, PATIENCE)?;
-    conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-    conn.batch_execute(&format!("PRAGMA user_version = {newest}"))?;
-    Ok(())
 }

@@ -131,6 +131,17 @@ impl QuantumStore {
         })
     }
 
+    /// Forgets which keys blocks have gone into: those keys are gone.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_draws(&self) -> Result<(), StoreError> {
+        self.write(|conn| {
+            diesel::delete(draws::table).execute(conn)?;
+            Ok(())
+        })
+    }
+
     /// What went into keys, the latest first.
     ///
     /// # Errors

@@ -49,8 +49,14 @@ fn text_of(body: &Body) -> Option<(Form, String)> {
                 std::iter::once(poll.question()).chain(poll.options().iter().map(String::as_str)).collect();
             Some((Form::Poll, lines.join("\n")))
         }
-        Body::Attachment(file) => Some((Form::File, file.name.clone())),
-        Body::Joined | Body::SharedKey(_) | Body::Change(_) | Body::Receipt(_) | Body::Unknown => None,
+        // Once it is edited, by what is said with it alone.
+        Body::Attachment(file) => Some((Form::File, format!("{}\n{}", file.name, file.caption))),
+        Body::Joined
+        | Body::SharedKey(_)
+        | Body::Exercise(_)
+        | Body::Change(_)
+        | Body::Receipt(_)
+        | Body::Unknown => None,
     }
 }
 

@@ -3,6 +3,8 @@
 mod changes;
 mod contract;
 mod deletions;
+mod exercises;
+mod files;
 mod migrations;
 mod profile;
 mod search;

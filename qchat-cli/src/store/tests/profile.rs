@@ -141,7 +141,7 @@ fn a_torn_or_altered_database_gives_all_that_was_stored_or_a_named_error() {
             drop(fs::remove_file(path.join(other)));
         }
     }
-    // Tables that this test reads nothing of have pages, too.
+    // Each table that is empty has a page in which nothing is missed.
     assert!(named > 2 * read, "{named} named, {read} read");
     fs::write(&file, &whole).unwrap();
     assert_eq!(everything(&path).unwrap(), expected);

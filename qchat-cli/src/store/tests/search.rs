@@ -5,7 +5,7 @@ use std::fs;
 use diesel::{connection::SimpleConnection, migration::Migration, prelude::*};
 use diesel_migrations::MigrationHarness;
 use qchat_proto::{
-    content::{Attachment, AttachmentKey, Body, Change, Content, MessageRef, Poll, What},
+    content::{Attachment, Body, Change, Content, MessageRef, Poll, What},
     crypto::secret::Secret,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     session::ledger::{Ledger, Notice, OpenedMessage},
@@ -143,12 +143,18 @@ fn a_search_is_narrowed_by_who_where_when_and_what() {
     let poll =
         Poll::new("Tea, where?".to_owned(), vec!["kitchen".to_owned(), "garden".to_owned()], 1).unwrap();
     let file = Attachment {
-        hash: [3; 48],
-        key: AttachmentKey([4; 32]),
-        size: 5,
+        sealing: Sealing {
+            id: FileId::random(&SystemEntropy).unwrap(),
+            key: FileKey::random(&SystemEntropy).unwrap(),
+            layout: Layout::new(5).unwrap(),
+        },
+        hash: FileHash::try_from(&[7; 48][..]).unwrap(),
         name: "tea plan.pdf".to_owned(),
         media_type: "application/pdf".to_owned(),
+        thumbnail: bytes::Bytes::new(),
         duration_ms: 0,
+        voice: false,
+        caption: String::new(),
     };
     hear(
         &profile,
@@ -157,7 +163,7 @@ fn a_search_is_narrowed_by_who_where_when_and_what() {
             said(ROOM, 2, (CAROL, CAROL_DEVICE), text("tea tea")),
             said(DEN, 3, (BOB, BOB_DEVICE), text("tea: HTTPS://tea.example")),
             bobs(4, Body::Poll(poll)),
-            bobs(5, Body::Attachment(file)),
+            bobs(5, Body::Attachment(Box::new(file))),
             said(ROOM, 6, (CAROL, CAROL_DEVICE), text("coffee")),
         ],
     );

@@ -12,15 +12,16 @@ use qchat_proto::crypto::secret::Secret;
 
 use super::{
     AgentError, Keeping,
-    address::{Address, LONGEST, check_peer},
+    address::{LONGEST, address, check_peer},
     message::{self, Answer, Request},
 };
+use crate::local::LocalError;
 
 /// The key that the agent holds for the profile in `dir`; `None` when there is no agent or its time is over. Blocks
 /// for milliseconds, at most for some seconds.
 ///
 /// # Errors
-/// [`AgentError::ForeignPeer`], [`AgentError::Protocol`]; otherwise what the system says.
+/// [`AgentError::Socket`], [`AgentError::Protocol`].
 pub fn key(dir: &Path) -> Result<Option<Secret<32>>, AgentError> {
     let Some(mut stream) = ask(dir, Request::Key)? else { return Ok(None) };
     message::read_key(&mut stream).map(Some).map_err(|_| AgentError::Protocol)
@@ -82,8 +83,10 @@ pub fn start(
 
 /// Sends a request; the stream stands behind the `+`. `None` when nobody answers, or with a no.
 fn ask(dir: &Path, request: Request) -> Result<Option<UnixStream>, AgentError> {
-    let address = match Address::of(dir) {
-        Err(AgentError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+    let address = match address(dir) {
+        Err(AgentError::Socket(LocalError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => {
+            return Ok(None);
+        }
         address => address?,
     };
     let mut stream = match UnixStream::connect(address.socket()) {
@@ -92,7 +95,7 @@ fn ask(dir: &Path, request: Request) -> Result<Option<UnixStream>, AgentError> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             return Ok(None);
         }
-        Err(error) => return Err(address.failed("connect to")(error)),
+        Err(error) => return Err(address.failed("connect to")(error).into()),
     };
     check_peer(&stream)?;
     match request.write(&mut stream).and_then(|()| Answer::read(&mut stream)) {

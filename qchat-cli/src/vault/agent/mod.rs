@@ -13,7 +13,9 @@ pub use address::LONGEST;
 pub use client::{key, lock, remaining, start};
 pub use server::{Agent, serve};
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
+
+use crate::local::LocalError;
 
 /// How long a key is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,9 +32,6 @@ pub enum AgentError {
     /// An agent for this profile is running already; it can be locked first.
     #[error("an agent holds this profile's key already; end it with `qchat lock`")]
     Running,
-    /// The process at the other end of the socket is another user's.
-    #[error("the agent's socket belongs to another user; refusing to use it")]
-    ForeignPeer,
     /// What came over the socket or pipe is not the agent's protocol.
     #[error("the agent gave an answer that makes no sense")]
     Protocol,
@@ -42,14 +41,7 @@ pub enum AgentError {
     /// The time is zero or over 30 days.
     #[error("a key can be kept for 1 second to 30 days")]
     Lifetime,
-    /// The system refused.
-    #[error("cannot {what} {}", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    /// The socket cannot be used.
+    #[error(transparent)]
+    Socket(#[from] LocalError),
 }

@@ -23,9 +23,10 @@ use rustix::{
 
 use super::{
     AgentError, Keeping,
-    address::{Address, LONGEST, check_peer},
+    address::{LONGEST, address, check_peer},
     message::{self, Answer, Request},
 };
+use crate::local::Address;
 
 const LOCK_FILE: &str = "agent.lock";
 /// How long a new agent waits for the lock.
@@ -132,7 +133,7 @@ impl Agent {
         }
         let expiry = Expiry::after(lifetime);
         let idle = idle.map(|idle| (idle, Expiry::after(idle)));
-        let address = Address::of(dir)?;
+        let address = address(dir)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -183,7 +184,7 @@ impl Agent {
         let timeout = Timespec::try_from(longest).map_err(|_| AgentError::Lifetime)?;
         match poll(&mut [PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)], Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(self.address.failed("wait on")(error.into())),
+            Err(error) => Err(self.address.failed("wait on")(error.into()).into()),
         }
     }
 

@@ -7,7 +7,7 @@ mod restarted;
 use std::collections::BTreeSet;
 
 use crate::{
-    content::{self, Body, Content, RoomSettings},
+    content::{self, Body, Content, ExerciseStep, RoomSettings},
     ids::{DeviceId, RoomId, Seq},
     mls::{
         device::Device,
@@ -391,9 +391,17 @@ impl<L: Ledger> Step<'_, L> {
                 self.notice(&notice)?;
             }
         }
+        let mut part = false;
+        if let Ok(Body::Exercise(said)) = &said {
+            // Hundreds of them are one conversation, and none is for people.
+            part = matches!(said.step, ExerciseStep::Part { .. });
+            if self.state.phase == Phase::Member {
+                self.ledger.put_exercise(room, self.seq, &sender, said).map_err(SessionError::Ledger)?;
+            }
+        }
         if !repeated && shown && said == Ok(Body::Joined) {
             self.notice(&Notice::Joined(sender.account))?;
-        } else if !repeated && shown {
+        } else if !repeated && shown && !part {
             let message = OpenedMessage {
                 room,
                 seq: self.seq,

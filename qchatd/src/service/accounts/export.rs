@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use qchat_proto::{
     identity::Deed,
-    ids::{AccountId, DeviceId, RoomId},
+    ids::{AccountId, DeviceId, FileId, RoomId},
     wire::{
         api::{Binary, ExportAccount},
         chunk::ChunkId,
@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        backups, directory, export, owed,
+        backups, directory, export, files, owed,
     },
 };
 
@@ -51,6 +51,8 @@ enum Step {
     /// The parts of backups after a row.
     Chunks(i64),
     Chunk(DeviceId, ChunkId),
+    /// The files after one of them.
+    Files(Option<FileId>),
     /// What the key directory says of it.
     Directory,
     /// What is noted after a place in the audit log.
@@ -162,6 +164,17 @@ fn carry_out(
             });
             Ok((object.into_iter().collect(), vec![]))
         }
+        Step::Files(after) => {
+            let some = files::of_account(conn, account, after)?;
+            let next = some.last().map(|last| Step::Files(Some(last.id)));
+            let objects = some.into_iter().map(|file| {
+                json!({
+                    "kind": "file", "file": file.id, "device": file.device, "room": file.room, "size": file.size,
+                    "complete": file.state == files::State::Whole,
+                })
+            });
+            Ok((objects.collect(), next.into_iter().collect()))
+        }
         Step::Directory => {
             let said = directory::said_of(conn, account)?.into_iter().map(|entry| {
                 json!({
@@ -210,7 +223,10 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
         }));
     }
     let each = devices.into_iter().map(|device| Step::Device(device.id));
-    Ok((objects, each.chain([Step::Chunks(0), Step::Directory, Step::Activity(0)]).collect()))
+    Ok((
+        objects,
+        each.chain([Step::Chunks(0), Step::Files(None), Step::Directory, Step::Activity(0)]).collect(),
+    ))
 }
 
 fn of_device(conn: &mut Connection, device: DeviceId) -> Result<(Vec<Value>, Vec<Step>), StoreError> {

@@ -8,9 +8,12 @@ use qchat_proto::{
         sign::{AccountSigningKey, DeviceSigningKey},
     },
     identity::{AccountRecord, DeviceCertificate, DeviceList, ListedDevice, LoginProof},
-    ids::{AccountId, DeviceId, RoomId, UserName},
+    ids::{AccountId, DeviceId, FileId, RoomId, UserName},
     wire::{
-        api::{Binary, Challenge, ChallengeRequest, CreateRoom, Login, Register, Room, Session},
+        api::{
+            Binary, Challenge, ChallengeRequest, CompleteFile, CreateRoom, FileParts, FileQuota, Login,
+            PutFile, Register, Room, Session,
+        },
         fault::{Fault, FaultBody, FaultCode},
         tree::TreeHash,
     },
@@ -135,7 +138,83 @@ impl Trees {
     }
 }
 
+/// Puts a device's files there, and reads those of its rooms.
+#[derive(Clone)]
+pub(crate) struct Files {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Files {
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, FaultCode> {
+        let response = request.bearer_auth(&self.token).send().await.expect("an answer");
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(response.json::<FaultBody>().await.unwrap().error.code)
+    }
+
+    fn url(&self, room: RoomId, file: FileId, more: &str) -> String {
+        format!("{}/v1/rooms/{room}/files/{file}{more}", self.base)
+    }
+
+    pub(crate) async fn begin(&self, room: RoomId, file: FileId, size: u64) -> Result<FileParts, FaultCode> {
+        let request = self.http.put(self.url(room, file, "")).json(&PutFile { size });
+        Ok(self.ask(request).await?.json().await.unwrap())
+    }
+
+    pub(crate) async fn part(
+        &self,
+        room: RoomId,
+        file: FileId,
+        number: u64,
+        bytes: impl Into<reqwest::Body>,
+    ) -> Result<(), FaultCode> {
+        let request = self.http.put(self.url(room, file, &format!("/parts/{number}"))).body(bytes);
+        self.ask(request).await.map(drop)
+    }
+
+    pub(crate) async fn complete(&self, room: RoomId, file: FileId, hash: [u8; 48]) -> Result<(), FaultCode> {
+        let body = CompleteFile { hash: hash.to_vec().into() };
+        self.ask(self.http.post(self.url(room, file, "/complete")).json(&body)).await.map(drop)
+    }
+
+    /// All of a file.
+    pub(crate) async fn read(&self, room: RoomId, file: FileId) -> Result<Vec<u8>, FaultCode> {
+        Ok(self.ask(self.http.get(self.url(room, file, ""))).await?.bytes().await.unwrap().to_vec())
+    }
+
+    /// A stretch of it, with what the answer says of it.
+    pub(crate) async fn stretch(
+        &self,
+        room: RoomId,
+        file: FileId,
+        range: &str,
+    ) -> Result<(String, Vec<u8>), FaultCode> {
+        let response = self.ask(self.http.get(self.url(room, file, "")).header("range", range)).await?;
+        assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+        let said = response.headers()["content-range"].to_str().unwrap().to_owned();
+        Ok((said, response.bytes().await.unwrap().to_vec()))
+    }
+
+    pub(crate) async fn delete(&self, room: RoomId, file: FileId) -> Result<(), FaultCode> {
+        self.ask(self.http.delete(self.url(room, file, ""))).await.map(drop)
+    }
+
+    pub(crate) async fn quota(&self) -> FileQuota {
+        let request = self.http.get(format!("{}/v1/account/files", self.base));
+        self.ask(request).await.unwrap().json().await.unwrap()
+    }
+}
+
 impl Device {
+    /// What puts its files there.
+    pub(crate) fn files(&self) -> Files {
+        let token = self.session.access_token.clone();
+        Files { http: self.http.clone(), base: self.base.clone(), token }
+    }
+
     /// What puts its trees there.
     pub(crate) fn trees(&self) -> Trees {
         let token = self.session.access_token.clone();

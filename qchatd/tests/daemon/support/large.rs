@@ -165,6 +165,22 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             digest("logged", "r.n * 1000 + s.n")
         ),
         format!(
+            "INSERT INTO files (id, room_id, account_id, device_id, size, state, hash, touched_at, hour) {each_account} \
+             SELECT {}, {}, {}, {}, 32, 1 + a.n % 3, CASE WHEN a.n % 3 = 1 THEN {} END, 1000 + a.n, \
+             CASE WHEN a.n % 3 = 1 THEN a.n END FROM a",
+            id("file", "a.n"),
+            id("room", &format!("1 + a.n % {rooms}")),
+            id("account", "a.n"),
+            id("device", "a.n"),
+            bytes(conn, "file hash", "a.n", 48)
+        ),
+        format!(
+            "INSERT INTO file_parts (file_id, number, digest) {each_account}, {} SELECT {}, p.n, {} FROM a, p",
+            numbers("p", 0, 3),
+            id("file", "a.n"),
+            bytes(conn, "part digest", "a.n * 10 + p.n", 48)
+        ),
+        format!(
             "INSERT INTO trees (room_id, device_id, hash, size, complete, seq, touched_at) {each_waiting} \
              SELECT {}, {}, NULL, 64, true, 1, 1000 + r.n FROM r",
             id("room", "r.n"),

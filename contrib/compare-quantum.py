@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Holds the simulators and the estimators of entropy against independent programs. Not a part of CI.
+
+Circuits: `pip install stim qiskit qiskit-aer qiskit-qasm3-import`. Each circuit goes to Aer, and to Stim where all its gates are
+Clifford, as the OpenQASM 3 that qchat writes; outcomes are compared by a chi-squared test of homogeneity.
+
+Entropy: NIST's SP800-90B_EntropyAssessment, built (`make non_iid` in its cpp/), whose sample files both are given.
+
+    cargo build --release -p qchat-quantum --example compare
+    contrib/compare-quantum.py circuits target/release/examples/compare
+    contrib/compare-quantum.py entropy target/release/examples/compare SP800-90B_EntropyAssessment
+"""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# The chance that a right simulator fails one of all comparisons.
+ALPHA = 1e-3
+
+
+def chi_squared(one: dict, two: dict) -> tuple[float, int]:
+    """The statistic for two tables of counts, and its degrees of freedom; rare outcomes are taken together."""
+    keys = sorted(set(one) | set(two), key=lambda key: -(one.get(key, 0) + two.get(key, 0)))
+    rows, rest = [], [0, 0]
+    for key in keys:
+        pair = [one.get(key, 0), two.get(key, 0)]
+        if sum(pair) >= 20:
+            rows.append(pair)
+        else:
+            rest = [rest[0] + pair[0], rest[1] + pair[1]]
+    if sum(rest):
+        rows.append(rest)
+    totals = [sum(row[side] for row in rows) for side in (0, 1)]
+    statistic = 0.0
+    for row in rows:
+        for side in (0, 1):
+            expected = sum(row) * totals[side] / sum(totals)
+            statistic += (row[side] - expected) ** 2 / expected
+    return statistic, len(rows) - 1
+
+
+def tail(statistic: float, freedom: int) -> float:
+    """P(χ² ≥ statistic), by Wilson and Hilferty."""
+    if freedom == 0:
+        return 1.0
+    z = ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
+    return math.erfc(z / math.sqrt(2)) / 2
+
+
+def clifford(circuit):
+    """The circuit for Stim, or None; outcomes are its measurements, sorted into the classical bits."""
+    import stim
+
+    turns = {0: [], 1: ["S"], 2: ["Z"], 3: ["S_DAG"]}
+    names = {"h": ["H"], "x": ["X"], "y": ["Y"], "z": ["Z"], "s": ["S"], "sdg": ["S_DAG"], "sx": ["SQRT_X"], "sxdg": ["SQRT_X_DAG"], "cx": ["CX"], "cz": ["CZ"]}
+    ours, bits = stim.Circuit(), []
+    for step in circuit.data:
+        qubits = [circuit.find_bit(qubit).index for qubit in step.qubits]
+        name = step.operation.name
+        if name == "measure":
+            bits.append(circuit.find_bit(step.clbits[0]).index)
+            ours.append("M", qubits)
+        elif name == "reset":
+            ours.append("R", qubits)
+        elif name in names:
+            for gate in names[name]:
+                ours.append(gate, qubits)
+        elif name == "rz":
+            quarter = float(step.operation.params[0]) / (math.pi / 2)
+            if abs(quarter - round(quarter)) > 1e-9:
+                return None
+            for gate in turns[round(quarter) % 4]:
+                ours.append(gate, qubits)
+        else:
+            return None
+    return ours, bits
+
+
+def circuits(program: str) -> int:
+    """Compares; gives how many comparisons failed."""
+    from qiskit import qasm3, transpile
+    from qiskit_aer import AerSimulator
+
+    lines = subprocess.run([program, "circuits"], check=True, capture_output=True, text=True).stdout.splitlines()
+    compared = []
+    for line in lines:
+        ours = json.loads(line)
+        # The importer knows logical qubits alone, and the device's become those.
+        qasm = re.sub(r"\$(\d+)", r"q[\1]", ours["qasm"])
+        if qasm != ours["qasm"]:
+            qasm = qasm.replace("bit[", "qubit[8] q;\nbit[", 1)
+        circuit = qasm3.loads(qasm)
+        aer = AerSimulator()
+        result = aer.run(transpile(circuit, aer, optimization_level=0), shots=ours["shots"], seed_simulator=5).result()
+        others = [("Aer", result.get_counts())]
+        if (translated := clifford(circuit.decompose("ecr"))) is not None:
+            stim, bits = translated
+            counts: dict = {}
+            for shot in stim.compile_sampler(seed=5).sample(ours["shots"]):
+                digits = ["0"] * circuit.num_clbits
+                for bit, value in zip(bits, shot):
+                    digits[-1 - bit] = "1" if value else "0"
+                key = "".join(digits)
+                counts[key] = counts.get(key, 0) + 1
+            others.append(("Stim", counts))
+        for name, counts in others:
+            statistic, freedom = chi_squared(ours["counts"], counts)
+            compared.append((f"{ours['name']}, {ours['with']}, {name}", statistic, freedom, tail(statistic, freedom)))
+    failed = 0
+    for what, statistic, freedom, p in compared:
+        bad = p < ALPHA / len(compared)
+        failed += bad
+        print(f"{'FAIL' if bad else 'ok  '} {what}: chi2 {statistic:.2f} of {freedom}, p {p:.3f}")
+    print(f"{len(compared)} comparisons, {failed} failed, the least p {min(p for *_, p in compared):.4f}")
+    return failed
+
+
+NAMES = {
+    "Most Common Value": "most_common_value", "Collision": "collision", "Markov": "markov", "Compression": "compression",
+    "t-Tuple": "t_tuple", "LRS": "lrs", "MultiMCW Prediction": "multi_mcw", "Lag Prediction": "lag",
+    "MultiMMC Prediction": "multi_mmc", "LZ78Y Prediction": "lz78y",
+}
+
+
+def entropy(program: str, nist: Path) -> int:
+    """Compares; gives how many estimates differ by more than 0.01 bit."""
+    failed, count, worst = 0, 0, 0.0
+    for file in sorted((nist / "bin").glob("*.bin")):
+        theirs = subprocess.run([str(nist / "cpp" / "ea_non_iid"), "-vv", str(file)], check=True, capture_output=True, text=True)
+        ours = json.loads(subprocess.run([program, "entropy", str(file)], check=True, capture_output=True, text=True).stdout)
+        binary = ours["markov"] is not None
+        found = re.findall(r"^(Literal|Bitstring) (.*) Estimate: min entropy = (\S+)$", theirs.stdout, re.MULTILINE)
+        # Of symbols of several bits the literal estimates are ours; of bits both are the same.
+        wanted = {NAMES[name]: float(value) for kind, name, value in found if (kind == "Literal") != binary and name in NAMES}
+        for name, value in wanted.items():
+            if ours[name] is None:
+                print(f"FAIL {file.name} {name}: none, theirs {value:.4f}")
+                failed += 1
+                continue
+            difference = abs(ours[name] - value)
+            count, worst = count + 1, max(worst, difference)
+            if difference > 0.01:
+                failed += 1
+                print(f"FAIL {file.name} {name}: {ours[name]:.6f}, theirs {value:.6f}")
+        print(f"{file.name}: {len(wanted)} estimates compared", flush=True)
+    print(f"{count} estimates, {failed} failed, the largest difference {worst:.2e} bit")
+    return failed
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["circuits", program]:
+            failed = circuits(program)
+        case ["entropy", program, nist]:
+            failed = entropy(program, Path(nist))
+        case _:
+            sys.exit(__doc__)
+    sys.exit(1 if failed else 0)
+
+
+main()

@@ -1,0 +1,166 @@
+//! What `listen` does with each message of others beside printing it: runs a command, tells a web service, shows it on the
+//! desktop. One after the other, in the order of the messages; one that fails is tried again.
+
+use std::{cell::Cell, process::Stdio, time::Duration};
+
+use notify_rust::Notification;
+use qchat_proto::sanitize;
+use tokio::{io::AsyncWriteExt, process::Command, time::sleep};
+
+use super::{
+    Context,
+    args::{HookArgs, Notify},
+    failure::{Failure, Outcome},
+    json::MessageObject,
+};
+use crate::{
+    engine::types::{Body, Message},
+    net::webhook::Webhook,
+};
+
+/// Tries of one message.
+const TRIES: u32 = 5;
+/// Before the second try; each further pause is twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long one try may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Characters of a message that a notification shows.
+const SHOWN: usize = 200;
+
+/// What is done with each message.
+pub(super) struct Hooks {
+    /// Program and arguments.
+    exec: Option<Vec<String>>,
+    webhook: Option<Webhook>,
+    notify: Option<Notify>,
+    /// Messages with which something was not done.
+    failed: Cell<usize>,
+}
+
+/// Why a try has failed, and whether another makes sense.
+struct Miss {
+    why: String,
+    again: bool,
+}
+
+impl Hooks {
+    /// Reads what was asked for.
+    pub(super) fn new(HookArgs { exec, webhook, notify }: &HookArgs) -> Outcome<Self> {
+        let exec = exec.as_deref().map(shell_words::split).transpose();
+        let exec = exec.map_err(|error| Failure::usage(format!("--exec cannot be read: {error}")))?;
+        if exec.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Failure::usage("--exec names no command"));
+        }
+        let webhook = webhook.as_ref().map(|url| Webhook::new(url.clone(), PATIENCE)).transpose();
+        let webhook = webhook.map_err(|_| {
+            Failure::usage(
+                "--webhook takes an https address, or http on this machine, without a password in it",
+            )
+        })?;
+        Ok(Self { exec, webhook, notify: *notify, failed: Cell::new(0) })
+    }
+
+    /// Does all of it with a message. Failures are said, and counted.
+    pub(super) async fn run(&self, context: &Context, message: &Message, room: &str) {
+        // Else a bot would answer itself.
+        if message.sender.as_ref().is_none_or(|sender| sender.me) {
+            return;
+        }
+        let Ok(object) = serde_json::to_vec(&MessageObject::new(message, room)) else { return };
+        let id = message.id.map(|id| id.to_string()).unwrap_or_default();
+        let mut misses = vec![];
+        if let Some(words) = &self.exec {
+            let running = persist(async || exec(words, &object).await).await;
+            misses.extend(running.err().map(|why| ("command", why)));
+        }
+        if let Some(webhook) = &self.webhook {
+            let posting = persist(async || {
+                webhook
+                    .post(&id, &object)
+                    .await
+                    .map_err(|error| Miss { why: error.to_string(), again: error.is_passing() })
+            });
+            misses.extend(posting.await.err().map(|why| ("web service", why)));
+        }
+        if let Some(how) = self.notify {
+            misses.extend(show(how, message, room).await.err().map(|why| ("notification", why)));
+        }
+        for (what, why) in &misses {
+            context.output.say(&format!("warning: the {what} for message {id} failed: {why}"));
+        }
+        self.failed.set(self.failed.get() + usize::from(!misses.is_empty()));
+    }
+
+    /// What `listen` ends with.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.failed.get() {
+            0 => Ok(()),
+            failed => Err(Failure::partial(format!(
+                "with {failed} messages not all was done that should have been"
+            ))),
+        }
+    }
+}
+
+/// Tries until it is done, or until there is no use in trying.
+async fn persist(mut work: impl AsyncFnMut() -> Result<(), Miss>) -> Result<(), String> {
+    let mut pause = PAUSE;
+    for left in (0..TRIES).rev() {
+        match tokio::time::timeout(PATIENCE, work()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(Miss { why, again })) if !again || left == 0 => return Err(why),
+            Err(_) if left == 0 => return Err("no end within a minute".to_owned()),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(())
+}
+
+/// Runs a command with the message on its standard input: an argument could be read by everybody on this machine.
+async fn exec(words: &[String], object: &[u8]) -> Result<(), Miss> {
+    let miss = |why: String, again| Miss { why, again };
+    let [program, arguments @ ..] = words else { return Ok(()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| miss(format!("{program} cannot be run: {error}"), false))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // Whoever needs no input may have ended before it is there.
+        let _ = stdin.write_all(object).await;
+        let _ = stdin.write_all(b"\n").await;
+    }
+    let status = child.wait().await.map_err(|error| miss(error.to_string(), true))?;
+    if status.success() { Ok(()) } else { Err(miss(format!("{program} ended with {status}"), true)) }
+}
+
+async fn show(how: Notify, message: &Message, room: &str) -> Result<(), String> {
+    let (title, text) = words(how, message, room);
+    let mut notification = Notification::new();
+    notification.appname("qchat").summary(&title).body(&text);
+    notification.show_async().await.map(drop).map_err(|error| error.to_string())
+}
+
+/// Title and text of a notification. The text is markup to those who show it.
+fn words(how: Notify, message: &Message, room: &str) -> (String, String) {
+    let plain = |text: &str| {
+        let text: String = sanitize::line(text).chars().take(SHOWN).collect();
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    };
+    let sender = message.sender.as_ref().map_or("?", |sender| &sender.name);
+    let room = || sanitize::line(room).into_owned();
+    let said = match &message.body {
+        Body::Text(text) => Some(text.clone()),
+        Body::Poll(poll) => Some(poll.question.clone()),
+        Body::File(file) => Some(file.words()),
+        _ => None,
+    };
+    match (how, said) {
+        (Notify::Hidden, _) => ("qchat".to_owned(), "A new message".to_owned()),
+        (Notify::Full, Some(said)) => (room(), format!("{}: {}", plain(sender), plain(&said))),
+        (Notify::Full | Notify::Sender, _) => (room(), format!("A new message from {}", plain(sender))),
+    }
+}
