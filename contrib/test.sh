@@ -93,6 +93,9 @@ cargo deny --locked check -A license-exception-not-encountered bans licenses sou
 cargo deny --locked --manifest-path qchat-proto/fuzz/Cargo.toml \
     check -A unmatched-skip -A unmatched-skip-root -A unnecessary-skip -A license-not-encountered bans licenses sources
 
+# Panics and errors say where they are without it, and there is much less to compile and to link.
+export CARGO_PROFILE_DEV_DEBUG=0
+
 # From here on what is built counts the lines that run.
 environment=$(contrib/coverage.sh env)
 eval "$environment"

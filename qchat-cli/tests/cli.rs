@@ -126,7 +126,7 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["send", "general", "--file", "/no/such/file"], "/no/such/file"),
         (&["room"], "Usage"),
         (&["room", "create", ""], "name"),
-        (&["room", "create", &long_name], "at most 128 bytes"),
+        (&["room", "create", &long_name], "1 to 128 bytes"),
         (&["room", "invite", "general"], "<USER>"),
         (&["room", "invite", "general", "Bob!"], "user name"),
         (&["history", "general", "--limit", "many"], "many"),

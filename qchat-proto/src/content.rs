@@ -26,7 +26,7 @@ pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
 pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
 pub use receipt::Receipt;
-pub use settings::RoomSettings;
+pub use settings::{RoomNameError, RoomSettings, check_room_name};
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
 
 /// Largest text of one message, bytes of UTF-8.

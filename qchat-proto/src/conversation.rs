@@ -11,8 +11,8 @@ use crate::{
     ids::AccountId,
 };
 
-/// So many changes of one message by one account count; what follows is passed over, save a deletion. Nobody can make a
-/// message grow for ever.
+/// So many changes of one message by one account do something; what follows is passed over, save a deletion. Nobody can make
+/// a message grow for ever.
 pub const MAX_CHANGES: u32 = 128;
 
 /// Who makes a change.
@@ -102,14 +102,18 @@ impl State {
     /// Makes a change, if who asks for it may make it. `mentions`: those of the change's content. Whether anything is
     /// different now.
     pub fn apply(&mut self, what: &What, mentions: &[AccountId], by: By) -> bool {
-        let counted = self.counted.entry(by.account).or_default();
-        *counted = counted.saturating_add(1);
-        if self.deleted.is_some() || (*counted > MAX_CHANGES && *what != What::Delete) {
+        let before = self.counted.get(&by.account).copied().unwrap_or(0);
+        if (before >= MAX_CHANGES && *what != What::Delete) || self.allows(what, by).is_err() {
             return false;
         }
-        if self.allows(what, by).is_err() {
-            return false;
+        let news = self.make(what, mentions, by);
+        if news {
+            self.counted.insert(by.account, before.saturating_add(1));
         }
+        news
+    }
+
+    fn make(&mut self, what: &What, mentions: &[AccountId], by: By) -> bool {
         match what {
             What::Edit(text) => {
                 self.edits += 1;

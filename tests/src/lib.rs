@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod database;
 pub mod device;
+pub mod faketime;
 pub mod faults;
 pub mod http;
 pub mod ibm;

@@ -10,11 +10,11 @@ ALTER TABLE timeline ADD COLUMN mentions_me INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE timeline ADD COLUMN expires_ms INTEGER;
 
 DROP INDEX timeline_place;
+-- Serves whoever follows the log with its changes. What waits is not in it: so no page is served by this one.
+CREATE INDEX timeline_log ON timeline (room, place, "row", deleted) WHERE delivery <> 0;
 -- Serves pages, and counts what is unread without touching the table.
 CREATE INDEX timeline_place ON timeline (room, place, "row", account, deleted, mentions_me, of_message)
     WHERE of_message IS NULL;
--- Serves whoever follows the log with its changes.
-CREATE INDEX timeline_log ON timeline (room, place, "row", deleted);
 CREATE INDEX timeline_changes ON timeline (room, of_message, of_device, place, "row") WHERE of_message IS NOT NULL;
 CREATE INDEX timeline_id ON timeline (room, message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX timeline_expires ON timeline (expires_ms) WHERE expires_ms IS NOT NULL AND deleted = 0;
@@ -28,6 +28,8 @@ CREATE TABLE receipts (
     room BLOB NOT NULL,
     account BLOB NOT NULL,
     device BLOB NOT NULL,
+    -- Where it was added: it has nothing of what stands before.
+    since INTEGER NOT NULL,
     delivered INTEGER NOT NULL,
     read INTEGER NOT NULL,
     PRIMARY KEY (room, account, device)

@@ -8,7 +8,7 @@ use clap::{
 };
 use jiff::{Span, SpanRelativeTo};
 use qchat_proto::{
-    content::{Emoji, MAX_EMOJI, MAX_ROOM_NAME},
+    content::{Emoji, MAX_EMOJI, check_room_name},
     identity::DeviceName,
     ids::{DeviceId, Seq, UserName},
     safety::SafetyDigits,
@@ -1007,11 +1007,9 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
 }
 
 fn room_name(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("a room's name must not be empty".to_owned()),
-        name if name.len() > MAX_ROOM_NAME => Err(format!("a room's name has at most {MAX_ROOM_NAME} bytes")),
-        name => Ok(name.to_owned()),
-    }
+    let name = text.trim();
+    check_room_name(name).map_err(|error| error.to_string())?;
+    Ok(name.to_owned())
 }
 
 /// A profile's name is a directory's name.

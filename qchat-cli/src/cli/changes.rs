@@ -86,7 +86,8 @@ pub(super) async fn vote(context: &Context, (room, prefix): Which<'_>, options: 
     .await
 }
 
-/// The places of options that are named by what they say or by their number.
+/// The places of options that are named by their number or by what they say: the number first, since what they say is whatever
+/// the poll's author wants.
 fn choices(poll: &Message, options: &[String]) -> Outcome<Vec<u32>> {
     let Body::Poll(poll) = &poll.body else {
         return Err(EngineError::NotAllowed(qchat_proto::conversation::NotAllowed::NoPoll).into());
@@ -94,7 +95,7 @@ fn choices(poll: &Message, options: &[String]) -> Outcome<Vec<u32>> {
     let place = |option: &String| {
         let said = poll.options.iter().position(|other| other.text == *option);
         let number = option.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let place = said.or(number.filter(|number| *number < poll.options.len()));
+        let place = number.filter(|number| *number < poll.options.len()).or(said);
         place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| {
             Failure::usage(format!("the poll has no option {option:?}; `qchat history` shows those it has"))
         })

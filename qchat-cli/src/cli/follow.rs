@@ -126,9 +126,7 @@ impl Follower<'_> {
             let full = page.len() == PAGE;
             for message in page {
                 self.seen.0.insert(room, message.row);
-                // What has come to nothing is told to nobody.
-                if !is_settled(&message) || message.marks.change.as_ref().is_some_and(|made| !made.effective)
-                {
+                if !is_settled(&message) {
                     continue;
                 }
                 if name.is_none() {

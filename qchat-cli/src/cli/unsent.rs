@@ -1,6 +1,6 @@
 //! Commands about what is not sent yet: the outbox, and drafts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use qchat_proto::{ids::RoomId, sanitize};
 use serde::Serialize;
@@ -36,10 +36,10 @@ pub(super) async fn list(context: &Context, room: Option<&str>) -> Outcome {
         };
         let mut names: HashMap<RoomId, String> = HashMap::new();
         for unsent in handle.unsent(room).await? {
-            if !names.contains_key(&unsent.room) {
-                names.insert(unsent.room, messages::name(handle, unsent.room).await?);
-            }
-            let room = names.get(&unsent.room).map_or("", String::as_str);
+            let room = match names.entry(unsent.room) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(messages::name(handle, unsent.room).await?),
+            };
             show(context, &unsent, room)?;
         }
         Ok(())
@@ -74,7 +74,7 @@ fn show(context: &Context, unsent: &Unsent, room: &str) -> Outcome {
 
 /// What was done.
 #[derive(Serialize)]
-struct Done {
+struct Finished {
     v: u8,
     done: &'static str,
     messages: usize,
@@ -91,7 +91,7 @@ pub(super) async fn retry(context: &Context) -> Outcome {
             };
             progress::during(&context.settings, "Sending", sending).await?;
         }
-        context.output.result(&Done { v: 1, done: "sent", messages: before }, || {
+        context.output.result(&Finished { v: 1, done: "sent", messages: before }, || {
             format!("sent what waited: {before}")
         })?;
         Ok(())
@@ -119,7 +119,9 @@ pub(super) async fn give_up(context: &Context, prefixes: &[String]) -> Outcome {
             handle.drop_unsent(unsent).await?;
         }
         let messages = chosen.len();
-        context.output.result(&Done { v: 1, done: "dropped", messages }, || format!("gave up {messages}"))?;
+        context
+            .output
+            .result(&Finished { v: 1, done: "dropped", messages }, || format!("gave up {messages}"))?;
         Ok(())
     })
     .await

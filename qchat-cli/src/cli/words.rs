@@ -14,6 +14,8 @@ use crate::{
 
 /// What stands before the second and further lines of a message, so that none passes for a message of its own.
 const INDENT: &str = "    ";
+/// What stands before a line that tells more about a message, so that no line of anybody's text passes for one.
+const TOLD: &str = "  ┆ ";
 
 /// A line of a timeline; with the room's name where lines of several rooms are mixed, and with the message's id when that is
 /// asked for.
@@ -35,11 +37,12 @@ pub(super) fn message(message: &Message, room: Option<&str>, ids: bool, zone: &Z
     let sender = format!("{}{mark}", sanitize::line(sender.map_or("?", |sender| &sender.name)));
     let marks = &message.marks;
     let said = |text: &str| {
-        let above = marks.answers().map(|answers| format!("{}\n", answers)).unwrap_or_default();
-        let below = marks.notes().map(|notes| format!("\n{notes}")).unwrap_or_default();
-        let text = format!("{above}{text}{}{below}", marks.suffix());
-        let text = sanitize::text(&text).replace('\n', &format!("\n{INDENT}"));
-        format!("{time}  {room}{sender}: {text}")
+        let told = |line: &str| format!("\n{TOLD}{}", sanitize::line(line));
+        let above = marks.answers().map_or_else(|| " ".to_owned(), |answers| told(&answers) + "\n" + INDENT);
+        let edited = if marks.edits > 0 { told("(edited)") } else { String::new() };
+        let below = marks.notes().map(|notes| told(&notes)).unwrap_or_default();
+        let text = sanitize::text(text).replace('\n', &format!("\n{INDENT}"));
+        format!("{time}  {room}{sender}:{above}{text}{edited}{below}")
     };
     match &message.body {
         Body::Text(text) => said(text),

@@ -28,6 +28,15 @@ impl Handle {
         self.deleting(move |tx| tx.delete_messages_before(room, before)).await
     }
 
+    /// Takes back a message that waits and has not left; whether it has not.
+    pub(super) async fn take_back(&self, room: RoomId, id: MessageId) -> Result<bool, EngineError> {
+        let deletion = self.deleting(move |tx| {
+            let deleted = usize::from(tx.drop_waiting(room, id)?);
+            Ok(Deletion { deleted, ..Deletion::default() })
+        });
+        Ok(deletion.await?.deleted > 0)
+    }
+
     async fn deleting(
         &self,
         work: impl FnOnce(&mut Tx) -> Result<Deletion, StoreError> + Send + 'static,

@@ -40,15 +40,21 @@ impl Handle {
         }
         let account = self.0.people.by_name(user).await?.record.account;
         for room in self.conversations(account).await?.invited {
-            self.join(room).await?;
-        }
-        let (room, there) = match self.find_direct(user).await? {
-            Some(found) => found,
-            None => {
-                let me = &self.0.me;
-                let name = format!("{}, {user}", me.name);
-                (self.create_with(RoomSettings::direct(name, [me.account, account])).await?, false)
+            match self.join(room).await {
+                Ok(()) => {}
+                // One that does not open, since it is no conversation of these two, say, keeps nobody from another.
+                Err(error @ (EngineError::Session(_) | EngineError::Group(_) | EngineError::Refused(_))) => {
+                    tracing::warn!(%room, %error, "an invitation to a conversation is passed over");
+                }
+                Err(error) => return Err(error),
             }
+        }
+        let (room, there) = if let Some(found) = self.find_direct(user).await? {
+            found
+        } else {
+            let me = &self.0.me;
+            let name = format!("{}, {user}", me.name);
+            (self.create_with(RoomSettings::direct(name, [me.account, account])).await?, false)
         };
         if !there {
             self.invite(room, vec![user.clone()]).await?;

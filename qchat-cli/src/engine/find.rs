@@ -6,8 +6,8 @@ use super::{error::EngineError, handle::Handle};
 use crate::store::{StoreError, Tx};
 
 impl Handle {
-    /// The room of that name or id, or after an `@` the conversation with the user of that name: one that this account is in, else one it was in, else an invitation. So nobody can
-    /// take a name away by inviting to a room that is called the same.
+    /// The room of that name or id, or after an `@` the conversation with the user of that name: one that this account is in,
+    /// else one it was in, else an invitation. So nobody can take a name away by inviting to a room that is called the same.
     ///
     /// # Errors
     /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
@@ -45,6 +45,12 @@ impl Handle {
 fn invited_to(tx: &mut Tx, wanted: &str) -> Result<Vec<RoomId>, StoreError> {
     let id = wanted.parse::<RoomId>().ok();
     let invitations = tx.invitations()?;
+    if let Some(user) = wanted.strip_prefix('@').and_then(|user| user.parse().ok()) {
+        // No room is called so, whatever its inviter says: it is theirs to be found by.
+        let Some(from) = tx.contact_by_name(&user)? else { return Ok(vec![]) };
+        let from = invitations.iter().filter(|row| row.direct && row.inviter == from.account);
+        return Ok(from.map(|row| row.room).collect());
+    }
     if let Some(row) = invitations.iter().find(|row| Some(row.room) == id) {
         return Ok(vec![row.room]);
     }

@@ -28,7 +28,7 @@ use super::{
     steps::Steps,
     tidy, transparency,
     types::{Connection, Event, Key, Message, RoomDetails, RoomSummary},
-    view,
+    view, waiting,
 };
 use crate::{
     net::{rest::Client, tls::Choice},
@@ -180,6 +180,8 @@ impl Handle {
         tidy::expire(&handle.0.profile).await;
         tidy::start(&handle);
         if !handle.0.options.offline {
+            // A command that is over sooner than the next look would never send it.
+            waiting::send_due(&handle.0).await;
             consent::start(&handle, handle.0.options.accept);
             files::start(&handle);
             readmission::start(&handle);

@@ -92,7 +92,12 @@ fn owed(tx: &mut Tx, room: RoomId) -> Result<Option<Receipt>, StoreError> {
     if row.state.phase != Phase::Member || tx.roster(room)?.len() > MOST_DEVICES {
         return Ok(None);
     }
-    let (Some(newest), told) = (tx.newest_of_others(room)?, tx.told(room)?) else { return Ok(None) };
+    let told = tx.told(room)?;
+    // Where nothing has come and nothing was read there is nothing to look for.
+    if row.state.cursor <= told.delivered && row.read_seq <= told.read {
+        return Ok(None);
+    }
+    let Some(newest) = tx.newest_of_others(room)? else { return Ok(None) };
     let read = if row.read_seq >= newest { newest } else { row.read_seq };
     let owes = newest > told.delivered || (read > told.read && read <= newest);
     Ok(owes.then_some(Receipt { delivered: row.state.cursor, read: row.read_seq }))
@@ -198,12 +203,12 @@ impl Handle {
             let progress = tx.progress(room)?;
             let mut missing = vec![];
             for account in &others {
-                let far = progress.iter().find(|progress| progress.account == *account);
-                let far = far.map_or(Seq(0), |progress| match reached {
+                let devices = progress.iter().filter(|progress| progress.account == *account);
+                let far = devices.filter(|progress| progress.since < seq).map(|progress| match reached {
                     Reached::Delivered => progress.receipt.delivered,
                     Reached::Read => progress.receipt.read,
                 });
-                if far < seq {
+                if far.max().is_none_or(|far| far < seq) {
                     let name = tx.contact(*account)?.map(|contact| contact.name.to_string());
                     missing.push(name.unwrap_or_else(|| format!("account {account}")));
                 }

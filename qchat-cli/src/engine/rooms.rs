@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use qchat_proto::{
-    content::{Content, MAX_ROOM_NAME, RoomSettings},
+    content::{Content, RoomSettings, check_room_name},
     identity::{LeafCredential, VerifiedDirectory},
     ids::{AccountId, DeviceId, MessageId, RoomId, UserName},
     mls::membership::Leaf,
@@ -130,11 +130,9 @@ impl Handle {
     /// Creates a room with this account as its only member and admin.
     ///
     /// # Errors
-    /// [`EngineError::Invalid`] for an empty or too long name; otherwise why the daemon did not take it.
+    /// [`EngineError::Invalid`] for a name that cannot be; otherwise why the daemon did not take it.
     pub async fn create_room(&self, name: String) -> Result<RoomId, EngineError> {
-        if name.is_empty() || name.len() > MAX_ROOM_NAME {
-            return Err(EngineError::Invalid(format!("a room's name has 1 to {MAX_ROOM_NAME} bytes")));
-        }
+        check_room_name(&name).map_err(|error| EngineError::Invalid(error.to_string()))?;
         let settings = RoomSettings::new(name, vec![self.0.me.account]);
         self.create_with(settings).await
     }

@@ -64,8 +64,6 @@ pub struct ChangeMade {
     pub by: String,
     /// What it is.
     pub kind: ChangeKind,
-    /// Whether it has changed anything: not if it was not allowed, came too late, or names a message that is not here.
-    pub effective: bool,
 }
 
 /// The kinds of changes.
@@ -165,10 +163,12 @@ impl Poll {
         }
         for (number, option) in self.options.iter().enumerate() {
             let mark = if option.me { "*" } else { " " };
-            let _ = write!(words, "\n{mark}{}. {}", number + 1, option.text);
+            // Names before texts: a text may look like anything.
+            let _ = write!(words, "\n{mark}{}. ", number + 1);
             if !option.by.is_empty() {
-                let _ = write!(words, ": {} ({})", option.by.len(), option.by.join(", "));
+                let _ = write!(words, "({}: {}) ", option.by.len(), option.by.join(", "));
             }
+            words.push_str(&option.text);
         }
         if self.closed {
             words.push_str("\n(closed)");

@@ -1,7 +1,7 @@
 //! From what is stored to what is shown. Names become fit for a line of a terminal here; bodies stay as they were
 //! sent, and whoever draws them sanitizes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use qchat_proto::{
     content::{self, Content, Exercise, ExerciseStep, KeyStep, SharedKey},
@@ -76,16 +76,20 @@ impl Names {
         room: RoomId,
         seq: Seq,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        if !self.progress.contains_key(&room) {
-            self.progress.insert(room, tx.progress(room)?);
-        }
         let me = self.me;
-        let all = self.progress.get(&room).map(Vec::as_slice).unwrap_or_default();
-        let others = || all.iter().filter(|progress| progress.account != me);
-        let stored = others().filter(|progress| progress.receipt.delivered >= seq);
-        let seen = others().filter(|progress| progress.receipt.read >= seq);
-        let stored: Vec<_> = stored.map(|progress| progress.account).collect();
-        let seen: Vec<_> = seen.map(|progress| progress.account).collect();
+        let all = match self.progress.entry(room) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(tx.progress(room)?),
+        };
+        let by = |far: fn(&Progress) -> Seq| {
+            let others = all.iter().filter(|progress| progress.account != me && progress.since < seq);
+            let mut accounts: Vec<_> =
+                others.filter(|progress| far(progress) >= seq).map(|progress| progress.account).collect();
+            accounts.dedup();
+            accounts
+        };
+        let (stored, seen) =
+            (by(|progress| progress.receipt.delivered), by(|progress| progress.receipt.read));
         Ok((self.each(tx, &stored)?, self.each(tx, &seen)?))
     }
 
@@ -329,12 +333,11 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                 Some(line) => Some(self::line(tx, names, line)?),
                 None => None,
             };
-            let effective = changed.is_some() && kind.is_some() && tx.took_effect(room, of, row)?;
             let mut shown = changed
                 .unwrap_or_else(|| message(Some(of.id), None, stored, Body::Unknown, Marks::default()));
             // Whoever reads on goes on from the change.
             (shown.row, shown.delivery) = (row, delivery);
-            shown.marks.change = kind.map(|kind| ChangeMade { id, seq, by, kind, effective });
+            shown.marks.change = kind.map(|kind| ChangeMade { id, seq, by, kind });
             Ok(shown)
         }
         LineBody::Notice(said) => {

@@ -4,7 +4,7 @@ use qchat_proto::{
     content::{self, Content, What},
     ids::{MessageId, RoomId},
     sanitize,
-    session::ledger::Want,
+    session::ledger::{Phase, Want},
 };
 use time::OffsetDateTime;
 
@@ -168,10 +168,12 @@ impl Handle {
             )));
         }
         let scheduled = matches!(unsent.state, UnsentState::Scheduled(_));
-        let dropped = self.0.profile.write_async(move |tx: &mut Tx| {
-            if scheduled { tx.forget_scheduled(id) } else { tx.drop_waiting(room, id) }
-        });
-        if !dropped.await? {
+        let dropped = if scheduled {
+            self.0.profile.write_async(move |tx: &mut Tx| tx.forget_scheduled(id)).await?
+        } else {
+            self.take_back(room, id).await?
+        };
+        if !dropped {
             return Err(EngineError::Refused(format!(
                 "{id} is on its way to the server; delete it when it has been sent"
             )));
@@ -195,8 +197,8 @@ impl Handle {
     }
 }
 
-/// Puts into the outbox what is due by now. What cannot be sent any more, since this device is not in the room, is dropped, and
-/// that is said.
+/// Puts into the outbox what is due by now. What cannot be sent any more, since this device is out of the room, stands there as
+/// what could not be sent; while it only cannot follow the room, it waits.
 pub(super) async fn send_due(inner: &Inner) {
     let now = clock::millis();
     let due = match inner.profile.read_async(move |tx| tx.scheduled(Some(now))).await {
@@ -207,21 +209,34 @@ pub(super) async fn send_due(inner: &Inner) {
         }
     };
     for message in due {
-        let (room, id) = (message.room, message.id);
-        match inner.steps.send_scheduled(message).await {
+        let room = message.room;
+        match inner.steps.send_scheduled(message.clone()).await {
             Ok(true) => {
                 inner.tell(Event::Timeline(room));
                 inner.wrote(room).await;
             }
             // Another process has.
             Ok(false) => {}
-            Err(error @ (EngineError::NotMember(_) | EngineError::Session(_))) => {
-                let forgotten = inner.profile.write_async(move |tx| tx.forget_scheduled(id)).await;
-                if let Err(error) = forgotten {
-                    tracing::warn!(%error, "a message that cannot be sent stays");
+            Err(error @ EngineError::NotMember(_)) => {
+                let failed = inner.profile.write_async(move |tx: &mut Tx| {
+                    let row = tx.room_row(room)?;
+                    let waits =
+                        row.is_some_and(|row| matches!(row.state.phase, Phase::Member | Phase::Stuck(_)));
+                    if !waits {
+                        tx.fail_scheduled(&message)?;
+                    }
+                    Ok::<_, StoreError>(!waits)
+                });
+                match failed.await {
+                    Ok(true) => {
+                        inner.tell(Event::Timeline(room));
+                        inner.tell(Event::Trouble(format!(
+                            "a message that was to be sent now could not be: {error}"
+                        )));
+                    }
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "a message that cannot be sent stays"),
                 }
-                inner
-                    .tell(Event::Trouble(format!("a message that was to be sent now could not be: {error}")));
             }
             Err(error) => tracing::warn!(%error, "what is due was not sent"),
         }

@@ -98,8 +98,13 @@ impl Handle {
     pub async fn retract(&self, room: RoomId, of: MessageRef) -> Result<Retracted, EngineError> {
         let line = self.expect_message(room, of).await?;
         let file = files::own(&line, self.0.me.account);
-        let taken_back = line.delivery != Delivery::Sent && self.delete(room, vec![of.id]).await?.deleted > 0;
-        let retracted = if taken_back {
+        let unsent = match line.delivery {
+            Delivery::Sent => false,
+            Delivery::Failed => self.delete(room, vec![of.id]).await?.deleted > 0,
+            // Acknowledged is not unsent, though the inbox may come to it later.
+            Delivery::Pending => self.take_back(room, of.id).await?,
+        };
+        let retracted = if unsent {
             Retracted::TakenBack
         } else {
             Retracted::Asked(self.change(room, of, What::Delete).await?)

@@ -5,10 +5,10 @@
 
 use std::num::NonZeroU32;
 
-use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use diesel::{OptionalExtension, SqliteConnection, dsl::sql, prelude::*, sql_types::Bool};
 use qchat_proto::{
     content::{Body, Change, Content, MessageRef, RoomSettings, What},
-    conversation::{By, MAX_CHANGES, State},
+    conversation::{By, State},
     ids::{AccountId, RoomId},
 };
 
@@ -29,6 +29,10 @@ pub(super) struct Filing {
     /// When it goes, milliseconds since the Unix epoch.
     pub(super) expires_ms: Option<i64>,
 }
+
+/// When an own message goes that stays, or is not in the log yet: a number that takes as much room in a row as any time, since
+/// a row keeps its size.
+pub(super) const NEVER: i64 = (1 << 47) - 1;
 
 impl Filing {
     /// `stored_ms`: when this device has stored it.
@@ -133,19 +137,6 @@ pub(super) fn fold(
     (author, body): (AccountId, &[u8]),
     pending: bool,
 ) -> Result<State, StoreError> {
-    fold_each(conn, room, of, (row, place), (author, body), pending, |_, _| {})
-}
-
-/// The same, telling of each change by its row whether it has changed anything.
-fn fold_each(
-    conn: &mut SqliteConnection,
-    room: RoomId,
-    of: MessageRef,
-    (row, place): (i64, i64),
-    (author, body): (AccountId, &[u8]),
-    pending: bool,
-    mut each: impl FnMut(i64, bool),
-) -> Result<State, StoreError> {
     type Row = (i64, i64, i32, Option<Vec<u8>>, bool, Vec<u8>);
     let unknown = Body::Unknown;
     let content = Content::decode(body).ok();
@@ -171,31 +162,27 @@ fn fold_each(
         let account = convert::id("account id", &account.unwrap_or_default())?;
         // One that is erased says nothing any more.
         if let Ok(Content { body: Body::Change(change), mentions, .. }) = Content::decode(&body) {
-            let news = state.apply(&change.what, &mentions, By { account, admin });
-            each(change_row, news);
+            state.apply(&change.what, &mentions, By { account, admin });
         }
     }
     Ok(state)
 }
 
-/// Whether an account has changed a message so often before that this change cannot count: then it need not be kept.
-pub(super) fn is_over_limit(
+/// Whether a change does anything to its message as all that stands before it in the log has left it. What does not is not
+/// kept: it never will, for anybody.
+pub(super) fn takes_effect(
     conn: &mut SqliteConnection,
     room: RoomId,
     change: &Change,
-    (account, admin): (AccountId, bool),
+    by: By,
 ) -> Result<bool, StoreError> {
-    let of = change.target;
-    let before: i64 = changes!(room, of)
-        .filter(timeline::account.eq(&account.as_bytes()[..]))
-        .filter(timeline::delivery.eq(Delivery::Sent.number()))
-        .count()
-        .get_result(conn)?;
-    if before < i64::from(MAX_CHANGES) {
+    let Some((target, body)) = find(conn, room, change.target)? else { return Ok(false) };
+    if target.deleted {
         return Ok(false);
     }
-    let author = find(conn, room, of)?.map(|(target, _)| target.account);
-    Ok(change.what != What::Delete || !(admin || author == Some(account)))
+    let at = (target.row, target.place);
+    let mut state = fold(conn, room, change.target, at, (target.account, &body), false)?;
+    Ok(state.apply(&change.what, &[], by))
 }
 
 /// Erases what is over, now that a message or a change of it is stored: of a message that is deleted for everyone nothing
@@ -215,7 +202,10 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
     files::spend(conn, target.row)?;
     // The line stays, and says that it was deleted.
     diesel::update(timeline::table.find(target.row))
-        .set(timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")))
+        .set((
+            timeline::body.eq(diesel::dsl::sql::<diesel::sql_types::Binary>("zeroblob(length(body))")),
+            timeline::mentions_me.eq(false),
+        ))
         .execute(conn)?;
     let rows: Vec<(i64, Vec<u8>)> = changes!(room, of)
         .filter(timeline::deleted.eq(false))
@@ -247,24 +237,6 @@ pub(super) fn settle_all(conn: &mut SqliteConnection, room: RoomId) -> Result<()
 }
 
 impl Tx {
-    /// Whether a change of a message, which is this line, has changed anything in its turn.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn took_effect(&mut self, room: RoomId, of: MessageRef, row: i64) -> Result<bool, StoreError> {
-        let Some((target, body)) = find(&mut self.conn, room, of)? else { return Ok(false) };
-        if target.deleted {
-            return Ok(false);
-        }
-        let (mut effective, at) = (false, (target.row, target.place));
-        fold_each(&mut self.conn, room, of, at, (target.account, &body), true, |change, news| {
-            if change == row {
-                effective = news;
-            }
-        })?;
-        Ok(effective)
-    }
-
     /// A message by the name that the log has for it, as it is shown now; `None` when it is not here, or deleted from this
     /// device.
     ///
@@ -278,24 +250,30 @@ impl Tx {
     }
 
     /// The messages of a room whose id begins with these hexadecimal digits, two at most: whoever gets two knows that it is
-    /// not one.
+    /// not one. An id is its device's own choice: where several devices have sent the same, it is that of the one that
+    /// was stored first, and nobody can make another's message impossible to name.
     ///
     /// # Errors
     /// What the database says.
     pub fn messages_by_prefix(&mut self, room: RoomId, digits: &str) -> Result<Vec<MessageRef>, StoreError> {
+        type Row = (Option<Vec<u8>>, Option<Vec<u8>>);
         let bound = |fill: char| {
             let padded: String = digits.chars().chain(std::iter::repeat(fill)).take(32).collect();
             padded.parse::<qchat_proto::ids::MessageId>().ok()
         };
         let (Some(first), Some(last)) = (bound('0'), bound('f')) else { return Ok(vec![]) };
-        let rows: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = timeline::table
+        let rows: Vec<Row> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::message_id.between(&first.as_bytes()[..], &last.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false))
+            .filter(sql::<Bool>(
+                "NOT EXISTS (SELECT 1 FROM timeline AS earlier WHERE earlier.room = timeline.room \
+                 AND earlier.message_id = timeline.message_id AND earlier.message_id IS NOT NULL \
+                 AND earlier.of_message IS NULL AND earlier.deleted = 0 AND earlier.\"row\" < timeline.\"row\")",
+            ))
             .select((timeline::device, timeline::message_id))
-            .order(timeline::row)
             .limit(2)
             .load(&mut self.conn)?;
         rows.into_iter()

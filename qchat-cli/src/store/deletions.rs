@@ -8,7 +8,11 @@ use qchat_proto::{
     session::ledger::RowState,
 };
 
-use super::{StoreError, Tx, changes, convert, files, outbox, schema::timeline, timeline as lines};
+use super::{
+    StoreError, Tx, changes, convert, files, outbox,
+    schema::timeline,
+    timeline::{self as lines, Delivery},
+};
 
 /// What came of the wish to delete messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,13 +59,11 @@ impl Tx {
                 deletion.unknown.push(*id);
             }
             for (row, seq, device) in rows {
-                if seq.is_none() && !take_back(&mut self.conn, room, *id)? {
+                if seq.is_none() && take_back(&mut self.conn, room, *id)? == TakenBack::No {
                     deletion.on_their_way.push(*id);
                     continue;
                 }
-                if seq.is_none() {
-                    files::spend(&mut self.conn, row)?;
-                }
+                files::spend_unsent(&mut self.conn, row)?;
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
                 let device = convert::id("device id", &device.unwrap_or_default())?;
                 changes::settle(&mut self.conn, room, MessageRef { device, id: *id })?;
@@ -107,10 +109,11 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn drop_waiting(&mut self, room: RoomId, id: MessageId) -> Result<bool, StoreError> {
-        if !take_back(&mut self.conn, room, id)? {
+        if take_back(&mut self.conn, room, id)? != TakenBack::Unsent {
             return Ok(false);
         }
         let Some((_, device)) = self.own_ids()? else { return Ok(true) };
+        let of = MessageRef { device: convert::id("device id", &device)?, id };
         let line = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::device.eq(device))
@@ -122,6 +125,7 @@ impl Tx {
             files::spend(&mut self.conn, row)?;
             erase!(&mut self.conn, timeline::table.find(row))?;
         }
+        changes::settle(&mut self.conn, room, of)?;
         Ok(true)
     }
 
@@ -158,7 +162,7 @@ impl Tx {
             // One that waits goes unsent; one that has left is needed until it is known to be in the log.
             let sent =
                 timeline::table.find(row).select(timeline::seq).first::<Option<i64>>(&mut self.conn)?;
-            if sent.is_none() && !take_back(&mut self.conn, room, id)? {
+            if sent.is_none() && take_back(&mut self.conn, room, id)? == TakenBack::No {
                 continue;
             }
             files::spend(&mut self.conn, row)?;
@@ -179,16 +183,38 @@ impl Tx {
     }
 }
 
-/// Takes a message that is not known to be in the log out of the outbox; `false` when it has left, or may have.
-fn take_back(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<bool, StoreError> {
+/// What came of the wish to take an own message out of the outbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TakenBack {
+    /// Nobody has it, or will.
+    Unsent,
+    /// It is not there: it failed, or it was acknowledged and the inbox comes to it later. Its text is needed no more.
+    Settled,
+    /// It has left, or may have, and its text is needed until it is known to be in the log.
+    No,
+}
+
+/// Takes an own message that is not known to be in the log out of the outbox, and with it the changes of it that wait.
+fn take_back(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result<TakenBack, StoreError> {
     match outbox::row(conn, room, id)?.map(|row| row.state) {
-        // It failed, or it was acknowledged and the inbox comes to it later.
-        None => Ok(true),
+        None => Ok(TakenBack::Settled),
         Some(RowState::Waiting) => {
             outbox::remove(conn, room, id)?;
             lines::fail(conn, room, id.as_bytes())?;
-            Ok(true)
+            // What was to become of it says what it said, and goes nowhere either.
+            let changes: Vec<Option<Vec<u8>>> = timeline::table
+                .filter(timeline::room.eq(&room.as_bytes()[..]))
+                .filter(timeline::of_message.eq(&id.as_bytes()[..]))
+                .filter(timeline::of_message.is_not_null())
+                .filter(timeline::delivery.eq(Delivery::Pending.number()))
+                .select(timeline::message_id)
+                .load(conn)?;
+            for change in changes.into_iter().flatten() {
+                outbox::remove(conn, room, convert::id("message id", &change)?)?;
+                lines::fail(conn, room, &change)?;
+            }
+            Ok(TakenBack::Unsent)
         }
-        Some(RowState::Sealed(_) | RowState::Stale(_) | RowState::Accepted(_)) => Ok(false),
+        Some(RowState::Sealed(_) | RowState::Stale(_) | RowState::Accepted(_)) => Ok(TakenBack::No),
     }
 }

@@ -13,7 +13,7 @@ use qchat_proto::{
 
 use super::{
     StoreError, Tx,
-    changes::{self, Filing},
+    changes::{self, Filing, NEVER},
     convert, notice, rooms as room_rows,
     schema::{room_settings, rooms, timeline},
 };
@@ -35,6 +35,7 @@ type Row = (
     i64,
     i32,
     bool,
+    Option<i64>,
     Vec<u8>,
 );
 
@@ -66,6 +67,7 @@ impl Tx {
                 timeline::stored_ms,
                 timeline::delivery,
                 timeline::by_admin,
+                timeline::expires_ms,
                 timeline::body,
             ))
             .filter(timeline::row.gt(after).and(timeline::row.le(until)))
@@ -180,7 +182,8 @@ impl Tx {
                 timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
                 timeline::by_admin.eq(kept.delivery == BY_ADMIN),
                 timeline::mentions_me.eq(filing.mentions_me),
-                timeline::expires_ms.eq(filing.expires_ms),
+                // As it was when it was stored: what the room says now counts for what is said from now on.
+                timeline::expires_ms.eq(Some(kept.expires_ms).filter(|time| *time != i64::MAX)),
             ))
             .execute(&mut self.conn)?;
         // Lines come in the order in which they were stored, which need not be that of the log.
@@ -220,7 +223,21 @@ fn place(place: u64, seq: Seq) -> Result<(i64, Option<i64>), StoreError> {
 }
 
 fn item(row: Row) -> Result<Item, StoreError> {
-    let (_, room, place, seq, message, account, device, epoch, stored_ms, delivery, by_admin, body) = row;
+    let (
+        _,
+        room,
+        place,
+        seq,
+        message,
+        account,
+        device,
+        epoch,
+        stored_ms,
+        delivery,
+        by_admin,
+        expires_ms,
+        body,
+    ) = row;
     let room = convert::id("room id", &room)?;
     let place = convert::unsigned("place", place)?;
     let seq = seq.map(convert::seq).transpose()?.unwrap_or(Seq(0));
@@ -238,6 +255,7 @@ fn item(row: Row) -> Result<Item, StoreError> {
                 (1, true) => BY_ADMIN,
                 _ => u8::try_from(delivery).map_err(|_| StoreError::Corrupt("delivery"))?,
             },
+            expires_ms: expires_ms.filter(|time| *time != NEVER).unwrap_or(i64::MAX),
             content: body,
         }),
         _ => Item::Notice(KeptNotice { room, place, seq, stored_ms, body }),

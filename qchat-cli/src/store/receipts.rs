@@ -1,6 +1,6 @@
 //! How far everybody has got with a room's log, as their devices' receipts say.
 
-use diesel::{OptionalExtension, SqliteConnection, dsl::max, prelude::*};
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
 use qchat_proto::{
     content::{Body, Content, Receipt},
     ids::{AccountId, DeviceId, RoomId, Seq},
@@ -8,15 +8,17 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert,
+    StoreError, Tx, convert, resyncs,
     schema::{identity, receipts, rooms},
 };
 
-/// How far an account has got: the furthest of its devices.
+/// How far a device has got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
-    /// The account.
+    /// Its account.
     pub account: AccountId,
+    /// Where it was added: of what stands before, it has nothing.
+    pub since: Seq,
     /// How far.
     pub receipt: Receipt,
 }
@@ -50,11 +52,13 @@ fn put(
     // What was read has been delivered.
     let delivered = convert::seq_number(receipt.delivered.max(receipt.read))?.max(delivered);
     let read = convert::seq_number(receipt.read)?.max(read);
+    let since = resyncs::added_at(conn, room, device)?.unwrap_or(Seq(0));
     diesel::replace_into(receipts::table)
         .values((
             receipts::room.eq(key.0),
             receipts::account.eq(key.1),
             receipts::device.eq(key.2),
+            receipts::since.eq(convert::seq_number(since)?),
             receipts::delivered.eq(delivered),
             receipts::read.eq(read),
         ))
@@ -72,26 +76,23 @@ pub(super) fn mark_read(conn: &mut SqliteConnection, room: RoomId, seq: Seq) -> 
 }
 
 impl Tx {
-    /// How far everybody has got whose devices have said so.
+    /// How far the devices have got that have said so, those of one account together.
     ///
     /// # Errors
     /// What the database says.
     pub fn progress(&mut self, room: RoomId) -> Result<Vec<Progress>, StoreError> {
-        type Row = (Vec<u8>, Option<i64>, Option<i64>);
+        type Row = (Vec<u8>, i64, i64, i64);
         let rows: Vec<Row> = receipts::table
             .filter(receipts::room.eq(&room.as_bytes()[..]))
-            .group_by(receipts::account)
-            .select((receipts::account, max(receipts::delivered), max(receipts::read)))
-            .order(receipts::account)
+            .select((receipts::account, receipts::since, receipts::delivered, receipts::read))
+            .order((receipts::account, receipts::device))
             .load(&mut self.conn)?;
         rows.into_iter()
-            .map(|(account, delivered, read)| {
+            .map(|(account, since, delivered, read)| {
                 Ok(Progress {
                     account: convert::id("account id", &account)?,
-                    receipt: Receipt {
-                        delivered: convert::seq(delivered.unwrap_or(0))?,
-                        read: convert::seq(read.unwrap_or(0))?,
-                    },
+                    since: convert::seq(since)?,
+                    receipt: Receipt { delivered: convert::seq(delivered)?, read: convert::seq(read)? },
                 })
             })
             .collect()

@@ -58,6 +58,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Lets one stand in its room as a message that could not be sent, if it is still there.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn fail_scheduled(&mut self, message: &Scheduled) -> Result<(), StoreError> {
+        if self.forget_scheduled(message.id)? {
+            self.put_pending(message.room, message.id, &message.content)?;
+            self.mark_failed(message.room, message.id)?;
+        }
+        Ok(())
+    }
+
     /// Takes one out; whether it was there.
     ///
     /// # Errors

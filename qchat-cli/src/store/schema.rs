@@ -323,6 +323,7 @@ diesel::table! {
         room -> Binary,
         account -> Binary,
         device -> Binary,
+        since -> BigInt,
         delivered -> BigInt,
         read -> BigInt,
     }

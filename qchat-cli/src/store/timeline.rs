@@ -6,20 +6,23 @@
 //! message leaves one that pages pass over. So do lines that change others: see [`super::changes`].
 
 use bytes::Bytes;
-use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use diesel::{OptionalExtension, SqliteConnection, dsl::sql, prelude::*, sql_types::Bool};
 use qchat_proto::{
     content::MessageRef,
-    conversation::State,
+    conversation::{By, State},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     session::ledger::{Notice, OpenedMessage},
 };
 
 use super::{
     StoreError, Tx,
-    changes::{self, Filing},
-    convert, notice, outbox, rooms as room_rows,
+    changes::{self, Filing, NEVER},
+    convert, deletions, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
 };
+
+/// What no longer waits, as it stands in the index: a bound value would not be found to be the same.
+const SETTLED: &str = "delivery <> 0";
 
 /// Where pending lines stand.
 const PENDING_PLACE: i64 = i64::MAX;
@@ -125,30 +128,25 @@ fn decode(conn: &mut SqliteConnection, stored: Stored) -> Result<Line, StoreErro
         (Some(id), Some(account), Some(device)) => {
             let (id, account) = (convert::id("message id", &id)?, convert::id("account id", &account)?);
             let device = convert::id("device id", &device)?;
-            match (stored.of_device, stored.of_message) {
-                (Some(of_device), Some(of_message)) => LineBody::Change {
+            if let (Some(of_device), Some(of_message)) = (stored.of_device, stored.of_message) {
+                let of = MessageRef {
+                    device: convert::id("device id", &of_device)?,
+                    id: convert::id("message id", &of_message)?,
+                };
+                LineBody::Change { id, account, of, content: stored.body.into() }
+            } else {
+                let room = convert::id("room id", &stored.room)?;
+                let at = (stored.row, stored.place);
+                let said = (account, &stored.body[..]);
+                let state = changes::fold(conn, room, MessageRef { device, id }, at, said, true)?;
+                LineBody::Message {
                     id,
                     account,
-                    of: MessageRef {
-                        device: convert::id("device id", &of_device)?,
-                        id: convert::id("message id", &of_message)?,
-                    },
+                    device,
                     content: stored.body.into(),
-                },
-                _ => {
-                    let room = convert::id("room id", &stored.room)?;
-                    let at = (stored.row, stored.place);
-                    let said = (account, &stored.body[..]);
-                    let state = changes::fold(conn, room, MessageRef { device, id }, at, said, true)?;
-                    LineBody::Message {
-                        id,
-                        account,
-                        device,
-                        content: stored.body.into(),
-                        state: Box::new(state),
-                        mentions_me: stored.mentions_me,
-                        expires_ms: stored.expires_ms,
-                    }
+                    state: Box::new(state),
+                    mentions_me: stored.mentions_me,
+                    expires_ms: stored.expires_ms.filter(|time| *time != NEVER),
                 }
             }
         }
@@ -193,15 +191,16 @@ pub(super) fn has_message(
     Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?)
 }
 
-/// Stores a message that is in the log; whether it is a change of an earlier one.
+/// Stores a message that is in the log; whether it has changed an earlier one. A change that does nothing is not stored.
 pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<bool, StoreError> {
     let seq = convert::seq_number(message.seq)?;
     let now = convert::now_ms();
     let filing = Filing::of(conn, message.room, &message.content, now)?;
     let (of, account) = (filing.target(), &message.account.as_bytes()[..]);
-    let by_admin = of.is_some() && changes::is_admin(conn, message.room, account)?;
+    let admin = of.is_some() && changes::is_admin(conn, message.room, account)?;
+    let by = By { account: message.account, admin };
     if let Some(change) = &filing.change
-        && changes::is_over_limit(conn, message.room, change, (message.account, by_admin))?
+        && !changes::takes_effect(conn, message.room, change, by)?
     {
         return Ok(false);
     }
@@ -219,7 +218,7 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
             timeline::body.eq(&message.content[..]),
             timeline::of_device.eq(of.as_ref().map(|of| &of.device.as_bytes()[..])),
             timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
-            timeline::by_admin.eq(by_admin),
+            timeline::by_admin.eq(admin),
             timeline::mentions_me.eq(filing.mentions_me),
             timeline::expires_ms.eq(filing.expires_ms),
         ))
@@ -265,36 +264,53 @@ pub(super) fn settle(
         .filter(timeline::device.eq(own_device))
         .filter(timeline::message_id.eq(&id.as_bytes()[..]))
         .filter(timeline::message_id.is_not_null());
-    diesel::update(line)
+    let written: Option<(i64, Option<Vec<u8>>, Vec<u8>)> =
+        line.select((timeline::row, timeline::account, timeline::body)).first(conn).optional()?;
+    let Some((row, Some(account), body)) = written else { return Ok(()) };
+    // What it says is judged, and its time counts, by the settings at its place in the log, and not by those when it was
+    // written: so it does on every other device.
+    let filing = Filing::of(conn, room, &body, convert::now_ms())?;
+    let admin = changes::is_admin(conn, room, &account)?;
+    let by = By { account: convert::id("account id", &account)?, admin };
+    let idle = match &filing.change {
+        Some(change) => !changes::takes_effect(conn, room, change, by)?,
+        None => false,
+    };
+    diesel::update(timeline::table.find(row))
         .set((
             timeline::place.eq(seq),
             timeline::seq.eq(seq),
             timeline::epoch.eq(convert::number(epoch)?),
             timeline::delivery.eq(Delivery::Sent.number()),
+            timeline::by_admin.eq(admin),
+            timeline::expires_ms.eq(filing.expires_ms.unwrap_or(NEVER)),
         ))
         .execute(conn)?;
-    type Change = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-    let change: Option<Change> =
-        line.select((timeline::of_device, timeline::of_message, timeline::account)).first(conn).optional()?;
-    if let Some((Some(of_device), Some(of_message), Some(account))) = change {
-        // Nobody has become an admin, or is one no more, between its sealing and its place in the log.
-        let by_admin = changes::is_admin(conn, room, &account)?;
-        diesel::update(line).set(timeline::by_admin.eq(by_admin)).execute(conn)?;
-        let device = convert::id("device id", &of_device)?;
-        changes::settle(conn, room, MessageRef { device, id: convert::id("message id", &of_message)? })?;
+    if idle {
+        deletions::erase!(conn, timeline::table.find(row))?;
     }
-    Ok(())
+    match filing.target() {
+        Some(of) => changes::settle(conn, room, of),
+        None => Ok(()),
+    }
 }
 
-/// Marks a pending message as failed and lets it stand after the last line of the log as it is now.
+/// Marks a pending message as failed and lets it stand after the last line of the log as it is now. Its time begins.
 pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Result<(), StoreError> {
     let place = cursor(conn, room)?;
     let line = timeline::table
         .filter(timeline::room.eq(&room.as_bytes()[..]))
         .filter(timeline::place.eq(PENDING_PLACE))
         .filter(timeline::message_id.eq(id));
+    let body: Option<Vec<u8>> = line.select(timeline::body).first(conn).optional()?;
+    let Some(body) = body else { return Ok(()) };
+    let expires_ms = Filing::of(conn, room, &body, convert::now_ms())?.expires_ms;
     diesel::update(line)
-        .set((timeline::place.eq(place), timeline::delivery.eq(Delivery::Failed.number())))
+        .set((
+            timeline::place.eq(place),
+            timeline::delivery.eq(Delivery::Failed.number()),
+            timeline::expires_ms.eq(expires_ms.unwrap_or(NEVER)),
+        ))
         .execute(conn)?;
     Ok(())
 }
@@ -349,7 +365,8 @@ impl Tx {
                 timeline::of_message.eq(of.as_ref().map(|of| &of.id.as_bytes()[..])),
                 timeline::by_admin.eq(by_admin),
                 timeline::mentions_me.eq(filing.mentions_me),
-                timeline::expires_ms.eq(filing.expires_ms),
+                // Its time begins when it stands in the log.
+                timeline::expires_ms.eq(NEVER),
             ))
             .returning(timeline::row)
             .get_result(&mut self.conn)?;
@@ -460,6 +477,7 @@ impl Tx {
         Ok(timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::deleted.eq(false))
+            .filter(sql::<Bool>(SETTLED))
             .filter(timeline::place.le(last))
             .order((timeline::place.desc(), timeline::row.desc()))
             .select(timeline::row)
@@ -467,9 +485,9 @@ impl Tx {
             .optional()?)
     }
 
-    /// The same with the lines that change others, and without what is still moving: pending lines, and own messages that were acknowledged while envelopes
-    /// before them have not been processed. Whoever asks again from the last line it got sees each line of the log
-    /// once, in the order of the log.
+    /// The same with the lines that change others, and without what is still moving: pending lines, and own messages that were
+    /// acknowledged while envelopes before them have not been processed. Whoever asks again from the last line it got sees
+    /// each line of the log once, in the order of the log.
     ///
     /// # Errors
     /// What the database says.
@@ -484,6 +502,7 @@ impl Tx {
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::deleted.eq(false))
+            .filter(sql::<Bool>(SETTLED))
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))

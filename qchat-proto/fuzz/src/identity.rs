@@ -356,6 +356,7 @@ impl Backup {
                 epoch: 3,
                 stored_ms: 4,
                 delivery: 1,
+                expires_ms: i64::MAX,
                 content: b"text".to_vec(),
             }),
             Item::Notice(KeptNotice { room, place: 9, seq, stored_ms: 4, body: b"{}".to_vec() }),

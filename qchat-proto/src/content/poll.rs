@@ -40,9 +40,11 @@ impl Poll {
         if !(1..=MAX_QUESTION).contains(&question.len()) {
             return Err(PollError::Question);
         }
-        let fit = options.iter().all(|option| (1..=MAX_OPTION).contains(&option.len()));
-        let same = options.iter().enumerate().any(|(at, option)| options[..at].contains(option));
-        if !fit || same || !(2..=MAX_OPTIONS).contains(&options.len()) {
+        // Counted before each is compared with all others.
+        let fit = (2..=MAX_OPTIONS).contains(&options.len())
+            && options.iter().all(|option| (1..=MAX_OPTION).contains(&option.len()))
+            && !options.iter().enumerate().any(|(at, option)| options[..at].contains(option));
+        if !fit {
             return Err(PollError::Options);
         }
         if choices == 0 || usize::try_from(choices).map_or(true, |choices| choices > options.len()) {

@@ -61,8 +61,8 @@ impl RoomSettings {
     /// Decodes settings.
     ///
     /// # Errors
-    /// [`DecodeError`] when they are malformed, unnamed, named too long or without an admin, or those of a conversation of
-    /// two without two admins.
+    /// [`DecodeError`] when they are malformed, unnamed, named too long or as people are (`@`), or without an admin, or those
+    /// of a conversation of two without two admins.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const MALFORMED: DecodeError = DecodeError::Malformed("room settings");
         let raw = pb::RoomSettings::decode(bytes).map_err(|_| MALFORMED)?;
@@ -74,13 +74,36 @@ impl RoomSettings {
             expire_after: NonZeroU32::new(raw.expire_after),
             unknown: unknown(bytes).ok_or(MALFORMED)?,
         };
-        if settings.name.is_empty() || settings.name.len() > MAX_ROOM_NAME || settings.admins.is_empty() {
+        if check_room_name(&settings.name).is_err() || settings.admins.is_empty() {
             return Err(MALFORMED);
         }
         if settings.direct && !matches!(settings.admins[..], [one, other] if one != other) {
             return Err(MALFORMED);
         }
         Ok(settings)
+    }
+}
+
+/// Why a room cannot be called so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RoomNameError {
+    /// Too short or too long.
+    #[error("a room's name has 1 to {MAX_ROOM_NAME} bytes")]
+    Length,
+    /// So are conversations of two called, by the name of the other one.
+    #[error("a room's name does not begin with @, as a person's does")]
+    Person,
+}
+
+/// Whether a room can be called so.
+///
+/// # Errors
+/// [`RoomNameError`]: why not.
+pub fn check_room_name(name: &str) -> Result<(), RoomNameError> {
+    match name {
+        name if name.is_empty() || name.len() > MAX_ROOM_NAME => Err(RoomNameError::Length),
+        name if name.starts_with('@') => Err(RoomNameError::Person),
+        _ => Ok(()),
     }
 }
 

@@ -483,11 +483,13 @@ impl Device {
         let anchor = Anchor::read(info.group_info_extensions()).ok_or(OpenFault::Malformed)?;
         let named = GroupId::decode(inner.group_id()).filter(|named| named.room == room);
         let named = named.ok_or(OpenFault::Malformed)?;
-        if settings(inner.context().extensions()).is_none() {
-            return Err(OpenFault::Malformed);
-        }
+        let settings = settings(inner.context().extensions()).ok_or(OpenFault::Malformed)?;
         staging.set_psks(&[]);
         let group = self.group(inner, staging, lapsed, named);
+        // A commit lets nobody else into a conversation of two, but whoever makes a group may begin with anybody in it.
+        if settings.direct && !group.leaves().iter().all(|leaf| settings.admins.contains(&leaf.account)) {
+            return Err(OpenFault::Invalid);
+        }
         let inviter = group.leaf(info.sender).ok_or(OpenFault::Malformed)?;
         Ok(Joined { group, anchor, inviter, key_package: id.to_vec() })
     }

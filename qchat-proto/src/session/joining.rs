@@ -245,7 +245,11 @@ fn before<L: Ledger>(
         return Err(SessionError::Restarting);
     }
     let old = groups::load(ledger, device, room)?;
-    let admin = old.settings()?.admins.contains(&inviter.account);
+    let (before, now) = (old.settings()?, group.settings()?);
+    let admin = before.admins.contains(&inviter.account);
+    // Whoever trusts a conversation of two to be one trusts its id.
+    let same = before.direct == now.direct
+        && (!before.direct || before.admins.iter().all(|admin| now.admins.contains(admin)));
     let leaves = old.leaves();
     let key = |group: &Group| group.device_key(inviter.device).map(|(_, key)| key);
     let member = key(&old).is_some_and(|old| key(group) == Some(old));
@@ -253,6 +257,9 @@ fn before<L: Ledger>(
     // hand that adds it tells that from another's.
     let later = group.generation() != known.generation || known.generation != old.generation();
     groups::keep(ledger, room, old)?;
+    if !same {
+        return Err(SessionError::Welcome(OpenFault::Invalid));
+    }
     if invited.accepted {
         return Ok(leaves);
     }

@@ -12,7 +12,7 @@ use qchat_proto::{
     session::{
         authenticated::Authenticated,
         error::SessionError,
-        inbox,
+        inbox, joining,
         ledger::{Change, Phase, Sealed, Want},
         outbox,
     },
@@ -157,6 +157,9 @@ fn an_admins_commit_changes_the_settings_of_a_room_and_nothing_beside_them() {
     assert_eq!(peers[1].view().settings.unwrap().name, "mine");
 }
 
+/// An attack that needs more than the members.
+type Prepared<'a> = &'a dyn Fn(&[Peer]) -> Sealed;
+
 #[test]
 fn a_conversation_of_two_lets_nobody_else_in_and_stays_one() {
     let two = || {
@@ -173,7 +176,7 @@ fn a_conversation_of_two_lets_nobody_else_in_and_stays_one() {
     };
     let extension = |settings: &RoomSettings| Extension::new(ExtensionType::new(0xf0a1), settings.encode());
     let stranger = || Peer::new(2, ROOM);
-    let attacks: &[(&str, &dyn Fn(&[Peer]) -> Sealed)] = &[
+    let attacks: &[(&str, Prepared<'_>)] = &[
         ("a third", &|peers| {
             let mut stranger = stranger();
             let delta = vec![change_of(Operation::Add, &stranger)];
@@ -214,6 +217,23 @@ fn a_conversation_of_two_lets_nobody_else_in_and_stays_one() {
     peers[1].change(Change::Settings(RoomSettings::direct("renamed".to_owned(), accounts)));
     settle(&mut relay, &mut peers);
     assert_eq!(peers[0].view().settings.unwrap().name, "renamed");
+}
+
+#[test]
+fn a_conversation_of_two_that_a_third_has_made_is_not_joined() {
+    let mut peers = [Peer::new(0, ROOM), Peer::new(1, ROOM), Peer::new(2, ROOM)];
+    let [alice, bob, mallory] = &mut peers;
+    let mut relay = Relay::new(ROOM, mallory.id());
+    let two = [alice.device.account(), bob.device.account()];
+    mallory.create_with(&RoomSettings::direct("two".to_owned(), two));
+    let key_packages = vec![alice.key_package(), bob.key_package()];
+    mallory.change(Change::Add(key_packages));
+    mallory.flush(&mut relay);
+    for peer in [alice, bob] {
+        let invited = peer.invited(&relay);
+        let opened = joining::needed_log::<std::convert::Infallible>(&peer.device, &invited);
+        assert!(matches!(opened, Err(SessionError::Welcome(OpenFault::Invalid))), "{opened:?}");
+    }
 }
 
 type Delta = fn(&[Peer]) -> Vec<MembershipChange>;

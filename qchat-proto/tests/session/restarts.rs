@@ -5,12 +5,12 @@ use qchat_proto::{
     content::{Body, Content, RoomSettings},
     crypto::sign::SignatureUse,
     ids::{DeviceId, MessageId, Seq},
-    mls::{anchor::Anchor, group::Plan},
+    mls::{anchor::Anchor, fault::OpenFault, group::Plan},
     session::{
         authenticated::Authenticated,
         error::SessionError,
         head, inbox, joining,
-        ledger::{Change, Notice, Phase, RowState, Want},
+        ledger::{Change, Ledger as _, Notice, Phase, RowState, Want},
         restart::{self, Statement},
     },
     wire::{
@@ -600,4 +600,35 @@ fn who_was_not_in_the_room_leads_nobody_on_in_it_unasked() {
     // A person may say yes to it, who sees whose invitation it is.
     invited.accepted = true;
     joining::join(&mut bob.ledger, &bob.device, &invited, &log).unwrap();
+}
+
+#[test]
+fn a_restart_makes_no_conversation_of_two_out_of_another_room() {
+    let (mut relay, mut peers) = hurt(|_, _| {});
+    // A client of alice's own takes another group for the old one: a conversation with carol.
+    let mut two = [Peer::new(0, ROOM), Peer::new(2, ROOM)];
+    let mut elsewhere = Relay::new(ROOM, two[0].id());
+    let accounts = two.each_ref().map(|peer| peer.device.account());
+    two[0].create_with(&RoomSettings::direct("two".to_owned(), accounts));
+    let key_package = two[1].key_package();
+    two[0].change(Change::Add(vec![key_package]));
+    settle(&mut elsewhere, &mut two[..1]);
+    let [mallory, _] = &mut two;
+    let (state, listed) = (peers[ALICE].view().state.unwrap(), peers[ALICE].view().listed);
+    mallory.ledger.put_room(&state).unwrap();
+    mallory.ledger.put_listed(ROOM, &listed).unwrap();
+    let key_package = peers[CAROL].key_package();
+    restart::want(&mut mallory.ledger, &mallory.device, ROOM, vec![key_package]).unwrap();
+    let sealed = mallory.next().expect("a restart").sealed;
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+
+    let carol = &mut peers[CAROL];
+    carol.catch_up(&relay);
+    assert!(carol.joinable(&relay));
+    let invited = carol.invited(&relay);
+    let span = joining::needed_log::<std::convert::Infallible>(&carol.device, &invited).unwrap();
+    let log = relay.span(span.after, span.until);
+    let joined = joining::join(&mut carol.ledger, &carol.device, &invited, &log);
+    assert!(matches!(joined, Err(SessionError::Welcome(OpenFault::Invalid))), "{joined:?}");
+    assert!(is_stuck(carol));
 }

@@ -1,9 +1,8 @@
-//! A clock that jumps by up to a year, forward and back. libfaketime stands between the daemon and the machine's clock; the
-//! time that has passed stays the true one, as on a machine whose clock is set.
+//! A clock that jumps by up to a year, forward and back.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tempfile::NamedTempFile;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     crash::settings,
     run::{Run, Scene, Told},
 };
-use crate::{daemon::Daemon, database::Backend};
+use crate::{daemon::Daemon, database::Backend, faketime};
 
 /// The scenes.
 pub const SCENES: &[Scene] = &[Scene {
@@ -23,27 +22,12 @@ pub const SCENES: &[Scene] = &[Scene {
     run: clock,
 }];
 
-/// Where Debian has the library.
-fn library() -> Result<PathBuf> {
-    let folders = fs::read_dir("/usr/lib")?.filter_map(Result::ok).map(|folder| folder.path());
-    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
-    found.context("libfaketime is missing: on Debian or Ubuntu it is in the package faketime")
-}
-
 fn clock(run: &Run) -> Result<Told> {
-    let (library, offset) = (library()?, NamedTempFile::new()?);
+    let offset = NamedTempFile::new()?;
+    let faked = faketime::settings(offset.path())?;
     let jump = |seconds: i64| fs::write(offset.path(), format!("{seconds:+}\n"));
     jump(0)?;
-    let daemon = Daemon::start_with(run.backend, |_| {
-        let faked = [
-            ("LD_PRELOAD", library.display().to_string()),
-            ("FAKETIME_TIMESTAMP_FILE", offset.path().display().to_string()),
-            ("FAKETIME_NO_CACHE", "1".to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ];
-        settings().into_iter().chain(faked).collect()
-    });
+    let daemon = Daemon::start_with(run.backend, |_| settings().into_iter().chain(faked).collect());
     let mut clients = Clients::register(&daemon.url(), Shape::default())?;
     run.rounds(&mut clients, |clients, dice| {
         const YEAR: i64 = 366 * 24 * 3600;

@@ -1,11 +1,15 @@
 //! What people expect of messages, through the built programs: answers, edits, deletions, reactions, pins, polls, mentions,
 //! and messages that disappear.
 
+use std::fs;
+
 use qchat_cli::vault;
 use qchat_tests::{
-    client::{self, Client},
+    client::{self, Client, Message},
     daemon::Daemon,
     database::Backend,
+    faketime,
+    process::Process,
     sqlcipher,
 };
 use serde_json::{Value, json};
@@ -72,7 +76,9 @@ fn messages_are_answered_edited_reacted_to_pinned_and_deleted_for_everyone() {
         assert_eq!(poll["poll"]["options"], json!([{"text": "yes", "by": [], "me": false}, no]));
         assert_eq!(no["by"].as_array().map(Vec::len), Some(2));
         let text = who.ok(&["history", "general", "--ids"]).join("\n");
-        for words in ["(edited)", "[👍 bob, alice]", "↪ alice: canary", "2. no: 2", "(closed)"] {
+        for words in
+            ["(edited)", "[👍 bob, alice]", "↪ alice: canary", "2. (2: ", "┆ [👍 bob, alice]", "(closed)"]
+        {
             assert!(text.contains(words), "{words}: {text}");
         }
     }
@@ -108,7 +114,7 @@ fn messages_are_answered_edited_reacted_to_pinned_and_deleted_for_everyone() {
     // An admin deletes what others wrote.
     alice.ok(&["delete", "general", &answer]);
     assert_eq!(line(&bob.json(&["history", "general"]), &answer)["deleted_by"], "alice");
-    assert_eq!(bob.fails(6, &["edit", "general", &answer, "still there?"]).contains("deleted"), true);
+    assert!(bob.fails(6, &["edit", "general", &answer, "still there?"]).contains("deleted"));
 }
 
 #[test]
@@ -149,20 +155,23 @@ fn a_message_that_disappears_is_gone_from_every_device() {
     let [alice, bob] = &clients;
     client::room("general", &[alice, bob]);
     let kept = send(alice, &["stays", "--expire", "8h"]);
-    let listening = bob.listen("general");
-    send(alice, &["gone at once", "--expire", "1s"]);
-    listening.wait_for("the message", |line| line.contains("gone at once").then_some(()));
-    drop(listening);
+    send(alice, &["soon gone", "--expire", "5m"]);
     let expiring = bob.json(&["history", "general"]);
     assert!(line(&expiring, &kept)["expires_at"].is_string());
+    let offset = bob.file("offset");
+    fs::write(&offset, "+3600").expect("an offset");
     for who in [alice, bob] {
-        // Whenever the second is over, the next who looks does not find it.
-        while who.bodies("general").contains(&"gone at once".to_owned()) {}
-        assert_eq!(who.bodies("general"), ["stays"]);
+        assert_eq!(who.bodies("general"), ["stays", "soon gone"]);
+        let mut later = who.command(&["history", "general", "--json"]);
+        later.envs(faketime::settings(&offset).expect("the library that sets clocks"));
+        let later = Process::start(&mut later).finish().expect_code(0).json();
+        let left: Vec<_> = later.iter().filter_map(Message::from_json).map(|message| message.body).collect();
+        assert_eq!(left, ["stays"]);
+        assert_eq!(who.bodies("general"), ["stays"], "it is not only left out");
         let dir = who.data_directory().join(who.name());
         let key = vault::unlock(&dir, who.passphrase()).expect("the passphrase opens it");
         let pages = sqlcipher::pages(&dir, key.expose());
-        let canary = b"gone at once";
+        let canary = b"soon gone";
         assert!(!pages.iter().any(|page| page.bytes.windows(canary.len()).any(|window| window == canary)));
     }
 }
@@ -197,6 +206,25 @@ fn two_people_find_the_same_conversation_whoever_begins_and_nobody_else_gets_in(
         drop(who.run(arguments).expect_code(code));
     }
     assert_eq!(alice.json(&["room", "show", "@bob"])[0]["members"].as_array().map(Vec::len), Some(2));
+    // An invitation to a conversation is found by who invites, and no room by a person's name.
+    bob.ok(&["room", "join", "@carol"]);
+    assert_eq!(bob.bodies("@carol"), ["from carol"]);
+    let named = alice.fails(2, &["room", "create", "@bob"]);
+    assert!(named.contains("does not begin with @"), "{named}");
+}
+
+#[test]
+fn the_longest_text_is_sent_whatever_belongs_to_it() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &clients;
+    client::room("general", &[alice, bob]);
+    let first = send(alice, &["first"]);
+    let longest = "x".repeat(32 * 1024 - 5) + " @bob";
+    let sent = alice.run_with_input(&["send", "general", "-", "--reply-to", &first], longest.as_bytes());
+    drop(sent.expect_code(0));
+    assert_eq!(bob.bodies("general"), ["first", &longest]);
 }
 
 #[test]
@@ -212,10 +240,10 @@ fn receipts_say_whom_a_message_has_reached_and_what_is_read_is_counted_no_more()
     };
     let silent = alice.fails(3, &["send", "general", "anybody?", "--wait", "delivered", "--timeout", "3"]);
     assert!(silent.contains("nobody"), "{silent}");
-    let _bobs = bob.start(&["listen", "general", "--receipts", "on"]);
+    let bobs = bob.start(&["listen", "general", "--receipts", "on"]);
     let some = alice.fails(8, &["send", "general", "and now?", "--wait", "delivered", "--timeout", "10"]);
     assert!(some.contains("carol") && !some.contains("bob"), "{some}");
-    let _carols = carol.start(&["listen", "general", "--receipts", "on"]);
+    let carols = carol.start(&["listen", "general", "--receipts", "on"]);
     alice.ok(&["send", "general", "@carol, all here?", "--wait", "delivered"]);
     let history = alice.json(&["history", "general"]);
     assert_eq!(history.last().expect("a message")["delivered_to"].as_array().map(Vec::len), Some(2));
@@ -228,8 +256,9 @@ fn receipts_say_whom_a_message_has_reached_and_what_is_read_is_counted_no_more()
     bob.ok(&["unread", "--clear"]);
     // Both engines that listen have told so far what was read in other processes, and tell what is read now.
     let reading = alice.start(&["send", "general", "and read?", "--wait", "read", "--timeout", "60"]);
-    for who in [bob, carol] {
-        while unread(who, &[]).0 != Some(1) {}
+    for (who, listening) in [(bob, &bobs), (carol, &carols)] {
+        listening.wait_for("the message", |line| line.contains("and read?").then_some(()));
+        assert_eq!(unread(who, &[]).0, Some(1));
         who.ok(&["unread", "--clear"]);
     }
     drop(reading.finish().expect_code(0));
@@ -297,10 +326,11 @@ fn what_is_not_sent_yet_is_shown_given_up_and_sent_at_its_time() {
     let later = alice.json(&["send", "general", "in a year", "--at", "365d"]);
     assert_eq!(later[0]["done"], "scheduled");
     alice.ok(&["send", "general", "in a moment", "--at", "1s"]);
-    let listening = alice.start(&["listen", "general"]);
+    let bobs = bob.listen("general");
     // Whatever runs then sends it.
-    while !bob.bodies("general").contains(&"in a moment".to_owned()) {}
-    drop(listening);
+    let listening = alice.start(&["listen", "general"]);
+    bobs.wait_for("the message", |line| line.contains("in a moment").then_some(()));
+    drop((listening, bobs));
     let waiting = alice.json(&["outbox", "list"]);
     assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &"scheduled".into()));
     alice.ok(&["outbox", "drop", waiting[0]["id"].as_str().expect("an id")]);

@@ -1,7 +1,10 @@
 //! Edits, deletions, reactions, pins and votes through three engines and the daemon, while connections break, the daemon is
 //! killed and engines end: all see the same in the end.
 
-use qchat_cli::engine::{EngineError, types::Message};
+use qchat_cli::engine::{
+    EngineError,
+    types::{Body, Message},
+};
 use qchat_proto::{
     content::{Emoji, MessageRef, Poll},
     ids::RoomId,
@@ -48,7 +51,7 @@ fn common(messages: Vec<Message>) -> Vec<String> {
         (marks.delivered_to, marks.read_by) = (vec![], vec![]);
         marks.reactions.iter_mut().for_each(|reaction| reaction.me = false);
         let mut body = message.body;
-        if let qchat_cli::engine::types::Body::Poll(poll) = &mut body {
+        if let Body::Poll(poll) = &mut body {
             poll.options.iter_mut().for_each(|option| option.me = false);
         }
         format!("{:?} {:?} {body:?} {marks:?}", message.seq, message.id)
@@ -81,6 +84,37 @@ async fn act(person: &Person, room: RoomId, number: usize, random: &mut fastrand
         Ok(()) | Err(EngineError::NotAllowed(_)) => {}
         Err(error) => panic!("{error}"),
     }
+}
+
+/// What each has written has to be in the log before the others can have read it.
+async fn all_is_sent(people: &[Person], room: RoomId) {
+    for person in people {
+        while person.engine.room(room).await.unwrap().waiting > 0 {
+            person.read_everything().await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// However the dice fell: a change of each kind that comes to something, by an admin.
+async fn something_of_each_kind(admin: &Person, room: RoomId) {
+    let engine = &admin.engine;
+    let poll = Poll::new("the last?".to_owned(), vec!["yes".to_owned(), "no".to_owned()], 1).unwrap();
+    engine.ask(room, poll).await.unwrap();
+    let text = engine.send(room, "the last".to_owned()).await.unwrap();
+    admin.read_everything().await;
+    let lines = lines(admin, room).await;
+    let name = |message: &Message| MessageRef {
+        device: message.sender.as_ref().unwrap().device,
+        id: message.id.unwrap(),
+    };
+    let text = name(lines.iter().find(|line| line.id == Some(text)).unwrap());
+    engine.edit(room, text, "the last @bob".to_owned()).await.unwrap();
+    engine.react(room, text, Emoji::new("👍").unwrap(), false).await.unwrap();
+    engine.pin(room, text, false).await.unwrap();
+    let gone =
+        lines.iter().find(|line| line.seq.is_some() && !matches!(line.body, Body::Deleted(_))).unwrap();
+    engine.retract(room, name(gone)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,13 +153,9 @@ async fn whatever_is_changed_by_whom_and_in_what_order_all_see_the_same() {
             dave.engine.join(room).await.unwrap();
         }
     }
-    for person in &people {
-        // What each has written has to be in the log before the others can have read it.
-        while person.engine.room(room).await.unwrap().waiting > 0 {
-            person.read_everything().await;
-            tokio::task::yield_now().await;
-        }
-    }
+    all_is_sent(&people, room).await;
+    something_of_each_kind(&people[0], room).await;
+    all_is_sent(&people, room).await;
     let mut seen = vec![];
     for person in people.iter().chain([&dave]) {
         person.read_everything().await;

@@ -42,9 +42,8 @@ fn texts(copy: &Copy, room: RoomId, recording: &[Envelope]) -> Vec<String> {
         let mut group = device.load(room, &blob, &[]).unwrap();
         let Ok(opened) = group.open(&envelope.payload) else { continue };
         if let Opened::Application { data, .. } = opened {
-            match Content::decode(&content::unpad(&data).unwrap()).unwrap().body {
-                Body::Text(text) => texts.push(text),
-                _ => {}
+            if let Body::Text(text) = Content::decode(&content::unpad(&data).unwrap()).unwrap().body {
+                texts.push(text);
             }
         }
         let update = group.snapshot().unwrap();

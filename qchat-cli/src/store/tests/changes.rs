@@ -254,18 +254,26 @@ fn changes_are_neither_lines_nor_unread_and_who_follows_the_log_sees_them() {
         tx.put_message(&OpenedMessage { content: mention.encode(), ..said(2, 2, Body::Unknown) })?;
         tx.put_message(&said(3, 3, change(of(1), What::Edit("uno".to_owned()))))?;
         assert!(tx.has_changed_messages());
-        // Of a message that is not here: kept, and of no effect.
-        tx.put_message(&said(4, 4, change(of(99), What::Delete)))?;
-        tx.put_room(&state(4))
+        // What does nothing is not kept: of a message that is not here, and what is so already.
+        tx.put_message(&said(4, 4, change(of(99), What::Edit("canary".to_owned()))))?;
+        for seq in [5, 6] {
+            tx.put_message(&said(seq.into(), seq, change(of(1), What::React(Emoji::new("+1").unwrap()))))?;
+        }
+        tx.put_message(&said(7, 7, Body::Text("three".to_owned())))?;
+        tx.put_room(&state(7))
     });
     let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
-    assert_eq!((room.unread, room.mentions), (2, 1));
-    assert_eq!(all(&profile).len(), 2);
+    assert_eq!((room.unread, room.mentions), (3, 1));
+    assert_eq!(all(&profile).len(), 3);
     let followed = read(&profile, |tx| tx.settled_lines_after(ROOM, 0, 9));
     let changes = followed.iter().filter(|line| matches!(line.body, LineBody::Change { .. }));
-    assert_eq!((followed.len(), changes.count()), (4, 2));
-    assert!(read(&profile, |tx| tx.took_effect(ROOM, of(1), followed[2].row)));
-    assert!(!read(&profile, |tx| tx.took_effect(ROOM, of(99), followed[3].row)));
+    assert_eq!((followed.len(), changes.count()), (5, 2));
+    // Whoever sends under an id that another has sent makes neither impossible to name.
+    let copied = MessageRef { device: CAROL_DEVICE, id: message(1) };
+    let entry =
+        Entry { account: CAROL, at: copied, content: Content::new(Body::Text("x".to_owned()), 1).encode() };
+    write(&profile, |tx| tx.put_message(&opened(8, &entry)));
+    assert_eq!(read(&profile, |tx| tx.messages_by_prefix(ROOM, "01")), [of(1)]);
     for (prefix, found) in [("01", 1), ("0", 2), ("03", 0), ("01010", 1), ("1", 0)] {
         assert_eq!(read(&profile, |tx| tx.messages_by_prefix(ROOM, prefix)).len(), found, "{prefix}");
     }
@@ -314,12 +322,80 @@ fn a_message_goes_when_it_has_had_its_time_with_all_that_has_become_of_it() {
     assert!(!read(&profile, |tx| tx.is_anything_due(stored + 59_999)));
     assert_eq!(write(&profile, |tx| tx.expire(stored + 59_999)), 0);
     assert!(read(&profile, |tx| tx.is_anything_due(stored + 60_000)));
-    // An own one that waits is not sent any more.
-    assert_eq!(write(&profile, |tx| tx.expire(stored + 600_000)), 2);
-    assert_eq!(read(&profile, |tx| tx.outbox_len(ROOM)), 0);
+    // The time of one that waits begins when it is in the log.
+    assert_eq!(write(&profile, |tx| tx.expire(stored + 600_000)), 1);
+    assert_eq!(read(&profile, |tx| tx.outbox_len(ROOM)), 1);
+    assert_eq!(all(&profile).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [message(2), message(4)]);
+    write(&profile, |tx| {
+        tx.outbox_remove(ROOM, message(4))?;
+        tx.settle_message(ROOM, message(4), Seq(4), 1)
+    });
+    assert!(read(&profile, |tx| tx.is_anything_due(stored + 600_000)));
+    assert_eq!(write(&profile, |tx| tx.expire(stored + 600_000)), 1);
     assert_eq!(all(&profile).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [message(2)]);
     assert_eq!(read(&profile, |tx| tx.kept_lines(0, 99)).len(), 1);
     assert!(!read(&profile, |tx| tx.is_anything_due(i64::MAX)));
+}
+
+#[test]
+fn what_was_to_become_of_a_message_that_is_taken_back_goes_nowhere_either() {
+    let (_dir, profile) = profile();
+    let text = |text: &str| Content::new(Body::Text(text.to_owned()), 1).encode();
+    let own = |id| MessageRef { device: ALICE_DEVICE, id: message(id) };
+    let edit = |id| Content::new(change(own(id), What::Edit("canary".to_owned())), 1).encode();
+    write(&profile, |tx| {
+        tx.put_room(&state(3))?;
+        for id in [1, 2] {
+            enqueue(tx, message(id), &text("first"))?;
+            enqueue(tx, message(id + 10), &edit(id))?;
+        }
+        // Acknowledged is not unsent, though the inbox has not come to it yet.
+        tx.outbox_remove(ROOM, message(2))
+    });
+    assert!(write(&profile, |tx| tx.drop_waiting(ROOM, message(1))));
+    assert!(!write(&profile, |tx| tx.drop_waiting(ROOM, message(2))));
+    assert_eq!(read(&profile, |tx| tx.outbox_first(ROOM)).unwrap().message_id, message(12));
+    assert_eq!(read(&profile, |tx| tx.outbox_len(ROOM)), 1);
+    let left = read(&profile, |tx| tx.kept_lines(0, 99));
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(all(&profile).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [message(2)]);
+}
+
+#[test]
+fn what_a_backup_brings_back_goes_when_it_would_have_gone() {
+    let (_dir, profile) = profile();
+    let text = |seconds| Content {
+        expires_after: std::num::NonZeroU32::new(seconds),
+        ..Content::new(Body::Text("text".to_owned()), 1)
+    };
+    let mut later = RoomSettings::new("den".into(), vec![ALICE]);
+    later.expire_after = std::num::NonZeroU32::new(1);
+    write(&profile, |tx| {
+        tx.put_message(&OpenedMessage { content: text(60).encode(), ..said(1, 1, Body::Unknown) })?;
+        tx.put_message(&OpenedMessage { content: text(0).encode(), ..said(2, 2, Body::Unknown) })?;
+        tx.put_room(&state(2))
+    });
+    let kept = read(&profile, |tx| tx.kept_lines(0, 99));
+    let (_dir, restored) = super::profile();
+    write(&restored, |tx| {
+        // Set since: it counts for what is said from then on.
+        tx.put_settings(ROOM, &later)?;
+        tx.put_room(&state(2))?;
+        kept.iter().try_for_each(|item| match item {
+            Item::Message(message) => tx.restore_message(message),
+            _ => Ok(()),
+        })
+    });
+    let expires = |profile: &Profile| {
+        let lines = read(profile, |tx| tx.lines_before(ROOM, None, 9));
+        let expires = lines.into_iter().map(|line| match line.body {
+            LineBody::Message { expires_ms, .. } => expires_ms,
+            _ => panic!("a message"),
+        });
+        expires.collect::<Vec<_>>()
+    };
+    assert_eq!(expires(&restored), expires(&profile));
+    assert!(expires(&restored)[0].is_some() && expires(&restored)[1].is_none());
 }
 
 #[test]
@@ -335,6 +411,13 @@ fn what_cannot_count_is_not_kept_and_its_author_can_delete_a_message_still() {
         tx.put_room(&state(200))
     });
     assert_eq!(read(&profile, |tx| tx.settled_lines_after(ROOM, 0, 999)).len(), usize::from(changes) + 1);
+    // One that another makes and may not make counts for nobody.
+    let by_carol = Entry {
+        account: CAROL,
+        at: MessageRef { device: CAROL_DEVICE, id: message(199) },
+        content: Content::new(change(of(1), What::Delete), 1).encode(),
+    };
+    write(&profile, |tx| tx.put_message(&opened(199, &by_carol)));
     let (_, shown) = &all(&profile)[0];
     assert_eq!((shown.edits, shown.text.as_deref()), (MAX_CHANGES, Some(&*(changes + 1).to_string())));
     write(&profile, |tx| tx.put_message(&said(200, 200, change(of(1), What::Delete))));

@@ -246,7 +246,7 @@ fn pages_and_counts_never_read_a_whole_room() {
             "SEARCH timeline USING INDEX timeline_place (room=? AND place>? AND place<?)",
         ),
         (
-            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND place >= ?2 AND place <= ?4 \
+            "SELECT * FROM timeline WHERE room = ?1 AND deleted = 0 AND delivery <> 0 AND place >= ?2 AND place <= ?4 \
              AND (place > ?2 OR \"row\" > ?3) ORDER BY place, \"row\" LIMIT 50",
             "SEARCH timeline USING INDEX timeline_log (room=? AND place>? AND place<?)",
         ),

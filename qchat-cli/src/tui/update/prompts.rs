@@ -1,7 +1,7 @@
 //! Prompts and questions: what they ask, and what becomes of the answers.
 
 use qchat_proto::{
-    content::MAX_ROOM_NAME,
+    content::check_room_name,
     ids::{RoomId, UserName},
 };
 
@@ -48,10 +48,10 @@ pub(super) fn submit(app: &mut App) -> Vec<Command> {
         return Vec::new();
     }
     let command = match *what {
-        Prompt::RoomName if answer.len() > MAX_ROOM_NAME => {
-            Err(format!("A room's name has at most {MAX_ROOM_NAME} bytes; this one has {}.", answer.len()))
-        }
-        Prompt::RoomName => Ok(Command::CreateRoom(answer.to_owned())),
+        Prompt::RoomName => match check_room_name(answer) {
+            Ok(()) => Ok(Command::CreateRoom(answer.to_owned())),
+            Err(error) => Err(format!("That cannot be: {error}.")),
+        },
         Prompt::Invitees(room) => users(answer).map(|users| Command::Invite { room, users }),
     };
     match command {

@@ -67,6 +67,7 @@ pub struct KeptRoom {
 /// | 8 | epoch |
 /// | 8 | when it was stored, milliseconds |
 /// | 1 | how far it came |
+/// | 8 | when it goes, milliseconds; the greatest number for never |
 /// | rest | the encoded content, unpadded |
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptMessage {
@@ -88,6 +89,8 @@ pub struct KeptMessage {
     pub stored_ms: i64,
     /// How far it came, as the client stores it.
     pub delivery: u8,
+    /// When it goes, milliseconds since the Unix epoch; [`i64::MAX`] for never.
+    pub expires_ms: i64,
     /// The encoded content.
     pub content: Vec<u8>,
 }
@@ -198,6 +201,7 @@ impl KeptMessage {
         bytes.extend(self.epoch.to_be_bytes());
         bytes.extend(self.stored_ms.to_be_bytes());
         bytes.push(self.delivery);
+        bytes.extend(self.expires_ms.to_be_bytes());
         bytes.extend(&self.content);
         bytes
     }
@@ -213,6 +217,7 @@ impl KeptMessage {
             epoch: reader.u64()?,
             stored_ms: i64::from_be_bytes(reader.array()?),
             delivery: u8::from_be_bytes(reader.array()?),
+            expires_ms: i64::from_be_bytes(reader.array()?),
             content: reader.rest().to_vec(),
         })
     }
