@@ -72,9 +72,7 @@ impl Tx {
                     deletion.on_their_way.push(*id);
                     continue;
                 }
-                if seq.is_none() {
-                    files::spend(&mut self.conn, row)?;
-                }
+                files::spend_unsent(&mut self.conn, row)?;
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
                 let device = convert::id("device id", &device.unwrap_or_default())?;
                 changes::settle(&mut self.conn, room, MessageRef { device, id: *id })?;

@@ -15,7 +15,7 @@ use qchat_proto::{
 use zeroize::Zeroizing;
 
 use super::{
-    StoreError, Tx, convert,
+    Delivery, StoreError, Tx, convert,
     schema::{downloads, identity, spent_files, timeline, uploads},
 };
 
@@ -109,6 +109,12 @@ pub(super) fn spend(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// The same where the message is only deleted from this device: nobody else has it when it was not sent, and never will be.
+pub(super) fn spend_unsent(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
+    let delivery: i32 = timeline::table.find(line).select(timeline::delivery).first(conn)?;
+    if delivery == Delivery::Failed.number() { spend(conn, line) } else { Ok(()) }
 }
 
 impl Tx {

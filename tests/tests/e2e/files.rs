@@ -178,7 +178,7 @@ fn sending(alice: &Client, daemon: &Daemon, path: &Path, parts: usize) -> Proces
 }
 
 fn a_transfer_goes_on_where_it_was_interrupted(backend: Backend) {
-    const SEGMENTS: usize = 40;
+    const SEGMENTS: usize = 16;
     let mut daemon = Daemon::start(backend);
     let [alice, bob] = &pair(&daemon);
     let bytes = content(SEGMENTS * 4_194_304);
