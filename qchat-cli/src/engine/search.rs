@@ -160,7 +160,7 @@ fn said(message: &Message) -> String {
             let options = poll.options.iter().map(|option| option.text.as_str());
             std::iter::once(poll.question.as_str()).chain(options).collect::<Vec<_>>().join("\n")
         }
-        Body::File(file) => file.name.clone(),
+        Body::File(file) => format!("{}\n{}", file.name, file.caption),
         Body::Deleted(_) | Body::Unknown | Body::Notice(_) | Body::Warning(_) => String::new(),
     }
 }

@@ -6,8 +6,9 @@ use diesel::{connection::SimpleConnection, migration::Migration, prelude::*};
 use diesel_migrations::MigrationHarness;
 use qchat_proto::{
     content::{Attachment, Body, Change, Content, MessageRef, Poll, What},
-    crypto::secret::Secret,
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    crypto::{entropy::SystemEntropy, secret::Secret},
+    file::{FileHash, FileKey, Layout, Sealing},
+    ids::{AccountId, DeviceId, FileId, MessageId, RoomId, Seq},
     session::ledger::{Ledger, Notice, OpenedMessage},
 };
 
