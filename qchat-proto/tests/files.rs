@@ -1,4 +1,5 @@
 //! Files: what is sealed comes back, and whatever a server could do to it on the way is refused by name.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn sealing(size: u64) -> Sealing {
 
 /// Bytes of which no two chunks are alike.
 fn plain(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+    (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
 }
 
 fn seal_all(file: &Sealing, plain: &[u8]) -> Vec<Vec<u8>> {
@@ -68,6 +69,9 @@ fn files_of_every_size_come_back_and_say_little_of_it() {
     assert_eq!(sealing(1_000_001).layout.sealed(), sealing(1_010_000).layout.sealed());
 }
 
+/// What somebody does to the segments of a file, and what comes of it.
+type Deed<'a> = (&'a str, Box<dyn Fn(&mut Vec<Vec<u8>>) + 'a>, Result<Vec<u8>, FileError>);
+
 #[test]
 fn what_a_server_does_to_a_file_is_refused_by_name() {
     let size = 2 * SEGMENT + 3 * CHUNK;
@@ -86,8 +90,7 @@ fn what_a_server_does_to_a_file_is_refused_by_name() {
     let altered = |segment, chunk| Err(FileError::Altered { segment, chunk });
     let length =
         |segment, expected: &Vec<u8>, got| Err(FileError::Length { segment, expected: expected.len(), got });
-    type Deed<'a> = Box<dyn Fn(&mut Vec<Vec<u8>>) + 'a>;
-    let deeds: Vec<(&str, Deed<'_>, Result<Vec<u8>, FileError>)> = vec![
+    let deeds: Vec<Deed<'_>> = vec![
         ("nothing", Box::new(|_| {}), Ok(plain.clone())),
         ("a byte of a chunk", Box::new(|all| all[1][SALT + SEALED_CHUNK + 7] ^= 1), altered(1, 1)),
         ("a byte of a tag", Box::new(|all| all[0][SALT + SEALED_CHUNK - 1] ^= 1), altered(0, 0)),

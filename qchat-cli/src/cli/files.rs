@@ -272,7 +272,7 @@ impl Rate {
         let mut words = format!("{} {} of {}", self.what, size(far.done), size(far.of));
         if ms > 200 {
             let rate = far.done.saturating_sub(before).saturating_mul(1000) / ms;
-            words.push_str(&format!(", {}/s", size(rate)));
+            words = format!("{words}, {}/s", size(rate));
         }
         teller.far(far.done, far.of, words);
     }

@@ -176,8 +176,7 @@ impl Handle {
         let stored = asked.stored.clone();
         let run = ExerciseRun::new(self, room, &stored, (stored.account, asked.by.clone()));
         let run = ExerciseRun { device: Some(stored.device), ..run };
-        let still =
-            self.answer(room, stored, ExerciseStep::Agreed, |tx, room, asker| tx.take_part(room, asker));
+        let still = self.answer(room, stored, ExerciseStep::Agreed, Tx::take_part);
         still.await?;
         Ok(run)
     }
@@ -189,7 +188,7 @@ impl Handle {
     pub async fn decline_exercise(&self, room: RoomId, asked: &ExerciseAsked) -> Result<(), EngineError> {
         self.writable(room).await?;
         let step = ExerciseStep::Ended { key_bits: 0, declined: true };
-        self.answer(room, asked.stored.clone(), step, |tx, room, asker| tx.forget_exercise(room, asker)).await
+        self.answer(room, asked.stored.clone(), step, Tx::forget_exercise).await
     }
 
     /// Answers what is asked for still, and keeps that in the same transaction.

@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(safe_name(name), safe, "{name:?}");
         }
         let cut = safe_name(&long);
-        assert!(cut.len() == MOST && cut.ends_with(".gz"), "{cut}");
+        assert!(cut.len() == MOST && cut.split('.').next_back() == Some("gz"), "{cut}");
         assert!(safe_name(&"é".repeat(300)).len() <= MOST);
     }
 

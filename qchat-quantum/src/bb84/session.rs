@@ -42,7 +42,9 @@ fn converse_to_the_end(
 ) -> Report {
     let first = bob.begin();
     let says = |message| {
-        eve.iter_mut().for_each(|eve| eve.hear(&message));
+        if let Some(eve) = &mut eve {
+            eve.hear(&message);
+        }
         let answer = alice.handle(message);
         eve.iter_mut().zip(&answer).for_each(|(eve, answer)| eve.hear(answer));
         answer

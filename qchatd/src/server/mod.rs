@@ -184,9 +184,9 @@ impl Daemon {
             let end = CancellationToken::new();
             (end.clone(), tokio::spawn(audit.clone().write_until(end)))
         };
-        let more = (limits, config.retention, audit, config.account_backup_bytes);
         let files = (blobs, config.file_limits);
-        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more, files)?);
+        let more = (limits, config.retention, audit, config.account_backup_bytes, files);
+        let services = Arc::new(Services::new(server_id, store, bus, keys, relay, meters, more)?);
         services.sessions.renew_keys().await?;
         services.directory.begin().await?;
         if config.database.has_standbys() && !services.store.has_synchronous_standby().await? {

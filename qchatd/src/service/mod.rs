@@ -91,6 +91,10 @@ pub struct Services {
     pub meters: Arc<Meters>,
 }
 
+/// How much each may ask for, how long what lies here is kept, what is noted of who did what, how large backups and files may be,
+/// and where files lie.
+pub type More = (Limits, Retention, Audit, u64, (Blobs, FileLimits));
+
 impl Services {
     /// Puts the services together.
     pub fn new(
@@ -100,8 +104,7 @@ impl Services {
         keys: ServerKeys,
         relay: Relay,
         meters: Arc<Meters>,
-        (limits, retention, audit, backup_bytes): (Limits, Retention, Audit, u64),
-        (blobs, file_limits): (Blobs, FileLimits),
+        (limits, retention, audit, backup_bytes, (blobs, file_limits)): More,
     ) -> Result<Self, ServiceError> {
         let (hub, limits) = (bus.hub(), Arc::new(limits));
         let passwords = Passwords::new(keys.pepper.clone());

@@ -246,6 +246,9 @@ fn a_transfer_goes_on_where_it_was_interrupted(backend: Backend) {
     assert!(fs::read(target.join("large.bin")).expect("the file") == changed);
 }
 
+/// What the server does to the parts of a file.
+type Deed<'a> = Box<dyn Fn(&mut Vec<Vec<u8>>) + 'a>;
+
 #[test]
 fn what_a_server_does_to_a_file_is_refused_and_nothing_of_it_is_kept() {
     let daemon = Daemon::start(Backend::Sqlite);
@@ -263,7 +266,6 @@ fn what_a_server_does_to_a_file_is_refused_and_nothing_of_it_is_kept() {
     assert_eq!(genuine[0].len(), PART);
     let target = bob.file("target");
     fs::create_dir(&target).expect("a directory");
-    type Deed<'a> = Box<dyn Fn(&mut Vec<Vec<u8>>) + 'a>;
     let deeds: [(&str, Deed<'_>); 5] = [
         ("a byte in the middle", Box::new(|all| all[1][2_000_000] ^= 1)),
         ("the last byte", Box::new(|all| *all[2].last_mut().expect("a byte") ^= 1)),

@@ -53,7 +53,7 @@ pub(super) async fn serve(context: &Context, socket: bool) -> Outcome {
     let dir = context.settings.profile_dir();
     // Read before the engine connects: whatever it fetches is news.
     let seen = Seen::stored(&profile).await?;
-    open::on_profile(context, profile.clone(), async |handle| {
+    Box::pin(open::on_profile(context, profile.clone(), async |handle| {
         let engine = Engine { context, handle, profile: &profile, locked: Notify::new() };
         let serving = async {
             if socket {
@@ -62,8 +62,8 @@ pub(super) async fn serve(context: &Context, socket: bool) -> Outcome {
                 engine.converse(tokio::io::stdin(), tokio::io::stdout(), seen, None).await
             }
         };
-        listen::until_told(serving).await
-    })
+        Box::pin(listen::until_told(serving)).await
+    }))
     .await
 }
 

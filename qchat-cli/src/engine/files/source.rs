@@ -42,7 +42,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn open(path: &Path) -> Result<Self, FileTrouble> {
+    pub(super) fn begin(path: &Path) -> Result<Self, FileTrouble> {
         let unreadable = |reason: String| FileTrouble::Unreadable { path: path.to_owned(), reason };
         let failed = |error: io::Error| unreadable(error.to_string());
         let whole = path.canonicalize().map_err(failed)?;

@@ -46,7 +46,7 @@ impl Handle {
             self.expect_message(room, of).await?;
         }
         let path = source.path.clone();
-        let open = blocking(move || Ok(Open::open(&path)?)).await?;
+        let open = blocking(move || Ok(Open::begin(&path)?)).await?;
         let wanted = said(&source, &open)?;
         let known = if open.alone { self.known_upload(room, &open, &wanted).await? } else { None };
         let (mut upload, mut attachment) = match known {

@@ -118,7 +118,7 @@ struct Tag {
     #[prost(bytes = "vec", tag = "1")]
     key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    tag: Vec<u8>,
+    value: Vec<u8>,
     #[prost(uint32, tag = "3")]
     bits: u32,
 }
@@ -197,12 +197,15 @@ pub fn decode_terms(bytes: &[u8], seed: u64) -> Result<bb84::Settings, Malformed
     let source = match (terms.source, &terms.means[..], &terms.probabilities[..]) {
         (1, [], []) => Source::SinglePhoton,
         (2, &[value], []) if mean(value) => Source::WeakPulses { mean: value },
-        (3, &[a, b, c], &[p, q, r])
-            if [a, b, c].into_iter().all(mean)
-                && [p, q, r].into_iter().all(share)
-                && (p + q + r - 1.0).abs() < 1e-9 =>
+        (3, means, probabilities)
+            if means.iter().copied().all(mean)
+                && probabilities.iter().copied().all(share)
+                && (probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9 =>
         {
-            Source::Decoy(Intensities { means: [a, b, c], probabilities: [p, q, r] })
+            Source::Decoy(Intensities {
+                means: means.try_into().map_err(|_| Malformed)?,
+                probabilities: probabilities.try_into().map_err(|_| Malformed)?,
+            })
         }
         _ => return Err(Malformed),
     };
@@ -234,7 +237,7 @@ impl Said {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let step = match self {
-            Self::Pulses(pulses) => Step::Pulses(pulses.iter().map(byte_of).collect()),
+            Self::Pulses(pulses) => Step::Pulses(pulses.iter().copied().map(byte_of).collect()),
             Self::Message(message) => step_of(message),
         };
         Frame { step: Some(step) }.encode_to_vec()
@@ -253,7 +256,6 @@ impl Said {
             Step::Pulses(bytes) if bytes.len() <= MOST_PULSES => {
                 return Ok(Self::Pulses(bytes.into_iter().map(pulse_of).collect()));
             }
-            Step::Pulses(_) => return Err(Malformed),
             Step::Detected(said) => {
                 Message::Detected { clicks: bits(said.clicks)?, test_basis: bits(said.test_basis)? }
             }
@@ -266,13 +268,13 @@ impl Said {
             Step::Compared(said) if said.errors.len() <= 3 => {
                 Message::Compared { errors: said.errors.into_iter().map(|errors| errors as usize).collect() }
             }
-            Step::Compared(_) => return Err(Malformed),
+            Step::Pulses(_) | Step::Compared(_) => return Err(Malformed),
             Step::Ask(said) => Message::Distill(distill::Message::Ask(questions(&said)?)),
             Step::Parities(said) => Message::Distill(distill::Message::Parities(bits(Some(said))?)),
             Step::Corrected(_) => Message::Distill(distill::Message::Corrected),
             Step::Verify(said) => Message::Distill(distill::Message::Verify(Proof {
                 key: said.key.try_into().map_err(|_| Malformed)?,
-                tag: u128::from_le_bytes(said.tag.try_into().map_err(|_| Malformed)?),
+                tag: u128::from_le_bytes(said.value.try_into().map_err(|_| Malformed)?),
                 bits: said.bits,
             })),
             Step::Verified(_) => Message::Distill(distill::Message::Verified),
@@ -288,7 +290,7 @@ fn length(count: usize) -> u32 {
 }
 
 /// Polarisation in the low three bits, photons above. What has none has no polarisation either.
-fn byte_of(pulse: &Pulse) -> u8 {
+fn byte_of(pulse: Pulse) -> u8 {
     if pulse.photons == 0 { 0 } else { pulse.angle & 7 | pulse.photons.min(MOST_PHOTONS) << 3 }
 }
 
@@ -348,7 +350,7 @@ fn step_of(message: &Message) -> Step {
         Message::Distill(Distill::Parities(parities)) => Step::Parities(string(parities)),
         Message::Distill(Distill::Corrected) => Step::Corrected(Nothing {}),
         Message::Distill(Distill::Verify(Proof { key, tag, bits })) => {
-            Step::Verify(Tag { key: key.to_vec(), tag: tag.to_le_bytes().to_vec(), bits: *bits })
+            Step::Verify(Tag { key: key.to_vec(), value: tag.to_le_bytes().to_vec(), bits: *bits })
         }
         Message::Distill(Distill::Verified) => Step::Verified(Nothing {}),
         Message::Distill(Distill::Amplify(seed)) => Step::Amplify(string(seed)),
