@@ -146,7 +146,7 @@ impl Tx {
         let due = timeline::table
             .filter(timeline::expires_ms.is_not_null())
             .filter(sql::<Bool>("deleted = 0"))
-            .filter(timeline::expires_ms.le(now));
+            .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)));
         Ok(diesel::select(diesel::dsl::exists(due)).get_result(&mut self.conn)?)
     }
 
@@ -160,7 +160,7 @@ impl Tx {
         let rows: Vec<Row> = timeline::table
             .filter(timeline::expires_ms.is_not_null())
             .filter(sql::<Bool>("deleted = 0"))
-            .filter(timeline::expires_ms.le(now))
+            .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)))
             .select((timeline::row, timeline::room, timeline::device, timeline::message_id))
             .load(&mut self.conn)?;
         let mut deleted = 0;
