@@ -269,8 +269,10 @@ pub(super) async fn unlock(context: &Context, lifetime: Duration) -> Outcome {
 pub(super) async fn lock(context: &Context, forget: bool) -> Outcome {
     let dir = context.settings.profile_dir();
     let asked = dir.clone();
-    let was_open = open::blocking(move || rpc::warm::lock(&asked)).await?;
-    let was_unlocked = vault_agent::lock(&dir).map_err(|error| agent_failed(&error))? || was_open;
+    let engine = open::blocking(move || rpc::warm::lock(&asked)).await?;
+    // The agent is told in any case.
+    let agent = vault_agent::lock(&dir).map_err(|error| agent_failed(&error))?;
+    let was_unlocked = engine? || agent;
     if forget {
         open::blocking(move || keyring::forget(&dir)).await?.map_err(EngineError::from)?;
     } else if keyring::remembers(&dir) {

@@ -94,6 +94,10 @@ fn confirmed(context: &Context, which: &Which<'_>, room: &str) -> Outcome<bool> 
         Which::Before(Some(seq)) => format!("all messages before {seq}"),
         Which::Before(None) => "all messages".to_owned(),
     };
+    if context.engine.is_some() {
+        // Whoever calls has no terminal, whatever the engine was started on.
+        return Err(Failure::usage("say --yes to delete so many without being asked"));
+    }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Ok(true);
     }

@@ -1,6 +1,10 @@
 //! What arrives, told to whoever listens: each message once, in the order of its room, and what else there is to say.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use qchat_proto::ids::RoomId;
 use tokio::sync::broadcast::error::RecvError;
@@ -17,9 +21,10 @@ use crate::{
 /// Lines that are read at once.
 const PAGE: usize = 200;
 
-/// What was told: the last row of each room. Rooms that are not in it are told from their beginning.
+/// What was told: the last row of each room. Rooms that are not in it are told from their beginning. Clones share it: whoever
+/// stops to listen and begins again goes on where it was.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen(HashMap<RoomId, i64>);
+pub(super) struct Seen(Arc<Mutex<HashMap<RoomId, i64>>>);
 
 impl Seen {
     /// All that a profile has and has processed, changes of earlier messages among it.
@@ -32,7 +37,7 @@ impl Seen {
                     seen.insert(room, row);
                 }
             }
-            Ok::<_, StoreError>(Self(seen))
+            Ok::<_, StoreError>(Self::of(seen))
         });
         Ok(rows.await.map_err(EngineError::from)?)
     }
@@ -45,7 +50,19 @@ impl Seen {
                 seen.insert(room.id, row);
             }
         }
-        Ok(Self(seen))
+        Ok(Self::of(seen))
+    }
+
+    fn of(rows: HashMap<RoomId, i64>) -> Self {
+        Self(Arc::new(Mutex::new(rows)))
+    }
+
+    fn row(&self, room: RoomId) -> i64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&room).copied().unwrap_or(0)
+    }
+
+    fn tell(&self, room: RoomId, row: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(room, row);
     }
 }
 
@@ -121,11 +138,11 @@ impl Follower<'_> {
         }
         let mut name = None;
         loop {
-            let after = self.seen.0.get(&room).copied().unwrap_or(0);
+            let after = self.seen.row(room);
             let page = self.handle.settled_after(room, after, PAGE).await?;
             let full = page.len() == PAGE;
             for message in page {
-                self.seen.0.insert(room, message.row);
+                self.seen.tell(room, message.row);
                 if !is_settled(&message) {
                     continue;
                 }

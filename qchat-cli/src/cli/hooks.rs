@@ -125,6 +125,9 @@ async fn exec(words: &[String], object: &[u8]) -> Result<(), Miss> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
+        // What `listen` prints is for whoever reads it, and the address of a web service for nobody else.
+        .stdout(std::io::stderr())
+        .env_remove("QCHAT_WEBHOOK")
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| miss(format!("{program} cannot be run: {error}"), false))?;

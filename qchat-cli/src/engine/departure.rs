@@ -44,7 +44,7 @@ impl Handle {
             match room.status {
                 RoomStatus::Left | RoomStatus::Removed => {}
                 RoomStatus::Stuck => stay.push(room),
-                RoomStatus::Joined | RoomStatus::Invited => match self.leave(room.id).await {
+                RoomStatus::Joined | RoomStatus::Invited => match self.go(room.id).await {
                     Ok(()) => {}
                     Err(error) if matches!(error.exit_code(), 3 | 4 | 7) => return Err(error),
                     Err(error) => {

@@ -70,10 +70,11 @@ fn withdraws(tx: &mut Tx, row: &RoomRow, me: AccountId, now: u64) -> Result<bool
     if !invitees.iter().any(|invitee| invitee.is_overdue(now)) {
         return Ok(false);
     }
-    if row.settings.as_ref().is_some_and(|settings| settings.admins.contains(&me)) {
-        return Ok(true);
-    }
-    let own = tx.roster(room)?.into_iter().filter(|listed| listed.account == me);
-    let own: Vec<_> = own.map(|listed| listed.device).collect();
-    Ok(invitees.iter().any(|invitee| invitee.is_overdue(now) && own.contains(&invitee.device)))
+    let settings = row.settings.as_ref();
+    let may = |of| of == me || settings.is_some_and(|settings| settings.may_remove(me, of));
+    let roster = tx.roster(room)?;
+    Ok(invitees
+        .iter()
+        .filter(|invitee| invitee.is_overdue(now))
+        .any(|invitee| roster.iter().any(|listed| listed.device == invitee.device && may(listed.account))))
 }

@@ -270,7 +270,7 @@ impl EngineError {
                 | SessionError::Anchor
                 | SessionError::Joined
                 | SessionError::Restarting
-                | SessionError::NotAdmin
+                | SessionError::NotOwner
                 | SessionError::Stranger
                 | SessionError::Mls(_) => 6,
                 _ => 1,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use qchat_proto::{
+    content::Role,
     ids::{AccountId, MessageId, RoomId, Seq, UserName},
     session::{
         ledger::{Change, Ledger, Phase, Want},
@@ -107,8 +108,8 @@ fn staying(tx: &mut Tx, room: RoomId, me: AccountId) -> Result<Result<Staying, S
         ));
     };
     let generation = row.state.generation;
-    if !row.settings.is_some_and(|settings| settings.admins.contains(&me)) {
-        return Ok(Err("only an admin of the room may restart it; ask one to".to_owned()));
+    if row.settings.is_none_or(|settings| settings.role(me) != Role::Owner) {
+        return Ok(Err("only an owner of the room may restart it; ask one to".to_owned()));
     }
     let roster = tx.roster(room)?;
     let listed: BTreeSet<_> = tx.listed(room)?.into_iter().collect();

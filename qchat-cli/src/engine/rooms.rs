@@ -126,6 +126,16 @@ fn is_meant(
     })
 }
 
+/// Whether nobody could appoint anybody in a room any more, were this account gone.
+fn is_only_owner(settings: &RoomSettings, me: AccountId, roster: &[ListedDevice]) -> bool {
+    let others = || roster.iter().filter(|listed| listed.account != me);
+    let owner = |account| settings.role(account) == Role::Owner;
+    !settings.direct
+        && owner(me)
+        && others().next().is_some()
+        && !others().any(|listed| owner(listed.account))
+}
+
 impl Handle {
     /// Creates a room with this account as its only member and admin.
     ///
@@ -377,7 +387,7 @@ impl Handle {
         if role(me) > Role::Admin {
             return Err(EngineError::Refused("only an admin of the room may remove other people".to_owned()));
         }
-        if role(account) <= Role::Admin && role(me) != Role::Owner {
+        if !settings.as_ref().is_some_and(|settings| settings.may_remove(me, account)) {
             return Err(EngineError::Refused("only an owner of the room may remove its admins".to_owned()));
         }
         let id = self.0.steps.enqueue(room, Want::Commit(Change::RemoveAccount(account))).await?;
@@ -397,6 +407,30 @@ impl Handle {
     /// # Errors
     /// [`EngineError::NoSuchRoom`], or why the daemon was not told.
     pub async fn leave(&self, room: RoomId) -> Result<(), EngineError> {
+        let me = self.0.me.account;
+        let found = self.0.profile.read_async(move |tx: &mut Tx| {
+            let row = tx.room_row(room)?;
+            // Where nothing can be sent nobody can be made an owner either.
+            let free = tx.changed_member(room)?.is_none();
+            let alone = free && row.as_ref().is_some_and(|row| row.state.phase == Phase::Member) && {
+                let roster = tx.roster(room)?;
+                row.as_ref()
+                    .and_then(|row| row.settings.as_ref())
+                    .is_some_and(|it| is_only_owner(it, me, &roster))
+            };
+            Ok::<_, StoreError>(alone)
+        });
+        if found.await? {
+            return Err(EngineError::Refused(
+                "you are the only owner of this room; make somebody else one before, with `qchat room role`"
+                    .to_owned(),
+            ));
+        }
+        self.go(room).await
+    }
+
+    /// [`Handle::leave`], whoever is left behind.
+    pub(super) async fn go(&self, room: RoomId) -> Result<(), EngineError> {
         let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
         if row.is_none_or(|row| row.state.phase != Phase::Member) {
             if !self.is_invited(room).await? {

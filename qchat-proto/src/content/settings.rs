@@ -108,6 +108,12 @@ impl RoomSettings {
         }
     }
 
+    /// Whether an account may remove another's devices: an admin those of who are none, an owner all.
+    pub fn may_remove(&self, by: AccountId, of: AccountId) -> bool {
+        let role = self.role(by);
+        role <= if self.admins.contains(&of) { Role::Owner } else { Role::Admin }
+    }
+
     /// Whether nobody shows what somebody says, who may only read: all save that they have joined, what they have read,
     /// and steps towards a key from elsewhere. `said`: `None` where it makes no sense.
     pub fn silences(&self, account: AccountId, said: Option<&Body>) -> bool {

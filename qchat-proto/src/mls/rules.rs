@@ -119,6 +119,15 @@ impl Rules {
                 _ => None,
             })
             .collect();
+        let removed: BTreeSet<u32> = proposals
+            .iter()
+            .filter_map(|info| match &info.proposal {
+                Proposal::Remove(removal) => Some(removal.to_remove()),
+                _ => None,
+            })
+            .collect();
+        let joins: BTreeSet<AccountId> =
+            additions.iter().filter_map(|added| leaf_credential(added).map(|leaf| leaf.account)).collect();
         for info in proposals {
             if info.is_by_reference() && !matches!(info.proposal, Proposal::SelfRemove(_)) {
                 return Err(RuleError::Proposal);
@@ -160,7 +169,7 @@ impl Rules {
                     let target = credential_of(&member)?;
                     let again = additions.iter().any(|added| is_same_device(added, &member.signing_identity));
                     let own = target.account == committer.account;
-                    let may = if settings.admins.contains(&target.account) { owner } else { admin };
+                    let may = settings.may_remove(committer.account, target.account);
                     if !own && !may && !again && !self.lapsed.contains(&target.device) {
                         return Err(RuleError::Removal);
                     }
@@ -172,6 +181,16 @@ impl Rules {
                         && (!settings.direct || changed.admins == settings.admins);
                     if !same {
                         return Err(RuleError::Direct);
+                    }
+                    // A ban and the removal are one commit: nobody stays who could not be added again.
+                    let banned = changed.banned.iter().filter(|account| !settings.banned.contains(account));
+                    for account in banned {
+                        let stays = membership::leaves(roster)
+                            .iter()
+                            .any(|leaf| leaf.account == *account && !removed.contains(&leaf.index));
+                        if stays || joins.contains(account) {
+                            return Err(RuleError::Addition);
+                        }
                     }
                     let appoints = changed.owners != settings.owners || changed.admins != settings.admins;
                     if appoints && !owner {

@@ -61,9 +61,9 @@ pub enum SessionError<E: std::error::Error> {
     /// Who has added this device again was not in the room, as far as this device has followed.
     #[error("this device was added again by somebody who was not in the room when it last followed")]
     Stranger,
-    /// Somebody who is no admin, as far as this device has followed, wants it in another group of the room.
-    #[error("the room was not restarted by an admin of it")]
-    NotAdmin,
+    /// Somebody who is no owner, as far as this device has followed, wants it in another group of the room.
+    #[error("the room was not restarted by an owner of it")]
+    NotOwner,
     /// The log around a Welcome is not the one that its sender saw.
     #[error("the server's log does not contain the invitation as its sender signed it")]
     Anchor,

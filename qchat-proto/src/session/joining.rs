@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    content::RoomSettings,
+    content::{Role, RoomSettings},
     ids::{RoomId, Seq},
     mls::{anchor::Anchor, device::Device, fault::OpenFault, group::Group, membership::Leaf},
     session::{
@@ -117,8 +117,8 @@ fn open<E: std::error::Error>(
 /// # Errors
 /// [`SessionError::Anchor`] when the log is not the one that the inviter signed; [`SessionError::Joined`] when this
 /// device is in the room, or the Welcome is older than what it knows of the room: using one again would bring back
-/// keys that were used; [`SessionError::NotAdmin`] for one into another group of the room than this device followed, by
-/// somebody who is no admin; [`SessionError::Stranger`] from somebody who was not in the group that it could not follow
+/// keys that were used; [`SessionError::NotOwner`] for one into another group of the room than this device followed, by
+/// somebody who is no owner; [`SessionError::Stranger`] from somebody who was not in the group that it could not follow
 /// (neither once a person has accepted it); [`SessionError::Restarting`]
 /// while its own word for that may be in the log.
 pub fn join<L: Ledger>(
@@ -194,15 +194,19 @@ pub fn join<L: Ledger>(
         state.head = restarted(log, room);
     }
     let leaves = group.leaves();
-    if let Some((old, known)) = &stuck {
+    let settings = group.settings()?;
+    if let Some(((old, before), known)) = &stuck {
         goes_on(ledger, known, &state)?;
         announce::changes(ledger, (room, invited.seq), joined.inviter.account, (old, &leaves), &[])?;
+        if *before != settings {
+            let changed = Notice::Settings(joined.inviter.account);
+            ledger.put_notice(room, invited.seq, &changed).map_err(SessionError::Ledger)?;
+        }
     }
     lapsed.sort_unstable();
     lapsed.dedup();
     lapsed.retain(|device| leaves.iter().any(|leaf| leaf.device == *device));
     let roster: Vec<ListedDevice> = leaves.iter().copied().map(ListedDevice::from).collect();
-    let settings = group.settings()?;
     let members: Vec<_> = leaves.iter().map(|leaf| leaf.device).collect();
     (|| {
         // From an earlier time in the room nothing holds any more.
@@ -239,14 +243,15 @@ fn before<L: Ledger>(
     group: &Group,
     invited: &Invited,
     inviter: &Leaf,
-) -> Result<Vec<Leaf>, SessionError<L::Error>> {
+) -> Result<(Vec<Leaf>, RoomSettings), SessionError<L::Error>> {
     let room = known.room;
     if restart::may_follow(ledger, room, invited.seq)? {
         return Err(SessionError::Restarting);
     }
     let old = groups::load(ledger, device, room)?;
     let (before, now) = (old.settings()?, group.settings()?);
-    let admin = before.admins.contains(&inviter.account);
+    // A group of somebody's making has the settings of their making, too.
+    let owner = before.role(inviter.account) == Role::Owner;
     // Whoever trusts a conversation of two to be one trusts its id.
     let same = before.direct == now.direct
         && (!before.direct || before.admins.iter().all(|admin| now.admins.contains(admin)));
@@ -261,15 +266,15 @@ fn before<L: Ledger>(
         return Err(SessionError::Welcome(OpenFault::Invalid));
     }
     if invited.accepted {
-        return Ok(leaves);
+        return Ok((leaves, before));
     }
     if !member {
         return Err(SessionError::Stranger);
     }
-    if later && !admin {
-        return Err(SessionError::NotAdmin);
+    if later && !owner {
+        return Err(SessionError::NotOwner);
     }
-    Ok(leaves)
+    Ok((leaves, before))
 }
 
 /// The head at a restart by somebody who does not know the one before it.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::{
-    content::{self, Content, SettingsChange},
+    content::{self, Content, Role, SettingsChange},
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     mls::{
         anchor::Anchor,
@@ -115,7 +115,9 @@ pub fn next<L: Ledger>(
         let sealed = sealing.seal(ledger, &row).map_err(|error| match (error, &row.want) {
             (
                 SessionError::Mls(source),
-                Want::Commit(Change::Add(_) | Change::RemoveAccount(_) | Change::Settings(_)),
+                Want::Commit(
+                    Change::Add(_) | Change::RemoveAccount(_) | Change::Settings(_) | Change::Withdraw,
+                ),
             ) => SessionError::Unsealable { message_id: row.message_id, source },
             (error, _) => error,
         })?;
@@ -230,12 +232,15 @@ impl Sealing<'_> {
     /// A device that asked to be added again and can be: one for each commit.
     fn readd<L: Ledger>(&self, ledger: &mut L) -> Result<Option<(ListedDevice, Asked)>, L> {
         let asked = ledger.asked(self.state.room).map_err(SessionError::Ledger)?;
+        let banned = self.group.settings()?.banned;
         for asked in asked {
             let Some(leaf) = self.leaves.iter().find(|leaf| leaf.device == asked.device) else { continue };
             // Who wants to leave is not held back.
             let leaves = self.lapsed.contains(&leaf.device) || self.group.leaving().contains(&leaf.device);
             // It was verified when it was read, and may have expired since.
-            let good = !leaves && self.device.inspect_key_package(&asked.key_package, self.now).is_ok();
+            let good = !leaves
+                && !banned.contains(&leaf.account)
+                && self.device.inspect_key_package(&asked.key_package, self.now).is_ok();
             if good && !excluded(ledger, leaf.account, leaf.device, leaf.certified_at)? {
                 return Ok(Some(((*leaf).into(), asked)));
             }
@@ -271,10 +276,12 @@ impl Sealing<'_> {
     fn overdue<L: Ledger>(&self, ledger: &mut L, leaves: &[Leaf]) -> Result<Vec<DeviceId>, L> {
         let invitees = ledger.invitees(self.state.room).map_err(SessionError::Ledger)?;
         let own = self.device.account();
-        let admin = self.group.settings()?.admins.contains(&own);
-        let overdue = invitees.iter().filter(|invitee| invitee.is_overdue(self.now)).filter(|invitee| {
-            leaves.iter().any(|leaf| leaf.device == invitee.device && (admin || leaf.account == own))
-        });
+        let settings = self.group.settings()?;
+        let may = |of| of == own || settings.may_remove(own, of);
+        let overdue = invitees
+            .iter()
+            .filter(|invitee| invitee.is_overdue(self.now))
+            .filter(|invitee| leaves.iter().any(|leaf| leaf.device == invitee.device && may(leaf.account)));
         Ok(overdue.map(|invitee| invitee.device).collect())
     }
 
@@ -349,6 +356,12 @@ impl Sealing<'_> {
                     .collect();
                 if plan.remove.is_empty() {
                     return Ok(None);
+                }
+                // Who is removed is nothing any more: whoever lets them in again lets in a member.
+                let now = self.group.settings()?;
+                if now.role(self.device.account()) == Role::Owner && !now.direct {
+                    let without = now.with(&SettingsChange::Role(*account, Role::Member));
+                    plan.settings = (without != now && !without.owners.is_empty()).then_some(without);
                 }
             }
             Change::Withdraw => {

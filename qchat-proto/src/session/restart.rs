@@ -16,7 +16,7 @@ use super::{
     outbox::Outgoing,
 };
 use crate::{
-    content::RoomSettings,
+    content::{Role, RoomSettings},
     crypto::sign::{self, Level, SignatureUse},
     ids::{DeviceId, MessageId, RoomId, Seq},
     mls::{anchor::Anchor, device::Device, fault::MlsFault, group::Group, membership::Leaf},
@@ -75,8 +75,8 @@ fn signed(vouched: &Authenticated) -> Vec<u8> {
 /// the group for those who may still follow.
 ///
 /// # Errors
-/// [`SessionError::NotWriting`] for a device that follows, is out, is not on the daemon's list, or had asked to leave; [`SessionError::NotAdmin`] for one of an account
-/// that is no admin; [`SessionError::Restarting`] when it does so already, or has just been let into a restarted room.
+/// [`SessionError::NotWriting`] for a device that follows, is out, is not on the daemon's list, or had asked to leave; [`SessionError::NotOwner`] for one of an account
+/// that is no owner; [`SessionError::Restarting`] when it does so already, or has just been let into a restarted room.
 pub fn want<L: Ledger>(
     ledger: &mut L,
     device: &Device,
@@ -88,10 +88,10 @@ pub fn want<L: Ledger>(
         return Err(SessionError::NotWriting(state.phase));
     }
     let group = groups::load(ledger, device, room)?;
-    let admin = group.settings()?.admins.contains(&device.account());
+    let owner = group.settings()?.role(device.account()) == Role::Owner;
     groups::keep(ledger, room, group)?;
-    if !admin {
-        return Err(SessionError::NotAdmin);
+    if !owner {
+        return Err(SessionError::NotOwner);
     }
     if listed(ledger, room)?.iter().all(|listed| listed.device != device.id()) {
         // The daemon would refuse it.
@@ -305,7 +305,7 @@ fn delta(
     back.chain(gone).take(limits::DELTA).collect()
 }
 
-/// Whether an envelope at `seq` is an admin's word that the room goes on with another group. `generation`: that of the
+/// Whether an envelope at `seq` is an owner's word that the room goes on with another group. `generation`: that of the
 /// last group that this device knows of. `head`: this device's own
 /// head at the place that the statement names.
 ///
@@ -320,8 +320,8 @@ pub(super) fn judge(
 ) -> std::result::Result<(Leaf, Authenticated), &'static str> {
     let (leaf, key) =
         group.device_key(envelope.sender).ok_or("it was restarted by somebody who is no member")?;
-    if !settings.admins.contains(&leaf.account) {
-        return Err("it was restarted by somebody who is no admin");
+    if settings.role(leaf.account) != Role::Owner {
+        return Err("it was restarted by somebody who is no owner");
     }
     let statement = Statement::decode(&envelope.payload).ok_or("its restart is malformed")?;
     let Statement { vouched, signature } = statement;

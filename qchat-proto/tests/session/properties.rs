@@ -192,7 +192,8 @@ proptest! {
         prop_assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));
         prop_assert_eq!(content.body, Body::Text(text.clone()));
         let settings = RoomSettings::new(text, admins.into_iter().map(AccountId::from_bytes).collect());
-        let good = settings.name.len() <= MAX_ROOM_NAME && !settings.admins.is_empty();
+        let named = settings.name.len() <= MAX_ROOM_NAME && !settings.name.starts_with('@');
+        let good = named && !settings.admins.is_empty();
         prop_assert_eq!(RoomSettings::decode(&settings.encode()).ok(), good.then_some(settings));
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use qchat_proto::{
-    content::{Body, Content, RoomSettings},
+    content::{Body, Content, Role, RoomSettings, SettingsChange},
     crypto::sign::SignatureUse,
     ids::{DeviceId, MessageId, Seq},
     mls::{anchor::Anchor, fault::OpenFault, group::Plan},
@@ -192,7 +192,7 @@ fn only_an_admin_that_cannot_follow_may_restart_a_room() {
     assert!(wants(&mut peers, ALICE).is_ok());
     assert!(matches!(wants(&mut peers, ALICE), Err(SessionError::Restarting)), "once is enough");
     let (_, mut peers) = bob_alone_hurt();
-    assert!(matches!(wants(&mut peers, 1), Err(SessionError::NotAdmin)), "it is no admin");
+    assert!(matches!(wants(&mut peers, 1), Err(SessionError::NotOwner)), "it is no admin");
     let (_, mut peers) = hurt(|relay, peers| {
         peers[ALICE].want(Want::Leave);
         peers[ALICE].flush(relay);
@@ -371,7 +371,7 @@ fn a_welcome_into_a_group_of_somebody_elses_making_is_refused() {
         let bob = &mut peers[BOB];
         let refused = joining::join(&mut bob.ledger.clone(), &bob.device, &invited, &log);
         // What cannot follow does not even note the place of a restart by no admin.
-        let expected = matches!(refused, Err(SessionError::NotAdmin))
+        let expected = matches!(refused, Err(SessionError::NotOwner))
             || (kind == Kind::Restart && matches!(refused, Err(SessionError::Joined)));
         assert!(expected, "{kind:?}: {refused:?}");
     }
@@ -631,4 +631,20 @@ fn a_restart_makes_no_conversation_of_two_out_of_another_room() {
     let joined = joining::join(&mut carol.ledger, &carol.device, &invited, &log);
     assert!(matches!(joined, Err(SessionError::Welcome(OpenFault::Invalid))), "{joined:?}");
     assert!(is_stuck(carol));
+}
+
+#[test]
+fn an_admin_who_is_no_owner_restarts_nothing() {
+    let (mut relay, mut peers) = room(4);
+    let dave = peers[3].device.account();
+    peers[0].change(Change::Settings(SettingsChange::Role(dave, Role::Admin)));
+    settle(&mut relay, &mut peers);
+    let (bob, mut peers) = (peers.remove(1), peers);
+    let sealed = Insider { spoils: &[3], ..Insider::new(&bob) }.commit(|plan| plan, |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    for peer in &mut peers {
+        peer.catch_up(&relay);
+    }
+    assert!(is_stuck(&peers[DAVE]), "{:?}", peers[DAVE].view().notices);
+    assert!(matches!(wants(&mut peers, DAVE), Err(SessionError::NotOwner)));
 }

@@ -1,5 +1,6 @@
 //! What owners, admins, members and readers may do, held against every client by every other.
 
+use mls_rs::{Extension, extension::ExtensionType};
 use qchat_proto::{
     content::{Content, Role, SettingsChange, pad},
     session::{
@@ -137,4 +138,30 @@ fn two_changes_of_the_settings_at_once_are_both_made() {
     settle(&mut relay, &mut peers);
     let settings = peers[2].view().settings.unwrap();
     assert_eq!((&*settings.name, &*settings.topic), ("den", "tea"));
+}
+
+#[test]
+fn a_ban_that_removes_nobody_is_no_ban() {
+    let (mut relay, mut peers) = roles();
+    let carol = peers[2].device.account();
+    let mut settings = peers[1].view().settings.unwrap();
+    settings.banned.push(carol);
+    // A client of bob's own leaves her in the room, where nobody could add her again.
+    let settings = Extension::new(ExtensionType::new(0xf0a1), settings.encode());
+    let sealed = Insider::new(&peers[1])
+        .commit(|plan| plan.set_group_context_ext(vec![settings].into()).unwrap(), |_| {});
+    assert!(matches!(relay.publish(&sealed), Answer::Accepted(_)));
+    peers[0].catch_up(&relay);
+    assert_eq!(rejections(&peers[0]).len(), 1);
+    assert!(peers[0].view().settings.unwrap().banned.is_empty());
+}
+
+#[test]
+fn who_is_removed_comes_back_as_a_member() {
+    let (mut relay, mut peers) = roles();
+    let bob = peers[1].device.account();
+    peers[0].change(Change::RemoveAccount(bob));
+    settle(&mut relay, &mut peers);
+    let settings = peers[2].view().settings.unwrap();
+    assert_eq!((settings.role(bob), settings.admins.len()), (Role::Member, 1));
 }

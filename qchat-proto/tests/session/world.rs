@@ -311,7 +311,7 @@ impl World {
         let key_packages = key_packages.collect();
         let peer = &mut self.nodes[number].peer;
         match restart::want(&mut peer.ledger, &peer.device, ROOM, key_packages) {
-            Ok(_) | Err(SessionError::Restarting | SessionError::NotAdmin) => {}
+            Ok(_) | Err(SessionError::Restarting | SessionError::NotOwner) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -425,7 +425,7 @@ impl World {
         match joining::join(&mut transaction, &peer.device, &invited, &log) {
             Ok(_) => peer.ledger = transaction,
             // Added again by somebody who came after it had lost track: it asks for another.
-            Err(SessionError::Stranger | SessionError::NotAdmin) => {
+            Err(SessionError::Stranger | SessionError::NotOwner) => {
                 return resync::ask_again(&mut peer.ledger, ROOM).unwrap();
             }
             Err(error) => panic!("{error}"),

@@ -118,9 +118,13 @@ async fn take(
     let taken = async {
         let (length, space) = services.files.expect(caller, room, file, number).await?;
         let bytes = timeout(WHOLE, collect(&mut body, length)).await.map_err(|_| late())??;
-        let stored = services.files.put_part(caller, room, file, number, bytes).await;
-        drop(space);
-        stored
+        // Whoever hangs up does not stop it halfway: what is on disk is noted, or gone.
+        let storing = tokio::spawn(async move {
+            let stored = services.files.put_part(caller, room, file, number, bytes).await;
+            drop(space);
+            stored
+        });
+        storing.await.map_err(|_| ServiceError::Defect("a part was cancelled"))?
     };
     let taken = taken.await;
     if taken.is_err() {

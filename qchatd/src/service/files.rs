@@ -2,7 +2,7 @@
 //! nobody else. Parts come in any order and may come again; a file is there when all of them are, as their hash says.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -35,6 +35,8 @@ const UNFINISHED: i64 = 7 * 24 * 3600;
 const PARTS: usize = 16;
 /// Those of one account.
 const PARTS_EACH: usize = 4;
+/// Most files of an account.
+const MOST_FILES: i64 = 10_000;
 /// Bytes of a part; the last of a file may have less.
 const PART: u64 = SEALED_SEGMENT as u64;
 
@@ -141,12 +143,14 @@ impl Files {
                 }
                 // So that two at once do not both find the last of the space.
                 accounts::lock(conn, caller.account)?;
-                if files::total(conn, caller.account)?.saturating_add(size) > limits.account {
+                let (total, count) = (files::total(conn, caller.account)?, files::count(conn, caller.account)?);
+                // Rows, directories and objects of files that are next to nothing take space, too.
+                if total.saturating_add(size) > limits.account || count >= MOST_FILES {
                     return Err(ServiceError::refuse(
                         FaultCode::Quota,
                         format!(
-                            "this server keeps {} bytes of files for an account, and this one would be too much; delete some \
-                             with `qchat file delete`, or ask its operator for more",
+                            "this server keeps {} bytes in {MOST_FILES} files for an account, and this one would be too much; \
+                             delete some with `qchat file delete`, or ask its operator for more",
                             limits.account
                         ),
                     ));
@@ -216,14 +220,29 @@ impl Files {
         bytes: Bytes,
     ) -> Result<(), ServiceError> {
         let number = i32::try_from(number).map_err(|_| no_such_part())?;
+        let size = bytes.len();
         let hashed = bytes.clone();
         let digest = tokio::task::spawn_blocking(move || segment_hash(&hashed));
         let digest = digest.await.map_err(|_| ServiceError::Defect("a hash was cancelled"))?;
-        let known = self.store.read(move |conn| files::part(conn, file, number)).await?;
+        // Before anything of it is on disk: nobody would know of it.
+        let known = self.store.read(move |conn| {
+            let found = files::by_id(conn, file)?.filter(|found| is_of(found, caller, room));
+            let found = found.ok_or_else(not_found)?;
+            let known = files::part(conn, file, number)?;
+            let index = u64::try_from(number).unwrap_or(u64::MAX);
+            match found.state {
+                State::Going => Err(not_found()),
+                State::Whole if known != Some(digest) => {
+                    Err(ServiceError::refuse(FaultCode::Conflict, "the file is whole already"))
+                }
+                State::Coming if length(&found, index)? != size => Err(no_such_part()),
+                State::Whole | State::Coming => Ok::<_, ServiceError>(known),
+            }
+        });
+        let known = known.await?;
         if known != Some(digest) {
             self.blobs.put(file, number, &digest, bytes.clone()).await.map_err(refused)?;
         }
-        let size = bytes.len();
         let taken = self.store.write(move |conn| {
             let found = files::lock(conn, file)?.filter(|found| is_of(found, caller, room));
             let found = found.ok_or_else(not_found)?;
@@ -372,17 +391,25 @@ impl Files {
     /// When the database or the object store fails; the same again goes on.
     pub async fn expire(&self) -> Result<u64, ServiceError> {
         let hours = (self.limits.days > 0).then(|| i64::from(self.limits.days) * 24);
-        let mut deleted = 0;
+        let (mut deleted, mut kept) = (0, BTreeSet::new());
+        let mut failed = None;
         loop {
             let expired =
                 self.store.write(move |conn| files::expire(conn, now_sql() - UNFINISHED, hours)).await?;
             let going = self.store.read(files::going).await?;
+            let going: Vec<_> = going.into_iter().filter(|file| !kept.contains(file)).collect();
             for file in &going {
-                self.forget(*file).await?;
-                deleted += 1;
+                // One that cannot be deleted keeps none of the others here.
+                match self.forget(*file).await {
+                    Ok(()) => deleted += 1,
+                    Err(error) => {
+                        kept.insert(*file);
+                        failed.get_or_insert(error);
+                    }
+                }
             }
             if expired == 0 && going.is_empty() {
-                return Ok(deleted);
+                return failed.map_or(Ok(deleted), Err);
             }
         }
     }

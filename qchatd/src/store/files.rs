@@ -135,6 +135,15 @@ pub fn total(conn: &mut Connection, account: AccountId) -> Result<u64, StoreErro
     Ok(sizes.into_iter().map(from_sql).fold(0, u64::saturating_add))
 }
 
+/// How many files of an account there are, those that are coming or going included.
+///
+/// # Errors
+/// When the query fails.
+pub fn count(conn: &mut Connection, account: AccountId) -> Result<i64, StoreError> {
+    let of = files::table.filter(files::account_id.eq(account.as_bytes().as_slice()));
+    Ok(of.count().get_result(conn)?)
+}
+
 /// How many parts of a file are there from its first on without a gap.
 ///
 /// # Errors

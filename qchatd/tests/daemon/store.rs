@@ -587,6 +587,7 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert_eq!(files::by_id(conn, id!(FileId, 9)).unwrap(), None);
     assert_eq!(files::lock(conn, two).unwrap(), Some(file(2)));
     assert_eq!((files::total(conn, carol).unwrap(), files::total(conn, inviter).unwrap()), (300, 0));
+    assert!(files::count(conn, carol).unwrap() > 0 && files::count(conn, inviter).unwrap() == 0);
     for (number, byte, before) in [(0, 1, None), (2, 3, None), (2, 4, Some([3; 48]))] {
         assert_eq!(files::put_part(conn, one, number, &[byte; 48], now).unwrap(), before);
     }

@@ -66,8 +66,16 @@ pub(in crate::cli) fn carry_out(context: &Context, cli: &Cli, arguments: &[OsStr
 }
 
 /// Ends the warm engine of a profile; `false` when there is none.
-pub(in crate::cli) fn lock(dir: &Path) -> bool {
-    connect(dir).is_some_and(|mut stream| ask(&mut stream, LOCK, &Value::Null, PATIENCE).is_ok())
+///
+/// # Errors
+/// When there is one that does not answer: it may still be open.
+pub(in crate::cli) fn lock(dir: &Path) -> Outcome<bool> {
+    let Some(mut stream) = connect(dir) else { return Ok(false) };
+    ask(&mut stream, LOCK, &Value::Null, PATIENCE).map(|_| true).map_err(|_| {
+        Failure::locked(
+            "an open engine (`qchat rpc --socket`) did not answer, and may still be open; end its process",
+        )
+    })
 }
 
 /// The words of a command that a warm engine carries out for another process. One that reads or writes files has them found

@@ -59,7 +59,8 @@ impl Handle {
             self.0.profile.write_async(move |tx| tx.end_download(file, &path)).await
         };
         if let Err(error) = got {
-            if matches!(error, EngineError::File(FileTrouble::Tampered { .. })) {
+            // What can never be completed is not left lying about.
+            if matches!(error, EngineError::File(FileTrouble::Tampered { .. } | FileTrouble::Gone(..))) {
                 let place = Arc::clone(&place);
                 blocking(move || {
                     place.discard();

@@ -52,7 +52,12 @@ impl Handle {
             (Some(found), None) => Ok(found),
             (None, _) => Err(FileTrouble::Unknown(id.to_owned()).into()),
             // The same file once more, as somebody passed it on.
-            (Some(one), Some(other)) if one.attachment.sealing == other.attachment.sealing => Ok(one),
+            (Some(one), Some(other))
+                if one.attachment.sealing == other.attachment.sealing
+                    && one.attachment.hash == other.attachment.hash =>
+            {
+                Ok(one)
+            }
             (Some(_), Some(_)) => Err(FileTrouble::Ambiguous(id.to_owned()).into()),
         }
     }
