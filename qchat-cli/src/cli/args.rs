@@ -596,11 +596,11 @@ pub enum Room {
         #[arg(value_name = "ROOM")]
         room: String,
     },
-    /// Let a room that nobody can follow go on with new keys; only admins can.
+    /// Let a room that nobody can follow go on with new keys; only owners can.
     #[command(
-        long_about = "Let a room that nobody can follow go on with new keys; only admins can.\n\nA device that cannot \
+        long_about = "Let a room that nobody can follow go on with new keys; only owners can.\n\nA device that cannot \
             follow a room asks the others to add it again, and `qchat room show` calls it stuck until one of them has. When \
-            nobody is left who can, an admin whose device is stuck too makes a new group of the members: of those that it \
+            nobody is left who can, an owner whose device is stuck too makes a new group of the members: of those that it \
             knew, whom the server still lists. The others are named; invite them again if they belong to the room."
     )]
     Restart {

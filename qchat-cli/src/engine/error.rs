@@ -195,7 +195,7 @@ impl EngineError {
             Phase::Removed(_) => " any more: you were removed. Ask a member to invite you again",
             Phase::Stuck(_) => {
                 ": this device cannot follow it any more and waits for a member to add it again. If nobody can, \
-                 an admin restarts the room with `qchat room restart`"
+                 an owner restarts the room with `qchat room restart`"
             }
         };
         Some(Self::NotMember(why))

@@ -380,7 +380,7 @@ impl Handle {
                 Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
                 Some(Line { delivery: Delivery::Failed, .. }) | None => {
                     // What this device knows about the room says most; else it was the server's refusal.
-                    handle.writable(room).await?;
+                    handle.may_speak(room).await?;
                     Err(EngineError::Refused("the server refused the message: it was not sent".to_owned()))
                 }
                 // Only now it was seen that a member's identity has changed.

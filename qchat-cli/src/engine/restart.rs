@@ -1,4 +1,4 @@
-//! How an admin lets a room go on that nobody can follow any more.
+//! How an owner lets a room go on that nobody can follow any more.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Handle {
     /// behind: they have to be invited again.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] for a device that follows the room, an account that is no admin, and when another admin or
+    /// [`EngineError::Refused`] for a device that follows the room, an account that is no owner, and when another owner or
     /// member was quicker; otherwise why the daemon was not told.
     pub async fn restart(&self, room: RoomId) -> Result<Vec<UserName>, EngineError> {
         let me = self.0.me.account;

@@ -5,7 +5,7 @@ use crate::ids::{RoomId, Seq};
 /// Size of a group id, bytes.
 const SIZE: usize = 16 + 8;
 
-/// Names a room's group. A room has one group for its whole life, unless an admin restarts it.
+/// Names a room's group. A room has one group for its whole life, unless an owner restarts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupId {
     /// The room.

@@ -1,4 +1,4 @@
-//! A room that nobody can follow goes on when an admin restarts it, and when nobody else does.
+//! A room that nobody can follow goes on when an owner restarts it, and when nobody else does.
 
 use bytes::Bytes;
 use qchat_proto::{
