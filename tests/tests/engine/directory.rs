@@ -166,7 +166,10 @@ fn fork(daemon: &mut Daemon) -> Daemon {
         fs::create_dir(&to).unwrap();
         for file in fs::read_dir(&from).unwrap() {
             let file = file.unwrap();
-            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            // What people have sent lies in a directory: there is nothing.
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
         }
         vec![]
     });
