@@ -1,9 +1,8 @@
 //! Files: parts of megabytes that are bytes and no JSON, and files of any size in the other direction.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use qchat_proto::{
     ids::{FileId, RoomId},
@@ -13,19 +12,12 @@ use qchat_proto::{
     },
 };
 use sync_wrapper::SyncStream;
-use tokio::time::timeout;
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
 
-use super::{HeaderValueText, answer, bearer, body, body::READ_AWAY, done, fault_reply, segment, with};
+use super::{
+    HeaderValueText, answer, bearer, body, done, fault_reply, segment, streamed, streamed::Body, with,
+};
 use crate::service::{ServiceError, Services, files::Reading, sessions::Caller};
-
-/// How long the next bytes of a part may take to come,
-const PATIENCE: Duration = Duration::from_secs(30);
-/// and all of them.
-const WHOLE: Duration = Duration::from_mins(10);
-
-/// A body as it comes; `Err` when it was cut off.
-type Body = BoxStream<'static, Result<Bytes, ()>>;
 
 /// `/v1/rooms/{room}/files/{file}`, and what follows.
 fn file() -> impl Filter<Extract = (RoomId, FileId), Error = Rejection> + Copy {
@@ -61,7 +53,7 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .and(warp::put())
         .and(bearer(services.clone()))
         .and(with(services.clone()))
-        .and(bytes())
+        .and(streamed::body())
         .then(take);
     let complete =
         file()
@@ -98,15 +90,6 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     quota.or(begin).unify().or(part).unify().or(complete).unify().or(read).unify().or(delete).unify().boxed()
 }
 
-/// The body, unread.
-fn bytes() -> impl Filter<Extract = (Body,), Error = Rejection> + Copy {
-    warp::body::stream().map(|body| -> Body { boxed(body) })
-}
-
-fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Body {
-    body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining())).map_err(drop)).boxed()
-}
-
 async fn take(
     room: RoomId,
     file: FileId,
@@ -117,7 +100,7 @@ async fn take(
 ) -> Response {
     let taken = async {
         let (length, space) = services.files.expect(caller, room, file, number).await?;
-        let bytes = timeout(WHOLE, collect(&mut body, length)).await.map_err(|_| late())??;
+        let bytes = streamed::whole(collect(&mut body, length)).await?;
         // Whoever hangs up does not stop it halfway: what is on disk is noted, or gone.
         let storing = tokio::spawn(async move {
             let stored = services.files.put_part(caller, room, file, number, bytes).await;
@@ -128,8 +111,7 @@ async fn take(
     };
     let taken = taken.await;
     if taken.is_err() {
-        // So that the client gets to see the refusal and not a reset.
-        drop(timeout(PATIENCE, read_away(&mut body)).await);
+        streamed::refused(&mut body).await;
     }
     done(taken)
 }
@@ -137,8 +119,7 @@ async fn take(
 /// All of a body, which has to have this length.
 async fn collect(body: &mut Body, length: usize) -> Result<Bytes, ServiceError> {
     let mut bytes = BytesMut::with_capacity(length);
-    while let Some(part) = timeout(PATIENCE, body.next()).await.map_err(|_| late())? {
-        let part = part.map_err(|()| ServiceError::refuse(FaultCode::BadRequest, "the body was cut off"))?;
+    while let Some(part) = streamed::next(body).await? {
         if bytes.len() + part.len() > length {
             return Err(ServiceError::refuse(
                 FaultCode::TooLarge,
@@ -154,21 +135,6 @@ async fn collect(body: &mut Body, length: usize) -> Result<Bytes, ServiceError> 
         ));
     }
     Ok(bytes.freeze())
-}
-
-/// Reads what nobody wants, as far as that makes sense.
-async fn read_away(body: &mut Body) {
-    let mut read = 0_usize;
-    while read < READ_AWAY {
-        match body.next().await {
-            Some(Ok(part)) => read += part.len(),
-            Some(Err(())) | None => return,
-        }
-    }
-}
-
-fn late() -> ServiceError {
-    Fault::new(FaultCode::BadRequest, "the body did not come in time").into()
 }
 
 async fn give(

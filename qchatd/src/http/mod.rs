@@ -15,6 +15,7 @@ mod passphrase;
 mod reject;
 mod rooms;
 mod sessions;
+mod streamed;
 mod trees;
 
 use std::{str::FromStr, sync::Arc};

@@ -1,37 +1,20 @@
 //! Ratchet trees: bodies of megabytes that are bytes and no JSON, taken and given out part by part.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-use futures_util::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::stream;
 use http::{HeaderValue, header};
 use qchat_proto::{
     ids::{RoomId, Seq},
-    wire::{
-        fault::{Fault, FaultCode},
-        limits,
-        tree::TreeHash,
-    },
+    wire::{limits, tree::TreeHash},
 };
-use tokio::time::timeout;
-use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
+use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
-use super::{bearer, body::READ_AWAY, done, fault_reply, segment, with};
+use super::{bearer, done, fault_reply, segment, streamed, streamed::Body, with};
 use crate::{
     service::{ServiceError, Services, sessions::Caller, trees::too_large},
     store::trees::StoredTree,
 };
-
-/// How long the next bytes of a tree may take to come,
-const PATIENCE: Duration = Duration::from_secs(30);
-/// and all of them.
-const WHOLE: Duration = Duration::from_mins(10);
-
-/// A body as it comes; `Err` when it was cut off.
-type Body = BoxStream<'static, Result<Bytes, ()>>;
 
 pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     let put = warp::path!("v1" / "rooms" / ..)
@@ -43,7 +26,7 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
         .and(bearer(services.clone()))
         .and(with(services.clone()))
         .and(warp::header::optional::<u64>(header::CONTENT_LENGTH.as_str()))
-        .and(bytes())
+        .and(streamed::body())
         .then(take);
     let of_welcome = warp::path!("v1" / "rooms" / ..)
         .and(segment::<RoomId>())
@@ -62,15 +45,6 @@ pub(super) fn routes(services: &Arc<Services>) -> BoxedFilter<(Response,)> {
     put.or(of_welcome).unify().boxed()
 }
 
-/// The body, unread.
-fn bytes() -> impl Filter<Extract = (Body,), Error = Rejection> + Copy {
-    warp::body::stream().map(|body| -> Body { boxed(body) })
-}
-
-fn boxed<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Body {
-    body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining())).map_err(drop)).boxed()
-}
-
 async fn take(
     room: RoomId,
     hash: TreeHash,
@@ -79,13 +53,9 @@ async fn take(
     length: Option<u64>,
     mut body: Body,
 ) -> Response {
-    let taken = match timeout(WHOLE, store(room, hash, caller, &services, length, &mut body)).await {
-        Ok(taken) => taken,
-        Err(_) => Err(late()),
-    };
+    let taken = streamed::whole(store(room, hash, caller, &services, length, &mut body)).await;
     if taken.is_err() {
-        // So that the client gets to see the refusal and not a reset.
-        drop(timeout(PATIENCE, read_away(&mut body)).await);
+        streamed::refused(&mut body).await;
     }
     done(taken)
 }
@@ -102,29 +72,13 @@ async fn store(
         return Err(too_large());
     }
     let Some(mut upload) = services.trees.begin(caller, room, hash).await? else {
-        read_away(body).await;
+        streamed::read_away(body).await;
         return Ok(());
     };
-    while let Some(part) = timeout(PATIENCE, body.next()).await.map_err(|_| late())? {
-        let part = part.map_err(|()| ServiceError::refuse(FaultCode::BadRequest, "the body was cut off"))?;
+    while let Some(part) = streamed::next(body).await? {
         upload.push(&part).await?;
     }
     upload.finish().await
-}
-
-/// Reads what nobody wants, as far as that makes sense.
-async fn read_away(body: &mut Body) {
-    let mut read = 0_usize;
-    while read < READ_AWAY {
-        match body.next().await {
-            Some(Ok(part)) => read += part.len(),
-            Some(Err(())) | None => return,
-        }
-    }
-}
-
-fn late() -> ServiceError {
-    Fault::new(FaultCode::BadRequest, "the body did not come in time").into()
 }
 
 /// A response that reads a part when the one before is on its way.
