@@ -98,6 +98,17 @@ fn a_yes_is_told_to_the_others_once_and_is_no_message() {
     }
 }
 
+#[test]
+fn an_invitation_of_an_admin_is_an_owners_to_withdraw_and_stops_nobody_else() {
+    let (mut relay, mut peers, invitee) = invited();
+    for account in [peers[1].device.account(), invitee.device.account()] {
+        peers[0].change(Change::Settings(SettingsChange::Role(account, Role::Admin)));
+    }
+    settle(&mut relay, &mut peers);
+    assert!(!withdraws(&mut relay, &mut peers, 1, NOW + INVITATION_LIFETIME));
+    assert!(withdraws(&mut relay, &mut peers, 0, NOW + INVITATION_LIFETIME));
+}
+
 /// Somebody who joined later saw no Add: what it does not know it does not act on.
 #[test]
 fn who_joined_later_withdraws_nobody_that_was_there() {

@@ -132,7 +132,11 @@ async fn a_file_is_put_there_part_by_part_and_read_by_its_room_alone(database: D
     }
     assert_eq!(mine.begin(room, file.id, file.size()).await, Ok(FileParts { parts: 3, complete: true }));
     assert_eq!(mine.part(room, file.id, 1, file.part(1)).await, Ok(()), "the same once more");
+    let directory = server.database.dir.path().join("files");
+    let there = below(&directory);
     assert_eq!(mine.part(room, file.id, 1, vec![9; PART]).await, Err(FaultCode::Conflict));
+    assert_eq!(theirs.part(room, file.id, 1, vec![9; PART]).await, Err(FaultCode::NotFound));
+    assert_eq!(below(&directory), there, "nothing of what was refused lies there");
 
     // Whoever is invited reads nothing before it has joined, and then all of it.
     assert_eq!(theirs.read(room, file.id).await.unwrap_err(), FaultCode::NotFound);

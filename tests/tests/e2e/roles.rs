@@ -33,12 +33,14 @@ fn rooms_are_renamed_and_people_appointed_silenced_banned_and_let_in_again() {
         (bob, 2, &["room", "rename", "lobby", "@carol"]),
         (bob, 5, &["room", "ban", "lobby", "nobody"]),
         (alice, 6, &["room", "role", "lobby", "alice", "member"]),
-        (carol, 6, &["send", "lobby", "may I?"]),
+        (alice, 6, &["room", "leave", "lobby"]),
         (carol, 6, &["room", "invite", "lobby", "alice"]),
         (bob, 0, &["send", "lobby", "read this"]),
     ] {
         drop(who.run(arguments).expect_code(code));
     }
+    let why = carol.fails(6, &["send", "lobby", "may I?"]);
+    assert!(why.contains("only read"), "{why}");
     assert_eq!(carol.bodies("lobby"), ["read this"]);
     let shown = &carol.json(&["room", "show", "lobby"])[0];
     assert_eq!((&shown["topic"], &shown["banned"]), (&"All about tea".into(), &json!([])));

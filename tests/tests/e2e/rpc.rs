@@ -61,6 +61,14 @@ fn a_program_sends_reads_and_is_told_of_messages() {
         (value["method"] == "message" && value["params"]["sender"] == "bob").then_some(value)
     });
     assert_eq!(told["params"]["body"], "hello\u{1b}[2J");
+    // Whoever subscribes again is told nothing again.
+    assert!(call(&mut rpc, 20, "subscribe", &json!({}))["result"].is_object());
+    bob.ok(&["send", "general", "and on"]);
+    let told = rpc.wait_for("the next message", |line| {
+        let value: Value = serde_json::from_str(line).expect("JSON");
+        (value["method"] == "message").then_some(value)
+    });
+    assert_eq!(told["params"]["body"], "and on");
 
     let table = [
         ("register", json!({ "name": "eve" }), -32601),
@@ -68,6 +76,7 @@ fn a_program_sends_reads_and_is_told_of_messages() {
         ("send", json!({ "room": "general", "text": "x", "passphrase_file": "/x" }), -32602),
         ("send", json!({ "room": "nowhere", "text": "x" }), -32005),
         ("history", json!({ "room": "general", "limit": "many" }), -32602),
+        ("delete", json!({ "room": "general", "all": true }), -32002),
     ];
     for (number, (method, params, code)) in (7..).zip(table) {
         let answer = call(&mut rpc, number, method, &params);

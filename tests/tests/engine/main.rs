@@ -9,6 +9,7 @@
 mod blocked;
 mod cluster;
 mod consent;
+mod cuts;
 mod deleted;
 mod delisted;
 mod directory;

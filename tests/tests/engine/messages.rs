@@ -8,34 +8,15 @@ use qchat_cli::engine::{
 use qchat_proto::{
     content::{Emoji, MessageRef, Poll},
     ids::RoomId,
-    wire::{frame::read_client_frame, pb::client_frame},
 };
-use qchat_tests::{
-    daemon::Daemon,
-    database::Backend,
-    proxy::{Action, Direction, Proxy},
-};
+use qchat_tests::{daemon::Daemon, database::Backend, proxy::Proxy};
 
-use crate::person::{Person, room};
+use crate::{
+    cuts::cuts,
+    person::{Person, room},
+};
 
 const STEPS: usize = 60;
-
-/// Cuts now and then before or after an envelope goes through.
-fn unreliable() -> impl FnMut(Direction, &[u8]) -> Action + Send {
-    let mut published = 0_u32;
-    move |direction, payload| {
-        let frame = read_client_frame(payload.to_vec().into());
-        if direction == Direction::ToDaemon && matches!(frame, Ok(client_frame::Body::Publish(_))) {
-            published += 1;
-            return match published % 16 {
-                5 => Action::CutBefore,
-                13 => Action::CutAfter,
-                _ => Action::Pass,
-            };
-        }
-        Action::Pass
-    }
-}
 
 async fn lines(person: &Person, room: RoomId) -> Vec<Message> {
     let mut lines = person.engine.timeline(room, None, 10_000).await.unwrap();
@@ -125,7 +106,7 @@ async fn whatever_is_changed_by_whom_and_in_what_order_all_see_the_same() {
         people.push(Person::register(&daemon.url(), name).await);
     }
     let dave = people.pop().unwrap();
-    let proxy = Proxy::with_rule(daemon.address(), unreliable());
+    let proxy = Proxy::with_rule(daemon.address(), cuts(16, 5, 13));
     let room = room("tea", &people.iter().collect::<Vec<_>>()).await;
     for person in &mut people {
         person.through(&proxy).await;

@@ -17,29 +17,15 @@ use qchat_tests::{
     daemon::Daemon,
     database::Backend,
     on_both,
-    proxy::{Action, Direction, Proxy},
+    proxy::{Direction, Proxy},
 };
 
-use crate::witness::{Epoch, KeyUses, epoch, key_use};
+use crate::{
+    cuts::cuts,
+    witness::{Epoch, KeyUses, epoch, key_use},
+};
 
 const ROUNDS: usize = 12;
-
-/// Cuts every third publish before or after it goes through, so that much is sealed and sent, and sent again.
-fn unreliable() -> impl FnMut(Direction, &[u8]) -> Action + Send {
-    let mut published = 0_u32;
-    move |direction, payload| {
-        let frame = read_client_frame(payload.to_vec().into());
-        if direction == Direction::ToDaemon && matches!(frame, Ok(client_frame::Body::Publish(_))) {
-            published += 1;
-            return match published % 6 {
-                2 => Action::CutBefore,
-                5 => Action::CutAfter,
-                _ => Action::Pass,
-            };
-        }
-        Action::Pass
-    }
-}
 
 /// A second connection to the profile of a client that the test has registered.
 fn profile_of(client: &Client) -> Profile {
@@ -52,7 +38,8 @@ on_both!(no_key_seals_two_messages_that_left_the_device);
 
 fn no_key_seals_two_messages_that_left_the_device(backend: Backend) {
     let mut daemon = Daemon::start(backend);
-    let proxy = Proxy::with_rule(daemon.address(), unreliable());
+    // Every third publish: much is sealed and sent, and sent again.
+    let proxy = Proxy::with_rule(daemon.address(), cuts(6, 2, 5));
     let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
     for client in &mut clients {
         client.unlock();
