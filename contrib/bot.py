@@ -8,11 +8,21 @@ It starts `qchat rpc` and speaks JSON-RPC 2.0 with it, a line each. Give the pro
 
 import datetime
 import json
+import queue
 import subprocess
 import sys
+import threading
 
 rpc = subprocess.Popen(["qchat", "rpc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+lines = queue.SimpleQueue()
 last = 0
+
+
+def read():
+    """Reads always: while neither side reads what the other one writes, both wait for ever."""
+    for line in rpc.stdout:
+        lines.put(line)
+    lines.put(None)
 
 
 def call(method, **params):
@@ -32,10 +42,11 @@ def answer(text):
     return None
 
 
+threading.Thread(target=read, daemon=True).start()
 call("subscribe", rooms=sys.argv[1:])
 call("whoami")
 me = None
-for line in rpc.stdout:
+for line in iter(lines.get, None):
     said = json.loads(line)
     if "error" in said:
         print(said["error"]["message"], file=sys.stderr)

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod expiry;
 mod local;
 pub mod net;
 pub mod quantum;

@@ -74,14 +74,14 @@ fn simulators() {
             ("stabilizer", stabilizer::sample),
         ] {
             let time = best(20, || {
-                black_box(sample(circuit, &NoiseModel::default(), 1024, 1).unwrap());
+                black_box(sample(circuit, &NoiseModel::default(), 1024, 1_u64.into()).unwrap());
             });
             println!("20 qubits, {what}, 1024 shots, {how}: {:.2} ms", time.as_secs_f64() * 1e3);
         }
     }
     let bits = random_bits(100_000).unwrap();
     let time = best(5, || {
-        black_box(stabilizer::sample(&bits, &NoiseModel::default(), 4096, 1).unwrap());
+        black_box(stabilizer::sample(&bits, &NoiseModel::default(), 4096, 1_u64.into()).unwrap());
     });
     println!(
         "random bits, 100,000 qubits × 4096 shots, stabilizer: {:.0} Mbit/s",
@@ -94,7 +94,7 @@ fn random_key() {
     let circuit = random_bits(100).unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let time = best(10, || {
-        let bits = stabilizer::sample(&circuit, &NoiseModel::default(), 20, 3).unwrap().concatenated();
+        let bits = stabilizer::sample(&circuit, &NoiseModel::default(), 20, 3_u64.into()).unwrap().concatenated();
         let symbols: Vec<u8> = bits.iter().map(u8::from).collect();
         let entropy = estimates(&symbols).lowest().unwrap_or(0.0).clamp(0.2, 1.0);
         let seed = Bits::random(extract::seed_bits(bits.len(), entropy), &mut random);

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-type Sampler = fn(&Circuit, &NoiseModel, usize, u64) -> Result<Samples, SimulatorError>;
+type Sampler = fn(&Circuit, &NoiseModel, usize, Seed) -> Result<Samples, SimulatorError>;
 
 fn circuits() -> Result<(), Box<dyn Error>> {
     let measured =
@@ -62,7 +62,7 @@ fn circuits() -> Result<(), Box<dyn Error>> {
             for (with, sample) in
                 [("state vector", state_vector::sample as Sampler), ("stabilizer", stabilizer::sample)]
             {
-                let samples = match sample(circuit, &NoiseModel::default(), SHOTS, 7) {
+                let samples = match sample(circuit, &NoiseModel::default(), SHOTS, 7_u64.into()) {
                     Err(SimulatorError::Gate(_)) => continue,
                     sampled => sampled?,
                 };

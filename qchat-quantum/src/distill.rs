@@ -111,6 +111,13 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Bits of one hash. They may be compared once and again after each retry, and all of that together has to keep to the bound.
+    fn tag_bits(&self, length: usize) -> Option<u32> {
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let looks = (RETRIES + 1) as f64;
+        tag_bits(length, self.eps_cor / looks)
+    }
+
     fn length(&self, bits: usize, leaked: usize) -> usize {
         let length = match self.secrecy {
             Secrecy::SinglePhotons { test_bits, errors } => {
@@ -181,7 +188,7 @@ impl<R: Rng> Sender<R> {
                 Ok(Some(Message::Parities(parities)))
             }
             Message::Corrected => {
-                let bits = tag_bits(self.key.len(), self.terms.eps_cor).ok_or(AbortReason::NoSecretBits)?;
+                let bits = self.terms.tag_bits(self.key.len()).ok_or(AbortReason::NoSecretBits)?;
                 self.hashed += bits as usize;
                 let mut key = [0; 16];
                 self.random.fill_bytes(&mut key);
@@ -265,7 +272,7 @@ impl Receiver {
                 Ok(Some(self.begin()))
             }
             Message::Verify(proof) if !self.verified => {
-                let bits = tag_bits(self.length, self.terms.eps_cor);
+                let bits = self.terms.tag_bits(self.length);
                 if bits != Some(proof.bits) {
                     return Err(AbortReason::Protocol);
                 }
@@ -284,6 +291,9 @@ impl Receiver {
             Message::Amplify(seed) if self.verified => {
                 let leaked_bits = self.corrector.leaked() + self.hashed;
                 let length = self.terms.length(self.length, leaked_bits);
+                if length == 0 {
+                    return Err(AbortReason::NoSecretBits);
+                }
                 let key = toeplitz::hash(seed, &self.corrector.bits(), length)
                     .map_err(|_| AbortReason::Protocol)?;
                 self.result = Some(Ok(Distilled { key, leaked_bits, efficiency: self.efficiency() }));

@@ -20,3 +20,5 @@ mod random;
 pub mod reconcile;
 pub mod seed;
 pub mod simulator;
+
+pub use random::Seed;

@@ -1,9 +1,34 @@
 //! The randomness of simulations: streams of ChaCha8 by a seed, one for each purpose and each piece of work.
 //!
 //! A piece of work (a batch of shots, a frame of a key) takes its stream by its own number, so that results do not
-//! depend on which thread does what. These bits are reproducible and never enter a key.
+//! depend on which thread does what. They are as unpredictable as their seed, and no more.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// What a simulation draws from: the same seed, the same results. One that is a number has no more than 64 bits of entropy, however
+/// many bits come of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seed([u8; 32]);
+
+impl From<u64> for Seed {
+    fn from(number: u64) -> Self {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&number.to_le_bytes());
+        Self(seed)
+    }
+}
+
+impl From<[u8; 32]> for Seed {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(…)")
+    }
+}
 
 /// What a stream is for; two purposes never share bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +50,9 @@ pub(crate) enum Purpose {
 }
 
 /// The stream for a purpose and a number.
-pub(crate) fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8] = purpose as u8;
+pub(crate) fn stream(seed: impl Into<Seed>, purpose: Purpose, number: u64) -> ChaCha8Rng {
+    let Seed(mut key) = seed.into();
+    key[8] ^= purpose as u8;
     let mut stream = ChaCha8Rng::from_seed(key);
     stream.set_stream(number);
     stream

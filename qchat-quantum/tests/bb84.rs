@@ -289,7 +289,7 @@ fn entangled_pairs_give_a_key_and_show_that_they_are_entangled() {
 fn chsh_is_what_circuits_give_with_its_error() {
     let settings = |noise: &NoiseModel| {
         circuits().unwrap().map(|circuit| {
-            let samples = state_vector::sample(&circuit, noise, 20_000, 8).unwrap();
+            let samples = state_vector::sample(&circuit, noise, 20_000, 8_u64.into()).unwrap();
             Setting::from_samples(&samples, 0, 1)
         })
     };

@@ -4,13 +4,14 @@
 
 use proptest::prelude::*;
 use qchat_quantum::{
+    Seed,
     circuit::{Builder, Circuit, OneQubit, Operation, TwoQubit, random_bits},
     device::Properties,
     noise::{NoiseModel, Readout, Relaxation},
     simulator::{Samples, SimulatorError, stabilizer, state_vector},
 };
 
-type Sampler = fn(&Circuit, &NoiseModel, usize, u64) -> Result<Samples, SimulatorError>;
+type Sampler = fn(&Circuit, &NoiseModel, usize, Seed) -> Result<Samples, SimulatorError>;
 const BOTH: [Sampler; 2] = [state_vector::sample, stabilizer::sample];
 
 #[expect(clippy::cast_precision_loss)]
@@ -32,7 +33,7 @@ fn bell(builder: Builder) -> Builder {
 fn a_bell_pair_is_random_and_equal() {
     let circuit = bell(Circuit::builder(2, 2)).measure(0, 0).measure(1, 1).build().unwrap();
     for sample in BOTH {
-        let samples = sample(&circuit, &NoiseModel::default(), 10_000, 1).unwrap();
+        let samples = sample(&circuit, &NoiseModel::default(), 10_000, 1_u64.into()).unwrap();
         let counts = samples.counts();
         assert_eq!(counts.keys().collect::<Vec<_>>(), ["00", "11"]);
         assert!(fits(counts["11"], 0.5, 10_000), "{counts:?}");
@@ -64,7 +65,7 @@ fn measurements_and_resets_in_the_middle_collapse_what_they_touch() {
     ];
     for (circuit, outcomes) in circuits {
         for sample in BOTH {
-            let counts = sample(&circuit, &NoiseModel::default(), 8000, 2).unwrap().counts();
+            let counts = sample(&circuit, &NoiseModel::default(), 8000, 2_u64.into()).unwrap().counts();
             assert_eq!(counts.keys().map(String::as_str).collect::<Vec<_>>(), outcomes, "{}", circuit.draw());
             for count in counts.values() {
                 assert!(fits(*count, 1.0 / float(outcomes.len()), 8000), "{counts:?}");
@@ -100,27 +101,27 @@ fn noise_has_the_size_that_was_asked_for() {
         ),
     ] {
         for sample in BOTH {
-            let ones = sample(&circuit, &noise, shots, 3).unwrap().column(0).unwrap().count_ones();
+            let ones = sample(&circuit, &noise, shots, 3_u64.into()).unwrap().column(0).unwrap().count_ones();
             assert!(fits(ones, expected, shots), "{what}: {ones}");
         }
     }
     // A T2 above T1 is true damping, which amplitudes alone can follow.
     let long = relaxing(100e-6, 150e-6, 50e-6);
     let (flipped, echo) = (one(|c| c.x(0)), one(|c| c.h(0).h(0)));
-    let ones = state_vector::sample(&flipped, &long, shots, 4).unwrap().column(0).unwrap().count_ones();
+    let ones = state_vector::sample(&flipped, &long, shots, 4_u64.into()).unwrap().column(0).unwrap().count_ones();
     assert!(fits(ones, decay, shots), "{ones}");
-    let ones = state_vector::sample(&echo, &long, shots, 5).unwrap().column(0).unwrap().count_ones();
+    let ones = state_vector::sample(&echo, &long, shots, 5_u64.into()).unwrap().column(0).unwrap().count_ones();
     let coherent = (-50.0 / 150.0_f64).exp();
     // After the first gate ⟨X⟩ = coherent and ⟨Z⟩ = 1 − decay; H turns X into Z, which then relaxes towards zero.
     let expected = (1.0 - coherent) / 2.0 * decay;
     assert!(fits(ones, expected, shots), "{ones}, not {expected}");
-    assert_eq!(stabilizer::sample(&echo, &long, 1, 1), Err(SimulatorError::Noise));
-    assert!(stabilizer::sample(&echo, &long.for_stabilizers(), 1, 1).is_ok());
+    assert_eq!(stabilizer::sample(&echo, &long, 1, 1_u64.into()), Err(SimulatorError::Noise));
+    assert!(stabilizer::sample(&echo, &long.for_stabilizers(), 1, 1_u64.into()).is_ok());
 }
 
 /// Compares both simulators outcome by outcome.
 fn agree(circuit: &Circuit, noise: &NoiseModel, shots: usize) -> Result<(), TestCaseError> {
-    let [one, two] = BOTH.map(|sample| sample(circuit, noise, shots, 7).unwrap().counts());
+    let [one, two] = BOTH.map(|sample| sample(circuit, noise, shots, 7_u64.into()).unwrap().counts());
     for outcome in one.keys().chain(two.keys()) {
         let (a, b) = (one.get(outcome).copied().unwrap_or(0), two.get(outcome).copied().unwrap_or(0));
         let deviation = float(a + b).sqrt();
@@ -187,9 +188,9 @@ fn the_same_seed_gives_the_same_shots_on_any_number_of_threads() {
     let chain =
         (0..12).fold(chain.h(12).measure(0, 13).h(0), |circuit, n| circuit.measure(n, n)).build().unwrap();
     for sample in BOTH {
-        let run = |threads, seed| {
+        let run = |threads, seed: u64| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| sample(&chain, &noise, 5000, seed).unwrap())
+            pool.install(|| sample(&chain, &noise, 5000, seed.into()).unwrap())
         };
         let one = run(1, 1);
         assert_eq!(one, run(3, 1));
@@ -199,23 +200,23 @@ fn the_same_seed_gives_the_same_shots_on_any_number_of_threads() {
 
 #[test]
 fn large_jobs_are_split_into_what_is_independent() {
-    let samples = stabilizer::sample(&random_bits(100_000).unwrap(), &NoiseModel::default(), 64, 1).unwrap();
+    let samples = stabilizer::sample(&random_bits(100_000).unwrap(), &NoiseModel::default(), 64, 1_u64.into()).unwrap();
     let ones: usize = (0..100_000).map(|bit| samples.column(bit).unwrap().count_ones()).sum();
     assert!(fits(ones, 0.5, 6_400_000), "{ones}");
-    let samples = state_vector::sample(&random_bits(200).unwrap(), &NoiseModel::default(), 100, 1).unwrap();
+    let samples = state_vector::sample(&random_bits(200).unwrap(), &NoiseModel::default(), 100, 1_u64.into()).unwrap();
     assert_eq!(samples.concatenated().len(), 20_000);
 
     // One pair of correlated ends over a thousand qubits.
     let chain = (1..1000).fold(Circuit::builder(1000, 2).h(0), |circuit, n| circuit.cx(n - 1, n));
     let chain = chain.measure(0, 0).measure(999, 1).build().unwrap();
-    let counts = stabilizer::sample(&chain, &NoiseModel::default(), 1000, 1).unwrap().counts();
+    let counts = stabilizer::sample(&chain, &NoiseModel::default(), 1000, 1_u64.into()).unwrap().counts();
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["00", "11"]);
     assert_eq!(
-        state_vector::sample(&chain, &NoiseModel::default(), 1, 1),
+        state_vector::sample(&chain, &NoiseModel::default(), 1, 1_u64.into()),
         Err(SimulatorError::TooLarge(1000, state_vector::LARGEST))
     );
     let turned = Circuit::builder(1, 0).ry(0.3, 0).build().unwrap();
-    assert_eq!(stabilizer::sample(&turned, &NoiseModel::default(), 1, 1), Err(SimulatorError::Gate("ry")));
+    assert_eq!(stabilizer::sample(&turned, &NoiseModel::default(), 1, 1_u64.into()), Err(SimulatorError::Gate("ry")));
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn a_devices_noise_has_the_measured_infidelity() {
         let gates = prepare.iter().chain([&x]).chain(undo);
         let circuit = gates.fold(Circuit::builder(1, 1), |circuit, gate| circuit.gate(*gate, 0));
         let circuit = circuit.measure(0, 0).build().unwrap();
-        wrong += state_vector::sample(&circuit, &noiseless_readout, shots, 9)
+        wrong += state_vector::sample(&circuit, &noiseless_readout, shots, 9_u64.into())
             .unwrap()
             .column(0)
             .unwrap()
@@ -254,6 +255,6 @@ fn a_devices_noise_has_the_measured_infidelity() {
     }
     assert!(fits(wrong, 0.09, 6 * shots), "{}", float(wrong) / float(6 * shots));
     let zero = Circuit::builder(1, 1).measure(0, 0).build().unwrap();
-    let ones = stabilizer::sample(&zero, &noise, shots, 9).unwrap().column(0).unwrap().count_ones();
+    let ones = stabilizer::sample(&zero, &noise, shots, 9_u64.into()).unwrap().column(0).unwrap().count_ones();
     assert!(fits(ones, 0.01, shots));
 }

@@ -61,8 +61,13 @@ impl Process {
 
     /// Writes a line to its standard input. That it reads no more is no failure of the test.
     pub fn tell(&mut self, line: &str) {
+        self.tell_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Writes bytes, as they are.
+    pub fn tell_bytes(&mut self, bytes: &[u8]) {
         if let Some(stdin) = &mut self.child.stdin {
-            drop(std::io::Write::write_all(stdin, format!("{line}\n").as_bytes()));
+            drop(std::io::Write::write_all(stdin, bytes));
         }
     }
 

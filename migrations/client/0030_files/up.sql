@@ -1,6 +1,6 @@
 -- Files on their way to the daemon (docs/PROTOCOL.md, "Files"): which file of this machine, as it was when it began (device, inode,
 -- size, time of its last change in nanoseconds), what the message will say, with the key in it, and how far it is: parts that
--- the daemon has, and the digest over them.
+-- the daemon has, and the digest over them; and when it began, milliseconds since the Unix epoch.
 CREATE TABLE uploads (
     file BLOB NOT NULL PRIMARY KEY CHECK (length(file) = 16),
     shield BLOB NOT NULL DEFAULT (zeroblob(4096)),
@@ -9,7 +9,8 @@ CREATE TABLE uploads (
     state BLOB NOT NULL,
     content BLOB NOT NULL,
     parts INTEGER NOT NULL DEFAULT 0,
-    digest BLOB NOT NULL CHECK (length(digest) = 48)
+    digest BLOB NOT NULL CHECK (length(digest) = 48),
+    begun_ms INTEGER NOT NULL
 ) STRICT;
 
 -- Files on their way from there: where they are to be, which line of the timeline names them, under which name they are until then,

@@ -18,8 +18,9 @@ CREATE TABLE jobs (
     may_fall_back INTEGER NOT NULL,
     -- What the provider's results must look like, as JSON.
     expected TEXT,
-    -- The provider's id.
+    -- The provider's id, and the account there that it was told by, in words: no other one knows it.
     remote TEXT,
+    account TEXT,
     -- What was measured, until it is made use of.
     measured BLOB,
     -- What came of it, as JSON; never a bit of a key.

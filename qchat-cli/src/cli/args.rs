@@ -526,6 +526,12 @@ pub enum Command {
     /// The server.
     #[command(subcommand)]
     Server(Server),
+    /// Look at all that qchat needs, and say what is wrong and what to do: the profile, the vault, the server and the way there, and
+    /// what runs quantum jobs.
+    ///
+    /// Ends with 8 when something does not work.
+    #[command(after_help = "Examples:\n  qchat doctor\n  qchat doctor --json | jq -r 'select(.verdict != \"good\")'")]
+    Doctor,
     /// Where settings come from.
     #[command(subcommand)]
     Config(Config),

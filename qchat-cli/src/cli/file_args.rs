@@ -18,7 +18,8 @@ pub enum FileCommand {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// The file's id, or the message's, as `file list` and `history` show them; the beginning is enough.
+        /// The file's id, or the message's, as `file list` and `history` show them; the beginning is enough. Or `:` and the
+        /// message's number in the room.
         #[arg(value_name = "ID")]
         id: String,
         /// Where to put it: a directory, a name, or `-` for standard output [default: here, under the name it was sent by].
@@ -46,7 +47,7 @@ pub enum FileCommand {
         /// The room's name or id.
         #[arg(value_name = "ROOM")]
         room: String,
-        /// The file's id, or the message's; the beginning is enough.
+        /// The file's id, or the message's; the beginning is enough. Or `:` and the message's number in the room.
         #[arg(value_name = "ID")]
         id: String,
     },

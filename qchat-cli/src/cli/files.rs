@@ -150,7 +150,7 @@ pub(super) async fn get(
         if to_stdout {
             let getting = progress::telling(&context.settings, "Getting the file", async |teller| {
                 let rate = Rate::new("Getting");
-                handle.stream_file(room, attachment, io::stdout(), |far| rate.tell(teller, far)).await
+                handle.stream_file(room, attachment, tokio::io::stdout(), |far| rate.tell(teller, far)).await
             });
             return Ok(getting.await?);
         }

@@ -1,11 +1,16 @@
 //! What `listen` does with each message of others beside printing it: runs a command, tells a web service, shows it on the
 //! desktop. One after the other, in the order of the messages; one that fails is tried again.
 
-use std::{cell::Cell, process::Stdio, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    process::Stdio,
+    time::Duration,
+};
 
 use notify_rust::Notification;
 use qchat_proto::sanitize;
 use tokio::{io::AsyncWriteExt, process::Command, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Context,
@@ -35,6 +40,10 @@ pub(super) struct Hooks {
     notify: Option<Notify>,
     /// Messages with which something was not done.
     failed: Cell<usize>,
+    /// The message with which something is being done.
+    underway: RefCell<Option<String>>,
+    /// Once `listen` is to end.
+    ending: CancellationToken,
 }
 
 /// Why a try has failed, and whether another makes sense.
@@ -57,7 +66,14 @@ impl Hooks {
                 "--webhook takes an https address, or http on this machine, without a password in it",
             )
         })?;
-        Ok(Self { exec, webhook, notify: *notify, failed: Cell::new(0) })
+        Ok(Self {
+            exec,
+            webhook,
+            notify: *notify,
+            failed: Cell::new(0),
+            underway: RefCell::default(),
+            ending: CancellationToken::new(),
+        })
     }
 
     /// Does all of it with a message. Failures are said, and counted.
@@ -68,13 +84,14 @@ impl Hooks {
         }
         let Ok(object) = serde_json::to_vec(&MessageObject::new(message, room)) else { return };
         let id = message.id.map(|id| id.to_string()).unwrap_or_default();
+        self.underway.replace(Some(id.clone()));
         let mut misses = vec![];
         if let Some(words) = &self.exec {
-            let running = persist(async || exec(words, &object).await).await;
+            let running = self.persist(async || exec(words, &object).await).await;
             misses.extend(running.err().map(|why| ("command", why)));
         }
         if let Some(webhook) = &self.webhook {
-            let posting = persist(async || {
+            let posting = self.persist(async || {
                 webhook
                     .post(&id, &object)
                     .await
@@ -88,11 +105,48 @@ impl Hooks {
         for (what, why) in &misses {
             context.output.say(&format!("warning: the {what} for message {id} failed: {why}"));
         }
+        self.underway.replace(None);
         self.failed.set(self.failed.get() + usize::from(!misses.is_empty()));
     }
 
+    /// Tries until it is done, or until there is no use in trying.
+    async fn persist(&self, mut work: impl AsyncFnMut() -> Result<(), Miss>) -> Result<(), String> {
+        let mut pause = PAUSE;
+        for left in (0..TRIES).rev() {
+            let why = match tokio::time::timeout(PATIENCE, work()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(Miss { why, again: true })) => why,
+                Ok(Err(Miss { why, again: false })) => return Err(why),
+                Err(_) => "no end within a minute".to_owned(),
+            };
+            if left == 0 {
+                return Err(why);
+            }
+            if self.ending.run_until_cancelled(sleep(pause)).await.is_none() {
+                return Err(format!("{why}; it is not tried again, since qchat ends"));
+            }
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    /// Begins no more tries. Returns whether one is underway.
+    pub(super) fn end(&self) -> bool {
+        self.ending.cancel();
+        self.underway.borrow().is_some()
+    }
+
+    /// Whether no message is to be taken on any more.
+    pub(super) fn ended(&self) -> bool {
+        self.ending.is_cancelled()
+    }
+
     /// What `listen` ends with.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self, context: &Context) -> Outcome {
+        if let Some(id) = self.underway.take() {
+            context.output.say(&format!("warning: what was underway for message {id} was cut off"));
+            self.failed.set(self.failed.get() + 1);
+        }
         match self.failed.get() {
             0 => Ok(()),
             failed => Err(Failure::partial(format!(
@@ -100,22 +154,6 @@ impl Hooks {
             ))),
         }
     }
-}
-
-/// Tries until it is done, or until there is no use in trying.
-async fn persist(mut work: impl AsyncFnMut() -> Result<(), Miss>) -> Result<(), String> {
-    let mut pause = PAUSE;
-    for left in (0..TRIES).rev() {
-        match tokio::time::timeout(PATIENCE, work()).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(Miss { why, again })) if !again || left == 0 => return Err(why),
-            Err(_) if left == 0 => return Err("no end within a minute".to_owned()),
-            Ok(Err(_)) | Err(_) => {}
-        }
-        sleep(pause).await;
-        pause *= 2;
-    }
-    Ok(())
 }
 
 /// Runs a command with the message on its standard input: an argument could be read by everybody on this machine.

@@ -1,8 +1,11 @@
 //! The command that prints messages as they arrive.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, pin::pin, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     Context,
@@ -13,6 +16,9 @@ use super::{
     open,
 };
 use crate::engine::types::{Connection, Message};
+
+/// How long a hook may go on once `listen` is to end.
+const LAST: Duration = Duration::from_secs(10);
 
 pub(super) async fn listen(
     context: &Context,
@@ -48,10 +54,16 @@ pub(super) async fn listen(
                 News::Connection(_) => {}
                 News::Trouble(sentence) => context.output.say(&format!("warning: {sentence}")),
             }
-            Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if left == 0 || hooks.ended() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
-        until_told(listening).await?;
-        hooks.outcome()
+        let mut listening = pin!(listening);
+        if let Told::ToEnd = told(listening.as_mut()).await?
+            && hooks.end()
+        {
+            // What is underway may end by itself.
+            let _ = timeout(LAST, listening).await;
+        }
+        hooks.outcome(context)
     })
     .await
 }
@@ -61,16 +73,28 @@ fn counts(message: &Message) -> bool {
     message.is_said() && message.marks.change.is_none()
 }
 
+/// How it was ended.
+enum Told {
+    /// By itself.
+    Done,
+    /// By a signal.
+    ToEnd,
+}
+
 /// Does `work` until it is done or the process is told to end.
 pub(super) async fn until_told(work: impl Future<Output = Outcome>) -> Outcome {
+    told(work).await.map(drop)
+}
+
+async fn told(work: impl Future<Output = Outcome>) -> Outcome<Told> {
     let failed = |error| Failure::unexpected(format!("signals cannot be received: {error}"));
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(failed)?;
     tokio::select! {
-        _ = interrupted.recv() => Ok(()),
-        _ = terminated.recv() => Ok(()),
-        _ = hung_up.recv() => Ok(()),
-        done = work => done,
+        _ = interrupted.recv() => Ok(Told::ToEnd),
+        _ = terminated.recv() => Ok(Told::ToEnd),
+        _ = hung_up.recv() => Ok(Told::ToEnd),
+        done = work => done.map(|()| Told::Done),
     }
 }

@@ -13,6 +13,7 @@ mod deletion;
 mod departure;
 mod devices;
 mod directory;
+mod doctor;
 mod documents;
 mod export;
 mod failure;
@@ -312,6 +313,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Keys(Keys::Audit { from, accept }) => directory::audit(context, *from, *accept).await,
         Command::Quantum(command) => quantum::carry_out(context, command).await,
         Command::Server(Server::Show) => server::show(context).await,
+        Command::Doctor => doctor::doctor(context).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) | Command::Agent => Ok(()),
     }
 }

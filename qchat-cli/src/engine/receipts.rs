@@ -51,6 +51,8 @@ pub(super) fn start(handle: &Handle) {
 
 async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
     let mut due: HashMap<RoomId, Instant> = HashMap::new();
+    // When all rooms are looked at: what was read is a matter of their list, of which is told far more often than anything is owed.
+    let mut all: Option<Instant> = None;
     loop {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(room, at)| (*room, *at));
         tokio::select! {
@@ -59,17 +61,20 @@ async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
                     due.entry(room).or_insert_with(soon);
                 }
                 Ok(Event::Rooms) | Err(RecvError::Lagged(_)) => {
-                    let Some(inner) = engine.upgrade() else { return };
-                    // What was read is a matter of the list of rooms.
-                    if let Ok(rooms) = owing(&Handle(inner)).await {
-                        for room in rooms {
-                            due.entry(room).or_insert_with(soon);
-                        }
-                    }
+                    all.get_or_insert_with(soon);
                 }
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             },
+            () = sleep_until(all.unwrap_or_else(Instant::now)), if all.is_some() => {
+                all = None;
+                let Some(inner) = engine.upgrade() else { return };
+                if let Ok(rooms) = owing(&Handle(inner)).await {
+                    for room in rooms {
+                        due.entry(room).or_insert_with(Instant::now);
+                    }
+                }
+            }
             () = sleep_until(next.map_or_else(Instant::now, |(_, at)| at)), if next.is_some() => {
                 let Some((room, _)) = next else { continue };
                 due.remove(&room);

@@ -127,7 +127,7 @@ fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
     let task = Task::Qrng(Qrng { bits: 256, seed: None, noise: Noise::None });
     let simulated = best(|| {
         let samples = local::run(&task)?;
-        outcome::of(&task, local::NAME, &samples).map(|made| drop(black_box(made)))
+        outcome::of(&task, local::NAME, None, &samples).map(|made| drop(black_box(made)))
     })?;
     tell();
     let settings = bb84::Settings { qubits: PULSES, seed: 1, ..bb84::Settings::default() };

@@ -26,6 +26,8 @@ pub struct Cloud {
     program: Program,
     /// Seconds that jobs may take in a calendar month.
     budget: f64,
+    /// Whose jobs they are, and where.
+    account: String,
 }
 
 /// How a job on a device ended.
@@ -44,12 +46,18 @@ impl Cloud {
     /// # Errors
     /// When the addresses or the instance's name make no sense.
     pub fn new(config: Config, program: Program, budget: u32) -> Result<Self, IbmError> {
-        Ok(Self { client: std::sync::Arc::new(Client::new(config)?), program, budget: budget.into() })
+        let account = format!("{} at {}", config.crn, config.api_url);
+        Ok(Self { client: std::sync::Arc::new(Client::new(config)?), program, budget: budget.into(), account })
     }
 
     /// Seconds of quantum computers that jobs may take in a calendar month.
     pub fn budget(&self) -> f64 {
         self.budget
+    }
+
+    /// The instance that jobs are told by, and the service's address: no other account knows them.
+    pub(super) fn account(&self) -> &str {
+        &self.account
     }
 
     /// The client.
@@ -92,6 +100,12 @@ impl Cloud {
         OVERHEAD + runs * EXECUTION
     }
 
+    /// The most seconds that a job may be charged which is believed to take so many: far above, so that none but one that hangs is
+    /// ended by it.
+    pub fn most(seconds: f64) -> f64 {
+        (seconds * 4.0).ceil().clamp(10.0, 10_800.0)
+    }
+
     /// The job as its device takes it.
     pub(super) async fn write(&self, job: &Job) -> Result<Submission, QuantumError> {
         let configuration = self.client.configuration(&job.backend).await?;
@@ -106,14 +120,13 @@ impl Cloud {
             written.push(Written::new(&circuit.lower(&target).map_err(lower)?)?);
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds")]
-        let cost = (job.seconds * 4.0).ceil().clamp(10.0, 10_800.0) as u32;
+        let cost = Self::most(job.seconds) as u32;
         Ok(Submission {
             backend: job.backend.clone(),
             circuits: written,
             shots: u32::try_from(shots).map_err(|_| QuantumError::Malformed("number of shots"))?,
             tag: tag(job)?,
             program: self.program,
-            // Far above what it takes: a job that hangs ends.
             cost: Some(cost),
             // Results that can be read once would be lost, and paid for, with a program that dies while they are on their way.
             // The service has seen them anyway, and they are no secret of anybody's.
@@ -166,13 +179,19 @@ impl Cloud {
         }
     }
 
-    /// Asks the service to end a job.
-    pub(super) async fn cancel(&self, remote: &str) -> Result<(), QuantumError> {
+    /// Asks the service to end a job; whether it has, and not the job by itself before that.
+    pub(super) async fn cancel(&self, remote: &str) -> Result<bool, QuantumError> {
         match self.client.cancel(&remote.parse()?).await {
-            // It has ended by itself.
-            Ok(()) | Err(IbmError::Final(_)) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(IbmError::Final(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The seconds that a job which has ended was charged, where the service says so.
+    pub(super) async fn charged(&self, remote: &str) -> Result<Option<f64>, QuantumError> {
+        let job = self.client.job(&remote.parse()?).await?;
+        Ok(job.charged_seconds.filter(|_| job.state.is_final()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use qchat_proto::crypto::entropy::SystemEntropy;
 use qchat_quantum::ibm::IbmError;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::{
     quantum::{
@@ -23,6 +24,9 @@ const OPEN: [State; 5] = [State::Prepared, State::Submitting, State::Queued, Sta
 const PATIENCE: Duration = Duration::from_mins(10);
 /// For so long a job that the provider has may be missing in its list.
 const UNLISTED: Duration = Duration::from_secs(10);
+/// Jobs that the provider takes in a minute.
+const MOST: i64 = 5;
+const MINUTE_MS: i64 = 60_000;
 
 /// The jobs of a profile; clones are the same.
 #[derive(Clone, Debug)]
@@ -55,7 +59,22 @@ impl Jobs {
         let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
         let id = JobId::random(&SystemEntropy)?;
         let backend = backend.to_owned();
-        Ok(self.store.with(move |store| store.add_job(id, &text, &backend, seconds, may_fall_back)).await?)
+        let add = move |store: &QuantumStore| store.add_job(id, &text, &backend, seconds, may_fall_back, None);
+        Ok(self.store.with(add).await?)
+    }
+
+    /// Writes a job down that the simulator does in the place of what was asked for, and why.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn prepare_instead(&self, task: &Task, asked: &str, why: &str) -> Result<Job, QuantumError> {
+        let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
+        let id = JobId::random(&SystemEntropy)?;
+        let (asked, why) = (asked.to_owned(), why.to_owned());
+        let add = move |store: &QuantumStore| {
+            store.add_job(id, &text, local::NAME, 0.0, false, Some((&asked, &why)))
+        };
+        Ok(self.store.with(add).await?)
     }
 
     /// A job of this machine's simulator that has done the same, by the same version of the program: what came of it would come of
@@ -132,6 +151,7 @@ impl Jobs {
         match job.state {
             State::Prepared => {}
             State::Submitting => {
+                of_this_account(&job, cloud)?;
                 if let Some(remote) = self.look_for(&job, cloud).await? {
                     return self.told(id, &remote).await;
                 }
@@ -142,13 +162,16 @@ impl Jobs {
             let submission = cloud.write(&job).await?;
             let expected = serde_json::to_string(&submission.expected())
                 .map_err(|_| QuantumError::Malformed("expectation"))?;
+            self.await_turn().await?;
             // Before a byte leaves: whatever happens then, the job is looked for by its tag.
-            let (month, budget) = (month_began(), cloud.budget());
-            let within = move |store: &QuantumStore| store.submitting(id, &expected, month, budget);
+            let (month, budget, most) = (month_began(), cloud.budget(), Cloud::most(job.seconds));
+            let account = cloud.account().to_owned();
+            let within = move |store: &QuantumStore| {
+                store.submitting(id, (&expected, &account), most, (month, budget))
+            };
             if !self.store.with(within).await? {
                 return Err(QuantumError::Refused(format!(
-                    "the job may take {:.0} s, and the budget of {budget:.0} s of this month has fewer left; --ibm-budget raises it",
-                    job.seconds
+                    "the job may take {most:.0} s, and the budget of {budget:.0} s of this month has fewer left; --ibm-budget raises it"
                 )));
             }
             Ok(cloud.submit(&submission).await?)
@@ -156,14 +179,7 @@ impl Jobs {
         match submitted.await {
             Ok(remote) => self.told(id, remote.as_str()).await,
             // The provider may have it, and charge for it.
-            Err(error @ QuantumError::Ibm(IbmError::OutcomeUnknown { .. })) => {
-                // From now on it may be missing in the list for a while.
-                let from = [State::Submitting];
-                let seen =
-                    move |store: &QuantumStore| store.advance(id, &from, State::Submitting, None, None);
-                self.store.with(seen).await?;
-                Err(error)
-            }
+            Err(error @ QuantumError::Ibm(IbmError::OutcomeUnknown { .. })) => Err(error),
             Err(error) => {
                 let now = self
                     .store
@@ -178,17 +194,29 @@ impl Jobs {
     }
 
     /// Whether the provider has a job of which it was told, or not, before this process came. While that is not certain nobody
-    /// may tell it again: a new job is not listed at once.
+    /// may tell it again: a new job is not listed at once. Whoever told it had the lock that this process has now, so that it was
+    /// told before this began, whatever the clock says.
     async fn look_for(&self, job: &Job, cloud: &Cloud) -> Result<Option<String>, QuantumError> {
+        let until = Instant::now() + UNLISTED;
         loop {
-            if let Some(remote) = cloud.find(job).await? {
-                return Ok(Some(remote.as_str().to_owned()));
+            let last = Instant::now() >= until;
+            match cloud.find(job).await? {
+                Some(remote) => return Ok(Some(remote.as_str().to_owned())),
+                None if last => return Ok(None),
+                None => tokio::time::sleep(Duration::from_secs(1)).await,
             }
-            let since = moment_ms().saturating_sub(job.changed_ms);
-            if !(0..UNLISTED.as_millis().try_into().unwrap_or(i64::MAX)).contains(&since) {
-                return Ok(None);
+        }
+    }
+
+    /// Waits until the provider may be told of one more job: it refuses more than so many a minute, of all programs together.
+    async fn await_turn(&self) -> Result<(), QuantumError> {
+        loop {
+            let now = moment_ms();
+            let turn = self.store.with(move |store| store.next_turn(now, MOST, MINUTE_MS)).await?;
+            match u64::try_from(turn - now) {
+                Ok(ms) if ms > 0 => tokio::time::sleep(Duration::from_millis(ms)).await,
+                _ => return Ok(()),
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -219,27 +247,44 @@ impl Jobs {
     ) -> Result<Job, QuantumError> {
         let id = job.id;
         let remote = job.remote.as_deref().ok_or(QuantumError::Malformed("remote id"))?;
-        let runs = || tell(&Job { state: State::Running, ..job.clone() });
-        let ended = match cloud.wait(remote, runs).await {
-            // It is there still, or the account is another: whoever asks later is told.
-            Err(QuantumError::Ibm(error)) if error.is_passing() || is_of_account(&error) => {
-                return Err(error.into());
+        of_this_account(job, cloud)?;
+        let mut noted = job.state == State::Running;
+        let runs = || {
+            tell(&Job { state: State::Running, ..job.clone() });
+            if !std::mem::replace(&mut noted, true) {
+                let store = self.store.clone();
+                // Whoever asks meanwhile sees it; that nobody does is no reason to wait.
+                drop(tokio::spawn(async move {
+                    let from = [State::Queued];
+                    store.with(move |store| store.advance(id, &from, State::Running, None, None)).await
+                }));
             }
-            // Gone, and not paid for a second time.
-            Err(error @ QuantumError::Ibm(_)) => return self.without(job, error).await,
+        };
+        let ended = match cloud.wait(remote, runs).await {
+            // Gone from the account that it was told by.
+            Err(error @ QuantumError::Ibm(IbmError::NotFound { .. })) => {
+                let now = self.store.with(move |store| store.job(id)).await?;
+                return self.without(&now, error).await;
+            }
+            // It is there still, and paid for: whatever was answered, whoever asks later may be told better.
             ended => ended?,
         };
         match ended {
             End::Results(raw, seconds) => {
-                // One that was cut off is asked for again.
-                if let Err(QuantumError::Ibm(error @ IbmError::CutOff)) = cloud::read(job, raw.text()) {
-                    return Err(error.into());
+                // One that cannot be read is asked for again.
+                if let Err(error @ QuantumError::Ibm(_)) = cloud::read(job, raw.text()) {
+                    return Err(error);
                 }
                 let job = job.clone();
                 Ok(self.store.with(move |store| store.measured(&job, raw.text(), seconds)).await?)
             }
             End::Cancelled(reason, seconds) => {
                 let reason = Some(reason).filter(|reason| !reason.is_empty());
+                if job.may_fall_back {
+                    let why = reason.unwrap_or_else(|| "no reason is given".to_owned());
+                    let why = QuantumError::Over(format!("IBM Quantum has cancelled it: {why}"));
+                    return self.ended(id, seconds, why).await;
+                }
                 let over = move |store: &QuantumStore| {
                     seconds.map_or(Ok(()), |seconds| store.charge(id, seconds))?;
                     store.advance(id, &OPEN, State::Cancelled, None, reason.as_deref())
@@ -247,12 +292,18 @@ impl Jobs {
                 Ok(self.store.with(over).await?)
             }
             End::Failed(reason, seconds) => {
-                let charge =
-                    move |store: &QuantumStore| seconds.map_or(Ok(()), |seconds| store.charge(id, seconds));
-                self.store.with(charge).await?;
-                self.without(job, QuantumError::Over(reason)).await
+                self.ended(id, seconds, QuantumError::Over(reason)).await
             }
         }
+    }
+
+    /// A job has ended at its provider without results, and was charged so much.
+    async fn ended(&self, id: JobId, seconds: Option<f64>, why: QuantumError) -> Result<Job, QuantumError> {
+        let now = self.store.with(move |store| {
+            seconds.map_or(Ok(()), |seconds| store.charge(id, seconds))?;
+            store.job(id)
+        });
+        self.without(&now.await?, why).await
     }
 
     /// What becomes of a job that its backend does not do: the simulator takes it where it may, and it has failed otherwise. What
@@ -281,7 +332,7 @@ impl Jobs {
             let measured = local::run(&task).and_then(|samples| outcome::encode(&samples));
             Ok(match measured {
                 Ok(measured) => store.measured(&job, &measured, None)?,
-                Err(error) => fail(&store, &job, &error)?,
+                Err(error) => fail(&store, &job, &task, &error)?,
             })
         })
         .await
@@ -299,12 +350,16 @@ impl Jobs {
             } else {
                 cloud::read(&job, &measured)
             };
-            let made = samples.and_then(|samples| outcome::of(&task, &job.backend, &samples));
+            let made = samples.and_then(|samples| outcome::of(&task, &job.backend, service(&job), &samples));
             let made = match made {
                 Ok(made) => made,
                 // A newer version may read it: it is paid for, and kept.
                 Err(error @ QuantumError::Ibm(IbmError::Protocol(_))) => return Err(error),
-                Err(error) => return fail(&store, &job, &error),
+                // What a device has measured may be fit for nothing; it is told why, and the simulator takes it.
+                Err(error) if job.may_fall_back && job.backend != local::NAME => {
+                    return Ok(store.fall_back(&job, local::NAME, &error.to_string())?);
+                }
+                Err(error) => return fail(&store, &job, &task, &error),
             };
             let report = |added| outcome::kept(&made.report, added * 8);
             let ended = store.finish(&job, made.quantum, &made.bytes, report)?;
@@ -339,12 +394,22 @@ impl Jobs {
             && matches!(job.state, State::Submitting | State::Queued | State::Running)
         {
             let cloud = way(cloud)?;
+            of_this_account(&job, cloud)?;
             let remote = match &job.remote {
                 Some(remote) => Some(remote.clone()),
                 None => self.look_for(&job, cloud).await?,
             };
             if let Some(remote) = remote {
-                cloud.cancel(&remote).await?;
+                if !cloud.cancel(&remote).await? {
+                    return Err(QuantumError::Over(format!(
+                        "IBM Quantum has ended job {0} already, and what it took is paid for; `qchat quantum resume {0}` gets what \
+                         came of it",
+                        &id.to_string()[..8]
+                    )));
+                }
+                if let Ok(Some(seconds)) = cloud.charged(&remote).await {
+                    self.store.with(move |store| store.charge(id, seconds)).await?;
+                }
             }
         }
         Ok(self.store.with(move |store| store.advance(id, &OPEN, State::Cancelled, None, None)).await?)
@@ -354,6 +419,26 @@ impl Jobs {
 /// Whether it is the account that is not accepted, which says nothing of the job.
 fn is_of_account(error: &IbmError) -> bool {
     matches!(error, IbmError::Key(_) | IbmError::Unauthorized(_) | IbmError::Forbidden(_))
+}
+
+/// Another account would say that there is no such job, and the next step be to tell of it once more.
+fn of_this_account(job: &Job, cloud: &Cloud) -> Result<(), QuantumError> {
+    match &job.account {
+        Some(account) if account != cloud.account() => Err(QuantumError::Refused(format!(
+            "job {} was given to {account}, and the account that is configured is {}: say the --ibm-crn and --ibm-url of the job",
+            &job.id.to_string()[..8],
+            cloud.account()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The host of the service that has a job, where it is not IBM's own.
+fn service(job: &Job) -> Option<String> {
+    let (_, url) = job.account.as_deref()?.split_once(" at ")?;
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    (!host.ends_with(".ibm.com")).then(|| host.to_owned())
 }
 
 fn way(cloud: Option<&Cloud>) -> Result<&Cloud, QuantumError> {
@@ -385,8 +470,17 @@ pub fn task(job: &Job) -> Result<Task, QuantumError> {
     serde_json::from_str(&job.task).map_err(|_| QuantumError::Malformed("task"))
 }
 
-fn fail(store: &QuantumStore, job: &Job, error: &QuantumError) -> Result<Job, QuantumError> {
-    Ok(store.advance(job.id, &OPEN, State::Failed, None, Some(&error.to_string()))?)
+/// What kind of job it is; nothing where another version has written it, which is no reason not to list it.
+pub fn kind(job: &Job) -> &'static str {
+    task(job).map_or("?", |task| task.kind())
+}
+
+fn fail(store: &QuantumStore, job: &Job, task: &Task, error: &QuantumError) -> Result<Job, QuantumError> {
+    let mut why = error.to_string();
+    if matches!(task, Task::Qrng(_)) {
+        why.push_str("; keys are made of the operating system's randomness alone");
+    }
+    Ok(store.advance(job.id, &OPEN, State::Failed, None, Some(&why))?)
 }
 
 /// Why nothing more comes of a job.

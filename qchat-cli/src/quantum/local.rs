@@ -1,6 +1,7 @@
 //! The backend on this machine: a simulator.
 
 use qchat_quantum::{
+    Seed,
     circuit::{Circuit, target::Target},
     device::Properties,
     noise::NoiseModel,
@@ -26,12 +27,6 @@ pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
         // Simulated as light, when what came of it is asked for.
         Task::Bb84(_) | Task::E91(_) => return Ok(vec![]),
     };
-    let (circuits, shots) = task.circuits(WIDTH)?;
-    let seed = match seed {
-        Some(seed) => seed,
-        // Written nowhere.
-        None => fresh_seed()?,
-    };
     let (model, target) = match noise {
         Noise::None => (NoiseModel::default(), None),
         Noise::Uniform(probability) => (NoiseModel::uniform(*probability, *probability, *probability), None),
@@ -46,15 +41,23 @@ pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
             .map_err(|source| QuantumError::Lower { backend: "the device described".to_owned(), source }),
         None => Ok(circuit.clone()),
     };
-    circuits
-        .iter()
-        .zip(seed..)
-        .map(|(circuit, seed)| Ok(sample(&lowered(circuit)?, &model, shots, seed)?))
+    let qubits = target.as_ref().map_or(WIDTH, |target| target.readout_errors.len());
+    let (circuits, shots) = task.circuits(qubits)?;
+    (0..)
+        .zip(&circuits)
+        .map(|(number, circuit)| {
+            let seed = match seed {
+                Some(seed) => seed.wrapping_add(number).into(),
+                // Written nowhere, and of as much entropy as keys have.
+                None => entropy::<32>()?.into(),
+            };
+            Ok(sample(&lowered(circuit)?, &model, shots, seed)?)
+        })
         .collect()
 }
 
 /// By stabilizers where they can follow, which is faster.
-fn sample(circuit: &Circuit, noise: &NoiseModel, shots: usize, seed: u64) -> Result<Samples, SimulatorError> {
+fn sample(circuit: &Circuit, noise: &NoiseModel, shots: usize, seed: Seed) -> Result<Samples, SimulatorError> {
     match stabilizer::sample(circuit, noise, shots, seed) {
         Err(SimulatorError::Gate(_) | SimulatorError::Noise) => {
             state_vector::sample(circuit, noise, shots, seed)
@@ -68,9 +71,13 @@ fn sample(circuit: &Circuit, noise: &NoiseModel, shots: usize, seed: u64) -> Res
 /// # Errors
 /// When it gives none.
 pub fn fresh_seed() -> Result<u64, QuantumError> {
+    Ok(u64::from_le_bytes(entropy()?))
+}
+
+fn entropy<const N: usize>() -> Result<[u8; N], QuantumError> {
     use qchat_proto::crypto::entropy::{Entropy as _, SystemEntropy};
 
-    let mut bytes = [0; 8];
+    let mut bytes = [0; N];
     SystemEntropy.fill(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(bytes)
 }

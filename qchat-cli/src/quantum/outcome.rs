@@ -75,13 +75,19 @@ struct ChshReport<'a> {
     provenance: &'static str,
 }
 
-/// Makes use of what a backend has measured. Takes a thread's time.
+/// Makes use of what a backend has measured; `service` is the host that was asked, where it is not the backend's owner's. Takes a
+/// thread's time.
 ///
 /// # Errors
 /// When it is not fit for anything.
-pub fn of(task: &Task, backend: &str, samples: &[Samples]) -> Result<Outcome, QuantumError> {
+pub fn of(
+    task: &Task,
+    backend: &str,
+    service: Option<String>,
+    samples: &[Samples],
+) -> Result<Outcome, QuantumError> {
     let quantum = backend != local::NAME;
-    match task {
+    let mut made = match task {
         Task::Qrng(task) => random(task, backend, quantum, samples),
         Task::Chsh(task) => chsh(task, backend, quantum, samples),
         Task::Bb84(settings) if quantum => {
@@ -91,7 +97,21 @@ pub fn of(task: &Task, backend: &str, samples: &[Samples]) -> Result<Outcome, Qu
         }
         Task::Bb84(settings) => protocol(&bb84::run(settings)),
         Task::E91(settings) => protocol(&e91::run(settings)),
+    }?;
+    if let (true, Some(service)) = (quantum, service) {
+        made.report = doubted(&made.report, &service);
     }
+    Ok(made)
+}
+
+/// A report that says whose word it is that a quantum computer measured: nobody can tell from the bits.
+fn doubted(report: &str, service: &str) -> String {
+    let mut read: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(report).unwrap_or_default();
+    let said = read.get("provenance").and_then(|said| said.as_str()).unwrap_or_default();
+    let said = format!("{said}; so says the service at {service}, which is not IBM's");
+    read.insert("provenance".to_owned(), said.into());
+    serde_json::to_string(&read).unwrap_or_default()
 }
 
 fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Result<Outcome, QuantumError> {

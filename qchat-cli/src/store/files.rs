@@ -180,7 +180,7 @@ impl Tx {
     ///
     /// # Errors
     /// What the database says.
-    pub fn begin_upload(&mut self, upload: &Upload) -> Result<(), StoreError> {
+    pub fn begin_upload(&mut self, upload: &Upload, now: i64) -> Result<(), StoreError> {
         let before = uploads::table
             .filter(uploads::room.eq(&upload.room.as_bytes()[..]))
             .filter(uploads::path.eq(bytes(&upload.path)));
@@ -194,9 +194,22 @@ impl Tx {
                 uploads::content.eq(&upload.content[..]),
                 uploads::parts.eq(convert::number(upload.parts)?),
                 uploads::digest.eq(&upload.digest.as_bytes()[..]),
+                uploads::begun_ms.eq(now),
             ))
             .execute(&mut self.conn)?;
         Ok(())
+    }
+
+    /// The files that began their way before then.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn uploads_begun_before(&mut self, then: i64) -> Result<Vec<FileId>, StoreError> {
+        let rows: Vec<Vec<u8>> = uploads::table
+            .filter(uploads::begun_ms.lt(then))
+            .select(uploads::file)
+            .load(&mut self.conn)?;
+        rows.iter().map(|file| convert::id("file id", file)).collect()
     }
 
     /// The daemon has so many parts.

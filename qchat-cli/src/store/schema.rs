@@ -508,6 +508,7 @@ diesel::table! {
         content -> Binary,
         parts -> BigInt,
         digest -> Binary,
+        begun_ms -> BigInt,
     }
 }
 

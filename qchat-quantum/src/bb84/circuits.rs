@@ -76,9 +76,9 @@ mod tests {
             let noise = NoiseModel::uniform(0.0, 0.0, noise);
             let circuits = circuits(&settings, 60).unwrap();
             assert_eq!((circuits.len(), circuits[133].bits()), (134, 20));
-            let samples: Vec<_> = (0..)
+            let samples: Vec<_> = (0_u64..)
                 .zip(&circuits)
-                .map(|(seed, circuit)| stabilizer::sample(circuit, &noise, 1, seed).unwrap())
+                .map(|(seed, circuit)| stabilizer::sample(circuit, &noise, 1, seed.into()).unwrap())
                 .collect();
             let report = super::super::on_a_device(&settings, "a device", measured(&samples)).unwrap();
             assert_eq!((report.aborted, report.keys_match), (aborted, Some(!aborted)), "{report:?}");
@@ -93,7 +93,7 @@ mod tests {
         let mut random = stream(1, Purpose::Public, 0);
         let [bits, alice, bob] = [(); 3].map(|()| Bits::random(4000, &mut random));
         let circuit = circuit(&bits, &alice, &bob).unwrap();
-        let shot = stabilizer::sample(&circuit, &NoiseModel::default(), 1, 1).unwrap().shot(0);
+        let shot = stabilizer::sample(&circuit, &NoiseModel::default(), 1, 1_u64.into()).unwrap().shot(0);
         let same: Bits = alice.iter().zip(bob.iter()).map(|(a, b)| a == b).collect();
         let other: Bits = same.iter().map(|same| !same).collect();
         assert_eq!(shot.select(&same), bits.select(&same));

@@ -277,7 +277,7 @@ pub(super) fn refusal(
             let what = match asked {
                 Asked::About(what) => what,
                 Asked::Cancel => "job",
-                Asked::Submit => "backend",
+                Asked::Submit => "backend or program",
                 Asked::Token => "address",
             };
             IbmError::NotFound { what, said }

@@ -58,13 +58,17 @@ pub(super) struct Answer {
 /// The connections, made when they are first needed: reading the system's certificates takes a while.
 pub(super) struct Http {
     client: OnceCell<reqwest::Client>,
-    /// Whether any address is https.
+    /// Whether any address is https,
     secure: bool,
+    /// and whether any is not.
+    plain: bool,
 }
 
 impl Http {
     pub(super) fn new(bases: &[&Base]) -> Self {
-        Self { client: OnceCell::new(), secure: bases.iter().any(|base| base.is_secure()) }
+        let (secure, plain) =
+            (bases.iter().any(|base| base.is_secure()), bases.iter().any(|base| !base.is_secure()));
+        Self { client: OnceCell::new(), secure, plain }
     }
 
     async fn client(&self) -> Result<&reqwest::Client, IbmError> {
@@ -86,7 +90,7 @@ impl Http {
                 .resolve_to_addrs("localhost", &here.map(|host| SocketAddr::new(host, 0)))
                 .user_agent(concat!("qchat/", env!("CARGO_PKG_VERSION")));
             // A proxy carries https sealed; plain http to this machine needs none, and would be read there.
-            let builder = if self.secure { builder } else { builder.no_proxy() };
+            let builder = if self.plain { builder.no_proxy() } else { builder };
             builder.build().map_err(|_| IbmError::Roots)
         };
         self.client.get_or_try_init(make).await

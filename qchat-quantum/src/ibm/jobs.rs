@@ -7,6 +7,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     IbmError,
@@ -138,7 +139,17 @@ struct Document {
 struct State {
     status: String,
     reason: Option<String>,
+    #[serde(default, deserialize_with = "code")]
     reason_code: Option<u32>,
+}
+
+/// A code, whether it comes as a number or as its digits; one in any other form is none, and no reason not to read the rest.
+fn code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(code) => code.as_u64().and_then(|code| u32::try_from(code).ok()),
+        Value::String(code) => code.parse().ok(),
+        _ => None,
+    })
 }
 
 #[derive(Deserialize)]
@@ -225,6 +236,11 @@ mod tests {
                 r#"{"state":{"status":"Failed","reason":"No h.","reason_code":1517}}"#,
                 "failed with code 1517: No h; lower the circuits for this backend as it is calibrated now",
             ),
+            (
+                r#"{"state":{"status":"Failed","reason_code":"1517"}}"#,
+                "failed with code 1517; lower the circuits for this backend as it is calibrated now",
+            ),
+            (r#"{"state":{"status":"Failed","reason_code":{}}}"#, "failed; submit it again, or take another backend"),
             (r#"{"state":{"status":"Failed"}}"#, "failed; submit it again, or take another backend"),
         ] {
             assert_eq!(state(text).unwrap().to_string(), shown);

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{DEPTH, FRAME, MOST_PASSES, Schedule, Tree, frames};
+use super::schedule::{DEPTH, FRAME, MOST_PASSES, Schedule, Tree, frames, per_frame};
 use crate::bits::Bits;
 
 /// The passes of a first run: two that find nearly all errors, twelve over halves of the frame for pairs that hid in
@@ -32,7 +32,7 @@ pub enum CascadeError {
 /// Which parity is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The frame, of 2¹⁴ bits each.
+    /// The frame; the string is spread evenly over as few of 2¹⁴ bits as hold it.
     pub frame: u32,
     /// The pass, from 0, which says the permutation.
     pub pass: u8,
@@ -62,7 +62,8 @@ impl Reference {
     pub fn new(bits: &Bits, settings: Settings) -> Self {
         let frames = frames(bits);
         let trees = frames.iter().map(|_| Vec::new()).collect();
-        Self { schedule: Schedule::new(settings.seed, settings.error_rate), frames, trees, leaked: 0 }
+        let schedule = Schedule::new(settings.seed, settings.error_rate, bits.len());
+        Self { schedule, frames, trees, leaked: 0 }
     }
 
     /// The parities asked for, in their order.
@@ -134,7 +135,7 @@ impl Corrector {
         let frames =
             frames(bits).into_iter().map(|bits| Frame { bits, passes: Vec::with_capacity(PASSES) }).collect();
         Self {
-            schedule: Schedule::new(settings.seed, settings.error_rate),
+            schedule: Schedule::new(settings.seed, settings.error_rate, bits.len()),
             length: bits.len(),
             frames,
             pass: 0,
@@ -218,7 +219,7 @@ impl Corrector {
     pub fn bits(&self) -> Bits {
         self.frames
             .iter()
-            .flat_map(|frame| frame.bits.iter().map(|&bit| bit == 1))
+            .flat_map(|frame| frame.bits[..per_frame(self.length)].iter().map(|&bit| bit == 1))
             .take(self.length)
             .collect()
     }

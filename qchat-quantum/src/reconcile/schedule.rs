@@ -10,7 +10,7 @@ use crate::{
 
 /// log₂ of the bits in a frame.
 pub(crate) const DEPTH: u32 = 14;
-/// Bits in a frame; the last frame of a string is filled up with zeros.
+/// Bits in a frame, those that fill it up included.
 pub(crate) const FRAME: usize = 1 << DEPTH;
 /// The most passes that can be asked for.
 pub(crate) const MOST_PASSES: usize = 64;
@@ -31,8 +31,12 @@ pub(super) struct Permutation {
 }
 
 impl Schedule {
-    pub(super) fn new(seed: u64, error_rate: f64) -> Self {
-        Self { seed, error_rate, passes: Vec::new() }
+    /// For a string of so many bits.
+    pub(super) fn new(seed: u64, error_rate: f64, length: usize) -> Self {
+        // What fills a frame up has no errors, and stands anywhere in it.
+        #[expect(clippy::cast_precision_loss, reason = "at most 2¹⁴")]
+        let filled = per_frame(length) as f64 / FRAME as f64;
+        Self { seed, error_rate: error_rate * filled, passes: Vec::new() }
     }
 
     /// Makes the permutations up to this pass.
@@ -136,12 +140,19 @@ fn pairs_below(mut level: u64) -> u64 {
     nodes
 }
 
-/// The string cut into frames of one byte a bit.
+/// How many bits of a string of this length stand in each of its frames but the last: as many in all, so that none has far fewer
+/// than the others, for which its blocks would be too small.
+pub(super) fn per_frame(length: usize) -> usize {
+    length.div_ceil(length.div_ceil(FRAME).max(1))
+}
+
+/// The string cut into frames of one byte a bit, each filled up with zeros.
 pub(super) fn frames(bits: &Bits) -> Vec<Box<[u8; FRAME]>> {
+    let per_frame = per_frame(bits.len());
     (0..bits.len().div_ceil(FRAME))
         .map(|n| {
             let mut frame = Box::new([0; FRAME]);
-            for (place, bit) in frame.iter_mut().zip(bits.slice(n * FRAME, FRAME).iter()) {
+            for (place, bit) in frame.iter_mut().zip(bits.slice(n * per_frame, per_frame).iter()) {
                 *place = u8::from(bit);
             }
             frame

@@ -17,7 +17,7 @@ use crate::{
     bits::Bits,
     circuit::{Circuit, Clifford, Operation, TwoQubit},
     noise::{Channel, NoiseModel},
-    random::{Purpose, stream},
+    random::{Purpose, Seed, stream},
 };
 
 /// Shots that one thread simulates together.
@@ -36,7 +36,7 @@ pub fn sample(
     circuit: &Circuit,
     noise: &NoiseModel,
     shots: usize,
-    seed: u64,
+    seed: Seed,
 ) -> Result<Samples, SimulatorError> {
     let parts = parts(circuit, noise);
     for part in &parts {
@@ -66,7 +66,7 @@ pub fn sample(
     Ok(samples)
 }
 
-fn run(part: &Part, number: usize, shots: usize, seed: u64) -> Vec<Vec<u64>> {
+fn run(part: &Part, number: usize, shots: usize, seed: Seed) -> Vec<Vec<u64>> {
     let number = (number as u64) << 32;
     let reference = one_shot(part, &[], &mut stream(seed, Purpose::Stabilizer, number | u64::from(u32::MAX)));
     let batches: Vec<Vec<Vec<u64>>> = (0..shots.div_ceil(BATCH))

@@ -17,7 +17,7 @@ use crate::{
     bits::Bits,
     circuit::{Circuit, Matrix, OneQubit, Operation, TwoQubit},
     noise::{Channel, NoiseModel},
-    random::{Purpose, stream},
+    random::{Purpose, Seed, stream},
 };
 
 /// The most qubits that may depend on one another: 2²⁶ amplitudes take 1 GiB.
@@ -38,7 +38,7 @@ pub fn sample(
     circuit: &Circuit,
     noise: &NoiseModel,
     shots: usize,
-    seed: u64,
+    seed: Seed,
 ) -> Result<Samples, SimulatorError> {
     let parts = parts(circuit, noise);
     check(&parts)?;
@@ -172,7 +172,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Columns of words for the part's classical bits.
-fn run(part: &Part, number: usize, shots: usize, seed: u64) -> Vec<Vec<u64>> {
+fn run(part: &Part, number: usize, shots: usize, seed: Seed) -> Vec<Vec<u64>> {
     let plan = Plan::new(part);
     let batch = |batch: usize| {
         let mut random = stream(seed, Purpose::StateVector, ((number as u64) << 32) | batch as u64);

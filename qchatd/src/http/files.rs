@@ -100,7 +100,10 @@ async fn take(
 ) -> Response {
     let taken = async {
         let (length, space) = services.files.expect(caller, room, file, number).await?;
-        let bytes = streamed::whole(collect(&mut body, length)).await?;
+        let bytes = tokio::select! {
+            bytes = streamed::whole(collect(&mut body, length)) => bytes?,
+            refused = space.outstayed() => return Err(refused),
+        };
         // Whoever hangs up does not stop it halfway: what is on disk is noted, or gone.
         let storing = tokio::spawn(async move {
             let stored = services.files.put_part(caller, room, file, number, bytes).await;

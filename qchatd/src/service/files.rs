@@ -1,25 +1,24 @@
 //! Files: the daemon keeps parts that it cannot read, for the members' devices of the room that they were put there for, and for
 //! nobody else. Parts come in any order and may come again; a file is there when all of them are, as their hash says.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, ops::Range};
 
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use qchat_proto::{
     file::{FileDigest, SEALED_SEGMENT, segment_hash},
-    ids::{AccountId, FileId, RoomId},
+    ids::{FileId, RoomId},
     wire::{
         api::{CompleteFile, FileParts, FileQuota, PutFile},
         fault::{Fault, FaultCode},
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{ServiceError, now_sql, sessions::Caller};
+use super::{
+    ServiceError, now_sql,
+    sessions::Caller,
+    spaces::{Space, Spaces},
+};
 use crate::{
     blobs::{BlobError, BlobStream, Blobs},
     store::{
@@ -31,10 +30,6 @@ use crate::{
 
 /// How long a file is kept of which no part comes any more, seconds: 7 days.
 const UNFINISHED: i64 = 7 * 24 * 3600;
-/// Parts that are in memory at once, of all requests together: 64 MiB at most.
-const PARTS: usize = 16;
-/// Those of one account.
-const PARTS_EACH: usize = 4;
 /// Most files of an account.
 const MOST_FILES: i64 = 10_000;
 /// Bytes of a part; the last of a file may have less.
@@ -56,29 +51,7 @@ pub struct Files {
     store: Store,
     blobs: Blobs,
     limits: FileLimits,
-    parts: Arc<Semaphore>,
-    taking: Arc<Mutex<HashMap<AccountId, usize>>>,
-}
-
-/// The right to have a part in memory.
-pub struct Space {
-    _permit: OwnedSemaphorePermit,
-    _turn: Turn,
-}
-
-/// One of an account's parts on their way.
-struct Turn(Arc<Mutex<HashMap<AccountId, usize>>>, AccountId);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut taking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taking.get_mut(&self.1) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taking.remove(&self.1);
-            }
-        }
-    }
+    spaces: Spaces,
 }
 
 /// A file that is being given out, or a stretch of it.
@@ -94,8 +67,7 @@ pub struct Reading {
 impl Files {
     /// Over this database and object store.
     pub fn new(store: Store, blobs: Blobs, limits: FileLimits) -> Self {
-        let (parts, taking) = (Arc::new(Semaphore::new(PARTS)), Arc::default());
-        Self { store, blobs, limits, parts, taking }
+        Self { store, blobs, limits, spaces: Spaces::new() }
     }
 
     /// What the caller's account has here.
@@ -173,7 +145,7 @@ impl Files {
     /// The bytes that a part has to have, and the right to take it into memory.
     ///
     /// # Errors
-    /// `not_found` when the device has not begun such a file, `bad_request` when it has no such part, `rate_limited` when too many
+    /// `not_member`, `not_found` when the device has not begun such a file, `bad_request` when it has no such part, `rate_limited` when too many
     /// of its account are on their way.
     pub async fn expect(
         &self,
@@ -182,29 +154,13 @@ impl Files {
         file: FileId,
         number: u64,
     ) -> Result<(usize, Space), ServiceError> {
-        let found = self.store.read(move |conn| files::by_id(conn, file)).await?;
-        let found = found.filter(|found| is_of(found, caller, room) && found.state != State::Going);
+        let found = self.store.read(move |conn| {
+            writes(conn, caller, room)?;
+            Ok::<_, ServiceError>(files::by_id(conn, file)?)
+        });
+        let found = found.await?.filter(|found| is_of(found, caller, room) && found.state != State::Going);
         let found = found.ok_or_else(not_found)?;
-        let turn = self.turn(caller.account)?;
-        // Never closed.
-        let permit = self.parts.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| ServiceError::Defect("a semaphore was closed"))?;
-        Ok((length(&found, number)?, Space { _permit: permit, _turn: turn }))
-    }
-
-    fn turn(&self, account: AccountId) -> Result<Turn, ServiceError> {
-        let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taking.entry(account).or_default();
-        if *count >= PARTS_EACH {
-            return Err(Fault {
-                code: FaultCode::RateLimited,
-                message: "too many parts of files of this account are on their way; try again".to_owned(),
-                retry_after: Some(1),
-            }
-            .into());
-        }
-        *count += 1;
-        Ok(Turn(self.taking.clone(), account))
+        Ok((length(&found, number)?, self.spaces.take(caller.account).await?))
     }
 
     /// Takes a part; it is on disk when this returns. One that is there already gives way.
@@ -276,7 +232,7 @@ impl Files {
     /// All parts are there: the room may read the file from now on. Repeating it is harmless.
     ///
     /// # Errors
-    /// `not_found`; `bad_request` when parts are missing, or they are not those that the hash is of.
+    /// `not_member`, `not_found`; `bad_request` when parts are missing, or they are not those that the hash is of.
     pub async fn complete(
         &self,
         caller: Caller,
@@ -290,12 +246,13 @@ impl Files {
             })?;
         self.store
             .write(move |conn| {
+                writes(conn, caller, room)?;
                 let found = files::lock(conn, file)?.filter(|found| is_of(found, caller, room));
                 let found = found.filter(|found| found.state != State::Going).ok_or_else(not_found)?;
                 if found.state == State::Whole && found.hash == Some(hash) {
                     return Ok(());
                 }
-                let digests = files::digests(conn, file)?;
+                let digests = files::digests(conn, file, 0, found.size.div_ceil(PART))?;
                 let there = files::contiguous(conn, file)?;
                 if there != found.size.div_ceil(PART) || digests.len() as u64 != there {
                     return Err(ServiceError::refuse(FaultCode::BadRequest, "parts of the file are missing"));
@@ -324,7 +281,7 @@ impl Files {
         file: FileId,
         (from, until): (u64, Option<u64>),
     ) -> Result<Reading, ServiceError> {
-        let (found, digests) = self
+        let (range, size, digests) = self
             .store
             .read(move |conn| {
                 let member = rooms::member(conn, room, caller.device)?;
@@ -333,28 +290,34 @@ impl Files {
                     _ => None,
                 };
                 let found = found.filter(|found| found.room == room && found.state == State::Whole);
-                Ok::<_, ServiceError>((found.ok_or_else(not_found)?, files::digests(conn, file)?))
+                let found = found.ok_or_else(not_found)?;
+                let range = from..until.unwrap_or(found.size).min(found.size);
+                let first = i32::try_from(from / PART).ok().filter(|_| !range.is_empty());
+                let first = first.ok_or_else(|| {
+                    ServiceError::refuse(
+                        FaultCode::BadRequest,
+                        format!("the file has {} bytes", found.size),
+                    )
+                })?;
+                // Of the parts that are asked for alone: whoever reads a file part by part reads each digest once.
+                let wanted = range.end.div_ceil(PART) - from / PART;
+                Ok::<_, ServiceError>((range, found.size, files::digests(conn, file, first, wanted)?))
             })
             .await?;
-        let range = from..until.unwrap_or(found.size).min(found.size);
-        if range.is_empty() {
-            return Err(ServiceError::refuse(
-                FaultCode::BadRequest,
-                format!("the file has {} bytes", found.size),
-            ));
-        }
         let blobs = self.blobs.clone();
-        let pieces = stream::try_unfold(range.start, move |at| {
+        let Range { start, end: until } = range;
+        let pieces = stream::try_unfold(start, move |at| {
+            let number = at / PART - start / PART;
             let (blobs, digest) =
-                (blobs.clone(), digests.get(usize::try_from(at / PART).unwrap_or(usize::MAX)).copied());
+                (blobs.clone(), digests.get(usize::try_from(number).unwrap_or(usize::MAX)).copied());
             async move {
-                if at >= range.end {
+                if at >= until {
                     return Ok(None);
                 }
                 let number = i32::try_from(at / PART).map_err(|_| BlobError::Gone)?;
                 let digest = digest.ok_or(BlobError::Gone)?;
                 let begin = at / PART * PART;
-                let end = (begin + PART).min(range.end);
+                let end = (begin + PART).min(until);
                 let stretch = blobs.read(file, number, &digest, at - begin..end - begin).await?;
                 Ok::<_, BlobError>(Some((stretch, end)))
             }
@@ -362,7 +325,7 @@ impl Files {
         let bytes = Box::pin(pieces.try_flatten().inspect_err(|error| {
             tracing::warn!(%error, "a file was not given out to its end");
         }));
-        Ok(Reading { size: found.size, range: from..until.unwrap_or(found.size).min(found.size), bytes })
+        Ok(Reading { size, range, bytes })
     }
 
     /// Deletes a file of the caller's account.

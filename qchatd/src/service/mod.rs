@@ -18,6 +18,7 @@ pub mod relay;
 pub mod rooms;
 pub mod seed;
 pub mod sessions;
+mod spaces;
 mod token;
 pub mod trees;
 pub mod turns;

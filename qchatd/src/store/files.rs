@@ -203,15 +203,22 @@ pub fn part(conn: &mut Connection, file: FileId, number: i32) -> Result<Option<[
     found.map(digest).transpose()
 }
 
-/// The digests of all parts that are there, in their order.
+/// The digests of the parts that are there from one number on, as many as are asked for at most, in their order.
 ///
 /// # Errors
 /// When the query fails.
-pub fn digests(conn: &mut Connection, file: FileId) -> Result<Vec<[u8; 48]>, StoreError> {
+pub fn digests(
+    conn: &mut Connection,
+    file: FileId,
+    from: i32,
+    most: u64,
+) -> Result<Vec<[u8; 48]>, StoreError> {
     let rows: Vec<Vec<u8>> = file_parts::table
         .select(file_parts::digest)
         .filter(file_parts::file_id.eq(file.as_bytes().as_slice()))
+        .filter(file_parts::number.ge(from))
         .order(file_parts::number)
+        .limit(to_sql(most))
         .load(conn)?;
     rows.into_iter().map(digest).collect()
 }

@@ -228,6 +228,16 @@ async fn what_is_no_file_of_a_member_is_not_taken(database: Database) {
     half.shutdown().await.unwrap();
     drop(half.read_to_end(&mut vec![]).await);
     assert_eq!(mine.begin(room, file.id, file.size()).await, Ok(FileParts { parts: 0, complete: false }));
+    // Nor is what somebody goes on putting there who is no member any more.
+    let left = Stored::new(10);
+    theirs.begin(room, left.id, left.size()).await.unwrap();
+    theirs.part(room, left.id, 0, left.part(0)).await.unwrap();
+    let mut socket = Socket::connect(&alice).await;
+    let removed = commit(&alice, room, 2, &[(Operation::Remove, &bob)]);
+    assert_eq!(socket.publish(&removed).await, Published::Accepted(3));
+    assert_eq!(theirs.part(room, left.id, 0, left.part(0)).await, Err(FaultCode::NotMember));
+    assert_eq!(theirs.complete(room, left.id, left.hash()).await, Err(FaultCode::NotMember));
+    drop(socket);
     server.stop().await;
 }
 

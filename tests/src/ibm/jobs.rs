@@ -180,7 +180,7 @@ fn results(
 ) -> Result<Value, SimulatorError> {
     let mut all = Vec::new();
     for (number, (parsed, shots)) in (0_u64..).zip(circuits) {
-        let samples = state_vector::sample(&parsed.circuit, noise, *shots, seed.wrapping_add(number))?;
+        let samples = state_vector::sample(&parsed.circuit, noise, *shots, seed.wrapping_add(number).into())?;
         let mut registers = Map::new();
         let register = if program == Program::Sampler { numbers(&samples) } else { tensor(&samples) };
         registers.insert(parsed.register.clone(), register);

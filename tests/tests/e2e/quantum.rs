@@ -191,7 +191,7 @@ fn a_block_that_was_used_is_nowhere_in_the_files() {
     let marked = [0xa5; 32];
     let store = open();
     let id = JobId::random(&SystemEntropy).expect("randomness");
-    let job = store.add_job(id, "{}", "local", 0.0, false).expect("a job");
+    let job = store.add_job(id, "{}", "local", 0.0, false, None).expect("a job");
     let measured = store.measured(&job, b"[]", None).expect("it was measured");
     let finish = |store: &QuantumStore| store.finish(&measured, true, &marked, |_| "{}".to_owned());
     assert_eq!(finish(&store).expect("it ends"), Some(32));

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     sync::mpsc::{Receiver, channel},
 };
@@ -82,6 +82,13 @@ fn a_program_sends_reads_and_is_told_of_messages() {
         let answer = call(&mut rpc, number, method, &params);
         assert_eq!(answer["error"]["code"], code, "{method}: {answer}");
     }
+    // What is no text at all is answered like what is no JSON, and ends nothing.
+    rpc.tell_bytes(b"\xff\n");
+    rpc.wait_for("a complaint", |line| {
+        let value: Value = serde_json::from_str(line).expect("JSON");
+        (value["error"]["code"] == -32700).then_some(())
+    });
+    assert!(call(&mut rpc, 21, "whoami", &Value::Null)["result"].is_object());
     // The end of the input is the end, once all is answered.
     drop(rpc.hang_up().expect_code(0));
 }
@@ -112,6 +119,20 @@ fn an_open_engine_carries_out_what_others_ask_until_it_is_locked() {
     drop(rpc.finish().expect_code(0));
     assert!(!socket.exists());
     drop(alice.run_with_passphrase("wrong", &["send", "notes", "x"]).expect_code(4));
+}
+
+#[test]
+fn an_engine_that_nobody_asks_for_anything_ends_though_somebody_listens() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    let rpc = alice.start(&["rpc", "--socket", "--lock-after-idle", "1s"]);
+    rpc.wait_until_it_says("listening on");
+    let mut peer = UnixStream::connect(alice.data_directory().join("alice/rpc.sock")).expect("let in");
+    writeln!(peer, r#"{{"jsonrpc":"2.0","id":1,"method":"subscribe"}}"#).expect("asked");
+    let mut answer = String::new();
+    BufReader::new(peer.try_clone().expect("a stream")).read_line(&mut answer).expect("an answer");
+    assert!(answer.contains("result"), "{answer}");
+    drop(rpc.finish().expect_code(0));
 }
 
 #[test]
@@ -200,4 +221,18 @@ fn a_command_and_a_web_service_are_told_of_the_messages_of_others() {
     for (flag, value) in [("--webhook", "http://hooks.example.org/"), ("--exec", "'"), ("--exec", " ")] {
         drop(alice.fails(2, &["listen", flag, value]));
     }
+}
+
+#[test]
+fn who_ends_listening_is_told_what_was_not_done() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::register(&daemon.url(), "alice");
+    let bob = Client::register(&daemon.url(), "bob");
+    room("general", &[&alice, &bob]);
+    let (url, requests) = service(&[503]);
+    let listening = alice.start(&["listen", "general", "--webhook", &url]);
+    bob.ok(&["send", "general", "hello"]);
+    requests.recv_timeout(DEADLINE).expect("a request");
+    let output = listening.terminate().expect_code(8);
+    assert!(output.stderr.contains("not tried again"), "{}", output.stderr);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keyring::{Entry, Error};
-use qchat_quantum::ibm::{ApiKey, Config, IbmError, Program};
+use qchat_quantum::ibm::{ApiKey, Config, IbmError, Program, Usage};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -127,26 +127,36 @@ fn refused(error: IbmError) -> Failure {
     }
 }
 
-/// Sees to it that so many seconds may be spent: by the own budget, by the instance's, and by whoever sits there.
+/// What the instance may use.
+///
+/// # Errors
+/// What IBM says.
+pub(super) async fn usage(context: &Context, cloud: &Cloud) -> Result<Usage, QuantumError> {
+    let usage = progress::during(&context.settings, "Asking what may be used", cloud.client().usage());
+    Ok(usage.await?)
+}
+
+/// Sees to it that as many seconds may be spent as a job may take that is believed to take so many: by the own budget, by the
+/// instance's, and by whoever sits there.
 pub(super) async fn allow(
     context: &Context,
     (jobs, cloud): (&Jobs, &Cloud),
     (backend, seconds): (&str, f64),
+    usage: &Usage,
     yes: bool,
 ) -> Outcome {
+    let most = Cloud::most(seconds);
     let budget = cloud.budget();
     let month = month_began();
     let spent =
         jobs.store().with(move |store| store.seconds_since(month)).await.map_err(QuantumError::from)?;
-    if spent + seconds > budget {
+    if spent + most > budget {
         return Err(Failure::refused(format!(
-            "the job may take {seconds:.0} s of {backend}, and {:.0} of the {budget:.0} s of this month are left; --ibm-budget \
+            "the job may take {most:.0} s of {backend}, and {:.0} of the {budget:.0} s of this month are left; --ibm-budget \
              raises them",
             (budget - spent).max(0.0)
         )));
     }
-    let usage = progress::during(&context.settings, "Asking what may be used", cloud.client().usage());
-    let usage = usage.await.map_err(QuantumError::from)?;
     let left = usage.remaining.unwrap_or(f64::INFINITY);
     if usage.reached || left < seconds {
         return Err(Failure::refused(format!(
@@ -164,7 +174,7 @@ pub(super) async fn allow(
     let mut err = io::stderr().lock();
     write!(
         err,
-        "This may take {seconds:.0} s of {backend}; {spent:.0} of {budget:.0} s are spent this month. Go on? [y/N] "
+        "This takes some {seconds:.0} s of {backend}, and {most:.0} at most; {spent:.0} of {budget:.0} s are spent this month. Go on? [y/N] "
     )?;
     err.flush()?;
     let mut answer = String::new();

@@ -12,7 +12,7 @@ use crate::{
         failure::{Failure, Outcome},
         progress, words,
     },
-    quantum::{QuantumError, jobs::task, local},
+    quantum::{QuantumError, jobs::kind, local},
     store::quantum::{Job, QuantumStore},
 };
 
@@ -70,7 +70,7 @@ pub(super) async fn backends(context: &Context) -> Outcome {
     Ok(())
 }
 
-fn status(availability: Availability) -> &'static str {
+pub(super) fn status(availability: Availability) -> &'static str {
     match availability {
         Availability::Online => "online",
         Availability::Paused => "paused",
@@ -81,7 +81,7 @@ fn status(availability: Availability) -> &'static str {
 pub(super) async fn list(context: &Context) -> Outcome {
     let jobs = open_jobs(context).await?.store().with(QuantumStore::jobs).await.map_err(failed)?;
     for job in &jobs {
-        let kind = task(job)?.kind();
+        let kind = kind(job);
         context.output.result(&report::job_object(Some(job), kind), || line(context, job, kind))?;
     }
     if jobs.is_empty() {
@@ -101,7 +101,7 @@ fn line(context: &Context, job: &Job, kind: &str) -> String {
 
 pub(super) async fn show(context: &Context, start: &str) -> Outcome {
     let job = open_jobs(context).await?.find(start).await?;
-    let kind = task(&job)?.kind();
+    let kind = kind(&job);
     match &job.report {
         Some(made) => report::Shown::new(Some(&job), kind, made)?.print(context, &[]),
         None => {
@@ -115,7 +115,7 @@ pub(super) async fn cancel(context: &Context, start: &str) -> Outcome {
     let job = jobs.find(start).await?;
     let cloud = if job.backend == local::NAME { None } else { ibm::cloud(context).await? };
     let job = progress::during(&context.settings, "Cancelling", jobs.cancel(&job, cloud.as_ref())).await?;
-    let kind = task(&job)?.kind();
+    let kind = kind(&job);
     Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
     });
     let mut failures = vec![];
     for (ended, job) in ended.await {
-        let kind = task(&job)?.kind();
+        let kind = kind(&job);
         match ended {
             Ok(job) => {
                 context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?;

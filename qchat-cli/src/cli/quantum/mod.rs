@@ -12,10 +12,11 @@ mod svg;
 
 pub(super) use self::report::moment;
 
-use qchat_quantum::ibm::IbmError;
+use qchat_quantum::ibm::{Availability, IbmError};
 
 use super::{
     Context,
+    doctor::Finding,
     failure::{Failure, Outcome},
     open, passphrase, progress,
     quantum_args::Quantum,
@@ -42,6 +43,33 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Health { prometheus } => health::health(context, *prometheus).await,
         Quantum::Bench => bench::bench(context).await,
     }
+}
+
+/// How what runs quantum jobs does, for `doctor`.
+pub(super) async fn findings(context: &Context) -> Vec<Finding> {
+    const CHECK: &str = "quantum";
+    let here = Finding::good(CHECK, "local is available, a simulator");
+    let cloud = match ibm::cloud(context).await {
+        Ok(Some(cloud)) => cloud,
+        Ok(None) => return vec![here, Finding::good(CHECK, "no account at IBM Quantum is configured")],
+        Err(failure) => return vec![here, Finding::failure(CHECK, &failure)],
+    };
+    let asking = progress::during(&context.settings, "Asking IBM Quantum", cloud.client().backends());
+    let listed = match asking.await {
+        Ok(listed) => listed,
+        Err(error) => return vec![here, Finding::failure(CHECK, &QuantumError::from(error).into())],
+    };
+    let mut found = vec![here];
+    found.extend(listed.iter().map(|backend| {
+        let status = jobs::status(backend.availability);
+        if backend.availability == Availability::Online {
+            Finding::good(CHECK, format!("{} is available, {} jobs wait", backend.name, backend.queue))
+        } else {
+            let remedy = "jobs for it wait; `qchat quantum backends` lists the others";
+            Finding::warning(CHECK, format!("{} is {status}: {}", backend.name, backend.reason), remedy)
+        }
+    }));
+    found
 }
 
 /// The jobs of the profile.

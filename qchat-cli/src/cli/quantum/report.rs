@@ -204,7 +204,8 @@ impl Shown {
             self.number("eps_sec"),
             self.number("eps_cor")
         ));
-        lines.push(format!("seed         {}", self.number("seed")));
+        // As it stands there: no floating-point number holds all of them.
+        lines.push(format!("seed         {}", self.object.get("seed").unwrap_or(&Value::Null)));
         let over_time = self.numbers("qber_over_time");
         if over_time.len() > 1 {
             let look = Look { plain, width: 3 };

@@ -72,6 +72,12 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
             (Task::E91(settings), svg.as_deref(), false)
         }
     };
+    if let Run::Qrng { imitated, at, .. } | Run::Chsh { imitated, at, .. } = what
+        && at.backend != local::NAME
+        && (imitated.properties.is_some() || imitated.noise.is_some_and(|noise| noise > 0.0))
+    {
+        return Err(Failure::usage("a quantum computer has noise of its own: --noise and --properties are for the simulator"));
+    }
     // Before anything is computed for it.
     let drawing = svg.map(Drawing::reserve).transpose()?;
     let at = match what {
@@ -127,7 +133,7 @@ async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcom
         let task = task.clone();
         let work = open::blocking(move || {
             let samples = local::run(&task)?;
-            outcome::of(&task, local::NAME, &samples)
+            outcome::of(&task, local::NAME, None, &samples)
         });
         let made = progress::during(settings, "Simulating", work).await??;
         let notes = vec!["There is no profile here, so that the job is not kept.".to_owned()];
@@ -185,14 +191,20 @@ async fn submitted(
         Ok(device) => device,
         // Nobody can say which, or none takes jobs. An account that is not accepted is for its owner to mend.
         Err(error) if may_fall_back && (is_passing(&error) || (name.is_none() && is_none(&error))) => {
-            let job = jobs.prepare(task, &at.backend, 0.0, true).await?;
-            return Ok(jobs.fall_back(&job, error.to_string()).await?);
+            return Ok(jobs.prepare_instead(task, &at.backend, &error.to_string()).await?);
         }
         Err(error) => return Err(error.into()),
     };
     let (circuits, shots) = task.circuits(device.qubits.unwrap_or(WIDTH)).map_err(QuantumError::from)?;
     let seconds = Cloud::estimate(circuits.len() * shots);
-    ibm::allow(context, (jobs, cloud), (&device.name, seconds), at.yes).await?;
+    let usage = match ibm::usage(context, cloud).await {
+        Ok(usage) => usage,
+        Err(error) if may_fall_back && is_passing(&error) => {
+            return Ok(jobs.prepare_instead(task, &device.name, &error.to_string()).await?);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    ibm::allow(context, (jobs, cloud), (&device.name, seconds), &usage, at.yes).await?;
     let job = jobs.prepare(task, &device.name, seconds, may_fall_back).await?;
     Ok(progress::during(&context.settings, "Submitting", jobs.submit(&job, cloud)).await?)
 }

@@ -50,8 +50,8 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 }
 
 /// Reads a line.
-pub(super) fn read(line: &str) -> Line {
-    match serde_json::from_str::<Value>(line) {
+pub(super) fn read(line: &[u8]) -> Line {
+    match serde_json::from_slice::<Value>(line) {
         Err(error) => Line::Single(Err((Value::Null, Fault::new(-32700, format!("not JSON: {error}"))))),
         Ok(Value::Array(calls)) if calls.is_empty() => {
             Line::Single(Err((Value::Null, invalid("an empty batch"))))
@@ -158,7 +158,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","method":"whoami","params":[1]}"#, call(None, json!([1]))),
         ];
         for (line, expected) in good {
-            assert_eq!(read(line), Line::Single(Ok(expected)), "{line}");
+            assert_eq!(read(line.as_bytes()), Line::Single(Ok(expected)), "{line}");
         }
         let bad = [
             ("{", Value::Null, -32700),
@@ -170,10 +170,10 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":3,"method":"whoami","more":1}"#, json!(3), -32600),
         ];
         for (line, id, code) in bad {
-            let Line::Single(Err((said, fault))) = read(line) else { panic!("{line}") };
+            let Line::Single(Err((said, fault))) = read(line.as_bytes()) else { panic!("{line}") };
             assert_eq!((said, fault.code), (id, code), "{line}");
         }
-        let Line::Batch(calls) = read(r#"[{"jsonrpc":"2.0","method":"whoami"},7]"#) else { panic!() };
+        let Line::Batch(calls) = read(br#"[{"jsonrpc":"2.0","method":"whoami"},7]"#) else { panic!() };
         assert!(calls[0].is_ok() && calls[1].is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! output, or over a Unix socket in the profile's directory, where other invocations of qchat find it.
 
 mod call;
+mod idle;
 mod message;
 mod socket;
 pub(super) mod warm;
@@ -21,9 +22,12 @@ use tokio::{
     sync::{Notify, mpsc},
     time::timeout,
 };
-use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
 
-use self::message::{Call, Fault, Line};
+use self::{
+    idle::Idle,
+    message::{Call, Fault, Line},
+};
 use super::{
     Context, Warm,
     args::Cli,
@@ -54,7 +58,8 @@ pub(super) async fn serve(context: &Context, socket: bool) -> Outcome {
     // Read before the engine connects: whatever it fetches is news.
     let seen = Seen::stored(&profile).await?;
     Box::pin(open::on_profile(context, profile.clone(), async |handle| {
-        let engine = Engine { context, handle, profile: &profile, locked: Notify::new() };
+        let idle = Idle::new(context.settings.lock_after_idle);
+        let engine = Engine { context, handle, profile: &profile, locked: Notify::new(), idle };
         let serving = async {
             if socket {
                 socket::serve(&engine, &dir).await
@@ -79,6 +84,8 @@ struct Engine<'a> {
     profile: &'a Profile,
     /// Told when somebody locks the profile.
     locked: Notify,
+    /// How long nobody has asked for anything.
+    idle: Idle,
 }
 
 /// What a call leads to.
@@ -107,7 +114,9 @@ impl Engine<'_> {
     }
 
     async fn read(&self, from: impl AsyncRead + Unpin, out: mpsc::Sender<Value>, seen: Seen) -> Outcome {
-        let mut lines = FramedRead::new(from, LinesCodec::new_with_max_length(LONGEST));
+        // Not a codec of text: one line that is none must not end the conversation.
+        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), LONGEST);
+        let mut lines = FramedRead::new(from, codec);
         let mut underway: FuturesUnordered<Underway<'_>> = FuturesUnordered::new();
         let mut ordered: VecDeque<Underway<'_>> = VecDeque::new();
         let (mut busy, mut ended, mut cut) = (false, false, false);
@@ -145,13 +154,13 @@ impl Engine<'_> {
                     following = Fuse::terminated();
                     continue;
                 }
-                Some(Ok(line)) if line.trim().is_empty() => continue,
+                Some(Ok(line)) if line.trim_ascii().is_empty() => continue,
                 Some(Ok(line)) => message::read(&line),
-                Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
+                Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
                     cut = true;
                     Line::Single(Err((Value::Null, Fault::too_long(LONGEST))))
                 }
-                Some(Err(LinesCodecError::Io(error))) => {
+                Some(Err(AnyDelimiterCodecError::Io(error))) => {
                     return Err(Failure::unexpected(format!("the input cannot be read: {error}")));
                 }
             };
@@ -159,6 +168,7 @@ impl Engine<'_> {
                 Line::Single(Ok(Call { id, method, params })) if method == "subscribe" => {
                     let answer = match self.rooms(&params).await {
                         Ok(only) => {
+                            drop(self.idle.asked());
                             following = self.follow(only, seen.clone(), out.clone()).boxed_local().fuse();
                             Ok(json!({ "v": 1, "results": [], "said": [] }))
                         }
@@ -206,6 +216,7 @@ impl Engine<'_> {
 
     /// Carries out a call.
     async fn answer(&self, Call { id, method, params }: Call) -> Option<Value> {
+        let _asked = self.idle.asked();
         let outcome = match method.as_str() {
             warm::SERVES => Ok((params["server"] == self.handle.me().server.as_str()).into()),
             warm::COMMAND_LINE => self.command_line(&params).await,

@@ -8,10 +8,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
-use tokio::{
-    net::UnixListener,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::{net::UnixListener, time::timeout};
 
 use super::{Engine, PATIENCE};
 use crate::{
@@ -44,16 +41,15 @@ impl Drop for Bound {
     }
 }
 
-/// Serves everybody of the same user who comes, until somebody locks, or nobody has come for as long as the profile may be
-/// left open.
+/// Serves everybody of the same user who comes, until somebody locks, or nobody has asked for anything for as long as the
+/// profile may be left open.
 pub(super) async fn serve(engine: &Engine<'_>, dir: &Path) -> Outcome {
     let bound = bind(dir)?;
     engine.context.output.say(&format!("listening on {}", bound.address.path.display()));
-    let idle = engine.context.settings.lock_after_idle;
     let mut peers: FuturesUnordered<LocalBoxFuture<'_, Outcome>> = FuturesUnordered::new();
-    let mut since = Instant::now();
+    let over = engine.idle.over();
+    tokio::pin!(over);
     loop {
-        let over = idle.filter(|_| peers.is_empty()).map(|idle| since + idle);
         tokio::select! {
             accepted = bound.listener.accept(), if peers.len() < PEERS => {
                 // One that went away again is no reason to stop.
@@ -71,12 +67,12 @@ pub(super) async fn serve(engine: &Engine<'_>, dir: &Path) -> Outcome {
                 );
             }
             // How it ended is that peer's own affair.
-            Some(_) = peers.next(), if !peers.is_empty() => since = Instant::now(),
+            Some(_) = peers.next(), if !peers.is_empty() => {}
             () = engine.locked.notified() => {
                 let _ = timeout(LAST, async { while peers.next().await.is_some() {} }).await;
                 return Ok(());
             }
-            () = sleep_until(over.unwrap_or(since)), if over.is_some() => return Ok(()),
+            () = &mut over => return Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! neither a name nor whoever else can write there leads out of it.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io,
     os::{
         fd::OwnedFd,
@@ -71,6 +71,10 @@ impl Place {
             return Err(failed(format!(
                 "{temporary} in that directory is not what an earlier attempt left there"
             )));
+        }
+        // Until this is dropped. A file system without locks keeps nobody from going on.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(FileTrouble::Busy(shown));
         }
         Ok(Self {
             directory,

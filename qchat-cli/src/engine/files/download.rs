@@ -1,7 +1,7 @@
 //! A file on its way from the daemon: each segment is opened before a byte of it is written, and all of it has to be what the
 //! message commits to before it gets its name.
 
-use std::{io::Write, path::PathBuf, sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qchat_proto::{
@@ -10,6 +10,7 @@ use qchat_proto::{
     ids::{FileId, RoomId},
     wire::fault::FaultCode,
 };
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::{error::EngineError, handle::Handle, register::blocking},
-    store::Download,
+    store::{Download, StoreError},
 };
 
 /// A segment of a file, and the hash of what it was opened from.
@@ -85,7 +86,7 @@ impl Handle {
         &self,
         room: RoomId,
         attachment: &Attachment,
-        mut out: impl Write,
+        mut out: impl AsyncWrite + Unpin,
         progress: impl Fn(Transfer),
     ) -> Result<(), EngineError> {
         let (file, layout) = (attachment.sealing.id, attachment.sealing.layout);
@@ -97,12 +98,12 @@ impl Handle {
                 .buffered(AT_ONCE)
         );
         while let Some((plain, hash)) = segments.try_next().await? {
-            out.write_all(&plain).map_err(|error| EngineError::Output(error.to_string()))?;
+            out.write_all(&plain).await.map_err(|error| EngineError::Output(error.to_string()))?;
             digest = digest.with(&hash);
             parts += 1;
             progress(far(layout, parts));
         }
-        out.flush().map_err(|error| EngineError::Output(error.to_string()))?;
+        out.flush().await.map_err(|error| EngineError::Output(error.to_string()))?;
         if digest.finish() == attachment.hash { Ok(()) } else { Err(tampered(file, FileError::Hash)) }
     }
 
@@ -114,15 +115,18 @@ impl Handle {
     ) -> Result<(Place, Download), EngineError> {
         let (file, layout, path) = (attachment.sealing.id, attachment.sealing.layout, to.path());
         let asked = path.clone();
-        if let Some(download) = self.0.profile.read_async(move |tx| tx.download(file, &asked)).await? {
+        let before = self.0.profile.read_async(move |tx| tx.download(file, &asked)).await?;
+        if let Some(download) = before.clone() {
             let (temporary, there) = (download.temporary.clone(), to.clone());
             let opened = blocking(move || Ok(Place::open(&there, &temporary, true))).await?;
             let wanted = (download.parts * SEGMENT as u64).min(layout.size());
             match opened {
                 Ok(place) if place.length() >= wanted => return Ok((place, download)),
-                Err(error @ FileTrouble::Exists(_)) => return Err(error.into()),
-                // It was taken away, or is not what it was: from the start.
-                Ok(_) | Err(_) => {}
+                Err(error @ (FileTrouble::Exists(_) | FileTrouble::Busy(_))) => return Err(error.into()),
+                // It is not what it was: from the start.
+                Ok(place) => place.discard(),
+                // It was taken away.
+                Err(_) => {}
             }
         }
         let mark = qchat_proto::ids::MessageId::random(&crate::engine::entropy::MixedEntropy)
@@ -138,8 +142,19 @@ impl Handle {
         let temporary = download.temporary.clone();
         let place = blocking(move || Ok(Place::open(&to, &temporary, false)?)).await?;
         let begun = download.clone();
-        self.0.profile.write_async(move |tx| tx.put_download(&begun)).await?;
-        Ok((place, download))
+        let begun = self.0.profile.write_async(move |tx| {
+            // Somebody else may have begun in the meantime.
+            let free = tx.download(file, &begun.path)? == before;
+            if free {
+                tx.put_download(&begun)?;
+            }
+            Ok::<_, StoreError>(free)
+        });
+        if begun.await? {
+            return Ok((place, download));
+        }
+        place.discard();
+        Err(FileTrouble::Busy(download.path).into())
     }
 
     async fn get_segments(

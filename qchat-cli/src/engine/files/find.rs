@@ -2,7 +2,7 @@
 
 use qchat_proto::{
     content::{Attachment, Body, Content},
-    ids::{AccountId, FileId, RoomId},
+    ids::{AccountId, FileId, RoomId, Seq},
 };
 
 use super::FileTrouble;
@@ -34,11 +34,18 @@ impl Handle {
         Ok(found)
     }
 
-    /// The file of a room that has this id, or whose message has it; the beginning of one is enough.
+    /// The file of a room that has this id, or whose message has it; the beginning of one is enough. So is `:` and the number of
+    /// the message in its room, which no sender chooses.
     ///
     /// # Errors
     /// [`FileTrouble::Unknown`], [`FileTrouble::Ambiguous`].
     pub async fn file(&self, room: RoomId, id: &str) -> Result<FoundFile, EngineError> {
+        if let Some(number) = id.strip_prefix(':') {
+            let unknown = || FileTrouble::Unknown(id.to_owned());
+            let number = number.parse().map(Seq).map_err(|_| unknown())?;
+            let found = self.look_through(room, 1, move |line, _| line.seq == Some(number)).await?.pop();
+            return Ok(found.ok_or_else(unknown)?);
+        }
         let wanted = id.to_ascii_lowercase();
         if wanted.is_empty() || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(FileTrouble::Unknown(id.to_owned()).into());

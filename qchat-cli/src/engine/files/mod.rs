@@ -18,6 +18,7 @@ use qchat_proto::{file::FileError, ids::FileId};
 pub(super) use self::find::own;
 pub use self::{destination::Destination, find::FoundFile, source::Source};
 use super::{
+    clock,
     error::EngineError,
     handle::{Handle, Inner},
     register::blocking,
@@ -36,6 +37,9 @@ const SOON: Duration = Duration::from_secs(5);
 /// and how long after it could not be told so.
 const LATER: Duration = Duration::from_mins(1);
 
+/// How long an upload may be interrupted, milliseconds: 30 days. The daemon keeps what has come of it for 7 from its last part on.
+const UNFINISHED_MS: i64 = 30 * 24 * 3600 * 1000;
+
 /// How far a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transfer {
@@ -52,7 +56,7 @@ pub enum FileTrouble {
     #[error("there is no file {0:?} in that room here; `qchat file list` shows them")]
     Unknown(String),
     /// Several files begin so.
-    #[error("several files begin with {0:?}; give more of the id that `qchat file list` shows")]
+    #[error("several files begin with {0:?}; give more of the id, or : and the message's number, as `qchat history` shows them")]
     Ambiguous(String),
     /// A file of this machine cannot be read.
     #[error("{} cannot be sent: {reason}", path.display())]
@@ -68,6 +72,9 @@ pub enum FileTrouble {
     /// Something is there already.
     #[error("{} is there already, and is not written over; name another with -o, or say --force", .0.display())]
     Exists(PathBuf),
+    /// Another process is putting it there.
+    #[error("{} is being fetched already", .0.display())]
+    Busy(PathBuf),
     /// The file cannot be put there.
     #[error("{} cannot be written: {reason}", path.display())]
     Unwritable {
@@ -100,7 +107,7 @@ impl FileTrouble {
         match self {
             Self::Unknown(_) | Self::Gone(_) => 5,
             Self::Ambiguous(_) | Self::Unreadable { .. } => 2,
-            Self::Exists(_) | Self::Tampered { .. } => 6,
+            Self::Exists(_) | Self::Busy(_) | Self::Tampered { .. } => 6,
             Self::Changed(_) | Self::Unwritable { .. } | Self::MixedUp => 1,
         }
     }
@@ -180,6 +187,10 @@ async fn run(engine: Weak<Inner>) {
 impl Handle {
     /// Has the daemon delete what it need not keep any more.
     pub(super) async fn forget_spent(&self) -> Result<(), EngineError> {
+        let then = clock::millis().saturating_sub(UNFINISHED_MS);
+        for file in self.0.profile.read_async(move |tx| tx.uploads_begun_before(then)).await? {
+            self.0.profile.write_async(move |tx| tx.end_upload(file)).await?;
+        }
         loop {
             let spent = self.0.profile.read_async(Tx::spent_files).await?;
             if spent.is_empty() {

@@ -139,7 +139,7 @@ impl Handle {
         };
         if open.alone {
             let stored = upload();
-            self.0.profile.write_async(move |tx| tx.begin_upload(&stored)).await?;
+            self.0.profile.write_async(move |tx| tx.begin_upload(&stored, clock::millis())).await?;
         }
         Ok((upload(), attachment))
     }

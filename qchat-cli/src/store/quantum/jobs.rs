@@ -125,6 +125,8 @@ pub struct Job {
     pub expected: Option<String>,
     /// The provider's id.
     pub remote: Option<String>,
+    /// The account at the provider that it was told by, in words.
+    pub account: Option<String>,
     /// What came of it, as JSON.
     pub report: Option<String>,
     /// Why it failed.
@@ -145,7 +147,7 @@ type Row = (
     (Option<String>, Option<String>),
     String,
     (bool, Option<String>),
-    Option<String>,
+    (Option<String>, Option<String>),
     Option<String>,
     Option<String>,
     f64,
@@ -160,7 +162,7 @@ type Columns = (
     (jobs::asked, jobs::fallback_reason),
     jobs::state,
     (jobs::may_fall_back, jobs::expected),
-    jobs::remote,
+    (jobs::remote, jobs::account),
     jobs::report,
     jobs::reason,
     jobs::seconds,
@@ -175,7 +177,7 @@ const COLUMNS: Columns = (
     (jobs::asked, jobs::fallback_reason),
     jobs::state,
     (jobs::may_fall_back, jobs::expected),
-    jobs::remote,
+    (jobs::remote, jobs::account),
     jobs::report,
     jobs::reason,
     jobs::seconds,
@@ -191,7 +193,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
         (asked, why),
         state,
         (may_fall_back, expected),
-        remote,
+        (remote, account),
         report,
         reason,
         seconds,
@@ -207,6 +209,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
         may_fall_back,
         expected,
         remote,
+        account,
         report,
         reason,
         seconds,
@@ -216,7 +219,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
 }
 
 impl QuantumStore {
-    /// Writes a new job down.
+    /// Writes a new job down; with what was asked for first and why that does not do it, where that is known already.
     ///
     /// # Errors
     /// What the database says.
@@ -227,6 +230,7 @@ impl QuantumStore {
         backend: &str,
         seconds: f64,
         may_fall_back: bool,
+        fallback: Option<(&str, &str)>,
     ) -> Result<Job, StoreError> {
         let now = convert::now_ms();
         let tag = format!("qchat-{id}");
@@ -240,6 +244,8 @@ impl QuantumStore {
                     jobs::state.eq(State::Prepared.name()),
                     jobs::seconds.eq(seconds),
                     jobs::may_fall_back.eq(may_fall_back),
+                    jobs::asked.eq(fallback.map(|(asked, _)| asked)),
+                    jobs::fallback_reason.eq(fallback.map(|(_, why)| why)),
                     jobs::created_ms.eq(now),
                     jobs::changed_ms.eq(now),
                 ))
@@ -299,7 +305,7 @@ impl QuantumStore {
         remote: Option<&str>,
         reason: Option<&str>,
     ) -> Result<Job, StoreError> {
-        self.write(|conn| {
+        let advanced = self.write(|conn| {
             let job = find(conn, id)?;
             if from.contains(&job.state) {
                 diesel::update(jobs::table.find(id.as_bytes()))
@@ -317,22 +323,32 @@ impl QuantumStore {
                 }
             }
             find(conn, id)
-        })
+        })?;
+        if to.is_over() {
+            self.forget()?;
+        }
+        Ok(advanced)
     }
 
-    /// Keeps what a job's results must look like, before the provider is told of it, and counts its seconds as spent from now
-    /// on. Nothing changes, and `false` is returned, when more than `budget` would be spent since `month` (milliseconds since
-    /// the Unix epoch) then.
+    /// Keeps what a job's results must look like and which account tells of it, before the provider is told, and counts the most
+    /// seconds that it may take as spent from now on. Nothing changes, and `false` is returned, when more than `budget` would be
+    /// spent since `month` (milliseconds since the Unix epoch) then.
     ///
     /// # Errors
     /// What the database says.
-    pub fn submitting(&self, id: JobId, expected: &str, month: i64, budget: f64) -> Result<bool, StoreError> {
+    pub fn submitting(
+        &self,
+        id: JobId,
+        (expected, account): (&str, &str),
+        most: f64,
+        (month, budget): (i64, f64),
+    ) -> Result<bool, StoreError> {
         self.write(|conn| {
             let job = find(conn, id)?;
             if !matches!(job.state, State::Prepared | State::Submitting) {
                 return Ok(true);
             }
-            if job.state == State::Prepared && spent(conn, month)? + job.seconds > budget {
+            if job.state == State::Prepared && spent(conn, month)? + most > budget {
                 return Ok(false);
             }
             let now = convert::now_ms();
@@ -340,7 +356,8 @@ impl QuantumStore {
                 .set((
                     jobs::state.eq(State::Submitting.name()),
                     jobs::expected.eq(expected),
-                    jobs::charged.eq(job.seconds),
+                    jobs::account.eq(account),
+                    jobs::charged.eq(most),
                     jobs::submitted_ms.eq(now),
                     jobs::changed_ms.eq(now),
                 ))
@@ -366,7 +383,7 @@ impl QuantumStore {
     /// # Errors
     /// What the database says.
     pub fn fall_back(&self, read: &Job, backend: &str, why: &str) -> Result<Job, StoreError> {
-        self.write(|conn| {
+        let fallen = self.write(|conn| {
             let job = find(conn, read.id)?;
             if (job.state, &job.backend) != (read.state, &read.backend) || job.state.is_over() {
                 return Ok(job);
@@ -378,7 +395,7 @@ impl QuantumStore {
                     jobs::backend.eq(backend),
                     jobs::asked.eq(asked),
                     jobs::fallback_reason.eq(why),
-                    jobs::remote.eq(None::<String>),
+                    jobs::measured.eq(None::<Vec<u8>>),
                     jobs::may_fall_back.eq(false),
                     jobs::expected.eq(None::<String>),
                     jobs::seconds.eq(0.0),
@@ -387,7 +404,11 @@ impl QuantumStore {
                 ))
                 .execute(conn)?;
             find(conn, read.id)
-        })
+        })?;
+        if read.state == State::Measured {
+            self.forget()?;
+        }
+        Ok(fallen)
     }
 
     /// Keeps what a job's backend has measured, before anybody is told that it has arrived, and the seconds that it took.
@@ -456,6 +477,26 @@ impl QuantumStore {
         })?;
         self.forget()?;
         Ok(added)
+    }
+
+    /// When the provider may be told of the next job, in milliseconds since the Unix epoch, so that it is told of `most` in `within`
+    /// milliseconds, whichever process tells it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn next_turn(&self, now: i64, most: i64, within: i64) -> Result<i64, StoreError> {
+        self.read(|conn| {
+            // What a clock that was set back has left is no reason to wait.
+            let told = jobs::submitted_ms.gt(now.saturating_sub(within)).and(jobs::submitted_ms.le(now));
+            let last: Option<Option<i64>> = jobs::table
+                .filter(told)
+                .select(jobs::submitted_ms)
+                .order(jobs::submitted_ms.desc())
+                .offset(most - 1)
+                .first(conn)
+                .optional()?;
+            Ok(last.flatten().map_or(now, |last| last.saturating_add(within)))
+        })
     }
 
     /// Seconds of quantum computers that jobs took, or may take, which were submitted since a moment (milliseconds since the Unix

@@ -12,6 +12,7 @@ diesel::table! {
         may_fall_back -> Bool,
         expected -> Nullable<Text>,
         remote -> Nullable<Text>,
+        account -> Nullable<Text>,
         measured -> Nullable<Binary>,
         report -> Nullable<Text>,
         reason -> Nullable<Text>,

@@ -11,7 +11,7 @@ use std::{
         },
     },
     path::Path,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use qchat_proto::crypto::secret::Secret;
@@ -26,13 +26,14 @@ use super::{
     address::{LONGEST, address, check_peer},
     message::{self, Answer, Request},
 };
-use crate::local::Address;
+use crate::{
+    expiry::{Expiry, TICK},
+    local::Address,
+};
 
 const LOCK_FILE: &str = "agent.lock";
 /// How long a new agent waits for the lock.
 const CLAIM: Duration = Duration::from_millis(500);
-/// The clock of the machine goes on while it sleeps, but timers do not: look at it this often.
-const TICK: Duration = Duration::from_secs(5);
 
 /// The hidden command `agent`: takes time and key from standard input, says on standard output that it serves, and
 /// returns when the time is over or it was told to lock.
@@ -100,24 +101,6 @@ pub struct Agent {
 impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent").field("path", &self.address.path).finish_non_exhaustive()
-    }
-}
-
-/// When the time is over: by whichever clock comes first, so that neither sleep nor a clock set back extends it.
-struct Expiry {
-    running: Instant,
-    wall: SystemTime,
-}
-
-impl Expiry {
-    fn after(time: Duration) -> Self {
-        Self { running: Instant::now() + time, wall: SystemTime::now() + time }
-    }
-
-    fn remaining(&self) -> Duration {
-        let running = self.running.saturating_duration_since(Instant::now());
-        let wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
-        running.min(wall)
     }
 }
 
@@ -287,9 +270,9 @@ mod tests {
         assert!(!dir.join("agent.sock").exists());
 
         let mut agent = bind(idle(Duration::from_mins(10))).unwrap();
-        let (half, now) = (Duration::from_mins(5), Instant::now());
+        let half = Duration::from_mins(5);
         // Half of it has gone by.
-        agent.idle = Some((half * 2, Expiry { running: now + half, wall: SystemTime::now() + half }));
+        agent.idle = Some((half * 2, Expiry::after(half)));
         let left = agent.remaining();
         assert!(left <= half, "{left:?}");
         let thread = std::thread::spawn(move || agent.run());

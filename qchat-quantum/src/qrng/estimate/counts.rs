@@ -85,14 +85,14 @@ fn times(count: f64, logarithm: f64) -> f64 {
 const BLOCK: usize = 6;
 const DICTIONARY: usize = 1000;
 
-/// §6.3.4: how long ago the same block of six bits was seen (Maurer's universal statistic). Nothing for at most 1001
-/// blocks.
+/// §6.3.4: how long ago the same block of six bits was seen (Maurer's universal statistic). Nothing for fewer than 2,000
+/// blocks: the first 1,000 are what the others are compared with, and fewer than as many others say nothing.
 pub fn compression(bits: &[u8]) -> Option<f64> {
     let blocks: Vec<usize> = bits
         .chunks_exact(BLOCK)
         .map(|block| block.iter().fold(0, |value, bit| value << 1 | usize::from(bit & 1)))
         .collect();
-    let tested = blocks.len().checked_sub(DICTIONARY).filter(|&tested| tested > 1)?;
+    let tested = blocks.len().checked_sub(DICTIONARY).filter(|&tested| tested >= DICTIONARY)?;
     let mut seen = [0_usize; 1 << BLOCK];
     let (mut sum, mut squares) = (0.0, 0.0);
     for (n, &block) in blocks.iter().enumerate() {
