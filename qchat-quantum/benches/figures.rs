@@ -94,7 +94,8 @@ fn random_key() {
     let circuit = random_bits(100).unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let time = best(10, || {
-        let bits = stabilizer::sample(&circuit, &NoiseModel::default(), 20, 3_u64.into()).unwrap().concatenated();
+        let bits =
+            stabilizer::sample(&circuit, &NoiseModel::default(), 20, 3_u64.into()).unwrap().concatenated();
         let symbols: Vec<u8> = bits.iter().map(u8::from).collect();
         let entropy = estimates(&symbols).lowest().unwrap_or(0.0).clamp(0.2, 1.0);
         let seed = Bits::random(extract::seed_bits(bits.len(), entropy), &mut random);

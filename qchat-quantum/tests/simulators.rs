@@ -108,9 +108,11 @@ fn noise_has_the_size_that_was_asked_for() {
     // A T2 above T1 is true damping, which amplitudes alone can follow.
     let long = relaxing(100e-6, 150e-6, 50e-6);
     let (flipped, echo) = (one(|c| c.x(0)), one(|c| c.h(0).h(0)));
-    let ones = state_vector::sample(&flipped, &long, shots, 4_u64.into()).unwrap().column(0).unwrap().count_ones();
+    let ones =
+        state_vector::sample(&flipped, &long, shots, 4_u64.into()).unwrap().column(0).unwrap().count_ones();
     assert!(fits(ones, decay, shots), "{ones}");
-    let ones = state_vector::sample(&echo, &long, shots, 5_u64.into()).unwrap().column(0).unwrap().count_ones();
+    let ones =
+        state_vector::sample(&echo, &long, shots, 5_u64.into()).unwrap().column(0).unwrap().count_ones();
     let coherent = (-50.0 / 150.0_f64).exp();
     // After the first gate ⟨X⟩ = coherent and ⟨Z⟩ = 1 − decay; H turns X into Z, which then relaxes towards zero.
     let expected = (1.0 - coherent) / 2.0 * decay;
@@ -200,10 +202,12 @@ fn the_same_seed_gives_the_same_shots_on_any_number_of_threads() {
 
 #[test]
 fn large_jobs_are_split_into_what_is_independent() {
-    let samples = stabilizer::sample(&random_bits(100_000).unwrap(), &NoiseModel::default(), 64, 1_u64.into()).unwrap();
+    let samples =
+        stabilizer::sample(&random_bits(100_000).unwrap(), &NoiseModel::default(), 64, 1_u64.into()).unwrap();
     let ones: usize = (0..100_000).map(|bit| samples.column(bit).unwrap().count_ones()).sum();
     assert!(fits(ones, 0.5, 6_400_000), "{ones}");
-    let samples = state_vector::sample(&random_bits(200).unwrap(), &NoiseModel::default(), 100, 1_u64.into()).unwrap();
+    let samples =
+        state_vector::sample(&random_bits(200).unwrap(), &NoiseModel::default(), 100, 1_u64.into()).unwrap();
     assert_eq!(samples.concatenated().len(), 20_000);
 
     // One pair of correlated ends over a thousand qubits.
@@ -216,7 +220,10 @@ fn large_jobs_are_split_into_what_is_independent() {
         Err(SimulatorError::TooLarge(1000, state_vector::LARGEST))
     );
     let turned = Circuit::builder(1, 0).ry(0.3, 0).build().unwrap();
-    assert_eq!(stabilizer::sample(&turned, &NoiseModel::default(), 1, 1_u64.into()), Err(SimulatorError::Gate("ry")));
+    assert_eq!(
+        stabilizer::sample(&turned, &NoiseModel::default(), 1, 1_u64.into()),
+        Err(SimulatorError::Gate("ry"))
+    );
 }
 
 #[test]
@@ -255,6 +262,7 @@ fn a_devices_noise_has_the_measured_infidelity() {
     }
     assert!(fits(wrong, 0.09, 6 * shots), "{}", float(wrong) / float(6 * shots));
     let zero = Circuit::builder(1, 1).measure(0, 0).build().unwrap();
-    let ones = stabilizer::sample(&zero, &noise, shots, 9_u64.into()).unwrap().column(0).unwrap().count_ones();
+    let ones =
+        stabilizer::sample(&zero, &noise, shots, 9_u64.into()).unwrap().column(0).unwrap().count_ones();
     assert!(fits(ones, 0.01, shots));
 }

@@ -530,7 +530,9 @@ pub enum Command {
     /// what runs quantum jobs.
     ///
     /// Ends with 8 when something does not work.
-    #[command(after_help = "Examples:\n  qchat doctor\n  qchat doctor --json | jq -r 'select(.verdict != \"good\")'")]
+    #[command(
+        after_help = "Examples:\n  qchat doctor\n  qchat doctor --json | jq -r 'select(.verdict != \"good\")'"
+    )]
     Doctor,
     /// Where settings come from.
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! `doctor`: looks at all that qchat needs, one after the other, and says what is wrong and what to do.
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use qchat_proto::sanitize;
 use rustix::fs::statvfs;
@@ -111,7 +111,8 @@ fn directory(dir: &Path) -> Vec<Finding> {
     let shown = dir.display();
     let metadata = match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let remedy = "`qchat register NAME` makes one, `qchat device link NAME` another device of an account";
+            let remedy =
+                "`qchat register NAME` makes one, `qchat device link NAME` another device of an account";
             return vec![Finding::warning("profile", format!("there is none at {shown}"), remedy)];
         }
         Err(error) => {
@@ -147,7 +148,7 @@ async fn unlocked(context: &Context, dir: &Path) -> (Finding, Option<Profile>) {
     match open::profile(context).await {
         Err(failure) => (Finding::failure(CHECK, &failure), None),
         Ok(profile) => {
-            let kept = agent::remaining(dir).ok().flatten().map(Duration::as_secs);
+            let kept = agent::remaining(dir).ok().flatten().map(|left| left.as_secs());
             let detail = kept.map_or_else(
                 || "opens; it is locked again when a command ends".to_owned(),
                 |seconds| format!("opens; unlocked for another {} min", seconds.div_ceil(60)),

@@ -47,7 +47,12 @@ impl Cloud {
     /// When the addresses or the instance's name make no sense.
     pub fn new(config: Config, program: Program, budget: u32) -> Result<Self, IbmError> {
         let account = format!("{} at {}", config.crn, config.api_url);
-        Ok(Self { client: std::sync::Arc::new(Client::new(config)?), program, budget: budget.into(), account })
+        Ok(Self {
+            client: std::sync::Arc::new(Client::new(config)?),
+            program,
+            budget: budget.into(),
+            account,
+        })
     }
 
     /// Seconds of quantum computers that jobs may take in a calendar month.

@@ -59,7 +59,8 @@ impl Jobs {
         let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
         let id = JobId::random(&SystemEntropy)?;
         let backend = backend.to_owned();
-        let add = move |store: &QuantumStore| store.add_job(id, &text, &backend, seconds, may_fall_back, None);
+        let add =
+            move |store: &QuantumStore| store.add_job(id, &text, &backend, seconds, may_fall_back, None);
         Ok(self.store.with(add).await?)
     }
 
@@ -291,9 +292,7 @@ impl Jobs {
                 };
                 Ok(self.store.with(over).await?)
             }
-            End::Failed(reason, seconds) => {
-                self.ended(id, seconds, QuantumError::Over(reason)).await
-            }
+            End::Failed(reason, seconds) => self.ended(id, seconds, QuantumError::Over(reason)).await,
         }
     }
 

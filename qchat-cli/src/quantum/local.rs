@@ -57,7 +57,12 @@ pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
 }
 
 /// By stabilizers where they can follow, which is faster.
-fn sample(circuit: &Circuit, noise: &NoiseModel, shots: usize, seed: Seed) -> Result<Samples, SimulatorError> {
+fn sample(
+    circuit: &Circuit,
+    noise: &NoiseModel,
+    shots: usize,
+    seed: Seed,
+) -> Result<Samples, SimulatorError> {
     match stabilizer::sample(circuit, noise, shots, seed) {
         Err(SimulatorError::Gate(_) | SimulatorError::Noise) => {
             state_vector::sample(circuit, noise, shots, seed)
@@ -80,4 +85,37 @@ fn entropy<const N: usize>() -> Result<[u8; N], QuantumError> {
     let mut bytes = [0; N];
     SystemEntropy.fill(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantum::{outcome, task::Qrng};
+
+    fn key_bits(task: Qrng) -> u64 {
+        let task = Task::Qrng(task);
+        let made = outcome::of(&task, NAME, None, &run(&task).unwrap()).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&made.report).unwrap();
+        report["key_bits"].as_u64().unwrap()
+    }
+
+    #[test]
+    fn a_perfect_device_gives_as_many_bits_as_are_asked_for() {
+        for bits in (256..=6_144).step_by(256) {
+            // The last seed of all is one, too.
+            for seed in [1, u64::MAX] {
+                let task = Qrng { bits, seed: Some(seed), noise: Noise::None };
+                assert_eq!(key_bits(task), bits as u64, "{bits} by {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_of_few_qubits_is_imitated_as_it_is() {
+        let qubits = r#"[[{"name":"readout_error","value":0.01}],[{"name":"readout_error","value":0.01}]]"#;
+        let gates = r#"[{"gate":"sx","qubits":[0],"parameters":[]},{"gate":"sx","qubits":[1],"parameters":[]},{"gate":"cz","qubits":[0,1],"parameters":[]}]"#;
+        let properties = format!(r#"{{"backend_name":"two","qubits":{qubits},"gates":{gates}}}"#);
+        let task = Qrng { bits: 256, seed: Some(1), noise: Noise::Properties(properties) };
+        assert_eq!(key_bits(task), 256);
+    }
 }

@@ -205,10 +205,8 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn uploads_begun_before(&mut self, then: i64) -> Result<Vec<FileId>, StoreError> {
-        let rows: Vec<Vec<u8>> = uploads::table
-            .filter(uploads::begun_ms.lt(then))
-            .select(uploads::file)
-            .load(&mut self.conn)?;
+        let rows: Vec<Vec<u8>> =
+            uploads::table.filter(uploads::begun_ms.lt(then)).select(uploads::file).load(&mut self.conn)?;
         rows.iter().map(|file| convert::id("file id", file)).collect()
     }
 

@@ -240,7 +240,10 @@ mod tests {
                 r#"{"state":{"status":"Failed","reason_code":"1517"}}"#,
                 "failed with code 1517; lower the circuits for this backend as it is calibrated now",
             ),
-            (r#"{"state":{"status":"Failed","reason_code":{}}}"#, "failed; submit it again, or take another backend"),
+            (
+                r#"{"state":{"status":"Failed","reason_code":{}}}"#,
+                "failed; submit it again, or take another backend",
+            ),
             (r#"{"state":{"status":"Failed"}}"#, "failed; submit it again, or take another backend"),
         ] {
             assert_eq!(state(text).unwrap().to_string(), shown);

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{DEPTH, FRAME, MOST_PASSES, Schedule, Tree, frames, per_frame};
+use super::schedule::{DEPTH, FRAME, Filled, MOST_PASSES, Schedule, Tree, frames, per_frame};
 use crate::bits::Bits;
 
 /// The passes of a first run: two that find nearly all errors, twelve over halves of the frame for pairs that hid in
@@ -122,6 +122,7 @@ struct Frame {
 /// with no known halves, which make up the frame.
 struct Pass {
     tree: Tree,
+    filled: Filled,
     known: Vec<u64>,
     odd: Vec<u64>,
     queued: Vec<u64>,
@@ -181,7 +182,8 @@ impl Corrector {
         // the others'.
         let last = if pass == 0 { 2 * first } else { 2 * first - 1 };
         for (number, frame) in (0..).zip(&mut self.frames) {
-            frame.passes.push(Pass::new(Tree::new(&frame.bits, self.schedule.pass(pass))));
+            let tree = Tree::new(&frame.bits, self.schedule.pass(pass));
+            frame.passes.push(Pass::new(tree, self.schedule.filled()));
             #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
             let pass = pass as u8;
             self.asked.extend((first..last).map(|block| Question { frame: number, pass, block }));
@@ -267,14 +269,23 @@ impl Frame {
             pass.set_known(block + 1, odd != parent_odd);
         }
         let mut corrected = 0;
-        while let Some(leaf) = self.passes[pass_number].take(DEPTH as usize) {
-            if self.passes[pass_number].is_odd(usize::from(leaf)) {
-                let bit = schedule.pass(pass_number).forward[usize::from(leaf) - FRAME];
+        // A correction may lead to the next one in another pass without a question.
+        while let Some((number, leaf)) = self.leaf() {
+            if self.passes[number].is_odd(usize::from(leaf)) {
+                let bit = schedule.pass(number).forward[usize::from(leaf) - FRAME];
                 self.flip(usize::from(bit), schedule);
                 corrected += 1;
             }
         }
         corrected
+    }
+
+    /// A bit in which an error was found, and the pass that found it.
+    fn leaf(&mut self) -> Option<(usize, u16)> {
+        self.passes
+            .iter_mut()
+            .enumerate()
+            .find_map(|(number, pass)| Some((number, pass.take(DEPTH as usize)?)))
     }
 
     fn flip(&mut self, bit: usize, schedule: &Schedule) {
@@ -286,10 +297,11 @@ impl Frame {
 }
 
 impl Pass {
-    fn new(tree: Tree) -> Self {
+    fn new(tree: Tree, filled: Filled) -> Self {
         let words = 2 * FRAME / 64;
         Self {
             tree,
+            filled,
             known: vec![0; words],
             odd: vec![0; words],
             queued: vec![0; words],
@@ -319,6 +331,16 @@ impl Pass {
     }
 
     fn wait(&mut self, node: usize) {
+        let halves = 2 * node;
+        if node < FRAME && !self.is_known(halves) {
+            // Of an empty half nobody needs to be asked: the other one has the error.
+            let [left, right] = [halves, halves + 1].map(|half| self.filled.in_node(half) > 0);
+            if left != right {
+                self.set_known(halves, left);
+                self.set_known(halves + 1, right);
+                return;
+            }
+        }
         let mask = 1 << (node % 64);
         if self.queued[node / 64] & mask == 0 {
             self.queued[node / 64] |= mask;

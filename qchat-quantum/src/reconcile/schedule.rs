@@ -21,8 +21,14 @@ const WORDS: usize = FRAME / 64;
 pub(super) struct Schedule {
     seed: u64,
     error_rate: f64,
+    filled: Filled,
     passes: Vec<Permutation>,
 }
+
+/// How many bits of the string stand in a frame. Its other places are empty, and lie evenly among those that are not, so that the
+/// halves of a block have as many bits, or one more.
+#[derive(Clone, Copy)]
+pub(super) struct Filled(usize);
 
 /// `forward[n]` is the bit of the frame that stands at place n; `back` is its inverse.
 pub(super) struct Permutation {
@@ -33,16 +39,22 @@ pub(super) struct Permutation {
 impl Schedule {
     /// For a string of so many bits.
     pub(super) fn new(seed: u64, error_rate: f64, length: usize) -> Self {
-        // What fills a frame up has no errors, and stands anywhere in it.
+        let filled = Filled(per_frame(length));
+        // Empty places have no errors.
         #[expect(clippy::cast_precision_loss, reason = "at most 2¹⁴")]
-        let filled = per_frame(length) as f64 / FRAME as f64;
-        Self { seed, error_rate: error_rate * filled, passes: Vec::new() }
+        let error_rate = error_rate * filled.0 as f64 / FRAME as f64;
+        Self { seed, error_rate, filled, passes: Vec::new() }
+    }
+
+    /// How many bits stand in a frame.
+    pub(super) fn filled(&self) -> Filled {
+        self.filled
     }
 
     /// Makes the permutations up to this pass.
     pub(super) fn prepare(&mut self, pass: usize) {
         while self.passes.len() <= pass {
-            self.passes.push(Permutation::random(self.seed, self.passes.len()));
+            self.passes.push(Permutation::random(self.seed, self.passes.len(), self.filled));
         }
     }
 
@@ -65,17 +77,30 @@ impl Schedule {
     }
 }
 
+impl Filled {
+    /// How many bits of the string stand below a node of a tree.
+    pub(super) fn in_node(self, node: usize) -> usize {
+        let depth = node.ilog2();
+        let before = |node: usize| (node - (1 << depth)) * self.0 >> depth;
+        before(node + 1) - before(node)
+    }
+}
+
 impl Permutation {
-    /// Fisher and Yates' shuffle.
-    fn random(seed: u64, pass: usize) -> Self {
+    /// Fisher and Yates' shuffle of the bits of the string, between which the empty places lie evenly.
+    fn random(seed: u64, pass: usize, filled: Filled) -> Self {
         let mut random = stream(seed, Purpose::Public, pass as u64);
-        let mut forward: Vec<u16> = (0..=u16::MAX).take(FRAME).collect();
-        for last in (1..FRAME).rev() {
+        let (mut bits, empty): (Vec<u16>, Vec<u16>) =
+            (0..=u16::MAX).take(FRAME).partition(|&bit| usize::from(bit) < filled.0);
+        for last in (1..bits.len()).rev() {
             // The bias of a 64-bit product over 2¹⁴ choices is below 2⁻⁵⁰.
             let chosen = (u128::from(random.next_u64()) * (last as u128 + 1)) >> 64;
             #[expect(clippy::cast_possible_truncation, reason = "below FRAME")]
-            forward.swap(last, chosen as usize);
+            bits.swap(last, chosen as usize);
         }
+        let (mut bits, mut empty) = (bits.into_iter(), empty.into_iter());
+        let place = |place| if filled.in_node(FRAME + place) > 0 { bits.next() } else { empty.next() };
+        let forward: Vec<u16> = (0..FRAME).filter_map(place).collect();
         let mut back = vec![0; FRAME];
         for (place, &bit) in (0..=u16::MAX).zip(&forward) {
             back[usize::from(bit)] = place;

@@ -294,10 +294,7 @@ impl Files {
                 let range = from..until.unwrap_or(found.size).min(found.size);
                 let first = i32::try_from(from / PART).ok().filter(|_| !range.is_empty());
                 let first = first.ok_or_else(|| {
-                    ServiceError::refuse(
-                        FaultCode::BadRequest,
-                        format!("the file has {} bytes", found.size),
-                    )
+                    ServiceError::refuse(FaultCode::BadRequest, format!("the file has {} bytes", found.size))
                 })?;
                 // Of the parts that are asked for alone: whoever reads a file part by part reads each digest once.
                 let wanted = range.end.div_ceil(PART) - from / PART;

@@ -2,11 +2,13 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
+use qchat_quantum::noise::{NoiseModel, Readout};
 use qchat_tests::{
     client::Client,
     daemon::Daemon,
     database::Backend,
     ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, PAUSED, Route},
+    process::Process,
 };
 use serde_json::Value;
 
@@ -79,7 +81,7 @@ fn bits_of_a_quantum_computer_come_into_the_pool_and_are_called_so() {
     // Nobody is asked, and nothing is spent.
     let asked = user.client.fails(2, &user.quantum("run qrng --backend ibm"));
     assert!(asked.contains("--yes"), "{asked}");
-    let dear = user.client.fails(6, &user.quantum("run qrng --backend ibm --yes --ibm-budget 1"));
+    let dear = user.client.fails(6, &user.quantum("run qrng --backend ibm --yes --ibm-budget 9"));
     assert!(dear.contains("--ibm-budget"), "{dear}");
     assert!(fake.jobs().is_empty());
 
@@ -112,10 +114,26 @@ fn the_simulator_takes_what_a_quantum_computer_does_not_and_everything_says_so()
     let failed = || End::Failed(1517, "not native".to_owned());
     let refused = Mishap::Status(409, None);
     let storm = Mishap::Status(503, None);
+    let zeros = Readout { one_for_zero: 0.0, zero_for_one: 1.0 };
     for (what, control, mishap, charged, word) in [
         ("a job that fails", Control { end: failed(), ..Control::default() }, None, 1, "1517"),
         ("no time left", Control::default(), Some((Route::Submit, 1, refused)), 0, "used up its time"),
-        ("a service that is down", Control::default(), Some((Route::Backends, 99, storm)), 0, "503"),
+        ("a service that is down", Control::default(), Some((Route::Backends, 99, storm.clone())), 0, "503"),
+        ("a use that nobody tells", Control::default(), Some((Route::Usage, 99, storm)), 0, "503"),
+        (
+            "a job that the service ends",
+            Control { end: End::Cancelled("maintenance".to_owned()), ..Control::default() },
+            None,
+            1,
+            "maintenance",
+        ),
+        (
+            "bits that are not random",
+            Control { noise: NoiseModel { readout: zeros, ..NoiseModel::default() }, ..Control::default() },
+            None,
+            1,
+            "nothing of what was measured is used",
+        ),
     ] {
         let fake = Fake::start(control);
         if let Some((route, times, mishap)) = &mishap {
@@ -173,6 +191,99 @@ fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once()
             "{requests}: {jobs:?}"
         );
     }
+}
+
+#[test]
+fn no_odd_answer_makes_a_job_that_is_paid_for_be_forgotten() {
+    let odd = |text: &str| Mishap::Instead(text.as_bytes().to_vec());
+    for (what, route, mishap) in [
+        ("a page for a browser", Route::Job, odd("<html>sorry</html>")),
+        ("a state that nobody knows", Route::Job, odd(r#"{"state":{"status":"Thinking"}}"#)),
+        ("a refusal that nobody knows", Route::Job, Mishap::Status(400, None)),
+        ("a way elsewhere", Route::Job, Mishap::Elsewhere("http://127.0.0.1:9/".to_owned())),
+        ("results that are none", Route::Results, odd("<html>sorry</html>")),
+        ("results of something else", Route::Results, odd(r#"{"results":[]}"#)),
+    ] {
+        let fake = Fake::start(Control::default());
+        fake.happen(route, 1, &mishap);
+        let user = User::new(&fake);
+        let output = user.client.run(&user.quantum("run qrng --backend ibm --yes"));
+        assert_ne!(output.code, Some(0), "{what}");
+        let [(state, backend)] = &user.jobs()[..] else { panic!("{what}: {:?}", user.jobs()) };
+        assert!(["queued", "running"].contains(&&**state) && backend == BACKEND, "{what}: {state} {backend}");
+        assert_eq!(user.json("resume")[0]["state"], "done", "{what}");
+        assert_eq!((fake.jobs().len(), user.pool()), (1, (256.into(), 0.into())), "{what}");
+    }
+}
+
+#[test]
+fn a_job_is_gone_on_with_by_the_account_that_it_was_given_to_alone() {
+    let fake = Fake::start(Control { queued: 1, ..Control::default() });
+    let user = User::new(&fake);
+    user.json("run qrng --backend ibm --yes --detach");
+    let other = CRN.replace("0d5e-1", "0d5e-2");
+    for command in ["resume", "cancel"] {
+        let id = user.json("jobs")[0]["job"].as_str().expect("an id").to_owned();
+        let command = format!("{command} {id}");
+        let words = user.quantum(&command).into_iter();
+        let words: Vec<_> = words.map(|word| if word == CRN { &*other } else { word }).collect();
+        let said = user.client.fails(6, &words);
+        assert!(said.contains("--ibm-crn"), "{said}");
+    }
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    assert_eq!(fake.jobs().len(), 1);
+}
+
+#[test]
+fn what_has_ended_before_it_is_cancelled_is_not_thrown_away() {
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    // It has run to its end when its results are asked for.
+    fake.happen(Route::Results, 1, &Mishap::Status(400, None));
+    drop(user.client.run(&user.quantum("run qrng --backend ibm --yes")));
+    let id = user.json("jobs")[0]["job"].as_str().expect("an id").to_owned();
+    let said = user.client.fails(6, &user.quantum(&format!("cancel {id}")));
+    assert!(said.contains("resume"), "{said}");
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    assert_eq!(user.pool(), (256.into(), 0.into()));
+}
+
+#[test]
+fn the_key_is_found_in_the_environment() {
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    let words: Vec<&str> = user.quantum("backends");
+    let without = [&words[..4], &words[6..]].concat();
+    let mut command = user.client.command(&without);
+    let output = Process::start(command.env("QCHAT_IBM_API_KEY", KEY)).finish().expect_code(0);
+    assert!(output.lines.iter().any(|line| line.contains(BACKEND)), "{:?}", output.lines);
+    drop(user.client.run(&without).expect_code(4));
+}
+
+#[test]
+fn the_doctor_looks_at_the_devices_and_says_what_to_do() {
+    let fake = Fake::start(Control::default());
+    let mut daemon = Daemon::start(Backend::Sqlite);
+    let user = User::of(Client::register(&daemon.url(), "alice"), &fake);
+    let account: Vec<&str> = user.quantum("x").into_iter().skip(2).collect();
+    let doctor = [&["doctor"], &account[..]].concat();
+    let found = user.client.json(&doctor);
+    let verdict = |about: &str| {
+        let about =
+            |finding: &&Value| finding["detail"].as_str().is_some_and(|detail| detail.contains(about));
+        found.iter().find(about).map(|finding| finding["verdict"].clone()).unwrap_or_default()
+    };
+    let good = ["MiB free", "answers", "does not leave this machine", "local is available", BACKEND];
+    for about in good {
+        assert_eq!(verdict(about), "good", "{about}: {found:?}");
+    }
+    assert_eq!(verdict(PAUSED), "warning");
+    // What does not work is said, and nothing else kept from being looked at.
+    daemon.stop();
+    fake.happen(Route::Backends, 99, &Mishap::Status(503, None));
+    let output = user.client.run(&doctor).expect_code(8);
+    let problems: Vec<_> = output.lines.iter().filter(|line| line.starts_with("PROBLEM")).collect();
+    assert_eq!(problems.len(), 2, "{:?}", output.lines);
 }
 
 #[test]

@@ -76,7 +76,9 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
         && at.backend != local::NAME
         && (imitated.properties.is_some() || imitated.noise.is_some_and(|noise| noise > 0.0))
     {
-        return Err(Failure::usage("a quantum computer has noise of its own: --noise and --properties are for the simulator"));
+        return Err(Failure::usage(
+            "a quantum computer has noise of its own: --noise and --properties are for the simulator",
+        ));
     }
     // Before anything is computed for it.
     let drawing = svg.map(Drawing::reserve).transpose()?;

@@ -1,10 +1,6 @@
 //! When an engine that stays open has not been used for as long as it may be left open.
 
-use std::{
-    cell::Cell,
-    future::pending,
-    time::Duration,
-};
+use std::{cell::Cell, future::pending, time::Duration};
 
 use tokio::time::sleep;
 

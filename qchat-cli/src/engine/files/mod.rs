@@ -56,7 +56,9 @@ pub enum FileTrouble {
     #[error("there is no file {0:?} in that room here; `qchat file list` shows them")]
     Unknown(String),
     /// Several files begin so.
-    #[error("several files begin with {0:?}; give more of the id, or : and the message's number, as `qchat history` shows them")]
+    #[error(
+        "several files begin with {0:?}; give more of the id, or : and the message's number, as `qchat history` shows them"
+    )]
     Ambiguous(String),
     /// A file of this machine cannot be read.
     #[error("{} cannot be sent: {reason}", path.display())]

@@ -518,3 +518,37 @@ fn spent(conn: &mut SqliteConnection, since_ms: i64) -> Result<f64, StoreError> 
 fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
     read(schema::jobs::table.find(id.as_bytes()).select(COLUMNS).first(conn)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use qchat_proto::crypto::{entropy::SystemEntropy, secret::Secret};
+
+    use super::*;
+
+    const ACCOUNT: (&str, &str) = ("{}", "an account");
+
+    #[test]
+    fn the_sixth_of_a_minute_waits_for_the_first_whoever_submitted_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || QuantumStore::open(dir.path(), Secret::from_bytes([1; 32])).unwrap();
+        let first = convert::now_ms();
+        for _ in 0..5 {
+            let store = open();
+            assert!(store.next_turn(convert::now_ms(), 5, 60_000).unwrap() <= convert::now_ms());
+            let job =
+                store.add_job(JobId::random(&SystemEntropy).unwrap(), "{}", "a device", 2.0, false, None);
+            assert!(store.submitting(job.unwrap().id, ACCOUNT, 10.0, (0, 50.0)).unwrap());
+        }
+        let (store, now) = (open(), convert::now_ms());
+        let turn = store.next_turn(now, 5, 60_000).unwrap();
+        assert!((first + 60_000..=now + 60_000).contains(&turn), "{turn}");
+        // A minute later there is none to wait for, nor by a clock that was set back.
+        for now in [now + 60_001, first - 3_600_000] {
+            assert_eq!(store.next_turn(now, 5, 60_000).unwrap(), now);
+        }
+        // What they may take is counted, not what they are believed to.
+        assert!((store.seconds_since(0).unwrap() - 50.0).abs() < f64::EPSILON);
+        let job = store.add_job(JobId::random(&SystemEntropy).unwrap(), "{}", "a device", 2.0, false, None);
+        assert!(!store.submitting(job.unwrap().id, ACCOUNT, 10.0, (0, 59.0)).unwrap());
+    }
+}
