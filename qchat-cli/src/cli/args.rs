@@ -162,7 +162,21 @@ pub struct Global {
         value_enum,
         value_name = "WHETHER"
     )]
-    pub receipts: Option<Receipts>,
+    pub receipts: Option<Switch>,
+    /// Whether the members of your small rooms are told that you are there while the screen, `listen` or `rpc` run, and you are told
+    /// whether they are [default: off].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_PRESENCE",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub presence: Option<Switch>,
+    /// Whether they are told that you write something, and you are told who does [default: off].
+    #[arg(long, global = true, env = "QCHAT_TYPING", hide_env_values = true, value_enum, value_name = "WHETHER")]
+    pub typing: Option<Switch>,
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
     pub kme: super::kme_args::KmeArgs,
@@ -390,6 +404,9 @@ pub enum Command {
         /// Show the ids of messages.
         #[arg(long)]
         ids: bool,
+        /// Show who comes, goes and writes, too, as far as `presence` and `typing` are on.
+        #[arg(long)]
+        presence: bool,
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -443,6 +460,31 @@ pub enum Command {
         /// Everything in these rooms has been read.
         #[arg(long)]
         clear: bool,
+    },
+    /// Ask who is there, of those that you share a small room with: online, away, or when they were last.
+    ///
+    /// Needs `presence = on`, and tells them that you are there yourself. Each says so by itself; of who does not want that nothing is
+    /// known.
+    #[command(
+        after_help = "Examples:\n  qchat presence --presence on\n  qchat presence bob --json | jq -r .state"
+    )]
+    Presence {
+        /// People; all who are known when nobody is named.
+        #[arg(value_name = "USER")]
+        users: Vec<UserName>,
+        /// How long to wait for those who have not answered.
+        #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
+        wait: Duration,
+    },
+    /// Tell those who are in a room now that you write something, for some seconds; for bots and other programs.
+    #[command(after_help = "Examples:\n  qchat typing general --typing on\n  qchat typing general --stop")]
+    Typing {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// You do so no more.
+        #[arg(long)]
+        stop: bool,
     },
     /// Delete messages: yours for everyone, or any from this device.
     ///
@@ -917,19 +959,19 @@ pub enum Shell {
     Fish,
 }
 
-/// Whether receipts are sent.
+/// Whether something is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Receipts {
-    /// They are.
+pub enum Switch {
+    /// It is.
     On,
-    /// They are not.
+    /// It is not.
     #[default]
     Off,
 }
 
-impl Receipts {
-    /// The word for whether they are.
+impl Switch {
+    /// The word for whether it is.
     pub(crate) fn name(on: bool) -> &'static str {
         if on { "on" } else { "off" }
     }

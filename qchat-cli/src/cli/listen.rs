@@ -11,13 +11,17 @@ use super::{
     hooks::Hooks,
     messages::{self, Show},
     open,
+    presence::{self, PresenceObject, TypingObject},
 };
-use crate::engine::types::{Connection, Message};
+use crate::engine::{
+    Appearance,
+    types::{Connection, Message},
+};
 
 pub(super) async fn listen(
     context: &Context,
     rooms: &[String],
-    ids: bool,
+    (ids, shows_presence): (bool, bool),
     limit: Option<usize>,
     hooks: Hooks,
 ) -> Outcome {
@@ -34,6 +38,7 @@ pub(super) async fn listen(
         if left == 0 {
             return Ok(());
         }
+        handle.appear(Appearance::Online, true).await?;
         let mut follower = Follower { handle, only, seen };
         let listening = follower.run(async |news| {
             match news {
@@ -43,6 +48,15 @@ pub(super) async fn listen(
                         hooks.run(context, message, room).await;
                         left -= 1;
                     }
+                }
+                News::Presence(_) | News::Writing { .. } if !shows_presence => {}
+                News::Presence(somebody) => {
+                    let line = || format!("* {}", presence::line(somebody, &context.zone));
+                    context.output.result(&PresenceObject::new(somebody), line)?;
+                }
+                News::Writing { id, room, users } => {
+                    let line = || format!("* {}", presence::writing(room, users));
+                    context.output.result(&TypingObject::new(id, room, users), line)?;
                 }
                 News::Connection(Connection::Offline(why)) => context.output.say(&format!("offline: {why}")),
                 News::Connection(_) => {}

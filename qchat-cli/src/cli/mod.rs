@@ -33,6 +33,7 @@ mod output;
 mod passphrase;
 mod passphrase_command;
 mod password;
+mod presence;
 mod progress;
 mod qr;
 mod quantum;
@@ -254,8 +255,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             changes::vote(context, (room, id), options).await
         }
         Command::Poll(PollCommand::Close { room, id }) => changes::close(context, (room, id)).await,
-        Command::Listen { rooms, ids, limit, hooks } => {
-            listen::listen(context, rooms, *ids, *limit, hooks::Hooks::new(hooks)?).await
+        Command::Listen { rooms, ids, presence, limit, hooks } => {
+            listen::listen(context, rooms, (*ids, *presence), *limit, hooks::Hooks::new(hooks)?).await
         }
         Command::Rpc { socket, .. } => rpc::serve(context, *socket).await,
         Command::History(arguments) => messages::history(context, arguments).await,
@@ -267,6 +268,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Draft { room, text, clear } => {
             unsent::draft(context, room.as_deref(), text.as_deref(), *clear).await
         }
+        Command::Presence { users, wait } => presence::presence(context, users, *wait).await,
+        Command::Typing { room, stop } => presence::typing(context, room, *stop).await,
         Command::Unread { rooms, fetch, clear } => unread::unread(context, rooms, *fetch, *clear).await,
         Command::Delete { room, ids, here: false, before: None, all: false, yes: _ } => {
             changes::delete(context, room, ids).await

@@ -23,6 +23,7 @@ use super::{
     old_copy,
     parts::{Parts, parts},
     people::People,
+    presence::Board,
     readmission, receipts,
     register::blocking,
     steps::Steps,
@@ -60,6 +61,10 @@ pub struct Options {
     pub backup_interval: Option<Duration>,
     /// Whether this device tells the members of its rooms what it has stored, and its user seen.
     pub receipts: bool,
+    /// Whether members of small rooms are told that the user is there, and are shown to be.
+    pub presence: bool,
+    /// Whether they are told that the user writes something, and are shown to.
+    pub typing: bool,
 }
 
 impl Options {
@@ -74,6 +79,8 @@ impl Options {
             key_life: KeyLife::default(),
             backup_interval: None,
             receipts: false,
+            presence: false,
+            typing: false,
         }
     }
 }
@@ -107,6 +114,8 @@ pub(super) struct Inner {
     pub(super) devices: OwnDevices,
     /// Held while a room is entered unasked: two attempts at once would get in each other's way.
     pub(super) entering: tokio::sync::Mutex<()>,
+    /// Who is there.
+    pub(super) board: Board,
     events: broadcast::Sender<Event>,
     commands: mpsc::Sender<Command>,
 }
@@ -146,6 +155,7 @@ impl Handle {
             people: people.clone(),
             steps: steps.clone(),
         };
+        let board = Board::default();
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
             let actor = Actor::new(
@@ -158,6 +168,7 @@ impl Handle {
                 devices.clone(),
                 events.clone(),
                 (commands.downgrade(), receiver),
+                (board.clone(), options.presence, options.typing),
             );
             tokio::spawn(actor.run());
         }
@@ -172,6 +183,7 @@ impl Handle {
             invitations,
             devices,
             entering: tokio::sync::Mutex::default(),
+            board,
             events,
             commands,
         };

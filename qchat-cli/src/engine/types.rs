@@ -311,6 +311,10 @@ pub enum Event {
     Deleted,
     /// The list of rooms, or what it says of one, changed.
     Rooms,
+    /// Whether somebody is there has changed.
+    Presence(AccountId),
+    /// Who writes something in this room has changed.
+    Writing(RoomId),
     /// The account's devices changed, or one wants to become one.
     Devices,
     /// The connection changed.

@@ -41,6 +41,7 @@ mod rotation;
 mod scheduled;
 mod schema;
 mod search;
+mod seen;
 mod session;
 mod shared_keys;
 mod timeline;

@@ -329,6 +329,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    last_seen (account) {
+        account -> Binary,
+        at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     receipts (room, account, device) {
         room -> Binary,
         account -> Binary,

@@ -69,6 +69,8 @@ pub mod limits {
     pub const BACKUP_CHUNKS: usize = 8_000;
     /// Most devices of an account that have a backup, those that are gone included.
     pub const BACKUPS: usize = 16;
+    /// Largest sealed statement that nobody keeps, bytes; there is one size.
+    pub const EPHEMERAL: usize = 3412;
     /// Most changes in one commit's delta.
     pub const DELTA: usize = 200;
 }

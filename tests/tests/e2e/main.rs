@@ -24,6 +24,7 @@ mod messages;
 mod mistakes;
 mod partial;
 mod passphrases;
+mod presence;
 mod processes;
 mod quantum;
 mod quantum_cloud;

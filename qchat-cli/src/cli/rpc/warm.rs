@@ -100,6 +100,8 @@ pub(super) fn path(cli: &Cli) -> Option<Vec<&'static str>> {
         Command::File(FileCommand::Delete { .. }) => vec!["file", "delete"],
         Command::History { .. } => vec!["history"],
         Command::Unread { .. } => vec!["unread"],
+        Command::Presence { .. } => vec!["presence"],
+        Command::Typing { .. } => vec!["typing"],
         Command::Delete { ids, here, yes, .. } if *yes || !(ids.is_empty() || *here) => vec!["delete"],
         Command::Whoami => vec!["whoami"],
         Command::Keys(Keys::Show) => vec!["keys", "show"],
@@ -120,6 +122,8 @@ fn asks_for_its_own(global: &Global) -> bool {
         || global.update_after_messages.is_some()
         || global.update_after.is_some()
         || global.receipts.is_some()
+        || global.presence.is_some()
+        || global.typing.is_some()
         || global.verbose > 0
 }
 
