@@ -2,7 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files =
-        ["proto/qchat/v1/wire.proto", "proto/qchat/v1/content.proto", "proto/qchat/v1/exercise.proto"];
+        ["proto/qchat/v1/wire.proto", "proto/qchat/v1/content.proto", "proto/qchat/v1/exercise.proto",
+        "proto/qchat/v1/notes.proto"];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
     }

@@ -395,7 +395,7 @@ pub enum Command {
     /// What is done with a message beside printing it is done with those of others alone, one after the other, and not with what
     /// becomes of them; what fails is tried five times.
     #[command(
-        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
+        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen --people --presence on --typing on\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
     )]
     Listen {
         /// Rooms, by name or id; all of them when none is named.
@@ -406,7 +406,7 @@ pub enum Command {
         ids: bool,
         /// Show who comes, goes and writes, too, as far as `presence` and `typing` are on.
         #[arg(long)]
-        presence: bool,
+        people: bool,
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -457,6 +457,9 @@ pub enum Command {
         /// Ask the server for what is new first.
         #[arg(long)]
         fetch: bool,
+        /// Rooms that are muted or archived, too; those that are named are counted anyway.
+        #[arg(long)]
+        all: bool,
         /// Everything in these rooms has been read.
         #[arg(long)]
         clear: bool,
@@ -485,6 +488,20 @@ pub enum Command {
         /// You do so no more.
         #[arg(long)]
         stop: bool,
+    },
+    /// Hear nothing more of somebody, on all your devices; without a name, show of whom that is.
+    ///
+    /// What they have written and will write is not shown, found or counted, what they invite you to is declined, and in the conversation
+    /// with them nothing is told of what you have read. They are not told, and stay in the rooms that they are in.
+    #[command(after_help = "Examples:\n  qchat block mallory\n  qchat block")]
+    Block {
+        /// Whom.
+        user: Option<UserName>,
+    },
+    /// Hear of somebody again, and see what they have written meanwhile.
+    Unblock {
+        /// Whom.
+        user: UserName,
     },
     /// Delete messages: yours for everyone, or any from this device.
     ///
@@ -601,8 +618,30 @@ pub enum Room {
         #[arg(value_parser = room_name)]
         name: String,
     },
-    /// List rooms and invitations.
-    List,
+    /// List rooms and invitations: favourites first, and nothing that is archived.
+    List {
+        /// What is archived, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Say how you want a room to be treated, on all your devices; nobody else learns of it.
+    ///
+    /// What is archived is not listed, what is archived or muted is not counted by `unread` nor shown by `listen --notify`, and favourites
+    /// are listed first.
+    #[command(
+        after_help = "Examples:\n  qchat room mark general favourite\n  qchat room mark general muted --remove"
+    )]
+    Mark {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// How.
+        #[arg(value_enum)]
+        mark: RoomMark,
+        /// Not any more.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Show a room and its members.
     Show {
         /// The room's name or id.
@@ -875,6 +914,32 @@ pub enum Backup {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum ProfileCommand {
+    /// Say how you go by, and a line or a picture of you, to the members of your small rooms, on all your devices.
+    ///
+    /// It is sealed like a message, and said again to whoever comes. It proves nothing: names of accounts and safety numbers do.
+    #[command(
+        after_help = "Examples:\n  qchat profile set --name \"Bob B.\" --status \"in Lisbon until May\"\n  qchat profile set --avatar me.png\n  qchat profile set --status \"\" --avatar \"\""
+    )]
+    Set {
+        /// How you go by, 64 bytes at most; nothing takes it back.
+        #[arg(long, value_name = "NAME", required_unless_present_any = ["status", "avatar"])]
+        name: Option<String>,
+        /// A line about you, 256 bytes at most; nothing takes it back.
+        #[arg(long, value_name = "TEXT")]
+        status: Option<String>,
+        /// A picture of you: a PNG, JPEG or WebP of 16 KiB at most; nothing takes it back.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        avatar: Option<PathBuf>,
+    },
+    /// Show what somebody shows of themselves, or you.
+    #[command(after_help = "Examples:\n  qchat profile show\n  qchat profile show bob --avatar bob.png")]
+    Show {
+        /// Whom.
+        user: Option<UserName>,
+        /// Write the picture to this new file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        avatar: Option<PathBuf>,
+    },
     /// Go on from a previous copy of this profile: history and contacts are kept, its keys are not.
     #[command(
         long_about = "Go on from a previous copy of this profile: history and contacts are kept, its keys are not.\n\nFor a \
@@ -975,6 +1040,17 @@ impl Switch {
     pub(crate) fn name(on: bool) -> &'static str {
         if on { "on" } else { "off" }
     }
+}
+
+/// How a room is treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RoomMark {
+    /// Out of the way.
+    Archived,
+    /// Not aloud.
+    Muted,
+    /// Before others.
+    Favourite,
 }
 
 /// When `send` is done.

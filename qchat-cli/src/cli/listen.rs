@@ -21,7 +21,7 @@ use crate::engine::{
 pub(super) async fn listen(
     context: &Context,
     rooms: &[String],
-    (ids, shows_presence): (bool, bool),
+    (ids, people): (bool, bool),
     limit: Option<usize>,
     hooks: Hooks,
 ) -> Outcome {
@@ -45,11 +45,12 @@ pub(super) async fn listen(
                 News::Line { message, room } => {
                     messages::print(context, message, room, show)?;
                     if counts(message) {
-                        hooks.run(context, message, room).await;
+                        let aloud = handle.marks(message.room).await?.is_loud();
+                        hooks.run(context, message, room, aloud).await;
                         left -= 1;
                     }
                 }
-                News::Presence(_) | News::Writing { .. } if !shows_presence => {}
+                News::Presence(_) | News::Writing { .. } if !people => {}
                 News::Presence(somebody) => {
                     let line = || format!("* {}", presence::line(somebody, &context.zone));
                     context.output.result(&PresenceObject::new(somebody), line)?;

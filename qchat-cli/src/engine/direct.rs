@@ -28,6 +28,9 @@ impl Handle {
             return Err(EngineError::Invalid("a conversation needs somebody else".to_owned()));
         }
         let known = self.find_direct(user).await?;
+        if let Some((room, _)) = known {
+            self.expect_not_blocked(room).await?;
+        }
         if let Some((room, there)) = known
             && there
         {

@@ -24,6 +24,7 @@ use super::{
     parts::{Parts, parts},
     people::People,
     presence::Board,
+    profiles,
     readmission, receipts,
     register::blocking,
     steps::Steps,
@@ -197,6 +198,7 @@ impl Handle {
             consent::start(&handle, handle.0.options.accept);
             files::start(&handle);
             readmission::start(&handle);
+            profiles::start(&handle);
             if handle.0.options.receipts {
                 receipts::start(&handle);
             }
@@ -227,7 +229,7 @@ impl Handle {
         blocking(move || Ok(vault::unlock(&dir, &passphrase).map(drop)?)).await
     }
 
-    /// All rooms: invitations first, then by their last activity.
+    /// All rooms: invitations first, then favourites, then by their last activity; what is archived last.
     ///
     /// # Errors
     /// When the profile cannot be read.
@@ -237,6 +239,9 @@ impl Handle {
             let mut names = view::Names::new(me);
             let mut rooms = vec![];
             for row in tx.invitations()? {
+                if tx.is_blocked(row.inviter)? {
+                    continue;
+                }
                 rooms.push(view::invitation(tx, &mut names, &row)?);
             }
             // A room that one was removed from and is invited to again is an invitation.
@@ -245,7 +250,13 @@ impl Handle {
             for row in tx.rooms()?.iter().filter(|row| !invited.contains(&row.state.room)) {
                 joined.push(view::summary(tx, row)?);
             }
-            joined.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.name.cmp(&b.name)));
+            joined.sort_by(|a, b| {
+                let rank = |room: &RoomSummary| (room.marks.archived, !room.marks.favourite);
+                rank(a)
+                    .cmp(&rank(b))
+                    .then_with(|| b.last_activity.cmp(&a.last_activity))
+                    .then_with(|| a.name.cmp(&b.name))
+            });
             rooms.extend(joined);
             Ok::<_, StoreError>(rooms)
         });

@@ -8,10 +8,11 @@ use std::{
 };
 
 use qchat_proto::{
+    identity::Topic,
     ids::{AccountId, DeviceId, RoomId, UserName},
     session::{
         ephemeral::{Statement, What},
-        ledger::Phase,
+        ledger::{Ledger, Phase},
     },
 };
 use time::OffsetDateTime;
@@ -181,13 +182,17 @@ impl Notes {
 /// The rooms in which it is said that this user is there: few and small ones in which everybody is who shares a small room.
 pub(super) fn audience(tx: &mut Tx, me: AccountId) -> Result<Vec<RoomId>, StoreError> {
     let mut small = vec![];
+    let noted = tx.all_noted()?;
     for row in tx.rooms()? {
         let room = row.state.room;
         let roster = tx.roster(room)?;
         if row.state.phase == Phase::Member && roster.len() <= MOST_DEVICES {
             let invited: HashSet<DeviceId> = tx.invitees(room)?.into_iter().map(|invitee| invitee.device).collect();
             let joined = roster.iter().filter(|listed| listed.account != me && !invited.contains(&listed.device));
-            let accounts: HashSet<AccountId> = joined.map(|listed| listed.account).collect();
+            let accounts: HashSet<AccountId> = joined
+                .map(|listed| listed.account)
+                .filter(|account| !noted.contains(&Topic::Blocked(*account)))
+                .collect();
             small.push((roster.len(), room, accounts));
         }
     }

@@ -536,7 +536,7 @@ impl Handle {
         if settings.is_some_and(|settings| settings.role(self.0.me.account) == Role::Reader) {
             return Err(EngineError::Refused("you may only read in this room; ask an admin".to_owned()));
         }
-        Ok(())
+        self.expect_not_blocked(room).await
     }
 
     /// Whether this device is a member that follows.

@@ -53,7 +53,7 @@ async fn members_hear_it_others_are_not_heard_and_nothing_of_it_is_kept() {
     assert_eq!(b.delivered(room).await, 1);
     // Eve is not in the room; what she says goes nowhere, and costs her nothing.
     e.send(whisper(room, 1)).await;
-    assert_eq!(e.page(room, 0, 0).await, Err(FaultCode::NotMember));
+    assert_eq!(e.page(room, 0, 0).await, Err(FaultCode::NotFound));
     a.send(whisper(room, 2)).await;
     assert_eq!(heard(&mut b).await, (alice.id.as_bytes().to_vec(), 2));
     b.send(whisper(room, 3)).await;

@@ -22,6 +22,7 @@ mod links;
 mod load;
 mod messages;
 mod mistakes;
+mod notes;
 mod partial;
 mod passphrases;
 mod presence;

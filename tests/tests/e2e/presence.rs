@@ -33,7 +33,7 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
 
     // Carol listens, and shows nothing of herself.
     let carols = carol.listen("general");
-    let bobs = bob.start(&["--presence", "on", "--typing", "on", "listen", "general", "--presence", "--json"]);
+    let bobs = bob.start(&["--presence", "on", "--typing", "on", "listen", "general", "--people", "--json"]);
     let answer = alice.run(&asking).expect_code(0).json();
     assert_eq!((&answer[0]["user"], &answer[0]["state"]), (&"bob".into(), &"online".into()));
     // Whoever asks is seen, and seen to go.

@@ -11,6 +11,7 @@ use crate::cli::args::Cli;
 
 /// The commands that may be called: those that work on rooms and messages, ask nothing and read no standard input.
 const METHODS: &[&str] = &[
+    "block",
     "delete",
     "device.list",
     "draft",
@@ -36,11 +37,13 @@ const METHODS: &[&str] = &[
     "room.join",
     "room.leave",
     "room.list",
+    "room.mark",
     "room.remove",
     "room.show",
     "room.update-keys",
     "send",
     "typing",
+    "unblock",
     "unpin",
     "unread",
     "whoami",

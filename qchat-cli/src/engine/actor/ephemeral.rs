@@ -140,6 +140,9 @@ impl Actor {
         if (of_writing && !self.typing) || (!of_writing && !self.presence) {
             return Ok(());
         }
+        if self.profile.read_async(move |tx: &mut Tx| tx.is_blocked(account)).await.map_err(EngineError::from)? {
+            return Ok(());
+        }
         if of_writing && self.only_reads(room, account).await? {
             return Ok(());
         }

@@ -393,8 +393,8 @@ impl Actor {
                 }
                 Err(error) => tracing::debug!(%error, "what the key directory says of this account"),
             }
-            let rooms = match upkeep::run(&devices).await {
-                Ok(rooms) => rooms,
+            let due = match upkeep::run(&devices).await {
+                Ok(due) => due,
                 Err(
                     error @ (EngineError::Net(NetError::Fault(_))
                     | EngineError::Identity { .. }
@@ -402,15 +402,18 @@ impl Actor {
                     | EngineError::Refused(_)),
                 ) => {
                     let _ = events.send(Event::Trouble(error.to_string()));
-                    vec![]
+                    upkeep::Due::default()
                 }
                 Err(error) => {
                     tracing::debug!(%error, "upkeep");
-                    vec![]
+                    upkeep::Due::default()
                 }
             };
+            if due.noted {
+                let _ = events.send(Event::Rooms);
+            }
             if let Some(back) = back.upgrade() {
-                let _ = back.send(Command::LookedAfter(rooms)).await;
+                let _ = back.send(Command::LookedAfter(due.rooms)).await;
             }
         }));
     }

@@ -17,7 +17,7 @@ use super::{
     Form,
     terms::{Term, expression},
 };
-use crate::store::{Delivery, Line, StoreError, Tx, schema::timeline, timeline::line_of};
+use crate::store::{Delivery, Line, StoreError, Tx, notes, schema::timeline, timeline::line_of};
 
 /// So many matches are ranked among themselves, the newest first and then those behind them: what is rare is ranked whole, and
 /// a word that half of all messages have does not have them all read for its first page.
@@ -91,6 +91,8 @@ impl Search {
     /// The rows of a page. The order of the tables is said, so that the index comes first and every other is asked by its key.
     pub(crate) fn sql(&self, (limit, offset): (usize, usize)) -> String {
         let mut conditions = among("t.room", &self.rooms);
+        // Nothing is found of who is blocked.
+        conditions.push_str(" AND t.account NOT IN (SELECT subject FROM notes WHERE kind = 4 AND value = x'01')");
         if !self.from.is_empty() {
             conditions.push_str(&among("t.account", &self.from));
         }
@@ -181,6 +183,7 @@ impl Tx {
         let seq = |seq: Option<Seq>, or: i64| seq.map_or(or, |seq| i64::try_from(seq.0).unwrap_or(i64::MAX));
         let (from, mut last) = (seq(part.from, 0), (seq(part.to, i64::MAX), i64::MAX));
         let mut lines = vec![];
+        let blocked = notes::blocked(&mut self.conn)?;
         while lines.len() < limit {
             type Stored = (i64, i64, i64, Option<Vec<u8>>, Vec<u8>);
             let (place, row) = last;
@@ -192,6 +195,7 @@ impl Tx {
                 .filter(timeline::place.ge(from))
                 .filter(timeline::place.le(place))
                 .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
+                .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked.clone())))
                 .order((timeline::place.desc(), timeline::row.desc()))
                 .limit(BATCH)
                 .select((
