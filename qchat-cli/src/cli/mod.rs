@@ -5,6 +5,7 @@ mod account;
 pub mod account_args;
 mod activity;
 pub mod args;
+mod attachments;
 mod backups;
 mod changes;
 mod complete;

@@ -79,6 +79,10 @@ impl Handle {
     pub(super) async fn tell_profile(&self) -> Result<(), EngineError> {
         let rooms = self.0.profile.read_async(|tx: &mut Tx| {
             let mut rooms = vec![];
+            // Hardly anybody shows anything.
+            if tx.noted(Topic::Profile)?.is_none() {
+                return Ok(rooms);
+            }
             for row in tx.rooms()? {
                 if owed(tx, row.state.room)?.is_some() {
                     rooms.push(row.state.room);

@@ -572,3 +572,4 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);
+diesel::allow_tables_to_appear_in_same_query!(added, roster);

@@ -412,6 +412,14 @@ impl Tx {
             .transpose()
     }
 
+    /// The line with this row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn line_at(&mut self, row: i64) -> Result<Option<Line>, StoreError> {
+        line_of(&mut self.conn, row)
+    }
+
     /// The newest `limit` lines that stand before the line `row` (before the end when `None`), in log order.
     ///
     /// # Errors
