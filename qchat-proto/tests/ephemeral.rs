@@ -1,5 +1,8 @@
 //! What members tell those who are there: whoever is in the epoch hears it, nobody else, and nobody says it for another.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions"
+)]
 
 mod crowd;
 
@@ -90,7 +93,8 @@ fn a_member_who_has_all_keys_cannot_say_anything_for_another() {
     let mut later = plain.to_vec();
     later[10] ^= 1;
     let key = carol.export::<32>(b"qchat ephemeral v1", alice_id.as_bytes()).unwrap();
-    let forged = qchat_proto::crypto::aead::seal(key.expose(), nonce, &associated(alice_id.as_bytes()), &later);
+    let forged =
+        qchat_proto::crypto::aead::seal(key.expose(), nonce, &associated(alice_id.as_bytes()), &later);
     let forged = [&nonce[..], &forged.unwrap()].concat();
     assert_eq!(Voices::of(&bob).unwrap().open(alice_id, &forged), None);
 }

@@ -175,7 +175,14 @@ pub struct Global {
     )]
     pub presence: Option<Switch>,
     /// Whether they are told that you write something, and you are told who does [default: off].
-    #[arg(long, global = true, env = "QCHAT_TYPING", hide_env_values = true, value_enum, value_name = "WHETHER")]
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_TYPING",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
     pub typing: Option<Switch>,
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
@@ -491,7 +498,7 @@ pub enum Command {
     },
     /// Hear nothing more of somebody, on all your devices; without a name, show of whom that is.
     ///
-    /// What they have written and will write is not shown, found or counted, what they invite you to is declined, and in the conversation
+    /// What they have written and will write is not shown, found or counted, what they invite you to neither, and in the conversation
     /// with them nothing is told of what you have read. They are not told, and stay in the rooms that they are in.
     #[command(after_help = "Examples:\n  qchat block mallory\n  qchat block")]
     Block {
@@ -918,18 +925,21 @@ pub enum ProfileCommand {
     ///
     /// It is sealed like a message, and said again to whoever comes. It proves nothing: names of accounts and safety numbers do.
     #[command(
-        after_help = "Examples:\n  qchat profile set --name \"Bob B.\" --status \"in Lisbon until May\"\n  qchat profile set --avatar me.png\n  qchat profile set --status \"\" --avatar \"\""
+        after_help = "Examples:\n  qchat profile set --name \"Bob B.\" --status \"in Lisbon until May\"\n  qchat profile set --avatar me.png\n  qchat profile set --status \"\" --no-avatar"
     )]
     Set {
         /// How you go by, 64 bytes at most; nothing takes it back.
-        #[arg(long, value_name = "NAME", required_unless_present_any = ["status", "avatar"])]
+        #[arg(long, value_name = "NAME", required_unless_present_any = ["status", "avatar", "no_avatar"])]
         name: Option<String>,
         /// A line about you, 256 bytes at most; nothing takes it back.
         #[arg(long, value_name = "TEXT")]
         status: Option<String>,
-        /// A picture of you: a PNG, JPEG or WebP of 16 KiB at most; nothing takes it back.
+        /// A picture of you: a PNG, JPEG or WebP of 16 KiB at most.
         #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
         avatar: Option<PathBuf>,
+        /// No picture any more.
+        #[arg(long, conflicts_with = "avatar")]
+        no_avatar: bool,
     },
     /// Show what somebody shows of themselves, or you.
     #[command(after_help = "Examples:\n  qchat profile show\n  qchat profile show bob --avatar bob.png")]

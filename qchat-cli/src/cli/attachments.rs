@@ -34,7 +34,8 @@ impl Beside {
         let failed = |error: std::io::Error| Failure::unexpected(format!("{}: {error}", directory.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         let directory = directory.canonicalize().map_err(failed)?;
-        let parent = document.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent =
+            document.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let parent = parent
             .canonicalize()
             .map_err(|error| Failure::unexpected(format!("{}: {error}", parent.display())))?;
@@ -59,7 +60,11 @@ impl Beside {
         if !kept {
             match handle.fetch_file(message.room, &found, to, |_| {}).await {
                 Ok(_) => {}
-                Err(error @ EngineError::File(FileTrouble::Gone(_) | FileTrouble::Tampered { .. } | FileTrouble::Exists(_))) => {
+                Err(
+                    error @ EngineError::File(
+                        FileTrouble::Gone(_) | FileTrouble::Tampered { .. } | FileTrouble::Exists(_),
+                    ),
+                ) => {
                     self.missing.push(error.to_string());
                     return Ok(None);
                 }

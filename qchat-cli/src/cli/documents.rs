@@ -100,7 +100,8 @@ impl Document for Markdown {
         let (sender, said) = words(message);
         let time = clock(message.sent_at, &self.1);
         // Percent-encoded, so that nothing in it ends the reference.
-        let link = file.map(|file| format!("\n\n[{}](<{file}>)", plain(&name_of(message)))).unwrap_or_default();
+        let link =
+            file.map(|file| format!("\n\n[{}](<{file}>)", plain(&name_of(message)))).unwrap_or_default();
         match sender {
             Some(sender) => {
                 writeln!(out, "\n**{}** {time}\n\n{}{link}", plain(&sanitize::line(sender)), plain(&said))

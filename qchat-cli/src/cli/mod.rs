@@ -191,9 +191,7 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Lock { forget } => account::lock(context, *forget).await,
         Command::Room(Room::Create { name }) => rooms::create(context, name).await,
         Command::Room(Room::List { all }) => rooms::list(context, *all).await,
-        Command::Room(Room::Mark { room, mark, remove }) => {
-            notes::mark(context, room, *mark, *remove).await
-        }
+        Command::Room(Room::Mark { room, mark, remove }) => notes::mark(context, room, *mark, *remove).await,
         Command::Room(Room::Show { room }) => rooms::show(context, room).await,
         Command::Room(Room::Invite { room, users }) => rooms::invite(context, room, users).await,
         Command::Room(Room::Join { room }) => rooms::join(context, room).await,
@@ -319,8 +317,9 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Backup(Backup::List) => backups::list(context).await,
         Command::Backup(Backup::Delete { device, yes }) => backups::delete(context, *device, *yes).await,
-        Command::Profile(ProfileCommand::Set { name, status, avatar }) => {
-            profiles::set(context, name.as_deref(), status.as_deref(), avatar.as_deref()).await
+        Command::Profile(ProfileCommand::Set { name, status, avatar, no_avatar }) => {
+            let avatar = (avatar.as_deref(), *no_avatar);
+            profiles::set(context, name.as_deref(), status.as_deref(), avatar).await
         }
         Command::Profile(ProfileCommand::Show { user, avatar }) => {
             profiles::show(context, user.as_ref(), avatar.as_deref()).await

@@ -98,7 +98,8 @@ pub(super) async fn presence(context: &Context, users: &[UserName], wait: Durati
             handle.account_of(user).await?;
         }
         let asking = ask(context, handle, users);
-        let asked = progress::during(&context.settings, "Asking who is there", tokio::time::timeout(wait, asking));
+        let asked =
+            progress::during(&context.settings, "Asking who is there", tokio::time::timeout(wait, asking));
         if let Ok(Err(failure)) = asked.await {
             return Err(failure);
         }

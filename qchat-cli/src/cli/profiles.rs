@@ -27,11 +27,13 @@ pub(super) async fn set(
     context: &Context,
     name: Option<&str>,
     status: Option<&str>,
-    avatar: Option<&Path>,
+    (avatar, no_avatar): (Option<&Path>, bool),
 ) -> Outcome {
     let avatar = match avatar {
-        Some(path) if path.as_os_str().is_empty() => Some(vec![]),
-        Some(path) => Some(std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?),
+        None if no_avatar => Some(vec![]),
+        Some(path) => Some(
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
+        ),
         None => None,
     };
     open::with_engine(context, async |handle| {

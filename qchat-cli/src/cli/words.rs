@@ -70,7 +70,11 @@ pub(super) fn found(message: &Message, excerpt: &str, room: &str, ids: bool, zon
 /// A room in a list: its state, unread messages, id and name.
 pub(super) fn room(room: &RoomSummary) -> String {
     let name = sanitize::line(&room.name);
-    let marks = [(room.marks.favourite, " ★"), (room.marks.muted, "  (muted)"), (room.marks.archived, "  (archived)")];
+    let marks = [
+        (room.marks.favourite, " ★"),
+        (room.marks.muted, "  (muted)"),
+        (room.marks.archived, "  (archived)"),
+    ];
     let marks: String = marks.iter().filter(|(so, _)| *so).map(|(_, word)| *word).collect();
     let more = match (&room.invited_by, room.status) {
         (Some(by), RoomStatus::Invited) => format!("  (from {})", sanitize::line(by)),

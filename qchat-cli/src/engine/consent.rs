@@ -76,7 +76,6 @@ pub(super) async fn run(engine: Weak<Inner>, mut events: Receiver<Event>, accept
             let Some(inner) = engine.upgrade() else { return };
             let handle = Handle(inner);
             let entering = handle.0.entering.lock().await;
-            decline_blocked(&handle, &mut tried).await;
             match acceptable(&handle, accept).await {
                 Ok(found) => {
                     for (room, seq, entry) in found {
@@ -158,32 +157,6 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
         Ok::<_, StoreError>(found)
     });
     Ok(found.await?)
-}
-
-/// Declines what blocked people invite to, once each.
-async fn decline_blocked(handle: &Handle, tried: &mut HashSet<(RoomId, Seq)>) {
-    let found = handle.0.profile.read_async(|tx: &mut Tx| {
-        let mut found = vec![];
-        for row in tx.invitations()? {
-            if tx.is_blocked(row.inviter)? {
-                found.push((row.room, row.seq));
-            }
-        }
-        Ok::<_, StoreError>(found)
-    });
-    match found.await {
-        Ok(found) => {
-            for (room, seq) in found {
-                if tried.insert((room, seq))
-                    && let Err(error) = handle.leave(room).await
-                {
-                    tracing::info!(%room, %error, "an invitation by somebody who is blocked was not declined");
-                    tried.remove(&(room, seq));
-                }
-            }
-        }
-        Err(error) => tracing::warn!(%error, "invitations"),
-    }
 }
 
 /// Starts [`run`].

@@ -91,7 +91,9 @@ impl OwnDevices {
                 return Ok(changed);
             }
             let sealed = seal_notes(&all, &own.account_key, own.account, &MixedEntropy).map_err(|_| {
-                EngineError::Refused("more rooms and people are noted than fit: take some notes back".to_owned())
+                EngineError::Refused(
+                    "more rooms and people are noted than fit: take some notes back".to_owned(),
+                )
             })?;
             let put = &PutAccountNotes { after: there.version, sealed: sealed.into() };
             match self.access.ask(|token| async move { rest.put_notes(&token, put).await }).await {
@@ -177,9 +179,7 @@ impl Handle {
             Ok::<_, StoreError>(None)
         });
         match blocked.await? {
-            Some(name) => {
-                Err(EngineError::Refused(format!("you have blocked {name}; `qchat unblock {name}` ends that")))
-            }
+            Some(name) => Err(EngineError::blocked(&name)),
             None => Ok(()),
         }
     }

@@ -187,8 +187,10 @@ pub(super) fn audience(tx: &mut Tx, me: AccountId) -> Result<Vec<RoomId>, StoreE
         let room = row.state.room;
         let roster = tx.roster(room)?;
         if row.state.phase == Phase::Member && roster.len() <= MOST_DEVICES {
-            let invited: HashSet<DeviceId> = tx.invitees(room)?.into_iter().map(|invitee| invitee.device).collect();
-            let joined = roster.iter().filter(|listed| listed.account != me && !invited.contains(&listed.device));
+            let invited: HashSet<DeviceId> =
+                tx.invitees(room)?.into_iter().map(|invitee| invitee.device).collect();
+            let joined =
+                roster.iter().filter(|listed| listed.account != me && !invited.contains(&listed.device));
             let accounts: HashSet<AccountId> = joined
                 .map(|listed| listed.account)
                 .filter(|account| !noted.contains(&Topic::Blocked(*account)))
@@ -238,7 +240,8 @@ impl Handle {
     pub async fn write_notice(&self, room: RoomId, writing: bool) -> Result<(), EngineError> {
         if !self.0.options.typing {
             return Err(EngineError::Refused(
-                "this profile neither says nor shows who writes; `typing = on` in the configuration does".to_owned(),
+                "this profile neither says nor shows who writes; `typing = on` in the configuration does"
+                    .to_owned(),
             ));
         }
         self.may_speak(room).await?;

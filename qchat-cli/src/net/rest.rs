@@ -11,13 +11,13 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, FileId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            AccountNotes, Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase, Chunks,
-            ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
+            AccountNotes, Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase,
+            Chunks, ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
             Directory, DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, FileParts, FileQuota,
             Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt,
-            PendingLink, PutAccountNotes, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages, PutLabel, PutOpening,
-            Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register, Room,
-            RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
+            PendingLink, PutAccountNotes, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages,
+            PutLabel, PutOpening, Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh,
+            Register, Room, RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         chunk::ChunkId,
         fault::{FaultBody, FaultCode},

@@ -120,9 +120,8 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn notes_version(&mut self) -> Result<(u64, bool), StoreError> {
-        let (version, untold): (i64, bool) = notes_sync::table
-            .select((notes_sync::version, notes_sync::untold))
-            .first(&mut self.conn)?;
+        let (version, untold): (i64, bool) =
+            notes_sync::table.select((notes_sync::version, notes_sync::untold)).first(&mut self.conn)?;
         Ok((convert::unsigned("version", version)?, untold))
     }
 
@@ -143,7 +142,8 @@ impl Tx {
                 changed = true;
             }
         }
-        let untold = ours.iter().any(|note| find(theirs, note).is_none_or(|known| note.is_newer_than(&known)));
+        let untold =
+            ours.iter().any(|note| find(theirs, note).is_none_or(|known| note.is_newer_than(&known)));
         diesel::update(notes_sync::table)
             .set((notes_sync::version.eq(convert::number(version)?), notes_sync::untold.eq(untold)))
             .execute(&mut self.conn)?;

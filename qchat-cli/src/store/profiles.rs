@@ -14,7 +14,8 @@ use super::{
 
 /// Takes in what somebody shows of themselves; whether the message is that. It is no line of the timeline.
 pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<bool, StoreError> {
-    let Ok(Content { body: Body::Profile(profile), sent_at_ms, .. }) = Content::decode(&message.content) else {
+    let Ok(Content { body: Body::Profile(profile), sent_at_ms, .. }) = Content::decode(&message.content)
+    else {
         return Ok(false);
     };
     let account = &message.account.as_bytes()[..];

@@ -177,7 +177,13 @@ mod tests {
             at_ms: -7,
             device: DeviceId::from_bytes([6; 16]),
         };
-        let topics = [Topic::Archived(room), Topic::Muted(room), Topic::Favourite(room), Topic::Blocked(bob), Topic::Profile];
+        let topics = [
+            Topic::Archived(room),
+            Topic::Muted(room),
+            Topic::Favourite(room),
+            Topic::Blocked(bob),
+            Topic::Profile,
+        ];
         let mut notes: Vec<Note> = topics.map(|topic| note(topic.key(), &[1])).to_vec();
         // Of a later version.
         notes.push(note((77, vec![1, 2, 3]), b"kept"));
@@ -197,7 +203,10 @@ mod tests {
         altered[20] ^= 1;
         assert_eq!(open_notes(&altered, &one, alice), forged);
         for length in [0, 1, 2, 13] {
-            assert_eq!(open_notes(&sealed[..length], &one, alice), Err(IdentityError::Malformed("account notes")));
+            assert_eq!(
+                open_notes(&sealed[..length], &one, alice),
+                Err(IdentityError::Malformed("account notes"))
+            );
         }
         let many = vec![note((4, vec![9; 16]), &[7; 20_000]); 20];
         assert_eq!(seal_notes(&many, &one, alice, &SystemEntropy), Err(LabelError::Seal));

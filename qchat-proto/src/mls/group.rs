@@ -202,7 +202,10 @@ impl Group {
     pub fn signers(&self) -> Vec<(Leaf, DevicePublicKey)> {
         let roster = self.inner.roster();
         let signer = |member: mls_rs::group::Member| {
-            Some((membership::leaf(&member)?, DevicePublicKey::from_bytes(&member.signing_identity.signature_key).ok()?))
+            Some((
+                membership::leaf(&member)?,
+                DevicePublicKey::from_bytes(&member.signing_identity.signature_key).ok()?,
+            ))
         };
         roster.members_iter().filter_map(signer).collect()
     }

@@ -125,9 +125,8 @@ impl Voices {
     pub fn seal(&self, device: &Device, statement: Statement) -> Result<Bytes, MlsFault> {
         let own = self.members.get(&device.id()).ok_or(MlsFault::NoSuchMember)?;
         let said = statement.encode();
-        let signature = device
-            .under(&self.own_key)
-            .sign(SignatureUse::Ephemeral, &self.signed(device.id(), &said))?;
+        let signature =
+            device.under(&self.own_key).sign(SignatureUse::Ephemeral, &self.signed(device.id(), &said))?;
         let mut nonce = [0; aead::NONCE];
         device.entropy().fill(&mut nonce).map_err(|_| MlsFault::Library)?;
         let plain = [&said[..], &signature].concat();

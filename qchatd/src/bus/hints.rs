@@ -125,7 +125,9 @@ impl Hints {
             whispered: self
                 .whispered
                 .iter()
-                .map(|(room, sender, sealed)| [room.as_bytes(), &sender.as_bytes()[..], sealed].concat().into())
+                .map(|(room, sender, sealed)| {
+                    [room.as_bytes(), &sender.as_bytes()[..], sealed].concat().into()
+                })
                 .collect(),
         }
         .encode_to_vec()
@@ -165,7 +167,8 @@ impl Hints {
                 .filter_map(|bytes| {
                     let (room, rest) = bytes.split_at_checked(16)?;
                     let (sender, sealed) = rest.split_at_checked(16)?;
-                    let sealed = (sealed.len() == limits::EPHEMERAL).then(|| Bytes::copy_from_slice(sealed))?;
+                    let sealed =
+                        (sealed.len() == limits::EPHEMERAL).then(|| Bytes::copy_from_slice(sealed))?;
                     Some((RoomId::try_from(room).ok()?, DeviceId::try_from(sender).ok()?, sealed))
                 })
                 .collect(),

@@ -129,7 +129,10 @@ pub(super) async fn publish(
 }
 
 /// Reads what a device tells those who are there.
-pub(super) fn ephemeral(sender: DeviceId, request: pb::Ephemeral) -> Result<(RoomId, Ephemeral), DecodeError> {
+pub(super) fn ephemeral(
+    sender: DeviceId,
+    request: pb::Ephemeral,
+) -> Result<(RoomId, Ephemeral), DecodeError> {
     let room = codec::id("room id", &request.room_id)?;
     if request.sealed.len() != limits::EPHEMERAL {
         return Err(DecodeError::Malformed("ephemeral statement"));

@@ -72,7 +72,10 @@ async fn members_hear_it_others_are_not_heard_and_nothing_of_it_is_kept() {
     let said = b.aside.iter().filter(|body| matches!(body, Body::Ephemeral(_))).count();
     assert!((1..200).contains(&said), "{said}");
     // A removed device neither says nor hears anything more.
-    assert_eq!(a.publish(&commit(&alice, room, 1, &[(Operation::Remove, &bob)])).await, Published::Accepted(3));
+    assert_eq!(
+        a.publish(&commit(&alice, room, 1, &[(Operation::Remove, &bob)])).await,
+        Published::Accepted(3)
+    );
     assert_eq!(b.delivered(room).await, 3);
     b.send(whisper(room, 6)).await;
     assert_eq!(b.page(room, 3, 0).await.map(|page| page.envelopes.len()), Ok(0));

@@ -648,9 +648,13 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
 
     // Notes of an account: each takes the place of the one that it follows, and of no other.
     assert_eq!((notes::find(conn, carol).unwrap(), notes::version(conn, carol).unwrap()), (None, 0));
-    for (after, sealed, done) in
-        [(1, b"early", false), (0, b"first", true), (0, b"again", false), (1, b"other", true), (1, b"late.", false)]
-    {
+    for (after, sealed, done) in [
+        (1, b"early", false),
+        (0, b"first", true),
+        (0, b"again", false),
+        (1, b"other", true),
+        (1, b"late.", false),
+    ] {
         assert_eq!(notes::put(conn, carol, after, sealed).unwrap(), done, "{after}");
     }
     assert!(!notes::put(conn, carol, u64::MAX, b"never").unwrap());

@@ -88,13 +88,13 @@ fn who_is_blocked_is_not_heard_of_any_more_and_not_told() {
     let hers = mallory.json(&["send", "@alice", "are you there?"]);
     assert_eq!(hers[0]["done"], "sent");
     for device in [alice, &phone] {
-        // Twice, so that what was to be declined is.
         device.ok(&["room", "list"]);
         assert_eq!(device.bodies("general"), ["sense"]);
         assert!(!listed(device, &["--all"]).contains(&"trap".to_owned()));
         assert_eq!(device.json(&["search", "annoyance"]), Vec::<Value>::new());
         assert_eq!(device.json(&["unread", "--all"])[0]["mentions"], 0);
         assert_eq!(device.json(&["block"])[0]["user"], "mallory");
+        assert!(device.fails(6, &["room", "join", "trap"]).contains("blocked"));
         let refused = device.fails(6, &["send", "@mallory", "no"]);
         assert!(refused.contains("qchat unblock mallory"), "{refused}");
     }
@@ -121,7 +121,16 @@ fn what_somebody_shows_of_themselves_reaches_members_and_whoever_comes_later() {
     let picture = alice.file("me.png");
     fs::write(&picture, b"\x89PNG\r\n\x1a\nnot much of a picture").expect("a picture");
     let path = picture.to_str().expect("a path");
-    let shown = alice.json(&["profile", "set", "--name", "Al \u{1b}[31mice", "--status", "reading", "--avatar", path]);
+    let shown = alice.json(&[
+        "profile",
+        "set",
+        "--name",
+        "Al \u{1b}[31mice",
+        "--status",
+        "reading",
+        "--avatar",
+        path,
+    ]);
     assert_eq!((&shown[0]["status"], &shown[0]["avatar"]), (&"reading".into(), &"png".into()));
 
     let seen = bob.json(&["profile", "show", "alice"]);
@@ -148,7 +157,7 @@ fn what_somebody_shows_of_themselves_reaches_members_and_whoever_comes_later() {
     alice.fails(2, &["profile", "set", "--status", &"x".repeat(257)]);
     fs::write(&picture, b"no picture").expect("a file");
     alice.fails(2, &["profile", "set", "--avatar", path]);
-    alice.ok(&["profile", "set", "--name", "", "--avatar", ""]);
+    alice.ok(&["profile", "set", "--name", "", "--no-avatar"]);
     let seen = bob.json(&["profile", "show", "alice"]);
     assert_eq!((&seen[0]["name"], &seen[0]["avatar"]), (&"".into(), &Value::Null));
 }

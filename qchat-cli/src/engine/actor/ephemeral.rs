@@ -118,8 +118,11 @@ impl Actor {
                 return Ok(());
             }
         };
-        let frame =
-            pb::Ephemeral { room_id: Bytes::copy_from_slice(room.as_bytes()), sender_device: Bytes::new(), sealed };
+        let frame = pb::Ephemeral {
+            room_id: Bytes::copy_from_slice(room.as_bytes()),
+            sender_device: Bytes::new(),
+            sealed,
+        };
         Ok(socket.send(client_frame::Body::Ephemeral(frame)).await?)
     }
 
@@ -140,7 +143,12 @@ impl Actor {
         if (of_writing && !self.typing) || (!of_writing && !self.presence) {
             return Ok(());
         }
-        if self.profile.read_async(move |tx: &mut Tx| tx.is_blocked(account)).await.map_err(EngineError::from)? {
+        if self
+            .profile
+            .read_async(move |tx: &mut Tx| tx.is_blocked(account))
+            .await
+            .map_err(EngineError::from)?
+        {
             return Ok(());
         }
         if of_writing && self.only_reads(room, account).await? {
@@ -153,7 +161,10 @@ impl Actor {
         };
         if !of_writing {
             let at = said.at_ms.min(now);
-            self.profile.write_async(move |tx: &mut Tx| tx.put_seen(account, at)).await.map_err(EngineError::from)?;
+            self.profile
+                .write_async(move |tx: &mut Tx| tx.put_seen(account, at))
+                .await
+                .map_err(EngineError::from)?;
         }
         self.tell_change(change);
         self.owe_answer(room, said.asks && !of_writing);
@@ -175,12 +186,15 @@ impl Actor {
     }
 
     fn owe_answer(&mut self, room: RoomId, asked: bool) {
-        let now = Instant::now();
         let whispering = &mut self.whispering;
-        let again = whispering.answered.get(&room).is_none_or(|last| now - *last >= ANSWERED_AGAIN);
-        if asked && again && whispering.shown.is_some() {
-            whispering.answered.insert(room, now);
-            whispering.owed.push_back((now + SPREAD.mul_f64(reconnect::random()), room));
+        // One answer is for all who have asked by then.
+        let pending = whispering.owed.iter().any(|(_, owed)| *owed == room);
+        if asked && !pending && whispering.shown.is_some() {
+            let soon = Instant::now() + SPREAD.mul_f64(reconnect::random());
+            let last = whispering.answered.get(&room);
+            let at = last.map_or(soon, |last| soon.max(*last + ANSWERED_AGAIN));
+            whispering.answered.insert(room, at);
+            whispering.owed.push_back((at, room));
         }
     }
 
@@ -195,7 +209,9 @@ impl Actor {
         let known = self.whispering.voices.get(&room).map(Voices::epoch);
         let device = self.steps.device.latest();
         let read = self.profile.read_async(move |tx: &mut Tx| {
-            let Some(state) = tx.room(room)?.filter(|state| state.phase == Phase::Member) else { return Ok(None) };
+            let Some(state) = tx.room(room)?.filter(|state| state.phase == Phase::Member) else {
+                return Ok(None);
+            };
             if Some(state.epoch) == known {
                 return Ok(Some(None));
             }

@@ -17,7 +17,7 @@ use super::{
     Form,
     terms::{Term, expression},
 };
-use crate::store::{Delivery, Line, StoreError, Tx, notes, schema::timeline, timeline::line_of};
+use crate::store::{Delivery, Line, StoreError, Tx, convert, notes, schema::timeline, timeline::line_of};
 
 /// So many matches are ranked among themselves, the newest first and then those behind them: what is rare is ranked whole, and
 /// a word that half of all messages have does not have them all read for its first page.
@@ -51,6 +51,8 @@ pub struct Search {
     pub since_ms: Option<i64>,
     /// And before this.
     pub until_ms: Option<i64>,
+    /// None of these wrote it: who is blocked.
+    pub hidden: Vec<AccountId>,
 }
 
 /// A page of what was found.
@@ -91,8 +93,9 @@ impl Search {
     /// The rows of a page. The order of the tables is said, so that the index comes first and every other is asked by its key.
     pub(crate) fn sql(&self, (limit, offset): (usize, usize)) -> String {
         let mut conditions = among("t.room", &self.rooms);
-        // Nothing is found of who is blocked.
-        conditions.push_str(" AND t.account NOT IN (SELECT subject FROM notes WHERE kind = 4 AND value = x'01')");
+        if !self.hidden.is_empty() {
+            conditions.push_str(&among("t.account NOT", &self.hidden));
+        }
         if !self.from.is_empty() {
             conditions.push_str(&among("t.account", &self.from));
         }
@@ -142,10 +145,14 @@ impl Tx {
         // One more than wanted, to know whether there is more; a page may reach into the next matches that are ranked among
         // themselves.
         let wanted = limit.saturating_add(1);
+        let mut search = search.clone();
+        for account in notes::blocked(&mut self.conn)? {
+            search.hidden.push(convert::id("account id", &account)?);
+        }
         let (mut rows, mut at) = (vec![], offset);
         while rows.len() < wanted {
             let some = (wanted - rows.len()).min(RANKED - at % RANKED);
-            let mut found = self.found(search, (some, at))?;
+            let mut found = self.found(&search, (some, at))?;
             let last = found.len() < some;
             at += found.len();
             rows.append(&mut found);
