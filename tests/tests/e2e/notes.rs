@@ -76,8 +76,10 @@ fn who_is_blocked_is_not_heard_of_any_more_and_not_told() {
     client::room("general", &[alice, bob, mallory]);
     mallory.ok(&["send", "@alice", "direct annoyance"]);
     alice.ok(&["send", "@mallory", "hello"]);
-    mallory.ok(&["send", "general", "annoyance of before"]);
-    bob.ok(&["send", "general", "sense"]);
+    let first = mallory.json(&["send", "general", "annoyance of before"]);
+    let first = first[0]["id"].as_str().expect("an id");
+    bob.ok(&["history", "general"]);
+    bob.ok(&["send", "general", "sense", "--reply-to", first]);
     assert_eq!(alice.bodies("general").len(), 2);
     let lines = alice.history("general").len();
 
@@ -90,6 +92,8 @@ fn who_is_blocked_is_not_heard_of_any_more_and_not_told() {
     for device in [alice, &phone] {
         device.ok(&["room", "list"]);
         assert_eq!(device.bodies("general"), ["sense"]);
+        let text = device.ok(&["history", "general"]).join("\n");
+        assert!(!text.contains("annoyance"), "{text}");
         assert!(!listed(device, &["--all"]).contains(&"trap".to_owned()));
         assert_eq!(device.json(&["search", "annoyance"]), Vec::<Value>::new());
         assert_eq!(device.json(&["unread", "--all"])[0]["mentions"], 0);
