@@ -16,7 +16,7 @@ sanitize        1024   what peers say, on a screen
 recovery_words   512   recovery words
 statements      4096   account record, device list, certificate, credential, pin, a whole directory
 signed          2048   the same, of which each edit is signed
-links           8192   what two devices say to each other when one is linked, labels of devices
+links           8192   what two devices say to each other when one is linked, labels of devices, notes of accounts
 backups        16384   heads, keys, chunks and items of backups, recovery proofs
 keys            4096   public keys, signatures, login proofs
 sealed          2048   HPKE keys and ciphertexts

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     cli::{
-        args::{self, Global, Receipts},
+        args::{self, Global, Switch},
         quantum_args::{self, Price},
     },
     engine::{Accept, Choice, KeyExchange, KeyLife},
@@ -63,6 +63,10 @@ pub struct Settings {
     pub backup_interval: Option<Duration>,
     /// Whether receipts are sent.
     pub receipts: bool,
+    /// Whether the user shows and is shown who is there.
+    pub presence: bool,
+    /// Whether they show and are shown who writes.
+    pub typing: bool,
     /// The account at IBM Quantum.
     pub ibm: IbmAccount,
     /// Where keys of QKD equipment come from.
@@ -158,7 +162,9 @@ struct Stored {
     update_after_messages: Option<u64>,
     update_after: Option<config::Value>,
     backup_interval: Option<config::Value>,
-    receipts: Option<Receipts>,
+    receipts: Option<Switch>,
+    presence: Option<Switch>,
+    typing: Option<Switch>,
     ibm_crn: Option<String>,
     ibm_key_file: Option<PathBuf>,
     ibm_url: Option<String>,
@@ -327,7 +333,9 @@ impl Settings {
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
-            receipts: flags.receipts.or(stored.receipts).unwrap_or_default() == Receipts::On,
+            receipts: flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On,
+            presence: flags.presence.or(stored.presence).unwrap_or_default() == Switch::On,
+            typing: flags.typing.or(stored.typing).unwrap_or_default() == Switch::On,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,
             kme,

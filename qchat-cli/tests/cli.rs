@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 63] = [
+    let commands: [&[&str]; 68] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -61,6 +61,7 @@ fn help_of_every_command() {
         &["room", "leave"],
         &["room", "update-keys"],
         &["room", "expire"],
+        &["room", "mark"],
         &["room", "psk"],
         &["room", "psk", "add"],
         &["room", "psk", "accept"],
@@ -86,6 +87,9 @@ fn help_of_every_command() {
         &["file", "list"],
         &["file", "delete"],
         &["unread"],
+        &["presence"],
+        &["typing"],
+        &["block"],
         &["delete"],
         &["verify"],
         &["device"],
@@ -95,6 +99,7 @@ fn help_of_every_command() {
         &["device", "revoke"],
         &["keys", "show"],
         &["keys", "rotate"],
+        &["profile", "set"],
         &["config"],
         &["config", "show"],
         &["config", "path"],

@@ -6,6 +6,7 @@ mod attachment;
 mod change;
 mod exercise;
 mod poll;
+mod profile;
 mod receipt;
 mod settings;
 mod shared_key;
@@ -25,6 +26,7 @@ pub use attachment::{Attachment, MAX_CAPTION, MAX_NAME, MAX_THUMBNAIL};
 pub use change::{Change, Emoji, MAX_EMOJI, MessageRef, What};
 pub use exercise::{Exercise, ExerciseStep, MAX_PART, MAX_TERMS};
 pub use poll::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, Poll, PollError};
+pub use profile::{MAX_AVATAR, MAX_DISPLAY_NAME, MAX_STATUS, Profile};
 pub use receipt::Receipt;
 pub use settings::{MAX_TOPIC, Role, RoomNameError, RoomSettings, SettingsChange, check_room_name};
 pub use shared_key::{KeyStep, MAX_SAE, SharedKey};
@@ -100,6 +102,8 @@ pub enum Body {
     Receipt(Receipt),
     /// Two devices run BB84 in simulation.
     Exercise(Exercise),
+    /// What the sender's account shows of itself.
+    Profile(Profile),
     /// A type from a newer version; its bytes are kept by whoever stores the content.
     Unknown,
 }
@@ -165,6 +169,7 @@ impl Content {
             Body::Attachment(attachment) => Some(pb::content::Body::Attachment(attachment.to_wire())),
             Body::Receipt(receipt) => Some(pb::content::Body::Receipt(receipt.to_wire())),
             Body::Exercise(said) => Some(pb::content::Body::Exercise(said.to_wire())),
+            Body::Profile(profile) => Some(pb::content::Body::Profile(profile.to_wire())),
             Body::Unknown => None,
         };
         let witness = self
@@ -202,6 +207,9 @@ impl Content {
             Some(pb::content::Body::Receipt(receipt)) => Body::Receipt(Receipt::from_wire(receipt)),
             Some(pb::content::Body::Exercise(said)) => {
                 Exercise::from_wire(said).map_or(Body::Unknown, Body::Exercise)
+            }
+            Some(pb::content::Body::Profile(profile)) => {
+                Profile::from_wire(profile).map_or(Body::Unknown, Body::Profile)
             }
             None => Body::Unknown,
         };
@@ -343,6 +351,11 @@ mod tests {
         let target = MessageRef { device: DeviceId::from_bytes([1; 16]), id: MessageId::from_bytes([2; 16]) };
         let change = |what| Body::Change(Change { target, what });
         let emoji = |text| Emoji::new(text).unwrap();
+        let shown = |name: usize, status: usize, avatar: usize| {
+            let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+            picture.resize(avatar, 0);
+            Profile { name: "n".repeat(name), status: "s".repeat(status), avatar: picture.into() }
+        };
         let poll = |options: &[&str], choices| {
             let options = options.iter().map(|&option| option.to_owned()).collect();
             Poll::new("tea?".to_owned(), options, choices)
@@ -384,6 +397,12 @@ mod tests {
             (Body::Attachment(file("n", &"c".repeat(MAX_CAPTION + 1))), false),
             (Body::Attachment(file("", "")), false),
             (Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), true),
+            (Body::Profile(Profile::default()), true),
+            (Body::Profile(shown(MAX_DISPLAY_NAME, MAX_STATUS, MAX_AVATAR)), true),
+            (Body::Profile(shown(MAX_DISPLAY_NAME + 1, 0, 8)), false),
+            (Body::Profile(shown(0, MAX_STATUS + 1, 8)), false),
+            (Body::Profile(shown(0, 0, MAX_AVATAR + 1)), false),
+            (Body::Profile(shown(0, 0, 7)), false),
         ] {
             let content = Content {
                 reply_to: Some(target),

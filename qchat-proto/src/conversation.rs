@@ -83,6 +83,7 @@ impl State {
             | Body::Exercise(_)
             | Body::Change(_)
             | Body::Receipt(_)
+            | Body::Profile(_)
             | Body::Unknown => Form::Other,
         };
         Self {

@@ -41,6 +41,15 @@ pub struct Announcement {
     pub left: Vec<DeviceId>,
 }
 
+/// What a device tells the members who are there, sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ephemeral {
+    /// Whose word it is.
+    pub sender: DeviceId,
+    /// What it is; the daemon cannot tell.
+    pub sealed: Bytes,
+}
+
 /// What became of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -152,6 +161,23 @@ impl Hub {
         match announcement {
             Some(announcement) => connections.tell(announcement),
             None => followed.delivered = seq,
+        }
+    }
+
+    /// Hands something that nobody keeps to those who follow a room here, save where there is much to do.
+    pub fn whisper(&self, room: RoomId, ephemeral: &Ephemeral) {
+        let connections = self.lock();
+        let Some(followed) = connections.rooms.get(&room) else { return };
+        let frame = encode(Body::Ephemeral(pb::Ephemeral {
+            room_id: Bytes::copy_from_slice(room.as_bytes()),
+            sender_device: Bytes::copy_from_slice(ephemeral.sender.as_bytes()),
+            sealed: ephemeral.sealed.clone(),
+        }));
+        let now = Instant::now();
+        for (number, queue) in &followed.queues {
+            if connections.links.get(number).is_some_and(|link| link.device != ephemeral.sender) {
+                queue.whisper(&frame, now);
+            }
         }
     }
 

@@ -27,6 +27,10 @@ const BURST: u32 = 10;
 /// A publication counts once for each of these bytes begun.
 const PUBLISHED_BYTES: usize = 8 * 1024;
 
+/// What an account may tell those who are there, in a second; ten seconds' worth may come at once: a client that connects says to each
+/// of its rooms that it is there. What is over it is dropped.
+const EPHEMERALS: u32 = 10;
+
 /// The settings; 0 is no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
@@ -56,6 +60,7 @@ pub struct Limits {
     by_minute: [Keyed<Hashed>; 4],
     requests: Keyed<AccountId>,
     publishes: Keyed<AccountId>,
+    ephemerals: Keyed<AccountId>,
     /// Under which names of what is limited are hashed.
     key: Secret<48>,
     /// Tells the other nodes.
@@ -144,6 +149,7 @@ impl Limits {
             .map(Keyed::per_minute),
             requests: Keyed::per_second(rates.account_requests_per_second, BURST),
             publishes: Keyed::per_second(rates.account_publishes_per_second, 1),
+            ephemerals: Keyed::per_second(EPHEMERALS, BURST),
         }
     }
 
@@ -222,6 +228,11 @@ impl Limits {
         self.over("account_publishes", self.publishes.check(&account, weight.max(1)))
     }
 
+    /// Counts what is told to those who are there; whether it may be.
+    pub(crate) fn ephemeral(&self, account: AccountId) -> bool {
+        self.over("account_ephemerals", self.ephemerals.check(&account, 1)).is_ok()
+    }
+
     fn over(&self, limit: &'static str, checked: Result<(), Duration>) -> Result<(), Duration> {
         checked.inspect_err(|_| self.meters.limited(limit))
     }
@@ -232,6 +243,7 @@ impl Limits {
         self.by_minute.iter().for_each(Keyed::tidy);
         self.requests.tidy();
         self.publishes.tidy();
+        self.ephemerals.tidy();
     }
 }
 

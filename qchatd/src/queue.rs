@@ -86,6 +86,13 @@ impl Queue {
         }
     }
 
+    /// Appends a frame that may be lost at `now`, unless a quarter of the queue is taken: what is kept goes first.
+    pub(crate) fn whisper(&self, frame: &Bytes, now: Instant) {
+        if self.lock().frames.len() < self.capacity.div_ceil(4) {
+            self.nudge(frame, now);
+        }
+    }
+
     /// Waits for frames and moves at most `most` of them. May be cancelled.
     pub(crate) async fn receive(&self, into: &mut Vec<Bytes>, most: usize) {
         poll_fn(|context| {
@@ -134,5 +141,28 @@ impl Waiting {
             self.frames.shrink_to(KEPT);
         }
         count > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_lost_goes_before_what_is_kept() {
+        let (queue, now) = (Queue::new(8), Instant::now());
+        let (kept, lost) = (Bytes::from_static(b"kept"), Bytes::from_static(b"lost"));
+        for _ in 0..5 {
+            queue.whisper(&lost, now);
+        }
+        for seq in 1..=6 {
+            queue.offer(RoomId::from_bytes([1; 16]), Seq(seq), &kept, now);
+            queue.whisper(&lost, now);
+        }
+        let mut frames = vec![];
+        queue.take(&mut frames, 16);
+        assert_eq!(frames.iter().filter(|frame| **frame == lost).count(), 2);
+        assert_eq!(frames.iter().filter(|frame| **frame == kept).count(), 6);
+        assert!(queue.catch_up().is_empty());
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Context,
-    args::{Cli, Global, Receipts},
+    args::{Cli, Global, Switch},
     failure::{Failure, Outcome},
 };
 use crate::{config, engine::Accept};
@@ -42,6 +42,8 @@ struct SettingsObject<'a> {
     /// Seconds; null for off.
     backup_interval: Option<f64>,
     receipts: &'static str,
+    presence: &'static str,
+    typing: &'static str,
     ibm_crn: Option<&'a str>,
     ibm_key_file: Option<&'a Path>,
     ibm_url: Option<&'a str>,
@@ -80,7 +82,9 @@ pub(super) fn settings(context: &Context) -> Outcome {
         update_after_messages: settings.key_life.envelopes(),
         update_after: settings.key_life.seconds(),
         backup_interval: settings.backup_interval.map(|interval| interval.as_secs_f64()),
-        receipts: Receipts::name(settings.receipts),
+        receipts: Switch::name(settings.receipts),
+        presence: Switch::name(settings.presence),
+        typing: Switch::name(settings.typing),
         ibm_crn: settings.ibm.crn.as_deref(),
         ibm_key_file: settings.ibm.key_file.as_deref(),
         ibm_url: settings.ibm.url.as_ref().map(url::Url::as_str),
@@ -124,6 +128,8 @@ pub(super) fn settings(context: &Context) -> Outcome {
                 object.backup_interval.map_or_else(|| "off".to_owned(), |interval| interval.to_string()),
             ),
             ("receipts", object.receipts.to_owned()),
+            ("presence", object.presence.to_owned()),
+            ("typing", object.typing.to_owned()),
             ("ibm_crn", object.ibm_crn.unwrap_or("(none)").to_owned()),
             ("ibm_key_file", path(object.ibm_key_file)),
             ("ibm_url", object.ibm_url.unwrap_or("(the region's)").to_owned()),

@@ -162,7 +162,28 @@ pub struct Global {
         value_enum,
         value_name = "WHETHER"
     )]
-    pub receipts: Option<Receipts>,
+    pub receipts: Option<Switch>,
+    /// Whether the members of your small rooms are told that you are there while the screen, `listen` or `rpc` run, and you are told
+    /// whether they are [default: off].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_PRESENCE",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub presence: Option<Switch>,
+    /// Whether they are told that you write something, and you are told who does [default: off].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_TYPING",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub typing: Option<Switch>,
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
     pub kme: super::kme_args::KmeArgs,
@@ -381,7 +402,7 @@ pub enum Command {
     /// What is done with a message beside printing it is done with those of others alone, one after the other, and not with what
     /// becomes of them; what fails is tried five times.
     #[command(
-        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
+        after_help = "Examples:\n  qchat listen\n  qchat listen general --json | jq -r .body\n  qchat listen --notify\n  qchat listen --people --presence on --typing on\n  qchat listen general --exec ./answer.sh\n  QCHAT_WEBHOOK=https://hooks.example.org/chat qchat listen"
     )]
     Listen {
         /// Rooms, by name or id; all of them when none is named.
@@ -390,6 +411,9 @@ pub enum Command {
         /// Show the ids of messages.
         #[arg(long)]
         ids: bool,
+        /// Show who comes, goes and writes, too, as far as `presence` and `typing` are on.
+        #[arg(long)]
+        people: bool,
         /// End after this many messages.
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -440,9 +464,51 @@ pub enum Command {
         /// Ask the server for what is new first.
         #[arg(long)]
         fetch: bool,
+        /// Rooms that are muted or archived, too; those that are named are counted anyway.
+        #[arg(long)]
+        all: bool,
         /// Everything in these rooms has been read.
         #[arg(long)]
         clear: bool,
+    },
+    /// Ask who is there, of those that you share a small room with: online, away, or when they were last.
+    ///
+    /// Needs `presence = on`, and tells them that you are there yourself. Each says so by itself; of who does not want that nothing is
+    /// known.
+    #[command(
+        after_help = "Examples:\n  qchat presence --presence on\n  qchat presence bob --json | jq -r .state"
+    )]
+    Presence {
+        /// People; all who are known when nobody is named.
+        #[arg(value_name = "USER")]
+        users: Vec<UserName>,
+        /// How long to wait for those who have not answered.
+        #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
+        wait: Duration,
+    },
+    /// Tell those who are in a room now that you write something, for some seconds; for bots and other programs.
+    #[command(after_help = "Examples:\n  qchat typing general --typing on\n  qchat typing general --stop")]
+    Typing {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// You do so no more.
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Hear nothing more of somebody, on all your devices; without a name, show of whom that is.
+    ///
+    /// What they have written and will write is not shown, found or counted, what they invite you to neither, and in the conversation
+    /// with them nothing is told of what you have read. They are not told, and stay in the rooms that they are in.
+    #[command(after_help = "Examples:\n  qchat block mallory\n  qchat block")]
+    Block {
+        /// Whom.
+        user: Option<UserName>,
+    },
+    /// Hear of somebody again, and see what they have written meanwhile.
+    Unblock {
+        /// Whom.
+        user: UserName,
     },
     /// Delete messages: yours for everyone, or any from this device.
     ///
@@ -567,8 +633,30 @@ pub enum Room {
         #[arg(value_parser = room_name)]
         name: String,
     },
-    /// List rooms and invitations.
-    List,
+    /// List rooms and invitations: favourites first, and nothing that is archived.
+    List {
+        /// What is archived, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Say how you want a room to be treated, on all your devices; nobody else learns of it.
+    ///
+    /// What is archived is not listed, what is archived or muted is not counted by `unread` nor shown by `listen --notify`, and favourites
+    /// are listed first.
+    #[command(
+        after_help = "Examples:\n  qchat room mark general favourite\n  qchat room mark general muted --remove"
+    )]
+    Mark {
+        /// The room's name or id.
+        #[arg(value_name = "ROOM")]
+        room: String,
+        /// How.
+        #[arg(value_enum)]
+        mark: RoomMark,
+        /// Not any more.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Show a room and its members.
     Show {
         /// The room's name or id.
@@ -841,6 +929,35 @@ pub enum Backup {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum ProfileCommand {
+    /// Say how you go by, and a line or a picture of you, to the members of your small rooms, on all your devices.
+    ///
+    /// It is sealed like a message, and said again to whoever comes. It proves nothing: names of accounts and safety numbers do.
+    #[command(
+        after_help = "Examples:\n  qchat profile set --name \"Bob B.\" --status \"in Lisbon until May\"\n  qchat profile set --avatar me.png\n  qchat profile set --status \"\" --no-avatar"
+    )]
+    Set {
+        /// How you go by, 64 bytes at most; nothing takes it back.
+        #[arg(long, value_name = "NAME", required_unless_present_any = ["status", "avatar", "no_avatar"])]
+        name: Option<String>,
+        /// A line about you, 256 bytes at most; nothing takes it back.
+        #[arg(long, value_name = "TEXT")]
+        status: Option<String>,
+        /// A picture of you: a PNG, JPEG or WebP of 16 KiB at most.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        avatar: Option<PathBuf>,
+        /// No picture any more.
+        #[arg(long, conflicts_with = "avatar")]
+        no_avatar: bool,
+    },
+    /// Show what somebody shows of themselves, or you.
+    #[command(after_help = "Examples:\n  qchat profile show\n  qchat profile show bob --avatar bob.png")]
+    Show {
+        /// Whom.
+        user: Option<UserName>,
+        /// Write the picture to this new file.
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        avatar: Option<PathBuf>,
+    },
     /// Go on from a previous copy of this profile: history and contacts are kept, its keys are not.
     #[command(
         long_about = "Go on from a previous copy of this profile: history and contacts are kept, its keys are not.\n\nFor a \
@@ -925,22 +1042,33 @@ pub enum Shell {
     Fish,
 }
 
-/// Whether receipts are sent.
+/// Whether something is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Receipts {
-    /// They are.
+pub enum Switch {
+    /// It is.
     On,
-    /// They are not.
+    /// It is not.
     #[default]
     Off,
 }
 
-impl Receipts {
-    /// The word for whether they are.
+impl Switch {
+    /// The word for whether it is.
     pub(crate) fn name(on: bool) -> &'static str {
         if on { "on" } else { "off" }
     }
+}
+
+/// How a room is treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RoomMark {
+    /// Out of the way.
+    Archived,
+    /// Not aloud.
+    Muted,
+    /// Before others.
+    Favourite,
 }
 
 /// When `send` is done.

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use qchat_proto::sanitize;
+use serde::Serialize;
 
 use super::{
     json::{self, MessageObject, rfc3339},
@@ -19,8 +20,8 @@ use crate::{
 pub(super) trait Document {
     /// What stands before the lines.
     fn begin(&self, out: &mut dyn Write) -> io::Result<()>;
-    /// A line.
-    fn line(&self, out: &mut dyn Write, message: &Message) -> io::Result<()>;
+    /// A line, and where the file is that it names, as a reference (RFC 3986 §4.1) from the document.
+    fn line(&self, out: &mut dyn Write, message: &Message, file: Option<&str>) -> io::Result<()>;
     /// What stands behind the lines.
     fn end(&self, out: &mut dyn Write) -> io::Result<()>;
 }
@@ -41,7 +42,7 @@ fn words(message: &Message) -> (Option<&str>, String) {
     let said = match &message.body {
         Body::Text(text) => text.clone(),
         Body::Poll(poll) => poll.words(),
-        // Files themselves belong beside the document, should they ever be exported; here stands what they are called.
+        // Files themselves are beside the document, where they were asked for; here stands what they are called.
         Body::File(file) => file.words(),
         Body::Deleted(by) => format!("(deleted by {by})"),
         Body::Unknown => "(something that needs a newer qchat)".to_owned(),
@@ -54,6 +55,14 @@ fn words(message: &Message) -> (Option<&str>, String) {
     (sender, sanitize::text(&said).into_owned())
 }
 
+/// What a message's file is called, fit for a line.
+fn name_of(message: &Message) -> String {
+    match &message.body {
+        Body::File(file) => sanitize::line(&file.name).into_owned(),
+        _ => String::new(),
+    }
+}
+
 /// The objects of `history --json`.
 struct Jsonl(String);
 
@@ -62,13 +71,22 @@ impl Document for Jsonl {
         Ok(())
     }
 
-    fn line(&self, mut out: &mut dyn Write, message: &Message) -> io::Result<()> {
-        json::write(&mut out, &MessageObject::new(message, &self.0))
+    fn line(&self, mut out: &mut dyn Write, message: &Message, file: Option<&str>) -> io::Result<()> {
+        json::write(&mut out, &Line { message: MessageObject::new(message, &self.0), file_path: file })
     }
 
     fn end(&self, _: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A message, and where its file is.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    message: MessageObject<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_path: Option<&'a str>,
 }
 
 struct Markdown(String, Zone);
@@ -78,12 +96,15 @@ impl Document for Markdown {
         writeln!(out, "# {}", plain(&sanitize::line(&self.0)))
     }
 
-    fn line(&self, out: &mut dyn Write, message: &Message) -> io::Result<()> {
+    fn line(&self, out: &mut dyn Write, message: &Message, file: Option<&str>) -> io::Result<()> {
         let (sender, said) = words(message);
         let time = clock(message.sent_at, &self.1);
+        // Percent-encoded, so that nothing in it ends the reference.
+        let link =
+            file.map(|file| format!("\n\n[{}](<{file}>)", plain(&name_of(message)))).unwrap_or_default();
         match sender {
             Some(sender) => {
-                writeln!(out, "\n**{}** {time}\n\n{}", plain(&sanitize::line(sender)), plain(&said))
+                writeln!(out, "\n**{}** {time}\n\n{}{link}", plain(&sanitize::line(sender)), plain(&said))
             }
             None => writeln!(out, "\n*{}* {time}", plain(&said.replace('\n', " "))),
         }
@@ -136,17 +157,23 @@ impl Document for Html {
         writeln!(out, "{HEAD}<title>{room}</title>\n</head>\n<body>\n<h1 dir=\"auto\">{room}</h1>")
     }
 
-    fn line(&self, out: &mut dyn Write, message: &Message) -> io::Result<()> {
+    fn line(&self, out: &mut dyn Write, message: &Message, file: Option<&str>) -> io::Result<()> {
         let (sender, said) = words(message);
         let (moment, time) = (rfc3339(message.sent_at), clock(message.sent_at, &self.1));
         let time = format!("<time datetime=\"{moment}\">{time}</time>");
         let said = escaped(&said);
+        // Saved, where a browser can tell: what somebody has sent is not opened as a page of this one's.
+        let link = file.map(|file| {
+            let (file, name) = (escaped(file), escaped(&name_of(message)));
+            format!("<p><a href=\"{file}\" rel=\"noopener noreferrer\" download dir=\"auto\">{name}</a></p>")
+        });
+        let link = link.unwrap_or_default();
         match sender {
             Some(sender) => {
                 let sender = escaped(&sanitize::line(sender));
                 writeln!(
                     out,
-                    "<article><header><b><bdi>{sender}</bdi></b> {time}</header><p dir=\"auto\">{said}</p></article>"
+                    "<article><header><b><bdi>{sender}</bdi></b> {time}</header><p dir=\"auto\">{said}</p>{link}</article>"
                 )
             }
             None => writeln!(out, "<p class=\"notice\" dir=\"auto\">{said} {time}</p>"),

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     Context,
+    attachments::Beside,
     documents::{self, Document},
     failure::{Failure, Outcome},
     json::is_settled,
@@ -32,6 +33,9 @@ struct Exported<'a> {
     room_id: String,
     output: &'a str,
     lines: u64,
+    /// Files that are in the directory now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<u64>,
 }
 
 pub(super) async fn export(context: &Context, arguments: &ExportArgs) -> Outcome {
@@ -46,7 +50,8 @@ pub(super) async fn export(context: &Context, arguments: &ExportArgs) -> Outcome
         if let Some(path) = arguments.output.as_deref() {
             let file = begin(path)?;
             let mut out = BufWriter::new(file);
-            let written = write(context, handle, room, (&*document, &mut out), true).await;
+            let mut beside = arguments.attachments.as_deref().map(|to| Beside::new(path, to)).transpose()?;
+            let written = write(context, handle, room, (&*document, &mut out), (beside.as_mut(), true)).await;
             let lines = written.map_err(|failure| failed(path, failure))?;
             let file = out.into_inner().map_err(|error| unwritable(path, error.error()))?;
             keep(file, path, arguments.force)?;
@@ -58,16 +63,20 @@ pub(super) async fn export(context: &Context, arguments: &ExportArgs) -> Outcome
                 room_id: room.to_string(),
                 output: &shown,
                 lines,
+                files: beside.as_ref().map(|beside| beside.there),
             };
             context.output.result(&object, || {
                 let s = if lines == 1 { "" } else { "s" };
                 format!("{lines} line{s} of {} are in {shown}", sanitize::line(&name))
             })?;
+            if let Some(beside) = beside {
+                beside.outcome(context)?;
+            }
         } else {
             // Not locked: the lock would be held while the database is waited for.
             let mut out = BufWriter::new(io::stdout());
             let silent = io::stdout().is_terminal();
-            write(context, handle, room, (&*document, &mut out), !silent).await?;
+            write(context, handle, room, (&*document, &mut out), (None, !silent)).await?;
             out.flush()?;
         }
         open::unread(partial, Some(room))
@@ -81,13 +90,13 @@ async fn write(
     handle: &Handle,
     room: RoomId,
     (document, out): (&dyn Document, &mut dyn Write),
-    tell: bool,
+    (beside, tell): (Option<&mut Beside>, bool),
 ) -> Outcome<u64> {
     if !tell {
-        return write_pages(handle, room, (document, out), None).await;
+        return write_pages(handle, room, (document, out), beside, None).await;
     }
     progress::telling(&context.settings, "Writing", async |teller| {
-        write_pages(handle, room, (document, out), Some(teller)).await
+        write_pages(handle, room, (document, out), beside, Some(teller)).await
     })
     .await
 }
@@ -97,6 +106,7 @@ async fn write_pages(
     handle: &Handle,
     room: RoomId,
     (document, out): (&dyn Document, &mut dyn Write),
+    mut beside: Option<&mut Beside>,
     teller: Option<&progress::Teller>,
 ) -> Outcome<u64> {
     document.begin(out)?;
@@ -107,7 +117,11 @@ async fn write_pages(
         after = last.row;
         // What waits or has failed is in no log.
         for message in page.iter().filter(|message| is_settled(message)) {
-            document.line(out, message)?;
+            let file = match &mut beside {
+                Some(beside) => beside.fetch(handle, message).await?,
+                None => None,
+            };
+            document.line(out, message, file.as_deref())?;
             lines += 1;
         }
         if let Some(teller) = teller {

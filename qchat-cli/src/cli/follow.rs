@@ -6,13 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use qchat_proto::ids::RoomId;
+use qchat_proto::ids::{AccountId, RoomId, UserName};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{failure::Outcome, json::is_settled, messages};
 use crate::{
     engine::{
-        EngineError, Handle,
+        EngineError, Handle, Presence,
         types::{Connection, Event, Message, RoomStatus},
     },
     store::{Profile, StoreError},
@@ -76,6 +76,17 @@ pub(super) enum News<'a> {
         /// Its room's name.
         room: &'a str,
     },
+    /// Whether somebody is there has changed.
+    Presence(&'a Presence),
+    /// Who writes in a room has changed.
+    Writing {
+        /// The room.
+        id: RoomId,
+        /// Its name.
+        room: &'a str,
+        /// All who do.
+        users: &'a [UserName],
+    },
     /// The connection has changed.
     Connection(&'a Connection),
     /// Something went wrong: a sentence.
@@ -104,6 +115,8 @@ impl Follower<'_> {
             told = match events.recv().await {
                 Ok(Event::Timeline(room)) => self.tell_room(room, &mut tell).await?,
                 Ok(Event::Connection(connection)) => tell(News::Connection(&connection)).await?,
+                Ok(Event::Presence(account)) => self.tell_presence(account, &mut tell).await?,
+                Ok(Event::Writing(room)) => self.tell_writing(room, &mut tell).await?,
                 Ok(Event::Trouble(sentence)) => tell(News::Trouble(&sentence)).await?,
                 Ok(Event::Changed(_) | Event::Deleted | Event::Rooms | Event::Devices) => {
                     ControlFlow::Continue(())
@@ -125,6 +138,31 @@ impl Follower<'_> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    async fn tell_presence(
+        &self,
+        account: AccountId,
+        tell: &mut impl AsyncFnMut(News<'_>) -> Outcome<ControlFlow<()>>,
+    ) -> Outcome<ControlFlow<()>> {
+        let all = self.handle.presences().await?;
+        match all.iter().find(|presence| presence.account == account) {
+            Some(presence) => tell(News::Presence(presence)).await,
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    async fn tell_writing(
+        &self,
+        id: RoomId,
+        tell: &mut impl AsyncFnMut(News<'_>) -> Outcome<ControlFlow<()>>,
+    ) -> Outcome<ControlFlow<()>> {
+        if !self.only.is_empty() && !self.only.contains(&id) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let users = self.handle.writers(id).await?;
+        let room = messages::name(self.handle, id).await?;
+        tell(News::Writing { id, room: &room, users: &users }).await
     }
 
     /// Tells what is new in a room.

@@ -76,8 +76,8 @@ impl Hooks {
         })
     }
 
-    /// Does all of it with a message. Failures are said, and counted.
-    pub(super) async fn run(&self, context: &Context, message: &Message, room: &str) {
+    /// Does all of it with a message, `aloud` or without showing it. Failures are said, and counted.
+    pub(super) async fn run(&self, context: &Context, message: &Message, room: &str, aloud: bool) {
         // Else a bot would answer itself.
         if message.sender.as_ref().is_none_or(|sender| sender.me) {
             return;
@@ -99,7 +99,7 @@ impl Hooks {
             });
             misses.extend(posting.await.err().map(|why| ("web service", why)));
         }
-        if let Some(how) = self.notify {
+        if let Some(how) = self.notify.filter(|_| aloud) {
             misses.extend(show(how, message, room).await.err().map(|why| ("notification", why)));
         }
         for (what, why) in &misses {

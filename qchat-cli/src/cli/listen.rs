@@ -14,8 +14,12 @@ use super::{
     hooks::Hooks,
     messages::{self, Show},
     open,
+    presence::{self, PresenceObject, TypingObject},
 };
-use crate::engine::types::{Connection, Message};
+use crate::engine::{
+    Appearance,
+    types::{Connection, Message},
+};
 
 /// How long a hook may go on once `listen` is to end.
 const LAST: Duration = Duration::from_secs(10);
@@ -23,7 +27,7 @@ const LAST: Duration = Duration::from_secs(10);
 pub(super) async fn listen(
     context: &Context,
     rooms: &[String],
-    ids: bool,
+    (ids, people): (bool, bool),
     limit: Option<usize>,
     hooks: Hooks,
 ) -> Outcome {
@@ -40,15 +44,26 @@ pub(super) async fn listen(
         if left == 0 {
             return Ok(());
         }
+        handle.appear(Appearance::Online, true).await?;
         let mut follower = Follower { handle, only, seen };
         let listening = follower.run(async |news| {
             match news {
                 News::Line { message, room } => {
                     messages::print(context, message, room, show)?;
                     if counts(message) {
-                        hooks.run(context, message, room).await;
+                        let aloud = handle.marks(message.room).await?.is_loud();
+                        hooks.run(context, message, room, aloud).await;
                         left -= 1;
                     }
+                }
+                News::Presence(_) | News::Writing { .. } if !people => {}
+                News::Presence(somebody) => {
+                    let line = || format!("* {}", presence::line(somebody, &context.zone));
+                    context.output.result(&PresenceObject::new(somebody), line)?;
+                }
+                News::Writing { id, room, users } => {
+                    let line = || format!("* {}", presence::writing(room, users));
+                    context.output.result(&TypingObject::new(id, room, users), line)?;
                 }
                 News::Connection(Connection::Offline(why)) => context.output.say(&format!("offline: {why}")),
                 News::Connection(_) => {}

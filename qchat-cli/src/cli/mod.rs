@@ -5,6 +5,7 @@ mod account;
 pub mod account_args;
 mod activity;
 pub mod args;
+mod attachments;
 mod backups;
 mod changes;
 mod complete;
@@ -29,11 +30,14 @@ mod listen;
 mod log;
 pub mod message_args;
 mod messages;
+mod notes;
 mod open;
 mod output;
 mod passphrase;
 mod passphrase_command;
 mod password;
+mod presence;
+mod profiles;
 mod progress;
 mod qr;
 mod quantum;
@@ -187,7 +191,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Unlock { duration, .. } => account::unlock(context, *duration).await,
         Command::Lock { forget } => account::lock(context, *forget).await,
         Command::Room(Room::Create { name }) => rooms::create(context, name).await,
-        Command::Room(Room::List) => rooms::list(context).await,
+        Command::Room(Room::List { all }) => rooms::list(context, *all).await,
+        Command::Room(Room::Mark { room, mark, remove }) => notes::mark(context, room, *mark, *remove).await,
         Command::Room(Room::Show { room }) => rooms::show(context, room).await,
         Command::Room(Room::Invite { room, users }) => rooms::invite(context, room, users).await,
         Command::Room(Room::Join { room }) => rooms::join(context, room).await,
@@ -255,8 +260,8 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
             changes::vote(context, (room, id), options).await
         }
         Command::Poll(PollCommand::Close { room, id }) => changes::close(context, (room, id)).await,
-        Command::Listen { rooms, ids, limit, hooks } => {
-            listen::listen(context, rooms, *ids, *limit, hooks::Hooks::new(hooks)?).await
+        Command::Listen { rooms, ids, people, limit, hooks } => {
+            listen::listen(context, rooms, (*ids, *people), *limit, hooks::Hooks::new(hooks)?).await
         }
         Command::Rpc { socket, .. } => rpc::serve(context, *socket).await,
         Command::History(arguments) => messages::history(context, arguments).await,
@@ -268,7 +273,14 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         Command::Draft { room, text, clear } => {
             unsent::draft(context, room.as_deref(), text.as_deref(), *clear).await
         }
-        Command::Unread { rooms, fetch, clear } => unread::unread(context, rooms, *fetch, *clear).await,
+        Command::Presence { users, wait } => presence::presence(context, users, *wait).await,
+        Command::Typing { room, stop } => presence::typing(context, room, *stop).await,
+        Command::Unread { rooms, fetch, all, clear } => {
+            unread::unread(context, rooms, *fetch, *all, *clear).await
+        }
+        Command::Block { user: Some(user) } => notes::block(context, user, true).await,
+        Command::Block { user: None } => notes::blocked(context).await,
+        Command::Unblock { user } => notes::block(context, user, false).await,
         Command::Delete { room, ids, here: false, before: None, all: false, yes: _ } => {
             changes::delete(context, room, ids).await
         }
@@ -306,6 +318,13 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
         }
         Command::Backup(Backup::List) => backups::list(context).await,
         Command::Backup(Backup::Delete { device, yes }) => backups::delete(context, *device, *yes).await,
+        Command::Profile(ProfileCommand::Set { name, status, avatar, no_avatar }) => {
+            let avatar = (avatar.as_deref(), *no_avatar);
+            profiles::set(context, name.as_deref(), status.as_deref(), avatar).await
+        }
+        Command::Profile(ProfileCommand::Show { user, avatar }) => {
+            profiles::show(context, user.as_ref(), avatar.as_deref()).await
+        }
         Command::Profile(ProfileCommand::Recover { yes }) => copies::recover(context, *yes).await,
         Command::Keys(Keys::Show) => account::keys(context).await,
         Command::Keys(Keys::Rotate) => account::rotate(context).await,

@@ -44,6 +44,8 @@ pub(super) async fn on_profile<T>(
         key_life: settings.key_life,
         backup_interval: settings.backup_interval,
         receipts: settings.receipts,
+        presence: settings.presence,
+        typing: settings.typing,
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;

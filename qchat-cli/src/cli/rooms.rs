@@ -40,11 +40,11 @@ pub(super) async fn create(context: &Context, name: &str) -> Outcome {
     .await
 }
 
-pub(super) async fn list(context: &Context) -> Outcome {
+pub(super) async fn list(context: &Context, all: bool) -> Outcome {
     open::with_engine(context, async |handle| {
         let partial = open::sync_or_warn(context, handle).await?;
         for room in handle.rooms().await? {
-            if room.status != RoomStatus::Left {
+            if room.status != RoomStatus::Left && (all || !room.marks.archived) {
                 context.output.result(&RoomObject::new(&room), || words::room(&room))?;
             }
         }

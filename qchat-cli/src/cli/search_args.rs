@@ -74,7 +74,7 @@ pub struct HistoryArgs {
 /// `qchat export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  qchat export general --output general.jsonl\n  qchat export general --format html --output general.html\n  qchat export general --format markdown | less"
+    after_help = "Examples:\n  qchat export general --output general.jsonl\n  qchat export general --format html --output general.html\n  qchat export general --format markdown | less\n  qchat export general --format html --output general/index.html --attachments general/files"
 )]
 pub struct ExportArgs {
     /// The room's name or id.
@@ -89,6 +89,10 @@ pub struct ExportArgs {
     /// Put it in the place of a file that exists.
     #[arg(long, requires = "output")]
     pub force: bool,
+    /// Get the files that were sent, too, into this directory, which is made if need be; the document says which is where. Those that
+    /// are there from an earlier export are not fetched again.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "output")]
+    pub attachments: Option<PathBuf>,
 }
 
 /// How a room's log is written down.

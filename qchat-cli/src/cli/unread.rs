@@ -28,19 +28,31 @@ struct UnreadRoom<'a> {
     mentions: u64,
 }
 
-pub(super) async fn unread(context: &Context, rooms: &[String], fetch: bool, clear: bool) -> Outcome {
+pub(super) async fn unread(
+    context: &Context,
+    rooms: &[String],
+    fetch: bool,
+    all: bool,
+    clear: bool,
+) -> Outcome {
     if fetch {
         return open::with_engine(context, async |handle| {
             let partial = open::sync_or_warn(context, handle).await?;
-            count(context, handle, rooms, clear).await?;
+            count(context, handle, rooms, all, clear).await?;
             open::unread(partial, None)
         })
         .await;
     }
-    open::offline(context, async |handle| count(context, handle, rooms, clear).await).await
+    open::offline(context, async |handle| count(context, handle, rooms, all, clear).await).await
 }
 
-async fn count(context: &Context, handle: &Handle, named: &[String], clear: bool) -> Outcome {
+async fn count(
+    context: &Context,
+    handle: &Handle,
+    named: &[String],
+    quiet_too: bool,
+    clear: bool,
+) -> Outcome {
     let mut only = vec![];
     for room in named {
         only.push(handle.find_room(room).await?);
@@ -56,6 +68,7 @@ async fn count(context: &Context, handle: &Handle, named: &[String], clear: bool
     let shown: Vec<&RoomSummary> = all
         .iter()
         .filter(|room| wanted(room) && room.unread > 0 && room.status != RoomStatus::Left)
+        .filter(|room| quiet_too || !only.is_empty() || room.marks.is_loud())
         .collect();
     let object = UnreadObject {
         v: 1,

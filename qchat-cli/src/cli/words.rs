@@ -70,11 +70,17 @@ pub(super) fn found(message: &Message, excerpt: &str, room: &str, ids: bool, zon
 /// A room in a list: its state, unread messages, id and name.
 pub(super) fn room(room: &RoomSummary) -> String {
     let name = sanitize::line(&room.name);
+    let marks = [
+        (room.marks.favourite, " ★"),
+        (room.marks.muted, "  (muted)"),
+        (room.marks.archived, "  (archived)"),
+    ];
+    let marks: String = marks.iter().filter(|(so, _)| *so).map(|(_, word)| *word).collect();
     let more = match (&room.invited_by, room.status) {
         (Some(by), RoomStatus::Invited) => format!("  (from {})", sanitize::line(by)),
         _ => String::new(),
     };
-    format!("{:<8} {:>5}  {}  {name}{more}", json::status(room.status), room.unread, room.id)
+    format!("{:<8} {:>5}  {}  {name}{more}", json::status(room.status), room.unread, room.id) + &marks
 }
 
 /// A room with its members.
@@ -140,7 +146,9 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
             (member.changed, "CHANGED"),
         ];
         notes.extend(flags.iter().filter(|(set, _)| *set).map(|(_, note)| (*note).to_owned()));
-        lines.push(format!("    {} ({})", sanitize::line(&member.name), notes.join(", ")));
+        let goes_by = member.display_name.as_ref().map(|name| format!(" “{}”", sanitize::line(name)));
+        let goes_by = goes_by.unwrap_or_default();
+        lines.push(format!("    {}{goes_by} ({})", sanitize::line(&member.name), notes.join(", ")));
     }
     lines.join("\n")
 }

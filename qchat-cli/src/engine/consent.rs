@@ -136,6 +136,9 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
                 }
                 Accept::All => true,
             };
+            if tx.is_blocked(row.inviter)? {
+                continue;
+            }
             // Another device of this account has said yes.
             let own = row.inviter == me;
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.

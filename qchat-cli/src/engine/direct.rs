@@ -28,6 +28,14 @@ impl Handle {
             return Err(EngineError::Invalid("a conversation needs somebody else".to_owned()));
         }
         let known = self.find_direct(user).await?;
+        let name = user.clone();
+        let blocked = self.0.profile.read_async(move |tx: &mut Tx| match tx.contact_by_name(&name)? {
+            Some(contact) => tx.is_blocked(contact.account),
+            None => Ok::<_, StoreError>(false),
+        });
+        if blocked.await? {
+            return Err(EngineError::blocked(user));
+        }
         if let Some((room, there)) = known
             && there
         {

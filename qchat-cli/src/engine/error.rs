@@ -187,6 +187,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Nothing is begun with somebody who is blocked.
+    pub(super) fn blocked(name: &UserName) -> Self {
+        Self::Refused(format!("you have blocked {name}; `qchat unblock {name}` ends that"))
+    }
+
     /// Why a device does not write to a room in which it stands like this; `None`: it does.
     pub(super) fn not_writing(phase: Phase) -> Option<Self> {
         let why = match phase {

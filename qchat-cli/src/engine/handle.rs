@@ -23,7 +23,8 @@ use super::{
     old_copy,
     parts::{Parts, parts},
     people::People,
-    readmission, receipts,
+    presence::Board,
+    profiles, readmission, receipts,
     register::blocking,
     steps::Steps,
     tidy, transparency,
@@ -60,6 +61,10 @@ pub struct Options {
     pub backup_interval: Option<Duration>,
     /// Whether this device tells the members of its rooms what it has stored, and its user seen.
     pub receipts: bool,
+    /// Whether members of small rooms are told that the user is there, and are shown to be.
+    pub presence: bool,
+    /// Whether they are told that the user writes something, and are shown to.
+    pub typing: bool,
 }
 
 impl Options {
@@ -74,6 +79,8 @@ impl Options {
             key_life: KeyLife::default(),
             backup_interval: None,
             receipts: false,
+            presence: false,
+            typing: false,
         }
     }
 }
@@ -107,6 +114,8 @@ pub(super) struct Inner {
     pub(super) devices: OwnDevices,
     /// Held while a room is entered unasked: two attempts at once would get in each other's way.
     pub(super) entering: tokio::sync::Mutex<()>,
+    /// Who is there.
+    pub(super) board: Board,
     events: broadcast::Sender<Event>,
     commands: mpsc::Sender<Command>,
 }
@@ -146,6 +155,7 @@ impl Handle {
             people: people.clone(),
             steps: steps.clone(),
         };
+        let board = Board::default();
         let (commands, receiver) = mpsc::channel(COMMANDS);
         if !options.offline {
             let actor = Actor::new(
@@ -158,6 +168,7 @@ impl Handle {
                 devices.clone(),
                 events.clone(),
                 (commands.downgrade(), receiver),
+                (board.clone(), options.presence, options.typing),
             );
             tokio::spawn(actor.run());
         }
@@ -172,6 +183,7 @@ impl Handle {
             invitations,
             devices,
             entering: tokio::sync::Mutex::default(),
+            board,
             events,
             commands,
         };
@@ -185,6 +197,7 @@ impl Handle {
             consent::start(&handle, handle.0.options.accept);
             files::start(&handle);
             readmission::start(&handle);
+            profiles::start(&handle);
             if handle.0.options.receipts {
                 receipts::start(&handle);
             }
@@ -215,7 +228,7 @@ impl Handle {
         blocking(move || Ok(vault::unlock(&dir, &passphrase).map(drop)?)).await
     }
 
-    /// All rooms: invitations first, then by their last activity.
+    /// All rooms: invitations first, then favourites, then by their last activity; what is archived last.
     ///
     /// # Errors
     /// When the profile cannot be read.
@@ -225,6 +238,9 @@ impl Handle {
             let mut names = view::Names::new(me);
             let mut rooms = vec![];
             for row in tx.invitations()? {
+                if tx.is_blocked(row.inviter)? {
+                    continue;
+                }
                 rooms.push(view::invitation(tx, &mut names, &row)?);
             }
             // A room that one was removed from and is invited to again is an invitation.
@@ -233,7 +249,13 @@ impl Handle {
             for row in tx.rooms()?.iter().filter(|row| !invited.contains(&row.state.room)) {
                 joined.push(view::summary(tx, row)?);
             }
-            joined.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.name.cmp(&b.name)));
+            joined.sort_by(|a, b| {
+                let rank = |room: &RoomSummary| (room.marks.archived, !room.marks.favourite);
+                rank(a)
+                    .cmp(&rank(b))
+                    .then_with(|| b.last_activity.cmp(&a.last_activity))
+                    .then_with(|| a.name.cmp(&b.name))
+            });
             rooms.extend(joined);
             Ok::<_, StoreError>(rooms)
         });

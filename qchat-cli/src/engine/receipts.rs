@@ -140,7 +140,7 @@ impl Handle {
         if self.writable(room).await.is_err() {
             return Ok(());
         }
-        let told = self.0.steps.tell_receipt(room, move |tx| {
+        let told = self.0.steps.tell_unasked(room, move |tx| {
             let Some(receipt) = owed(tx, room)? else { return Ok(None) };
             tx.put_receipt(room, receipt)?;
             let content = Content::new(Body::Receipt(receipt), clock::millis());

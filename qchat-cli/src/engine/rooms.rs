@@ -283,6 +283,18 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] without an invitation; that it does not hold, or that its sender's identity has
     /// changed.
     pub async fn join(&self, room: RoomId) -> Result<(), EngineError> {
+        let blocked = self.0.profile.read_async(move |tx: &mut Tx| {
+            let inviter = tx.invitations()?.into_iter().find(|row| row.room == room).map(|row| row.inviter);
+            let blocked = inviter.map(|inviter| tx.is_blocked(inviter)).transpose()?.unwrap_or(false);
+            Ok::<_, StoreError>(if blocked {
+                inviter.map(|inviter| tx.contact(inviter)).transpose()?.flatten()
+            } else {
+                None
+            })
+        });
+        if let Some(inviter) = blocked.await? {
+            return Err(EngineError::blocked(&inviter.name));
+        }
         self.enter(room, Entry::Accepted).await
     }
 
@@ -536,7 +548,7 @@ impl Handle {
         if settings.is_some_and(|settings| settings.role(self.0.me.account) == Role::Reader) {
             return Err(EngineError::Refused("you may only read in this room; ask an admin".to_owned()));
         }
-        Ok(())
+        self.expect_not_blocked(room).await
     }
 
     /// Whether this device is a member that follows.

@@ -44,7 +44,7 @@ impl Handle {
         inner.devices.begin_rotation().await?;
         inner.devices.finish_rotation().await?;
         // KeyPackages of the new key, before anybody finds that there are none.
-        for room in upkeep::run(&inner.devices).await? {
+        for room in upkeep::run(&inner.devices).await?.rooms {
             self.wrote(room).await;
         }
         let (rooms, waiting) = self.renew_rooms().await?;

@@ -62,6 +62,8 @@ fn reply(tx: &mut Tx, names: &mut Names, room: RoomId, of: MessageRef) -> Result
         }
         (None, None, _) => Some("…".to_owned()),
     };
+    // Nor who is blocked.
+    let said = if tx.is_blocked(account)? { None } else { said };
     let excerpt = said.map(|said| sanitize::name(&said, EXCERPT));
     Ok(Reply { id: of.id, sender: Some(names.name(tx, account)?), excerpt })
 }

@@ -89,6 +89,7 @@ impl Handle {
                 rooms = shown_rooms(tx)?;
             }
             let search = Search {
+                hidden: vec![],
                 terms: query.terms,
                 rooms,
                 from,

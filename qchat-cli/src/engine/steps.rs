@@ -374,7 +374,7 @@ impl Steps {
 
     /// Puts into the outbox what `owed` says, if anything, in the transaction in which it notes that. Whether there was
     /// anything. It is no line of the timeline.
-    pub(crate) async fn tell_receipt(
+    pub(crate) async fn tell_unasked(
         &self,
         room: RoomId,
         owed: impl FnOnce(&mut Tx) -> Result<Option<Want>, StoreError> + Send + 'static,

@@ -49,12 +49,32 @@ pub struct RoomSummary {
     pub unread: u64,
     /// Those of them that mention this account.
     pub mentions: u64,
+    /// What the user has noted of it.
+    pub marks: RoomMarks,
     /// Who invited this account, while the status is `Invited`.
     pub invited_by: Option<String>,
     /// When the last message was stored.
     pub last_activity: Option<OffsetDateTime>,
     /// Nothing is sent here while the identity of this member has changed and was not accepted.
     pub blocked_by: Option<String>,
+}
+
+/// What the user has noted of a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RoomMarks {
+    /// It is out of the way.
+    pub archived: bool,
+    /// It says nothing aloud.
+    pub muted: bool,
+    /// It stands before others.
+    pub favourite: bool,
+}
+
+impl RoomMarks {
+    /// Whether what comes there is told without being asked for.
+    pub fn is_loud(self) -> bool {
+        !self.archived && !self.muted
+    }
 }
 
 /// A member of a room.
@@ -66,6 +86,8 @@ pub struct Member {
     pub name: String,
     /// How many of its devices are in the room's group.
     pub devices: usize,
+    /// The name that its user goes by, fit for a line of a terminal, where they have said one.
+    pub display_name: Option<String>,
     /// What it may do.
     pub role: Role,
     /// Whether it was invited and has not joined yet: nothing was heard of it since it was added. Of those who were
@@ -311,6 +333,10 @@ pub enum Event {
     Deleted,
     /// The list of rooms, or what it says of one, changed.
     Rooms,
+    /// Whether somebody is there has changed.
+    Presence(AccountId),
+    /// Who writes something in this room has changed.
+    Writing(RoomId),
     /// The account's devices changed, or one wants to become one.
     Devices,
     /// The connection changed.

@@ -17,10 +17,20 @@ const KEY_PACKAGES_LOW: u32 = 5;
 /// and then there are this many.
 pub(crate) const KEY_PACKAGES: usize = 20;
 
-/// Does what is due; the rooms that have something to send now.
-pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError> {
+/// What upkeep leaves.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// Rooms that have something to send now.
+    pub(crate) rooms: Vec<RoomId>,
+    /// Whether other devices have noted something.
+    pub(crate) noted: bool,
+}
+
+/// Does what is due.
+pub(crate) async fn run(devices: &OwnDevices) -> Result<Due, EngineError> {
     devices.finish_rotation().await?;
-    let KeyPackageCount { device_list_version: newest, owed, .. } = key_packages_due(devices).await?;
+    let KeyPackageCount { device_list_version: newest, owed, notes_version, .. } =
+        key_packages_due(devices).await?;
     let account = devices.account;
     let known = devices.profile.read_async(move |tx| tx.stored_device_list(account)).await?;
     if newest > known.map(|list| list.version) {
@@ -28,9 +38,10 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Vec<RoomId>, EngineError
     }
     devices.renew().await?;
     devices.label().await?;
+    let noted = devices.sync_notes(Some(notes_version)).await?;
     let mut rooms = devices.add_to_rooms().await?;
     rooms.extend(devices.add_owed(&owed).await?);
-    Ok(rooms)
+    Ok(Due { rooms, noted })
 }
 
 /// Publishes KeyPackages when few are left or they have become old. Returns what the daemon said before.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use qchat_proto::{
     content::{self, Content, Exercise, ExerciseStep, KeyStep, Role, SharedKey},
+    identity::Topic,
     ids::{AccountId, DeviceId, RoomId, Seq},
     mls::psk::PskKind,
     sanitize,
@@ -16,8 +17,8 @@ use qchat_quantum::bb84::joint::wire;
 use super::{
     clock, said, shared_keys,
     types::{
-        Body, ChangeMade, Delivery, Marks, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomStatus,
-        RoomSummary, Sender,
+        Body, ChangeMade, Delivery, Marks, Member, Message, MixedKey, OfferedKey, RoomDetails, RoomMarks,
+        RoomStatus, RoomSummary, Sender,
     },
 };
 use crate::store::{self, InvitationRow, Line, LineBody, Progress, RoomRow, Standing, StoreError, Tx};
@@ -128,9 +129,20 @@ pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreEr
         status,
         unread: row.unread,
         mentions: row.mentions,
+        marks: marks(tx, row.state.room)?,
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),
         blocked_by,
+    })
+}
+
+/// What the user has noted of a room.
+pub(super) fn marks(tx: &mut Tx, room: RoomId) -> Result<RoomMarks, StoreError> {
+    let mut is = |topic| Ok::<_, StoreError>(tx.noted(topic)?.is_some_and(|note| !note.value.is_empty()));
+    Ok(RoomMarks {
+        archived: is(Topic::Archived(room))?,
+        muted: is(Topic::Muted(room))?,
+        favourite: is(Topic::Favourite(room))?,
     })
 }
 
@@ -159,6 +171,7 @@ pub(crate) fn invitation(
         status: RoomStatus::Invited,
         unread: 0,
         mentions: 0,
+        marks: RoomMarks::default(),
         invited_by: Some(names.name(tx, row.inviter)?),
         last_activity: None,
         blocked_by: None,
@@ -188,7 +201,23 @@ pub(crate) fn details(
         }
         let Who { name, verified, changed } = names.of(tx, listed.account)?;
         let role = row.settings.as_ref().map_or(Role::Member, |settings| settings.role(listed.account));
-        members.push(Member { account: listed.account, name, devices: 1, role, invited, verified, changed });
+        let profile = match (listed.account == names.me, tx.is_blocked(listed.account)?) {
+            (true, _) => tx.noted(Topic::Profile)?.and_then(|note| content::Profile::decode(&note.value)),
+            (false, true) => None,
+            (false, false) => tx.profile_of(listed.account)?,
+        };
+        let display_name =
+            profile.map(|profile| sanitize::name(&profile.name, NAME)).filter(|name| !name.is_empty());
+        members.push(Member {
+            account: listed.account,
+            name,
+            devices: 1,
+            display_name,
+            role,
+            invited,
+            verified,
+            changed,
+        });
     }
     members.sort_by(|a, b| a.name.cmp(&b.name));
     let settings = row.settings.as_ref();
@@ -328,6 +357,7 @@ pub(crate) fn line(tx: &mut Tx, names: &mut Names, line: Line) -> Result<Message
                 content::Body::Joined
                 | content::Body::Change(_)
                 | content::Body::Receipt(_)
+                | content::Body::Profile(_)
                 | content::Body::Unknown => Body::Unknown,
             };
             Ok(message(Some(id), Some(sender), clock::from_millis(content.sent_at_ms), body, marks))

@@ -57,6 +57,7 @@ fn describe(content: &[u8]) -> (&'static str, Option<String>) {
         content::Body::Poll(poll) => ("poll", excerpt(poll.question())),
         content::Body::Attachment(file) => ("file", excerpt(&file.safe_name())),
         content::Body::Receipt(_) => ("receipt", None),
+        content::Body::Profile(_) => ("profile", None),
         content::Body::Joined => ("joined", None),
         content::Body::SharedKey(_) => ("key", None),
         content::Body::Exercise(_) => ("exercise", None),

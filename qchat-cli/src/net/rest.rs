@@ -11,13 +11,13 @@ use qchat_proto::{
     ids::{AccountId, DeviceId, FileId, LinkId, RoomId, Seq, UserName},
     wire::{
         api::{
-            Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase, Chunks,
-            ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
+            AccountNotes, Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase,
+            Chunks, ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
             Directory, DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, FileParts, FileQuota,
             Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt,
-            PendingLink, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages, PutLabel, PutOpening,
-            Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh, Register, Room,
-            RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
+            PendingLink, PutAccountNotes, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages,
+            PutLabel, PutOpening, Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh,
+            Register, Room, RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
         },
         chunk::ChunkId,
         fault::{FaultBody, FaultCode},
@@ -161,6 +161,16 @@ impl Client {
     /// `PUT /v1/account/label`
     pub async fn put_label(&self, token: &str, body: &PutLabel) -> Answer<()> {
         self.done(self.request(Method::PUT, "account/label", Some(token)).await?.json(body)).await
+    }
+
+    /// `GET /v1/account/notes`
+    pub async fn notes(&self, token: &str) -> Answer<AccountNotes> {
+        self.get("account/notes", token).await
+    }
+
+    /// `PUT /v1/account/notes`
+    pub async fn put_notes(&self, token: &str, body: &PutAccountNotes) -> Answer<()> {
+        self.done(self.request(Method::PUT, "account/notes", Some(token)).await?.json(body)).await
     }
 
     /// `POST /v1/links/salt`

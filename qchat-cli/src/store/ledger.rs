@@ -23,7 +23,7 @@ use qchat_proto::{
 use super::{
     KeyPackageSecret, StoreError, Tx, directory, exercises, groups, invitees,
     outbox::{self, End},
-    own, prepared, receipts, renewals, resyncs, rooms, shared_keys, timeline,
+    own, prepared, profiles, receipts, renewals, resyncs, rooms, shared_keys, timeline,
 };
 
 impl Ledger for Tx {
@@ -294,7 +294,7 @@ impl Ledger for Tx {
 
     fn put_message(&mut self, message: &OpenedMessage) -> Result<(), StoreError> {
         directory::hear(&mut self.conn, message)?;
-        if !receipts::take(&mut self.conn, message)? {
+        if !receipts::take(&mut self.conn, message)? && !profiles::take(&mut self.conn, message)? {
             self.changed |= timeline::put_message(&mut self.conn, message)?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert, receipts,
+    StoreError, Tx, convert, notes, receipts,
     schema::{invitations, room_settings, rooms, timeline},
 };
 
@@ -146,11 +146,13 @@ fn row(
     own_account: &[u8],
     (stored, settings): (Stored, Option<Vec<u8>>),
 ) -> Result<RoomRow, StoreError> {
+    let blocked = notes::blocked(conn)?;
     // Served by timeline_place alone, from the read mark on: its cost is what is unread.
     let (unread, mentions): (i64, Option<i64>) = timeline::table
         .filter(timeline::room.eq(&stored.room))
         .filter(timeline::place.gt(stored.read_seq))
         .filter(timeline::account.ne(own_account))
+        .filter(timeline::account.ne_all(blocked))
         .filter(timeline::of_message.is_null())
         .filter(timeline::deleted.eq(false))
         .select((count_star(), sql::<Nullable<BigInt>>("sum(mentions_me)")))

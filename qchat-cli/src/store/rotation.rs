@@ -129,6 +129,7 @@ impl Tx {
             diesel::update(identity::table)
                 .set((identity::account_key.eq(&account.seed.expose()[..]), identity::labelled.eq(false)))
                 .execute(&mut self.conn)?;
+            self.untell_notes()?;
         }
         diesel::update(rotation::table)
             .set((

@@ -329,6 +329,47 @@ diesel::table! {
 }
 
 diesel::table! {
+    profiles (account) {
+        account -> Binary,
+        profile -> Binary,
+        at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    profiles_told (room) {
+        room -> Binary,
+        at_ms -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    notes (kind, subject) {
+        kind -> Integer,
+        subject -> Binary,
+        value -> Binary,
+        at_ms -> BigInt,
+        device -> Binary,
+    }
+}
+
+diesel::table! {
+    notes_sync (id) {
+        id -> Integer,
+        version -> BigInt,
+        untold -> Bool,
+    }
+}
+
+diesel::table! {
+    last_seen (account) {
+        account -> Binary,
+        at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     receipts (room, account, device) {
         room -> Binary,
         account -> Binary,
@@ -532,3 +573,4 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(rooms, room_settings);
 diesel::allow_tables_to_appear_in_same_query!(contacts, roster);
+diesel::allow_tables_to_appear_in_same_query!(added, roster);

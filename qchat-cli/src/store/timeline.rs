@@ -17,7 +17,7 @@ use qchat_proto::{
 use super::{
     StoreError, Tx,
     changes::{self, Filing, NEVER},
-    convert, deletions, notice, outbox, rooms as room_rows,
+    convert, deletions, notes, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
     search,
 };
@@ -412,6 +412,14 @@ impl Tx {
             .transpose()
     }
 
+    /// The line with this row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn line_at(&mut self, row: i64) -> Result<Option<Line>, StoreError> {
+        line_of(&mut self.conn, row)
+    }
+
     /// The newest `limit` lines that stand before the line `row` (before the end when `None`), in log order.
     ///
     /// # Errors
@@ -465,11 +473,13 @@ impl Tx {
     /// What the database says.
     pub fn newest_of_others(&mut self, room: RoomId) -> Result<Option<Seq>, StoreError> {
         let (own, last) = (self.own_account()?, cursor(&mut self.conn, room)?);
+        let blocked = notes::blocked(&mut self.conn)?;
         let newest: Option<i64> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_null())
             .filter(timeline::place.le(last))
             .filter(timeline::account.ne(own))
+            .filter(timeline::account.ne_all(blocked))
             .order((timeline::place.desc(), timeline::row.desc()))
             .select(timeline::place)
             .first(&mut self.conn)
@@ -508,6 +518,7 @@ impl Tx {
     ) -> Result<Vec<Line>, StoreError> {
         let (place, row) = self.start(room, row)?;
         let last = cursor(&mut self.conn, room)?;
+        let blocked = notes::blocked(&mut self.conn)?;
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::deleted.eq(false))
@@ -515,6 +526,7 @@ impl Tx {
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
+            .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
             .order((timeline::place, timeline::row))
             .limit(convert::limit(limit))
             .select(Stored::as_select())
@@ -541,12 +553,14 @@ impl Tx {
         (place, row): (i64, i64),
         limit: usize,
     ) -> Result<Vec<Line>, StoreError> {
+        let blocked = notes::blocked(&mut self.conn)?;
         let mut rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false))
             .filter(timeline::place.le(place))
             .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
+            .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
             .order((timeline::place.desc(), timeline::row.desc()))
             .limit(convert::limit(limit))
             .select(Stored::as_select())
@@ -566,6 +580,7 @@ impl Tx {
             Upto::Pending => PENDING_PLACE,
             Upto::Processed => cursor(&mut self.conn, room)?,
         };
+        let blocked = notes::blocked(&mut self.conn)?;
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_null())
@@ -573,6 +588,7 @@ impl Tx {
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
+            .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
             .order((timeline::place, timeline::row))
             .limit(convert::limit(limit))
             .select(Stored::as_select())

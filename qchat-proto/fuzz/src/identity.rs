@@ -10,10 +10,10 @@ use qchat_proto::{
     },
     identity::{
         AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList,
-        DeviceName, LeafCredential, ListedDevice, LoginProof, Pinned, Recovering, RecoveryKey, RecoveryProof,
+        DeviceName, LeafCredential, ListedDevice, LoginProof, Note, Pinned, Recovering, RecoveryKey, RecoveryProof,
         backup::{BackupHead, BackupKey, BackupSecret, Item, KeptMessage, KeptNotice, KeptRoom},
         link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
-        verify_directory,
+        open_notes, seal_notes, verify_directory,
     },
     ids::{MessageId, RoomId, Seq, ServerId},
     wire::chunk::ChunkId,
@@ -181,6 +181,7 @@ pub fn links(input: &[u8]) {
         link.grant.encode().to_vec(),
         link.sealed.clone(),
         link.label.clone(),
+        link.notes.clone(),
     ];
     let bytes = edited(&genuine, input);
     if let Ok(read) = LinkHello::decode(&bytes) {
@@ -200,6 +201,8 @@ pub fn links(input: &[u8]) {
     assert_eq!(accepted.is_ok(), bytes == genuine[4]);
     let label = DeviceLabel::open(&bytes, alice.identity.seed(), (alice.account, alice.device));
     assert_eq!(label.is_ok(), bytes == genuine[5]);
+    let notes = open_notes(&bytes, alice.identity.seed(), alice.account);
+    assert_eq!(notes.is_ok(), bytes == genuine[6]);
 }
 
 /// A device that alice's links, as far as it went.
@@ -212,6 +215,7 @@ struct Link {
     grant: Grant,
     sealed: Vec<u8>,
     label: Vec<u8>,
+    notes: Vec<u8>,
 }
 
 impl Link {
@@ -261,7 +265,9 @@ impl Link {
         let label = DeviceLabel { name, added_by: alice.device }
             .seal(alice.identity.seed(), (alice.account, alice.device), &entropy)
             .expect("a label");
-        Self { new, old, answer, transcript, opening, grant, sealed, label }
+        let note = Note { kind: 4, subject: vec![5; 16], value: vec![1], at_ms: 5, device: alice.device };
+        let notes = seal_notes(&[note], alice.identity.seed(), alice.account, &entropy).expect("notes");
+        Self { new, old, answer, transcript, opening, grant, sealed, label, notes }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt::Debug, num::NonZeroU32};
 use bytes::Bytes;
 use qchat_proto::{
     content::{
-        Attachment, Body, Change, Content, Emoji, Exercise, ExerciseStep, KeyStep, MessageRef, Receipt,
+        Attachment, Body, Change, Content, Emoji, Exercise, ExerciseStep, KeyStep, MessageRef, Profile, Receipt,
         RoomSettings, SharedKey, What, pad, unpad,
     },
     file::{FileHash, FileKey, Layout, Sealing, safe_name},
@@ -71,6 +71,7 @@ pub fn frames(input: &[u8]) {
         })),
         client_frame(Client::Fetch(pb::Fetch { request_id: 2, room_id: id(1), after: 7, limit: 100 })),
         client_frame(Client::Confirm(pb::Confirm { room_id: id(1), seq: 3 })),
+        client_frame(Client::Ephemeral(pb::Ephemeral { room_id: id(1), sealed: id(9), ..Default::default() })),
         server_frame(Server::HelloAck(pb::HelloAck { version: 1, server_id: id(5), ..Default::default() })),
         server_frame(Server::Refused(pb::Refused {
             request_id: 1,
@@ -85,6 +86,7 @@ pub fn frames(input: &[u8]) {
             deleted: 6,
         })),
         server_frame(Server::Deliver(pb::Deliver { room_id: id(1), logged: Some(logged) })),
+        server_frame(Server::Ephemeral(pb::Ephemeral { room_id: id(1), sender_device: id(2), sealed: id(9) })),
     ];
     let bytes = Bytes::from(edited(&genuine.map(|frame| frame.to_vec()), input));
     if let Ok(body) = read_client_frame(bytes.clone()) {
@@ -125,6 +127,8 @@ pub fn content(input: &[u8]) {
     let key = SharedKey { id: PskId::quantum_link([7; 16]), step: KeyStep::Held { confirmation: [9; 32] } };
     let part = ExerciseStep::Part { number: 3, last: true, data: vec![1; 40].into(), device: DEVICE };
     let asked = ExerciseStep::Asked { account: ACCOUNT, terms: vec![2; 60].into(), mixes: true };
+    let avatar = Bytes::from_static(b"\x89PNG\r\n\x1a\n...");
+    let shown = Profile { name: "Alice A.".to_owned(), status: "away".to_owned(), avatar };
     let exercise = |step| Content::exercise(Exercise { id: [5; 16], step }, 1).encode().to_vec();
     let file = attachment().map(|attachment| Content::attachment(attachment, 1).encode().to_vec());
     let genuine = [
@@ -137,6 +141,7 @@ pub fn content(input: &[u8]) {
         change(What::React(Emoji::new("+1").expect("a reaction"))),
         change(What::Vote(vec![0, 1])),
         Content::new(Body::Receipt(Receipt { delivered: Seq(9), read: Seq(8) }), 1).encode().to_vec(),
+        Content::new(Body::Profile(shown), 1).encode().to_vec(),
         exercise(part),
         exercise(asked),
         settings.encode(),

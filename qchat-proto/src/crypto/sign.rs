@@ -75,11 +75,13 @@ pub enum SignatureUse {
     Recovery,
     /// What a server's key directory is. By the key of the directory, of the device level.
     TreeHead,
+    /// That somebody is there, or writes. By device keys.
+    Ephemeral,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -94,6 +96,7 @@ impl SignatureUse {
         Self::BackupKey,
         Self::Recovery,
         Self::TreeHead,
+        Self::Ephemeral,
     ];
 
     /// The label that stands in the signed bytes.
@@ -113,6 +116,7 @@ impl SignatureUse {
             Self::BackupKey => b"backup-key\0\0\0\0\0\0",
             Self::Recovery => b"recovery\0\0\0\0\0\0\0\0",
             Self::TreeHead => b"tree-head\0\0\0\0\0\0\0",
+            Self::Ephemeral => b"ephemeral\0\0\0\0\0\0\0",
         }
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     content::RoomSettings,
-    crypto::sign::DevicePublicKey,
+    crypto::{secret::Secret, sign::DevicePublicKey},
     identity::LeafCredential,
     ids::{DeviceId, RoomId, Seq},
     session::ledger::{GroupUpdate, ListedDevice},
@@ -158,6 +158,15 @@ impl Group {
         self.inner.current_epoch()
     }
 
+    /// A secret of this epoch, for a use outside MLS (RFC 9420 §8.5). Nothing of the group changes by it.
+    ///
+    /// # Errors
+    /// [`MlsFault`] when the library fails.
+    pub fn export<const N: usize>(&self, label: &[u8], context: &[u8]) -> Result<Secret<N>, MlsFault> {
+        let secret = self.inner.export_secret(label, context, N)?;
+        Secret::from_slice(secret.as_bytes()).ok_or(MlsFault::Library)
+    }
+
     /// The room's settings.
     ///
     /// # Errors
@@ -187,6 +196,18 @@ impl Group {
             let leaf = membership::leaf(&member).filter(|leaf| leaf.device == device)?;
             Some((leaf, DevicePublicKey::from_bytes(&member.signing_identity.signature_key).ok()?))
         })
+    }
+
+    /// All leaves, each with the key that it signs with.
+    pub fn signers(&self) -> Vec<(Leaf, DevicePublicKey)> {
+        let roster = self.inner.roster();
+        let signer = |member: mls_rs::group::Member| {
+            Some((
+                membership::leaf(&member)?,
+                DevicePublicKey::from_bytes(&member.signing_identity.signature_key).ok()?,
+            ))
+        };
+        roster.members_iter().filter_map(signer).collect()
     }
 
     /// Devices other than this one whose SelfRemove waits to be committed.

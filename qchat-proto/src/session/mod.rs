@@ -2,6 +2,7 @@
 
 mod announce;
 pub mod authenticated;
+pub mod ephemeral;
 pub mod error;
 mod groups;
 pub mod head;

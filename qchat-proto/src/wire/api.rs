@@ -39,6 +39,8 @@
 //! | `POST /v1/sessions` | [`Login`] | [`Session`] |
 //! | `POST /v1/sessions/refresh` | [`Refresh`] | [`Session`] |
 //! | `DELETE /v1/sessions`, `DELETE /v1/account/sessions` | | 204 |
+//! | `GET /v1/account/notes` | | [`AccountNotes`] |
+//! | `PUT /v1/account/notes` | [`PutAccountNotes`] | 204 |
 //! | `POST /v1/key-packages` | [`PutKeyPackages`] | [`KeyPackageCount`] |
 //! | `GET /v1/key-packages` | | [`KeyPackageCount`] |
 //! | `POST /v1/key-packages/claim` | [`ClaimKeyPackages`] | [`ClaimedKeyPackages`] |
@@ -500,10 +502,31 @@ pub struct KeyPackageCount {
     /// The version of the account's device list: who knows an older one asks for the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_list_version: Option<u64>,
+    /// The version of the account's notes; 0 where there are none.
+    #[serde(default)]
+    pub notes_version: u64,
     /// Devices that have come back by the recovery words and are not yet in rooms that this device and their account are in:
     /// whoever finds their account's signature under it adds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<OwedPlace>,
+}
+
+/// What the account's devices keep for one another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountNotes {
+    /// 0 where there are none.
+    pub version: u64,
+    /// Sealed (`identity::seal_notes`); empty where there are none.
+    pub sealed: Binary,
+}
+
+/// Puts other notes in the place of those of one version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutAccountNotes {
+    /// The version that they follow, and take the place of: 0 for none.
+    pub after: u64,
+    /// At most `limits::NOTES`.
+    pub sealed: Binary,
 }
 
 /// A place in a room that a device is owed.

@@ -63,12 +63,16 @@ pub mod limits {
     pub const GRANT: usize = 1280 * 1024;
     /// Largest device label, bytes.
     pub const LABEL: usize = 256;
+    /// Largest notes of an account, bytes: 256 KiB, which some 3,000 rooms and people fill.
+    pub const NOTES: usize = 256 * 1024 + 64;
     /// Largest part of a backup, bytes: 256 KiB.
     pub const BACKUP_CHUNK: usize = 256 * 1024;
     /// Most parts of a backup, without the one that names the others, whose size this is: 1.9 GiB in all.
     pub const BACKUP_CHUNKS: usize = 8_000;
     /// Most devices of an account that have a backup, those that are gone included.
     pub const BACKUPS: usize = 16;
+    /// Largest sealed statement that nobody keeps, bytes; there is one size.
+    pub const EPHEMERAL: usize = 3412;
     /// Most changes in one commit's delta.
     pub const DELTA: usize = 200;
 }

@@ -18,7 +18,7 @@ use super::{
     log::{self, Asked, Everything, Found},
 };
 use crate::{
-    hub::{Announcement, Hub, Told},
+    hub::{Announcement, Ephemeral, Hub, Told},
     limits::Charge,
     meters::Meters,
     store::{Database, StoreError, sessions::SessionId},
@@ -139,6 +139,9 @@ impl<D: Database> Deliverer<D> {
         }
         self.devices.extend(hints.devices.into_iter().filter(|device| self.hub.is_connected(*device)));
         self.everything |= hints.everything;
+        for (room, sender, sealed) in hints.whispered {
+            self.hub.whisper(room, &Ephemeral { sender, sealed });
+        }
         if !hints.accounts.is_empty() {
             self.hub.account_changed(&hints.accounts.into_iter().collect::<Vec<_>>());
         }

@@ -1,11 +1,14 @@
 //! What nodes tell each other: where to look, and never what is there. A hint is believed only so far that the database
-//! is asked.
+//! is asked. With them goes what members tell those who are there, sealed: nobody keeps it, and it may be lost.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use prost::Message;
-use qchat_proto::ids::{DeviceId, RoomId, Seq};
+use qchat_proto::{
+    ids::{DeviceId, RoomId, Seq},
+    wire::limits,
+};
 
 /// As `store::sessions` names them. This file names nothing else of the daemon's, so that the fuzzer can take it in.
 type SessionId = [u8; 16];
@@ -25,6 +28,8 @@ pub struct Hints {
     pub(super) accounts: BTreeSet<DeviceId>,
     /// What was counted against limits: each as the number of the limit and whom it concerns.
     pub(super) charged: Vec<(u8, [u8; 8])>,
+    /// What members tell those who are there: room, sender's device, and what is sealed.
+    pub(super) whispered: Vec<(RoomId, DeviceId, Bytes)>,
     /// Hints were lost: look at everything.
     pub(super) everything: bool,
 }
@@ -48,6 +53,9 @@ struct Wire {
     charged: Vec<Bytes>,
     #[prost(bytes = "bytes", repeated, tag = "7")]
     accounts: Vec<Bytes>,
+    /// Room, device, and what is sealed.
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    whispered: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -84,6 +92,10 @@ impl Hints {
         Self { charged: vec![(limit, whom)], ..Self::default() }
     }
 
+    pub(super) fn whispered(room: RoomId, sender: DeviceId, sealed: Bytes) -> Self {
+        Self { whispered: vec![(room, sender, sealed)], ..Self::default() }
+    }
+
     /// Adds what others say.
     pub(super) fn merge(&mut self, other: Self) {
         for (room, seq) in other.rooms {
@@ -95,6 +107,7 @@ impl Hints {
         self.delisted.extend(other.delisted);
         self.accounts.extend(other.accounts);
         self.charged.extend(other.charged);
+        self.whispered.extend(other.whispered);
         self.everything |= other.everything;
     }
 
@@ -109,6 +122,13 @@ impl Hints {
             delisted: self.delisted.iter().map(|device| copy(device.as_bytes())).collect(),
             accounts: self.accounts.iter().map(|device| copy(device.as_bytes())).collect(),
             charged: self.charged.iter().map(|(limit, whom)| copy(&[&[*limit][..], whom].concat())).collect(),
+            whispered: self
+                .whispered
+                .iter()
+                .map(|(room, sender, sealed)| {
+                    [room.as_bytes(), &sender.as_bytes()[..], sealed].concat().into()
+                })
+                .collect(),
         }
         .encode_to_vec()
     }
@@ -141,6 +161,17 @@ impl Hints {
                     Some((*limit, whom.try_into().ok()?))
                 })
                 .collect(),
+            whispered: wire
+                .whispered
+                .iter()
+                .filter_map(|bytes| {
+                    let (room, rest) = bytes.split_at_checked(16)?;
+                    let (sender, sealed) = rest.split_at_checked(16)?;
+                    let sealed =
+                        (sealed.len() == limits::EPHEMERAL).then(|| Bytes::copy_from_slice(sealed))?;
+                    Some((RoomId::try_from(room).ok()?, DeviceId::try_from(sender).ok()?, sealed))
+                })
+                .collect(),
             everything: false,
         };
         Some((wire.node, hints))
@@ -161,6 +192,7 @@ mod tests {
             delisted: BTreeSet::from([DeviceId::from_bytes([4; 16])]),
             accounts: BTreeSet::from([DeviceId::from_bytes([7; 16])]),
             charged: vec![(1, [5; 8]), (1, [5; 8]), (9, [6; 8])],
+            whispered: vec![(room, device, Bytes::from(vec![8; limits::EPHEMERAL]))],
             everything: false,
         };
         let bytes = hints.encode(b"a node");
@@ -169,7 +201,8 @@ mod tests {
         assert_eq!(Hints::decode(&bytes, b"a node"), None);
         assert_eq!(Hints::decode(b"noise", b"another"), None);
         // An id of the wrong size is no id.
-        let odd = Wire { devices: vec![Bytes::from_static(b"short")], ..Wire::default() };
+        let short = || vec![Bytes::from_static(b"short")];
+        let odd = Wire { devices: short(), whispered: short(), ..Wire::default() };
         let decoded = Hints::decode(&odd.encode_to_vec(), b"another");
         assert!(decoded.is_some_and(|(_, hints)| hints.is_empty()));
         // The newest counts, in whichever order they come.

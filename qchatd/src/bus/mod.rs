@@ -23,7 +23,7 @@ pub use self::{
     redis::{Health, RedisError, RedisUrl},
 };
 use crate::{
-    hub::{Announcement, Hub},
+    hub::{Announcement, Ephemeral, Hub},
     limits::Charge,
     meters::Meters,
     store::{Database, sessions::SessionId},
@@ -163,6 +163,14 @@ impl Bus {
     pub fn account_changed(&self, devices: &[DeviceId]) {
         self.hub.account_changed(devices);
         self.hint(|| Hints::accounts(devices));
+    }
+
+    /// Hands something that nobody keeps to those who follow a room, here and at the other nodes.
+    pub fn whisper(&self, room: RoomId, ephemeral: &Ephemeral) {
+        self.hub.whisper(room, ephemeral);
+        if self.hints.as_ref().is_some_and(|(unsent, _)| unsent.capacity() > UNSENT / 2) {
+            self.hint(|| Hints::whispered(room, ephemeral.sender, ephemeral.sealed.clone()));
+        }
     }
 
     /// Tells the other nodes that something was counted against a limit.

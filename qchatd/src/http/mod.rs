@@ -11,6 +11,7 @@ mod gate;
 mod health;
 mod key_packages;
 mod links;
+mod notes;
 mod passphrase;
 mod reject;
 mod rooms;
@@ -66,6 +67,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(links::routes(&services))
         .unify()
         .or(backups::routes(&services))
+        .unify()
+        .or(notes::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }

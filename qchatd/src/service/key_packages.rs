@@ -19,6 +19,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         key_packages::{self, KeyPackage},
+        notes,
         owed::{self, Owed},
     },
 };
@@ -130,6 +131,7 @@ fn count(conn: &mut Connection, caller: Caller) -> Result<KeyPackageCount, Store
     Ok(KeyPackageCount {
         count: key_packages::count(conn, caller.device)?,
         device_list_version: accounts::device_list_version(conn, caller.account)?,
+        notes_version: notes::version(conn, caller.account)?,
         owed: owed::seen_by(conn, caller.device)?
             .into_iter()
             .map(|Owed { room, account, device }| OwedPlace {

@@ -12,6 +12,7 @@ pub mod housekeeping;
 pub mod key_packages;
 pub mod keys;
 pub mod links;
+pub mod notes;
 mod password;
 mod proof;
 pub mod relay;
@@ -41,6 +42,7 @@ use self::{
     key_packages::KeyPackages,
     keys::ServerKeys,
     links::Links,
+    notes::Notes,
     password::Passwords,
     relay::Relay,
     rooms::Rooms,
@@ -70,6 +72,8 @@ pub struct Services {
     pub key_packages: KeyPackages,
     /// New devices.
     pub links: Links,
+    /// What the devices of an account keep for one another.
+    pub notes: Notes,
     /// What devices keep here for those that come after them.
     pub backups: Backups,
     /// Rooms and invitations.
@@ -138,6 +142,7 @@ impl Services {
                 (passwords, audit.clone()),
                 keys.strangers,
             ),
+            notes: Notes::new(store.clone(), bus.clone()),
             backups: Backups::new(store.clone(), audit.clone(), backup_bytes),
             key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),

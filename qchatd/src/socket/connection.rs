@@ -356,6 +356,13 @@ impl Connection<'_> {
                 let follows = |room| self.attached.follows(room);
                 requests::confirm(&self.sockets.confirmations, self.caller.device, &request, follows)?;
             }
+            Request::Ephemeral(request) => {
+                let (room, ephemeral) = requests::ephemeral(self.caller.device, request)?;
+                // Who is not in the room, or says too much, is not heard; nobody waits for an answer.
+                if self.attached.follows(room) && services.limits.ephemeral(self.caller.account) {
+                    services.bus.whisper(room, &ephemeral);
+                }
+            }
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc::OwnedPermit};
 
 use crate::{
     frame::encode,
+    hub::Ephemeral,
     service::{
         Services,
         relay::{Publication, PublishError, Refusal},
@@ -125,6 +126,18 @@ pub(super) async fn publish(
             services.relay.publish(publication, reply).await;
         }
     }
+}
+
+/// Reads what a device tells those who are there.
+pub(super) fn ephemeral(
+    sender: DeviceId,
+    request: pb::Ephemeral,
+) -> Result<(RoomId, Ephemeral), DecodeError> {
+    let room = codec::id("room id", &request.room_id)?;
+    if request.sealed.len() != limits::EPHEMERAL {
+        return Err(DecodeError::Malformed("ephemeral statement"));
+    }
+    Ok((room, Ephemeral { sender, sealed: request.sealed }))
 }
 
 fn publication(caller: Caller, request: pb::Publish) -> Result<Publication, Fault> {

@@ -19,6 +19,7 @@ pub mod key_packages;
 pub mod links;
 mod migrate;
 mod multi;
+pub mod notes;
 pub mod owed;
 mod pool;
 mod postgres;

@@ -232,6 +232,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    notes (account_id) {
+        account_id -> Binary,
+        version -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
     backups (device_id) {
         device_id -> Binary,
         account_id -> Binary,
@@ -302,6 +310,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     files,
     file_parts,
     owed_places,
+    notes,
     audit,
     audit_head,
 );

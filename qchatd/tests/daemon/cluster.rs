@@ -23,6 +23,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::ephemeral::{heard, whisper};
 use crate::support::{
     Database, Device, Program, Redis, Server, Socket, eventually,
     socket::{Published, commit, envelope},
@@ -92,6 +93,27 @@ impl Nodes {
         self.second.stop().await;
         self.first.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_keeps_reaches_members_at_the_other_node_and_only_by_redis() {
+    let mut redis = Redis::start().await;
+    let nodes = Nodes::start(Some(&redis)).await;
+    let (alice, bob) = (nodes.person("alice", 0).await, nodes.person("bob", 1).await);
+    let room = nodes.room(&[&alice, &bob]).await;
+    let (mut a, mut b) = (Socket::connect(&alice).await, Socket::connect(&bob).await);
+    a.send(whisper(room, 1)).await;
+    assert_eq!(heard(&mut b).await, (alice.id.as_bytes().to_vec(), 1));
+    b.send(whisper(room, 2)).await;
+    assert_eq!(heard(&mut a).await, (bob.id.as_bytes().to_vec(), 2));
+    redis.kill();
+    nodes.hear_of_redis("down").await;
+    a.send(whisper(room, 3)).await;
+    // What is kept comes all the same, later.
+    assert_eq!(a.publish(&envelope(&alice, room, 1, "kept")).await, Published::Accepted(2));
+    assert_eq!(b.delivered(room).await, 2);
+    assert!(b.aside.iter().all(|body| !matches!(body, Body::Ephemeral(_))));
+    nodes.stop().await;
 }
 
 /// What a node says of Redis.

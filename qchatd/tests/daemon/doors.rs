@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Database, Device, Program, Server, Socket, eventually, exchange, get, proxied};
+use crate::support::{Database, Device, Program, Server, Socket, eventually, exchange, get, proxied, socket};
 
 const OK: &str = "HTTP/1.1 200 ";
 
@@ -219,4 +219,46 @@ async fn a_request_that_does_not_end_does_not_hold_up_the_end() {
     let mut rest = Vec::new();
     drop(half.read_to_end(&mut rest).await);
     assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_compressed_whatever_is_asked_for() {
+    const ASKED: &str = "Accept-Encoding: gzip, deflate, br, zstd;q=1.0, *;q=0.5";
+    let server = Server::start(Database::sqlite()).await;
+    let alice = Device::register(&server, "alice").await;
+    let token = &alice.session.access_token;
+    let long = "a".repeat(300);
+    let paths = [
+        "/v1/server".to_owned(),
+        // What is asked for stands in the answer.
+        "/v1/accounts/by-name/alice".to_owned(),
+        format!("/v1/accounts/{}", alice.account),
+        "/v1/account/export-of-nothing".to_owned(),
+        format!("/v1/rooms/{long}"),
+        "/v1/account/notes".to_owned(),
+    ];
+    for path in paths {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ASKED}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let answer = exchange(server.address(), request.as_bytes()).await.to_ascii_lowercase();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(!head.contains("content-encoding"), "{path}: {head}");
+        assert!(body.contains('{'), "{path}: {body}");
+    }
+    // Nor is what comes compressed taken apart.
+    let gzip = [0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0xab, 0xae, 0x05, 0x00];
+    let mut request = format!(
+        "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        gzip.len()
+    )
+    .into_bytes();
+    request.extend(gzip);
+    assert!(exchange(server.address(), &request).await.starts_with("HTTP/1.1 400 "));
+    // Nor does the socket compress.
+    let mut offer = socket::handshake(alice.host(), token);
+    let extension = "permessage-deflate; client_max_window_bits".parse().unwrap();
+    offer.headers_mut().insert("Sec-WebSocket-Extensions", extension);
+    let (_, answer) = tokio_tungstenite::connect_async(offer).await.unwrap();
+    assert_eq!(answer.headers().get("Sec-WebSocket-Extensions"), None);
 }

@@ -19,6 +19,7 @@ mod crash;
 mod directory;
 mod directory_story;
 mod doors;
+mod ephemeral;
 mod farewell;
 mod faults;
 mod files;

@@ -250,6 +250,7 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0011_directory", "e78f61f63ea4e926"),
         ("sqlite/0012_owed_places", "ff5dd340c46a59b1"),
         ("sqlite/0013_files", "835c7f7f88487469"),
+        ("sqlite/0015_notes", "7961351e03fb7bbf"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
@@ -263,6 +264,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0011_directory", "5b7f3da06f831dcc"),
         ("postgres/0012_owed_places", "367ee89eb6821503"),
         ("postgres/0013_files", "2084ed89f210bc56"),
+        ("postgres/0015_notes", "2551af0a4b29d58b"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);

@@ -23,6 +23,7 @@ use qchatd::store::{
     files::{self, File, State},
     key_packages::{self, KeyPackage},
     links::{self, Link},
+    notes,
     owed::{self, Owed},
     relay::{self, Changes, NewEnvelope, NewWelcome},
     retention::{self, Kept, Log, Place as NeedOf, Waiting},
@@ -646,6 +647,21 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert_eq!(owed::to(conn, spare).unwrap(), []);
     owed::owe(conn, (carol, spare), now).unwrap();
 
+    // Notes of an account: each takes the place of the one that it follows, and of no other.
+    assert_eq!((notes::find(conn, carol).unwrap(), notes::version(conn, carol).unwrap()), (None, 0));
+    for (after, sealed, done) in [
+        (1, b"early", false),
+        (0, b"first", true),
+        (0, b"again", false),
+        (1, b"other", true),
+        (1, b"late.", false),
+    ] {
+        assert_eq!(notes::put(conn, carol, after, sealed).unwrap(), done, "{after}");
+    }
+    assert!(!notes::put(conn, carol, u64::MAX, b"never").unwrap());
+    assert_eq!(notes::find(conn, carol).unwrap(), Some((2, b"other".to_vec())));
+    assert_eq!(notes::version(conn, carol).unwrap(), 2);
+
     let kept = Erased { account: carol, name: [1; 48], token: [2; 32], identity_key: vec![3; 9] };
     assert_eq!(erased::by_id(conn, carol).unwrap(), None);
     assert_eq!(erased::rooms(conn, carol).unwrap(), [room]);
@@ -660,6 +676,7 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert!(sessions::find(conn, &sessions[0], now).unwrap().is_none());
     assert!(export::key_packages(conn, tablet).unwrap().is_empty());
     assert_eq!(owed::to(conn, spare).unwrap(), []);
+    assert_eq!(notes::find(conn, carol).unwrap(), None);
     assert_eq!(files::going(conn).unwrap(), [file(5).id], "what was never whole");
 }
 

@@ -416,3 +416,63 @@ fn what_becomes_of_a_message_becomes_of_its_file() {
     let id = sent["file_id"].as_str().expect("an id");
     alice.ok(&["file", "get", "general", id, "-o", text(&target)]);
 }
+
+#[test]
+fn an_export_has_the_files_beside_it_and_links_them() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, bob] = &pair(&daemon);
+    let whole = content(70_000);
+    send(alice, "notes one.txt", &whole);
+    let nasty = "page<b>&\"x.html";
+    let gone = send(alice, nasty, b"<script>");
+    send(alice, "same.txt", b"first");
+    send(alice, "same.txt", b"second");
+    let directory = bob.file("out");
+    fs::create_dir(&directory).expect("a directory");
+    let (page, files) = (directory.join("general.html"), directory.join("its files"));
+    let arguments = [
+        "export",
+        "general",
+        "--format",
+        "html",
+        "--output",
+        text(&page),
+        "--attachments",
+        text(&files),
+        "--force",
+    ];
+    let exported = bob.json(&arguments);
+    assert_eq!(exported[0]["files"], 4);
+    let html = fs::read_to_string(&page).expect("the page");
+    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(links.len(), 4, "{html}");
+    assert!(links.iter().all(|link| link.starts_with("./its%20files/") && !link.contains('<')), "{links:?}");
+    assert!(!html.contains("<script>") && !html.contains("<b>&"), "{html}");
+    let there = names(&files);
+    assert_eq!(there.len(), 4, "{there:?}");
+    let first = there.iter().find(|name| name.ends_with("-notes one.txt")).expect("the first");
+    assert_eq!(fs::read(files.join(first)).ok(), Some(whole));
+    let same: Vec<_> = there.iter().filter(|name| name.ends_with("-same.txt")).collect();
+    assert_eq!(same.len(), 2);
+
+    // What is there is not fetched again; what the server has no more is said, and the rest is whole.
+    alice.ok(&["file", "delete", "general", &gone]);
+    assert_eq!(bob.json(&arguments)[0]["files"], 4);
+    let lines = directory.join("general.jsonl");
+    let elsewhere = directory.join("anew");
+    let partial = bob.run(&[
+        "export",
+        "general",
+        "--output",
+        text(&lines),
+        "--attachments",
+        text(&elsewhere),
+        "--json",
+    ]);
+    let partial = partial.expect_code(8);
+    assert_eq!(partial.json()[0]["files"], 3);
+    let objects = fs::read_to_string(&lines).expect("the lines");
+    let paths = objects.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    assert_eq!(paths.filter(|line| line["file_path"].is_string()).count(), 3);
+    bob.fails(2, &["export", "general", "--attachments", text(&elsewhere)]);
+}

@@ -11,6 +11,7 @@ use crate::cli::args::Cli;
 
 /// The commands that may be called: those that work on rooms and messages, ask nothing and read no standard input.
 const METHODS: &[&str] = &[
+    "block",
     "delete",
     "device.list",
     "draft",
@@ -28,6 +29,7 @@ const METHODS: &[&str] = &[
     "poll.close",
     "poll.create",
     "poll.vote",
+    "presence",
     "react",
     "room.create",
     "room.expire",
@@ -35,10 +37,13 @@ const METHODS: &[&str] = &[
     "room.join",
     "room.leave",
     "room.list",
+    "room.mark",
     "room.remove",
     "room.show",
     "room.update-keys",
     "send",
+    "typing",
+    "unblock",
     "unpin",
     "unread",
     "whoami",
@@ -52,6 +57,7 @@ const READING: &[&str] = &[
     "keys.log",
     "keys.show",
     "outbox.list",
+    "presence",
     "room.list",
     "room.show",
     "whoami",

@@ -36,9 +36,10 @@ use super::{
     json::{self, MessageObject},
     listen, on_the_engine, open,
     output::{Kept, Output, Printed},
+    presence::{PresenceObject, TypingObject},
 };
 use crate::{
-    engine::{Handle, types::Connection},
+    engine::{Appearance, Handle, types::Connection},
     store::Profile,
 };
 
@@ -296,12 +297,20 @@ impl Engine<'_> {
 
     /// Sends what arrives as notifications.
     async fn follow(&self, only: Vec<RoomId>, seen: Seen, out: mpsc::Sender<Value>) -> Outcome {
+        // Whoever follows is there.
+        self.handle.appear(Appearance::Online, true).await?;
         let mut follower = Follower { handle: self.handle, only, seen };
         follower
             .run(async |news| {
                 let notification = match news {
                     News::Line { message, room } => {
                         message::notification("message", &MessageObject::new(message, room))
+                    }
+                    News::Presence(presence) => {
+                        message::notification("presence", &PresenceObject::new(presence))
+                    }
+                    News::Writing { id, room, users } => {
+                        message::notification("typing", &TypingObject::new(id, room, users))
                     }
                     News::Connection(connection) => message::notification("connection", &state(connection)),
                     News::Trouble(sentence) => {

@@ -100,11 +100,16 @@ pub(super) fn path(cli: &Cli) -> Option<Vec<&'static str>> {
         Command::File(FileCommand::Delete { .. }) => vec!["file", "delete"],
         Command::History { .. } => vec!["history"],
         Command::Unread { .. } => vec!["unread"],
+        Command::Presence { .. } => vec!["presence"],
+        Command::Typing { .. } => vec!["typing"],
         Command::Delete { ids, here, yes, .. } if *yes || !(ids.is_empty() || *here) => vec!["delete"],
         Command::Whoami => vec!["whoami"],
         Command::Keys(Keys::Show) => vec!["keys", "show"],
         Command::Device(Device::List) => vec!["device", "list"],
-        Command::Room(Room::List) => vec!["room", "list"],
+        Command::Room(Room::List { .. }) => vec!["room", "list"],
+        Command::Room(Room::Mark { .. }) => vec!["room", "mark"],
+        Command::Block { .. } => vec!["block"],
+        Command::Unblock { .. } => vec!["unblock"],
         Command::Room(Room::Show { .. }) => vec!["room", "show"],
         Command::Room(Room::Expire { .. }) => vec!["room", "expire"],
         _ => return None,
@@ -120,6 +125,8 @@ fn asks_for_its_own(global: &Global) -> bool {
         || global.update_after_messages.is_some()
         || global.update_after.is_some()
         || global.receipts.is_some()
+        || global.presence.is_some()
+        || global.typing.is_some()
         || global.verbose > 0
 }
 

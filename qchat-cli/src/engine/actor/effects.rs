@@ -70,6 +70,9 @@ impl Actor {
             let Progress { cursor, commits: more, changed, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
+            if more {
+                self.whispering.forget(room);
+            }
             if cursor > reached {
                 // Each envelope may bring people of its own.
                 (reached, tries) = (cursor, 1);

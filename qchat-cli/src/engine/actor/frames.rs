@@ -46,6 +46,7 @@ impl Actor {
                 self.tell(Event::Devices);
                 Ok(())
             }
+            server_frame::Body::Ephemeral(frame) => self.heard(frame).await,
             server_frame::Body::Page(page) => self.page(socket, page).await,
             server_frame::Body::Accepted(accepted) => {
                 let Some(Asked::Publish { room, id, commit, .. }) = self.asked.remove(&accepted.request_id)

@@ -1,6 +1,7 @@
 //! The one task that holds the connection: it feeds the core and carries out its effects.
 
 mod effects;
+mod ephemeral;
 mod frames;
 mod trees;
 
@@ -11,7 +12,7 @@ use std::{
 
 use qchat_proto::{
     ids::{AccountId, MessageId, RoomId, Seq},
-    session::ledger::Phase,
+    session::{ephemeral::What, ledger::Phase},
     wire::{api::MemberStatus, fault::FaultCode, frame::Logged, tree::TreeHash},
 };
 use tokio::{
@@ -20,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::trees::Uploading;
+use self::{ephemeral::Whispering, trees::Uploading};
 use super::{
     access::Access,
     core::{Core, Input},
@@ -30,6 +31,7 @@ use super::{
     invitations::Invitations,
     old_copy,
     people::People,
+    presence::{self, Appearance, Board},
     steps::Steps,
     types::{Connection, Event},
     upkeep,
@@ -68,6 +70,12 @@ pub(crate) enum Command {
     Account,
     /// The account was looked after, and these rooms have something to send.
     LookedAfter(Vec<RoomId>),
+    /// Show this of the user from now on; whether the others are asked for the same.
+    Appear(Appearance, bool),
+    /// Ask the others whether they are there.
+    AskPresence,
+    /// Tell the members of a room that the user writes, or does so no more; whether that could be said.
+    Writing(RoomId, bool, oneshot::Sender<Result<(), EngineError>>),
     /// Close the connection and end.
     Stop(oneshot::Sender<()>),
 }
@@ -112,6 +120,12 @@ pub(crate) struct Actor {
     lost_races: HashMap<RoomId, u32>,
     /// Rooms that back off, and until when; the pause is the same for all, so the first ends first.
     backing_off: VecDeque<(Instant, RoomId)>,
+    whispering: Whispering,
+    board: Board,
+    /// Whether the user shows and is shown who is there,
+    presence: bool,
+    /// and who writes.
+    typing: bool,
 }
 
 /// Why the connection is given up.
@@ -146,6 +160,7 @@ impl Actor {
         devices: OwnDevices,
         events: broadcast::Sender<Event>,
         (back, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
+        (board, presence, typing): (Board, bool, bool),
     ) -> Self {
         Self {
             profile,
@@ -172,6 +187,10 @@ impl Actor {
             misses: HashMap::new(),
             lost_races: HashMap::new(),
             backing_off: VecDeque::new(),
+            whispering: Whispering::default(),
+            board,
+            presence,
+            typing,
         }
     }
 
@@ -197,6 +216,7 @@ impl Actor {
             self.asked.clear();
             self.backing_off.clear();
             self.misses.clear();
+            self.whispering.disconnect();
             // Those on their way are given up.
             self.uploads = JoinSet::new();
             match end {
@@ -255,9 +275,17 @@ impl Actor {
                     Some(Command::Log(.., reply)) => {
                         let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
                     }
+                    Some(Command::Appear(appearance, _)) => self.whispering.shown = Some(appearance),
+                    Some(Command::Writing(.., reply)) => {
+                        let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
+                    }
                     // Stored already; the next connection looks at every room.
                     Some(
-                        Command::Wrote(_) | Command::Joined(_) | Command::Account | Command::LookedAfter(_),
+                        Command::Wrote(_)
+                        | Command::Joined(_)
+                        | Command::Account
+                        | Command::AskPresence
+                        | Command::LookedAfter(_),
                     ) => {}
                 },
             }
@@ -304,12 +332,13 @@ impl Actor {
             self.tell(Event::Connection(Connection::Online(socket.link().clone())));
             self.feed(socket, Input::Online(rooms)).await?;
             self.confirm_over(socket).await?;
-            Ok(())
+            self.announce_shown(socket, true).await
         };
         if let Err(end) = started.await {
             return end;
         }
         let mut watch = tokio::time::interval(WATCH);
+        let mut beat = tokio::time::interval_at(Instant::now() + presence::BEAT, presence::BEAT);
         let mut duties = tokio::time::interval(duties::interval(self.steps.device.latest().key_life()));
         loop {
             let step: Step = tokio::select! {
@@ -325,7 +354,12 @@ impl Actor {
                     Ok((uploading, result)) => self.tree_put(socket, uploading, result).await,
                     Err(_) => Err(EngineError::Stopped.into()),
                 },
-                _ = watch.tick() => self.watch(socket).await,
+                _ = watch.tick() => {
+                    self.expire_presence();
+                    self.watch(socket).await
+                }
+                _ = beat.tick() => self.announce_shown(socket, false).await,
+                room = rested(&mut self.whispering.owed) => self.answer_owed(socket, room).await,
                 _ = duties.tick() => {
                     self.start_upkeep();
                     self.duties(socket).await
@@ -359,8 +393,8 @@ impl Actor {
                 }
                 Err(error) => tracing::debug!(%error, "what the key directory says of this account"),
             }
-            let rooms = match upkeep::run(&devices).await {
-                Ok(rooms) => rooms,
+            let due = match upkeep::run(&devices).await {
+                Ok(due) => due,
                 Err(
                     error @ (EngineError::Net(NetError::Fault(_))
                     | EngineError::Identity { .. }
@@ -368,15 +402,18 @@ impl Actor {
                     | EngineError::Refused(_)),
                 ) => {
                     let _ = events.send(Event::Trouble(error.to_string()));
-                    vec![]
+                    upkeep::Due::default()
                 }
                 Err(error) => {
                     tracing::debug!(%error, "upkeep");
-                    vec![]
+                    upkeep::Due::default()
                 }
             };
+            if due.noted {
+                let _ = events.send(Event::Rooms);
+            }
             if let Some(back) = back.upgrade() {
-                let _ = back.send(Command::LookedAfter(rooms)).await;
+                let _ = back.send(Command::LookedAfter(due.rooms)).await;
             }
         }));
     }
@@ -515,7 +552,27 @@ impl Actor {
                 }
                 self.duties(socket).await
             }
-            Command::Stop(done) => Err(End::Stop(Some(done))),
+            Command::Appear(appearance, asks) => {
+                self.whispering.shown = Some(appearance);
+                self.announce_shown(socket, asks).await
+            }
+            Command::AskPresence => {
+                let shown = self.whispering.shown.unwrap_or(Appearance::Away);
+                self.announce(socket, shown.said(), true).await
+            }
+            Command::Writing(room, writing, reply) => {
+                self.tell_writing(socket, room, writing).await?;
+                let _ = reply.send(Ok(()));
+                Ok(())
+            }
+            Command::Stop(done) => {
+                if self.whispering.shown.is_some()
+                    && let Err(End::Lost(error)) = self.announce(socket, What::Gone, false).await
+                {
+                    tracing::debug!(%error, "nobody was told that this user goes");
+                }
+                Err(End::Stop(Some(done)))
+            }
         }
     }
 

@@ -85,7 +85,7 @@ impl Handle {
         };
         let rooms = self.rooms_with_others().await?;
         let gone = devices.replace_identity(&recoverer, own.device).await?;
-        for room in upkeep::run(devices).await? {
+        for room in upkeep::run(devices).await?.rooms {
             self.wrote(room).await;
         }
         self.account_changed().await;

@@ -69,6 +69,21 @@ impl Handle {
         }
     }
 
+    /// The file that a line of a timeline names, if it does.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn file_at(&self, row: i64) -> Result<Option<FoundFile>, EngineError> {
+        let me = self.0.me.account;
+        let found = self.0.profile.read_async(move |tx: &mut Tx| {
+            let Some(line) = tx.line_at(row)? else { return Ok(None) };
+            let Some((attachment, _)) = named(&line) else { return Ok(None) };
+            let message = view::line(tx, &mut view::Names::new(me), line)?;
+            Ok::<_, StoreError>(Some(FoundFile { message, attachment }))
+        });
+        Ok(found.await?)
+    }
+
     /// Files of a room, the newest first: as many as are wanted.
     async fn look_through(
         &self,

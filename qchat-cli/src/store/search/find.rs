@@ -17,7 +17,7 @@ use super::{
     Form,
     terms::{Term, expression},
 };
-use crate::store::{Delivery, Line, StoreError, Tx, schema::timeline, timeline::line_of};
+use crate::store::{Delivery, Line, StoreError, Tx, convert, notes, schema::timeline, timeline::line_of};
 
 /// So many matches are ranked among themselves, the newest first and then those behind them: what is rare is ranked whole, and
 /// a word that half of all messages have does not have them all read for its first page.
@@ -51,6 +51,8 @@ pub struct Search {
     pub since_ms: Option<i64>,
     /// And before this.
     pub until_ms: Option<i64>,
+    /// None of these wrote it: who is blocked.
+    pub hidden: Vec<AccountId>,
 }
 
 /// A page of what was found.
@@ -91,6 +93,9 @@ impl Search {
     /// The rows of a page. The order of the tables is said, so that the index comes first and every other is asked by its key.
     pub(crate) fn sql(&self, (limit, offset): (usize, usize)) -> String {
         let mut conditions = among("t.room", &self.rooms);
+        if !self.hidden.is_empty() {
+            conditions.push_str(&among("t.account NOT", &self.hidden));
+        }
         if !self.from.is_empty() {
             conditions.push_str(&among("t.account", &self.from));
         }
@@ -140,10 +145,14 @@ impl Tx {
         // One more than wanted, to know whether there is more; a page may reach into the next matches that are ranked among
         // themselves.
         let wanted = limit.saturating_add(1);
+        let mut search = search.clone();
+        for account in notes::blocked(&mut self.conn)? {
+            search.hidden.push(convert::id("account id", &account)?);
+        }
         let (mut rows, mut at) = (vec![], offset);
         while rows.len() < wanted {
             let some = (wanted - rows.len()).min(RANKED - at % RANKED);
-            let mut found = self.found(search, (some, at))?;
+            let mut found = self.found(&search, (some, at))?;
             let last = found.len() < some;
             at += found.len();
             rows.append(&mut found);
@@ -181,6 +190,7 @@ impl Tx {
         let seq = |seq: Option<Seq>, or: i64| seq.map_or(or, |seq| i64::try_from(seq.0).unwrap_or(i64::MAX));
         let (from, mut last) = (seq(part.from, 0), (seq(part.to, i64::MAX), i64::MAX));
         let mut lines = vec![];
+        let blocked = notes::blocked(&mut self.conn)?;
         while lines.len() < limit {
             type Stored = (i64, i64, i64, Option<Vec<u8>>, Vec<u8>);
             let (place, row) = last;
@@ -192,6 +202,7 @@ impl Tx {
                 .filter(timeline::place.ge(from))
                 .filter(timeline::place.le(place))
                 .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
+                .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked.clone())))
                 .order((timeline::place.desc(), timeline::row.desc()))
                 .limit(BATCH)
                 .select((

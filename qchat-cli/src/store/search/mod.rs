@@ -56,6 +56,7 @@ fn text_of(body: &Body) -> Option<(Form, String)> {
         | Body::Exercise(_)
         | Body::Change(_)
         | Body::Receipt(_)
+        | Body::Profile(_)
         | Body::Unknown => None,
     }
 }

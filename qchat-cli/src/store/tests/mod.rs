@@ -6,6 +6,7 @@ mod deletions;
 mod exercises;
 mod files;
 mod migrations;
+mod notes;
 mod profile;
 mod search;
 mod timeline;

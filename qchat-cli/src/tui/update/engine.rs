@@ -45,6 +45,7 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             commands
         }
         Event::Devices => read_link(app),
+        Event::Presence(_) | Event::Writing(_) => Vec::new(),
         Event::Connection(connection) => {
             let online = matches!(connection, Connection::Online(_));
             app.connection = connection;

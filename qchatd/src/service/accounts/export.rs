@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        backups, directory, export, files, owed,
+        backups, directory, export, files, notes, owed,
     },
 };
 
@@ -221,6 +221,9 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
             "kind": "backup", "device": backup.device, "version": backup.version, "made_at": backup.made_at,
             "head": Binary::from(backup.head),
         }));
+    }
+    if let Some((version, sealed)) = notes::find(conn, account)? {
+        objects.push(json!({"kind": "notes", "version": version, "sealed": Binary::from(sealed)}));
     }
     let each = devices.into_iter().map(|device| Step::Device(device.id));
     Ok((

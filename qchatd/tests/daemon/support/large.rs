@@ -119,6 +119,11 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             digest("head", "a.n")
         ),
         format!(
+            "INSERT INTO notes (account_id, version, sealed) {each_account} SELECT {}, 1, {} FROM a",
+            id("account", "a.n"),
+            digest("notes", "a.n")
+        ),
+        format!(
             "INSERT INTO backup_chunks (account_id, device_id, chunk, size, kept_until, bytes) {each_account}, {} \
              SELECT {}, {}, {}, 32, CASE WHEN c.n = 1 THEN 1000 + a.n END, {} FROM a, c",
             numbers("c", 1, 3),

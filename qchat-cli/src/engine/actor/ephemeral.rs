@@ -1,0 +1,238 @@
+//! What is told to those who are there, and heard of them: neither stored nor answered, and never in the way of what is.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use qchat_proto::{
+    content::Role,
+    ids::{AccountId, DeviceId, RoomId},
+    session::{
+        ephemeral::{Statement, Voices, What},
+        ledger::{Ledger, Phase},
+    },
+    wire::{
+        codec,
+        pb::{self, client_frame},
+    },
+};
+use tokio::time::Instant;
+
+use super::{Actor, Step};
+use crate::{
+    engine::{
+        clock,
+        error::EngineError,
+        presence::{self, Appearance, Change, WRITING_AGAIN},
+        receipts::MOST_DEVICES,
+        types::Event,
+    },
+    net::{NetError, reconnect, socket::Socket},
+    store::{StoreError, Tx},
+};
+
+/// How soon in a room others who ask are answered again.
+const ANSWERED_AGAIN: Duration = Duration::from_secs(2);
+/// Within which time an answer is given: many may be asked at once.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// What the connection knows of it.
+#[derive(Default)]
+pub(super) struct Whispering {
+    /// What this user shows.
+    pub(super) shown: Option<Appearance>,
+    /// The keys of the rooms' epochs.
+    voices: HashMap<RoomId, Voices>,
+    /// When it was last said in a room that this user writes.
+    writing: HashMap<RoomId, Instant>,
+    /// When others were last answered in a room.
+    answered: HashMap<RoomId, Instant>,
+    /// Rooms in which somebody waits for an answer.
+    pub(super) owed: VecDeque<(Instant, RoomId)>,
+    /// Each statement is later than the one before.
+    last_ms: i64,
+}
+
+impl Whispering {
+    /// Forgets the keys of an epoch that is over.
+    pub(super) fn forget(&mut self, room: RoomId) {
+        self.voices.remove(&room);
+    }
+
+    /// Forgets what belongs to a connection.
+    pub(super) fn disconnect(&mut self) {
+        *self = Self { shown: self.shown, last_ms: self.last_ms, ..Self::default() };
+    }
+}
+
+impl Actor {
+    /// Says of this user what they show, to everybody who shares a small room.
+    pub(super) async fn announce(&mut self, socket: &mut Socket, what: What, asks: bool) -> Step {
+        let me = self.me;
+        let rooms = self.profile.read_async(move |tx: &mut Tx| presence::audience(tx, me)).await;
+        for room in rooms.map_err(EngineError::from)? {
+            self.tell_members(socket, room, what, asks).await?;
+        }
+        Ok(())
+    }
+
+    /// The same, if they show anything.
+    pub(super) async fn announce_shown(&mut self, socket: &mut Socket, asks: bool) -> Step {
+        match self.whispering.shown {
+            Some(shown) => self.announce(socket, shown.said(), asks).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Says that this user writes in a room, unless that was said just now.
+    pub(super) async fn tell_writing(&mut self, socket: &mut Socket, room: RoomId, writing: bool) -> Step {
+        let again = self.whispering.writing.get(&room).is_none_or(|last| last.elapsed() >= WRITING_AGAIN);
+        if writing && again {
+            self.whispering.writing.insert(room, Instant::now());
+            self.tell_members(socket, room, What::Writing, false).await?;
+        } else if !writing && self.whispering.writing.remove(&room).is_some() {
+            self.tell_members(socket, room, What::Paused, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers those who asked in the room that has waited longest.
+    pub(super) async fn answer_owed(&mut self, socket: &mut Socket, room: RoomId) -> Step {
+        match self.whispering.shown {
+            Some(shown) => self.tell_members(socket, room, shown.said(), false).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tell_members(&mut self, socket: &mut Socket, room: RoomId, what: What, asks: bool) -> Step {
+        let at_ms = clock::millis().max(self.whispering.last_ms + 1);
+        self.whispering.last_ms = at_ms;
+        let device = self.steps.device.latest();
+        let Some(voices) = self.voices(room).await? else { return Ok(()) };
+        let sealed = match voices.seal(&device, Statement { what, asks, at_ms }) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                tracing::debug!(%room, %error, "nothing is said of this user");
+                return Ok(());
+            }
+        };
+        let frame = pb::Ephemeral {
+            room_id: Bytes::copy_from_slice(room.as_bytes()),
+            sender_device: Bytes::new(),
+            sealed,
+        };
+        Ok(socket.send(client_frame::Body::Ephemeral(frame)).await?)
+    }
+
+    /// Takes in what a member has said; whatever makes no sense says nothing.
+    pub(super) async fn heard(&mut self, frame: pb::Ephemeral) -> Step {
+        let malformed = |_| EngineError::from(NetError::Protocol("the server sent a malformed frame".into()));
+        let room: RoomId = codec::id("room id", &frame.room_id).map_err(malformed)?;
+        let device: DeviceId = codec::id("device id", &frame.sender_device).map_err(malformed)?;
+        if !self.presence && !self.typing {
+            return Ok(());
+        }
+        let Some(voices) = self.voices(room).await? else { return Ok(()) };
+        let Some((account, said)) = voices.open(device, &frame.sealed) else { return Ok(()) };
+        if account == self.me {
+            return Ok(());
+        }
+        let of_writing = matches!(said.what, What::Writing | What::Paused);
+        if (of_writing && !self.typing) || (!of_writing && !self.presence) {
+            return Ok(());
+        }
+        if self
+            .profile
+            .read_async(move |tx: &mut Tx| tx.is_blocked(account))
+            .await
+            .map_err(EngineError::from)?
+        {
+            return Ok(());
+        }
+        if of_writing && self.only_reads(room, account).await? {
+            return Ok(());
+        }
+        let now = clock::millis();
+        let Some(change) = self.board.take(room, (account, device), said, now) else {
+            self.owe_answer(room, said.asks && !of_writing);
+            return Ok(());
+        };
+        if !of_writing {
+            let at = said.at_ms.min(now);
+            self.profile
+                .write_async(move |tx: &mut Tx| tx.put_seen(account, at))
+                .await
+                .map_err(EngineError::from)?;
+        }
+        self.tell_change(change);
+        self.owe_answer(room, said.asks && !of_writing);
+        Ok(())
+    }
+
+    /// What was true and is so no more.
+    pub(super) fn expire_presence(&self) {
+        for change in self.board.expire() {
+            self.tell_change(change);
+        }
+    }
+
+    fn tell_change(&self, change: Change) {
+        self.tell(match change {
+            Change::Presence(account) => Event::Presence(account),
+            Change::Writing(room) => Event::Writing(room),
+        });
+    }
+
+    fn owe_answer(&mut self, room: RoomId, asked: bool) {
+        let whispering = &mut self.whispering;
+        // One answer is for all who have asked by then.
+        let pending = whispering.owed.iter().any(|(_, owed)| *owed == room);
+        if asked && !pending && whispering.shown.is_some() {
+            let soon = Instant::now() + SPREAD.mul_f64(reconnect::random());
+            let last = whispering.answered.get(&room);
+            let at = last.map_or(soon, |last| soon.max(*last + ANSWERED_AGAIN));
+            whispering.answered.insert(room, at);
+            whispering.owed.push_back((at, room));
+        }
+    }
+
+    async fn only_reads(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {
+        let row = self.profile.read_async(move |tx: &mut Tx| tx.room_row(room)).await?;
+        let settings = row.and_then(|row| row.settings);
+        Ok(settings.is_some_and(|settings| settings.role(account) == Role::Reader))
+    }
+
+    /// The keys of a room's epoch; `None` where this device does not follow it, or it is too large for such talk.
+    async fn voices(&mut self, room: RoomId) -> Result<Option<&Voices>, EngineError> {
+        let known = self.whispering.voices.get(&room).map(Voices::epoch);
+        let device = self.steps.device.latest();
+        let read = self.profile.read_async(move |tx: &mut Tx| {
+            let Some(state) = tx.room(room)?.filter(|state| state.phase == Phase::Member) else {
+                return Ok(None);
+            };
+            if Some(state.epoch) == known {
+                return Ok(Some(None));
+            }
+            if tx.roster(room)?.len() > MOST_DEVICES {
+                return Ok(None);
+            }
+            let Some(blob) = tx.group(room)? else { return Ok(None) };
+            let voices = device.load(room, &blob, &[]).and_then(|group| Voices::of(&group));
+            Ok::<_, StoreError>(Some(Some(voices)))
+        });
+        match read.await? {
+            None => {
+                self.whispering.forget(room);
+                return Ok(None);
+            }
+            Some(None) => {}
+            Some(Some(voices)) => {
+                let voices = voices.map_err(EngineError::from)?;
+                self.whispering.voices.insert(room, voices);
+            }
+        }
+        Ok(self.whispering.voices.get(&room))
+    }
+}

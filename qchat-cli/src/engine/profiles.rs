@@ -1,0 +1,183 @@
+//! What the user shows of themselves: noted for all devices of the account, and said in each small room, again when somebody comes;
+//! and what others show.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use qchat_proto::{
+    content::{Body, Content, Profile, Role},
+    identity::Topic,
+    ids::{AccountId, RoomId, UserName},
+    session::ledger::{Ledger, Phase, Want},
+};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::{
+    clock,
+    error::EngineError,
+    handle::{Handle, Inner},
+    notes::Noted,
+    receipts::MOST_DEVICES,
+    types::{Connection, Event},
+};
+use crate::{
+    net::reconnect,
+    store::{StoreError, Tx},
+};
+
+/// How long after something has changed it is said at the soonest, and by how much later at the latest: of several devices of an account
+/// the first says it, and the others hear that.
+const SOONEST: Duration = Duration::from_secs(1);
+const SPREAD: Duration = Duration::from_secs(2);
+
+/// Says it while the engine runs.
+pub(super) fn start(handle: &Handle) {
+    tokio::spawn(run(Arc::downgrade(&handle.0), handle.events()));
+}
+
+async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Rooms | Event::Connection(Connection::Online(_))) | Err(RecvError::Lagged(_)) => {}
+            Ok(_) => continue,
+            Err(RecvError::Closed) => return,
+        }
+        tokio::time::sleep(SOONEST + SPREAD.mul_f64(reconnect::random())).await;
+        // What has come meanwhile is seen by the same look.
+        events = events.resubscribe();
+        let Some(inner) = engine.upgrade() else { return };
+        if let Err(error) = Handle(inner).tell_profile().await {
+            tracing::debug!(%error, "nobody is told what this user shows");
+        }
+    }
+}
+
+/// What is to be said in a room, and when it was noted.
+fn owed(tx: &mut Tx, room: RoomId) -> Result<Option<(Profile, i64)>, StoreError> {
+    let Some(note) = tx.noted(Topic::Profile)? else { return Ok(None) };
+    let Some(row) = tx.room_row(room)? else { return Ok(None) };
+    let (told, after) = tx.profile_told(room)?;
+    // Where it was never said, that there is nothing needs no saying.
+    if note.value.is_empty() && told == i64::MIN {
+        return Ok(None);
+    }
+    let news = told < note.at_ms || (!note.value.is_empty() && after < tx.newest_addition(room)?);
+    if !news || row.state.phase != Phase::Member || tx.roster(room)?.len() > MOST_DEVICES {
+        return Ok(None);
+    }
+    let me = tx.identity()?.map(|own| own.account);
+    if me.zip(row.settings).is_some_and(|(me, settings)| settings.role(me) == Role::Reader) {
+        return Ok(None);
+    }
+    Ok(Profile::decode(&note.value).map(|profile| (profile, note.at_ms)))
+}
+
+impl Handle {
+    /// Says in every room what is to be said there of this user.
+    pub(super) async fn tell_profile(&self) -> Result<(), EngineError> {
+        let rooms = self.0.profile.read_async(|tx: &mut Tx| {
+            let mut rooms = vec![];
+            // Hardly anybody shows anything.
+            if tx.noted(Topic::Profile)?.is_none() {
+                return Ok(rooms);
+            }
+            for row in tx.rooms()? {
+                if owed(tx, row.state.room)?.is_some() {
+                    rooms.push(row.state.room);
+                }
+            }
+            Ok::<_, StoreError>(rooms)
+        });
+        for room in rooms.await? {
+            if self.writable(room).await.is_err() {
+                continue;
+            }
+            let told = self.0.steps.tell_unasked(room, move |tx| {
+                let Some((profile, at_ms)) = owed(tx, room)? else { return Ok(None) };
+                let after = tx.room(room)?.map(|state| state.cursor).unwrap_or_default();
+                tx.put_profile_told(room, at_ms, after)?;
+                Ok(Some(Want::Application(Content::new(Body::Profile(profile), at_ms).encode())))
+            });
+            if told.await? {
+                self.wrote(room).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in every room what is to be said there of this user, and waits until it has left. Where it cannot leave in time it leaves later.
+    ///
+    /// # Errors
+    /// When the profile cannot be written.
+    pub async fn say_profile(&self) -> Result<(), EngineError> {
+        self.tell_profile().await?;
+        let gone = self.until(async |handle: &Self| {
+            let waiting = handle.0.profile.read_async(|tx: &mut Tx| {
+                let mut waiting = 0;
+                for room in tx.outbox_rooms()? {
+                    waiting += tx.outbox_len(room)?;
+                }
+                Ok::<_, StoreError>(waiting)
+            });
+            Ok((waiting.await? == 0).then_some(()))
+        });
+        match gone.await {
+            Ok(()) | Err(EngineError::Timeout(_) | EngineError::Net(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes what this user shows of themselves, on all devices of the account, and says it in their small rooms. What is `None`
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] when it is over its limits, or the picture is none; as [`Handle::mark`].
+    pub async fn show_profile(
+        &self,
+        name: Option<String>,
+        status: Option<String>,
+        avatar: Option<Vec<u8>>,
+    ) -> Result<Noted, EngineError> {
+        let mut profile = self.own_profile().await?;
+        profile.name = name.unwrap_or(profile.name);
+        profile.status = status.unwrap_or(profile.status);
+        profile.avatar = avatar.map_or(profile.avatar, Into::into);
+        if !profile.is_valid() {
+            return Err(EngineError::Invalid(
+                "a name has 64 bytes at most, a line about you 256, and a picture, a PNG, JPEG or WebP, 16 KiB".to_owned(),
+            ));
+        }
+        let now = clock::millis();
+        self.0
+            .profile
+            .write_async(move |tx: &mut Tx| tx.note(Topic::Profile, &profile.encode(), now))
+            .await?;
+        let noted = self.noted().await?;
+        self.tell_profile().await?;
+        Ok(noted)
+    }
+
+    /// What this user shows of themselves.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn own_profile(&self) -> Result<Profile, EngineError> {
+        let note = self.0.profile.read_async(|tx: &mut Tx| tx.noted(Topic::Profile)).await?;
+        Ok(note.and_then(|note| Profile::decode(&note.value)).unwrap_or_default())
+    }
+
+    /// What somebody shows of themselves, as they have said it in a room that both are in.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchUser`]; when the profile cannot be read.
+    pub async fn profile_of(&self, user: &UserName) -> Result<Profile, EngineError> {
+        if *user == self.0.me.name {
+            return self.own_profile().await;
+        }
+        let account: AccountId = self.account_of(user).await?;
+        let found = self.0.profile.read_async(move |tx: &mut Tx| tx.profile_of(account)).await?;
+        Ok(found.unwrap_or_default())
+    }
+}

@@ -1,0 +1,173 @@
+//! How the user wants rooms and people to be treated, kept in step with the account's other devices.
+
+use std::collections::HashSet;
+
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use qchat_proto::{
+    identity::{Note, Topic},
+    ids::AccountId,
+};
+
+use super::{
+    StoreError, Tx, convert,
+    schema::{notes, notes_sync},
+};
+
+/// What a note says that is so.
+const YES: &[u8] = &[1];
+
+type Row = (i32, Vec<u8>, Vec<u8>, i64, Vec<u8>);
+
+fn note((kind, subject, value, at_ms, device): Row) -> Result<Note, StoreError> {
+    let kind = u32::try_from(kind).map_err(|_| StoreError::Corrupt("kind of a note"))?;
+    Ok(Note { kind, subject, value, at_ms, device: convert::id("device id", &device)? })
+}
+
+fn kind_number(kind: u32) -> Result<i32, StoreError> {
+    i32::try_from(kind).map_err(|_| StoreError::Corrupt("kind of a note"))
+}
+
+/// The accounts of which nothing is shown.
+pub(super) fn blocked(conn: &mut SqliteConnection) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (kind, _) = Topic::Blocked(AccountId::from_bytes([0; 16])).key();
+    let said = notes::table.filter(notes::kind.eq(kind_number(kind)?)).filter(notes::value.eq(YES));
+    Ok(said.select(notes::subject).load(conn)?)
+}
+
+impl Tx {
+    /// What is noted on a thing; nothing is no.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn noted(&mut self, topic: Topic) -> Result<Option<Note>, StoreError> {
+        let (kind, subject) = topic.key();
+        let row: Option<Row> =
+            notes::table.find((kind_number(kind)?, subject)).first(&mut self.conn).optional()?;
+        row.map(note).transpose()
+    }
+
+    /// Everything of which it is noted that it is so.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn all_noted(&mut self) -> Result<HashSet<Topic>, StoreError> {
+        let rows: Vec<(i32, Vec<u8>)> = notes::table
+            .filter(notes::value.eq(YES))
+            .select((notes::kind, notes::subject))
+            .load(&mut self.conn)?;
+        let topic = |(kind, subject): (i32, Vec<u8>)| Topic::of(u32::try_from(kind).ok()?, &subject);
+        Ok(rows.into_iter().filter_map(topic).collect())
+    }
+
+    /// Whether nothing is shown of an account.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_blocked(&mut self, account: AccountId) -> Result<bool, StoreError> {
+        Ok(self.noted(Topic::Blocked(account))?.is_some_and(|note| note.value == YES))
+    }
+
+    /// Notes something of this device's own; whether that is new. The other devices are told later.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn note(&mut self, topic: Topic, value: &[u8], now_ms: i64) -> Result<bool, StoreError> {
+        let known = self.noted(topic)?;
+        if known.as_ref().map_or(&[][..], |note| &note.value) == value {
+            return Ok(false);
+        }
+        let (_, device) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
+        let at_ms = known.map_or(now_ms, |note| now_ms.max(note.at_ms.saturating_add(1)));
+        let (kind, subject) = topic.key();
+        let device = convert::id("device id", &device)?;
+        self.put_note(&Note { kind, subject, value: value.to_vec(), at_ms, device })?;
+        diesel::update(notes_sync::table).set(notes_sync::untold.eq(true)).execute(&mut self.conn)?;
+        Ok(true)
+    }
+
+    /// Notes that something is so, or not.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn note_whether(&mut self, topic: Topic, so: bool, now_ms: i64) -> Result<bool, StoreError> {
+        self.note(topic, if so { YES } else { &[] }, now_ms)
+    }
+
+    fn put_note(&mut self, note: &Note) -> Result<(), StoreError> {
+        diesel::replace_into(notes::table)
+            .values((
+                notes::kind.eq(kind_number(note.kind)?),
+                notes::subject.eq(&note.subject),
+                notes::value.eq(&note.value),
+                notes::at_ms.eq(note.at_ms),
+                notes::device.eq(&note.device.as_bytes()[..]),
+            ))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// All notes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn notes(&mut self) -> Result<Vec<Note>, StoreError> {
+        let rows: Vec<Row> = notes::table.order((notes::kind, notes::subject)).load(&mut self.conn)?;
+        rows.into_iter().map(note).collect()
+    }
+
+    /// The version at the daemon that these have been compared with, and whether it lacks something.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn notes_version(&mut self) -> Result<(u64, bool), StoreError> {
+        let (version, untold): (i64, bool) =
+            notes_sync::table.select((notes_sync::version, notes_sync::untold)).first(&mut self.conn)?;
+        Ok((convert::unsigned("version", version)?, untold))
+    }
+
+    /// Takes in what other devices have noted up to a version at the daemon; what is newer there counts. Whether anything has
+    /// changed here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn merge_notes(&mut self, theirs: &[Note], version: u64) -> Result<bool, StoreError> {
+        let ours = self.notes()?;
+        let find = |notes: &[Note], wanted: &Note| {
+            notes.iter().find(|note| (note.kind, &note.subject) == (wanted.kind, &wanted.subject)).cloned()
+        };
+        let mut changed = false;
+        for note in theirs.iter().filter(|note| i32::try_from(note.kind).is_ok()) {
+            if find(&ours, note).is_none_or(|known| note.is_newer_than(&known)) {
+                self.put_note(note)?;
+                changed = true;
+            }
+        }
+        let untold =
+            ours.iter().any(|note| find(theirs, note).is_none_or(|known| note.is_newer_than(&known)));
+        diesel::update(notes_sync::table)
+            .set((notes_sync::version.eq(convert::number(version)?), notes_sync::untold.eq(untold)))
+            .execute(&mut self.conn)?;
+        Ok(changed)
+    }
+
+    /// The daemon has taken these, as this version. What was noted since is still to be told.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn told_notes(&mut self, told: &[Note], version: u64) -> Result<(), StoreError> {
+        let untold = self.notes()? != told;
+        diesel::update(notes_sync::table)
+            .set((notes_sync::version.eq(convert::number(version)?), notes_sync::untold.eq(untold)))
+            .execute(&mut self.conn)?;
+        Ok(())
+    }
+
+    /// What is at the daemon is sealed under a key that is no more: all of it is to be told again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn untell_notes(&mut self) -> Result<(), StoreError> {
+        diesel::update(notes_sync::table).set(notes_sync::untold.eq(true)).execute(&mut self.conn)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! What people show of themselves, as they have said it in rooms.
+
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
+use qchat_proto::{
+    content::{Body, Content, Profile},
+    ids::{AccountId, RoomId, Seq},
+    session::ledger::OpenedMessage,
+};
+
+use super::{
+    StoreError, Tx, convert,
+    schema::{added, identity, profiles, profiles_told, roster},
+};
+
+/// Takes in what somebody shows of themselves; whether the message is that. It is no line of the timeline.
+pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<bool, StoreError> {
+    let Ok(Content { body: Body::Profile(profile), sent_at_ms, .. }) = Content::decode(&message.content)
+    else {
+        return Ok(false);
+    };
+    let account = &message.account.as_bytes()[..];
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    if own.as_deref() == Some(account) {
+        // Another device has told the room.
+        put_told(conn, message.room, sent_at_ms, message.seq)?;
+        return Ok(true);
+    }
+    let known: Option<i64> = profiles::table.find(account).select(profiles::at_ms).first(conn).optional()?;
+    // By a clock that goes wrong nobody is kept from saying something later.
+    let at_ms = sent_at_ms.min(convert::now_ms());
+    if known.is_none_or(|known| known <= at_ms) {
+        diesel::replace_into(profiles::table)
+            .values((
+                profiles::account.eq(account),
+                profiles::profile.eq(profile.encode()),
+                profiles::at_ms.eq(at_ms),
+            ))
+            .execute(conn)?;
+    }
+    Ok(true)
+}
+
+fn put_told(conn: &mut SqliteConnection, room: RoomId, at_ms: i64, seq: Seq) -> Result<(), StoreError> {
+    let key = &room.as_bytes()[..];
+    let known: Option<(i64, i64)> = profiles_told::table
+        .find(key)
+        .select((profiles_told::at_ms, profiles_told::seq))
+        .first(conn)
+        .optional()?;
+    let (known_ms, known_seq) = known.unwrap_or((i64::MIN, 0));
+    diesel::replace_into(profiles_told::table)
+        .values((
+            profiles_told::room.eq(key),
+            profiles_told::at_ms.eq(at_ms.max(known_ms)),
+            profiles_told::seq.eq(convert::seq_number(seq)?.max(known_seq)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+impl Tx {
+    /// What somebody shows of themselves.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn profile_of(&mut self, account: AccountId) -> Result<Option<Profile>, StoreError> {
+        let row: Option<Vec<u8>> = profiles::table
+            .find(&account.as_bytes()[..])
+            .select(profiles::profile)
+            .first(&mut self.conn)
+            .optional()?;
+        Ok(row.and_then(|row| Profile::decode(&row)))
+    }
+
+    /// When what this account has last said of itself in a room was noted, and where that stands; never: the least of both.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn profile_told(&mut self, room: RoomId) -> Result<(i64, Seq), StoreError> {
+        let row: Option<(i64, i64)> = profiles_told::table
+            .find(&room.as_bytes()[..])
+            .select((profiles_told::at_ms, profiles_told::seq))
+            .first(&mut self.conn)
+            .optional()?;
+        let (at_ms, seq) = row.unwrap_or((i64::MIN, 0));
+        Ok((at_ms, convert::seq(seq)?))
+    }
+
+    /// Notes what this account says of itself in a room, after this seq. Belongs into the transaction that pushes the outbox row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_profile_told(&mut self, room: RoomId, at_ms: i64, seq: Seq) -> Result<(), StoreError> {
+        put_told(&mut self.conn, room, at_ms, seq)
+    }
+
+    /// Where the last device of somebody else was added that is in a room.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn newest_addition(&mut self, room: RoomId) -> Result<Seq, StoreError> {
+        let own = self.own_account()?;
+        let seq: Option<i64> = added::table
+            .inner_join(roster::table.on(roster::room.eq(added::room).and(roster::device.eq(added::device))))
+            .filter(added::room.eq(&room.as_bytes()[..]))
+            .filter(roster::account.ne(own))
+            .select(diesel::dsl::max(added::seq))
+            .first(&mut self.conn)?;
+        convert::seq(seq.unwrap_or(0))
+    }
+}

@@ -1,0 +1,95 @@
+//! Notes of an account: whatever its devices note, in whichever order they meet what lies at the daemon, and whatever old piece it shows
+//! them again, they end with the same.
+
+use proptest::prelude::*;
+use qchat_proto::{
+    identity::{Note, Topic},
+    ids::DeviceId,
+};
+
+use super::{ALICE, BOB, ROOM, alice, profile, read, write};
+use crate::store::{Identity, Profile, Tx};
+
+const TOPICS: [Topic; 3] = [Topic::Muted(ROOM), Topic::Blocked(BOB), Topic::Favourite(ROOM)];
+
+/// What the daemon has, all that it ever had.
+struct Daemon(Vec<Vec<Note>>);
+
+impl Daemon {
+    fn newest(&self) -> (u64, Vec<Note>) {
+        (self.0.len() as u64, self.0.last().cloned().unwrap_or_default())
+    }
+
+    /// What a device does when it looks; `late` so many versions, as a daemon shows it that brings back old ones.
+    fn sync(&mut self, device: &Profile, late: usize) {
+        let place = self.0.len().saturating_sub(late);
+        let shown = if place == 0 { vec![] } else { self.0[place - 1].clone() };
+        let version = self.newest().0;
+        write(device, |tx| tx.merge_notes(&shown, version));
+        let (_, untold) = read(device, Tx::notes_version);
+        if untold {
+            let all = read(device, Tx::notes);
+            self.0.push(all.clone());
+            let version = self.newest().0;
+            write(device, |tx| tx.told_notes(&all, version));
+        }
+    }
+}
+
+fn device(number: u8) -> (tempfile::TempDir, Profile) {
+    let (dir, profile) = profile();
+    let device = DeviceId::from_bytes([number; 16]);
+    write(&profile, |tx| tx.put_identity(&Identity { account: ALICE, device, ..alice() }));
+    (dir, profile)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn devices_that_have_looked_agree(steps in prop::collection::vec((0..3_usize, 0..4_usize, any::<bool>(), 0..3_usize), 1..40)) {
+        let devices = [1, 2, 3].map(device);
+        let mut daemon = Daemon(vec![]);
+        for (time, (which, what, so, late)) in steps.into_iter().enumerate() {
+            let (_, profile) = &devices[which];
+            match TOPICS.get(what) {
+                Some(topic) => {
+                    let now = i64::try_from(time).unwrap();
+                    write(profile, |tx| tx.note_whether(*topic, so, now));
+                }
+                None => daemon.sync(profile, late),
+            }
+        }
+        for _ in 0..2 {
+            for (_, profile) in &devices {
+                daemon.sync(profile, 0);
+            }
+        }
+        let notes = devices.each_ref().map(|(_, profile)| read(profile, Tx::notes));
+        prop_assert_eq!(&notes[0], &notes[1]);
+        prop_assert_eq!(&notes[0], &notes[2]);
+        prop_assert_eq!(&daemon.newest().1, &notes[0]);
+        for (_, profile) in &devices {
+            prop_assert!(!read(profile, Tx::notes_version).1, "all is told");
+        }
+    }
+}
+
+#[test]
+fn the_newest_word_counts_and_what_a_later_version_notes_is_passed_on() {
+    let (_dir, profile) = device(1);
+    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 10)));
+    assert!(!write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 11)), "nothing new");
+    assert!(read(&profile, |tx| tx.is_blocked(BOB)) && !read(&profile, |tx| tx.is_blocked(ALICE)));
+    // A clock that went back does not lose the last word.
+    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), false, 5)));
+    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 5)));
+    let own = read(&profile, |tx| tx.noted(Topic::Blocked(BOB))).unwrap();
+    assert_eq!(own.at_ms, 12);
+    let older = Note { value: vec![], at_ms: 11, ..own.clone() };
+    let later = Note { kind: 77, subject: vec![1], value: vec![2], ..own.clone() };
+    assert!(write(&profile, |tx| tx.merge_notes(&[older, later.clone()], 3)));
+    assert!(read(&profile, |tx| tx.is_blocked(BOB)));
+    assert_eq!(read(&profile, Tx::notes), [own, later]);
+    assert_eq!(read(&profile, Tx::notes_version), (3, true));
+}

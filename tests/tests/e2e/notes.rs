@@ -1,0 +1,167 @@
+//! How people want rooms and one another to be treated, and what they show of themselves, through the built programs: on all devices of
+//! an account, and where it is nobody's business at none but these.
+
+use std::fs;
+
+use qchat_tests::{
+    client::{self, Client},
+    daemon::Daemon,
+    database::Backend,
+    on_both,
+};
+use serde_json::Value;
+
+fn listed(client: &Client, arguments: &[&str]) -> Vec<String> {
+    let rooms = client.json(&[&["room", "list"], arguments].concat());
+    rooms.iter().map(|room| room["room"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn mark_of<'a>(rooms: &'a [Value], name: &str) -> &'a Value {
+    rooms.iter().find(|room| room["room"] == name).unwrap_or_else(|| panic!("no {name} in {rooms:?}"))
+}
+
+on_both!(marks_of_rooms_are_kept_on_all_devices_and_counted_by_none);
+
+fn marks_of_rooms_are_kept_on_all_devices_and_counted_by_none(backend: Backend) {
+    let daemon = Daemon::start(backend);
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &clients;
+    let mut phone = alice.link("phone");
+    phone.unlock();
+    for name in ["tea", "work", "old"] {
+        client::room(name, &[alice, bob]);
+    }
+    for (mark, room) in [("favourite", "tea"), ("muted", "work"), ("archived", "old")] {
+        let marked = alice.json(&["room", "mark", room, mark]);
+        assert_eq!((&marked[0]["done"], &marked[0]["mark"]), (&"marked".into(), &mark.into()));
+        assert_eq!(marked[0]["told"], true);
+    }
+    for room in ["tea", "work", "old"] {
+        bob.ok(&["send", room, "hello @alice"]);
+    }
+    for device in [alice, &phone] {
+        assert_eq!(listed(device, &[]), ["tea", "work"]);
+        let all = device.json(&["room", "list", "--all"]);
+        assert_eq!((&all[0]["room"], &all[2]["room"]), (&"tea".into(), &"old".into()));
+        for (room, mark) in [("tea", "favourite"), ("work", "muted"), ("old", "archived")] {
+            for other in ["favourite", "muted", "archived"] {
+                assert_eq!(mark_of(&all, room)[other], Value::from(mark == other), "{room} {other}");
+            }
+            assert_eq!(mark_of(&all, room)["unread"], 1);
+        }
+        let unread = device.json(&["unread"]);
+        assert_eq!((&unread[0]["unread"], &unread[0]["mentions"]), (&1.into(), &1.into()));
+        assert_eq!(device.json(&["unread", "--all"])[0]["unread"], 3);
+        assert_eq!(device.json(&["unread", "work"])[0]["unread"], 1);
+    }
+    // The other device takes it back, and the first learns of that.
+    phone.ok(&["room", "mark", "old", "archived", "--remove"]);
+    alice.ok(&["send", "tea", "and on"]);
+    assert_eq!(mark_of(&alice.json(&["room", "list"]), "old")["archived"], false);
+    // Nobody else knows anything of it.
+    assert_eq!(mark_of(&bob.json(&["room", "list"]), "work")["muted"], false);
+    assert!(bob.history("work").iter().all(|message| message.sender == "bob"));
+    alice.fails(5, &["room", "mark", "nowhere", "muted"]);
+}
+
+#[test]
+fn who_is_blocked_is_not_heard_of_any_more_and_not_told() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut clients = ["alice", "bob", "mallory"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob, mallory] = &clients;
+    let mut phone = alice.link("phone");
+    phone.unlock();
+    client::room("general", &[alice, bob, mallory]);
+    mallory.ok(&["send", "@alice", "direct annoyance"]);
+    alice.ok(&["send", "@mallory", "hello"]);
+    let first = mallory.json(&["send", "general", "annoyance of before"]);
+    let first = first[0]["id"].as_str().expect("an id");
+    bob.ok(&["history", "general"]);
+    bob.ok(&["send", "general", "sense", "--reply-to", first]);
+    assert_eq!(alice.bodies("general").len(), 2);
+    let lines = alice.history("general").len();
+
+    assert_eq!(alice.json(&["block", "mallory"])[0]["told"], true);
+    mallory.ok(&["send", "general", "annoyance @alice of after"]);
+    mallory.ok(&["room", "create", "trap"]);
+    mallory.ok(&["room", "invite", "trap", "alice"]);
+    let hers = mallory.json(&["send", "@alice", "are you there?"]);
+    assert_eq!(hers[0]["done"], "sent");
+    for device in [alice, &phone] {
+        device.ok(&["room", "list"]);
+        assert_eq!(device.bodies("general"), ["sense"]);
+        let text = device.ok(&["history", "general"]).join("\n");
+        assert!(!text.contains("annoyance"), "{text}");
+        assert!(!listed(device, &["--all"]).contains(&"trap".to_owned()));
+        assert_eq!(device.json(&["search", "annoyance"]), Vec::<Value>::new());
+        assert_eq!(device.json(&["unread", "--all"])[0]["mentions"], 0);
+        assert_eq!(device.json(&["block"])[0]["user"], "mallory");
+        assert!(device.fails(6, &["room", "join", "trap"]).contains("blocked"));
+        let refused = device.fails(6, &["send", "@mallory", "no"]);
+        assert!(refused.contains("qchat unblock mallory"), "{refused}");
+    }
+    assert!(lines > alice.history("general").len());
+    alice.fails(2, &["block", "alice"]);
+    alice.fails(5, &["block", "nobody"]);
+
+    // What she has written meanwhile is seen afterwards.
+    phone.ok(&["unblock", "mallory"]);
+    alice.ok(&["room", "list"]);
+    assert_eq!(alice.bodies("general"), ["annoyance of before", "sense", "annoyance @alice of after"]);
+    assert_eq!(alice.json(&["block"]), Vec::<Value>::new());
+    alice.ok(&["send", "@mallory", "let us talk"]);
+    assert_eq!(mallory.bodies("@alice").last().map(String::as_str), Some("let us talk"));
+}
+
+#[test]
+fn what_somebody_shows_of_themselves_reaches_members_and_whoever_comes_later() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut clients = ["alice", "bob", "carol", "eve"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob, carol, eve] = &clients;
+    client::room("general", &[alice, bob]);
+    let picture = alice.file("me.png");
+    fs::write(&picture, b"\x89PNG\r\n\x1a\nnot much of a picture").expect("a picture");
+    let path = picture.to_str().expect("a path");
+    let shown = alice.json(&[
+        "profile",
+        "set",
+        "--name",
+        "Al \u{1b}[31mice",
+        "--status",
+        "reading",
+        "--avatar",
+        path,
+    ]);
+    assert_eq!((&shown[0]["status"], &shown[0]["avatar"]), (&"reading".into(), &"png".into()));
+
+    let seen = bob.json(&["profile", "show", "alice"]);
+    assert_eq!((&seen[0]["user"], &seen[0]["status"]), (&"alice".into(), &"reading".into()));
+    let copy = bob.file("alice.png");
+    bob.ok(&["profile", "show", "alice", "--avatar", copy.to_str().expect("a path")]);
+    assert_eq!(fs::read(&copy).ok(), fs::read(&picture).ok());
+    // Nothing is written over, and nothing steers a terminal.
+    bob.fails(2, &["profile", "show", "alice", "--avatar", copy.to_str().expect("a path")]);
+    assert!(bob.ok(&["profile", "show", "alice"]).iter().all(|line| !line.contains('\u{1b}')));
+    assert!(bob.ok(&["room", "show", "general"]).iter().any(|line| line.contains("alice “Al")));
+    // It is no message, and nothing unread.
+    assert!(bob.bodies("general").is_empty());
+    assert_eq!(bob.json(&["unread", "--all"])[0]["unread"], 0);
+
+    // Who comes later is told by whoever of hers runs.
+    alice.ok(&["room", "invite", "general", "carol"]);
+    carol.ok(&["room", "join", "general"]);
+    alice.ok(&["profile", "set", "--status", "writing"]);
+    let seen = carol.json(&["profile", "show", "alice"]);
+    assert_eq!((&seen[0]["status"], &seen[0]["avatar"]), (&"writing".into(), &"png".into()));
+    // Who shares no room knows nothing, and the server neither.
+    assert_eq!(eve.json(&["profile", "show", "alice"])[0]["status"], "");
+    alice.fails(2, &["profile", "set", "--status", &"x".repeat(257)]);
+    fs::write(&picture, b"no picture").expect("a file");
+    alice.fails(2, &["profile", "set", "--avatar", path]);
+    alice.ok(&["profile", "set", "--name", "", "--no-avatar"]);
+    let seen = bob.json(&["profile", "show", "alice"]);
+    assert_eq!((&seen[0]["name"], &seen[0]["avatar"]), (&"".into(), &Value::Null));
+}
