@@ -1,6 +1,6 @@
 //! Settings: flags before environment before configuration file before defaults.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use config::{ConfigError, File, FileFormat};
 use directories::ProjectDirs;
@@ -14,6 +14,7 @@ use crate::{
         quantum_args::{self, Price},
     },
     engine::{Accept, Choice, KeyExchange, KeyLife},
+    tui::Prefs,
 };
 
 /// How long the daemon is waited for when nothing else is said.
@@ -63,6 +64,8 @@ pub struct Settings {
     pub backup_interval: Option<Duration>,
     /// Whether receipts are sent.
     pub receipts: bool,
+    /// What is set for the screen.
+    pub screen: Prefs,
     /// The account at IBM Quantum.
     pub ibm: IbmAccount,
     /// Where keys of QKD equipment come from.
@@ -159,6 +162,13 @@ struct Stored {
     update_after: Option<config::Value>,
     backup_interval: Option<config::Value>,
     receipts: Option<Receipts>,
+    theme: Option<String>,
+    keymap: Option<String>,
+    /// Read by the screen, which can say in which line something is wrong.
+    #[expect(dead_code, reason = "known, so that it is no error")]
+    keys: Option<config::Value>,
+    notifications: Option<String>,
+    bell: Option<bool>,
     ibm_crn: Option<String>,
     ibm_key_file: Option<PathBuf>,
     ibm_url: Option<String>,
@@ -287,6 +297,15 @@ impl Settings {
             sae_key: flags.kme.sae_key.clone().or(stored.sae_key),
             kme_ca: flags.kme.kme_ca.clone().or(stored.kme_ca),
         };
+        let receipts = flags.receipts.or(stored.receipts).unwrap_or_default() == Receipts::On;
+        let screen = Prefs {
+            look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
+            keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
+            notifications: chosen(flags.screen.notifications, stored.notifications)
+                .map_err(refused.clone()("notifications"))?,
+            bell: flags.screen.bell || stored.bell.unwrap_or(false),
+            receipts,
+        };
         let lock_after_idle = match (flags.lock_after_idle, stored.lock_after_idle) {
             (Some(time), _) => Some(time),
             (None, Some(time)) => Some(
@@ -327,7 +346,8 @@ impl Settings {
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
-            receipts: flags.receipts.or(stored.receipts).unwrap_or_default() == Receipts::On,
+            receipts,
+            screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,
             kme,
@@ -343,6 +363,15 @@ impl Settings {
 /// Where the configuration file is looked for; `None` without a home directory.
 pub fn file(flags: &Global) -> Option<PathBuf> {
     flags.config.clone().or_else(|| Some(directories()?.config_dir().join("config.toml")))
+}
+
+/// What was said, else what is stored, else what there is when nothing is said.
+fn chosen<T: Default + FromStr<Err = String>>(said: Option<T>, stored: Option<String>) -> Result<T, String> {
+    match (said, stored) {
+        (Some(said), _) => Ok(said),
+        (None, Some(stored)) => stored.parse(),
+        (None, None) => Ok(T::default()),
+    }
 }
 
 fn directories() -> Option<ProjectDirs> {

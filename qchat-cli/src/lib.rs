@@ -5,6 +5,7 @@ pub mod config;
 pub mod engine;
 mod local;
 pub mod net;
+mod qr;
 pub mod quantum;
 pub mod query;
 pub mod store;

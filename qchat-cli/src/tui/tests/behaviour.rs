@@ -11,11 +11,11 @@ fn two_rooms() -> Vec<RoomSummary> {
 }
 
 fn send(text: &str) -> Command {
-    Command::Send { room: id(1), text: text.to_owned() }
+    Command::Send { room: id(1), text: text.to_owned(), reply_to: None }
 }
 
 fn opening(n: u8) -> Vec<Command> {
-    vec![Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
+    vec![Command::LoadLine(id(n)), Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_created_room_opens() {
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(list)));
     assert_eq!(stage.asked(), []);
     stage.press("hi<Enter>");
-    assert_eq!(stage.asked(), [Command::Send { room: id(9), text: "hi".to_owned() }]);
+    assert_eq!(stage.asked(), [Command::Send { room: id(9), text: "hi".to_owned(), reply_to: None }]);
 }
 
 #[test]

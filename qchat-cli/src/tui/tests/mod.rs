@@ -1,12 +1,18 @@
 //! The screen, driven from outside: keys and events in, commands and drawn cells out.
 
 mod behaviour;
+mod demo;
+mod hostile;
+mod lists;
+mod messages;
+mod panels;
 mod screens;
 mod virtualised;
+mod writing;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use qchat_proto::{
-    content::Role,
+    content::{MessageRef, Role},
     crypto::entropy::{Entropy, EntropyError},
     identity::{
         DeviceName,
@@ -54,7 +60,7 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
         row,
         room: id(1),
         seq: Some(Seq(row.unsigned_abs())),
-        id: Some(MessageId::from_bytes([7; 16])),
+        id: Some(message_id(row)),
         sender: Some(Sender {
             account,
             name: sender.to_owned(),
@@ -69,6 +75,14 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
         delivery: Delivery::Sent,
         marks: Marks::default(),
     }
+}
+
+fn message_id(row: i64) -> MessageId {
+    MessageId::from_bytes(u128::from(row.unsigned_abs()).to_be_bytes())
+}
+
+fn reference(row: i64) -> MessageRef {
+    MessageRef { device: DeviceId::from_bytes([1; 16]), id: message_id(row) }
 }
 
 fn aside(row: i64, minutes: i64, body: Body) -> Message {
@@ -163,6 +177,7 @@ impl Stage {
         let mut stage = Self::new(width, height);
         let first = rooms.first().map(|room| (room.id, room.name.clone()));
         stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(rooms)));
+        stage.line(None);
         if let Some((room, name)) = first {
             let details = Box::new(details(room.as_bytes()[0], &name));
             stage.tell(Msg::Done(Command::LoadRoom(room), Answer::Room(details)));
@@ -170,6 +185,13 @@ impl Stage {
         }
         stage.commands.clear();
         stage
+    }
+
+    /// Where the unread line of the open room stood.
+    fn line(&mut self, row: Option<i64>) {
+        if let Some(room) = self.app.open.as_ref().map(|open| open.id) {
+            self.tell(Msg::Done(Command::LoadLine(room), Answer::Row(row)));
+        }
     }
 
     fn newest(&mut self, room: RoomId, messages: Vec<Message>) {
@@ -217,6 +239,7 @@ fn key(name: &str) -> KeyEvent {
     let (modifiers, name) = match name.split_once('-') {
         Some(("C", name)) => (KeyModifiers::CONTROL, name),
         Some(("A", name)) => (KeyModifiers::ALT, name),
+        Some(("S", name)) => (KeyModifiers::SHIFT, name),
         _ => (KeyModifiers::NONE, name),
     };
     let code = match name {
@@ -224,6 +247,8 @@ fn key(name: &str) -> KeyEvent {
         "Esc" => KeyCode::Esc,
         "Tab" => KeyCode::Tab,
         "BackTab" => KeyCode::BackTab,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
         "Up" => KeyCode::Up,
         "Down" => KeyCode::Down,
         "PgUp" => KeyCode::PageUp,
@@ -231,7 +256,9 @@ fn key(name: &str) -> KeyEvent {
         "Home" => KeyCode::Home,
         "End" => KeyCode::End,
         "Backspace" => KeyCode::Backspace,
-        "F1" => KeyCode::F(1),
+        function if function.len() > 1 && function.starts_with('F') => {
+            KeyCode::F(function[1..].parse().unwrap())
+        }
         name => KeyCode::Char(name.chars().next().unwrap()),
     };
     KeyEvent::new(code, modifiers)
