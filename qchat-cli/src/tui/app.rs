@@ -9,8 +9,17 @@ use qchat_proto::{
 use ratatui::layout::Size;
 
 use super::{
-    complete::Completion, composer::Composer, keymap::Keymap, lock::Lock, panels::Panel, picker::Picker,
-    prefs::Prefs, search::SearchBox, theme::{Ambience, Theme}, timeline::Timeline, transfers::Transfers,
+    complete::Completion,
+    composer::Composer,
+    keymap::Keymap,
+    lock::Lock,
+    panels::Panel,
+    picker::Picker,
+    prefs::Prefs,
+    search::SearchBox,
+    theme::{Ambience, Theme},
+    timeline::Timeline,
+    transfers::Transfers,
 };
 use crate::{
     engine::{

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!         ↪ bob: what it answers
-//! 10:42 ✓  alice: text, and where it
+//! 10:42  ✓ alice: text, and where it
 //!          goes on
 //!          [👍 bob]
 //! 10:43    bob ✓: of one whose safety number was compared
@@ -19,9 +19,9 @@ use ratatui::{
 };
 use time::{OffsetDateTime, macros::format_description};
 
-use super::{bidi::Order, markup::Marked, text, theme::Theme};
+use super::{bidi, bidi::Order, markup::Marked, text, theme::Theme};
 use crate::{
-    engine::types::{Body, Delivery, Message, Sender},
+    engine::types::{Body, Delivery, File, Message, Sender, size},
     zone::Zone,
 };
 
@@ -70,7 +70,7 @@ pub(super) fn message(message: &Message, pane: Pane) -> Vec<Row> {
             said(message, sender, pane, Marked::plain(text::clean(&poll.words())), Style::new())
         }
         (Body::File(file), Some(sender)) => {
-            said(message, sender, pane, Marked::plain(text::clean(&file.words())), Style::new())
+            said(message, sender, pane, Marked::plain(text::clean(&file_words(file))), Style::new())
         }
         (Body::Deleted(by), Some(sender)) => said(
             message,
@@ -87,6 +87,14 @@ pub(super) fn message(message: &Message, pane: Pane) -> Vec<Row> {
             aside(message, pane, "!", "a message without a sender", theme.warning())
         }
     }
+}
+
+/// A file in words. Its id, which the commands take, stands in the details.
+fn file_words(file: &File) -> String {
+    let what = if file.voice { "voice note" } else { "file" };
+    let plays = file.duration.map_or_else(String::new, |duration| format!(", {} s", duration.as_secs()));
+    let caption = if file.caption.is_empty() { String::new() } else { format!(" {}", file.caption) };
+    format!("[{what} {}, {}{plays}]{caption}", file.name, size(file.size))
 }
 
 /// The lines that say more of a message that is chosen.
@@ -113,6 +121,9 @@ pub(super) fn details(message: &Message, pane: Pane) -> Vec<Row> {
     }
     if message.marks.edits > 0 {
         facts.push(format!("edited {} times", message.marks.edits));
+    }
+    if let Body::File(file) = &message.body {
+        facts.push(format!("file {}", file.id));
     }
     if let Some(id) = message.id {
         facts.push(format!("id {id}"));
@@ -143,18 +154,18 @@ pub(super) fn unread(pane: Pane) -> Line<'static> {
 pub(super) fn rule(words: &str, width: usize, style: Style) -> Line<'static> {
     let words = text::truncate(words, width.saturating_sub(4));
     let rest = width.saturating_sub(text::width(&words) + 4);
-    Line::styled(format!("── {words} {}", "─".repeat(rest)), style)
+    Line::styled(format!("── {} {}", bidi::visual(&words), "─".repeat(rest)), style)
 }
 
 /// The mark before a message, and how it looks.
 fn mark(message: &Message, sender: &Sender, theme: Theme) -> (&'static str, Style) {
     match message.delivery {
-        Delivery::Pending => ("… ", theme.quiet()),
-        Delivery::Failed => ("✗ ", theme.failure()),
+        Delivery::Pending => (" …", theme.quiet()),
+        Delivery::Failed => (" ✗", theme.failure()),
         Delivery::Sent if !sender.me => ("  ", theme.quiet()),
-        Delivery::Sent if !message.marks.read_by.is_empty() => ("◉ ", theme.good()),
+        Delivery::Sent if !message.marks.read_by.is_empty() => (" ◉", theme.good()),
         Delivery::Sent if !message.marks.delivered_to.is_empty() => ("✓✓", theme.quiet()),
-        Delivery::Sent => ("✓ ", theme.quiet()),
+        Delivery::Sent => (" ✓", theme.quiet()),
     }
 }
 
@@ -188,7 +199,7 @@ fn said(message: &Message, sender: &Sender, pane: Pane, mut body: Marked, style:
             vec![
                 Span::styled(format!("{} ", clock(message.sent_at, pane.zone)), theme.quiet()),
                 Span::styled(format!("{mark} "), mark_style),
-                Span::styled(name.clone(), theme.person(sender.account)),
+                Span::styled(bidi::visual(&name), theme.person(sender.account)),
                 Span::styled(trust, trust_style),
                 Span::styled(": ", theme.person(sender.account)),
             ]
@@ -243,7 +254,7 @@ fn aside(message: &Message, pane: Pane, mark: &str, sentence: &str, style: Style
     let mut rows = text::wrap(&text::clean_line(sentence), room, room).into_iter();
     let mut lines = vec![Row::from(Line::from(vec![
         Span::styled(format!("{} ", clock(message.sent_at, pane.zone)), pane.theme.quiet()),
-        Span::styled(format!("{mark}  {}", rows.next().unwrap_or_default()), style),
+        Span::styled(format!(" {mark} {}", rows.next().unwrap_or_default()), style),
     ]))];
     lines.extend(rows.map(|row| Row::from(indented(row, style))));
     lines

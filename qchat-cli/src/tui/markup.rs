@@ -127,7 +127,7 @@ fn emphasis(source: &str, theme: Theme) -> Marked {
     for (event, range) in parser {
         // Everything in something extends what lies between its marks.
         for (outer, _, inner) in &mut open {
-            if outer.start <= range.start && range.end <= outer.end {
+            if !matches!(event, Event::End(_)) && outer.start <= range.start && range.end <= outer.end {
                 *inner =
                     Some(inner.clone().map_or(range.clone(), |inner| {
                         inner.start.min(range.start)..inner.end.max(range.end)

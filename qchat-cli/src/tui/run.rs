@@ -179,6 +179,7 @@ fn is_in_order(command: &Command) -> bool {
             | Command::Vote { .. }
             | Command::KeepDraft { .. }
             | Command::KeepLine { .. }
+            | Command::MarkRead(_)
             | Command::SaveSetting(_)
     )
 }

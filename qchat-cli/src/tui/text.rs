@@ -8,14 +8,36 @@ use qchat_proto::sanitize;
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+/// Most characters that are joined into one emoji; a family with skin tones has eleven. In terminals that do not know such
+/// emoji each of them takes cells of its own.
+const JOINED: usize = 12;
+
 /// Makes text of several lines harmless.
 pub(super) fn clean(text: &str) -> String {
-    sanitize::text(text).into_owned()
+    bounded(sanitize::text(text).into_owned())
 }
 
 /// The same for a single line.
 pub(super) fn clean_line(text: &str) -> String {
-    sanitize::line(text).into_owned()
+    bounded(sanitize::line(text).into_owned())
+}
+
+/// Cuts chains of emoji that are longer than any there is.
+fn bounded(text: String) -> String {
+    if !text.contains('\u{200d}') {
+        return text;
+    }
+    let mut cut = String::with_capacity(text.len());
+    for grapheme in text.graphemes(true) {
+        match grapheme.char_indices().nth(JOINED) {
+            Some((at, _)) => {
+                cut.push_str(grapheme[..at].trim_end_matches('\u{200d}'));
+                cut.push(char::REPLACEMENT_CHARACTER);
+            }
+            None => cut.push_str(grapheme),
+        }
+    }
+    cut
 }
 
 /// What may enter a field from the clipboard: the text as it is, but for controls.

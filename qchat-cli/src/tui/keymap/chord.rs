@@ -48,7 +48,7 @@ impl Chord {
         if matches!(code, KeyCode::Char(_) | KeyCode::BackTab) {
             modifiers -= KeyModifiers::SHIFT;
         }
-        if let (KeyCode::Char(c), true) = (code, modifiers.contains(KeyModifiers::CONTROL)) {
+        if let (KeyCode::Char(c), false) = (code, modifiers.is_empty()) {
             code = KeyCode::Char(c.to_ascii_lowercase());
         }
         Self(modifiers, code)
@@ -142,6 +142,7 @@ mod tests {
             ("G", "G"),
             ("Shift+g", "G"),
             ("Alt+<", "Alt+<"),
+            ("Alt+a", "Alt+A"),
             ("Ctrl++", "Ctrl++"),
             ("+", "+"),
             ("f", "f"),

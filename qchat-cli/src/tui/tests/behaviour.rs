@@ -14,6 +14,10 @@ fn send(text: &str) -> Command {
     Command::Send { room: id(1), text: text.to_owned(), reply_to: None }
 }
 
+fn kept(text: &str) -> Command {
+    Command::KeepDraft { room: id(1), text: text.to_owned() }
+}
+
 fn opening(n: u8) -> Vec<Command> {
     vec![Command::LoadLine(id(n)), Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
 }
@@ -50,7 +54,7 @@ fn keys_ask_for_this() {
         (&joined, "what?<Enter>", vec![send("what?")]),
         (&joined, "??<Enter>", vec![send("?")]),
         (&joined, "<C-q>", vec![Command::Quit]),
-        (&joined, "text<C-c>", vec![Command::Quit]),
+        (&joined, "text<C-c>", vec![kept("text"), Command::Quit]),
         (&joined, "<F1><C-c>", vec![Command::Quit]),
         (&joined, "<Tab>", opening(2)),
         (&joined, "<A-Down>", opening(2)),
@@ -136,6 +140,7 @@ fn a_paste_is_one_edit_and_sends_nothing() {
     stage.press("> ");
     stage.tell(Msg::Paste("one\r\ntwo\rthree\u{1b}[2J\n".to_owned()));
     assert_eq!(stage.asked(), []);
+    stage.press("y");
     assert_eq!(stage.app.composer.text(), "> one\ntwo\nthree[2J\n");
     // Undo is Ctrl+U in the editor's own keys.
     stage.press("<C-u>");

@@ -119,7 +119,7 @@ fn notifications_say_as_much_as_is_wanted() {
             let last = Message { room: id(3), ..message(9, 9, "bob", "at nine\u{1b}]52;") };
             stage.tell(Msg::Done(Command::Peek(id(3)), Answer::Page(vec![last])));
         }
-        let commands = stage.asked().into_iter();
+        let commands = stage.all_asked().into_iter();
         commands.filter(|command| matches!(command, Command::Emit(_))).collect::<Vec<_>>()
     };
     let notify = |title: &str, body: &str| {
@@ -137,7 +137,7 @@ fn notifications_say_as_much_as_is_wanted() {
     let mut here = before.clone();
     here[0].unread = 1;
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(here)));
-    assert!(!stage.asked().iter().any(|command| matches!(command, Command::Emit(_) | Command::Peek(_))));
+    assert!(!stage.all_asked().iter().any(|command| matches!(command, Command::Emit(_) | Command::Peek(_))));
 }
 
 #[test]

@@ -148,11 +148,11 @@ fn what_became_of_a_message_stands_before_it() {
         message
     };
     for (message, mark) in [
-        (own(1, Delivery::Pending, &[], &[]), "… "),
-        (own(1, Delivery::Sent, &[], &[]), "✓ "),
+        (own(1, Delivery::Pending, &[], &[]), " …"),
+        (own(1, Delivery::Sent, &[], &[]), " ✓"),
         (own(1, Delivery::Sent, &["bob"], &[]), "✓✓"),
-        (own(1, Delivery::Sent, &["bob"], &["bob"]), "◉ "),
-        (own(1, Delivery::Failed, &[], &[]), "✗ "),
+        (own(1, Delivery::Sent, &["bob"], &["bob"]), " ◉"),
+        (own(1, Delivery::Failed, &[], &[]), " ✗"),
     ] {
         let mut stage = Stage::with(80, 24, joined(), vec![message]);
         let drawn = stage.drawn();
@@ -195,7 +195,7 @@ fn the_unread_line_is_where_it_was_when_the_screen_opens_again() {
     let rooms = || vec![room(1, "general", RoomStatus::Joined, 3)];
     let below = |stage: &mut Stage| {
         let drawn = stage.drawn();
-        drawn.split_once("── new ──").map(|(_, below)| below.matches("message").count())
+        drawn.split_once("── new ──").map(|(_, below)| below.matches("bob: message").count())
     };
     let mut stage = Stage::new(80, 24);
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(rooms())));
@@ -203,7 +203,7 @@ fn the_unread_line_is_where_it_was_when_the_screen_opens_again() {
     stage.newest(id(1), lines());
     assert_eq!(below(&mut stage), Some(3));
     let kept = Command::KeepLine { room: id(1), row: Some(7) };
-    assert!(stage.asked().contains(&kept));
+    assert!(stage.all_asked().contains(&kept));
 
     // Killed and started again: by now everything is marked as read.
     let mut read = rooms();
@@ -219,10 +219,10 @@ fn the_unread_line_is_where_it_was_when_the_screen_opens_again() {
             stage.newest(id(1), lines());
         }
         assert_eq!(below(&mut stage), Some(3));
-        assert!(!stage.asked().contains(&kept), "it is kept already");
+        assert!(!stage.all_asked().contains(&kept), "it is kept already");
         // Whoever answers has read it all.
         stage.press("yes<Enter>");
-        assert!(stage.asked().contains(&Command::KeepLine { room: id(1), row: None }));
+        assert!(stage.all_asked().contains(&Command::KeepLine { room: id(1), row: None }));
         assert_eq!(below(&mut stage), None);
     }
 }

@@ -23,7 +23,7 @@ use qchat_proto::{
 use ratatui::{Terminal, backend::TestBackend};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
-use super::{Answer, App, Command, Msg, Theme, update, view};
+use super::{Answer, App, Command, Emission, Msg, Theme, update, view};
 use crate::{
     engine::types::{
         Body, Connection, Delivery, Event, Link, LinkRequest, LinkStatus, Marks, Member, Message,
@@ -219,8 +219,22 @@ impl Stage {
         self
     }
 
-    /// What was asked of the engine since this was asked last.
+    /// What was asked for since this was asked last, but for notifications and where the unread line is kept.
     fn asked(&mut self) -> Vec<Command> {
+        let mut asked = self.all_asked();
+        asked.retain(|command| {
+            !matches!(
+                command,
+                Command::KeepLine { .. }
+                    | Command::Peek(_)
+                    | Command::Emit(Emission::Notify { .. } | Emission::Bell)
+            )
+        });
+        asked
+    }
+
+    /// All of it.
+    fn all_asked(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.commands)
     }
 

@@ -24,7 +24,8 @@ pub(super) const PAGE: usize = 200;
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     let mut commands = react(app, msg);
     prompts::ask_about_the_device(app);
-    commands.extend(rooms::keep_line(app));
+    // Before anything is marked as read: what is known to have been read has its line kept.
+    commands.splice(0..0, rooms::keep_line(app));
     if let Overlay::Search(search) = &mut app.overlay {
         commands.extend(search.ask());
     }
@@ -73,7 +74,12 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Engine(event) => engine::event(app, event),
         Msg::Lagged => engine::read_all(app),
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
-        Msg::Done(command, answer) => engine::done(app, command, answer),
+        Msg::Done(command, answer) => {
+            let choice = panels::choice(app);
+            let commands = engine::done(app, command, answer);
+            panels::restore(app, choice);
+            commands
+        }
         Msg::Failed(command, why) => engine::failed(app, command, why),
     }
 }

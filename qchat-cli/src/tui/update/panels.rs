@@ -103,7 +103,28 @@ pub(super) fn answered(app: &mut App, answer: Answer) {
             _ => {}
         }
     }
-    settle(app);
+}
+
+/// What the chosen row of the open panel does, to be found again when the rows have changed.
+pub(super) fn choice(app: &App) -> Option<PanelRow> {
+    let Overlay::Panel(panel) = &app.overlay else { return None };
+    rows(app).into_iter().nth(panel.at)
+}
+
+/// Chooses the row that does the same as before; else one that does something.
+pub(super) fn restore(app: &mut App, choice: Option<PanelRow>) {
+    let rows = rows(app);
+    if let Overlay::Panel(panel) = &mut app.overlay {
+        let same = |row: &PanelRow| {
+            choice
+                .as_ref()
+                .is_some_and(|known| row.acts() && (&row.does, &row.other) == (&known.does, &known.other))
+        };
+        if let Some(at) = rows.iter().position(same) {
+            panel.at = at;
+        }
+        panel.settle(&rows);
+    }
 }
 
 /// Reads again what the open panel shows.

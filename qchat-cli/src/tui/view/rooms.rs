@@ -9,7 +9,7 @@ use ratatui::{
     widgets::{Block, Borders, Paragraph},
 };
 
-use super::super::{app::App, text, theme::Theme};
+use super::super::{app::App, bidi, text, theme::Theme};
 use crate::engine::types::{RoomStatus, RoomSummary};
 
 /// Draws the list; the open room, or the one that is chosen, is always among those shown.
@@ -85,7 +85,7 @@ fn entry(room: &RoomSummary, chosen: bool, width: usize, theme: Theme) -> Line<'
     let pointer = if chosen { ">" } else { " " };
     let line = Line::from(vec![
         Span::styled(format!("{pointer}{mark}"), style),
-        Span::styled(name, if room.unread > 0 { style } else { Style::new() }),
+        Span::styled(bidi::visual(&name), if room.unread > 0 { style } else { Style::new() }),
         Span::styled(format!("{gap} {tail} "), style),
     ]);
     if chosen { line.patch_style(theme.chosen()) } else { line }
