@@ -61,7 +61,7 @@ pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     /// Open the screen with sample data: no account, no network, and nothing is kept.
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long)]
     pub demo: bool,
     /// What to do.
     #[command(subcommand)]

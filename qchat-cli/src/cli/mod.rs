@@ -142,6 +142,7 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
         Some(Command::Agent) => account::agent(context),
         Some(Command::Rpc { schema: true, .. }) => rpc::schema(),
         None if cli.demo => demo(context, &cli.global),
+        Some(_) if cli.demo => Err(Failure::usage("--demo opens the screen, and goes with no command")),
         command => {
             if let Some(outcome) = rpc::warm::carry_out(context, cli, arguments) {
                 return outcome;

@@ -67,7 +67,7 @@ pub struct App {
     pub(super) preview: bool,
     pub(super) overlay: Overlay,
     /// The panel that a question came from, and goes back to.
-    pub(super) under: Option<super::panels::Kind>,
+    pub(super) under: Option<Box<Panel>>,
     pub(super) report: Option<Report>,
     pub(super) loading_rooms: Loading,
     pub(super) loading_link: Loading,

@@ -43,8 +43,8 @@ impl Emission {
         text.len() <= CLIPBOARD
     }
 
-    /// The bytes for the terminal.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    /// The bytes for the terminal, which is notified by OSC 777 or by OSC 9.
+    pub(super) fn bytes(&self, by_777: bool) -> Vec<u8> {
         match self {
             Self::Copy(text) => format!("\u{1b}]52;c;{}\u{1b}\\", BASE64_STANDARD.encode(text)).into_bytes(),
             Self::Notify { title, body } => {
@@ -53,9 +53,12 @@ impl Emission {
                     line.chars().filter(|c| !c.is_control()).take(NOTIFICATION).collect()
                 };
                 let (title, body) = (plain(title), plain(body));
-                // Each terminal knows one of the two and passes over the other.
-                let words = if body.is_empty() { title.clone() } else { format!("{title}: {body}") };
-                format!("\u{1b}]777;notify;{title};{body}\u{1b}\\\u{1b}]9;{words}\u{1b}\\").into_bytes()
+                if by_777 {
+                    format!("\u{1b}]777;notify;{title};{body}\u{1b}\\").into_bytes()
+                } else {
+                    let words = if body.is_empty() { title } else { format!("{title}: {body}") };
+                    format!("\u{1b}]9;{words}\u{1b}\\").into_bytes()
+                }
             }
             Self::Bell => b"\x07".to_vec(),
         }
@@ -117,10 +120,11 @@ mod tests {
             Emission::Copy(hostile.to_owned()),
             Emission::Notify { title: hostile.to_owned(), body: hostile.to_owned() },
         ] {
-            let bytes = emission.bytes();
-            let text = String::from_utf8(bytes).unwrap();
-            let inner = text.replace("\u{1b}]", "").replace("\u{1b}\\", "");
-            assert!(!inner.chars().any(char::is_control), "{inner:?}");
+            for by_777 in [false, true] {
+                let text = String::from_utf8(emission.bytes(by_777)).unwrap();
+                let inner = text.strip_prefix("\u{1b}]").unwrap().strip_suffix("\u{1b}\\").unwrap();
+                assert!(!inner.chars().any(char::is_control), "{inner:?}");
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ where
                     work.finish().await;
                     return Ok(());
                 }
-                Command::Emit(emission) => emit(surface, &emission.bytes())?,
+                Command::Emit(emission) => emit(surface, &emission.bytes(app.ambience.is_notified_by_777()))?,
                 Command::Edit(text) => {
                     // Whoever reads keys here would take them from the editor.
                     drop(keys.take());

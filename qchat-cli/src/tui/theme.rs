@@ -58,13 +58,22 @@ pub struct Ambience {
     no_color: String,
     term: String,
     fgbg: String,
+    vte: String,
 }
 
 impl Ambience {
     /// What this process's environment says.
     pub fn of_process() -> Self {
         let set = |name: &str| std::env::var(name).unwrap_or_default();
-        Self { no_color: set("NO_COLOR"), term: set("TERM"), fgbg: set("COLORFGBG") }
+        Self { no_color: set("NO_COLOR"), term: set("TERM"), fgbg: set("COLORFGBG"), vte: set("VTE_VERSION") }
+    }
+}
+
+impl Ambience {
+    /// Whether notifications are told to this terminal by OSC 777, as rxvt, foot and what builds on VTE take them; OSC 9 is
+    /// what the others take. Some take both, and would show each twice.
+    pub(super) fn is_notified_by_777(&self) -> bool {
+        !self.vte.is_empty() || ["rxvt", "foot"].iter().any(|name| self.term.contains(name))
     }
 }
 
@@ -184,7 +193,7 @@ impl Theme {
     /// What a look comes to here: `NO_COLOR` (any value but the empty one) and `TERM=dumb` turn colours off, where no look was
     /// chosen; and a terminal of 16 colours has them alone.
     pub fn of(look: Look, terminal: &Ambience) -> Self {
-        let Ambience { no_color, term, fgbg } = terminal;
+        let Ambience { no_color, term, fgbg, .. } = terminal;
         let many = ["256color", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot"]
             .iter()
             .any(|name| term.contains(name));
@@ -305,9 +314,22 @@ mod tests {
             (Look::Light, "1", "linux", "", &LIGHT),
             (Look::Contrast, "", "linux", "", &CONTRAST),
         ] {
-            let ambience =
-                Ambience { no_color: no_color.to_owned(), term: term.to_owned(), fgbg: fgbg.to_owned() };
+            let ambience = Ambience {
+                no_color: no_color.to_owned(),
+                term: term.to_owned(),
+                fgbg: fgbg.to_owned(),
+                vte: String::new(),
+            };
             assert_eq!(Theme::of(look, &ambience).0, palette, "{look:?} {ambience:?}");
+        }
+        for (term, vte, is_777) in [
+            ("xterm-256color", "", false),
+            ("xterm-256color", "7600", true),
+            ("foot", "", true),
+            ("xterm-kitty", "", false),
+        ] {
+            let ambience = Ambience { term: term.to_owned(), vte: vte.to_owned(), ..Ambience::default() };
+            assert_eq!(ambience.is_notified_by_777(), is_777, "{ambience:?}");
         }
         for look in Look::ALL {
             assert_eq!(look.name().parse(), Ok(look));

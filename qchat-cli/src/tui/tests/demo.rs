@@ -112,7 +112,7 @@ fn a_click_anywhere_is_taken() {
             let mut show = Show::new(80, 24, Theme::PLAIN);
             show.press(keys);
             for row in 0..24 {
-                for column in [0, 5, 23, 24, 40, 79] {
+                for column in [3, 24, 40] {
                     let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
                     show.stage.tell(Msg::Mouse(event));
                     show.answer();

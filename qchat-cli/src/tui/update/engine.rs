@@ -239,6 +239,9 @@ fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
             ("Refused: nothing was handed over.".to_owned(), Vec::new())
         }
         (Command::MarkVerified(name, _), _) => {
+            if let Overlay::Panel(panel) = &mut app.overlay {
+                (panel.safety, panel.at) = (None, 0);
+            }
             (format!("{name} is verified."), [vec![Command::LoadPeople], read_all(app)].concat())
         }
         (Command::Unverify(name), _) => {

@@ -23,6 +23,14 @@ pub(super) fn open(app: &mut App, kind: Kind) -> Vec<Command> {
     needs
 }
 
+/// Goes back to the panel that a question came from, and reads again what it shows.
+pub(super) fn go_back(app: &mut App) -> Vec<Command> {
+    let Some(panel) = app.under.take() else { return Vec::new() };
+    let needs = panel.needs(app);
+    app.overlay = Overlay::Panel(panel);
+    needs
+}
+
 /// The rows of the open panel.
 fn rows(app: &App) -> Vec<PanelRow> {
     match &app.overlay {
@@ -65,10 +73,9 @@ pub(super) fn choose(app: &mut App, other: bool) -> Vec<Command> {
             super::begin(app, command)
         }
         Some(Does::Ask(question)) => {
-            if let Overlay::Panel(panel) = &app.overlay {
-                app.under = Some(panel.kind);
+            if let Overlay::Panel(panel) = std::mem::replace(&mut app.overlay, Overlay::Question(question)) {
+                app.under = Some(panel);
             }
-            app.overlay = Overlay::Question(question);
             Vec::new()
         }
         Some(Does::Set(change)) => set(app, change),

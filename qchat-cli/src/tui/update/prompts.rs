@@ -146,7 +146,7 @@ pub(super) fn confirm(app: &mut App) -> Vec<Command> {
         }
     };
     let mut commands = begin(app, command);
-    commands.extend(go_back(app));
+    commands.extend(panels::go_back(app));
     commands
 }
 
@@ -162,13 +162,8 @@ pub(super) fn refuse(app: &mut App) -> Vec<Command> {
             app.pasted = None;
             Vec::new()
         }
-        _ => go_back(app),
+        _ => panels::go_back(app),
     }
-}
-
-/// Goes back to the panel that a question came from.
-fn go_back(app: &mut App) -> Vec<Command> {
-    app.under.take().map_or_else(Vec::new, |kind| panels::open(app, kind))
 }
 
 fn users(answer: &str) -> Result<Vec<UserName>, String> {
