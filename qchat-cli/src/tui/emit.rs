@@ -5,13 +5,14 @@ use std::io::{self, Write};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use crossterm::{
-    cursor::{RestorePosition, SavePosition},
+    cursor::{MoveTo, RestorePosition, SavePosition},
     queue,
     style::Print,
+    terminal::{Clear, ClearType},
 };
 use ratatui::{
     backend::Backend,
-    buffer::{Buffer, CellWidth as _},
+    buffer::{Buffer, Cell, CellWidth as _},
 };
 
 use super::text;
@@ -98,6 +99,47 @@ where
         queue!(backend, Print("\u{1b}]8;;\u{1b}\\"))?;
     }
     queue!(backend, RestorePosition)
+}
+
+/// Draws whole rows again in which something is wider or narrower in some terminals than it is meant to be: flags, families and the
+/// like. Each such cell is followed by a move to where the next one belongs, and nothing of what was there before is left.
+pub(super) fn uncertain_rows<B>(backend: &mut B, before: &Buffer, now: &Buffer) -> io::Result<()>
+where
+    B: Backend<Error = io::Error> + Write,
+{
+    let mut saved = false;
+    for y in now.area.top()..now.area.bottom() {
+        let row = |buffer: &Buffer| -> Vec<Cell> {
+            (buffer.area.left()..buffer.area.right()).filter_map(|x| buffer.cell((x, y)).cloned()).collect()
+        };
+        let (old, new) = (row(before), row(now));
+        let uncertain = |cells: &[Cell]| cells.iter().any(|cell| is_uncertain(cell.symbol()));
+        if old == new || !(uncertain(&old) || uncertain(&new)) {
+            continue;
+        }
+        if !saved {
+            queue!(backend, SavePosition)?;
+            saved = true;
+        }
+        queue!(backend, MoveTo(now.area.left(), y), Clear(ClearType::CurrentLine))?;
+        let mut chunk: Vec<(u16, u16, &Cell)> = Vec::new();
+        let mut x = now.area.left();
+        while x < now.area.right() {
+            let Some(cell) = now.cell((x, y)) else { break };
+            chunk.push((x, y, cell));
+            x = x.saturating_add(cell.symbol().cell_width().max(1));
+            if is_uncertain(cell.symbol()) {
+                backend.draw(std::mem::take(&mut chunk).into_iter())?;
+            }
+        }
+        backend.draw(chunk.into_iter())?;
+    }
+    if saved { queue!(backend, RestorePosition) } else { Ok(()) }
+}
+
+/// Whether terminals differ in how wide they draw something: what is put together of several characters.
+fn is_uncertain(symbol: &str) -> bool {
+    symbol.len() > 1 && symbol.chars().nth(1).is_some()
 }
 
 /// The cells whose order the terminal is not to change: it is drawn as it is read (ECMA-48 BDSM).

@@ -9,6 +9,7 @@ use std::{
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::{Stream, StreamExt as _};
+use ratatui::buffer::Buffer;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
@@ -60,7 +61,7 @@ where
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
     let (mut touched, mut paused) = (Instant::now(), true);
-    let mut shown: Vec<Link> = Vec::new();
+    let mut shown = Shown::default();
     loop {
         let mut next = Vec::new();
         for command in commands.drain(..) {
@@ -77,7 +78,7 @@ where
                     let written = tokio::task::block_in_place(|| editor::write(&text));
                     surface.take_back()?;
                     keys = Some(events());
-                    shown.clear();
+                    shown = Shown::default();
                     let command = Command::Edit(text);
                     next.extend(match written {
                         Ok(text) => update(app, Msg::Done(command, Answer::Written(text))),
@@ -141,16 +142,24 @@ where
 }
 
 /// Draws what has changed; addresses again when they have, so that they lead where they say.
-fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Vec<Link>) -> io::Result<()> {
+fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result<()> {
     let terminal = surface.terminal();
     let buffer = terminal.draw(|frame| view(app, frame))?.buffer.clone();
     let now = links(app);
-    if !now.is_empty() || !shown.is_empty() {
-        emit::links(terminal.backend_mut(), &buffer, shown, &now)?;
-        io::Write::flush(terminal.backend_mut())?;
+    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer)?;
+    if !now.is_empty() || !shown.links.is_empty() {
+        emit::links(terminal.backend_mut(), &buffer, &shown.links, &now)?;
     }
-    *shown = now;
+    io::Write::flush(terminal.backend_mut())?;
+    *shown = Shown { buffer, links: now };
     Ok(())
+}
+
+/// What is on the terminal.
+#[derive(Default)]
+struct Shown {
+    buffer: Buffer,
+    links: Vec<Link>,
 }
 
 fn emit<S: Surface>(surface: &mut S, bytes: &[u8]) -> io::Result<()> {

@@ -9,7 +9,10 @@ use crossterm::{
         PushKeyboardEnhancementFlags,
     },
     execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
+    },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
@@ -89,6 +92,8 @@ fn enter() -> io::Result<()> {
         EnableBracketedPaste,
         EnableMouseCapture,
         EnableFocusChange,
+        // What a terminal draws wider than it is meant to be stays in its row.
+        DisableLineWrap,
         ExplicitOrder(true),
         // So that Shift+Enter and the like are told apart, where the terminal can.
         PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
@@ -101,6 +106,7 @@ fn restore() {
         io::stdout(),
         PopKeyboardEnhancementFlags,
         ExplicitOrder(false),
+        EnableLineWrap,
         DisableFocusChange,
         DisableMouseCapture,
         DisableBracketedPaste,

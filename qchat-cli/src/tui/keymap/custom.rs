@@ -75,6 +75,9 @@ impl Keymap {
             }
         }
         for (scope, action, span) in bound {
+            if (scope, action) == (Scope::Everywhere, Action::Quit) && keymap.key(scope, action).is_none() {
+                return Err(error(span, "keys.everywhere.quit: there has to be a way out".to_owned()));
+            }
             if let Some((chord, other)) = keymap.clash(scope, action) {
                 return Err(error(
                     span,
@@ -147,6 +150,7 @@ mod tests {
             ("[keys.composer]\nsend = [\"Enter\", 5]\n", 2, "a key is a text"),
             ("keys = 5\n", 1, "table"),
             ("x = 1\n[keys.everywhere]\npalette = \"Ctrl+Q\"\n", 3, "Ctrl+Q is \"quit\""),
+            ("[keys.everywhere]\nquit = []\n", 2, "a way out"),
             ("x = 1\ny = = 2\n", 2, ""),
         ] {
             let told = read(text).unwrap_err().to_string();

@@ -85,6 +85,7 @@ fn take(app: &mut App, kind: &Kind, picked: Picked) -> Vec<Command> {
         }
         (Picked::Emoji(emoji), Kind::Reaction(room, of, mine)) => {
             let remove = mine.contains(&emoji);
+            message::back_to_text(app);
             vec![Command::React { room: *room, of: *of, emoji, remove }]
         }
         (Picked::Emoji(_), Kind::Palette) => Vec::new(),

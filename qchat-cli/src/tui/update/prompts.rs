@@ -11,7 +11,7 @@ use super::{
         composer::Composer,
         msg::Command,
     },
-    begin, panels, writing,
+    begin, message, panels, writing,
 };
 
 /// Opens a prompt for text.
@@ -123,6 +123,10 @@ pub(super) fn confirm(app: &mut App) -> Vec<Command> {
     let Overlay::Question(question) = std::mem::replace(&mut app.overlay, Overlay::None) else {
         return Vec::new();
     };
+    if matches!(question, Question::DeleteHere(..) | Question::Retract(..)) {
+        // What was chosen will be gone.
+        message::back_to_text(app);
+    }
     let command = match question {
         Question::Join(room) => Command::Join(room),
         Question::Decline(room) => Command::Decline(room),
