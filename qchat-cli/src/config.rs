@@ -1,6 +1,6 @@
 //! Settings: flags before environment before configuration file before defaults.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use config::{ConfigError, File, FileFormat};
 use directories::ProjectDirs;
@@ -14,6 +14,7 @@ use crate::{
         quantum_args::{self, Price},
     },
     engine::{Accept, Choice, KeyExchange, KeyLife},
+    tui::Prefs,
 };
 
 /// How long the daemon is waited for when nothing else is said.
@@ -67,6 +68,8 @@ pub struct Settings {
     pub presence: bool,
     /// Whether they show and are shown who writes.
     pub typing: bool,
+    /// What is set for the screen.
+    pub screen: Prefs,
     /// The account at IBM Quantum.
     pub ibm: IbmAccount,
     /// Where keys of QKD equipment come from.
@@ -165,6 +168,13 @@ struct Stored {
     receipts: Option<Switch>,
     presence: Option<Switch>,
     typing: Option<Switch>,
+    theme: Option<String>,
+    keymap: Option<String>,
+    /// Read by the screen, which can say in which line something is wrong.
+    #[expect(dead_code, reason = "known, so that it is no error")]
+    keys: Option<config::Value>,
+    notifications: Option<String>,
+    bell: Option<bool>,
     ibm_crn: Option<String>,
     ibm_key_file: Option<PathBuf>,
     ibm_url: Option<String>,
@@ -293,6 +303,15 @@ impl Settings {
             sae_key: flags.kme.sae_key.clone().or(stored.sae_key),
             kme_ca: flags.kme.kme_ca.clone().or(stored.kme_ca),
         };
+        let receipts = flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On;
+        let screen = Prefs {
+            look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
+            keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
+            notifications: chosen(flags.screen.notifications, stored.notifications)
+                .map_err(refused.clone()("notifications"))?,
+            bell: flags.screen.bell || stored.bell.unwrap_or(false),
+            receipts,
+        };
         let lock_after_idle = match (flags.lock_after_idle, stored.lock_after_idle) {
             (Some(time), _) => Some(time),
             (None, Some(time)) => Some(
@@ -333,9 +352,10 @@ impl Settings {
             timeout,
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
-            receipts: flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On,
+            receipts,
             presence: flags.presence.or(stored.presence).unwrap_or_default() == Switch::On,
             typing: flags.typing.or(stored.typing).unwrap_or_default() == Switch::On,
+            screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,
             kme,
@@ -351,6 +371,15 @@ impl Settings {
 /// Where the configuration file is looked for; `None` without a home directory.
 pub fn file(flags: &Global) -> Option<PathBuf> {
     flags.config.clone().or_else(|| Some(directories()?.config_dir().join("config.toml")))
+}
+
+/// What was said, else what is stored, else what there is when nothing is said.
+fn chosen<T: Default + FromStr<Err = String>>(said: Option<T>, stored: Option<String>) -> Result<T, String> {
+    match (said, stored) {
+        (Some(said), _) => Ok(said),
+        (None, Some(stored)) => stored.parse(),
+        (None, None) => Ok(T::default()),
+    }
 }
 
 fn directories() -> Option<ProjectDirs> {

@@ -6,6 +6,7 @@ pub mod engine;
 mod expiry;
 mod local;
 pub mod net;
+mod qr;
 pub mod quantum;
 pub mod query;
 pub mod store;

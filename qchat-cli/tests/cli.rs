@@ -242,6 +242,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
          update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
+         theme = \"contrast\"\nnotifications = \"hidden\"\nbell = true\n\
          etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
     fs::write(&file, content).unwrap();
@@ -281,6 +282,13 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[("QCHAT_PEER_SAE", "bob-sae")], &[], "peer_sae", Value::from("bob-sae")),
         (&[], &[], "receipts", Value::from("off")),
         (&named, &["--receipts", "on"], "receipts", Value::from("on")),
+        (&[], &[], "theme", Value::from("auto")),
+        (&named, &[], "theme", Value::from("contrast")),
+        (&named, &["--theme", "light"], "theme", Value::from("light")),
+        (&[("QCHAT_KEYMAP", "vim")], &[], "keymap", Value::from("vim")),
+        (&named, &[], "notifications", Value::from("hidden")),
+        (&named, &["--notifications", "off"], "notifications", Value::from("off")),
+        (&named, &[], "bell", Value::from(true)),
         (&[], &[], "backup_interval", Value::Null),
         (&named, &[], "backup_interval", Value::from(43200.0)),
         (&named, &["--backup-interval", "off"], "backup_interval", Value::Null),
@@ -315,6 +323,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         ("update_after = \"25h\"", "update_after"),
         ("update_after = \"59s\"", "never heal"),
         ("backup_interval = \"1s\"", "backup_interval"),
+        ("theme = \"pink\"", "theme"),
+        ("keymap = \"nano\"", "there are plain, vim and emacs"),
+        ("notifications = \"all\"", "notifications"),
     ] {
         fs::write(&file, content).unwrap();
         let output = qchat(home.path(), &["config", "show"]).envs(named).output().unwrap();

@@ -46,6 +46,7 @@ Examples:
   date | qchat send general -
   qchat listen general --json
   qchat                              opens the screen
+  qchat --demo                       opens it with sample data
 
 ";
 
@@ -59,6 +60,9 @@ pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
     pub global: Global,
+    /// Open the screen with sample data: no account, no network, and nothing is kept.
+    #[arg(long)]
+    pub demo: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -184,6 +188,9 @@ pub struct Global {
         value_name = "WHETHER"
     )]
     pub typing: Option<Switch>,
+    /// The screen.
+    #[command(flatten)]
+    pub screen: super::screen_args::ScreenArgs,
     /// Where keys of QKD equipment come from.
     #[command(flatten)]
     pub kme: super::kme_args::KmeArgs,

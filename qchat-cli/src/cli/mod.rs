@@ -39,12 +39,12 @@ mod password;
 mod presence;
 mod profiles;
 mod progress;
-mod qr;
 mod quantum;
 pub mod quantum_args;
 mod recovery;
 mod rooms;
 mod rpc;
+pub mod screen_args;
 mod search;
 pub mod search_args;
 mod server;
@@ -72,7 +72,13 @@ use self::{
     output::Output,
     verify::How,
 };
-use crate::{config::Settings, engine::Handle, store::Profile, tui, zone::Zone};
+use crate::{
+    config::{self, Settings},
+    engine::{Appearance, Handle},
+    store::Profile,
+    tui,
+    zone::Zone,
+};
 
 /// What every command gets.
 struct Context {
@@ -140,6 +146,8 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
         Some(Command::Config(args::Config::Path)) => about::settings_path(context, &cli.global),
         Some(Command::Agent) => account::agent(context),
         Some(Command::Rpc { schema: true, .. }) => rpc::schema(),
+        None if cli.demo => demo(context, &cli.global),
+        Some(_) if cli.demo => Err(Failure::usage("--demo opens the screen, and goes with no command")),
         command => {
             if let Some(outcome) = rpc::warm::carry_out(context, cli, arguments) {
                 return outcome;
@@ -148,12 +156,11 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
                 // On the screen, a log would write over what is drawn.
                 log::start(context.settings.verbose);
             }
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::unexpected(format!("no thread can be started: {error}")))?;
-            let outcome = runtime.block_on(on_the_engine(context, command.as_ref()));
+            let runtime = runtime()?;
+            let outcome = match command {
+                Some(command) => runtime.block_on(on_the_engine(context, command)),
+                None => runtime.block_on(screen(context, &cli.global)),
+            };
             if matches!(command, Some(Command::Rpc { .. })) {
                 // A thread that reads standard input may never come back from it.
                 runtime.shutdown_background();
@@ -163,10 +170,17 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
     }
 }
 
-async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome {
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected(format!("no thread can be started: {error}")))
+}
+
+async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
     use args::{Backup, Device, Keys, ProfileCommand, Recovery, Room, Server};
 
-    let Some(command) = command else { return screen(context).await };
     match command {
         Command::Register { name, recovery_file, no_confirm } => {
             account::register(context, name, recovery_file.as_deref(), *no_confirm).await
@@ -337,19 +351,60 @@ async fn on_the_engine(context: &Context, command: Option<&Command>) -> Outcome 
     }
 }
 
-/// Opens the screen.
-async fn screen(context: &Context) -> Outcome {
+/// Says so when there is no terminal for the screen.
+fn expect_terminal() -> Outcome {
     use std::io::IsTerminal as _;
 
-    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-        return Err(Failure::usage(
-            "the screen needs a terminal; `qchat --help` lists the commands for scripts",
-        ));
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return Ok(());
     }
-    let theme = if context.settings.plain { tui::Theme::PLAIN } else { tui::Theme::detect() };
+    Err(Failure::usage("the screen needs a terminal; `qchat --help` lists the commands for scripts"))
+}
+
+/// How the screen looks, which keys it has, and what else is set for it.
+fn looks(context: &Context, global: &args::Global) -> Outcome<(tui::Theme, tui::Keymap, tui::Prefs)> {
+    let prefs = context.settings.screen.clone();
+    let theme = if context.settings.plain {
+        tui::Theme::PLAIN
+    } else {
+        tui::Theme::of(prefs.look, &tui::Ambience::of_process())
+    };
+    let keymap = match config::file(global) {
+        Some(path) if path.is_file() => {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            tui::Keymap::customised(prefs.keymap, &path, &text)
+                .map_err(|error| Failure::usage(error.to_string()))?
+        }
+        _ => tui::Keymap::preset(prefs.keymap),
+    };
+    Ok((theme, keymap, prefs))
+}
+
+/// Opens the screen.
+async fn screen(context: &Context, global: &args::Global) -> Outcome {
+    expect_terminal()?;
+    let (theme, keymap, prefs) = looks(context, global)?;
     let zone = context.zone.clone();
+    let config = config::file(global);
     open::with_engine(context, async |handle| {
-        Ok(tui::open(handle, theme, zone, context.settings.lock_after_idle).await?)
+        let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone()).with(
+            keymap,
+            prefs,
+            tui::Ambience::of_process(),
+        );
+        // Whoever sits before a screen is there, with a connection or without one yet.
+        drop(handle.appear(Appearance::Online, true).await);
+        let desk = tui::Office::new(handle.clone(), zone, config);
+        Ok(tui::open(app, &desk, context.settings.lock_after_idle).await?)
     })
     .await
+}
+
+/// Opens the screen with sample data.
+fn demo(context: &Context, global: &args::Global) -> Outcome {
+    expect_terminal()?;
+    let (theme, keymap, prefs) = looks(context, global)?;
+    let app = tui::demo::app(theme, keymap, prefs, tui::Ambience::of_process());
+    Ok(runtime()?.block_on(tui::open(app, &tui::demo::Demo::default(), None))?)
 }

@@ -1,8 +1,16 @@
 //! The commands about what people show of themselves.
 
-use std::{fs::OpenOptions, io::Write as _, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
-use qchat_proto::{content::Profile, ids::UserName, sanitize};
+use qchat_proto::{
+    content::{MAX_AVATAR, Profile},
+    ids::UserName,
+    sanitize,
+};
 use serde::Serialize;
 
 use super::{
@@ -12,6 +20,9 @@ use super::{
     open,
 };
 use crate::engine::{EngineError, Noted};
+
+/// More bytes of a picture are not read: no picture has so many.
+const MOST_PICTURE: u64 = MAX_AVATAR as u64 + 1;
 
 #[derive(Serialize)]
 struct ProfileObject<'a> {
@@ -31,9 +42,13 @@ pub(super) async fn set(
 ) -> Outcome {
     let avatar = match avatar {
         None if no_avatar => Some(vec![]),
-        Some(path) => Some(
-            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
-        ),
+        Some(path) => {
+            let mut picture = vec![];
+            // One byte more than any may have is too many.
+            let reading = File::open(path).and_then(|file| file.take(MOST_PICTURE).read_to_end(&mut picture));
+            reading.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            Some(picture)
+        }
         None => None,
     };
     open::with_engine(context, async |handle| {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Context, account,
     failure::{Failure, Outcome},
-    json, open, progress, qr,
+    json, open, progress,
 };
 use crate::engine::{
     ChangeKind, Comparison, Handle, IdentityChange,
@@ -210,7 +210,7 @@ fn words(context: &Context, comparison: &Comparison, me: &UserName, draw: bool) 
     lines.push(format!("    {}", emoji.join("  ")));
     lines.push(String::new());
     let code = number.code().to_string();
-    if draw && let Some(picture) = qr::draw(&code, has_colours(context)) {
+    if draw && let Some(picture) = crate::qr::draw(&code, has_colours(context)) {
         lines.push(picture);
         lines.push(String::new());
     }

@@ -81,7 +81,7 @@ impl OwnDevices {
             let (news, untold, all) = self
                 .profile
                 .write_async(move |tx: &mut Tx| {
-                    let news = tx.merge_notes(&theirs, there.version)?;
+                    let news = tx.merge_notes(&theirs, there.version, clock::millis())?;
                     let (_, untold) = tx.notes_version()?;
                     Ok::<_, StoreError>((news, untold, tx.notes()?))
                 })
@@ -197,7 +197,10 @@ impl Handle {
             return Ok(Noted::Here);
         }
         match self.0.devices.sync_notes(None).await {
-            Ok(_) => Ok(Noted::Told),
+            Ok(_) => {
+                let (_, untold) = self.0.profile.read_async(Tx::notes_version).await?;
+                Ok(if untold { Noted::Here } else { Noted::Told })
+            }
             Err(error @ (EngineError::Refused(_) | EngineError::Store(_))) => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "the other devices were not told");

@@ -29,6 +29,8 @@ pub(super) const BEAT: Duration = Duration::from_secs(120);
 const WRITING: Duration = Duration::from_secs(15);
 /// How soon in a room it is said again that somebody writes.
 pub(super) const WRITING_AGAIN: Duration = Duration::from_secs(4);
+/// How often it is stored that somebody is there.
+const SEEN_AGAIN_MS: i64 = 60_000;
 /// How old a statement may be, and how far in the future by this device's clock.
 const SKEW_MS: i64 = 120_000;
 
@@ -83,6 +85,15 @@ pub(super) enum Change {
     Writing(RoomId),
 }
 
+/// What follows of a statement that counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Taken {
+    /// What has changed by it.
+    pub(super) change: Option<Change>,
+    /// Whether it is to be stored that its user was there then.
+    pub(super) seen: bool,
+}
+
 /// What is true at the moment; clones are the same.
 #[derive(Clone, Default)]
 pub(super) struct Board(Arc<Mutex<Notes>>);
@@ -91,8 +102,10 @@ pub(super) struct Board(Arc<Mutex<Notes>>);
 struct Notes {
     devices: HashMap<DeviceId, Said>,
     writing: HashMap<(RoomId, AccountId), Instant>,
-    /// The newest statement of each device in a room: an older one was repeated, or held back.
-    newest: HashMap<(RoomId, DeviceId), i64>,
+    /// The newest statement of each device, of writing in each room: an older one was repeated, or held back.
+    newest: HashMap<(Option<RoomId>, DeviceId), i64>,
+    /// When it was last stored that somebody was there.
+    seen: HashMap<AccountId, i64>,
 }
 
 struct Said {
@@ -102,34 +115,47 @@ struct Said {
 }
 
 impl Board {
-    /// Takes in what a device has said, if it is new: what follows, and whether it says when the user was there.
+    /// Takes in what a device has said. `None`: it says nothing, being old, repeated, or of a clock that is wrong.
     pub(super) fn take(
         &self,
         room: RoomId,
         (account, device): (AccountId, DeviceId),
         said: Statement,
         now_ms: i64,
-    ) -> Option<Change> {
+    ) -> Option<Taken> {
         let mut notes = self.lock();
-        let newest = notes.newest.entry((room, device)).or_insert(i64::MIN);
-        if said.at_ms <= *newest || (now_ms - said.at_ms).abs() > SKEW_MS {
+        // That somebody is there is said in several rooms, of all of which it is true.
+        let of = matches!(said.what, What::Writing | What::Paused).then_some(room);
+        let newest = notes.newest.entry((of, device)).or_insert(i64::MIN);
+        if said.at_ms <= *newest || now_ms.abs_diff(said.at_ms) > SKEW_MS.unsigned_abs() {
             return None;
         }
         *newest = said.at_ms;
         let now = Instant::now();
+        let writes =
+            |changed: bool| Some(Taken { change: changed.then_some(Change::Writing(room)), seen: false });
         let standing = match said.what {
-            What::Writing => {
-                notes.writing.insert((room, account), now + WRITING);
-                return Some(Change::Writing(room));
-            }
-            What::Paused => return notes.writing.remove(&(room, account)).map(|_| Change::Writing(room)),
+            What::Writing => return writes(notes.writing.insert((room, account), now + WRITING).is_none()),
+            What::Paused => return writes(notes.writing.remove(&(room, account)).is_some()),
             What::Online => Standing::Online,
             What::Away => Standing::Away,
             What::Gone => Standing::Offline,
         };
         let before = notes.standing(account, now);
-        notes.devices.insert(device, Said { account, standing, until: now + LIFE });
-        (notes.standing(account, now) != before).then_some(Change::Presence(account))
+        // What was held back on the way holds for no longer than what was not.
+        let age = u64::try_from(now_ms - said.at_ms).map_or(Duration::ZERO, Duration::from_millis);
+        let until = now + LIFE.saturating_sub(age);
+        let left = notes.devices.insert(device, Said { account, standing, until });
+        let change = (notes.standing(account, now) != before).then_some(Change::Presence(account));
+        // Who goes was there until then.
+        let goes = standing == Standing::Offline
+            && left.is_some_and(|said| said.standing == Standing::Online && said.until > now);
+        let last = notes.seen.get(&account).copied().unwrap_or(i64::MIN);
+        let seen = goes || (standing == Standing::Online && said.at_ms.saturating_sub(last) >= SEEN_AGAIN_MS);
+        if seen {
+            notes.seen.insert(account, said.at_ms);
+        }
+        Some(Taken { change, seen })
     }
 
     /// Forgets what is true no more: what has changed by that.
@@ -315,30 +341,40 @@ mod tests {
     fn what_is_repeated_or_old_says_nothing() {
         let (phone, laptop) = (DeviceId::from_bytes([3; 16]), DeviceId::from_bytes([4; 16]));
         let board = Board::default();
-        let take = |device, what, at| board.take(ROOM, (BOB, device), said(what, NOW + at), NOW);
-        let presence = Some(Change::Presence(BOB));
-        for (place, (device, what, at, change, standing)) in [
-            (phone, What::Online, -130_000, None, Standing::Offline),
-            (phone, What::Online, 130_000, None, Standing::Offline),
-            (phone, What::Online, -5, presence, Standing::Online),
-            // The most that a device says counts.
-            (laptop, What::Away, -4, None, Standing::Online),
-            (phone, What::Gone, -3, presence, Standing::Away),
-            // Repeated, or held back.
-            (phone, What::Online, -5, None, Standing::Away),
-            (phone, What::Gone, -3, None, Standing::Away),
-            (laptop, What::Gone, -2, presence, Standing::Offline),
-            (laptop, What::Away, -4, None, Standing::Offline),
+        let take = |room, device, what, at| board.take(room, (BOB, device), said(what, at), NOW);
+        let other = RoomId::from_bytes([9; 16]);
+        let taken =
+            |changed: bool, seen| Some(Taken { change: changed.then_some(Change::Presence(BOB)), seen });
+        for (place, (room, device, what, at, follows, standing)) in [
+            (ROOM, phone, What::Online, NOW - 130_000, None, Standing::Offline),
+            (ROOM, phone, What::Online, NOW + 130_000, None, Standing::Offline),
+            // Clocks that no difference can be taken of.
+            (ROOM, phone, What::Online, i64::MIN + 1, None, Standing::Offline),
+            (ROOM, phone, What::Online, i64::MIN + NOW, None, Standing::Offline),
+            (ROOM, phone, What::Online, i64::MAX, None, Standing::Offline),
+            (ROOM, phone, What::Online, NOW - 5, taken(true, true), Standing::Online),
+            // The most that a device says counts; who is away was not there.
+            (ROOM, laptop, What::Away, NOW - 4, taken(false, false), Standing::Online),
+            // Said again, but stored already.
+            (other, phone, What::Online, NOW - 4, taken(false, false), Standing::Online),
+            (other, phone, What::Gone, NOW - 3, taken(true, true), Standing::Away),
+            // Repeated, or held back in another room.
+            (ROOM, phone, What::Online, NOW - 5, None, Standing::Away),
+            (ROOM, phone, What::Gone, NOW - 3, None, Standing::Away),
+            (ROOM, laptop, What::Gone, NOW - 2, taken(true, false), Standing::Offline),
+            (other, laptop, What::Away, NOW - 4, None, Standing::Offline),
         ]
         .into_iter()
         .enumerate()
         {
-            assert_eq!((take(device, what, at), board.standing(BOB)), (change, standing), "{place}");
+            assert_eq!((take(room, device, what, at), board.standing(BOB)), (follows, standing), "{place}");
         }
-        assert_eq!(take(phone, What::Writing, 1), Some(Change::Writing(ROOM)));
+        let writing = Some(Taken { change: Some(Change::Writing(ROOM)), seen: false });
+        let take = |what, at| board.take(ROOM, (BOB, phone), said(what, NOW + at), NOW);
+        assert_eq!(take(What::Writing, 1), writing);
         assert_eq!(board.writers(ROOM), [BOB]);
-        assert_eq!(take(phone, What::Paused, 2), Some(Change::Writing(ROOM)));
-        assert_eq!(take(phone, What::Writing, 1), None);
+        assert_eq!(take(What::Paused, 2), writing);
+        assert_eq!(take(What::Writing, 1), None);
         assert_eq!(board.writers(ROOM), []);
     }
 

@@ -91,7 +91,7 @@ impl Handle {
             Ok::<_, StoreError>(rooms)
         });
         for room in rooms.await? {
-            if self.writable(room).await.is_err() {
+            if self.writable(room).await.is_err() || self.expect_not_blocked(room).await.is_err() {
                 continue;
             }
             let told = self.0.steps.tell_unasked(room, move |tx| {
@@ -140,6 +140,12 @@ impl Handle {
         status: Option<String>,
         avatar: Option<Vec<u8>>,
     ) -> Result<Noted, EngineError> {
+        // Another device may have set what is not set here.
+        if !self.0.options.offline
+            && let Err(error) = self.0.devices.sync_notes(None).await
+        {
+            tracing::debug!(%error, "what the other devices have noted is not known");
+        }
         let mut profile = self.own_profile().await?;
         profile.name = name.unwrap_or(profile.name);
         profile.status = status.unwrap_or(profile.status);

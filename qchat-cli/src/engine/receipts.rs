@@ -9,6 +9,7 @@ use std::{
 
 use qchat_proto::{
     content::{Body, Content, Receipt},
+    identity::Topic,
     ids::{AccountId, MessageId, RoomId, Seq},
     session::ledger::{Ledger, Phase, Want},
 };
@@ -95,6 +96,11 @@ fn soon() -> Instant {
 fn owed(tx: &mut Tx, room: RoomId) -> Result<Option<Receipt>, StoreError> {
     let Some(row) = tx.room_row(room)? else { return Ok(None) };
     if row.state.phase != Phase::Member || tx.roster(room)?.len() > MOST_DEVICES {
+        return Ok(None);
+    }
+    // A receipt counts all that came before, whoever said it.
+    let noted = tx.all_noted()?;
+    if tx.roster(room)?.iter().any(|listed| noted.contains(&Topic::Blocked(listed.account))) {
         return Ok(None);
     }
     let told = tx.told(room)?;

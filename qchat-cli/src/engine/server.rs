@@ -1,11 +1,11 @@
 //! What can be said of a daemon before anybody logs in: who it is, and how the way to it is protected.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qchat_proto::ids::ServerId;
 use url::Url;
 
-use super::{error::EngineError, parts, transparency};
+use super::{error::EngineError, handle::Handle, parts, transparency};
 use crate::{
     net::{
         self, NetError, Server,
@@ -30,6 +30,18 @@ pub struct ServerReport {
     pub directory_key: Option<[u8; 48]>,
     /// Whether the profile knows its directory by another key.
     pub other_directory: bool,
+}
+
+impl Handle {
+    /// How long the daemon takes to answer the shortest question there is, the way there and back with it.
+    ///
+    /// # Errors
+    /// Why it does not answer.
+    pub async fn latency(&self) -> Result<Duration, EngineError> {
+        let asked = Instant::now();
+        self.0.rest.server().await?;
+        Ok(asked.elapsed())
+    }
 }
 
 /// Asks a daemon, the profile's or the one that is given. Nothing secret is sent.

@@ -38,9 +38,13 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Due, EngineError> {
     }
     devices.renew().await?;
     devices.label().await?;
-    let noted = devices.sync_notes(Some(notes_version)).await?;
     let mut rooms = devices.add_to_rooms().await?;
     rooms.extend(devices.add_owed(&owed).await?);
+    // Last, and in the way of nothing: what is noted may not fit any more.
+    let noted = devices.sync_notes(Some(notes_version)).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what is noted was not told to the other devices");
+        false
+    });
     Ok(Due { rooms, noted })
 }
 

@@ -48,6 +48,7 @@ mod session;
 mod shared_keys;
 mod timeline;
 mod tx;
+mod unread_lines;
 
 pub use acts::PassphraseChange;
 pub use backups::{OwnBackups, Restoring};

@@ -13,6 +13,12 @@ use super::{
     schema::{notes, notes_sync},
 };
 
+/// The last kind of note that this version knows.
+const LAST_KIND: u32 = 5;
+/// How far ahead of this device's clock another one's may be, milliseconds: a day.
+const AHEAD_MS: i64 = 24 * 3600 * 1000;
+/// For how long it is kept that something is not so any more, milliseconds: a year. A device that was away for longer may bring it back.
+const KEPT_MS: i64 = 365 * AHEAD_MS;
 /// What a note says that is so.
 const YES: &[u8] = &[1];
 
@@ -67,29 +73,27 @@ impl Tx {
         Ok(self.noted(Topic::Blocked(account))?.is_some_and(|note| note.value == YES))
     }
 
-    /// Notes something of this device's own; whether that is new. The other devices are told later.
+    /// Notes something of this device's own. The other devices are told later, also of what this one has believed to be so already:
+    /// another one may have said otherwise since.
     ///
     /// # Errors
     /// What the database says.
-    pub fn note(&mut self, topic: Topic, value: &[u8], now_ms: i64) -> Result<bool, StoreError> {
+    pub fn note(&mut self, topic: Topic, value: &[u8], now_ms: i64) -> Result<(), StoreError> {
         let known = self.noted(topic)?;
-        if known.as_ref().map_or(&[][..], |note| &note.value) == value {
-            return Ok(false);
-        }
         let (_, device) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
         let at_ms = known.map_or(now_ms, |note| now_ms.max(note.at_ms.saturating_add(1)));
         let (kind, subject) = topic.key();
         let device = convert::id("device id", &device)?;
         self.put_note(&Note { kind, subject, value: value.to_vec(), at_ms, device })?;
         diesel::update(notes_sync::table).set(notes_sync::untold.eq(true)).execute(&mut self.conn)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Notes that something is so, or not.
     ///
     /// # Errors
     /// What the database says.
-    pub fn note_whether(&mut self, topic: Topic, so: bool, now_ms: i64) -> Result<bool, StoreError> {
+    pub fn note_whether(&mut self, topic: Topic, so: bool, now_ms: i64) -> Result<(), StoreError> {
         self.note(topic, if so { YES } else { &[] }, now_ms)
     }
 
@@ -125,18 +129,42 @@ impl Tx {
         Ok((convert::unsigned("version", version)?, untold))
     }
 
-    /// Takes in what other devices have noted up to a version at the daemon; what is newer there counts. Whether anything has
+    /// Takes in what other devices have noted up to a version at the daemon; what is newer there counts, but for what makes no sense
+    /// or is of a day that has not come: a device that was stolen could have the last word with it for ever. Whether anything has
     /// changed here.
     ///
     /// # Errors
     /// What the database says.
-    pub fn merge_notes(&mut self, theirs: &[Note], version: u64) -> Result<bool, StoreError> {
+    pub fn merge_notes(&mut self, theirs: &[Note], version: u64, now_ms: i64) -> Result<bool, StoreError> {
+        let (own, _) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
+        let sensible = |note: &&Note| match Topic::of(note.kind, &note.subject) {
+            Some(Topic::Blocked(account)) => account.as_bytes()[..] != own[..],
+            Some(_) => true,
+            // Of a later version.
+            None => note.kind > LAST_KIND && i32::try_from(note.kind).is_ok(),
+        };
+        let theirs: Vec<Note> = theirs
+            .iter()
+            .filter(|note| note.at_ms <= now_ms.saturating_add(AHEAD_MS))
+            .filter(sensible)
+            .cloned()
+            .collect();
+        let theirs = &theirs[..];
+        diesel::delete(
+            notes::table
+                .filter(notes::value.eq(&[][..]))
+                .filter(notes::at_ms.lt(now_ms.saturating_sub(KEPT_MS))),
+        )
+        .execute(&mut self.conn)?;
         let ours = self.notes()?;
         let find = |notes: &[Note], wanted: &Note| {
             notes.iter().find(|note| (note.kind, &note.subject) == (wanted.kind, &wanted.subject)).cloned()
         };
         let mut changed = false;
-        for note in theirs.iter().filter(|note| i32::try_from(note.kind).is_ok()) {
+        for note in theirs
+            .iter()
+            .filter(|note| !note.value.is_empty() || note.at_ms >= now_ms.saturating_sub(KEPT_MS))
+        {
             if find(&ours, note).is_none_or(|known| note.is_newer_than(&known)) {
                 self.put_note(note)?;
                 changed = true;

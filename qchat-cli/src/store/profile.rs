@@ -132,6 +132,14 @@ impl Profile {
         QuantumStore::find(&self.0.dir, || Secret::from_bytes(*self.0.key.expose()))
     }
 
+    /// The same, which is made when there is none.
+    ///
+    /// # Errors
+    /// As [`QuantumStore::open`].
+    pub fn quantum_or_new(&self) -> Result<QuantumStore, StoreError> {
+        QuantumStore::open(&self.0.dir, Secret::from_bytes(*self.0.key.expose()))
+    }
+
     /// The profile's directory.
     pub fn dir(&self) -> &Path {
         &self.0.dir

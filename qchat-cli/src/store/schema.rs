@@ -320,6 +320,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    unread_lines (room) {
+        room -> Binary,
+        row -> BigInt,
+    }
+}
+
+diesel::table! {
     scheduled (message_id) {
         message_id -> Binary,
         room -> Binary,

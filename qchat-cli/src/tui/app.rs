@@ -2,12 +2,30 @@
 
 use std::collections::HashMap;
 
-use qchat_proto::ids::{LinkId, RoomId};
+use qchat_proto::{
+    content::MessageRef,
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, UserName},
+};
 use ratatui::layout::Size;
 
-use super::{composer::Composer, lock::Lock, theme::Theme, timeline::Timeline};
+use super::{
+    complete::Completion,
+    composer::Composer,
+    keymap::Keymap,
+    lock::Lock,
+    panels::Panel,
+    picker::Picker,
+    prefs::Prefs,
+    search::SearchBox,
+    theme::{Ambience, Theme},
+    timeline::Timeline,
+    transfers::Transfers,
+};
 use crate::{
-    engine::types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary},
+    engine::{
+        Unsent,
+        types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary, Trusted},
+    },
     zone::Zone,
 };
 
@@ -17,17 +35,39 @@ pub struct App {
     /// Who is signed in, fit for the status line.
     pub(super) me: String,
     pub(super) theme: Theme,
+    pub(super) ambience: Ambience,
+    pub(super) keymap: Keymap,
+    pub(super) prefs: Prefs,
     pub(super) zone: Zone,
     pub(super) size: Size,
     /// Whether the terminal's window has the user's attention; where terminals do not tell, it has.
     pub(super) focused: bool,
+    /// What the keys go to while nothing lies over the rooms.
+    pub(super) focus: Focus,
     pub(super) connection: Connection,
+    /// How often the connection was lost since the screen opened.
+    pub(super) losses: u32,
     /// None until they have been read.
     pub(super) rooms: Option<Vec<RoomSummary>>,
+    /// What narrows the list of rooms down.
+    pub(super) filter: Option<Filter>,
+    pub(super) people: Vec<Trusted>,
     pub(super) open: Option<OpenRoom>,
     pub(super) composer: Composer,
+    pub(super) writing: Writing,
+    pub(super) completion: Option<Completion>,
+    pub(super) history: History,
+    /// What is begun in other rooms than the open one.
     pub(super) drafts: HashMap<RoomId, String>,
+    /// What the engine keeps as the draft of the open room.
+    pub(super) kept_draft: Option<(RoomId, String)>,
+    /// A paste of several lines that was not agreed to yet.
+    pub(super) pasted: Option<String>,
+    /// Whether it is said who will be able to read what is written.
+    pub(super) preview: bool,
     pub(super) overlay: Overlay,
+    /// The panel that a question came from, and goes back to.
+    pub(super) under: Option<Box<Panel>>,
     pub(super) report: Option<Report>,
     pub(super) loading_rooms: Loading,
     pub(super) loading_link: Loading,
@@ -35,8 +75,101 @@ pub struct App {
     pub(super) link: Option<LinkRequest>,
     /// The last link that was answered here, yes or no.
     pub(super) answered: Option<LinkId>,
+    pub(super) transfers: Transfers,
+    pub(super) unsent: Vec<Unsent>,
     /// While nothing is shown until the passphrase is typed.
     pub(super) lock: Option<Lock>,
+}
+
+/// What the keys go to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Focus {
+    /// The text that is written.
+    #[default]
+    Composer,
+    /// A message that is chosen.
+    Timeline,
+}
+
+/// What the text that is written becomes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) enum Writing {
+    /// A message.
+    #[default]
+    New,
+    /// An answer.
+    Reply {
+        /// To this message,
+        of: MessageRef,
+        /// of whom,
+        to: String,
+        /// which begins so.
+        excerpt: String,
+    },
+    /// Another text of a message.
+    Edit {
+        /// Of this one.
+        of: MessageRef,
+        /// What was being written before.
+        before: String,
+    },
+}
+
+/// What narrows the list of rooms down.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) input: Composer,
+    /// Which of those left is chosen.
+    pub(super) at: usize,
+}
+
+/// What was sent from here, to be sent again.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    sent: Vec<String>,
+    /// Where one is, and what was being written before.
+    at: Option<(usize, String)>,
+}
+
+/// Most messages that are remembered for sending again.
+const REMEMBERED: usize = 100;
+
+impl History {
+    pub(super) fn push(&mut self, text: &str) {
+        self.at = None;
+        if self.sent.last().is_some_and(|last| last == text) {
+            return;
+        }
+        if self.sent.len() == REMEMBERED {
+            self.sent.remove(0);
+        }
+        self.sent.push(text.to_owned());
+    }
+
+    /// The text before this one.
+    pub(super) fn older(&mut self, now: &str) -> Option<&str> {
+        let place = match &self.at {
+            None => self.sent.len().checked_sub(1)?,
+            Some((place, _)) => place.checked_sub(1)?,
+        };
+        match &mut self.at {
+            Some((at, _)) => *at = place,
+            none => *none = Some((place, now.to_owned())),
+        }
+        self.sent.get(place).map(String::as_str)
+    }
+
+    /// The text after this one; at last what was being written.
+    pub(super) fn newer(&mut self) -> Option<String> {
+        let (place, before) = self.at.as_mut()?;
+        *place += 1;
+        if let Some(text) = self.sent.get(*place) {
+            return Some(text.clone());
+        }
+        let before = std::mem::take(before);
+        self.at = None;
+        Some(before)
+    }
 }
 
 /// The room whose timeline is shown.
@@ -47,6 +180,8 @@ pub(super) struct OpenRoom {
     pub(super) timeline: Timeline,
     /// How many messages were unread when it was opened, until the unread line has been placed.
     pub(super) unread_at_opening: Option<u64>,
+    /// Where the unread line stood when the room was last shown, once that is known.
+    pub(super) line: Option<Option<i64>>,
     /// The newest row when the room was last marked as read.
     pub(super) read_to: Option<i64>,
     pub(super) loading_details: Loading,
@@ -54,6 +189,10 @@ pub(super) struct OpenRoom {
     pub(super) loading_more: bool,
     /// Whether lines that are loaded have become something else.
     pub(super) reread: bool,
+    /// The message to choose once the lines around it are loaded.
+    pub(super) going_to: Option<i64>,
+    /// Where one came from, by jumping to what was answered.
+    pub(super) came_from: Vec<i64>,
 }
 
 /// Whether something is being read, so that a flood of events causes one reading at a time.
@@ -89,6 +228,9 @@ pub(super) enum Overlay {
     Help { scrolled: usize },
     Prompt { what: Prompt, input: Box<Composer> },
     Question(Question),
+    Picker(Box<Picker>),
+    Search(Box<SearchBox>),
+    Panel(Box<Panel>),
 }
 
 /// What a prompt asks for.
@@ -96,14 +238,30 @@ pub(super) enum Overlay {
 pub(super) enum Prompt {
     RoomName,
     Invitees(RoomId),
+    NewName(RoomId),
+    Topic(RoomId),
+    Person,
+    File(RoomId),
+    Poll(RoomId),
 }
 
 /// What a question is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Question {
     Join(RoomId),
     Decline(RoomId),
     Link(LinkId),
+    Leave(RoomId),
+    DeleteHere(RoomId, MessageId),
+    Retract(RoomId, MessageRef),
+    /// To put several lines into the text.
+    Paste,
+    /// That the numbers are the same.
+    Same(UserName, String),
+    Unverify(UserName),
+    AcceptIdentity(UserName),
+    Remove(RoomId, UserName, AccountId),
+    Revoke(DeviceId, String),
 }
 
 /// A sentence above the composer.
@@ -115,28 +273,61 @@ pub(super) enum Report {
     Trouble(String),
 }
 
+impl Report {
+    pub(super) fn info(words: impl Into<String>) -> Option<Self> {
+        Some(Self::Info(words.into()))
+    }
+
+    pub(super) fn trouble(words: impl Into<String>) -> Option<Self> {
+        Some(Self::Trouble(words.into()))
+    }
+}
+
 impl App {
     /// An empty screen for the account `me`.
     pub fn new(me: impl Into<String>, theme: Theme, zone: Zone) -> Self {
         Self {
             me: me.into(),
             theme,
+            ambience: Ambience::default(),
+            keymap: Keymap::default(),
+            prefs: Prefs::default(),
             zone,
             size: Size::default(),
             focused: true,
+            focus: Focus::default(),
             connection: Connection::Connecting,
+            losses: 0,
             rooms: None,
+            filter: None,
+            people: Vec::new(),
             open: None,
             composer: Composer::new(""),
+            writing: Writing::New,
+            completion: None,
+            history: History::default(),
             drafts: HashMap::new(),
+            kept_draft: None,
+            pasted: None,
+            preview: false,
             overlay: Overlay::None,
+            under: None,
             report: None,
             loading_rooms: Loading::Idle,
             loading_link: Loading::Idle,
             link: None,
             answered: None,
+            transfers: Transfers::default(),
+            unsent: Vec::new(),
             lock: None,
         }
+    }
+
+    /// The same, with the user's own keys and settings, in their terminal.
+    #[must_use]
+    pub fn with(mut self, keymap: Keymap, prefs: Prefs, ambience: Ambience) -> Self {
+        (self.keymap, self.prefs, self.ambience) = (keymap, prefs, ambience);
+        self
     }
 
     /// Whether nothing is shown until the passphrase is typed.
@@ -146,6 +337,16 @@ impl App {
 
     pub(super) fn rooms(&self) -> &[RoomSummary] {
         self.rooms.as_deref().unwrap_or_default()
+    }
+
+    /// The rooms that the list shows: those that the filter leaves.
+    pub(super) fn listed(&self) -> Vec<&RoomSummary> {
+        let wanted =
+            self.filter.as_ref().map(|filter| filter.input.text().to_lowercase()).unwrap_or_default();
+        let left = |room: &&RoomSummary| {
+            wanted.split_whitespace().all(|word| room.name.to_lowercase().contains(word))
+        };
+        self.rooms().iter().filter(left).collect()
     }
 
     pub(super) fn summary(&self, room: RoomId) -> Option<&RoomSummary> {
@@ -176,6 +377,14 @@ impl App {
     pub(super) fn opened(&mut self, room: RoomId) -> Option<&mut OpenRoom> {
         self.open.as_mut().filter(|open| open.id == room)
     }
+
+    /// What is begun in the open room: not what is being edited.
+    pub(super) fn draft(&self) -> String {
+        match &self.writing {
+            Writing::New | Writing::Reply { .. } => self.composer.text(),
+            Writing::Edit { before, .. } => before.clone(),
+        }
+    }
 }
 
 impl OpenRoom {
@@ -185,11 +394,14 @@ impl OpenRoom {
             details: None,
             timeline: Timeline::new(),
             unread_at_opening: Some(unread),
+            line: None,
             read_to: None,
             loading_details: Loading::Idle,
             loading_newest: Loading::Idle,
             reread: false,
             loading_more: false,
+            going_to: None,
+            came_from: Vec::new(),
         }
     }
 }

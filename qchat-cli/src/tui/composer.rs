@@ -53,6 +53,25 @@ impl Composer {
         self.area.insert_str(text::without_controls(pasted.trim()).replace(['\n', '\t'], " "));
     }
 
+    /// Puts a word in the place of the characters before the cursor.
+    pub(super) fn replace_before(&mut self, characters: usize, word: &str) {
+        for _ in 0..characters {
+            self.area.delete_char();
+        }
+        self.area.insert_str(word);
+    }
+
+    /// The line of the cursor, and how many of its characters stand before that.
+    pub(super) fn cursor_line(&self) -> (&str, usize) {
+        let cursor = self.area.cursor();
+        (self.area.lines().get(cursor.0).map_or("", String::as_str), cursor.1)
+    }
+
+    /// Whether the cursor is in the first line.
+    pub(super) fn is_first_line(&self) -> bool {
+        self.area.cursor().0 == 0
+    }
+
     /// How many lines the text takes in `cells` columns.
     pub(super) fn height(&self, cells: usize) -> usize {
         self.area.lines().iter().map(|line| text::wrap(line, cells, cells).len()).sum()

@@ -1,26 +1,48 @@
 //! The terminal screen, in three parts that know little of one another: [`update`] changes the state of an [`App`] for
-//! what happened and says what to do, [`view`] draws it, [`run`] connects both to a terminal and the engine.
+//! what happened and says what to do, [`view`] draws it, [`run`] connects both to a terminal and to a [`Desk`]: the engine, or
+//! the sample data of [`demo`].
 
 mod app;
+mod bidi;
+mod complete;
 mod composer;
+pub mod demo;
+mod desk;
+mod editor;
+mod emit;
+mod emoji;
 mod keymap;
 mod lines;
 mod lock;
+mod markup;
 mod msg;
+mod office;
+mod panels;
+mod picker;
+mod prefs;
+mod preview;
 mod run;
 mod screen;
+mod search;
 mod text;
 mod theme;
 mod timeline;
+mod transfers;
 mod update;
 mod view;
 
 pub use self::{
     app::App,
+    desk::Desk,
+    emit::Emission,
+    keymap::{KeyError, Keymap, Preset},
     lock::Passphrase,
     msg::{Answer, Command, Msg},
+    office::Office,
+    prefs::{Notifications, Prefs},
     run::{open, run},
-    theme::Theme,
+    screen::Surface,
+    theme::{Ambience, Look, Theme},
     update::{start, update},
     view::view,
 };

@@ -1,10 +1,18 @@
 //! What can happen to the screen, and what it can ask for. Both are data: `update` turns one into the other.
 
-use crossterm::event::{KeyEvent, MouseEvent};
-use qchat_proto::ids::{LinkId, RoomId, UserName};
+use std::path::PathBuf;
 
-use super::lock::Passphrase;
-use crate::engine::types::{Event, LinkStatus, Message, RoomDetails, RoomSummary};
+use crossterm::event::{KeyEvent, MouseEvent};
+use qchat_proto::{
+    content::{MessageRef, Poll},
+    ids::{DeviceId, LinkId, MessageId, RoomId, UserName},
+};
+
+use super::{emit::Emission, keymap::Keymap, lock::Passphrase, panels::report, prefs::Change};
+use crate::engine::{
+    Hits, MemberDevice, QuantumOverview, Unsent,
+    types::{Event, LinkStatus, Message, OwnDevice, RoomDetails, RoomSummary, Trusted},
+};
 
 /// Something happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -21,10 +29,14 @@ pub enum Msg {
     Focus(bool),
     /// Nobody has pressed a key for so long that the screen is to be locked.
     Idle,
+    /// Nobody has pressed a key for a moment.
+    Pause,
     /// The engine has news.
     Engine(Event),
     /// Engine events were missed: everything has to be read again.
     Lagged,
+    /// How far a command is.
+    Progress(Command, u64, u64),
     /// A command is done.
     Done(Command, Answer),
     /// A command failed; the words say why and what to do.
@@ -40,12 +52,42 @@ pub enum Answer {
     Rooms(Vec<RoomSummary>),
     /// A room.
     Room(Box<RoomDetails>),
+    /// Devices in a room's group.
+    Roster(Vec<MemberDevice>),
+    /// The keys in force, after a setting was changed.
+    Keymap(Box<Keymap>),
     /// Lines of a timeline, ascending.
     Page(Vec<Message>),
-    /// The room that was created.
+    /// The room that was created, or that a conversation with somebody is.
     Created(RoomId),
     /// Whether a device wants to belong to the account.
     Link(LinkStatus),
+    /// A row of a timeline, if there is one.
+    Row(Option<i64>),
+    /// What is begun in rooms.
+    Drafts(Vec<(RoomId, String)>),
+    /// Whom this account knows.
+    People(Vec<Trusted>),
+    /// Messages that were found.
+    Found(Hits),
+    /// What is to be compared with somebody.
+    Safety(Box<report::Safety>),
+    /// The account's devices.
+    Devices(Vec<OwnDevice>),
+    /// The account's keys and backups.
+    Keys(Box<report::Keys>),
+    /// What the daemon has noted about the account, newest first.
+    Log(Vec<report::LogEntry>),
+    /// Quantum jobs and the pool.
+    Quantum(Box<QuantumOverview>),
+    /// The connection.
+    Latency(report::Latency),
+    /// What is not sent yet.
+    Unsent(Vec<Unsent>),
+    /// Where a file is.
+    Path(PathBuf),
+    /// What somebody has written in their editor; `None` when nothing was changed.
+    Written(Option<String>),
 }
 
 /// Something for the engine to do; its outcome comes back as [`Msg::Done`] or [`Msg::Failed`].
@@ -53,10 +95,16 @@ pub enum Answer {
 pub enum Command {
     /// End the program.
     Quit,
+    /// Write something to the terminal that is not drawn.
+    Emit(Emission),
+    /// Give the terminal to the user's editor, with this text.
+    Edit(String),
     /// Read the list of rooms.
     LoadRooms,
     /// Read a room's members and state.
     LoadRoom(RoomId),
+    /// Read which devices are in a room's group.
+    LoadRoster(RoomId),
     /// Read a room's newest lines.
     LoadNewest {
         /// The room.
@@ -78,17 +126,121 @@ pub enum Command {
         /// The last row known.
         after: i64,
     },
+    /// Read lines on both sides of a row, with it.
+    LoadAround {
+        /// The room.
+        room: RoomId,
+        /// The row.
+        row: i64,
+    },
+    /// Find the row of a message.
+    Locate {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        id: MessageId,
+    },
+    /// Read the newest line of a room, to tell of it.
+    Peek(RoomId),
+    /// Read where a room's unread line stood.
+    LoadLine(RoomId),
+    /// Keep where it stands.
+    KeepLine {
+        /// The room.
+        room: RoomId,
+        /// The row below it.
+        row: Option<i64>,
+    },
+    /// Read what is begun in rooms.
+    LoadDrafts,
+    /// Keep what is begun in a room.
+    KeepDraft {
+        /// The room.
+        room: RoomId,
+        /// What is begun.
+        text: String,
+    },
+    /// Read whom this account knows.
+    LoadPeople,
     /// Send a text. Sends are carried out one after the other.
     Send {
         /// The room.
         room: RoomId,
         /// The text.
         text: String,
+        /// What it answers.
+        reply_to: Option<MessageRef>,
+    },
+    /// Give a message another text.
+    Rewrite {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        of: MessageRef,
+        /// The text.
+        text: String,
+    },
+    /// Delete a message for everyone.
+    Retract(RoomId, MessageRef),
+    /// Delete a message from this device.
+    DeleteHere(RoomId, MessageId),
+    /// React, or take that back.
+    React {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        of: MessageRef,
+        /// With what.
+        emoji: String,
+        /// Whether it is taken back.
+        remove: bool,
+    },
+    /// Keep a message in view, or no more.
+    Pin {
+        /// The room.
+        room: RoomId,
+        /// The message.
+        of: MessageRef,
+        /// Whether no more.
+        remove: bool,
+    },
+    /// Vote.
+    Vote {
+        /// The room.
+        room: RoomId,
+        /// The poll.
+        of: MessageRef,
+        /// For these, from 0 on.
+        choices: Vec<u32>,
+    },
+    /// Let a poll take no more votes.
+    ClosePoll(RoomId, MessageRef),
+    /// Ask a question.
+    Ask(RoomId, Poll),
+    /// Send a file.
+    SendFile {
+        /// The room.
+        room: RoomId,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Get a file.
+    SaveFile {
+        /// The room.
+        room: RoomId,
+        /// Its message.
+        message: MessageId,
+        /// Its name, to tell of it.
+        name: String,
+        /// Whether it is opened then.
+        open: bool,
     },
     /// Everything in the room has been seen.
     MarkRead(RoomId),
     /// Create a room.
     CreateRoom(String),
+    /// Find or begin the conversation with somebody.
+    Direct(UserName),
     /// Invite users.
     Invite {
         /// The room.
@@ -96,10 +248,57 @@ pub enum Command {
         /// Whom.
         users: Vec<UserName>,
     },
+    /// Remove somebody from a room.
+    Remove(RoomId, UserName),
+    /// Give a room another name.
+    Rename(RoomId, String),
+    /// Say what a room is about.
+    SetTopic(RoomId, String),
+    /// Leave a room.
+    Leave(RoomId),
     /// Accept an invitation.
     Join(RoomId),
     /// Decline an invitation.
     Decline(RoomId),
+    /// Find messages, those after the first `offset`.
+    Search {
+        /// What was typed.
+        query: String,
+        /// How many are known.
+        offset: usize,
+    },
+    /// Read what is to be compared with somebody.
+    Compare(UserName),
+    /// Note that it is the same number.
+    MarkVerified(UserName, String),
+    /// Take that back.
+    Unverify(UserName),
+    /// Accept the changed identity of somebody.
+    AcceptIdentity(UserName),
+    /// Read the account's devices.
+    LoadDevices,
+    /// Take a device out of the account.
+    Revoke(DeviceId),
+    /// Read the account's keys and backups.
+    LoadKeys,
+    /// Give this device fresh keys in a room.
+    UpdateKeys(RoomId),
+    /// Read what the daemon has noted about the account.
+    LoadLog,
+    /// Read quantum jobs and the pool.
+    LoadQuantum,
+    /// Start a quantum job on this machine's simulator: `qrng`, `chsh` or `bb84`.
+    StartQuantum(&'static str),
+    /// Cancel a quantum job.
+    CancelQuantum(String),
+    /// Measure how long the daemon takes to answer.
+    Ping,
+    /// Read what is not sent yet.
+    LoadUnsent,
+    /// Give up something that is not sent yet.
+    DropUnsent(Box<Unsent>),
+    /// Write a setting into the configuration file.
+    SaveSetting(Change),
     /// Look whether a device wants to belong to the account.
     LoadLink,
     /// Let it in.

@@ -9,77 +9,127 @@ use std::{
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::{Stream, StreamExt as _};
-use ratatui::{Terminal, backend::Backend};
+use ratatui::buffer::Buffer;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::broadcast::error::RecvError,
+    sync::{broadcast::error::RecvError, mpsc},
     task::{JoinError, JoinSet},
     time::sleep_until,
 };
 
-use super::{Answer, App, Command, Msg, Theme, screen::Screen, start, update, update::PAGE, view};
-use crate::{
-    engine::{
-        EngineError, Handle,
-        types::{LinkStatus, Message},
-    },
-    zone::Zone,
+use super::{
+    Answer, App, Command, Desk, Msg, editor,
+    emit::{self, Link},
+    screen::{Screen, Surface},
+    start, update, view,
+    view::links,
 };
 
 /// Most often that the screen is drawn, however much happens.
 const FRAME: Duration = Duration::from_millis(16);
+/// How long nobody presses a key before what is begun is kept.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How much is told at once of how far things are.
+const PROGRESS: usize = 64;
+/// How long what has to be kept may take when the program ends.
+const END: Duration = Duration::from_secs(5);
 
-/// Shows the screen until the user quits or the terminal goes away; locked after `lock_after` without a key.
+/// Shows the screen until the user quits or the terminal goes away; locked after `lock_after` without a key. `events` opens the
+/// terminal's events, and again after another program had the terminal.
 ///
 /// # Errors
 /// What the terminal says when it cannot be drawn on or read from.
-pub async fn run<B>(
+pub async fn run<S, D, E>(
     app: &mut App,
-    terminal: &mut Terminal<B>,
-    handle: &Handle,
-    mut events: impl Stream<Item = io::Result<TerminalEvent>> + Unpin,
+    surface: &mut S,
+    desk: &D,
+    mut events: impl FnMut() -> E,
     lock_after: Option<Duration>,
 ) -> io::Result<()>
 where
-    B: Backend<Error: Send + Sync + 'static>,
+    S: Surface,
+    D: Desk,
+    E: Stream<Item = io::Result<TerminalEvent>> + Unpin,
 {
-    let mut news = handle.events();
-    let mut work = Work::new(handle.clone());
-    let size = terminal.size().map_err(io::Error::other)?;
+    let mut news = desk.events();
+    let (progress, mut told) = mpsc::channel(PROGRESS);
+    let mut work = Work::new(desk.clone(), progress);
+    let mut keys = Some(events());
+    let size = surface.terminal().size()?;
     let mut commands = update(app, Msg::Resize(size.width, size.height));
     commands.extend(start(app));
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
-    let mut touched = Instant::now();
+    let (mut touched, mut paused) = (Instant::now(), true);
+    let mut shown = Shown::default();
     loop {
+        let mut next = Vec::new();
         for command in commands.drain(..) {
-            if command == Command::Quit {
-                return Ok(());
+            match command {
+                Command::Quit => {
+                    work.finish().await;
+                    return Ok(());
+                }
+                Command::Emit(emission) => emit(surface, &emission.bytes(app.ambience.is_notified_by_777()))?,
+                Command::Edit(text) => {
+                    // Whoever reads keys here would take them from the editor.
+                    drop(keys.take());
+                    surface.lend()?;
+                    let written = tokio::task::block_in_place(|| editor::write(&text));
+                    surface.take_back()?;
+                    keys = Some(events());
+                    shown = Shown::default();
+                    let command = Command::Edit(text);
+                    next.extend(match written {
+                        Ok(text) => update(app, Msg::Done(command, Answer::Written(text))),
+                        Err(why) => update(app, Msg::Failed(command, why)),
+                    });
+                    changed = true;
+                }
+                command => work.begin(command),
             }
-            work.begin(command);
         }
+        if !next.is_empty() {
+            commands = next;
+            continue;
+        }
+        let Some(keys) = keys.as_mut() else { return Ok(()) };
         let msg = tokio::select! {
             biased;
             () = sleep_until((drawn + FRAME).into()), if changed => {
-                terminal.draw(|frame| view(app, frame)).map_err(io::Error::other)?;
+                draw(app, surface, &mut shown)?;
                 drawn = Instant::now();
                 changed = false;
                 continue;
             }
-            event = events.next() => match event {
+            event = keys.next() => match event {
                 None => return Ok(()),
-                Some(event) => match seen(event?, &mut touched) {
-                    TerminalEvent::Key(key) => Msg::Key(key),
-                    TerminalEvent::Paste(text) => Msg::Paste(text),
-                    TerminalEvent::Mouse(mouse) => Msg::Mouse(mouse),
+                Some(event) => match event? {
+                    TerminalEvent::Key(key) => {
+                        (touched, paused) = (Instant::now(), false);
+                        Msg::Key(key)
+                    }
+                    TerminalEvent::Paste(text) => {
+                        (touched, paused) = (Instant::now(), false);
+                        Msg::Paste(text)
+                    }
+                    TerminalEvent::Mouse(mouse) => {
+                        touched = Instant::now();
+                        Msg::Mouse(mouse)
+                    }
                     TerminalEvent::Resize(width, height) => Msg::Resize(width, height),
                     TerminalEvent::FocusGained => Msg::Focus(true),
                     TerminalEvent::FocusLost => Msg::Focus(false),
                 },
             },
+            () = sleep_until((touched + PAUSE).into()), if !paused => {
+                paused = true;
+                Msg::Pause
+            }
             () = sleep_until((touched + lock_after.unwrap_or_default()).into()),
                 if lock_after.is_some() && !app.is_locked() => Msg::Idle,
             Some(done) = work.tasks.join_next() => work.ended(done)?,
+            Some(far) = told.recv() => far,
             event = news.recv() => match event {
                 Ok(event) => Msg::Engine(event),
                 Err(RecvError::Lagged(_)) => Msg::Lagged,
@@ -91,88 +141,106 @@ where
     }
 }
 
-/// Notes when somebody has last touched anything.
-fn seen(event: TerminalEvent, touched: &mut Instant) -> TerminalEvent {
-    if matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_) | TerminalEvent::Mouse(_)) {
-        *touched = Instant::now();
+/// Draws what has changed; addresses again when they have, so that they lead where they say.
+fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result<()> {
+    let terminal = surface.terminal();
+    let buffer = terminal.draw(|frame| view(app, frame))?.buffer.clone();
+    let now = links(app);
+    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer)?;
+    if !now.is_empty() || !shown.links.is_empty() {
+        emit::links(terminal.backend_mut(), &buffer, &shown.links, &now)?;
     }
-    event
+    io::Write::flush(terminal.backend_mut())?;
+    *shown = Shown { buffer, links: now };
+    Ok(())
 }
 
-/// Commands that the engine works on.
-struct Work {
-    handle: Handle,
+/// What is on the terminal.
+#[derive(Default)]
+struct Shown {
+    buffer: Buffer,
+    links: Vec<Link>,
+}
+
+fn emit<S: Surface>(surface: &mut S, bytes: &[u8]) -> io::Result<()> {
+    let out = surface.terminal().backend_mut();
+    io::Write::write_all(out, bytes)?;
+    io::Write::flush(out)
+}
+
+/// Commands that the desk works on.
+struct Work<D> {
+    desk: D,
+    progress: mpsc::Sender<Msg>,
     tasks: JoinSet<Msg>,
-    /// Sends that wait for the one before them, so that they keep the order in which they were typed.
-    sends: VecDeque<Command>,
-    sending: bool,
+    /// Those that wait for the one before them, so that they keep the order in which they were asked for.
+    waiting: VecDeque<Command>,
+    busy: bool,
 }
 
-impl Work {
-    fn new(handle: Handle) -> Self {
-        Self { handle, tasks: JoinSet::new(), sends: VecDeque::new(), sending: false }
+/// Whether commands of this kind are carried out one after the other: what is written, and what is kept.
+fn is_in_order(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Send { .. }
+            | Command::Rewrite { .. }
+            | Command::React { .. }
+            | Command::Vote { .. }
+            | Command::KeepDraft { .. }
+            | Command::KeepLine { .. }
+            | Command::MarkRead(_)
+            | Command::SaveSetting(_)
+    )
+}
+
+impl<D: Desk> Work<D> {
+    fn new(desk: D, progress: mpsc::Sender<Msg>) -> Self {
+        Self { desk, progress, tasks: JoinSet::new(), waiting: VecDeque::new(), busy: false }
     }
 
     fn begin(&mut self, command: Command) {
-        if matches!(command, Command::Send { .. }) {
-            if self.sending {
-                self.sends.push_back(command);
+        if is_in_order(&command) {
+            if self.busy {
+                self.waiting.push_back(command);
                 return;
             }
-            self.sending = true;
+            self.busy = true;
         }
-        let handle = self.handle.clone();
+        let (desk, progress) = (self.desk.clone(), self.progress.clone());
         self.tasks.spawn(async move {
-            match perform(&handle, command.clone()).await {
+            match desk.perform(command.clone(), progress).await {
                 Ok(answer) => Msg::Done(command, answer),
-                Err(error) => Msg::Failed(command, error.to_string()),
+                Err(why) => Msg::Failed(command, why),
             }
         });
     }
 
     fn ended(&mut self, done: Result<Msg, JoinError>) -> io::Result<Msg> {
         let msg = done.map_err(io::Error::other)?;
-        if let Msg::Done(Command::Send { .. }, _) | Msg::Failed(Command::Send { .. }, _) = &msg {
-            self.sending = false;
-            if let Some(next) = self.sends.pop_front() {
+        if let Msg::Done(command, _) | Msg::Failed(command, _) = &msg
+            && is_in_order(command)
+        {
+            self.busy = false;
+            if let Some(next) = self.waiting.pop_front() {
                 self.begin(next);
             }
         }
         Ok(msg)
     }
-}
 
-async fn perform(handle: &Handle, command: Command) -> Result<Answer, EngineError> {
-    let page = |messages: Vec<Message>| Answer::Page(messages);
-    match command {
-        Command::Quit => Ok(Answer::Nothing),
-        Command::LoadRooms => handle.rooms().await.map(Answer::Rooms),
-        Command::LoadRoom(room) => handle.room(room).await.map(|room| Answer::Room(Box::new(room))),
-        Command::LoadNewest { room, limit } => handle.timeline(room, None, limit).await.map(page),
-        Command::LoadOlder { room, before } => handle.timeline(room, Some(before), PAGE).await.map(page),
-        Command::LoadNewer { room, after } => handle.timeline_after(room, after, PAGE).await.map(page),
-        Command::Send { room, text } => handle.send(room, text).await.map(|_| Answer::Nothing),
-        Command::MarkRead(room) => handle.mark_read(room).await.map(|()| Answer::Nothing),
-        Command::CreateRoom(name) => handle.create_room(name).await.map(Answer::Created),
-        Command::Invite { room, users } => handle.invite(room, users).await.map(|()| Answer::Nothing),
-        Command::Join(room) => handle.join(room).await.map(|()| Answer::Nothing),
-        Command::Decline(room) => handle.leave(room).await.map(|()| Answer::Nothing),
-        Command::LoadLink => match handle.link_request().await {
-            Ok(status) => Ok(Answer::Link(status)),
-            // Without a connection nobody asks; that there is none is said elsewhere.
-            Err(
-                EngineError::Net(_)
-                | EngineError::Timeout(_)
-                | EngineError::LoggedOut
-                | EngineError::LinkOver,
-            ) => Ok(Answer::Link(LinkStatus::None)),
-            Err(error) => Err(error),
-        },
-        Command::ApproveLink(link) => handle.approve_link(link).await.map(|_| Answer::Nothing),
-        Command::Unlock(passphrase) => {
-            handle.try_passphrase(passphrase.expose().clone()).await.map(|()| Answer::Nothing)
+    /// Carries out what is in order, to the last; what else is under way is given up.
+    async fn finish(&mut self) {
+        let all = async {
+            while self.busy {
+                let Some(done) = self.tasks.join_next().await else { return };
+                if self.ended(done).is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(END, all).await.is_err() {
+            tracing::warn!("what was begun is not kept: the disk takes too long");
         }
-        Command::RefuseLink(link) => handle.refuse_link(link).await.map(|()| Answer::Nothing),
     }
 }
 
@@ -181,13 +249,12 @@ async fn perform(handle: &Handle, command: Command) -> Result<Answer, EngineErro
 ///
 /// # Errors
 /// What the terminal says.
-pub async fn open(handle: &Handle, theme: Theme, zone: Zone, lock_after: Option<Duration>) -> io::Result<()> {
+pub async fn open<D: Desk>(mut app: App, desk: &D, lock_after: Option<Duration>) -> io::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut screen = Screen::take()?;
-    let mut app = App::new(handle.me().name.as_str(), theme, zone);
     tokio::select! {
-        shown = run(&mut app, &mut screen.terminal, handle, EventStream::new(), lock_after) => shown,
+        shown = run(&mut app, &mut screen, desk, EventStream::new, lock_after) => shown,
         _ = terminated.recv() => Ok(()),
         _ = hung_up.recv() => Ok(()),
     }

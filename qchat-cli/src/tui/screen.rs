@@ -5,33 +5,52 @@ use std::{io, panic, sync::Once};
 use crossterm::{
     event::{
         DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
-        EnableFocusChange, EnableMouseCapture,
+        EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
+        PushKeyboardEnhancementFlags,
     },
     execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
+    },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
+
+use super::emit::ExplicitOrder;
+
+/// What is drawn on: a terminal, which can be lent to another program.
+pub trait Surface {
+    /// Where its bytes go.
+    type Out: io::Write;
+
+    /// The terminal.
+    fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<Self::Out>>;
+
+    /// Gives the terminal to another program.
+    ///
+    /// # Errors
+    /// What the terminal says.
+    fn lend(&mut self) -> io::Result<()>;
+
+    /// Takes it back; everything on it has to be drawn anew.
+    ///
+    /// # Errors
+    /// What the terminal says.
+    fn take_back(&mut self) -> io::Result<()>;
+}
 
 /// A terminal in the modes that the screen needs; dropping it restores the terminal.
 #[derive(Debug)]
 pub(super) struct Screen {
-    pub(super) terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    terminal: Terminal<CrosstermBackend<io::Stdout>>,
 }
 
 impl Screen {
     /// Takes the terminal over.
     pub(super) fn take() -> io::Result<Self> {
         restore_on_panic();
-        enable_raw_mode()?;
         // From here on, a failure restores as well.
-        let entered = execute!(
-            io::stdout(),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            EnableMouseCapture,
-            EnableFocusChange
-        );
-        match entered.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout()))) {
+        match enter().and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout()))) {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
                 restore();
@@ -41,16 +60,53 @@ impl Screen {
     }
 }
 
+impl Surface for Screen {
+    type Out = io::Stdout;
+
+    fn terminal(&mut self) -> &mut Terminal<CrosstermBackend<io::Stdout>> {
+        &mut self.terminal
+    }
+
+    fn lend(&mut self) -> io::Result<()> {
+        restore();
+        Ok(())
+    }
+
+    fn take_back(&mut self) -> io::Result<()> {
+        enter()?;
+        self.terminal.clear()
+    }
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
 }
 
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableMouseCapture,
+        EnableFocusChange,
+        // What a terminal draws wider than it is meant to be stays in its row.
+        DisableLineWrap,
+        ExplicitOrder(true),
+        // So that Shift+Enter and the like are told apart, where the terminal can.
+        PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
+    )
+}
+
 /// Gives the terminal back. Where it has gone away, there is nothing to give back.
 fn restore() {
     let _ = execute!(
         io::stdout(),
+        PopKeyboardEnhancementFlags,
+        ExplicitOrder(false),
+        EnableLineWrap,
         DisableFocusChange,
         DisableMouseCapture,
         DisableBracketedPaste,

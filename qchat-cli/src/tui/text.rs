@@ -2,18 +2,42 @@
 //!
 //! Names have been, or should have been, sanitised before; this module does not rely on it.
 
+use std::ops::Range;
+
 use qchat_proto::sanitize;
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+/// Most characters that are joined into one emoji; a family with skin tones has eleven. In terminals that do not know such
+/// emoji each of them takes cells of its own.
+const JOINED: usize = 12;
+
 /// Makes text of several lines harmless.
 pub(super) fn clean(text: &str) -> String {
-    sanitize::text(text).into_owned()
+    bounded(sanitize::text(text).into_owned())
 }
 
 /// The same for a single line.
 pub(super) fn clean_line(text: &str) -> String {
-    sanitize::line(text).into_owned()
+    bounded(sanitize::line(text).into_owned())
+}
+
+/// Cuts chains of emoji that are longer than any there is.
+fn bounded(text: String) -> String {
+    if !text.contains('\u{200d}') {
+        return text;
+    }
+    let mut cut = String::with_capacity(text.len());
+    for grapheme in text.graphemes(true) {
+        match grapheme.char_indices().nth(JOINED) {
+            Some((at, _)) => {
+                cut.push_str(grapheme[..at].trim_end_matches('\u{200d}'));
+                cut.push(char::REPLACEMENT_CHARACTER);
+            }
+            None => cut.push_str(grapheme),
+        }
+    }
+    cut
 }
 
 /// What may enter a field from the clipboard: the text as it is, but for controls.
@@ -62,9 +86,16 @@ pub(super) fn truncate(line: &str, cells: usize) -> String {
 /// Breaks clean text into lines of at most `cells`: after white space or a wide character, inside a word only when
 /// the word alone is longer than a line. The first line has `first` cells (a name may stand before it).
 pub(super) fn wrap(text: &str, first: usize, cells: usize) -> Vec<String> {
-    let mut lines = Vec::new();
+    wrap_ranges(text, first, cells).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+/// [`wrap`], as the places of the lines in the text.
+pub(super) fn wrap_ranges(text: &str, first: usize, cells: usize) -> Vec<Range<usize>> {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    let trimmed = |start: usize, end: usize| start..start + text[start..end].trim_end().len();
+    let mut base = 0;
     for paragraph in text.split('\n') {
-        let room = |lines: &Vec<String>| if lines.is_empty() { first.max(1) } else { cells.max(1) };
+        let room = |lines: &Vec<Range<usize>>| if lines.is_empty() { first.max(1) } else { cells.max(1) };
         let mut start = 0;
         let mut column = 0;
         // Where the line may be broken, and the column there.
@@ -78,13 +109,13 @@ pub(super) fn wrap(text: &str, first: usize, cells: usize) -> Vec<String> {
                 continue;
             }
             if blank && column + wide > room(&lines) {
-                lines.push(paragraph[start..at].trim_end().to_owned());
+                lines.push(trimmed(base + start, base + at));
                 (start, column, opening) = (at + grapheme.len(), 0, None);
                 continue;
             }
             while column + wide > room(&lines) && at > start {
                 let (until, taken) = opening.take().unwrap_or((at, column));
-                lines.push(paragraph[start..until].trim_end().to_owned());
+                lines.push(trimmed(base + start, base + until));
                 (start, column) = (until, column - taken);
             }
             column += wide;
@@ -92,7 +123,8 @@ pub(super) fn wrap(text: &str, first: usize, cells: usize) -> Vec<String> {
                 opening = Some((at + grapheme.len(), column));
             }
         }
-        lines.push(paragraph[start..].to_owned());
+        lines.push(base + start..base + paragraph.len());
+        base += paragraph.len() + 1;
     }
     lines
 }

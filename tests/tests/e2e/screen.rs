@@ -22,8 +22,10 @@ fn a_conversation_on_the_screen() {
     screen.shows("✓ alice: typed by alice");
     bob.ok(&["send", "general", "while she looks"]);
     screen.shows("bob: while she looks");
-    // A paste is text, whatever is in it; Enter sends it.
+    // A paste is text, whatever is in it; several lines are asked about, and Enter sends them.
     screen.press("\u{1b}[200~two\nlines\u{1b}[201~");
+    screen.shows("Paste 2 lines");
+    screen.press("y");
     screen.shows("> two");
     screen.press("\r");
     screen.shows("✓ alice: two");
@@ -98,4 +100,143 @@ fn a_screen_that_is_told_to_end_gives_the_terminal_back() {
     let told = std::process::Command::new("kill").args(["-TERM", &process]).status().expect("kill runs");
     assert!(told.success());
     screen.ends_in_order();
+}
+
+#[test]
+fn two_screens_talk_and_one_that_was_killed_shows_the_line_above_what_is_new_where_it_was() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let (alice, bob) = (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "bob"));
+    client::room("general", &[&alice, &bob]);
+    let mut hers = Terminal::open(&alice.command(&[]), 24, 80);
+    let mut his = Terminal::open(&bob.command(&[]), 24, 80);
+    hers.shows("online");
+    his.shows("online");
+    hers.press("shall we meet?\r");
+    his.shows("alice: shall we meet?");
+
+    // He chooses the message, answers it, and reacts to it.
+    his.press("\u{1b}[A");
+    his.shows("reply");
+    his.press("r");
+    his.shows("↪ to alice: shall we meet?");
+    his.press("at *nine*\r");
+    hers.shows("↪ alice: shall we meet?");
+    hers.shows("bob: at nine");
+    his.press("\u{1b}[A\u{1b}[A+");
+    his.shows("React with");
+    his.press("tada\r");
+    hers.shows("[🎉 bob]");
+    // She edits hers, and deletes it for everyone.
+    hers.press("\u{1b}[A\u{1b}[Ae");
+    hers.shows("Editing");
+    hers.press(" Today?\r");
+    his.shows("alice: shall we meet? Today? (edited)");
+    hers.press("\u{1b}[A\u{1b}[AD");
+    hers.shows("Delete it for everyone?");
+    hers.press("y");
+    his.shows("(deleted by alice)");
+
+    // What is begun is kept, and what comes meanwhile gets a line.
+    hers.press("half a word");
+    hers.shows("> half a word");
+    hers.press("\u{11}");
+    hers.ends_in_order();
+    assert!(alice.json(&["draft"])[0]["draft"] == "half a word");
+    for text in ["one more", "and another"] {
+        his.press(&format!("{text}\r"));
+        his.shows(&format!("✓ bob: {text}"));
+    }
+    let placed = |screen: &str| {
+        let below = screen.split_once("── new ──").map(|(_, below)| below);
+        screen.contains("half a word")
+            && below.is_some_and(|below| below.contains("one more") && below.contains("and another"))
+            && !below.is_some_and(|below| below.contains("at nine"))
+    };
+    let mut hers = Terminal::open(&alice.command(&[]), 24, 80);
+    hers.wait_for("the line", placed);
+    // It is read, and the program is killed.
+    while alice.json(&["unread"])[0]["unread"] != 0 {}
+    hers.child.kill().expect("the screen can be killed");
+    let mut hers = Terminal::open(&alice.command(&[]), 24, 80);
+    hers.resize(30, 100);
+    hers.wait_for("the same line", placed);
+    // Whoever answers has read it all.
+    hers.press("!\r");
+    hers.wait_for("no line", |screen| screen.contains("half a word!") && !screen.contains("── new ──"));
+    his.shows("alice: half a word!");
+    for screen in [&mut hers, &mut his] {
+        screen.press("\u{11}");
+    }
+    hers.ends_in_order();
+    his.ends_in_order();
+}
+
+#[test]
+fn the_screen_shows_panels_searches_and_writes_settings_down() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let (alice, bob) = (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "bob"));
+    client::room("general", &[&alice, &bob]);
+    bob.ok(&["send", "general", "the heron lands at noon"]);
+    let config = alice.file("config.toml");
+    std::fs::write(&config, "# mine\ntheme = \"plain\" # at work\n[keys.everywhere]\nsettings = \"F9\"\n")
+        .expect("a file");
+    let config = config.to_str().expect("a UTF-8 path");
+    let mut screen = Terminal::open(&alice.command(&["--config", config]), 30, 100);
+    screen.shows("bob: the heron");
+    // Members: the safety number is compared.
+    screen.press("\u{1b}OQ");
+    screen.shows("not verified");
+    screen.press("\r");
+    screen.shows("You and bob");
+    screen.press("\r");
+    screen.shows("Did bob read the same number");
+    screen.press("y");
+    screen.shows("✓ verified");
+    assert!(alice.ok(&["verify", "--status"]).join("\n").contains("verified"));
+    // Keys, log, quantum and connection have something to say.
+    for (key, words) in [
+        ("\u{1b}OR", "Update the keys now"),
+        ("\u{1b}OS", "register"),
+        ("\u{1b}[15~", "Start on this machine's simulator"),
+        ("\u{1b}[17~", "Everything is sent."),
+        ("\u{1b}[18~", "ms for a question"),
+    ] {
+        screen.press(key);
+        screen.shows(words);
+    }
+    screen.press("\u{1b}[15~");
+    screen.shows("None yet.");
+    screen.press("\u{1b}[B\r");
+    screen.shows("last S");
+    // A search jumps, and a setting is written down.
+    screen.press("\u{6}heron");
+    screen.shows("1 message");
+    screen.press("\r");
+    screen.shows("bob ✓: the heron");
+    screen.press("\u{1b}[20~");
+    screen.shows("Settings");
+    screen.press("\r");
+    screen.wait_for("another theme", |screen| screen.contains("theme           auto"));
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    let written = std::fs::read_to_string(config).expect("the file");
+    assert_eq!(written, "# mine\ntheme = \"auto\" # at work\n[keys.everywhere]\nsettings = \"F9\"\n");
+    // What makes no sense is told with its line, before anything else.
+    std::fs::write(config, "\n[keys.composer]\nsend = \"Ctrl+Foo\"\n").expect("a file");
+    let mut screen = Terminal::open(&alice.command(&["--config", config]), 30, 100);
+    screen.shows("config.toml:3: keys.composer.send");
+}
+
+#[test]
+fn sample_data_needs_no_account_and_no_daemon() {
+    let nobody = Client::new("http://127.0.0.1:9", "nobody");
+    let mut screen = Terminal::open(&nobody.command(&["--demo"]), 24, 80);
+    screen.shows("dora invites you");
+    screen.press("\t");
+    screen.shows("Matches are here");
+    screen.press("hello\r");
+    screen.shows("✓ alice: hello");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    assert!(!nobody.data_directory().exists());
 }

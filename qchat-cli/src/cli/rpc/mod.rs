@@ -267,7 +267,10 @@ impl Engine<'_> {
             engine: Some(Warm { handle: self.handle.clone(), profile: self.profile.clone(), text }),
         };
         // In a box of its own: this is part of what it calls.
-        let outcome = on_the_engine(&context, cli.command.as_ref()).boxed_local().await;
+        let outcome = match &cli.command {
+            Some(command) => on_the_engine(&context, command).boxed_local().await,
+            None => Err(Failure::usage("the screen is opened in a terminal")),
+        };
         (outcome, kept.take())
     }
 

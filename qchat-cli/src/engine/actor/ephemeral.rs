@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use qchat_proto::{
     content::Role,
-    ids::{AccountId, DeviceId, RoomId},
+    ids::{AccountId, DeviceId, RoomId, Seq},
     session::{
         ephemeral::{Statement, Voices, What},
         ledger::{Ledger, Phase},
@@ -43,8 +43,8 @@ const SPREAD: Duration = Duration::from_secs(1);
 pub(super) struct Whispering {
     /// What this user shows.
     pub(super) shown: Option<Appearance>,
-    /// The keys of the rooms' epochs.
-    voices: HashMap<RoomId, Voices>,
+    /// The keys of the rooms' epochs, with the generation; `None` of those that are too large.
+    voices: HashMap<RoomId, (Seq, u64, Option<Voices>)>,
     /// When it was last said in a room that this user writes.
     writing: HashMap<RoomId, Instant>,
     /// When others were last answered in a room.
@@ -92,7 +92,9 @@ impl Actor {
         if writing && again {
             self.whispering.writing.insert(room, Instant::now());
             self.tell_members(socket, room, What::Writing, false).await?;
-        } else if !writing && self.whispering.writing.remove(&room).is_some() {
+        } else if !writing {
+            // Another process of this profile may have said that they write.
+            self.whispering.writing.remove(&room);
             self.tell_members(socket, room, What::Paused, false).await?;
         }
         Ok(())
@@ -155,18 +157,17 @@ impl Actor {
             return Ok(());
         }
         let now = clock::millis();
-        let Some(change) = self.board.take(room, (account, device), said, now) else {
-            self.owe_answer(room, said.asks && !of_writing);
-            return Ok(());
-        };
-        if !of_writing {
+        let Some(taken) = self.board.take(room, (account, device), said, now) else { return Ok(()) };
+        if taken.seen {
             let at = said.at_ms.min(now);
             self.profile
                 .write_async(move |tx: &mut Tx| tx.put_seen(account, at))
                 .await
                 .map_err(EngineError::from)?;
         }
-        self.tell_change(change);
+        if let Some(change) = taken.change {
+            self.tell_change(change);
+        }
         self.owe_answer(room, said.asks && !of_writing);
         Ok(())
     }
@@ -206,21 +207,22 @@ impl Actor {
 
     /// The keys of a room's epoch; `None` where this device does not follow it, or it is too large for such talk.
     async fn voices(&mut self, room: RoomId) -> Result<Option<&Voices>, EngineError> {
-        let known = self.whispering.voices.get(&room).map(Voices::epoch);
+        let known = self.whispering.voices.get(&room).map(|(generation, epoch, _)| (*generation, *epoch));
         let device = self.steps.device.latest();
         let read = self.profile.read_async(move |tx: &mut Tx| {
             let Some(state) = tx.room(room)?.filter(|state| state.phase == Phase::Member) else {
                 return Ok(None);
             };
-            if Some(state.epoch) == known {
+            let of = (state.generation, state.epoch);
+            if Some(of) == known {
                 return Ok(Some(None));
             }
             if tx.roster(room)?.len() > MOST_DEVICES {
-                return Ok(None);
+                return Ok(Some(Some((of, Ok(None)))));
             }
             let Some(blob) = tx.group(room)? else { return Ok(None) };
             let voices = device.load(room, &blob, &[]).and_then(|group| Voices::of(&group));
-            Ok::<_, StoreError>(Some(Some(voices)))
+            Ok::<_, StoreError>(Some(Some((of, voices.map(Some)))))
         });
         match read.await? {
             None => {
@@ -228,11 +230,11 @@ impl Actor {
                 return Ok(None);
             }
             Some(None) => {}
-            Some(Some(voices)) => {
+            Some(Some(((generation, epoch), voices))) => {
                 let voices = voices.map_err(EngineError::from)?;
-                self.whispering.voices.insert(room, voices);
+                self.whispering.voices.insert(room, (generation, epoch, voices));
             }
         }
-        Ok(self.whispering.voices.get(&room))
+        Ok(self.whispering.voices.get(&room).and_then(|(_, _, voices)| voices.as_ref()))
     }
 }

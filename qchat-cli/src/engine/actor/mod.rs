@@ -411,6 +411,8 @@ impl Actor {
             };
             if due.noted {
                 let _ = events.send(Event::Rooms);
+                // Somebody may be blocked now, or no more.
+                let _ = events.send(Event::Deleted);
             }
             if let Some(back) = back.upgrade() {
                 let _ = back.send(Command::LookedAfter(due.rooms)).await;

@@ -42,6 +42,7 @@ impl Handle {
         progress: impl Fn(Transfer),
     ) -> Result<(MessageId, FileId), EngineError> {
         self.writable(room).await?;
+        self.expect_not_blocked(room).await?;
         if let Some(of) = source.draft.reply_to {
             self.expect_message(room, of).await?;
         }

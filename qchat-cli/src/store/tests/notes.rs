@@ -25,7 +25,7 @@ impl Daemon {
         let place = self.0.len().saturating_sub(late);
         let shown = if place == 0 { vec![] } else { self.0[place - 1].clone() };
         let version = self.newest().0;
-        write(device, |tx| tx.merge_notes(&shown, version));
+        write(device, |tx| tx.merge_notes(&shown, version, 1_000));
         let (_, untold) = read(device, Tx::notes_version);
         if untold {
             let all = read(device, Tx::notes);
@@ -78,18 +78,36 @@ proptest! {
 #[test]
 fn the_newest_word_counts_and_what_a_later_version_notes_is_passed_on() {
     let (_dir, profile) = device(1);
-    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 10)));
-    assert!(!write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 11)), "nothing new");
+    let block = |so, now| write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), so, now));
+    block(true, 10);
     assert!(read(&profile, |tx| tx.is_blocked(BOB)) && !read(&profile, |tx| tx.is_blocked(ALICE)));
-    // A clock that went back does not lose the last word.
-    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), false, 5)));
-    assert!(write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), true, 5)));
+    // A clock that went back does not lose the last word, nor is it none where nothing changes: another device may have said
+    // otherwise meanwhile.
+    block(false, 5);
+    block(true, 5);
+    block(true, 5);
     let own = read(&profile, |tx| tx.noted(Topic::Blocked(BOB))).unwrap();
-    assert_eq!(own.at_ms, 12);
-    let older = Note { value: vec![], at_ms: 11, ..own.clone() };
+    assert_eq!(own.at_ms, 13);
+    let older = Note { value: vec![], at_ms: 12, ..own.clone() };
     let later = Note { kind: 77, subject: vec![1], value: vec![2], ..own.clone() };
-    assert!(write(&profile, |tx| tx.merge_notes(&[older, later.clone()], 3)));
+    assert!(write(&profile, |tx| tx.merge_notes(&[older, later.clone()], 3, 100)));
     assert!(read(&profile, |tx| tx.is_blocked(BOB)));
-    assert_eq!(read(&profile, Tx::notes), [own, later]);
+    assert_eq!(read(&profile, Tx::notes), [own.clone(), later.clone()]);
     assert_eq!(read(&profile, Tx::notes_version), (3, true));
+
+    // Nobody has the last word for ever, or keeps what makes no sense here.
+    let (kind, me) = Topic::Blocked(ALICE).key();
+    let senseless = [
+        Note { value: vec![], at_ms: i64::MAX, ..own.clone() },
+        Note { subject: me, ..own.clone() },
+        Note { kind, subject: vec![1; 15], ..own.clone() },
+        Note { kind: u32::MAX, subject: vec![], ..own.clone() },
+    ];
+    assert!(!write(&profile, |tx| tx.merge_notes(&senseless, 4, 100)));
+    assert_eq!(read(&profile, Tx::notes), [own, later]);
+    assert!(read(&profile, Tx::notes_version).1, "they give way");
+    // What is not so any more is forgotten some day.
+    block(false, 20);
+    write(&profile, |tx| tx.merge_notes(&[], 5, 400 * 24 * 3600 * 1000));
+    assert_eq!(read(&profile, Tx::notes).len(), 1);
 }

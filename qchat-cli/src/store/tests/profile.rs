@@ -405,3 +405,17 @@ fn numbers_that_do_not_fit_are_refused() {
     let huge = profile.write(|tx| tx.put_head(ROOM, Seq(u64::MAX), &[0; 48]));
     assert!(matches!(huge, Err(StoreError::Range)));
 }
+
+#[test]
+fn a_line_above_what_is_unread_is_kept_for_each_room_until_it_is_taken_away() {
+    let (_dir, profile) = profile();
+    let other = RoomId::from_bytes([2; 16]);
+    let line = |room| read(&profile, move |tx| tx.unread_line(room));
+    assert_eq!(line(ROOM), None);
+    for row in [7, 9] {
+        write(&profile, move |tx| tx.put_unread_line(ROOM, Some(row)));
+        assert_eq!((line(ROOM), line(other)), (Some(row), None));
+    }
+    write(&profile, |tx| tx.put_unread_line(ROOM, None));
+    assert_eq!(line(ROOM), None);
+}

@@ -11,11 +11,15 @@ fn two_rooms() -> Vec<RoomSummary> {
 }
 
 fn send(text: &str) -> Command {
-    Command::Send { room: id(1), text: text.to_owned() }
+    Command::Send { room: id(1), text: text.to_owned(), reply_to: None }
+}
+
+fn kept(text: &str) -> Command {
+    Command::KeepDraft { room: id(1), text: text.to_owned() }
 }
 
 fn opening(n: u8) -> Vec<Command> {
-    vec![Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
+    vec![Command::LoadLine(id(n)), Command::LoadRoom(id(n)), Command::LoadNewest { room: id(n), limit: 200 }]
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn keys_ask_for_this() {
         (&joined, "what?<Enter>", vec![send("what?")]),
         (&joined, "??<Enter>", vec![send("?")]),
         (&joined, "<C-q>", vec![Command::Quit]),
-        (&joined, "text<C-c>", vec![Command::Quit]),
+        (&joined, "text<C-c>", vec![kept("text"), Command::Quit]),
         (&joined, "<F1><C-c>", vec![Command::Quit]),
         (&joined, "<Tab>", opening(2)),
         (&joined, "<A-Down>", opening(2)),
@@ -136,6 +140,7 @@ fn a_paste_is_one_edit_and_sends_nothing() {
     stage.press("> ");
     stage.tell(Msg::Paste("one\r\ntwo\rthree\u{1b}[2J\n".to_owned()));
     assert_eq!(stage.asked(), []);
+    stage.press("y");
     assert_eq!(stage.app.composer.text(), "> one\ntwo\nthree[2J\n");
     // Undo is Ctrl+U in the editor's own keys.
     stage.press("<C-u>");
@@ -243,7 +248,7 @@ fn a_created_room_opens() {
     stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(list)));
     assert_eq!(stage.asked(), []);
     stage.press("hi<Enter>");
-    assert_eq!(stage.asked(), [Command::Send { room: id(9), text: "hi".to_owned() }]);
+    assert_eq!(stage.asked(), [Command::Send { room: id(9), text: "hi".to_owned(), reply_to: None }]);
 }
 
 #[test]

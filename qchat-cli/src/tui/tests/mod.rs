@@ -1,12 +1,18 @@
 //! The screen, driven from outside: keys and events in, commands and drawn cells out.
 
 mod behaviour;
+mod demo;
+mod hostile;
+mod lists;
+mod messages;
+mod panels;
 mod screens;
 mod virtualised;
+mod writing;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use qchat_proto::{
-    content::Role,
+    content::{MessageRef, Role},
     crypto::entropy::{Entropy, EntropyError},
     identity::{
         DeviceName,
@@ -17,7 +23,7 @@ use qchat_proto::{
 use ratatui::{Terminal, backend::TestBackend};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
-use super::{Answer, App, Command, Msg, Theme, update, view};
+use super::{Answer, App, Command, Emission, Msg, Theme, update, view};
 use crate::{
     engine::types::{
         Body, Connection, Delivery, Event, Link, LinkRequest, LinkStatus, Marks, Member, Message,
@@ -55,7 +61,7 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
         row,
         room: id(1),
         seq: Some(Seq(row.unsigned_abs())),
-        id: Some(MessageId::from_bytes([7; 16])),
+        id: Some(message_id(row)),
         sender: Some(Sender {
             account,
             name: sender.to_owned(),
@@ -70,6 +76,14 @@ fn message(row: i64, minutes: i64, sender: &str, text: &str) -> Message {
         delivery: Delivery::Sent,
         marks: Marks::default(),
     }
+}
+
+fn message_id(row: i64) -> MessageId {
+    MessageId::from_bytes(u128::from(row.unsigned_abs()).to_be_bytes())
+}
+
+fn reference(row: i64) -> MessageRef {
+    MessageRef { device: DeviceId::from_bytes([1; 16]), id: message_id(row) }
 }
 
 fn aside(row: i64, minutes: i64, body: Body) -> Message {
@@ -165,6 +179,7 @@ impl Stage {
         let mut stage = Self::new(width, height);
         let first = rooms.first().map(|room| (room.id, room.name.clone()));
         stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(rooms)));
+        stage.line(None);
         if let Some((room, name)) = first {
             let details = Box::new(details(room.as_bytes()[0], &name));
             stage.tell(Msg::Done(Command::LoadRoom(room), Answer::Room(details)));
@@ -172,6 +187,13 @@ impl Stage {
         }
         stage.commands.clear();
         stage
+    }
+
+    /// Where the unread line of the open room stood.
+    fn line(&mut self, row: Option<i64>) {
+        if let Some(room) = self.app.open.as_ref().map(|open| open.id) {
+            self.tell(Msg::Done(Command::LoadLine(room), Answer::Row(row)));
+        }
     }
 
     fn newest(&mut self, room: RoomId, messages: Vec<Message>) {
@@ -199,8 +221,22 @@ impl Stage {
         self
     }
 
-    /// What was asked of the engine since this was asked last.
+    /// What was asked for since this was asked last, but for notifications and where the unread line is kept.
     fn asked(&mut self) -> Vec<Command> {
+        let mut asked = self.all_asked();
+        asked.retain(|command| {
+            !matches!(
+                command,
+                Command::KeepLine { .. }
+                    | Command::Peek(_)
+                    | Command::Emit(Emission::Notify { .. } | Emission::Bell)
+            )
+        });
+        asked
+    }
+
+    /// All of it.
+    fn all_asked(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.commands)
     }
 
@@ -219,6 +255,7 @@ fn key(name: &str) -> KeyEvent {
     let (modifiers, name) = match name.split_once('-') {
         Some(("C", name)) => (KeyModifiers::CONTROL, name),
         Some(("A", name)) => (KeyModifiers::ALT, name),
+        Some(("S", name)) => (KeyModifiers::SHIFT, name),
         _ => (KeyModifiers::NONE, name),
     };
     let code = match name {
@@ -226,6 +263,8 @@ fn key(name: &str) -> KeyEvent {
         "Esc" => KeyCode::Esc,
         "Tab" => KeyCode::Tab,
         "BackTab" => KeyCode::BackTab,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
         "Up" => KeyCode::Up,
         "Down" => KeyCode::Down,
         "PgUp" => KeyCode::PageUp,
@@ -233,7 +272,9 @@ fn key(name: &str) -> KeyEvent {
         "Home" => KeyCode::Home,
         "End" => KeyCode::End,
         "Backspace" => KeyCode::Backspace,
-        "F1" => KeyCode::F(1),
+        function if function.len() > 1 && function.starts_with('F') => {
+            KeyCode::F(function[1..].parse().unwrap())
+        }
         name => KeyCode::Char(name.chars().next().unwrap()),
     };
     KeyEvent::new(code, modifiers)

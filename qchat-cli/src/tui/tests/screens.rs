@@ -105,7 +105,10 @@ fn who_is_trusted_is_marked_and_whose_keys_have_changed_blocks_the_room_in_words
     // It does not go away by a key, and what went wrong is told first.
     stage.press("x<Esc>");
     assert!(stage.drawn().contains("nothing is sent"));
-    stage.tell(Msg::Failed(Command::Send { room: id(1), text: "x".to_owned() }, "why".to_owned()));
+    stage.tell(Msg::Failed(
+        Command::Send { room: id(1), text: "x".to_owned(), reply_to: None },
+        "why".to_owned(),
+    ));
     assert!(stage.drawn().contains("! why"));
     blocked.blocked_by = None;
     stage.press("<Esc>");

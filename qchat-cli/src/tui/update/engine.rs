@@ -4,12 +4,15 @@ use qchat_proto::ids::RoomId;
 
 use super::{
     super::{
-        app::{App, Overlay, Question, Report},
+        app::{App, Focus, Overlay, Question, Report},
         composer::Composer,
         msg::{Answer, Command},
+        panels::Kind,
+        picker::{self, Picker},
         timeline::{Merged, Timeline},
+        transfers::TransferState,
     },
-    PAGE, rooms,
+    PAGE, message, notify, panels, rooms, writing,
 };
 use crate::engine::types::{Connection, Event, LinkStatus, Message, RoomStatus, RoomSummary};
 
@@ -19,6 +22,7 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
         Event::Timeline(room) => {
             let mut commands = read_newest(app, room);
             commands.extend(read_rooms(app));
+            commands.extend(panels::refresh(app, Kind::Transfers));
             commands
         }
         Event::Changed(room) => {
@@ -32,6 +36,7 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             if let Some(open) = &mut app.open {
                 open.timeline = Timeline::new();
             }
+            message::back_to_text(app);
             read_all(app)
         }
         Event::Rooms => {
@@ -44,15 +49,26 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             commands
         }
-        Event::Devices => read_link(app),
+        Event::Devices => {
+            let mut commands = read_link(app);
+            commands.extend(panels::refresh(app, Kind::Keys));
+            commands
+        }
         Event::Presence(_) | Event::Writing(_) => Vec::new(),
         Event::Connection(connection) => {
             let online = matches!(connection, Connection::Online(_));
+            if matches!((&app.connection, &connection), (Connection::Online(_), Connection::Offline(_))) {
+                app.losses += 1;
+            }
             app.connection = connection;
-            if online { read_link(app) } else { Vec::new() }
+            let mut commands = if online { read_link(app) } else { Vec::new() };
+            if online {
+                commands.extend(panels::refresh(app, Kind::Connection));
+            }
+            commands
         }
         Event::Trouble(sentence) => {
-            app.report = Some(Report::Trouble(sentence));
+            app.report = Report::trouble(sentence);
             Vec::new()
         }
     }
@@ -63,6 +79,15 @@ pub(super) fn read_all(app: &mut App) -> Vec<Command> {
     let mut commands = read_rooms(app);
     commands.extend(rooms::read_open(app));
     commands
+}
+
+/// A command is on its way.
+pub(super) fn progress(app: &mut App, command: &Command, done: u64, of: u64) -> Vec<Command> {
+    if matches!(command, Command::StartQuantum(_)) {
+        return panels::refresh(app, Kind::Quantum);
+    }
+    app.transfers.progress(command, done, of);
+    Vec::new()
 }
 
 /// A command is done.
@@ -86,52 +111,163 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             Vec::new()
         }
         (Command::LoadNewer { room, after }, Answer::Page(page)) => show_newer(app, room, after, page),
+        (Command::LoadAround { room, row }, Answer::Page(page)) => show_around(app, room, row, page),
+        (Command::Locate { room, .. }, Answer::Row(row)) => {
+            if app.opened(room).is_none() {
+                return Vec::new();
+            }
+            match row {
+                Some(row) => rooms::go_to(app, row),
+                None => {
+                    app.report = Report::trouble("That message is not on this device.");
+                    Vec::new()
+                }
+            }
+        }
+        (Command::Peek(room), Answer::Page(page)) => notify::of_message(app, room, page.last()),
+        (Command::LoadLine(room), Answer::Row(row)) => {
+            if let Some(open) = app.opened(room) {
+                open.line = Some(row);
+                if let (Some(row), None) = (row, open.unread_at_opening) {
+                    open.timeline.restore_unread(row);
+                }
+            }
+            Vec::new()
+        }
+        (Command::LoadDrafts, Answer::Drafts(drafts)) => {
+            take_drafts(app, drafts);
+            Vec::new()
+        }
+        (Command::LoadPeople, Answer::People(people)) => {
+            app.people = people;
+            if let Overlay::Picker(old) = &app.overlay
+                && old.kind == picker::Kind::Palette
+            {
+                let mut fresh = Picker::palette(app);
+                if let Overlay::Picker(old) = &mut app.overlay {
+                    (fresh.input, fresh.at) = (std::mem::replace(&mut old.input, Composer::new("")), old.at);
+                    **old = fresh;
+                }
+            }
+            Vec::new()
+        }
+        (Command::Search { query, offset }, Answer::Found(found)) => {
+            if let Overlay::Search(search) = &mut app.overlay {
+                search.found(&query, offset, found);
+            }
+            Vec::new()
+        }
+        (Command::Edit(_), Answer::Written(text)) => {
+            writing::written(app, text);
+            Vec::new()
+        }
+        (Command::SaveSetting(_), Answer::Keymap(keymap)) => {
+            app.keymap = *keymap;
+            Vec::new()
+        }
+        (Command::LoadUnsent | Command::DropUnsent(_), Answer::Unsent(unsent)) => {
+            app.unsent = unsent;
+            Vec::new()
+        }
+        (command @ Command::SaveFile { .. }, Answer::Path(path)) => {
+            app.report = Report::info(format!("Saved to {}.", path.display()));
+            app.transfers.end(&command, TransferState::Done(Some(path)));
+            Vec::new()
+        }
+        (command @ Command::SendFile { .. }, _) => {
+            app.transfers.end(&command, TransferState::Done(None));
+            app.report = Report::info("The file is sent.");
+            Vec::new()
+        }
+        (Command::LoadLink, Answer::Link(status)) => show_link(app, status),
+        (
+            Command::LoadRoster(_)
+            | Command::Compare(_)
+            | Command::LoadDevices
+            | Command::LoadKeys
+            | Command::LoadLog
+            | Command::LoadQuantum
+            | Command::Ping,
+            answer,
+        ) => {
+            app.report = None;
+            panels::answered(app, answer);
+            Vec::new()
+        }
+        (command, answer) => finished(app, command, answer),
+    }
+}
+
+/// Something is done of which the user is told.
+fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
+    let (words, mut commands) = match (command, answer) {
         (Command::CreateRoom(_), Answer::Created(room)) => {
-            app.report = Some(Report::Info("The room is there. Ctrl+O invites people to it.".to_owned()));
+            let key = app.keymap.any_key(super::super::keymap::Action::Invite);
             let mut commands = read_rooms(app);
             commands.extend(rooms::open(app, room));
-            commands
+            (format!("The room is there. {key} invites people to it."), commands)
+        }
+        (Command::Direct(name), Answer::Created(room)) => {
+            let mut commands = read_rooms(app);
+            commands.extend(rooms::open(app, room));
+            (format!("What you write here {name} reads, and nobody else."), commands)
         }
         (Command::Invite { users, .. }, _) => {
             let names: Vec<_> = users.iter().map(ToString::to_string).collect();
-            app.report = Some(Report::Info(format!("Invited {}.", names.join(", "))));
-            read_all(app)
+            (format!("Invited {}.", names.join(", ")), read_all(app))
         }
+        (Command::Remove(_, name), _) => (format!("Removed {name}."), read_all(app)),
+        (Command::Rename(..) | Command::SetTopic(..), _) => ("Changed.".to_owned(), read_all(app)),
+        (Command::Leave(_), _) => ("You left the room.".to_owned(), read_all(app)),
         (Command::Join(joined), _) => {
             // Known before the list is read again: what is typed now is a message, not an answer.
             for room in app.rooms.iter_mut().flatten().filter(|room| room.id == joined) {
                 room.status = RoomStatus::Joined;
             }
-            app.report = Some(Report::Info("You are in.".to_owned()));
-            read_all(app)
-        }
-        (Command::LoadLink, Answer::Link(status)) => {
-            let asks = match status {
-                LinkStatus::Asks(request) => Some(request),
-                LinkStatus::None | LinkStatus::Opening | LinkStatus::Elsewhere(_) => None,
-            };
-            if asks.is_none() && app.asking().is_some() {
-                app.report = Some(Report::Info("The new device is not waiting any more.".to_owned()));
+            let mut commands = read_all(app);
+            if app.opened(joined).is_some() {
+                commands.push(Command::LoadLine(joined));
             }
-            app.link = asks;
-            if app.loading_link.ended() { read_link(app) } else { Vec::new() }
+            ("You are in.".to_owned(), commands)
         }
+        (Command::Decline(_), _) => ("Declined.".to_owned(), read_all(app)),
         (Command::ApproveLink(_), _) => {
             let name = app.link.take().map_or_else(|| "It".to_owned(), |request| request.name);
-            app.report = Some(Report::Info(format!("{name} is a device of this account now.")));
-            Vec::new()
+            (format!("{name} is a device of this account now."), Vec::new())
         }
         (Command::RefuseLink(_), _) => {
             app.link = None;
-            app.report = Some(Report::Info("Refused: nothing was handed over.".to_owned()));
-            Vec::new()
+            ("Refused: nothing was handed over.".to_owned(), Vec::new())
         }
-        (Command::Decline(_), _) => {
-            app.report = Some(Report::Info("Declined.".to_owned()));
-            read_all(app)
+        (Command::MarkVerified(name, _), _) => {
+            if let Overlay::Panel(panel) = &mut app.overlay {
+                (panel.safety, panel.at) = (None, 0);
+            }
+            (format!("{name} is verified."), [vec![Command::LoadPeople], read_all(app)].concat())
         }
-        _ => Vec::new(),
+        (Command::Unverify(name), _) => {
+            (format!("{name} is not verified any more."), [vec![Command::LoadPeople], read_all(app)].concat())
+        }
+        (Command::AcceptIdentity(name), _) => {
+            (format!("You accepted {name}'s new identity; compare the number with them."), read_all(app))
+        }
+        (Command::Revoke(_), _) => ("The device is out.".to_owned(), panels::refresh(app, Kind::Keys)),
+        (Command::UpdateKeys(_), _) => {
+            ("This device has fresh keys here.".to_owned(), panels::refresh(app, Kind::Keys))
+        }
+        (Command::StartQuantum(_), _) => ("Done.".to_owned(), panels::refresh(app, Kind::Quantum)),
+        (Command::CancelQuantum(_), _) => ("Cancelled.".to_owned(), panels::refresh(app, Kind::Quantum)),
+        (Command::DeleteHere(..), _) => ("Deleted from this device.".to_owned(), Vec::new()),
+        (Command::Retract(..), _) => {
+            ("Deleted; devices that are online forget it now.".to_owned(), Vec::new())
+        }
+        _ => return Vec::new(),
+    };
+    app.report = Report::info(words);
+    if !matches!(app.overlay, Overlay::Panel(_)) {
+        commands.retain(|command| !matches!(command, Command::LoadRoster(_)));
     }
+    commands
 }
 
 /// A command failed. What was typed comes back, so that nothing is lost.
@@ -155,26 +291,57 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
                 open.loading_more = false;
             }
         }
+        Command::LoadAround { room, .. } => {
+            if let Some(open) = app.opened(room) {
+                open.going_to = None;
+            }
+        }
         Command::LoadLink => {
             app.loading_link.ended();
         }
-        Command::Send { room, text } => give_back(app, room, text),
-        Command::Quit
-        | Command::Unlock(_)
-        | Command::MarkRead(_)
-        | Command::CreateRoom(_)
-        | Command::Invite { .. }
-        | Command::Join(_)
-        | Command::Decline(_)
-        | Command::ApproveLink(_)
-        | Command::RefuseLink(_) => {}
+        Command::Search { query, .. } => {
+            if let Overlay::Search(search) = &mut app.overlay {
+                search.failed(&query, why);
+            }
+            return Vec::new();
+        }
+        // Nothing that the user did: it is tried again when it is needed.
+        Command::Peek(_) | Command::LoadPeople | Command::LoadUnsent => return Vec::new(),
+        command @ (Command::SaveFile { .. } | Command::SendFile { .. }) => {
+            app.transfers.end(&command, TransferState::Failed(why.clone()));
+        }
+        Command::LoadRoster(_)
+        | Command::LoadDevices
+        | Command::LoadKeys
+        | Command::LoadLog
+        | Command::LoadQuantum
+        | Command::Ping
+            if panels::failed(app, &why) =>
+        {
+            return Vec::new();
+        }
+        Command::Send { room, text, .. } => give_back(app, room, text),
+        Command::Rewrite { room, text, .. } => give_back(app, room, text),
+        _ => {}
     }
-    app.report = Some(Report::Trouble(why));
+    app.report = Report::trouble(why);
     Vec::new()
 }
 
 fn read_link(app: &mut App) -> Vec<Command> {
     if app.loading_link.ask() { vec![Command::LoadLink] } else { Vec::new() }
+}
+
+fn show_link(app: &mut App, status: LinkStatus) -> Vec<Command> {
+    let asks = match status {
+        LinkStatus::Asks(request) => Some(request),
+        LinkStatus::None | LinkStatus::Opening | LinkStatus::Elsewhere(_) => None,
+    };
+    if asks.is_none() && app.asking().is_some() {
+        app.report = Report::info("The new device is not waiting any more.");
+    }
+    app.link = asks;
+    if app.loading_link.ended() { read_link(app) } else { Vec::new() }
 }
 
 fn read_rooms(app: &mut App) -> Vec<Command> {
@@ -197,7 +364,10 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
     list.retain(|room| room.status != RoomStatus::Left);
     let was = app.current().map(|room| (room.id, room.status));
     let place = was.and_then(|(id, _)| app.rooms().iter().position(|room| room.id == id)).unwrap_or(0);
-    app.rooms = Some(list);
+    let before = app.rooms.replace(list);
+    if let Some(before) = before {
+        commands.extend(notify::of_rooms(app, &before));
+    }
     if let Overlay::Question(Question::Join(asked) | Question::Decline(asked)) = app.overlay
         && app.summary(asked).is_none_or(|room| room.status != RoomStatus::Invited)
     {
@@ -206,7 +376,10 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
     let is = app.current().map(|room| room.status);
     match (was, is) {
         // Accepted just now, here or by another program of this profile.
-        (Some((_, RoomStatus::Invited)), Some(RoomStatus::Joined)) => commands.extend(rooms::read_open(app)),
+        (Some((room, RoomStatus::Invited)), Some(RoomStatus::Joined)) => {
+            commands.push(Command::LoadLine(room));
+            commands.extend(rooms::read_open(app));
+        }
         (_, Some(_)) => {}
         // A room that was just created opens before the list knows it.
         (None, None) if app.open.is_some() => {}
@@ -235,12 +408,19 @@ fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) ->
         Merged::MissingAfter(_) | Merged::Complete => {}
     }
     if let Some(unread) = open.unread_at_opening.take() {
-        open.timeline.mark_unread(unread);
+        match open.line {
+            Some(Some(row)) => open.timeline.restore_unread(row),
+            _ => open.timeline.mark_unread(unread),
+        }
     } else if let (Some(row), false) = (known, watched) {
         open.timeline.mark_unread_after(row);
     }
     if open.loading_newest.ended() && open.loading_newest.ask() {
         commands.push(rooms::load_newest(open));
+    }
+    let lost = open.timeline.selected().is_none() && open.going_to.is_none();
+    if lost && app.focus == Focus::Timeline {
+        message::back_to_text(app);
     }
     commands.extend(rooms::mark_read(app));
     commands
@@ -250,7 +430,15 @@ fn show_newer(app: &mut App, room: RoomId, after: i64, page: Vec<Message>) -> Ve
     let Some(open) = app.opened(room) else { return Vec::new() };
     open.loading_more = false;
     let more = page.len() >= PAGE;
-    open.timeline.append(after, page);
+    let jumped = open.timeline.newer_exist();
+    open.timeline.append(after, page, PAGE);
+    if jumped {
+        // What lies below is read as somebody comes to it; but what has arrived meanwhile, at its end.
+        if !open.timeline.newer_exist() && open.loading_newest.ask() {
+            return vec![rooms::load_newest(open)];
+        }
+        return Vec::new();
+    }
     open.timeline.mark_unread_after(after);
     match open.timeline.newest_row() {
         Some(after) if more => {
@@ -258,6 +446,39 @@ fn show_newer(app: &mut App, room: RoomId, after: i64, page: Vec<Message>) -> Ve
             vec![Command::LoadNewer { room, after }]
         }
         _ => Vec::new(),
+    }
+}
+
+/// Shows what is around a message that was jumped to: pages on both sides of it, so that fewer lines on one say that it ends.
+fn show_around(app: &mut App, room: RoomId, row: i64, page: Vec<Message>) -> Vec<Command> {
+    let Some(open) = app.opened(room).filter(|open| open.going_to == Some(row)) else { return Vec::new() };
+    open.going_to = None;
+    let Some(at) = page.iter().position(|message| message.row == row) else {
+        app.report = Report::trouble("That message is not on this device any more.");
+        message::back_to_text(app);
+        return Vec::new();
+    };
+    let (older, newer) = (at + 1 >= PAGE, page.len() - at > PAGE);
+    let line = open.timeline.unread_line();
+    open.timeline.show(page, older, newer);
+    if let Some(line) = line {
+        open.timeline.restore_unread(line);
+    }
+    open.unread_at_opening = None;
+    rooms::go_to(app, row)
+}
+
+/// Takes in what is begun in rooms; what was typed meanwhile is newer.
+fn take_drafts(app: &mut App, drafts: Vec<(RoomId, String)>) {
+    for (room, text) in drafts {
+        if app.open.as_ref().is_some_and(|open| open.id == room) {
+            if app.composer.is_empty() {
+                app.composer = Composer::new(&text);
+            }
+            app.kept_draft = Some((room, text));
+        } else {
+            app.drafts.entry(room).or_insert(text);
+        }
     }
 }
 

@@ -1,24 +1,20 @@
-//! Keys, pastes and the mouse.
+//! Keys and pastes: which of them hold now, and who carries out what they do.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use qchat_proto::content::MAX_TEXT;
-use ratatui::layout::Position;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use super::{
     super::{
-        app::{App, Overlay, Prompt, Question, Report},
-        composer::Composer,
-        keymap::{self, Action, Scope},
+        app::{App, Focus, Overlay, Prompt, Question, Report},
+        keymap::{Action, Scope},
         msg::Command,
-        view::{areas::Areas, overlay::furthest, rooms::room_at},
+        panels::Kind,
+        view::{areas::Areas, overlay::furthest},
     },
-    prompts,
+    lists, message, panels, prompts,
     rooms::{self, Step},
+    writing,
 };
 use crate::engine::types::RoomStatus;
-
-/// Lines that one notch of the wheel moves.
-const WHEEL: usize = 3;
 
 /// A key was pressed.
 pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
@@ -28,11 +24,12 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
     if matches!(app.report, Some(Report::Info(_))) {
         app.report = None;
     }
-    if let Some(action) = keymap::action(event, &scopes(app)) {
-        return act(app, action, event);
-    }
-    type_in(app, event);
-    Vec::new()
+    let commands = match app.keymap.action(event, &scopes(app)) {
+        Some(action) => act(app, action, event),
+        None => type_in(app, event),
+    };
+    writing::look_for_completion(app);
+    commands
 }
 
 /// Text was pasted.
@@ -40,51 +37,45 @@ pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
     let can_write = app.can_write();
     match &mut app.overlay {
         Overlay::Prompt { input, .. } => input.paste_line(pasted),
-        Overlay::None if can_write => app.composer.paste(pasted),
-        Overlay::None | Overlay::Help { .. } | Overlay::Question(_) => {}
+        Overlay::Picker(picker) => {
+            picker.input.paste_line(pasted);
+            picker.at = 0;
+        }
+        Overlay::Search(search) => search.input.paste_line(pasted),
+        Overlay::None => match &mut app.filter {
+            Some(filter) => filter.input.paste_line(pasted),
+            None if can_write => return writing::paste(app, pasted),
+            None => {}
+        },
+        Overlay::Help { .. } | Overlay::Question(_) | Overlay::Panel(_) => {}
     }
     Vec::new()
 }
 
-/// The mouse did something.
-pub(super) fn mouse(app: &mut App, event: MouseEvent) -> Vec<Command> {
-    if matches!(app.overlay, Overlay::Help { .. }) {
-        match event.kind {
-            MouseEventKind::ScrollUp => scroll_help(app, Action::PageUp, WHEEL),
-            MouseEventKind::ScrollDown => scroll_help(app, Action::PageDown, WHEEL),
-            _ => {}
-        }
-        return Vec::new();
-    }
-    match event.kind {
-        MouseEventKind::ScrollUp => rooms::scroll(app, |timeline, pane| timeline.scroll_up(WHEEL, pane)),
-        MouseEventKind::ScrollDown => rooms::scroll(app, |timeline, pane| {
-            timeline.scroll_down(WHEEL, pane);
-            false
-        }),
-        MouseEventKind::Down(MouseButton::Left) if matches!(app.overlay, Overlay::None) => {
-            let at = Position::new(event.column, event.row);
-            let side = Areas::of(app).side.filter(|side| side.contains(at));
-            let room = side.and_then(|side| room_at(app, side, at.y));
-            room.map_or_else(Vec::new, |room| rooms::open(app, room))
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn scopes(app: &App) -> Vec<Scope> {
+/// Where keys hold now: earlier places win.
+pub(in super::super) fn scopes(app: &App) -> Vec<Scope> {
     match &app.overlay {
         Overlay::Help { .. } => vec![Scope::Help, Scope::Everywhere],
         Overlay::Prompt { .. } => vec![Scope::Prompt, Scope::Everywhere],
         Overlay::Question(Question::Link(_)) => vec![Scope::Device, Scope::Everywhere],
         Overlay::Question(_) => vec![Scope::Question, Scope::Everywhere],
+        Overlay::Picker(_) | Overlay::Search(_) => vec![Scope::List, Scope::Everywhere],
+        Overlay::Panel(_) => vec![Scope::Panel, Scope::Everywhere],
+        Overlay::None if app.filter.is_some() => vec![Scope::Filter, Scope::Everywhere, Scope::Rooms],
+        Overlay::None if app.focus == Focus::Timeline => {
+            vec![Scope::Timeline, Scope::Everywhere, Scope::Rooms]
+        }
         Overlay::None => {
-            let mut scopes = vec![Scope::Everywhere, Scope::Rooms];
+            let mut scopes = vec![Scope::Everywhere];
+            if app.completion.is_some() {
+                scopes.push(Scope::Completing);
+            }
             match app.current().map(|room| room.status) {
                 Some(RoomStatus::Joined) => scopes.push(Scope::Composer),
                 Some(RoomStatus::Invited) => scopes.push(Scope::Invitation),
                 Some(RoomStatus::Left | RoomStatus::Removed | RoomStatus::Stuck) | None => {}
             }
+            scopes.push(Scope::Rooms);
             if !app.can_write() || app.composer.is_empty() {
                 scopes.push(Scope::Blank);
             }
@@ -93,103 +84,192 @@ fn scopes(app: &App) -> Vec<Scope> {
     }
 }
 
-fn type_in(app: &mut App, event: KeyEvent) {
+fn type_in(app: &mut App, event: KeyEvent) -> Vec<Command> {
     let can_write = app.can_write();
     match &mut app.overlay {
         Overlay::Prompt { input, .. } => input.key(event),
-        Overlay::None if can_write => app.composer.key(event),
+        Overlay::Picker(picker) => {
+            picker.input.key(event);
+            picker.at = 0;
+        }
+        Overlay::Search(search) => {
+            // The key that opened the search, pressed again, begins a command.
+            if event.code == KeyCode::Char('/') && search.input.is_empty() && can_write {
+                app.overlay = Overlay::None;
+                app.focus = Focus::Composer;
+                app.composer.key(event);
+            } else {
+                search.input.key(event);
+            }
+        }
+        Overlay::None if app.filter.is_some() => {
+            if let Some(filter) = &mut app.filter {
+                filter.input.key(event);
+                filter.at = 0;
+            }
+        }
+        Overlay::None if can_write && app.focus == Focus::Composer => app.composer.key(event),
         // The key that asked for help, pressed again, was meant as a character.
         Overlay::Help { .. } if event.code == KeyCode::Char('?') => {
             app.overlay = Overlay::None;
-            if can_write {
+            if can_write && app.focus == Focus::Composer {
                 app.composer.key(event);
             }
         }
-        Overlay::None | Overlay::Help { .. } | Overlay::Question(_) => {}
+        Overlay::None | Overlay::Help { .. } | Overlay::Question(_) | Overlay::Panel(_) => {}
     }
+    Vec::new()
 }
 
-fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
-    let page = usize::from(Areas::of(app).timeline.height).saturating_sub(1).max(1);
+/// Carries out an action, whichever key or click or choice asked for it.
+pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
     match action {
-        Action::Quit => return vec![Command::Quit],
-        Action::Send => return send(app),
+        Action::Quit => return writing::leave_in_order(app),
+        Action::Send => return writing::send(app),
         Action::Newline => app.composer.newline(),
+        Action::HistoryOlder => writing::recall(app, true),
+        Action::HistoryNewer => writing::recall(app, false),
+        Action::Editor => return vec![Command::Edit(app.composer.text())],
+        Action::NextCandidate => writing::complete(app, false),
+        Action::PreviousCandidate => writing::complete(app, true),
+        Action::Preview => app.preview = !app.preview,
         Action::NextRoom => return rooms::step(app, Step::Next),
         Action::PreviousRoom => return rooms::step(app, Step::Previous),
         Action::NextUnread => return rooms::step(app, Step::NextUnread),
-        Action::CreateRoom => return prompts::ask(app, Prompt::RoomName),
-        Action::Invite => {
-            if let Some(room) = app.open.as_ref().map(|open| open.id) {
-                return prompts::ask(app, Prompt::Invitees(room));
-            }
+        Action::FilterRooms => lists::filter(app),
+        Action::CreateRoom => prompts::ask(app, Prompt::RoomName),
+        Action::Direct => {
+            prompts::ask(app, Prompt::Person);
+            return vec![Command::LoadPeople];
         }
-        Action::Accept => return prompts::question(app, Question::Join),
-        Action::Decline => return prompts::question(app, Question::Decline),
+        Action::Invite => prompts::ask_here(app, Prompt::Invitees),
+        Action::Attach => prompts::ask_here(app, Prompt::File),
+        Action::Rename => prompts::ask_here(app, Prompt::NewName),
+        Action::Topic => prompts::ask_here(app, Prompt::Topic),
+        Action::Poll => prompts::ask_here(app, Prompt::Poll),
+        Action::Leave => prompts::question(app, Question::Leave),
+        Action::Accept => prompts::question(app, Question::Join),
+        Action::Decline => prompts::question(app, Question::Decline),
         Action::Submit => return prompts::submit(app),
+        Action::Complete => prompts::complete(app),
         Action::Confirm => return prompts::confirm(app),
         Action::Refuse => return prompts::refuse(app),
+        Action::Palette => return lists::palette(app),
+        Action::Search => lists::search(app, ""),
         Action::Help => {
             app.overlay = match app.overlay {
                 Overlay::Help { .. } => Overlay::None,
                 _ => Overlay::Help { scrolled: 0 },
             }
         }
-        Action::Dismiss => match app.overlay {
-            Overlay::None => app.report = None,
-            _ => app.overlay = Overlay::None,
-        },
-        Action::PageUp | Action::PageDown if matches!(app.overlay, Overlay::Help { .. }) => {
-            let line_by_line = matches!(event.code, KeyCode::Up | KeyCode::Down);
-            scroll_help(app, action, if line_by_line { 1 } else { usize::from(app.size.height / 2) });
+        Action::Dismiss => return dismiss(app),
+        Action::Choose => return lists::choose(app),
+        Action::Other => return panels::choose(app, true),
+        Action::SelectMessage
+        | Action::ToComposer
+        | Action::Reply
+        | Action::EditMessage
+        | Action::DeleteHere
+        | Action::Retract
+        | Action::React
+        | Action::Copy
+        | Action::CopyCode
+        | Action::Pin
+        | Action::SaveFile
+        | Action::OpenFile
+        | Action::Original
+        | Action::Back
+        | Action::Vote
+        | Action::ClosePoll
+        | Action::Details
+        | Action::Resend
+        | Action::First
+        | Action::Last => return message::act(app, action, event),
+        Action::Up
+        | Action::Down
+        | Action::PageUp
+        | Action::PageDown
+        | Action::ToOldest
+        | Action::ToNewest => {
+            return go(app, action);
         }
-        Action::PageUp => return rooms::scroll(app, |timeline, pane| timeline.scroll_up(page, pane)),
-        Action::ToOldest => {
-            return rooms::scroll(app, |timeline, pane| timeline.scroll_up(usize::MAX / 2, pane));
-        }
-        Action::PageDown => {
-            return rooms::scroll(app, |timeline, pane| {
-                timeline.scroll_down(page, pane);
-                false
-            });
-        }
-        Action::ToNewest => {
-            return rooms::scroll(app, |timeline, _| {
-                timeline.scroll_to_newest();
-                false
-            });
+        Action::Members
+        | Action::Keys
+        | Action::SecurityLog
+        | Action::Quantum
+        | Action::Transfers
+        | Action::Connection
+        | Action::Settings => {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.action() == action);
+            return kind.map_or_else(Vec::new, |kind| panels::open(app, kind));
         }
     }
     Vec::new()
 }
 
-fn scroll_help(app: &mut App, action: Action, by: usize) {
-    let furthest = furthest(app);
-    if let Overlay::Help { scrolled } = &mut app.overlay {
-        *scrolled = match action {
-            Action::PageUp => scrolled.saturating_sub(by),
-            _ => scrolled.saturating_add(by).min(furthest),
-        };
+/// Goes up or down in whatever has the keys.
+fn go(app: &mut App, action: Action) -> Vec<Command> {
+    let page = usize::from(Areas::of(app).timeline.height).saturating_sub(1).max(1);
+    match &app.overlay {
+        Overlay::Help { .. } => {
+            let by = if matches!(action, Action::Up | Action::Down) {
+                1
+            } else {
+                usize::from(app.size.height / 2)
+            };
+            scroll_help(app, matches!(action, Action::Up | Action::PageUp | Action::ToOldest), by);
+            return Vec::new();
+        }
+        Overlay::Picker(_) | Overlay::Search(_) | Overlay::Panel(_) => {
+            let far = isize::try_from(app.size.height.saturating_sub(4).max(1)).unwrap_or(1);
+            return lists::go(
+                app,
+                match action {
+                    Action::Up => -1,
+                    Action::Down => 1,
+                    Action::PageUp => -far,
+                    Action::PageDown => far,
+                    Action::ToOldest => isize::MIN,
+                    _ => isize::MAX,
+                },
+            );
+        }
+        Overlay::None if app.filter.is_some() && matches!(action, Action::Up | Action::Down) => {
+            return lists::go(app, if action == Action::Up { -1 } else { 1 });
+        }
+        Overlay::None if matches!(action, Action::Up | Action::Down) => {
+            return message::step(app, action == Action::Up);
+        }
+        _ => {}
+    }
+    match action {
+        Action::PageUp => rooms::scroll(app, |timeline, pane| timeline.scroll_up(page, pane)),
+        Action::ToOldest => rooms::scroll(app, |timeline, pane| timeline.scroll_up(usize::MAX / 2, pane)),
+        Action::PageDown => rooms::scroll(app, |timeline, pane| {
+            timeline.scroll_down(page, pane);
+            false
+        }),
+        Action::ToNewest => rooms::to_newest(app),
+        _ => Vec::new(),
     }
 }
 
-fn send(app: &mut App) -> Vec<Command> {
-    let text = app.composer.text();
-    let text = text.trim_end();
-    let Some(open) = &mut app.open else { return Vec::new() };
-    if text.trim().is_empty() {
-        return Vec::new();
+pub(super) fn scroll_help(app: &mut App, up: bool, by: usize) {
+    let furthest = furthest(app);
+    if let Overlay::Help { scrolled } = &mut app.overlay {
+        *scrolled = if up { scrolled.saturating_sub(by) } else { scrolled.saturating_add(by).min(furthest) };
     }
-    if text.len() > MAX_TEXT {
-        let size = text.len();
-        app.report = Some(Report::Trouble(format!(
-            "The text has {size} bytes and at most {MAX_TEXT} fit into one message; send it in parts."
-        )));
-        return Vec::new();
+}
+
+/// Puts away what is nearest to the user.
+fn dismiss(app: &mut App) -> Vec<Command> {
+    match &mut app.overlay {
+        Overlay::Panel(panel) if panel.safety.is_some() => (panel.safety, panel.at) = (None, 0),
+        Overlay::None if app.filter.is_some() => app.filter = None,
+        Overlay::None if app.report.is_some() => app.report = None,
+        Overlay::None if app.focus == Focus::Timeline => message::back_to_text(app),
+        Overlay::None => writing::give_up_answer(app),
+        _ => app.overlay = Overlay::None,
     }
-    let command = Command::Send { room: open.id, text: text.to_owned() };
-    open.timeline.mark_all_read();
-    open.timeline.scroll_to_newest();
-    app.composer = Composer::new("");
-    vec![command]
+    Vec::new()
 }

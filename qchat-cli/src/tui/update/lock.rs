@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::{
     super::{
         app::App,
-        keymap::{self, Action, Scope},
+        keymap::{Action, Keymap, Scope},
         lock::Lock,
         msg::{Command, Msg},
     },
@@ -30,11 +30,11 @@ pub(super) fn unlock(app: &mut App) -> Vec<Command> {
 }
 
 /// A key, while the screen is locked.
-pub(super) fn key(lock: &mut Lock, event: KeyEvent) -> Vec<Command> {
+pub(super) fn key(keymap: &Keymap, lock: &mut Lock, event: KeyEvent) -> Vec<Command> {
     if event.kind == KeyEventKind::Release {
         return Vec::new();
     }
-    if keymap::action(event, &[Scope::Everywhere]) == Some(Action::Quit) {
+    if keymap.action(event, &[Scope::Everywhere]) == Some(Action::Quit) {
         return vec![Command::Quit];
     }
     match event.code {

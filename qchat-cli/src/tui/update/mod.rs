@@ -1,13 +1,19 @@
 //! `update`: the whole behaviour of the screen, as a function from what happened to what is shown and asked for.
 
 mod engine;
-mod input;
+pub(super) mod input;
+mod lists;
 mod lock;
+mod message;
+mod mouse;
+mod notify;
+mod panels;
 mod prompts;
 mod rooms;
+mod writing;
 
 use super::{
-    app::App,
+    app::{App, Overlay, Report},
     msg::{Command, Msg},
 };
 
@@ -16,15 +22,20 @@ pub(super) const PAGE: usize = 200;
 
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
-    let commands = react(app, msg);
+    let mut commands = react(app, msg);
     prompts::ask_about_the_device(app);
+    // Before anything is marked as read: what is known to have been read has its line kept.
+    commands.splice(0..0, rooms::keep_line(app));
+    if let Overlay::Search(search) = &mut app.overlay {
+        commands.extend(search.ask());
+    }
     commands
 }
 
 fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     if let Some(lock) = &mut app.lock {
         match msg {
-            Msg::Key(key) => return lock::key(lock, key),
+            Msg::Key(key) => return lock::key(&app.keymap, lock, key),
             Msg::Paste(text) => {
                 lock.push(&text);
                 return Vec::new();
@@ -41,9 +52,10 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     }
     match msg {
         Msg::Idle => lock::lock(app),
+        Msg::Pause => writing::keep_draft(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
-        Msg::Mouse(mouse) => input::mouse(app, mouse),
+        Msg::Mouse(event) => mouse::mouse(app, event),
         Msg::Resize(width, height) => {
             app.size = ratatui::layout::Size { width, height };
             Vec::new()
@@ -61,12 +73,62 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         }
         Msg::Engine(event) => engine::event(app, event),
         Msg::Lagged => engine::read_all(app),
-        Msg::Done(command, answer) => engine::done(app, command, answer),
+        Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
+        Msg::Done(command, answer) => {
+            let choice = panels::choice(app);
+            let commands = engine::done(app, command, answer);
+            panels::restore(app, choice);
+            commands
+        }
         Msg::Failed(command, why) => engine::failed(app, command, why),
     }
 }
 
 /// What has to be read when the screen opens.
 pub fn start(app: &mut App) -> Vec<Command> {
-    engine::read_all(app)
+    let mut commands = engine::read_all(app);
+    commands.extend([Command::LoadDrafts, Command::LoadPeople]);
+    commands
+}
+
+/// Has something done that takes a while, and says so.
+fn begin(app: &mut App, command: Command) -> Vec<Command> {
+    let doing = match &command {
+        Command::CreateRoom(_) => "Creating the room…",
+        Command::Direct(_) => "Looking for the conversation…",
+        Command::Invite { .. } => "Inviting…",
+        Command::Remove(..) => "Removing…",
+        Command::Rename(..) | Command::SetTopic(..) => "Changing the room…",
+        Command::Leave(_) => "Leaving…",
+        Command::Join(_) => "Joining…",
+        Command::Decline(_) => "Declining…",
+        Command::ApproveLink(_) => "Waiting for the yes of the new device…",
+        Command::RefuseLink(_) => "Refusing the device…",
+        Command::Compare(_) => "Asking the server for their keys…",
+        Command::Revoke(_) => "Taking the device out…",
+        Command::UpdateKeys(_) => "Updating the keys…",
+        Command::StartQuantum(_) => "Simulating…",
+        Command::SendFile { path, .. } => {
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = super::text::clean_line(&name);
+            return transfer(app, command, name);
+        }
+        Command::SaveFile { name, .. } => {
+            let name = name.clone();
+            return transfer(app, command, name);
+        }
+        _ => return vec![command],
+    };
+    app.report = Report::info(doing);
+    vec![command]
+}
+
+/// Sends or gets a file, unless that is under way.
+fn transfer(app: &mut App, command: Command, name: String) -> Vec<Command> {
+    if app.transfers.runs(&command) {
+        app.report = Report::info("It is on its way already.");
+        return Vec::new();
+    }
+    app.transfers.begin(&command, name);
+    vec![command]
 }

@@ -1,28 +1,44 @@
 //! Prompts and questions: what they ask, and what becomes of the answers.
 
 use qchat_proto::{
-    content::check_room_name,
+    content::{Poll, check_room_name},
     ids::{RoomId, UserName},
 };
 
-use super::super::{
-    app::{App, Overlay, Prompt, Question, Report},
-    composer::Composer,
-    msg::Command,
+use super::{
+    super::{
+        app::{App, Overlay, Prompt, Question, Report},
+        composer::Composer,
+        msg::Command,
+    },
+    begin, message, panels, writing,
 };
 
 /// Opens a prompt for text.
-pub(super) fn ask(app: &mut App, what: Prompt) -> Vec<Command> {
-    app.overlay = Overlay::Prompt { what, input: Box::new(Composer::new("")) };
-    Vec::new()
+pub(super) fn ask(app: &mut App, what: Prompt) {
+    let known = match what {
+        Prompt::NewName(room) => app.summary(room).map(|room| room.name.clone()),
+        Prompt::Topic(_) => {
+            app.open.as_ref().and_then(|open| open.details.as_ref()).map(|details| details.topic.clone())
+        }
+        _ => None,
+    };
+    app.overlay = Overlay::Prompt { what, input: Box::new(Composer::new(&known.unwrap_or_default())) };
+}
+
+/// Opens a prompt that is about the open room, where one can write in it.
+pub(super) fn ask_here(app: &mut App, what: fn(RoomId) -> Prompt) {
+    match app.open.as_ref().map(|open| open.id).filter(|_| app.can_write()) {
+        Some(room) => ask(app, what(room)),
+        None => app.report = Report::trouble("That needs a room that you are in."),
+    }
 }
 
 /// Opens a question about the open room.
-pub(super) fn question(app: &mut App, about: fn(RoomId) -> Question) -> Vec<Command> {
+pub(super) fn question(app: &mut App, about: fn(RoomId) -> Question) {
     if let Some(open) = &app.open {
         app.overlay = Overlay::Question(about(open.id));
     }
-    Vec::new()
 }
 
 /// Asks about the device that wants to belong to the account as soon as nothing else is asked, and stops asking when it has
@@ -41,71 +57,135 @@ pub(super) fn ask_about_the_device(app: &mut App) {
 /// Takes what was typed; an answer that cannot be right leaves the prompt open and says why.
 pub(super) fn submit(app: &mut App) -> Vec<Command> {
     let Overlay::Prompt { what, input } = &app.overlay else { return Vec::new() };
-    let answer = input.text();
-    let answer = answer.trim();
-    if answer.is_empty() {
+    let (what, typed) = (*what, input.text());
+    let typed = typed.trim();
+    if typed.is_empty() && !matches!(what, Prompt::Topic(_)) {
         app.overlay = Overlay::None;
         return Vec::new();
     }
-    let command = match *what {
-        Prompt::RoomName => match check_room_name(answer) {
-            Ok(()) => Ok(Command::CreateRoom(answer.to_owned())),
-            Err(error) => Err(format!("That cannot be: {error}.")),
-        },
-        Prompt::Invitees(room) => users(answer).map(|users| Command::Invite { room, users }),
-    };
-    match command {
-        Ok(command) => {
+    match answer(app, what, typed) {
+        Ok(commands) => {
             app.overlay = Overlay::None;
-            begin(app, command)
+            commands
         }
         Err(why) => {
-            app.report = Some(Report::Trouble(why));
+            app.report = Report::trouble(why);
             Vec::new()
         }
     }
 }
 
+/// What comes of an answer.
+///
+/// # Errors
+/// Why it cannot be right.
+pub(super) fn answer(app: &mut App, what: Prompt, typed: &str) -> Result<Vec<Command>, String> {
+    let named = |name: &str| match check_room_name(name) {
+        Ok(()) => Ok(name.to_owned()),
+        Err(error) => Err(format!("That cannot be: {error}.")),
+    };
+    let command = match what {
+        Prompt::RoomName => Command::CreateRoom(named(typed)?),
+        Prompt::NewName(room) => Command::Rename(room, named(typed)?),
+        Prompt::Topic(room) => Command::SetTopic(room, typed.to_owned()),
+        Prompt::Invitees(room) => Command::Invite { room, users: users(typed)? },
+        Prompt::Person => match &users(typed)?[..] {
+            [user] => Command::Direct(user.clone()),
+            _ => return Err("Say one name; several people need a room.".to_owned()),
+        },
+        Prompt::File(room) => {
+            if typed.is_empty() {
+                return Err("Say which file.".to_owned());
+            }
+            Command::SendFile { room, path: writing::path(typed) }
+        }
+        Prompt::Poll(room) => Command::Ask(room, poll(typed)?),
+    };
+    Ok(begin(app, command))
+}
+
+/// Completes the last word of a prompt: names of people.
+pub(super) fn complete(app: &mut App) {
+    let Overlay::Prompt { what: Prompt::Invitees(_) | Prompt::Person, input } = &mut app.overlay else {
+        return;
+    };
+    let typed = input.text();
+    let word = typed.rsplit([' ', ',']).next().unwrap_or_default();
+    let mut fitting =
+        app.people.iter().map(|person| person.name.as_str()).filter(|name| name.starts_with(word));
+    if let Some(name) = fitting.next() {
+        input.replace_before(word.chars().count(), name);
+    }
+}
+
 /// Goes ahead with what was asked.
 pub(super) fn confirm(app: &mut App) -> Vec<Command> {
-    let Overlay::Question(question) = app.overlay else { return Vec::new() };
-    app.overlay = Overlay::None;
+    let Overlay::Question(question) = std::mem::replace(&mut app.overlay, Overlay::None) else {
+        return Vec::new();
+    };
+    if matches!(question, Question::DeleteHere(..) | Question::Retract(..)) {
+        // What was chosen will be gone.
+        message::back_to_text(app);
+    }
     let command = match question {
         Question::Join(room) => Command::Join(room),
         Question::Decline(room) => Command::Decline(room),
+        Question::Leave(room) => Command::Leave(room),
+        Question::DeleteHere(room, id) => Command::DeleteHere(room, id),
+        Question::Retract(room, of) => Command::Retract(room, of),
+        Question::Same(name, number) => Command::MarkVerified(name, number),
+        Question::Unverify(name) => Command::Unverify(name),
+        Question::AcceptIdentity(name) => Command::AcceptIdentity(name),
+        Question::Remove(room, name, _) => Command::Remove(room, name),
+        Question::Revoke(device, _) => Command::Revoke(device),
         Question::Link(link) => {
             app.answered = Some(link);
             Command::ApproveLink(link)
         }
+        Question::Paste => {
+            if let Some(pasted) = app.pasted.take() {
+                app.composer.paste(&pasted);
+            }
+            return Vec::new();
+        }
     };
-    begin(app, command)
+    let mut commands = begin(app, command);
+    commands.extend(panels::go_back(app));
+    commands
 }
 
-/// Says no to what was asked: to a device at once, for it waits; an invitation stays as it is.
+/// Says no to what was asked: to a device at once, for it waits; everything else stays as it is.
 pub(super) fn refuse(app: &mut App) -> Vec<Command> {
     let asked = std::mem::replace(&mut app.overlay, Overlay::None);
-    let Overlay::Question(Question::Link(link)) = asked else { return Vec::new() };
-    app.answered = Some(link);
-    begin(app, Command::RefuseLink(link))
-}
-
-fn begin(app: &mut App, command: Command) -> Vec<Command> {
-    let doing = match &command {
-        Command::CreateRoom(_) => "Creating the room…",
-        Command::Invite { .. } => "Inviting…",
-        Command::Join(_) => "Joining…",
-        Command::ApproveLink(_) => "Waiting for the yes of the new device…",
-        Command::RefuseLink(_) => "Refusing the device…",
-        _ => "Declining…",
-    };
-    app.report = Some(Report::Info(doing.to_owned()));
-    vec![command]
+    match asked {
+        Overlay::Question(Question::Link(link)) => {
+            app.answered = Some(link);
+            begin(app, Command::RefuseLink(link))
+        }
+        Overlay::Question(Question::Paste) => {
+            app.pasted = None;
+            Vec::new()
+        }
+        _ => panels::go_back(app),
+    }
 }
 
 fn users(answer: &str) -> Result<Vec<UserName>, String> {
-    answer
+    let names: Result<Vec<UserName>, String> = answer
         .split([' ', ','])
         .filter(|name| !name.is_empty())
-        .map(|name| name.parse().map_err(|why| format!("{name:?} is no user: {why}.")))
-        .collect()
+        .map(|name| {
+            let plain = name.strip_prefix('@').unwrap_or(name);
+            plain.parse().map_err(|why| format!("{name:?} is no user: {why}."))
+        })
+        .collect();
+    names.and_then(|names| if names.is_empty() { Err("Say whom.".to_owned()) } else { Ok(names) })
+}
+
+/// A question and its options, as in `Where? | here | there`.
+fn poll(typed: &str) -> Result<Poll, String> {
+    let mut parts = typed.split('|').map(|part| part.trim().to_owned());
+    let question = parts.next().unwrap_or_default();
+    Poll::new(question, parts.collect(), 1)
+        .map_err(|why| format!("That cannot be: {why}. As in: Where do we meet? | here | there"))
 }

@@ -4,14 +4,14 @@ use qchat_proto::ids::RoomId;
 
 use super::{
     super::{
-        app::{App, OpenRoom},
+        app::{App, Focus, OpenRoom, Writing},
         composer::Composer,
         lines::Pane,
         msg::Command,
         timeline::Timeline,
         view::areas::Areas,
     },
-    PAGE,
+    PAGE, writing,
 };
 use crate::engine::types::RoomStatus;
 
@@ -31,18 +31,33 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
     if app.open.as_ref().is_some_and(|open| open.id == room) {
         return Vec::new();
     }
-    if let Some(open) = &app.open {
-        let draft = app.composer.text();
-        if draft.is_empty() {
-            app.drafts.remove(&open.id);
-        } else {
-            app.drafts.insert(open.id, draft);
+    let mut commands = Vec::new();
+    if app.open.is_some() {
+        commands.extend(writing::keep_draft(app));
+        let draft = app.draft();
+        if let Some(open) = &app.open {
+            if draft.is_empty() {
+                app.drafts.remove(&open.id);
+            } else {
+                app.drafts.insert(open.id, draft);
+            }
+            // Whoever goes elsewhere has seen what was new.
+            if open.line.is_some_and(|line| line.is_some()) && open.timeline.follows() {
+                commands.push(Command::KeepLine { room: open.id, row: None });
+            }
         }
     }
-    app.composer = Composer::new(app.drafts.get(&room).map_or("", String::as_str));
+    let draft = app.drafts.get(&room).cloned().unwrap_or_default();
+    app.composer = Composer::new(&draft);
+    app.kept_draft = Some((room, draft));
+    (app.writing, app.completion, app.focus) = (Writing::New, None, Focus::Composer);
     let unread = app.summary(room).map_or(0, |summary| summary.unread);
     app.open = Some(OpenRoom::new(room, unread));
-    read_open(app)
+    if app.summary(room).is_none_or(|room| room.status != RoomStatus::Invited) {
+        commands.push(Command::LoadLine(room));
+    }
+    commands.extend(read_open(app));
+    commands
 }
 
 /// Reads the open room again.
@@ -81,22 +96,36 @@ pub(super) fn step(app: &mut App, step: Step) -> Vec<Command> {
     let Some(at) = app.open.as_ref().and_then(|open| rooms.iter().position(|room| room.id == open.id)) else {
         return rooms.first().map(|room| room.id).map_or_else(Vec::new, |room| open(app, room));
     };
+    let others = || (1..count).map(|by| (at + by) % count);
     let target = match step {
         Step::Next => Some((at + 1) % count),
         Step::Previous => Some((at + count - 1) % count),
-        Step::NextUnread => (1..count)
-            .map(|by| (at + by) % count)
-            .find(|&other| rooms[other].unread > 0 || rooms[other].status == RoomStatus::Invited),
+        // Where somebody was spoken to comes first.
+        Step::NextUnread => others().find(|&other| rooms[other].mentions > 0).or_else(|| {
+            others().find(|&other| rooms[other].unread > 0 || rooms[other].status == RoomStatus::Invited)
+        }),
     };
     target.map(|target| rooms[target].id).map_or_else(Vec::new, |room| open(app, room))
+}
+
+/// How the timeline is drawn now.
+pub(super) fn pane(app: &App) -> Pane<'_> {
+    let area = Areas::of(app).timeline;
+    Pane {
+        width: area.width.into(),
+        height: area.height.into(),
+        theme: app.theme,
+        zone: &app.zone,
+        me: &app.me,
+    }
 }
 
 /// Moves through the timeline of the open room; `by` says whether the oldest loaded line came near, and then more is
 /// read.
 pub(super) fn scroll(app: &mut App, by: impl FnOnce(&mut Timeline, Pane) -> bool) -> Vec<Command> {
     let area = Areas::of(app).timeline;
-    let App { open: Some(open), theme, zone, .. } = app else { return Vec::new() };
-    let pane = Pane { width: area.width.into(), height: area.height.into(), theme: *theme, zone };
+    let App { open: Some(open), theme, zone, me, .. } = app else { return Vec::new() };
+    let pane = Pane { width: area.width.into(), height: area.height.into(), theme: *theme, zone, me };
     let near_oldest = by(&mut open.timeline, pane);
     let mut commands = Vec::new();
     if let Some(before) = open.timeline.oldest_row()
@@ -107,7 +136,49 @@ pub(super) fn scroll(app: &mut App, by: impl FnOnce(&mut Timeline, Pane) -> bool
         open.loading_more = true;
         commands.push(Command::LoadOlder { room: open.id, before });
     }
+    if let Some(after) = open.timeline.newest_row()
+        && open.timeline.wants_newer(pane)
+        && !open.loading_more
+    {
+        open.loading_more = true;
+        commands.push(Command::LoadNewer { room: open.id, after });
+    }
     commands.extend(mark_read(app));
+    commands
+}
+
+/// Goes to the newest line; where lines are missing on the way, they are passed over.
+pub(super) fn to_newest(app: &mut App) -> Vec<Command> {
+    let Some(open) = &mut app.open else { return Vec::new() };
+    if open.timeline.newer_exist() {
+        let line = open.timeline.unread_line();
+        open.timeline = Timeline::new();
+        if let Some(row) = line {
+            open.timeline.restore_unread(row);
+        }
+        let mut commands = read_open(app);
+        commands.retain(|command| matches!(command, Command::LoadNewest { .. }));
+        return commands;
+    }
+    scroll(app, |timeline, _| {
+        timeline.scroll_to_newest();
+        false
+    })
+}
+
+/// Chooses the message with this row, and reads what is around it when that is not loaded.
+pub(super) fn go_to(app: &mut App, row: i64) -> Vec<Command> {
+    let Some(room) = app.open.as_ref().map(|open| open.id) else { return Vec::new() };
+    app.focus = Focus::Timeline;
+    let mut found = false;
+    let mut commands = scroll(app, |timeline, pane| {
+        found = timeline.select(row, pane);
+        false
+    });
+    if let (false, Some(open)) = (found, &mut app.open) {
+        open.going_to = Some(row);
+        commands.push(Command::LoadAround { room, row });
+    }
     commands
 }
 
@@ -124,4 +195,14 @@ pub(super) fn mark_read(app: &mut App) -> Option<Command> {
     let news = open.read_to.is_some_and(|row| open.timeline.count_after(row) > 0);
     open.read_to = Some(newest);
     (unread || news).then_some(Command::MarkRead(open.id))
+}
+
+/// Keeps where the unread line stands, when that is not where it is kept.
+pub(super) fn keep_line(app: &mut App) -> Option<Command> {
+    let open = app.open.as_mut()?;
+    let row = open.timeline.unread_line();
+    // Before both are known, there is nothing to compare.
+    let kept = open.line.as_mut().filter(|kept| open.unread_at_opening.is_none() && **kept != row)?;
+    *kept = row;
+    Some(Command::KeepLine { room: open.id, row })
 }

@@ -16,15 +16,21 @@ const SIDE: u16 = 24;
 /// Most rows of the composer.
 const COMPOSER: u16 = 8;
 
+/// Below this height there are no hints.
+const HIGH: u16 = 14;
+
 /// The parts of the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) struct Areas {
     pub(in super::super) side: Option<Rect>,
     pub(in super::super) timeline: Rect,
     pub(super) report: Rect,
+    /// What can be completed, and who will be able to read it.
+    pub(super) notes: Rect,
     pub(super) rule: Rect,
-    pub(super) composer: Rect,
+    pub(in super::super) composer: Rect,
     pub(super) status: Rect,
+    pub(super) hints: Rect,
 }
 
 impl Areas {
@@ -35,7 +41,12 @@ impl Areas {
 
     /// The parts of `whole`.
     pub(super) fn within(app: &App, whole: Rect) -> Self {
-        let [rest, status] = whole.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(1)]));
+        let hints = u16::from(whole.height >= HIGH);
+        let [rest, status, hints] = whole.layout(&Layout::vertical([
+            Constraint::Min(0),
+            Constraint::Length(1),
+            Constraint::Length(hints),
+        ]));
         let (side, main) = if whole.width < WIDE {
             (None, rest)
         } else {
@@ -44,6 +55,7 @@ impl Areas {
             (Some(side), main)
         };
         let composer = match &app.overlay {
+            Overlay::None if app.filter.is_some() && side.is_none() => 1,
             Overlay::None if app.can_write() => {
                 let columns = usize::from(main.width.saturating_sub(2)).max(1);
                 let wanted = u16::try_from(app.composer.height(columns)).unwrap_or(u16::MAX);
@@ -51,20 +63,22 @@ impl Areas {
             }
             Overlay::None => {
                 let status = app.current().map(|room| room.status);
-                u16::try_from(super::lower::no_composer(status, main.width).len()).unwrap_or(1).min(3)
+                u16::try_from(super::lower::no_composer(app, status, main.width).len()).unwrap_or(1).min(3)
             }
-            Overlay::Help { .. } | Overlay::Prompt { .. } | Overlay::Question(_) => 1,
+            _ => 1,
         };
+        let columns = usize::from(main.width).max(1);
         let report = super::lower::report(app).map_or(0, |(words, _)| {
-            let columns = usize::from(main.width).max(1);
             u16::try_from(text::wrap(&words, columns, columns).len()).unwrap_or(u16::MAX).min(4)
         });
-        let [timeline, report, rule, composer] = main.layout(&Layout::vertical([
+        let notes = u16::try_from(super::lower::notes(app, columns).len()).unwrap_or(0).min(whole.height / 4);
+        let [timeline, report, notes, rule, composer] = main.layout(&Layout::vertical([
             Constraint::Min(1),
             Constraint::Length(report),
+            Constraint::Length(notes),
             Constraint::Length(1),
             Constraint::Length(composer),
         ]));
-        Self { side, timeline, report, rule, composer, status }
+        Self { side, timeline, report, notes, rule, composer, status, hints }
     }
 }

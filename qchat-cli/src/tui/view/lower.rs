@@ -1,5 +1,6 @@
 //! What stands below the timeline: reports, the composer or a prompt in its place, and the status line.
 
+use qchat_proto::ids::RoomId;
 use ratatui::{
     Frame,
     layout::{Position, Rect},
@@ -10,11 +11,15 @@ use ratatui::{
 
 use super::{
     super::{
-        app::{App, Overlay, Prompt, Question, Report},
+        app::{App, Overlay, Prompt, Question, Report, Writing},
         composer::Composer,
-        lines, text,
+        keymap::{Action, Scope},
+        lines,
+        preview::{Preview, Trust},
+        text,
     },
     areas::Areas,
+    footer,
 };
 use crate::engine::types::{Connection, Link, RoomStatus};
 
@@ -25,27 +30,75 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
         let rows = text::wrap(&words, columns, columns).into_iter().map(|row| Line::styled(row, style));
         frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), areas.report);
     }
+    frame.render_widget(Paragraph::new(notes(app, areas.notes.width.into())), areas.notes);
     let (title, style) = title(app);
     frame.render_widget(lines::rule(&title, areas.rule.width.into(), style), areas.rule);
     match &app.overlay {
         Overlay::Prompt { input, .. } => field(input, frame, areas.composer),
         Overlay::Question(question) => {
-            let keys = match question {
-                Question::Link(_) => "Ctrl-y: yes   Esc: no",
-                Question::Join(_) | Question::Decline(_) => "y: yes   n: no",
-            };
+            let scope = if matches!(question, Question::Link(_)) { Scope::Device } else { Scope::Question };
+            let key = |action| app.keymap.key(scope, action).unwrap_or_default();
+            let keys = format!("{}: yes   {}: no", key(Action::Confirm), key(Action::Refuse));
             frame.render_widget(Line::styled(keys, Style::new()), areas.composer);
         }
-        Overlay::None | Overlay::Help { .. } => match app.current().map(|room| room.status) {
-            Some(RoomStatus::Joined) => field(&app.composer, frame, areas.composer),
-            status => {
-                let rows = no_composer(status, areas.composer.width).into_iter();
+        _ => match (&app.filter, app.current().map(|room| room.status)) {
+            (Some(filter), _) if areas.side.is_none() => field(&filter.input, frame, areas.composer),
+            (_, Some(RoomStatus::Joined)) => field(&app.composer, frame, areas.composer),
+            (_, status) => {
+                let rows = no_composer(app, status, areas.composer.width).into_iter();
                 let rows: Vec<_> = rows.map(|row| Line::styled(row, app.theme.quiet())).collect();
                 frame.render_widget(Paragraph::new(rows), areas.composer);
             }
         },
     }
     status(app, frame, areas.status);
+    footer::draw(app, frame, areas.hints);
+}
+
+/// What stands below a list that lies over the rooms.
+pub(super) fn below_a_list(app: &App, frame: &mut Frame, areas: &Areas) {
+    if let Some((words, style)) = report(app)
+        && areas.status.y > 4
+    {
+        let line = Line::styled(text::truncate(&words, usize::from(areas.status.width)), style);
+        frame.render_widget(line, Rect { y: areas.status.y - 1, ..areas.status });
+    }
+    status(app, frame, areas.status);
+    footer::draw(app, frame, areas.hints);
+}
+
+/// Who will be able to read what is written, and what the word before the cursor may become.
+pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
+    let mut rows = Vec::new();
+    if !matches!(app.overlay, Overlay::None) || !app.can_write() {
+        return rows;
+    }
+    let details = app.open.as_ref().and_then(|open| open.details.as_ref());
+    if let Some(details) = details.filter(|_| app.preview) {
+        let answers = match app.writing {
+            Writing::Reply { of, .. } => Some(of),
+            _ => None,
+        };
+        if let Some(preview) = Preview::of(&app.composer.text(), answers, details, &app.me) {
+            let words = text::clean_line(&preview.words());
+            let style = if preview.readers.iter().any(|(_, _, trust)| *trust == Trust::Changed) {
+                app.theme.warning()
+            } else {
+                app.theme.quiet()
+            };
+            rows.extend(text::wrap(&words, columns, columns).into_iter().map(|row| Line::styled(row, style)));
+        }
+    }
+    if let Some(completion) = &app.completion {
+        let mut spans = Vec::new();
+        for (at, candidate) in completion.candidates.iter().enumerate() {
+            let style = if completion.at == Some(at) { app.theme.chosen() } else { app.theme.quiet() };
+            spans.push(Span::styled(text::clean_line(&candidate.shown), style));
+            spans.push(Span::raw("  "));
+        }
+        rows.push(Line::from(spans));
+    }
+    rows
 }
 
 /// What is reported.
@@ -58,9 +111,10 @@ pub(super) fn report(app: &App) -> Option<(String, Style)> {
         // It stays until something is done about it.
         None => {
             let name = text::clean_line(app.blocked_by()?);
+            let key = app.keymap.any_key(Action::Members);
             let words = format!(
                 "! The identity key of {name} has changed: nothing is sent here. Ask {name} over another channel, then \
-                 `qchat verify {name} --accept` in a shell goes on; or remove them."
+                 accept it, or remove them: {key}."
             );
             (words, app.theme.warning())
         }
@@ -74,32 +128,78 @@ fn below(app: &App) -> usize {
 }
 
 fn title(app: &App) -> (String, Style) {
-    let room = |id| text::clean_line(app.summary(id).map_or("the room", |room| &room.name));
+    let asked = app.theme.unread();
     match &app.overlay {
-        Overlay::Prompt { what: Prompt::RoomName, .. } => {
-            ("Name of the new room (Enter creates it, Esc cancels)".to_owned(), app.theme.unread())
-        }
-        Overlay::Prompt { what: Prompt::Invitees(id), .. } => {
-            (format!("Whom to invite to {}? (names; Esc cancels)", room(*id)), app.theme.unread())
-        }
-        Overlay::Question(Question::Join(id)) => (format!("Join {}?", room(*id)), app.theme.unread()),
-        Overlay::Question(Question::Decline(id)) => {
-            (format!("Decline the invitation to {}?", room(*id)), app.theme.unread())
-        }
-        Overlay::Question(Question::Link(_)) => {
-            ("Do both devices show the same?".to_owned(), app.theme.unread())
-        }
-        Overlay::None | Overlay::Help { .. } => match app.current() {
-            Some(current) => match (text::clean_line(&current.name), below(app)) {
-                (name, 0) => (name, app.theme.quiet()),
-                (name, below) => (format!("{name} · ↓ {below} new below (Ctrl+End)"), app.theme.unread()),
-            },
-            None => ("qchat".to_owned(), app.theme.quiet()),
-        },
+        Overlay::Prompt { what, .. } => (prompt(app, *what), asked),
+        Overlay::Question(question) => (self::question(app, question), asked),
+        _ => writing(app),
     }
 }
 
-fn field(input: &Composer, frame: &mut Frame, area: Rect) {
+fn prompt(app: &App, what: Prompt) -> String {
+    let room = |id| text::clean_line(app.summary(id).map_or("the room", |room| &room.name));
+    match what {
+        Prompt::RoomName => "Name of the new room (Enter creates it, Esc cancels)".to_owned(),
+        Prompt::Invitees(id) => format!("Whom to invite to {}? (names; Esc cancels)", room(id)),
+        Prompt::NewName(id) => format!("Another name for {}?", room(id)),
+        Prompt::Topic(id) => format!("What is {} about? (nothing: no topic)", room(id)),
+        Prompt::Person => "Whom to write to alone? (a name; Esc cancels)".to_owned(),
+        Prompt::File(id) => format!("Which file to send to {}? (its path)", room(id)),
+        Prompt::Poll(_) => "What to ask? (as in: Where do we meet? | here | there)".to_owned(),
+    }
+}
+
+fn question(app: &App, question: &Question) -> String {
+    let room = |id: &RoomId| text::clean_line(app.summary(*id).map_or("the room", |room| &room.name));
+    match question {
+        Question::Join(id) => format!("Join {}?", room(id)),
+        Question::Decline(id) => format!("Decline the invitation to {}?", room(id)),
+        Question::Link(_) => "Do both devices show the same?".to_owned(),
+        Question::Leave(id) => {
+            format!("Leave {}? What was said stays here, and nothing more comes.", room(id))
+        }
+        Question::DeleteHere(..) => "Delete it from this device? The others keep it.".to_owned(),
+        Question::Retract(..) => {
+            "Delete it for everyone? Their devices are asked to; who has read it has read it.".to_owned()
+        }
+        Question::Paste => {
+            let lines = app.pasted.as_deref().map_or(0, |pasted| pasted.lines().count());
+            format!("Paste {lines} lines into the text?")
+        }
+        Question::Same(name, _) => format!("Did {name} read the same number to you?"),
+        Question::Unverify(name) => format!("Take back that {name} is verified?"),
+        Question::AcceptIdentity(name) => format!("Accept {name}'s new identity? Ask them first, elsewhere."),
+        Question::Remove(id, name, _) => format!("Remove {name} from {}?", room(id)),
+        Question::Revoke(_, name) => format!("Take {name} out of the account? It loses everything at once."),
+    }
+}
+
+/// What is being written: the room, and what it answers or changes.
+fn writing(app: &App) -> (String, Style) {
+    let Some(current) = app.current() else { return ("qchat".to_owned(), app.theme.quiet()) };
+    if app.filter.is_some() {
+        return ("Which room?".to_owned(), app.theme.unread());
+    }
+    match (&app.writing, below(app)) {
+        (Writing::Reply { to, excerpt, .. }, _) => {
+            (format!("↪ to {to}: {excerpt} (Esc: no answer)"), app.theme.unread())
+        }
+        (Writing::Edit { .. }, _) => ("Editing (Esc: as it was)".to_owned(), app.theme.unread()),
+        (Writing::New, 0) => {
+            let topic =
+                app.open.as_ref().and_then(|open| open.details.as_ref()).map(|details| &details.topic);
+            let topic = topic.filter(|topic| !topic.is_empty());
+            let topic = topic.map_or_else(String::new, |topic| format!(" · {}", text::clean_line(topic)));
+            (format!("{}{topic}", text::clean_line(&current.name)), app.theme.quiet())
+        }
+        (Writing::New, below) => {
+            let key = app.keymap.any_key(Action::ToNewest);
+            (format!("{} · ↓ {below} new below ({key})", text::clean_line(&current.name)), app.theme.unread())
+        }
+    }
+}
+
+pub(super) fn field(input: &Composer, frame: &mut Frame, area: Rect) {
     frame.render_widget(Line::raw(">"), Rect { height: 1, ..area });
     let area = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
     frame.render_widget(input.area(), area);
@@ -112,17 +212,26 @@ fn field(input: &Composer, frame: &mut Frame, area: Rect) {
 }
 
 /// What stands where nothing can be written.
-pub(super) fn no_composer(status: Option<RoomStatus>, columns: u16) -> Vec<String> {
+pub(super) fn no_composer(app: &App, status: Option<RoomStatus>, columns: u16) -> Vec<String> {
+    let key = |scope, action| app.keymap.key(scope, action).unwrap_or_else(|| "the palette".to_owned());
     let words = match status {
-        Some(RoomStatus::Invited) => "j: join   d: decline",
-        Some(RoomStatus::Removed) => "You were removed from this room; what was said before stays readable.",
-        Some(RoomStatus::Stuck) => {
-            "This device cannot follow the room any more; a member has to add it again."
+        Some(RoomStatus::Invited) => format!(
+            "{}: join   {}: decline",
+            key(Scope::Invitation, Action::Accept),
+            key(Scope::Invitation, Action::Decline)
+        ),
+        Some(RoomStatus::Removed) => {
+            "You were removed from this room; what was said before stays readable.".to_owned()
         }
-        Some(RoomStatus::Left) => "You left this room.",
-        Some(RoomStatus::Joined) | None => "Ctrl+N creates a room.",
+        Some(RoomStatus::Stuck) => {
+            "This device cannot follow the room any more; a member has to add it again.".to_owned()
+        }
+        Some(RoomStatus::Left) => "You left this room.".to_owned(),
+        Some(RoomStatus::Joined) | None => {
+            format!("{} creates a room.", key(Scope::Rooms, Action::CreateRoom))
+        }
     };
-    text::wrap(words, columns.into(), columns.into())
+    text::wrap(&words, columns.into(), columns.into())
 }
 
 fn status(app: &App, frame: &mut Frame, area: Rect) {
@@ -138,7 +247,8 @@ fn status(app: &App, frame: &mut Frame, area: Rect) {
         Connection::Connecting => ("connecting…".to_owned(), theme.unread()),
         Connection::Offline(why) => (format!("offline: {}", text::clean_line(why)), theme.warning()),
     };
-    let help = "F1 help ";
+    let key = app.keymap.key(Scope::Everywhere, Action::Help);
+    let help = key.map_or_else(String::new, |key| format!("{key} help "));
     let width = usize::from(area.width);
     let rest = facts(app);
     let word = text::truncate(&format!(" {word}"), width / 2);
@@ -150,7 +260,7 @@ fn status(app: &App, frame: &mut Frame, area: Rect) {
         Span::raw(" ".repeat(gap)),
         Span::styled(help, theme.quiet()),
     ]);
-    frame.render_widget(line.patch_style(theme.chosen()), area);
+    frame.render_widget(line.patch_style(theme.bar()), area);
 }
 
 /// Who, where, and what waits, for the status line.
@@ -175,6 +285,10 @@ fn facts(app: &App) -> String {
         if details.waiting > 0 {
             facts.push(format!("{} to send", details.waiting));
         }
+    }
+    let files = app.transfers.running().count();
+    if files > 0 {
+        facts.push(format!("{files} file{} on the way", if files == 1 { "" } else { "s" }));
     }
     let open = app.open.as_ref().map(|open| open.id);
     let elsewhere: u64 =

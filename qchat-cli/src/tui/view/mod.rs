@@ -1,6 +1,8 @@
 //! `view`: draws the state. It changes nothing and decides nothing.
 
 pub(super) mod areas;
+pub(super) mod footer;
+pub(super) mod list;
 mod lower;
 pub(super) mod overlay;
 pub(super) mod rooms;
@@ -9,24 +11,27 @@ use ratatui::{
     Frame,
     layout::Rect,
     style::Style,
-    text::Line,
+    text::{Line, Span},
     widgets::{Paragraph, Wrap},
 };
 
 use self::areas::Areas;
 use super::{
     app::{App, Overlay, Question},
+    emit::Link,
+    keymap::{Action, Scope},
     lines::Pane,
     lock::Lock,
     text,
+    timeline::Shown,
 };
 use crate::engine::types::RoomStatus;
 
 /// The smallest terminal that rooms are drawn on.
 const SMALLEST: (u16, u16) = (30, 8);
 
-/// What stands below an invitation.
-const ASKING: &str = "j or Enter joins, d declines. Nothing is sent before you decide.";
+/// Columns that show which message is chosen: those of its time.
+const CHOSEN: usize = 5;
 
 /// Draws the screen.
 pub fn view(app: &App, frame: &mut Frame) {
@@ -39,6 +44,9 @@ pub fn view(app: &App, frame: &mut Frame) {
         locked(lock, frame, whole);
     } else if let Overlay::Help { scrolled } = app.overlay {
         overlay::help(app, scrolled, frame, whole);
+    } else if matches!(app.overlay, Overlay::Picker(_) | Overlay::Search(_) | Overlay::Panel(_)) {
+        list::draw(app, frame, whole);
+        lower::below_a_list(app, frame, &Areas::within(app, whole));
     } else {
         let areas = Areas::within(app, whole);
         if let Some(side) = areas.side {
@@ -65,8 +73,7 @@ fn locked(lock: &Lock, frame: &mut Frame, area: Rect) {
 }
 
 fn timeline(app: &App, frame: &mut Frame, area: Rect) {
-    let pane =
-        Pane { width: area.width.into(), height: area.height.into(), theme: app.theme, zone: &app.zone };
+    let pane = pane(app, area);
     let quiet = |words: &str| centred(words, area, app.theme.quiet());
     if let (Overlay::Question(Question::Link(_)), Some(request)) = (&app.overlay, app.asking()) {
         let lines = overlay::link(app, request, area);
@@ -77,20 +84,91 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
         (_, Some((RoomStatus::Invited, room))) => {
             let who = text::clean_line(room.invited_by.as_deref().unwrap_or("Somebody"));
             let name = text::clean_line(&room.name);
-            centred(&format!("{who} invites you to “{name}”.\n\n{ASKING}"), area, Style::new())
+            let key = |action| app.keymap.key(Scope::Invitation, action).unwrap_or_default();
+            let (join, decline) = (key(Action::Accept), key(Action::Decline));
+            let asking = format!("{join} joins, {decline} declines. Nothing is sent before you decide.");
+            centred(&format!("{who} invites you to “{name}”.\n\n{asking}"), area, Style::new())
         }
-        (Some(open), _) if !open.timeline.is_empty() => open.timeline.window(pane),
+        (Some(open), _) if !open.timeline.is_empty() => {
+            open.timeline.window(pane).into_iter().map(|shown| marked(shown, app)).collect()
+        }
         (Some(open), _) if open.timeline.older_exist() => quiet("Reading…"),
         (Some(_), _) => quiet("Nothing has been said here yet."),
         (None, _) if app.rooms.is_none() => quiet("Reading…"),
         (None, _) => {
-            quiet("No rooms yet.\n\nCtrl+N creates one; invitations from others appear by themselves.")
+            let key = app.keymap.any_key(Action::CreateRoom);
+            let words =
+                format!("No rooms yet.\n\n{key} creates one; invitations from others appear by themselves.");
+            quiet(&words)
         }
     };
     // The newest line stands at the bottom.
     let height = u16::try_from(lines.len()).unwrap_or(area.height).min(area.height);
     let bottom = Rect { y: area.bottom() - height, height, ..area };
     frame.render_widget(Paragraph::new(lines), bottom);
+}
+
+fn pane(app: &App, area: Rect) -> Pane<'_> {
+    Pane {
+        width: area.width.into(),
+        height: area.height.into(),
+        theme: app.theme,
+        zone: &app.zone,
+        me: &app.me,
+    }
+}
+
+/// A line of the timeline; of the chosen message the first column shows it.
+fn marked(shown: Shown, app: &App) -> Line<'static> {
+    let line = shown.content.line;
+    if !shown.chosen {
+        return line;
+    }
+    let mut left = CHOSEN;
+    let mut spans = Vec::new();
+    for span in line.spans {
+        let (taken, rest) = match span.content.char_indices().nth(left) {
+            // What stands there is a time, or blanks.
+            Some((at, _)) => {
+                let (taken, rest) = span.content.split_at(at);
+                (taken.to_owned(), rest.to_owned())
+            }
+            None => (span.content.to_string(), String::new()),
+        };
+        left = left.saturating_sub(taken.chars().count());
+        if !taken.is_empty() {
+            spans.push(Span::styled(taken, span.style.patch(app.theme.chosen())));
+        }
+        if !rest.is_empty() {
+            spans.push(Span::styled(rest, span.style));
+        }
+    }
+    Line::from(spans)
+}
+
+/// The addresses that are on the screen.
+pub(super) fn links(app: &App) -> Vec<Link> {
+    let whole = Rect::from(((0, 0).into(), app.size));
+    let small = whole.width < SMALLEST.0 || whole.height < SMALLEST.1;
+    let over = !matches!(app.overlay, Overlay::None | Overlay::Prompt { .. } | Overlay::Question(_))
+        || matches!(app.overlay, Overlay::Question(Question::Link(_)));
+    let Some(open) = app.open.as_ref().filter(|_| !small && !over && !app.is_locked()) else {
+        return Vec::new();
+    };
+    if app.current().is_none_or(|room| room.status == RoomStatus::Invited) {
+        return Vec::new();
+    }
+    let area = Areas::of(app).timeline;
+    let rows = open.timeline.window(pane(app, area));
+    let above = area.bottom().saturating_sub(u16::try_from(rows.len()).unwrap_or(area.height));
+    let mut links = Vec::new();
+    for (y, row) in (above..area.bottom()).zip(rows) {
+        for (columns, url) in row.content.links {
+            let width = columns.end.min(area.width).saturating_sub(columns.start);
+            links.push(Link { x: area.x + columns.start, y, width, url });
+        }
+    }
+    links
 }
 
 fn centred(words: &str, area: Rect, style: Style) -> Vec<Line<'static>> {

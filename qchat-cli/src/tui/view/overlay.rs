@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::super::{
     app::App,
-    keymap::{Binding, KEYMAP, Scope},
+    keymap::{Binding, Scope},
     text,
 };
 use crate::engine::types::LinkRequest;
@@ -24,7 +24,7 @@ pub(super) fn help(app: &App, scrolled: usize, frame: &mut Frame, area: Rect) {
     let more = if first + height < lines.len() { "  PgDn: more" } else { "" };
     let shown: Vec<_> = lines.into_iter().skip(first).take(height).collect();
     frame.render_widget(Paragraph::new(shown), body);
-    frame.render_widget(Line::styled(format!(" Esc: close{more}"), app.theme.chosen()), foot);
+    frame.render_widget(Line::styled(format!(" Esc: close{more}"), app.theme.bar()), foot);
 }
 
 /// A device that wants to belong to the account, and what it has to show: the pictures with their names below them where there
@@ -61,15 +61,18 @@ pub(in super::super) fn furthest(app: &App) -> usize {
 fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let chords =
         |binding: &Binding| binding.chords.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let column = KEYMAP.iter().map(|binding| chords(binding).len()).max().unwrap_or(0) + 2;
+    let shown = |scope| app.keymap.within(scope).filter(|binding| !binding.chords.is_empty());
+    let all = Scope::ALL.iter().flat_map(|scope| shown(*scope));
+    let column = all.map(|binding| chords(binding).len()).max().unwrap_or(0).min(24) + 2;
     let mut lines = Vec::new();
-    for (scope, heading) in Scope::ALL {
-        lines.push(Line::styled(heading, Style::new().add_modifier(Modifier::BOLD)));
-        for binding in KEYMAP.iter().filter(|binding| binding.scope == scope) {
-            let keys = format!("  {:<column$}", chords(binding));
-            let room = width.saturating_sub(keys.len() + 1).max(8);
-            for (index, row) in text::wrap(binding.help, room, room).into_iter().enumerate() {
-                let keys = if index == 0 { keys.clone() } else { " ".repeat(keys.len()) };
+    for &scope in Scope::ALL {
+        lines.push(Line::styled(scope.heading(), Style::new().add_modifier(Modifier::BOLD)));
+        for binding in shown(scope) {
+            let keys = format!("  {:<column$}", text::truncate(&chords(binding), column - 1));
+            let taken = text::width(&keys);
+            let room = width.saturating_sub(taken + 1).max(8);
+            for (index, row) in text::wrap(binding.action.help(), room, room).into_iter().enumerate() {
+                let keys = if index == 0 { keys.clone() } else { " ".repeat(taken) };
                 lines.push(Line::from(vec![Span::styled(keys, app.theme.good()), Span::raw(row)]));
             }
         }

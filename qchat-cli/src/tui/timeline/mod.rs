@@ -3,15 +3,17 @@
 //! The window is held by its bottom line, so that lines which arrive above or below do not move what is being read.
 //! Only messages that touch the window are laid out; their lines are kept per message until the width changes.
 
+mod selection;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     rc::Rc,
 };
 
-use ratatui::text::Line;
+use qchat_proto::ids::MessageId;
 
-use super::lines::{self, Pane};
+use super::lines::{self, Pane, Row};
 use crate::engine::types::{Delivery, Message};
 
 /// How many laid-out messages are kept; far more than fit on any screen.
@@ -38,12 +40,28 @@ pub(super) enum Merged {
     MissingAfter(i64),
 }
 
+/// A line of the window.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Shown {
+    /// The row of the message that it is of; none for a rule.
+    pub(super) message: Option<i64>,
+    /// Whether that is the chosen one.
+    pub(super) chosen: bool,
+    pub(super) content: Row,
+}
+
 /// The loaded part of a room's timeline, in the order of the log: what is pending comes last.
 #[derive(Debug)]
 pub(super) struct Timeline {
     messages: Vec<Message>,
     older_exist: bool,
+    /// Whether messages are missing below: what is loaded was jumped to.
+    newer_exist: bool,
     unread_from: Option<i64>,
+    /// The message that is chosen, by its row.
+    selected: Option<i64>,
+    /// Whether more is said of it.
+    detailed: bool,
     bottom: Bottom,
     cache: RefCell<Cache>,
     laid_out: Cell<usize>,
@@ -52,7 +70,7 @@ pub(super) struct Timeline {
 #[derive(Debug, Default)]
 struct Cache {
     width: usize,
-    lines: HashMap<i64, Rc<[Line<'static>]>>,
+    lines: HashMap<i64, Rc<[Row]>>,
 }
 
 impl Timeline {
@@ -61,7 +79,10 @@ impl Timeline {
         Self {
             messages: Vec::new(),
             older_exist: true,
+            newer_exist: false,
             unread_from: None,
+            selected: None,
+            detailed: false,
             bottom: Bottom::Newest,
             cache: RefCell::default(),
             laid_out: Cell::new(0),
@@ -72,6 +93,9 @@ impl Timeline {
     /// keeps its row for ever but not its place, since what was pending moves when it is acknowledged.
     pub(super) fn merge_newest(&mut self, page: Vec<Message>, limit: usize) -> Merged {
         self.forget_changed(&page);
+        if self.newer_exist {
+            return self.refresh(page);
+        }
         let rows: HashSet<i64> = page.iter().map(|message| message.row).collect();
         let overlap = self.messages.iter().position(|message| rows.contains(&message.row));
         match (overlap, self.newest_row()) {
@@ -92,6 +116,28 @@ impl Timeline {
         Merged::Complete
     }
 
+    /// Takes in what has become of messages that are loaded, while others are missing below.
+    fn refresh(&mut self, page: Vec<Message>) -> Merged {
+        let mut fresh: HashMap<i64, Message> =
+            page.into_iter().map(|message| (message.row, message)).collect();
+        for known in &mut self.messages {
+            if let Some(message) = fresh.remove(&known.row) {
+                *known = message;
+            }
+        }
+        Merged::Complete
+    }
+
+    /// Shows these messages in the place of what is loaded; `older` and `newer`: whether there are more on that side.
+    pub(super) fn show(&mut self, page: Vec<Message>, older: bool, newer: bool) {
+        self.forget_changed(&page);
+        (self.messages, self.older_exist, self.newer_exist) = (page, older, newer);
+        self.bottom = match self.messages.last() {
+            Some(last) if newer => Bottom::At { row: last.row, line: usize::MAX },
+            _ => Bottom::Newest,
+        };
+    }
+
     /// Takes in the `limit` messages before the first one known.
     pub(super) fn prepend(&mut self, mut page: Vec<Message>, limit: usize) {
         self.older_exist = page.len() >= limit;
@@ -102,7 +148,8 @@ impl Timeline {
     }
 
     /// Takes in what stands after the message with this row.
-    pub(super) fn append(&mut self, after: i64, page: Vec<Message>) {
+    pub(super) fn append(&mut self, after: i64, page: Vec<Message>, limit: usize) {
+        self.newer_exist &= page.len() >= limit;
         if let Some(at) = self.position(after) {
             self.forget_changed(&page);
             self.messages.truncate(at + 1);
@@ -124,6 +171,11 @@ impl Timeline {
             .map(|message| message.row)
     }
 
+    /// Whether messages are missing below.
+    pub(super) fn newer_exist(&self) -> bool {
+        self.newer_exist
+    }
+
     /// Whether there may be more above.
     pub(super) fn older_exist(&self) -> bool {
         self.older_exist
@@ -141,7 +193,7 @@ impl Timeline {
 
     /// Whether the window stays at the newest line.
     pub(super) fn follows(&self) -> bool {
-        self.bottom == Bottom::Newest
+        self.bottom == Bottom::Newest && !self.newer_exist
     }
 
     /// How many messages have been laid out so far, for tests of the virtualisation.
@@ -169,6 +221,21 @@ impl Timeline {
             let new = self.after(row).iter().find(|message| is_from_others(message));
             self.unread_from = new.map(|message| message.row);
         }
+    }
+
+    /// Puts the unread line above this row, where it stood before.
+    pub(super) fn restore_unread(&mut self, row: i64) {
+        self.unread_from = Some(row);
+    }
+
+    /// The row below the unread line.
+    pub(super) fn unread_line(&self) -> Option<i64> {
+        self.unread_from
+    }
+
+    /// Lays everything out again: it looks different now.
+    pub(super) fn forget_looks(&mut self) {
+        self.cache.get_mut().lines.clear();
     }
 
     /// Takes the unread line away.
@@ -200,18 +267,30 @@ impl Timeline {
         }
     }
 
+    /// Whether the window is so near the last loaded line that what is missing below should be read.
+    pub(super) fn wants_newer(&self, pane: Pane) -> bool {
+        let near = |(index, line)| self.down((index, line), pane.height, pane).0 + 1 >= self.messages.len();
+        self.newer_exist && self.bottom_place(pane).is_some_and(near)
+    }
+
     /// Moves the window to the newest line.
     pub(super) fn scroll_to_newest(&mut self) {
         self.bottom = Bottom::Newest;
     }
 
     /// The lines of the window, at most `pane.height`, the newest last.
-    pub(super) fn window(&self, pane: Pane) -> Vec<Line<'static>> {
+    pub(super) fn window(&self, pane: Pane) -> Vec<Shown> {
         let Some((mut index, line)) = self.bottom_place(pane) else { return Vec::new() };
-        let mut reversed: Vec<Line<'static>> = Vec::with_capacity(pane.height);
+        let mut reversed: Vec<Shown> = Vec::with_capacity(pane.height);
         let mut upto = line + 1;
         loop {
-            let block = self.block(index, pane);
+            let row = self.messages[index].row;
+            let block = self.block(index, pane).into_iter().map(|(is_rule, content)| Shown {
+                message: (!is_rule).then_some(row),
+                chosen: !is_rule && self.selected == Some(row),
+                content,
+            });
+            let block: Vec<_> = block.collect();
             reversed.extend(block.into_iter().take(upto).rev().take(pane.height - reversed.len()));
             if index == 0 || reversed.len() >= pane.height {
                 break;
@@ -244,7 +323,8 @@ impl Timeline {
     }
 
     fn hold(&mut self, (index, line): Place, pane: Pane) {
-        let newest = index + 1 == self.messages.len() && line + 1 >= self.height(index, pane);
+        let newest =
+            !self.newer_exist && index + 1 == self.messages.len() && line + 1 >= self.height(index, pane);
         self.bottom =
             if newest { Bottom::Newest } else { Bottom::At { row: self.messages[index].row, line } };
     }
@@ -289,21 +369,34 @@ impl Timeline {
     }
 
     fn height(&self, index: usize, pane: Pane) -> usize {
-        usize::from(self.starts_day(index, pane))
-            + usize::from(self.starts_unread(index))
-            + self.lines(index, pane).len()
+        let details =
+            if self.says_more_of(index) { lines::details(&self.messages[index], pane).len() } else { 0 };
+        self.rules(index, pane) + self.lines(index, pane).len() + details
     }
 
-    fn block(&self, index: usize, pane: Pane) -> Vec<Line<'static>> {
+    /// How many rules stand above a message.
+    fn rules(&self, index: usize, pane: Pane) -> usize {
+        usize::from(self.starts_day(index, pane)) + usize::from(self.starts_unread(index))
+    }
+
+    /// The lines of a message, and whether each is a rule above it.
+    fn block(&self, index: usize, pane: Pane) -> Vec<(bool, Row)> {
         let mut block = Vec::new();
         if self.starts_day(index, pane) {
-            block.push(lines::day(self.messages[index].sent_at, pane));
+            block.push((true, lines::day(self.messages[index].sent_at, pane).into()));
         }
         if self.starts_unread(index) {
-            block.push(lines::unread(pane));
+            block.push((true, lines::unread(pane).into()));
         }
-        block.extend(self.lines(index, pane).iter().cloned());
+        block.extend(self.lines(index, pane).iter().map(|row| (false, row.clone())));
+        if self.says_more_of(index) {
+            block.extend(lines::details(&self.messages[index], pane).into_iter().map(|row| (false, row)));
+        }
         block
+    }
+
+    fn says_more_of(&self, index: usize) -> bool {
+        self.detailed && self.selected == Some(self.messages[index].row)
     }
 
     fn starts_day(&self, index: usize, pane: Pane) -> bool {
@@ -315,7 +408,7 @@ impl Timeline {
         self.unread_from == Some(self.messages[index].row)
     }
 
-    fn lines(&self, index: usize, pane: Pane) -> Rc<[Line<'static>]> {
+    fn lines(&self, index: usize, pane: Pane) -> Rc<[Row]> {
         let mut cache = self.cache.borrow_mut();
         if cache.width != pane.width || cache.lines.len() >= CACHED {
             cache.lines.clear();

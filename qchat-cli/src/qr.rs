@@ -10,7 +10,7 @@ const NO_PAPER: &str = "\u{1b}[0m";
 
 /// The code of a text; `None` when that is too long for any. With `paper` it is drawn black on white by colour; without,
 /// light modules are drawn and dark ones left out, as suits a dark terminal (readers take both ways round).
-pub(super) fn draw(text: &str, paper: bool) -> Option<String> {
+pub(crate) fn draw(text: &str, paper: bool) -> Option<String> {
     // A screen has neither stains nor folds: the least correction makes the smallest picture.
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let (size, modules) = (code.width(), code.to_colors());

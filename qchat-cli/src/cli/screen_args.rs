@@ -1,0 +1,66 @@
+//! Options of the screen.
+
+use clap::{
+    Args,
+    builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+
+use crate::tui::{Look, Notifications, Preset};
+
+/// Options of the screen.
+#[derive(Debug, Default, Args)]
+pub struct ScreenArgs {
+    /// How the screen looks [default: auto].
+    #[arg(long, global = true, env = "QCHAT_THEME", hide_env_values = true, value_name = "LOOK", value_parser = look())]
+    pub theme: Option<Look>,
+    /// Which keys the screen has; the table `keys` of the configuration file changes single ones [default: plain].
+    #[arg(long, global = true, env = "QCHAT_KEYMAP", hide_env_values = true, value_name = "NAME", value_parser = keymap())]
+    pub keymap: Option<Preset>,
+    /// What the screen's notifications say, where the terminal shows them (OSC 9, OSC 777): others may see the desktop
+    /// [default: sender].
+    #[arg(long, global = true, env = "QCHAT_NOTIFICATIONS", hide_env_values = true, value_name = "WHAT")]
+    #[arg(value_parser = notifications())]
+    pub notifications: Option<Notifications>,
+    /// Ring the terminal's bell with each.
+    #[arg(long, global = true, env = "QCHAT_BELL", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub bell: bool,
+}
+
+fn look() -> impl TypedValueParser<Value = Look> {
+    let choices = Look::ALL.map(|look| {
+        PossibleValue::new(look.name()).help(match look {
+            Look::Auto => {
+                "Dark or light, as the terminal says (COLORFGBG); no colours where NO_COLOR says so"
+            }
+            Look::Dark => "For a dark background",
+            Look::Light => "For a light background",
+            Look::Contrast => "As much contrast as there is",
+            Look::Sixteen => "With the terminal's own 16 colours",
+            Look::Plain => "With bold, dim and reversed text alone",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}
+
+fn keymap() -> impl TypedValueParser<Value = Preset> {
+    let choices = Preset::ALL.map(|preset| {
+        PossibleValue::new(preset.name()).help(match preset {
+            Preset::Plain => "Arrows, function keys, and letters where nothing is typed",
+            Preset::Vim => "For who has vi in the fingers",
+            Preset::Emacs => "For who has Emacs in the fingers",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}
+
+fn notifications() -> impl TypedValueParser<Value = Notifications> {
+    let choices = Notifications::ALL.map(|what| {
+        PossibleValue::new(what.name()).help(match what {
+            Notifications::Off => "There are none",
+            Notifications::Hidden => "That there is a message",
+            Notifications::Sender => "Room and sender",
+            Notifications::Full => "The text, too",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}

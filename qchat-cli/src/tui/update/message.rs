@@ -1,0 +1,273 @@
+//! What is done with a message that is chosen.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use qchat_proto::content::MessageRef;
+use ratatui::layout::Rect;
+
+use super::{
+    super::{
+        app::{App, Focus, Overlay, Question, Report, Writing},
+        composer::Composer,
+        emit::Emission,
+        keymap::Action,
+        markup,
+        msg::Command,
+        picker::Picker,
+        text,
+    },
+    rooms,
+};
+use crate::engine::types::{Body, Delivery, Message};
+
+/// Longest excerpt of what is answered, characters.
+const EXCERPT: usize = 80;
+
+/// Carries out an action upon the chosen message.
+pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
+    match action {
+        Action::SelectMessage => return choose(app),
+        Action::ToComposer => {
+            back_to_text(app);
+            return Vec::new();
+        }
+        Action::First => return rooms::scroll(app, |timeline, pane| timeline.select_first(pane)),
+        Action::Last => {
+            return rooms::scroll(app, |timeline, pane| {
+                timeline.select_last(pane);
+                false
+            });
+        }
+        Action::Details => {
+            return rooms::scroll(app, |timeline, pane| {
+                timeline.toggle_details(pane);
+                false
+            });
+        }
+        Action::Back => return back(app),
+        _ => {}
+    }
+    let Some(message) = app.open.as_ref().and_then(|open| open.timeline.selected()).cloned() else {
+        return Vec::new();
+    };
+    match upon(app, action, event, &message) {
+        Ok(commands) => commands,
+        Err(why) => {
+            app.report = Report::trouble(why);
+            Vec::new()
+        }
+    }
+}
+
+/// How a message is called in commands; not one that is a notice.
+fn reference(message: &Message) -> Result<MessageRef, String> {
+    match (&message.sender, message.id) {
+        (Some(sender), Some(id)) => Ok(MessageRef { device: sender.device, id }),
+        _ => Err("That can be done with what somebody has said, and this is a notice.".to_owned()),
+    }
+}
+
+fn is_mine(message: &Message) -> bool {
+    message.sender.as_ref().is_some_and(|sender| sender.me)
+}
+
+fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Result<Vec<Command>, String> {
+    let room = message.room;
+    if action == Action::Copy {
+        return copy(app, words(message));
+    }
+    let of = reference(message)?;
+    match action {
+        Action::Reply => {
+            writable(app)?;
+            back_to_text(app);
+            let to = message.sender.as_ref().map(|sender| text::clean_line(&sender.name)).unwrap_or_default();
+            let excerpt: String = text::clean_line(&words(message)).chars().take(EXCERPT).collect();
+            take_up(app, Writing::Reply { of, to, excerpt });
+        }
+        Action::EditMessage => {
+            writable(app)?;
+            let Body::Text(body) = &message.body else {
+                return Err("Only a text can be edited.".to_owned());
+            };
+            if !is_mine(message) {
+                return Err("Only who wrote a message can edit it.".to_owned());
+            }
+            back_to_text(app);
+            let before = app.draft();
+            take_up(app, Writing::Edit { of, before });
+            app.composer = Composer::new(body);
+        }
+        Action::DeleteHere => app.overlay = Overlay::Question(Question::DeleteHere(room, of.id)),
+        Action::Retract => app.overlay = Overlay::Question(Question::Retract(room, of)),
+        Action::React => {
+            let mine = message.marks.reactions.iter().filter(|reaction| reaction.me);
+            let mine = mine.map(|reaction| reaction.emoji.clone()).collect();
+            app.overlay = Overlay::Picker(Box::new(Picker::reactions(room, of, mine)));
+        }
+        Action::CopyCode => {
+            let code = markup::code(&words(message)).ok_or("There is no code in that message.")?;
+            return copy(app, code);
+        }
+        Action::Pin => {
+            let remove = message.marks.pinned_by.is_some();
+            return Ok(vec![Command::Pin { room, of, remove }]);
+        }
+        Action::SaveFile | Action::OpenFile => {
+            let Body::File(file) = &message.body else {
+                return Err("There is no file in that message.".to_owned());
+            };
+            let open = action == Action::OpenFile;
+            let name = text::clean_line(&file.name);
+            let command = Command::SaveFile { room, message: of.id, name: name.clone(), open };
+            return Ok(super::transfer(app, command, name));
+        }
+        Action::Original => return original(app, message),
+        Action::Vote => return vote(message, of, event),
+        Action::ClosePoll => {
+            if !matches!(&message.body, Body::Poll(poll) if !poll.closed) {
+                return Err("That is no open poll.".to_owned());
+            }
+            return Ok(vec![Command::ClosePoll(room, of)]);
+        }
+        Action::Resend => {
+            if message.delivery != Delivery::Pending {
+                return Err("It waits no more; D deletes it for everyone.".to_owned());
+            }
+            return Ok(vec![Command::Retract(room, of)]);
+        }
+        _ => {}
+    }
+    Ok(Vec::new())
+}
+
+fn writable(app: &App) -> Result<(), String> {
+    if app.can_write() { Ok(()) } else { Err("Nothing can be written here.".to_owned()) }
+}
+
+/// What a message says, to be copied or quoted.
+fn words(message: &Message) -> String {
+    match &message.body {
+        Body::Text(text) | Body::Notice(text) | Body::Warning(text) => text.clone(),
+        Body::Poll(poll) => poll.words(),
+        Body::File(file) if file.caption.is_empty() => file.name.clone(),
+        Body::File(file) => format!("{} {}", file.name, file.caption),
+        Body::Deleted(_) => "(deleted)".to_owned(),
+        Body::Unknown => String::new(),
+    }
+}
+
+fn copy(app: &mut App, text: String) -> Result<Vec<Command>, String> {
+    if !Emission::fits(&text) {
+        return Err("That is too long for the clipboard of a terminal.".to_owned());
+    }
+    app.report = Report::info("Copied, if the terminal lets programs reach the clipboard (OSC 52).");
+    Ok(vec![Command::Emit(Emission::Copy(text))])
+}
+
+/// What the text that is written becomes from now on.
+fn take_up(app: &mut App, writing: Writing) {
+    if let Writing::Edit { before, .. } = &app.writing {
+        // One message at a time is edited.
+        app.composer = Composer::new(before);
+    }
+    app.writing = writing;
+}
+
+/// Votes for the option of the key, or takes that back; who may choose one alone chooses this instead.
+fn vote(message: &Message, of: MessageRef, event: KeyEvent) -> Result<Vec<Command>, String> {
+    let Body::Poll(poll) = &message.body else { return Err("That is no poll.".to_owned()) };
+    let KeyCode::Char(digit) = event.code else { return Ok(Vec::new()) };
+    let place = digit.to_digit(10).and_then(|digit| digit.checked_sub(1));
+    let place =
+        place.filter(|place| poll.options.len() > *place as usize).ok_or("The poll has no such option.")?;
+    if poll.closed {
+        return Err("The poll takes no more votes.".to_owned());
+    }
+    let numbered = (0_u32..).zip(&poll.options);
+    let mut choices: Vec<u32> = numbered.filter(|(_, option)| option.me).map(|(place, _)| place).collect();
+    if choices.contains(&place) {
+        choices.retain(|known| *known != place);
+    } else if poll.choices == 1 {
+        choices = vec![place];
+    } else if choices.len() < poll.choices as usize {
+        choices.push(place);
+    } else {
+        return Err(format!("Up to {} options can be chosen; take one back first.", poll.choices));
+    }
+    choices.sort_unstable();
+    Ok(vec![Command::Vote { room: message.room, of, choices }])
+}
+
+/// Goes to what a message answers.
+fn original(app: &mut App, message: &Message) -> Result<Vec<Command>, String> {
+    let reply = message.marks.reply_to.as_ref().ok_or("That message answers none.")?;
+    let Some(open) = &mut app.open else { return Ok(Vec::new()) };
+    open.came_from.push(message.row);
+    match open.timeline.row_of(reply.id) {
+        Some(row) => Ok(rooms::go_to(app, row)),
+        None => Ok(vec![Command::Locate { room: message.room, id: reply.id }]),
+    }
+}
+
+/// Goes back to the answer.
+fn back(app: &mut App) -> Vec<Command> {
+    let row = app.open.as_mut().and_then(|open| open.came_from.pop());
+    row.map_or_else(Vec::new, |row| rooms::go_to(app, row))
+}
+
+/// Begins to choose.
+fn choose(app: &mut App) -> Vec<Command> {
+    let any = app.open.as_ref().is_some_and(|open| !open.timeline.is_empty());
+    if any {
+        app.focus = Focus::Timeline;
+    }
+    step(app, true)
+}
+
+/// Chooses the message before, or the one after; after the last one comes the text.
+pub(super) fn step(app: &mut App, up: bool) -> Vec<Command> {
+    let Some(open) = &app.open else { return Vec::new() };
+    if !up && open.timeline.follows() {
+        let newest = open.timeline.newest(|_| true).map(|message| message.row);
+        if open.timeline.selected().map(|message| message.row) == newest {
+            back_to_text(app);
+            return Vec::new();
+        }
+    }
+    rooms::scroll(app, |timeline, pane| {
+        if up {
+            timeline.select_up(pane)
+        } else {
+            timeline.select_down(pane);
+            false
+        }
+    })
+}
+
+/// Chooses what is clicked; what is chosen already says more.
+pub(super) fn click(app: &mut App, area: Rect, y: u16) -> Vec<Command> {
+    let pane = rooms::pane(app);
+    let Some(open) = &app.open else { return Vec::new() };
+    let shown = open.timeline.window(pane);
+    let above = usize::from(area.height).saturating_sub(shown.len());
+    let line = usize::from(y.saturating_sub(area.y)).checked_sub(above).and_then(|line| shown.get(line));
+    let Some(row) = line.and_then(|line| line.message) else { return Vec::new() };
+    let again = line.is_some_and(|line| line.chosen);
+    app.focus = Focus::Timeline;
+    rooms::scroll(app, |timeline, pane| {
+        if again {
+            timeline.toggle_details(pane);
+        } else {
+            timeline.select(row, pane);
+        }
+        false
+    })
+}
+
+/// Chooses nothing: the keys go to the text.
+pub(super) fn back_to_text(app: &mut App) {
+    app.focus = Focus::Composer;
+    if let Some(open) = &mut app.open {
+        open.timeline.deselect();
+    }
+}

@@ -1,0 +1,75 @@
+//! Telling somebody who looks elsewhere that there is a message: as much as they want told, for others may see the desktop.
+
+use qchat_proto::ids::RoomId;
+
+use super::super::{app::App, emit::Emission, msg::Command, prefs::Notifications, text};
+use crate::engine::types::{Body, Message, RoomStatus, RoomSummary};
+
+/// What is to be told of rooms that have more that is unread than before. Of the room that somebody looks at nothing is.
+pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
+    if app.prefs.notifications == Notifications::Off && !app.prefs.bell {
+        return Vec::new();
+    }
+    let seen = app.open.as_ref().filter(|open| app.focused && open.timeline.follows()).map(|open| open.id);
+    let grew = |room: &&RoomSummary| {
+        let known = before.iter().find(|known| known.id == room.id);
+        match (known, room.status) {
+            (None, RoomStatus::Invited) => true,
+            (Some(known), _) => room.unread > known.unread,
+            (None, _) => false,
+        }
+    };
+    let new: Vec<&RoomSummary> =
+        app.rooms().iter().filter(|room| Some(room.id) != seen).filter(grew).collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let mut commands = Vec::new();
+    if app.prefs.bell {
+        commands.push(Command::Emit(Emission::Bell));
+    }
+    match app.prefs.notifications {
+        Notifications::Off => {}
+        Notifications::Hidden => {
+            commands.push(notification("qchat".to_owned(), "a new message".to_owned()));
+        }
+        // Whose it is, and what it says, is not in the list.
+        Notifications::Sender | Notifications::Full => {
+            commands.extend(new.iter().map(|room| match room.status {
+                RoomStatus::Invited => {
+                    let who = room.invited_by.as_deref().unwrap_or("Somebody");
+                    notification(
+                        text::clean_line(&room.name),
+                        format!("{} invites you", text::clean_line(who)),
+                    )
+                }
+                _ => Command::Peek(room.id),
+            }));
+        }
+    }
+    commands
+}
+
+/// What is told of the newest message of a room.
+pub(super) fn of_message(app: &App, room: RoomId, message: Option<&Message>) -> Vec<Command> {
+    let name = app.summary(room).map_or_else(|| "qchat".to_owned(), |room| text::clean_line(&room.name));
+    let Some((message, sender)) = message.and_then(|message| Some((message, message.sender.as_ref()?)))
+    else {
+        return Vec::new();
+    };
+    if sender.me || app.is_locked() && app.prefs.notifications == Notifications::Full {
+        // Behind a lock nothing that was said is told.
+        return if sender.me { Vec::new() } else { vec![notification(name, text::clean_line(&sender.name))] };
+    }
+    let who = text::clean_line(&sender.name);
+    let body = match (&message.body, app.prefs.notifications) {
+        (Body::Text(said), Notifications::Full) => format!("{who}: {}", text::clean_line(said)),
+        (Body::File(file), Notifications::Full) => format!("{who}: [{}]", text::clean_line(&file.name)),
+        _ => who,
+    };
+    vec![notification(name, body)]
+}
+
+fn notification(title: String, body: String) -> Command {
+    Command::Emit(Emission::Notify { title, body })
+}
