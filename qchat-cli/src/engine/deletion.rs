@@ -29,7 +29,10 @@ impl Handle {
     }
 
     /// Takes back a message that waits and has not left; whether it has not.
-    pub(super) async fn take_back(&self, room: RoomId, id: MessageId) -> Result<bool, EngineError> {
+    ///
+    /// # Errors
+    /// When the profile cannot be written.
+    pub async fn take_back(&self, room: RoomId, id: MessageId) -> Result<bool, EngineError> {
         let deletion = self.deleting(move |tx| {
             let deleted = usize::from(tx.drop_waiting(room, id)?);
             Ok(Deletion { deleted, ..Deletion::default() })

@@ -56,7 +56,8 @@ pub struct App {
     pub(super) composer: Composer,
     pub(super) writing: Writing,
     pub(super) completion: Option<Completion>,
-    pub(super) history: History,
+    /// What was sent, by room.
+    pub(super) history: HashMap<RoomId, History>,
     /// What is begun in other rooms than the open one.
     pub(super) drafts: HashMap<RoomId, String>,
     /// What the engine keeps as the draft of the open room.
@@ -146,8 +147,16 @@ impl History {
         self.sent.push(text.to_owned());
     }
 
+    /// What was recalled and then changed is being written.
+    fn begin_anew_unless(&mut self, now: &str) {
+        if self.at.as_ref().is_some_and(|(place, _)| self.sent.get(*place).is_none_or(|sent| sent != now)) {
+            self.at = None;
+        }
+    }
+
     /// The text before this one.
     pub(super) fn older(&mut self, now: &str) -> Option<&str> {
+        self.begin_anew_unless(now);
         let place = match &self.at {
             None => self.sent.len().checked_sub(1)?,
             Some((place, _)) => place.checked_sub(1)?,
@@ -160,7 +169,8 @@ impl History {
     }
 
     /// The text after this one; at last what was being written.
-    pub(super) fn newer(&mut self) -> Option<String> {
+    pub(super) fn newer(&mut self, now: &str) -> Option<String> {
+        self.begin_anew_unless(now);
         let (place, before) = self.at.as_mut()?;
         *place += 1;
         if let Some(text) = self.sent.get(*place) {
@@ -189,6 +199,8 @@ pub(super) struct OpenRoom {
     pub(super) loading_more: bool,
     /// Whether lines that are loaded have become something else.
     pub(super) reread: bool,
+    /// Whether lines that are loaded may be gone.
+    pub(super) purged: bool,
     /// The message to choose once the lines around it are loaded.
     pub(super) going_to: Option<i64>,
     /// Where one came from, by jumping to what was answered.
@@ -305,7 +317,7 @@ impl App {
             composer: Composer::new(""),
             writing: Writing::New,
             completion: None,
-            history: History::default(),
+            history: HashMap::new(),
             drafts: HashMap::new(),
             kept_draft: None,
             pasted: None,
@@ -399,6 +411,7 @@ impl OpenRoom {
             loading_details: Loading::Idle,
             loading_newest: Loading::Idle,
             reread: false,
+            purged: false,
             loading_more: false,
             going_to: None,
             came_from: Vec::new(),

@@ -182,6 +182,10 @@ pub enum Command {
     },
     /// Delete a message for everyone.
     Retract(RoomId, MessageRef),
+    /// Give up a message that waits.
+    TakeBack(RoomId, MessageRef),
+    /// Open a file with the desktop's program for its kind.
+    ShowFile(PathBuf),
     /// Delete a message from this device.
     DeleteHere(RoomId, MessageId),
     /// React, or take that back.

@@ -61,18 +61,16 @@ impl Desk for Office {
     async fn perform(&self, command: Command, progress: mpsc::Sender<Msg>) -> Result<Answer, String> {
         match command {
             Command::SaveSetting(change) => save(self.config.clone(), change).await,
-            Command::SaveFile { room, message, open, .. } => {
+            Command::ShowFile(path) => match show(&path) {
+                Ok(()) => Ok(Answer::Nothing),
+                Err(error) => Err(format!("It is at {}, and no program opens it: {error}", path.display())),
+            },
+            Command::SaveFile { room, message, .. } => {
                 let office = self.clone();
                 let got = on_a_thread(async move || {
                     office.save(room, message, |far| tell(&progress, &command, far)).await
                 });
-                let path = got.await?;
-                if open {
-                    show(&path).map_err(|error| {
-                        format!("It is at {}, and no program opens it: {error}", path.display())
-                    })?;
-                }
-                Ok(Answer::Path(path))
+                got.await.map(Answer::Path)
             }
             Command::SendFile { room, ref path } => {
                 let media_type = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
@@ -162,6 +160,12 @@ impl Office {
                 handle.send_draft(room, draft).await.map(|_| Answer::Nothing)
             }
             Command::Rewrite { room, of, text } => handle.edit(room, of, text).await.map(|_| Answer::Nothing),
+            Command::TakeBack(room, of) => match handle.take_back(room, of.id).await? {
+                true => Ok(Answer::Nothing),
+                false => Err(EngineError::Refused(
+                    "it has left; delete it for everyone if nobody is to read it".to_owned(),
+                )),
+            },
             Command::Retract(room, of) => handle.retract(room, of).await.map(|_| Answer::Nothing),
             Command::DeleteHere(room, id) => handle.delete(room, vec![id]).await.map(|_| Answer::Nothing),
             Command::React { room, of, emoji, remove } => self.react(room, of, &emoji, remove).await,
@@ -219,7 +223,7 @@ impl Office {
             Command::Unverify(name) => handle.revoke_verification(&name).await.map(|_| Answer::Nothing),
             Command::AcceptIdentity(name) => match handle.identity_change(&name).await? {
                 Some(change) => handle.accept_change(&change).await.map(nothing),
-                None => Ok(Answer::Nothing),
+                None => Err(EngineError::Refused(format!("{name} has no other identity to accept any more"))),
             },
             Command::LoadDevices => handle.devices().await.map(Answer::Devices),
             Command::Revoke(device) => handle.revoke(device).await.map(|_| Answer::Nothing),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
+use crossterm::event::{Event as TerminalEvent, EventStream, MouseEventKind};
 use futures_util::{Stream, StreamExt as _};
 use ratatui::buffer::Buffer;
 use tokio::{
@@ -114,7 +114,10 @@ where
                         Msg::Paste(text)
                     }
                     TerminalEvent::Mouse(mouse) => {
-                        touched = Instant::now();
+                        // One that is only moved, by a cat, say, is nobody who works.
+                        if mouse.kind != MouseEventKind::Moved {
+                            touched = Instant::now();
+                        }
                         Msg::Mouse(mouse)
                     }
                     TerminalEvent::Resize(width, height) => Msg::Resize(width, height),

@@ -82,7 +82,7 @@ pub(super) const PLAIN: &[Entry] = &[
     (Scope::Prompt, Action::Dismiss, &["Esc"]),
     (Scope::Question, Action::Confirm, &["y"]),
     (Scope::Question, Action::Refuse, &["n", "Esc"]),
-    (Scope::Device, Action::Confirm, &["Ctrl+Y"]),
+    (Scope::Device, Action::Confirm, &["F12"]),
     (Scope::Device, Action::Refuse, &["Esc"]),
     (Scope::List, Action::Up, &["Up"]),
     (Scope::List, Action::Down, &["Down"]),

@@ -238,7 +238,41 @@ fn a_poll_and_a_file_tell_how_far_they_are() {
     stage.press("<Esc>");
     stage.tell(Msg::Done(save.clone(), Answer::Path("/tmp/plan.pdf".into())));
     assert!(stage.drawn().contains("Saved to /tmp/plan.pdf"));
+    assert_eq!(stage.asked(), []);
     stage.tell(Msg::Failed(save, "the server does not have it".to_owned()));
     stage.press("<F6>");
     assert!(stage.drawn().contains("does not have it"), "{}", stage.drawn());
+}
+
+#[test]
+fn a_file_is_opened_where_that_starts_no_program_and_somebody_is_there() {
+    let named = |name: &str| match file() {
+        Body::File(file) => Body::File(File { name: name.to_owned(), ..file }),
+        other => other,
+    };
+    for (name, opens) in [
+        ("plan.pdf", true),
+        ("cat.PNG", true),
+        ("song.ogg", true),
+        ("notes.txt", true),
+        ("invoice.desktop", false),
+        ("page.html", false),
+        ("picture.svg", false),
+        ("start.jnlp", false),
+        ("install.sh", false),
+        ("macro.docm", false),
+        ("plan.pdf.exe", false),
+        ("nothing", false),
+    ] {
+        let mut stage = Stage::with(100, 24, joined(), talk(named(name)));
+        let asked = stage.press("<Up>o").asked();
+        assert_eq!(asked.len(), usize::from(opens), "{name}: {asked:?}");
+        let Some(save) = asked.into_iter().next() else { continue };
+        let there = || Answer::Path("/tmp/there".into());
+        stage.tell(Msg::Done(save.clone(), there()));
+        assert_eq!(stage.asked(), [Command::ShowFile("/tmp/there".into())], "{name}");
+        stage.tell(Msg::Idle);
+        stage.tell(Msg::Done(save, there()));
+        assert_eq!(stage.asked(), [], "{name}: behind a locked screen");
+    }
 }

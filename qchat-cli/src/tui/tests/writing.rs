@@ -172,3 +172,41 @@ fn it_is_told_who_will_be_able_to_read() {
     stage.press("<A-i>");
     assert!(!stage.drawn().contains("X-Wing"));
 }
+
+#[test]
+fn what_is_written_stays_where_it_is_written() {
+    // What was sent is recalled in its room alone, and what was changed since is being written.
+    let mut stage = stage();
+    stage.press("for the first<Enter>begun<C-Up>");
+    assert_eq!(stage.app.composer.text(), "for the first");
+    stage.press(" and more<C-Down>");
+    assert_eq!(stage.app.composer.text(), "for the first and more");
+    stage.press("<Tab>own words<C-Up><C-Down>");
+    assert_eq!(stage.app.composer.text(), "own words");
+
+    // A room that was asked for opens where nothing else is being written by then.
+    let direct = || Command::Direct("carol".parse().expect("a name"));
+    for (typed, opened) in [("", id(2)), ("half a sen", id(1))] {
+        let mut stage = self::stage();
+        stage.press(typed);
+        stage.tell(Msg::Done(direct(), Answer::Created(id(2))));
+        assert_eq!(stage.app.open.as_ref().map(|open| open.id), Some(opened), "{typed}");
+        assert_eq!(stage.app.composer.text(), typed);
+    }
+    // The room goes away under what is typed: nothing else takes it.
+    let mut stage = self::stage();
+    stage.press("half a sen");
+    let left = vec![room(2, "green house", RoomStatus::Joined, 0)];
+    stage.tell(Msg::Engine(Event::Rooms));
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(left)));
+    stage.press("tence<Enter>");
+    assert!(!stage.all_asked().iter().any(|asked| matches!(asked, Command::Send { .. })));
+
+    // What could not be sent does not get into another text of a message.
+    let mut stage = Stage::with(100, 24, rooms(), vec![message(1, 1, "alice", "mine")]);
+    stage.press("lost<Enter><Up>e!");
+    stage.tell(Msg::Failed(sent("lost"), "no".to_owned()));
+    assert_eq!(stage.app.composer.text(), "mine!");
+    stage.press("<Enter>");
+    assert_eq!(stage.app.composer.text(), "lost");
+}

@@ -322,6 +322,12 @@ impl Timeline {
         }
     }
 
+    /// Forgets how lines look that are not there any more.
+    pub(super) fn forget_gone(&mut self) {
+        let there: HashSet<i64> = self.messages.iter().map(|message| message.row).collect();
+        self.cache.get_mut().lines.retain(|row, _| there.contains(row));
+    }
+
     fn hold(&mut self, (index, line): Place, pane: Pane) {
         let newest =
             !self.newer_exist && index + 1 == self.messages.len() && line + 1 >= self.height(index, pane);

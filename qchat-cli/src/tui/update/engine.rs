@@ -4,7 +4,7 @@ use qchat_proto::ids::RoomId;
 
 use super::{
     super::{
-        app::{App, Focus, Overlay, Question, Report},
+        app::{App, Focus, Overlay, Question, Report, Writing},
         composer::Composer,
         msg::{Answer, Command},
         panels::Kind,
@@ -32,11 +32,15 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             read_newest(app, room)
         }
         Event::Deleted => {
-            // Which lines it were is not said, so that all of the open room is read anew.
+            // Which lines it were is not said, so that all of the open room that is loaded is read anew; where that is too much, or
+            // not the newest, nothing of it stays.
             if let Some(open) = &mut app.open {
-                open.timeline = Timeline::new();
+                (open.reread, open.purged) = (true, true);
+                if open.timeline.newer_exist() || open.timeline.len() > rooms::MOST_REREAD {
+                    open.timeline = Timeline::new();
+                    message::back_to_text(app);
+                }
             }
-            message::back_to_text(app);
             read_all(app)
         }
         Event::Rooms => {
@@ -171,8 +175,10 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
         }
         (command @ Command::SaveFile { .. }, Answer::Path(path)) => {
             app.report = Report::info(format!("Saved to {}.", path.display()));
-            app.transfers.end(&command, TransferState::Done(Some(path)));
-            Vec::new()
+            let open = matches!(&command, Command::SaveFile { open: true, .. });
+            app.transfers.end(&command, TransferState::Done(Some(path.clone())));
+            // It may have taken longer than somebody was there.
+            if open && !app.is_locked() { vec![Command::ShowFile(path)] } else { Vec::new() }
         }
         (command @ Command::SendFile { .. }, _) => {
             app.transfers.end(&command, TransferState::Done(None));
@@ -198,19 +204,30 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
     }
 }
 
+/// Opens a room that was asked for a while ago, unless something else is being written by now.
+fn open_unless_typing(app: &mut App, room: RoomId) -> Vec<Command> {
+    if app.composer.is_empty() { rooms::open(app, room) } else { Vec::new() }
+}
+
 /// Something is done of which the user is told.
 fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
     let (words, mut commands) = match (command, answer) {
         (Command::CreateRoom(_), Answer::Created(room)) => {
             let key = app.keymap.any_key(super::super::keymap::Action::Invite);
             let mut commands = read_rooms(app);
-            commands.extend(rooms::open(app, room));
+            commands.extend(open_unless_typing(app, room));
             (format!("The room is there. {key} invites people to it."), commands)
         }
         (Command::Direct(name), Answer::Created(room)) => {
             let mut commands = read_rooms(app);
-            commands.extend(rooms::open(app, room));
-            (format!("What you write here {name} reads, and nobody else."), commands)
+            let opened = open_unless_typing(app, room);
+            let words = if opened.is_empty() {
+                format!("The conversation with {name} is among the rooms.")
+            } else {
+                format!("What you write here {name} reads, and nobody else.")
+            };
+            commands.extend(opened);
+            (words, commands)
         }
         (Command::Invite { users, .. }, _) => {
             let names: Vec<_> = users.iter().map(ToString::to_string).collect();
@@ -258,6 +275,7 @@ fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
         (Command::StartQuantum(_), _) => ("Done.".to_owned(), panels::refresh(app, Kind::Quantum)),
         (Command::CancelQuantum(_), _) => ("Cancelled.".to_owned(), panels::refresh(app, Kind::Quantum)),
         (Command::DeleteHere(..), _) => ("Deleted from this device.".to_owned(), Vec::new()),
+        (Command::TakeBack(..), _) => ("It is not sent.".to_owned(), Vec::new()),
         (Command::Retract(..), _) => {
             ("Deleted; devices that are online forget it now.".to_owned(), Vec::new())
         }
@@ -386,8 +404,14 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
         (_, None) => {
             app.open = None;
             let next = app.rooms().get(place.min(app.rooms().len().saturating_sub(1))).map(|room| room.id);
+            // Whoever is typing would go on in another room, and send it there.
+            let typing = !app.composer.is_empty();
             app.composer = Composer::new("");
-            commands.extend(next.map_or_else(Vec::new, |room| rooms::open(app, room)));
+            if typing {
+                app.report = Report::trouble("The room that was open is gone; choose another one.");
+            } else {
+                commands.extend(next.map_or_else(Vec::new, |room| rooms::open(app, room)));
+            }
         }
     }
     commands.extend(rooms::mark_read(app));
@@ -400,7 +424,19 @@ fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) ->
     let known = open.timeline.newest_row();
     let watched = focused && open.timeline.follows();
     let mut commands = Vec::new();
-    match open.timeline.merge_newest(page, limit) {
+    let merged = open.timeline.merge_newest(page, limit);
+    // Another reading that is under way may have begun before the deletion.
+    if open.purged && !open.reread {
+        open.purged = false;
+        if matches!(merged, Merged::MissingAfter(_)) {
+            // Of what is loaded nothing is left.
+            open.timeline = Timeline::new();
+            commands.extend(open.loading_newest.ask().then(|| rooms::load_newest(open)));
+        }
+        open.timeline.forget_gone();
+    }
+    match merged {
+        Merged::MissingAfter(_) if open.timeline.newest_row().is_none() => {}
         Merged::MissingAfter(after) if !open.loading_more => {
             open.loading_more = true;
             commands.push(Command::LoadNewer { room, after });
@@ -484,8 +520,13 @@ fn take_drafts(app: &mut App, drafts: Vec<(RoomId, String)>) {
 
 fn give_back(app: &mut App, room: RoomId, text: String) {
     if app.open.as_ref().is_some_and(|open| open.id == room) {
-        let typed = app.composer.text();
-        app.composer = Composer::new(&joined(text, &typed));
+        // What is being written may be another text of a message that was sent.
+        if let Writing::Edit { before, .. } = &mut app.writing {
+            *before = joined(text, before);
+        } else {
+            let typed = app.composer.text();
+            app.composer = Composer::new(&joined(text, &typed));
+        }
     } else {
         let draft = app.drafts.remove(&room).unwrap_or_default();
         app.drafts.insert(room, joined(text, &draft));

@@ -118,6 +118,9 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
             };
             let open = action == Action::OpenFile;
             let name = text::clean_line(&file.name);
+            if open && !is_harmless(&file.name) {
+                return Err("A file of that kind can be a program: save it, and look at it first.".to_owned());
+            }
             let command = Command::SaveFile { room, message: of.id, name: name.clone(), open };
             return Ok(super::transfer(app, command, name));
         }
@@ -133,11 +136,21 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
             if message.delivery != Delivery::Pending {
                 return Err("It waits no more; D deletes it for everyone.".to_owned());
             }
-            return Ok(vec![Command::Retract(room, of)]);
+            return Ok(vec![Command::TakeBack(room, of)]);
         }
         _ => {}
     }
     Ok(Vec::new())
+}
+
+/// Whether opening a file of this name shows something, and starts nothing.
+fn is_harmless(name: &str) -> bool {
+    let kind = mime_guess::from_path(name).first_or_octet_stream();
+    match kind.type_().as_str() {
+        "image" => kind.subtype() != "svg",
+        "audio" | "video" => true,
+        _ => ["text/plain", "text/markdown", "text/csv", "application/pdf"].contains(&kind.essence_str()),
+    }
 }
 
 fn writable(app: &App) -> Result<(), String> {

@@ -76,7 +76,7 @@ pub(super) fn read_open(app: &mut App) -> Vec<Command> {
 }
 
 /// Most lines that are read anew because one of them has changed.
-const MOST_REREAD: usize = 1000;
+pub(super) const MOST_REREAD: usize = 1000;
 
 /// The command that reads the newest lines: as many as it takes to reach the unread line, and some.
 pub(super) fn load_newest(open: &mut OpenRoom) -> Command {

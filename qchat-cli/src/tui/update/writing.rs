@@ -41,7 +41,7 @@ pub(super) fn send(app: &mut App) -> Vec<Command> {
         return Vec::new();
     }
     let text = body.to_owned();
-    app.history.push(written);
+    app.history.entry(room).or_default().push(written);
     app.completion = None;
     let commands = match std::mem::take(&mut app.writing) {
         Writing::New => vec![Command::Send { room, text, reply_to: None }],
@@ -124,7 +124,9 @@ pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
 /// Brings a message up that was sent before, or what was being written.
 pub(super) fn recall(app: &mut App, older: bool) {
     let now = app.composer.text();
-    let recalled = if older { app.history.older(&now).map(str::to_owned) } else { app.history.newer() };
+    let Some(room) = app.open.as_ref().map(|open| open.id) else { return };
+    let history = app.history.entry(room).or_default();
+    let recalled = if older { history.older(&now).map(str::to_owned) } else { history.newer(&now) };
     if let Some(text) = recalled {
         app.composer = Composer::new(&text);
     }
