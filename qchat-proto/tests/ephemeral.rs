@@ -1,6 +1,7 @@
 //! What members tell those who are there: whoever is in the epoch hears it, nobody else, and nobody says it for another.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test that cannot go on has failed; its helpers stand outside #[test] functions"
 )]
 

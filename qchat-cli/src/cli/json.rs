@@ -71,6 +71,7 @@ impl<'a> MessageObject<'a> {
 
 /// A room in a list.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are what scripts read")]
 pub(super) struct RoomObject<'a> {
     v: u8,
     room: &'a str,

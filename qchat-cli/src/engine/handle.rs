@@ -44,6 +44,7 @@ const EVENTS: usize = 256;
 
 /// How the engine is to behave.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// How long one request, or the wait for one thing, may take.
     pub timeout: Duration,
