@@ -42,6 +42,8 @@ pub struct App {
     pub(super) size: Size,
     /// Whether the terminal's window has the user's attention; where terminals do not tell, it has.
     pub(super) focused: bool,
+    /// Whether anybody has pressed a key since the screen opened: what comes before that nobody has seen for certain.
+    pub(super) touched: bool,
     /// What the keys go to while nothing lies over the rooms.
     pub(super) focus: Focus,
     pub(super) connection: Connection,
@@ -295,6 +297,7 @@ impl App {
             zone,
             size: Size::default(),
             focused: true,
+            touched: false,
             focus: Focus::default(),
             connection: Connection::Connecting,
             losses: 0,

@@ -394,7 +394,7 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
 }
 
 fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) -> Vec<Command> {
-    let focused = app.focused;
+    let focused = app.focused && app.touched;
     let Some(open) = app.opened(room) else { return Vec::new() };
     let known = open.timeline.newest_row();
     let watched = focused && open.timeline.follows();

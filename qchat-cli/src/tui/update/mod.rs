@@ -22,6 +22,7 @@ pub(super) const PAGE: usize = 200;
 
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
+    app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
     let mut commands = react(app, msg);
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
