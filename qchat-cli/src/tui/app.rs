@@ -183,6 +183,7 @@ pub(super) struct OpenRoom {
     /// How many messages were unread when it was opened, until the unread line has been placed.
     pub(super) unread_at_opening: Option<u64>,
     /// Where the unread line stood when the room was last shown, once that is known.
+    #[expect(clippy::option_option, reason = "not known yet, nowhere, or above a row")]
     pub(super) line: Option<Option<i64>>,
     /// The newest row when the room was last marked as read.
     pub(super) read_to: Option<i64>,
@@ -275,6 +276,7 @@ pub(super) enum Report {
     Trouble(String),
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what is reported may be nothing")]
 impl Report {
     pub(super) fn info(words: impl Into<String>) -> Option<Self> {
         Some(Self::Info(words.into()))

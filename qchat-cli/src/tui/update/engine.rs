@@ -115,13 +115,11 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             if app.opened(room).is_none() {
                 return Vec::new();
             }
-            match row {
-                Some(row) => rooms::go_to(app, row),
-                None => {
-                    app.report = Report::trouble("That message is not on this device.");
-                    Vec::new()
-                }
+            if let Some(row) = row {
+                return rooms::go_to(app, row);
             }
+            app.report = Report::trouble("That message is not on this device.");
+            Vec::new()
         }
         (Command::Peek(room), Answer::Page(page)) => notify::of_message(app, room, page.last()),
         (Command::LoadLine(room), Answer::Row(row)) => {
@@ -319,8 +317,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         {
             return Vec::new();
         }
-        Command::Send { room, text, .. } => give_back(app, room, text),
-        Command::Rewrite { room, text, .. } => give_back(app, room, text),
+        Command::Send { room, text, .. } | Command::Rewrite { room, text, .. } => give_back(app, room, text),
         _ => {}
     }
     app.report = Report::trouble(why);

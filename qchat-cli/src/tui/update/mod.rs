@@ -78,7 +78,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
             let commands = engine::done(app, command, answer);
-            panels::restore(app, choice);
+            panels::restore(app, choice.as_ref());
             commands
         }
         Msg::Failed(command, why) => engine::failed(app, command, why),
