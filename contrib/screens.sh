@@ -44,7 +44,8 @@ picture() {
         "env LANG=C.UTF-8 NO_COLOR=1 QCHAT_CONFIG='$temporary/config.toml' '$qchat' --demo"
     shows observatory
     local key
-    for key in "$@"; do tm send-keys -t screen "$key"; done
+    # Each when what came before is drawn.
+    for key in "$@"; do tm send-keys -t screen "$key"; sleep 0.3; done
     shows "$words"
     tm capture-pane -p -t screen | sed 's/ *$//' >"$drawn/$name.txt"
     tm send-keys -t screen C-q
@@ -53,7 +54,7 @@ picture() {
 
 picture room 100 30 "Matches are here" Tab
 picture narrow 50 20 "Matches are here" Tab
-picture message 100 30 "device 616c696365" Tab Up Up Up Up Enter
+picture message 100 30 "sealed in epoch 17" Tab Up Up Up Up Enter
 picture palette 100 20 "settings" C-p "set"
 picture search 100 20 "messages" C-f "ladder"
 picture members 100 30 "not verified" Tab F2

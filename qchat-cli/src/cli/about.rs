@@ -204,8 +204,8 @@ fn manual() -> Manual<'static> {
             name: "qchat.toml",
             place: "The file is config.toml in ~/.config/qchat, or in the directory qchat of `XDG_CONFIG_HOME`; \
                     `qchat config path` prints where it is looked for, and `qchat config show` what is in force. It \
-                    may be missing.",
-            example: "server = \"https://chat.example.org:8470\"\naccept_invites = \"verified\"\ntimeout = 10",
+                    may be missing. The tables keys.PLACE give the screen other keys, as its guide says.",
+            example: "server = \"https://chat.example.org:8470\"\naccept_invites = \"verified\"\ntimeout = 10\n\n[keys.everywhere]\npalette = [\"Ctrl+P\", \"F9\"]",
         },
     }
 }

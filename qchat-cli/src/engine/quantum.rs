@@ -145,8 +145,7 @@ fn shown(job: &Job) -> QuantumJob {
         values.map(|values| values.iter().filter_map(Value::as_f64).collect()).unwrap_or_default()
     };
     let chsh = match (number("s"), number("s_error"), &numbers("chsh")[..]) {
-        (Some(s), Some(error), _) => Some((s, error)),
-        (_, _, &[s, error]) => Some((s, error)),
+        (Some(s), Some(error), _) | (_, _, &[s, error]) => Some((s, error)),
         _ => None,
     };
     let interval: [f64; 2] = numbers("qber_interval").try_into().unwrap_or_default();

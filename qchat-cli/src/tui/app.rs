@@ -42,6 +42,8 @@ pub struct App {
     pub(super) size: Size,
     /// Whether the terminal's window has the user's attention; where terminals do not tell, it has.
     pub(super) focused: bool,
+    /// Whether anybody has pressed a key since the screen opened: what comes before that nobody has seen for certain.
+    pub(super) touched: bool,
     /// What the keys go to while nothing lies over the rooms.
     pub(super) focus: Focus,
     pub(super) connection: Connection,
@@ -191,6 +193,7 @@ pub(super) struct OpenRoom {
     /// How many messages were unread when it was opened, until the unread line has been placed.
     pub(super) unread_at_opening: Option<u64>,
     /// Where the unread line stood when the room was last shown, once that is known.
+    #[expect(clippy::option_option, reason = "not known yet, nowhere, or above a row")]
     pub(super) line: Option<Option<i64>>,
     /// The newest row when the room was last marked as read.
     pub(super) read_to: Option<i64>,
@@ -285,6 +288,7 @@ pub(super) enum Report {
     Trouble(String),
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what is reported may be nothing")]
 impl Report {
     pub(super) fn info(words: impl Into<String>) -> Option<Self> {
         Some(Self::Info(words.into()))
@@ -307,6 +311,7 @@ impl App {
             zone,
             size: Size::default(),
             focused: true,
+            touched: false,
             focus: Focus::default(),
             connection: Connection::Connecting,
             losses: 0,

@@ -137,9 +137,10 @@ where
     if saved { queue!(backend, RestorePosition) } else { Ok(()) }
 }
 
-/// Whether terminals differ in how wide they draw something: what is put together of several characters.
+/// Whether terminals differ in how wide they draw something: what is put together of several characters, and what stands for
+/// none.
 fn is_uncertain(symbol: &str) -> bool {
-    symbol.len() > 1 && symbol.chars().nth(1).is_some()
+    symbol.len() > 1 && (symbol.chars().nth(1).is_some() || symbol.contains(char::REPLACEMENT_CHARACTER))
 }
 
 /// The cells whose order the terminal is not to change: it is drawn as it is read (ECMA-48 BDSM).

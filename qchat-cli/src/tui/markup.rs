@@ -69,7 +69,7 @@ impl Marked {
         let found: Vec<_> = finder
             .links(&self.text)
             .filter_map(|link| {
-                let url = Url::parse(link.as_str()).ok().filter(|url| is_followed(url))?;
+                let url = Url::parse(link.as_str()).ok().filter(is_followed)?;
                 Some((link.start()..link.end(), url, link.as_str().to_owned()))
             })
             .collect();
@@ -137,7 +137,7 @@ fn emphasis(source: &str, theme: Theme) -> Marked {
         match event {
             Event::Start(Tag::Strong) => open.push((range, Style::new().add_modifier(Modifier::BOLD), None)),
             Event::Start(Tag::Emphasis) => {
-                open.push((range, Style::new().add_modifier(Modifier::ITALIC), None))
+                open.push((range, Style::new().add_modifier(Modifier::ITALIC), None));
             }
             Event::Start(Tag::Strikethrough) => {
                 open.push((range, Style::new().add_modifier(Modifier::CROSSED_OUT), None));

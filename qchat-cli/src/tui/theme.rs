@@ -274,11 +274,13 @@ impl Theme {
     }
 
     /// A heading.
+    #[expect(clippy::unused_self, reason = "every look is asked of the theme")]
     pub(super) fn heading(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
     /// The chosen line of a list.
+    #[expect(clippy::unused_self, reason = "every look is asked of the theme")]
     pub(super) fn chosen(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

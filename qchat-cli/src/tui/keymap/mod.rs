@@ -5,7 +5,7 @@ mod chord;
 mod custom;
 mod preset;
 
-use std::str::FromStr;
+use std::{fmt::Write as _, str::FromStr};
 
 use crossterm::event::KeyEvent;
 
@@ -164,19 +164,12 @@ impl Keymap {
     pub fn markdown(&self) -> String {
         let mut page = String::new();
         for &scope in Scope::ALL {
-            page.push_str(&format!(
-                "### {} (`{}`)\n\n| key | does | name |\n|---|---|---|\n",
-                scope.heading(),
-                scope.id()
-            ));
+            let (heading, id) = (scope.heading(), scope.id());
+            let _ = write!(page, "### {heading} (`{id}`)\n\n| key | does | name |\n|---|---|---|\n");
             for binding in self.within(scope) {
                 let keys: Vec<_> = binding.chords.iter().map(|chord| format!("`{chord}`")).collect();
                 let keys = if keys.is_empty() { "(palette)".to_owned() } else { keys.join(" ") };
-                page.push_str(&format!(
-                    "| {keys} | {} | `{}` |\n",
-                    binding.action.help(),
-                    binding.action.id()
-                ));
+                let _ = writeln!(page, "| {keys} | {} | `{}` |", binding.action.help(), binding.action.id());
             }
             page.push('\n');
         }

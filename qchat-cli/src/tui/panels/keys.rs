@@ -22,7 +22,7 @@ pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
     heading(&mut rows, &format!("{}'s identity key (SHA-384)", app.me), app);
     match &panel.keys {
         Some(keys) => {
-            rows.extend(fingerprint(&keys.fingerprint, width).map(|row| PanelRow::words(row, theme.good())))
+            rows.extend(fingerprint(&keys.fingerprint, width).map(|row| PanelRow::words(row, theme.good())));
         }
         None => rows.extend(sentences("Reading…", width, theme.quiet())),
     }

@@ -120,13 +120,11 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             if app.opened(room).is_none() {
                 return Vec::new();
             }
-            match row {
-                Some(row) => rooms::go_to(app, row),
-                None => {
-                    app.report = Report::trouble("That message is not on this device.");
-                    Vec::new()
-                }
+            if let Some(row) = row {
+                return rooms::go_to(app, row);
             }
+            app.report = Report::trouble("That message is not on this device.");
+            Vec::new()
         }
         (Command::Peek(room), Answer::Page(page)) => notify::of_message(app, room, page.last()),
         (Command::LoadLine(room), Answer::Row(row)) => {
@@ -338,8 +336,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         {
             return Vec::new();
         }
-        Command::Send { room, text, .. } => give_back(app, room, text),
-        Command::Rewrite { room, text, .. } => give_back(app, room, text),
+        Command::Send { room, text, .. } | Command::Rewrite { room, text, .. } => give_back(app, room, text),
         _ => {}
     }
     app.report = Report::trouble(why);
@@ -419,7 +416,7 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
 }
 
 fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) -> Vec<Command> {
-    let focused = app.focused;
+    let focused = app.focused && app.touched;
     let Some(open) = app.opened(room) else { return Vec::new() };
     let known = open.timeline.newest_row();
     let watched = focused && open.timeline.follows();

@@ -14,6 +14,7 @@ use super::{
         msg::Command,
         picker::Picker,
         text,
+        timeline::Timeline,
     },
     rooms,
 };
@@ -30,7 +31,7 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
             back_to_text(app);
             return Vec::new();
         }
-        Action::First => return rooms::scroll(app, |timeline, pane| timeline.select_first(pane)),
+        Action::First => return rooms::scroll(app, Timeline::select_first),
         Action::Last => {
             return rooms::scroll(app, |timeline, pane| {
                 timeline.select_last(pane);

@@ -22,6 +22,7 @@ pub(super) const PAGE: usize = 200;
 
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
+    app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
     let mut commands = react(app, msg);
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
@@ -77,7 +78,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
             let commands = engine::done(app, command, answer);
-            panels::restore(app, choice);
+            panels::restore(app, choice.as_ref());
             commands
         }
         Msg::Failed(command, why) => engine::failed(app, command, why),

@@ -119,7 +119,7 @@ pub(super) fn choice(app: &App) -> Option<PanelRow> {
 }
 
 /// Chooses the row that does the same as before; else one that does something.
-pub(super) fn restore(app: &mut App, choice: Option<PanelRow>) {
+pub(super) fn restore(app: &mut App, choice: Option<&PanelRow>) {
     let rows = rows(app);
     if let Overlay::Panel(panel) = &mut app.overlay {
         let same = |row: &PanelRow| {

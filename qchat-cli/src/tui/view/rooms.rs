@@ -38,13 +38,11 @@ fn heading(app: &App, width: usize) -> Line<'static> {
 
 /// The place in the list of the room that is open; while one is looked for, of the one that Enter opens.
 fn chosen(app: &App) -> Option<usize> {
-    match &app.filter {
-        Some(filter) => Some(filter.at),
-        None => {
-            let open = app.open.as_ref()?;
-            app.listed().iter().position(|room| room.id == open.id)
-        }
+    if let Some(filter) = &app.filter {
+        return Some(filter.at);
     }
+    let open = app.open.as_ref()?;
+    app.listed().iter().position(|room| room.id == open.id)
 }
 
 /// The room in this row of the screen.
