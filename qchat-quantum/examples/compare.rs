@@ -7,7 +7,7 @@
 use std::{env, error::Error, fs};
 
 use qchat_quantum::{
-    chsh,
+    Seed, chsh,
     circuit::{Builder, Circuit, Operation, TwoQubit, random_bits, target::Target},
     noise::NoiseModel,
     qrng::estimate::estimates,

@@ -121,10 +121,11 @@ fn directory(dir: &Path) -> Vec<Finding> {
         }
         Ok(metadata) => metadata,
     };
-    let mut found = vec![if metadata.permissions().mode() & 0o077 == 0 {
-        Finding::good("profile", shown.to_string())
-    } else {
+    let others = metadata.permissions().mode() & 0o077;
+    let mut found = vec![if others > 0 {
         Finding::warning("profile", format!("others may look into {shown}"), format!("chmod 700 {shown}"))
+    } else {
+        Finding::good("profile", shown.to_string())
     }];
     if let Ok(stat) = statvfs(dir) {
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);

@@ -22,9 +22,9 @@ use super::{actor::Command, clock, error::EngineError, handle::Handle, receipts:
 use crate::store::{StoreError, Tx};
 
 /// For how long what somebody says of being there holds, unless they say it again.
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 /// How often it is said again.
-pub(super) const BEAT: Duration = Duration::from_secs(120);
+pub(super) const BEAT: Duration = Duration::from_mins(2);
 /// For how long somebody writes, unless they say it again.
 const WRITING: Duration = Duration::from_secs(15);
 /// How soon in a room it is said again that somebody writes.

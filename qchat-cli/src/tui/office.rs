@@ -160,12 +160,14 @@ impl Office {
                 handle.send_draft(room, draft).await.map(|_| Answer::Nothing)
             }
             Command::Rewrite { room, of, text } => handle.edit(room, of, text).await.map(|_| Answer::Nothing),
-            Command::TakeBack(room, of) => match handle.take_back(room, of.id).await? {
-                true => Ok(Answer::Nothing),
-                false => Err(EngineError::Refused(
+            Command::TakeBack(room, of) => {
+                if handle.take_back(room, of.id).await? {
+                    return Ok(Answer::Nothing);
+                }
+                Err(EngineError::Refused(
                     "it has left; delete it for everyone if nobody is to read it".to_owned(),
-                )),
-            },
+                ))
+            }
             Command::Retract(room, of) => handle.retract(room, of).await.map(|_| Answer::Nothing),
             Command::DeleteHere(room, id) => handle.delete(room, vec![id]).await.map(|_| Answer::Nothing),
             Command::React { room, of, emoji, remove } => self.react(room, of, &emoji, remove).await,

@@ -134,7 +134,7 @@ pub fn open_notes(
     if reader.rest().iter().any(|byte| *byte != 0) {
         return Err(malformed());
     }
-    Ok(said.notes.into_iter().filter_map(from_wire).collect())
+    Ok(said.notes.iter().filter_map(from_wire).collect())
 }
 
 fn to_wire(note: &Note) -> pb::Note {
@@ -147,7 +147,7 @@ fn to_wire(note: &Note) -> pb::Note {
     }
 }
 
-fn from_wire(note: pb::Note) -> Option<Note> {
+fn from_wire(note: &pb::Note) -> Option<Note> {
     if note.subject.len() > MOST_SUBJECT || note.value.len() > MOST_VALUE {
         return None;
     }
@@ -208,7 +208,7 @@ mod tests {
                 Err(IdentityError::Malformed("account notes"))
             );
         }
-        let many = vec![note((4, vec![9; 16]), &[7; 20_000]); 20];
+        let many = vec![note((4, vec![9; 16]), &[7; 12_000]); 40];
         assert_eq!(seal_notes(&many, &one, alice, &SystemEntropy), Err(LabelError::Seal));
     }
 }

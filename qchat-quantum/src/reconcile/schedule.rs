@@ -81,7 +81,7 @@ impl Filled {
     /// How many bits of the string stand below a node of a tree.
     pub(super) fn in_node(self, node: usize) -> usize {
         let depth = node.ilog2();
-        let before = |node: usize| (node - (1 << depth)) * self.0 >> depth;
+        let before = |node: usize| ((node - (1 << depth)) * self.0) >> depth;
         before(node + 1) - before(node)
     }
 }

@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_long_gives_way_once_others_wait() {
         let spaces = Spaces::new();
-        let all = (0..PARTS).map(|number| spaces.take(account((number / PARTS_EACH) as u8)));
+        let all = (0..PARTS).map(|number| spaces.take(account(u8::try_from(number / PARTS_EACH).unwrap())));
         let mut all: Vec<_> = join_all(all).await.into_iter().map(|space| space.ok().unwrap()).collect();
         assert!(matches!(spaces.take(account(0)).await, Err(ServiceError::Refused(_))), "that many each");
 

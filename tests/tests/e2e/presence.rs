@@ -52,7 +52,7 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
     bobs.wait_for("the message", |line| {
         client::Message::from_line(line).filter(|said| said.body == "what I wrote")
     });
-    carols.wait_for("the message", |line| client::Message::from_line(line));
+    carols.wait_for("the message", client::Message::from_line);
     let heard = carols.terminate();
     assert!(
         heard.lines.iter().all(|line| told(line, "presence").is_none() && told(line, "typing").is_none())
