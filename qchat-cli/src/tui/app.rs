@@ -197,6 +197,8 @@ pub(super) struct OpenRoom {
     pub(super) line: Option<Option<i64>>,
     /// The newest row when the room was last marked as read.
     pub(super) read_to: Option<i64>,
+    /// Whether the engine was told of that.
+    pub(super) read_told: bool,
     pub(super) loading_details: Loading,
     pub(super) loading_newest: Loading,
     pub(super) loading_more: bool,
@@ -413,6 +415,7 @@ impl OpenRoom {
             unread_at_opening: Some(unread),
             line: None,
             read_to: None,
+            read_told: false,
             loading_details: Loading::Idle,
             loading_newest: Loading::Idle,
             reread: false,

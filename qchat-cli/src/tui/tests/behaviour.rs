@@ -329,3 +329,18 @@ fn a_locked_screen_shows_nothing_and_takes_a_passphrase_alone() {
     stage.press("<C-q>");
     assert!(stage.asked().contains(&Command::Quit));
 }
+
+#[test]
+fn lines_that_are_there_before_the_list_knows_of_them_are_new_all_the_same() {
+    let mut rooms = two_rooms();
+    rooms[0].unread = 0;
+    let lines = (1..=3).map(|row| message(row, row, "bob", &format!("text {row}"))).collect();
+    let mut stage = Stage::with(80, 24, rooms.clone(), lines);
+    assert!(!stage.drawn().contains("── new ──"));
+    rooms[0].unread = 2;
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(rooms)));
+    let drawn = stage.drawn();
+    let below = drawn.split_once("── new ──").map(|(_, below)| below).expect("the line");
+    assert!(below.contains("text 2") && below.contains("text 3") && !below.contains("text 1"), "{drawn}");
+    assert!(stage.all_asked().contains(&Command::MarkRead(id(1))));
+}

@@ -1,5 +1,7 @@
 //! Pictures of every screen, of the sample data, in three sizes and two looks.
 
+use std::fmt::Write as _;
+
 use ratatui::style::{Color, Modifier};
 
 use super::{panels::Show, *};
@@ -44,12 +46,12 @@ fn picture(stage: &mut Stage) -> String {
             for (colour, name) in [(cell.fg, ""), (cell.bg, "on ")] {
                 match colour {
                     Color::Reset => {}
-                    Color::Indexed(number) => look.push_str(&format!("{name}{number} ")),
-                    other => look.push_str(&format!("{name}{other:?} ")),
+                    Color::Indexed(number) => write!(look, "{name}{number} ").unwrap(),
+                    other => write!(look, "{name}{other:?} ").unwrap(),
                 }
             }
             if cell.modifier != Modifier::empty() {
-                look.push_str(&format!("{:?}", cell.modifier));
+                write!(look, "{:?}", cell.modifier).unwrap();
             }
             match runs.last_mut() {
                 Some((_, end, known)) if *end == x && *known == look => *end = x + 1,
@@ -59,7 +61,7 @@ fn picture(stage: &mut Stage) -> String {
         let shown = runs.iter().filter(|(_, _, look)| !look.trim().is_empty());
         let shown: Vec<_> = shown.map(|(from, to, look)| format!("{from}-{to} {}", look.trim())).collect();
         if !shown.is_empty() {
-            looks.push_str(&format!("{y}: {}\n", shown.join("; ")));
+            writeln!(looks, "{y}: {}", shown.join("; ")).unwrap();
         }
     }
     format!("{text}\n{looks}")

@@ -82,7 +82,7 @@ fn a_search_shows_what_was_found_and_goes_there() {
         let at = text.find("needle").unwrap();
         let mut message = message(row, row, "bob", text);
         message.room = id(2);
-        Hit { message, excerpt: text.to_owned(), highlights: vec![at..at + 6] }
+        Hit { message, excerpt: text.to_owned(), highlights: std::iter::once(at..at + 6).collect() }
     };
     let mut stage = stage();
     stage.press("/nee");

@@ -152,7 +152,7 @@ fn an_editor_gives_its_text_back() {
     let mut stage = stage();
     stage.press("one<A-e>");
     let edit = Command::Edit("one".to_owned());
-    assert_eq!(stage.asked(), [edit.clone()]);
+    assert_eq!(stage.asked(), std::slice::from_ref(&edit));
     stage.tell(Msg::Done(edit.clone(), Answer::Written(Some("one\ntwo\n".to_owned()))));
     assert_eq!(stage.app.composer.text(), "one\ntwo");
     stage.tell(Msg::Failed(edit, "no such editor".to_owned()));

@@ -371,6 +371,18 @@ fn read_newest(app: &mut App, room: RoomId) -> Vec<Command> {
     if open.loading_newest.ask() { vec![rooms::load_newest(open)] } else { Vec::new() }
 }
 
+/// Puts the line above what is unread in the open room where the lines were there before the list knew that they are new, and nobody
+/// has touched a key since.
+fn line_for_what_was_there(app: &mut App) {
+    let unread = app.current().map_or(0, |room| room.unread);
+    let touched = app.touched;
+    let Some(open) = &mut app.open else { return };
+    let kept = matches!(open.line, Some(Some(_)));
+    if !touched && !kept && open.unread_at_opening.is_none() && open.timeline.unread_line().is_none() {
+        open.timeline.mark_unread(unread);
+    }
+}
+
 fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
     let mut commands = Vec::new();
     if app.loading_rooms.ended() {
@@ -411,6 +423,7 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
             }
         }
     }
+    line_for_what_was_there(app);
     commands.extend(rooms::mark_read(app));
     commands
 }

@@ -189,12 +189,15 @@ pub(super) fn mark_read(app: &mut App) -> Option<Command> {
     let focused = app.focused;
     let open = app.open.as_mut()?;
     let newest = open.timeline.newest_row()?;
-    if !focused || !open.timeline.follows() || open.read_to == Some(newest) {
+    let told = open.read_to == Some(newest) && open.read_told;
+    if !focused || !open.timeline.follows() || told {
         return None;
     }
     let news = open.read_to.is_some_and(|row| open.timeline.count_after(row) > 0);
-    open.read_to = Some(newest);
-    (unread || news).then_some(Command::MarkRead(open.id))
+    let wanted = unread || news;
+    // The list of rooms may not know yet of what the lines show already; then it is told when it does.
+    (open.read_to, open.read_told) = (Some(newest), wanted);
+    wanted.then_some(Command::MarkRead(open.id))
 }
 
 /// Keeps where the unread line stands, when that is not where it is kept.
