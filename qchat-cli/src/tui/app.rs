@@ -195,10 +195,8 @@ pub(super) struct OpenRoom {
     /// Where the unread line stood when the room was last shown, once that is known.
     #[expect(clippy::option_option, reason = "not known yet, nowhere, or above a row")]
     pub(super) line: Option<Option<i64>>,
-    /// The newest row when the room was last marked as read.
-    pub(super) read_to: Option<i64>,
-    /// Whether the engine was told of that.
-    pub(super) read_told: bool,
+    /// The newest row when the room was last read, and whether the engine was told.
+    pub(super) read_to: Option<(i64, bool)>,
     pub(super) loading_details: Loading,
     pub(super) loading_newest: Loading,
     pub(super) loading_more: bool,
@@ -415,7 +413,6 @@ impl OpenRoom {
             unread_at_opening: Some(unread),
             line: None,
             read_to: None,
-            read_told: false,
             loading_details: Loading::Idle,
             loading_newest: Loading::Idle,
             reread: false,

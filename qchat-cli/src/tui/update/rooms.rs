@@ -189,14 +189,13 @@ pub(super) fn mark_read(app: &mut App) -> Option<Command> {
     let focused = app.focused;
     let open = app.open.as_mut()?;
     let newest = open.timeline.newest_row()?;
-    let told = open.read_to == Some(newest) && open.read_told;
-    if !focused || !open.timeline.follows() || told {
+    if !focused || !open.timeline.follows() || open.read_to == Some((newest, true)) {
         return None;
     }
-    let news = open.read_to.is_some_and(|row| open.timeline.count_after(row) > 0);
+    let news = open.read_to.is_some_and(|(row, _)| open.timeline.count_after(row) > 0);
     let wanted = unread || news;
     // The list of rooms may not know yet of what the lines show already; then it is told when it does.
-    (open.read_to, open.read_told) = (Some(newest), wanted);
+    open.read_to = Some((newest, wanted));
     wanted.then_some(Command::MarkRead(open.id))
 }
 

@@ -124,7 +124,7 @@ pub(super) fn report(app: &App) -> Option<(String, Style)> {
 /// How many messages have arrived below the window.
 fn below(app: &App) -> usize {
     let Some(open) = app.open.as_ref().filter(|open| !open.timeline.follows()) else { return 0 };
-    open.read_to.map_or(0, |row| open.timeline.count_after(row))
+    open.read_to.map_or(0, |(row, _)| open.timeline.count_after(row))
 }
 
 fn title(app: &App) -> (String, Style) {
