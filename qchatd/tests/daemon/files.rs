@@ -135,7 +135,7 @@ async fn a_file_is_put_there_part_by_part_and_read_by_its_room_alone(database: D
     let directory = server.database.dir.path().join("files");
     let there = below(&directory);
     assert_eq!(mine.part(room, file.id, 1, vec![9; PART]).await, Err(FaultCode::Conflict));
-    assert_eq!(theirs.part(room, file.id, 1, vec![9; PART]).await, Err(FaultCode::NotFound));
+    assert_eq!(theirs.part(room, file.id, 1, vec![9; PART]).await, Err(FaultCode::NotMember));
     assert_eq!(below(&directory), there, "nothing of what was refused lies there");
 
     // Whoever is invited reads nothing before it has joined, and then all of it.
