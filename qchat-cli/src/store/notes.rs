@@ -143,6 +143,8 @@ impl Tx {
             // Of a later version.
             None => note.kind > LAST_KIND && i32::try_from(note.kind).is_ok(),
         };
+        // What is passed over here is no reason to put one's own there: two devices whose clocks differ would do so for ever.
+        let there = theirs;
         let theirs: Vec<Note> = theirs
             .iter()
             .filter(|note| note.at_ms <= now_ms.saturating_add(AHEAD_MS))
@@ -170,8 +172,7 @@ impl Tx {
                 changed = true;
             }
         }
-        let untold =
-            ours.iter().any(|note| find(theirs, note).is_none_or(|known| note.is_newer_than(&known)));
+        let untold = ours.iter().any(|note| find(there, note).is_none_or(|known| note.is_newer_than(&known)));
         diesel::update(notes_sync::table)
             .set((notes_sync::version.eq(convert::number(version)?), notes_sync::untold.eq(untold)))
             .execute(&mut self.conn)?;

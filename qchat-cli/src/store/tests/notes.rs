@@ -104,10 +104,14 @@ fn the_newest_word_counts_and_what_a_later_version_notes_is_passed_on() {
         Note { kind: u32::MAX, subject: vec![], ..own.clone() },
     ];
     assert!(!write(&profile, |tx| tx.merge_notes(&senseless, 4, 100)));
-    assert_eq!(read(&profile, Tx::notes), [own, later]);
-    assert!(read(&profile, Tx::notes_version).1, "they give way");
+    assert_eq!(read(&profile, Tx::notes), [own.clone(), later.clone()]);
+    assert!(read(&profile, Tx::notes_version).1, "what is not there is told");
+    // But for what a device says whose clock is days ahead, nobody puts theirs there again and again.
+    let ahead = [Note { at_ms: i64::MAX, ..own.clone() }, later.clone()];
+    write(&profile, |tx| tx.merge_notes(&ahead, 5, 100));
+    assert_eq!(read(&profile, Tx::notes_version), (5, false));
     // What is not so any more is forgotten some day.
     block(false, 20);
-    write(&profile, |tx| tx.merge_notes(&[], 5, 400 * 24 * 3600 * 1000));
+    write(&profile, |tx| tx.merge_notes(&[], 6, 400 * 24 * 3600 * 1000));
     assert_eq!(read(&profile, Tx::notes).len(), 1);
 }
