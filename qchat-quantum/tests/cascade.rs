@@ -76,6 +76,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn parities_that_are_not_true_come_to_an_end(
+        length in 1usize..40_000, rate in 0.0..0.1, lies in 0.0..0.6, seed: u64,
+    ) {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let correct = Bits::random(length, &mut random);
+        let received = noisy(&correct, rate, &mut random);
+        let settings = Settings { seed, error_rate: rate };
+        let (mut alice, mut bob) = (Reference::new(&correct, settings), Corrector::new(&received, settings));
+        loop {
+            let questions = bob.ask();
+            if questions.is_empty() {
+                break;
+            }
+            let answers = noisy(&alice.answer(questions).unwrap(), lies, &mut random);
+            if let Err(error) = bob.learn(&answers) {
+                prop_assert_eq!(error, CascadeError::Contradiction);
+                break;
+            }
+        }
+        prop_assert!(bob.corrected() <= length, "a bit is changed once");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let settings = Settings { seed: 1, error_rate: 0.01 };

@@ -27,6 +27,9 @@ pub enum CascadeError {
         /// How many answers.
         answered: usize,
     },
+    /// Two parities that the other side said cannot both be true: by them one bit would have to be changed twice.
+    #[error("the other side's parities contradict each other")]
+    Contradiction,
 }
 
 /// Which parity is asked for.
@@ -115,6 +118,8 @@ pub struct Corrector {
 
 struct Frame {
     bits: Box<[u8; FRAME]>,
+    /// The bits that were changed, and may not be again: else parities that contradict each other would be followed for ever.
+    changed: Box<[u64; FRAME / 64]>,
     passes: Vec<Pass>,
 }
 
@@ -133,8 +138,7 @@ struct Pass {
 impl Corrector {
     /// The end that has `bits`, for [`PASSES`] passes.
     pub fn new(bits: &Bits, settings: Settings) -> Self {
-        let frames =
-            frames(bits).into_iter().map(|bits| Frame { bits, passes: Vec::with_capacity(PASSES) }).collect();
+        let frames = frames(bits).into_iter().map(Frame::new).collect();
         Self {
             schedule: Schedule::new(settings.seed, settings.error_rate, bits.len()),
             length: bits.len(),
@@ -193,7 +197,7 @@ impl Corrector {
     /// Takes the answers to the questions that [`Corrector::ask`] gave last, in their order.
     ///
     /// # Errors
-    /// [`CascadeError::Answers`], and nothing changed.
+    /// [`CascadeError::Answers`], and nothing changed; [`CascadeError::Contradiction`], after which the string is of no use.
     pub fn learn(&mut self, answers: &Bits) -> Result<(), CascadeError> {
         if answers.len() != self.asked.len() {
             return Err(CascadeError::Answers { asked: self.asked.len(), answered: answers.len() });
@@ -202,7 +206,7 @@ impl Corrector {
         for (question, parity) in std::mem::take(&mut self.asked).into_iter().zip(answers.iter()) {
             let depth = self.schedule.depth(usize::from(question.pass));
             self.corrected +=
-                self.frames[question.frame as usize].learn(question, parity, depth, &self.schedule);
+                self.frames[question.frame as usize].learn(question, parity, depth, &self.schedule)?;
         }
         Ok(())
     }
@@ -228,6 +232,10 @@ impl Corrector {
 }
 
 impl Frame {
+    fn new(bits: Box<[u8; FRAME]>) -> Self {
+        Self { bits, changed: Box::new([0; FRAME / 64]), passes: Vec::with_capacity(PASSES) }
+    }
+
     /// Asks for one half of every smallest odd block, in the pass that has the smallest: within a pass blocks do not
     /// overlap, so no two questions can be after the same error.
     fn ask(&mut self, number: u32, asked: &mut Vec<Question>) {
@@ -249,7 +257,13 @@ impl Frame {
     }
 
     /// Takes one parity; gives the number of bits that it corrected. `depth` is that of the pass's blocks.
-    fn learn(&mut self, question: Question, parity: bool, depth: u32, schedule: &Schedule) -> usize {
+    fn learn(
+        &mut self,
+        question: Question,
+        parity: bool,
+        depth: u32,
+        schedule: &Schedule,
+    ) -> Result<usize, CascadeError> {
         let block = usize::from(question.block);
         let pass_number = usize::from(question.pass);
         let pass = &mut self.passes[pass_number];
@@ -273,11 +287,11 @@ impl Frame {
         while let Some((number, leaf)) = self.leaf() {
             if self.passes[number].is_odd(usize::from(leaf)) {
                 let bit = schedule.pass(number).forward[usize::from(leaf) - FRAME];
-                self.flip(usize::from(bit), schedule);
+                self.flip(usize::from(bit), schedule)?;
                 corrected += 1;
             }
         }
-        corrected
+        Ok(corrected)
     }
 
     /// A bit in which an error was found, and the pass that found it.
@@ -288,11 +302,18 @@ impl Frame {
             .find_map(|(number, pass)| Some((number, pass.take(DEPTH as usize)?)))
     }
 
-    fn flip(&mut self, bit: usize, schedule: &Schedule) {
+    /// Corrects a bit: once, because a leaf that is odd differs from the other end's bit, and is the same from then on.
+    fn flip(&mut self, bit: usize, schedule: &Schedule) -> Result<(), CascadeError> {
+        let (changed, mask) = (&mut self.changed[bit / 64], 1 << (bit % 64));
+        if *changed & mask != 0 {
+            return Err(CascadeError::Contradiction);
+        }
+        *changed |= mask;
         self.bits[bit] ^= 1;
         for (number, pass) in self.passes.iter_mut().enumerate() {
             pass.flip(usize::from(schedule.pass(number).back[bit]), schedule.depth(number));
         }
+        Ok(())
     }
 }
 
