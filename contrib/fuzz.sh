@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every decoder for SECONDS in total (60 unless told), shared evenly among the targets. What was found worth
 # keeping goes on in the next run, from target/fuzz/corpus; what breaks a target is left in target/fuzz/artifacts.
-# `contrib/fuzz.sh 3600 messages stored` fuzzes these two alone.
+# `contrib/fuzz.sh 3600 messages stored` fuzzes these two alone; `contrib/fuzz.sh --build` only builds them all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,8 +33,17 @@ hints           2048   what nodes tell each other
 directory       4096   heads of the key directory, ways between them, proofs, entries
 '
 
+build() {
+    # Without a sanitizer, which a stable compiler does not have: all this code is safe Rust or a library's.
+    cargo fuzz build --fuzz-dir qchat-proto/fuzz --sanitizer none --target-dir target/fuzz
+}
+if [ "${1:-}" = --build ]; then
+    build
+    exit
+fi
+
 seconds=${1:-60}
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || { printf 'usage: contrib/fuzz.sh [SECONDS [TARGET…]]\n' >&2; exit 2; }
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { printf 'usage: contrib/fuzz.sh [SECONDS [TARGET…]] | --build\n' >&2; exit 2; }
 shift || true
 
 names=()
@@ -46,8 +55,7 @@ while read -r name length _; do
 done <<<"$table"
 [ $# = 0 ] || names=("$@")
 
-# Without a sanitizer, which a stable compiler does not have: all this code is safe Rust or a library's.
-cargo fuzz build --fuzz-dir qchat-proto/fuzz --sanitizer none --target-dir target/fuzz
+build
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 share=$((seconds / ${#names[@]}))

@@ -6,7 +6,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-heading() { if [ -t 1 ]; then printf '\n\033[1m==> %s\033[0m\n' "$*"; else printf '\n==> %s\n' "$*"; fi; }
+# Each with the time since the start, so that it shows what a run is spent on.
+heading() {
+    local since
+    printf -v since '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60))
+    if [ -t 1 ]; then printf '\n\033[1m==> %s  %s\033[0m\n' "$since" "$*"; else printf '\n==> %s  %s\n' "$since" "$*"; fi
+}
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 # Runs a command as root when that is possible without asking.
@@ -28,15 +33,22 @@ install_package() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package" || die "$remedy"
 }
 
+# is_there COMMAND VERSION: whether the tool is installed in exactly this version.
+is_there() {
+    read -ra command <<<"$1"
+    [[ $("${command[@]}" --version 2>/dev/null) = *" $2" ]]
+}
+
 # install_tool COMMAND PACKAGE VERSION: one of cargo's tools, in exactly this version.
 install_tool() {
     local package=$2 version=$3
-    read -ra command <<<"$1"
-    [[ $("${command[@]}" --version 2>/dev/null) = *" $version" ]] && return
+    is_there "$1" "$version" && return
     printf 'installing %s %s\n' "$package" "$version"
     # Without optimisation: it would take longer to build than it runs.
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/tools cargo install --debug --locked --quiet "$package@$version" ||
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/tools/$package \
+        cargo install --debug --locked --quiet "$package@$version" ||
         die "$package is missing: install it with: cargo install --locked $package@$version"
+    rm -rf "target/tools/$package"
 }
 
 # The share of lines that the tests have to run, per cent.
@@ -53,11 +65,12 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || die "in
 rustup component list --installed 2>/dev/null | grep -q '^llvm-tools' || rustup component add llvm-tools ||
     die "install llvm-tools: rustup component add llvm-tools"
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+# As a program that is built already, where Python can bring it.
+if ! is_there typos 1.52.0 && python3 -m pip install --quiet --target target/typos typos==1.52.0 2>/dev/null; then
+    export PATH="$PWD/target/typos/bin:$PATH"
+fi
 install_tool typos typos-cli 1.52.0
-install_tool "cargo deny" cargo-deny 0.20.2
 install_tool "cargo llvm-cov" cargo-llvm-cov 0.9.1
-install_tool "cargo fuzz" cargo-fuzz 0.13.2
-rm -rf target/tools
 contrib/postgres.sh programs >/dev/null || install_package "PostgreSQL's server" postgresql
 programs=$(contrib/postgres.sh programs) || die "PostgreSQL's initdb is not found, though its package is installed"
 command -v systemd-analyze >/dev/null || install_package "systemd-analyze" systemd
@@ -86,36 +99,19 @@ wrong=$(systemd-analyze verify --man=no contrib/systemd/qchatd.service contrib/s
 heading "Spelling"
 typos
 
-heading "Dependencies"
-# All but the advisories, whose database is not here: deny.toml has the versions that are safe.
-cargo deny --locked check -A license-exception-not-encountered bans licenses sources
-# The fuzz targets have fewer: what deny.toml says beside them is no mistake.
-cargo deny --locked --manifest-path qchat-proto/fuzz/Cargo.toml \
-    check -A unmatched-skip -A unmatched-skip-root -A unnecessary-skip -A license-not-encountered bans licenses sources
-
 # Panics and errors say where they are without it, and there is much less to compile and to link.
 export CARGO_PROFILE_DEV_DEBUG=0
 # What is built once is built faster so.
 export CARGO_INCREMENTAL=0
 
-# From here on what is built counts the lines that run.
-environment=$(contrib/coverage.sh env)
-eval "$environment"
-
-heading "Lints"
-cargo clippy --workspace --all-targets --locked -- -D warnings
-
-heading "Build"
-# One build for the programs and all tests, so that features are unified once.
-cargo build --workspace --bins --tests --locked
-
-heading "PostgreSQL in a temporary directory"
 # Not below TMPDIR: the unprivileged user must be able to walk there.
 temporary=$(mktemp -d /tmp/qchat-test.XXXXXXXX)
 chmod 711 "$temporary"
+besides=
 stop() {
     local status=$?
     trap - EXIT INT TERM
+    [ -z "$besides" ] || kill -- "-$besides" 2>/dev/null || true
     contrib/postgres.sh stop "$temporary" || true
     rm -rf "$temporary"
     exit "$status"
@@ -123,6 +119,30 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# What is needed last is built with what the tests leave of the processor: they wait often.
+build_besides() {
+    install_tool "cargo deny" cargo-deny 0.20.2
+    install_tool "cargo fuzz" cargo-fuzz 0.13.2
+    contrib/fuzz.sh --build
+}
+set -m
+(renice -n 19 "$BASHPID"; build_besides) >"$temporary/besides.log" 2>&1 &
+besides=$!
+set +m
+
+# From here on what is built counts the lines that run.
+environment=$(contrib/coverage.sh env)
+eval "$environment"
+
+heading "Build, and the lints of what is built"
+# Clippy is the compiler of this workspace's own crates: what it compiles is what the tests run, so that nothing is compiled
+# twice. One build for the programs, tests, benchmarks and examples, so that features are unified once.
+RUSTC_WORKSPACE_WRAPPER=$(rustup which clippy-driver)
+export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+cargo build --workspace --all-targets --locked
+
+heading "PostgreSQL in a temporary directory"
 contrib/postgres.sh start "$temporary"
 QCHAT_TEST_POSTGRES_URL=$(cat "$temporary/url")
 export QCHAT_TEST_POSTGRES_URL
@@ -154,9 +174,21 @@ awk '$1 ~ /\// { split($1, path, "/"); lines[path[1]] += $8; missed[path[1]] += 
     END { for (part in lines) printf "%-14s %6.2f %% of %6d lines\n", part, 100 - 100 * missed[part] / lines[part], lines[part] }' \
     "$temporary/coverage" | sort -r
 
+heading "What was built beside the tests"
+wait "$besides" || { cat "$temporary/besides.log"; die "the tools that check the dependencies and fuzz are not there"; }
+besides=
+
+heading "Dependencies"
+# All but the advisories, whose database is not here: deny.toml has the versions that are safe.
+cargo deny --locked check -A license-exception-not-encountered bans licenses sources || status=1
+# The fuzz targets have fewer: what deny.toml says beside them is no mistake.
+cargo deny --locked --manifest-path qchat-proto/fuzz/Cargo.toml \
+    check -A unmatched-skip -A unmatched-skip-root -A unnecessary-skip -A license-not-encountered bans licenses sources ||
+    status=1
+
 heading "A minute of fuzzing"
 # Built as always: the counts are for the tests.
-env -u RUSTC_WRAPPER -u CARGO_TARGET_DIR contrib/fuzz.sh 60 || status=1
+env -u RUSTC_WRAPPER -u RUSTC_WORKSPACE_WRAPPER -u CARGO_TARGET_DIR contrib/fuzz.sh 60 || status=1
 
 heading "Result"
 if [ "$ignored" != 0 ]; then
