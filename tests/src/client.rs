@@ -121,6 +121,20 @@ impl Client {
         command
     }
 
+    /// The screen, started by somebody who is asked for the passphrase as well.
+    pub fn asked_for_all(&self) -> Command {
+        let told = self.interactive(&[]);
+        let mut command = Command::new(told.get_program());
+        let file = self.passphrase_file();
+        command.args(
+            told.get_args()
+                .filter(|argument| *argument != "--passphrase-file" && *argument != file.as_os_str()),
+        );
+        command.env_clear().envs(told.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.directory.path());
+        command
+    }
+
     fn command_with(&self, passphrase_file: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(crate::programs::qchat());
         command

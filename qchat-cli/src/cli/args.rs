@@ -117,7 +117,8 @@ pub struct Global {
     /// Print JSON: one object a line.
     #[arg(long, global = true, env = "QCHAT_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
-    /// Neither colours nor anything that moves.
+    /// Neither colours nor anything that moves; without a command, lines in the place of the screen, for screen readers and
+    /// terminals without a cursor.
     #[arg(long, global = true, env = "QCHAT_PLAIN", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub plain: bool,
     /// Say nothing but errors.

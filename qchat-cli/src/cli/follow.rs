@@ -57,7 +57,8 @@ impl Seen {
         Self(Arc::new(Mutex::new(rows)))
     }
 
-    fn row(&self, room: RoomId) -> i64 {
+    /// The last row of a room that was told; 0 before there is one.
+    pub(super) fn row(&self, room: RoomId) -> i64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&room).copied().unwrap_or(0)
     }
 

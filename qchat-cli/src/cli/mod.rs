@@ -26,6 +26,7 @@ mod hooks;
 mod json;
 mod json_marks;
 pub mod kme_args;
+mod linear;
 mod listen;
 mod log;
 pub mod message_args;
@@ -54,6 +55,7 @@ mod takeout;
 mod unread;
 mod unsent;
 mod verify;
+mod welcome;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -152,13 +154,14 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
             if let Some(outcome) = rpc::warm::carry_out(context, cli, arguments) {
                 return outcome;
             }
-            if command.is_some() {
+            if command.is_some() || context.settings.plain {
                 // On the screen, a log would write over what is drawn.
                 log::start(context.settings.verbose);
             }
             let runtime = runtime()?;
             let outcome = match command {
                 Some(command) => runtime.block_on(on_the_engine(context, command)),
+                None if context.settings.plain => runtime.block_on(linear::linear(context)),
                 None => runtime.block_on(screen(context, &cli.global)),
             };
             if matches!(command, Some(Command::Rpc { .. })) {
@@ -387,7 +390,7 @@ async fn screen(context: &Context, global: &args::Global) -> Outcome {
     let (theme, keymap, prefs) = looks(context, global)?;
     let zone = context.zone.clone();
     let config = config::file(global);
-    open::with_engine(context, async |handle| {
+    let show = async |handle: &Handle| {
         let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone()).with(
             keymap,
             prefs,
@@ -397,8 +400,14 @@ async fn screen(context: &Context, global: &args::Global) -> Outcome {
         drop(handle.appear(Appearance::Online, true).await);
         let desk = tui::Office::new(handle.clone(), zone, config);
         Ok(tui::open(app, &desk, context.settings.lock_after_idle).await?)
-    })
-    .await
+    };
+    if Profile::exists(&context.settings.profile_dir()) || context.settings.no_input {
+        return open::with_engine(context, show).await;
+    }
+    match Box::pin(welcome::welcome(context, theme)).await? {
+        Some(profile) => open::on_profile(context, profile, show).await,
+        None => Ok(()),
+    }
 }
 
 /// Opens the screen with sample data.

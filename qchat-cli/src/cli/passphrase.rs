@@ -21,7 +21,7 @@ const INSTEAD: &str = "--passphrase-file F or --passphrase-command C";
 const LONGEST: u64 = 4096;
 
 /// The passphrase that the settings lead to; `None` where somebody has to be asked.
-fn said(settings: &Settings) -> Option<Outcome<Zeroizing<String>>> {
+pub(super) fn said(settings: &Settings) -> Option<Outcome<Zeroizing<String>>> {
     match (&settings.passphrase_command, &settings.passphrase_file) {
         (Some(command), _) => Some(passphrase_command::run(command, passphrase_command::PATIENCE)),
         (None, Some(path)) => Some(from_file(path)),

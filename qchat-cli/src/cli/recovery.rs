@@ -191,7 +191,7 @@ async fn ask_for_two(profile: &Profile, words: &str) -> Outcome {
     for _ in 0..TRIES {
         show(&list);
         let mut right = true;
-        for place in two_of(list.len())? {
+        for place in engine::recovery::two_of(list.len())? {
             let Some(answer) = typed(&format!("Word {}: ", place + 1))? else {
                 later();
                 return Ok(());
@@ -219,13 +219,6 @@ fn show(words: &[&str]) {
         output::say(&format!("  {:>2}  {}", line * IN_A_LINE + 1, words.join(" ")));
     }
     output::say("\nThey are the only way back into the account when this machine is lost.\n");
-}
-
-/// Two different places.
-fn two_of(words: usize) -> Outcome<[usize; 2]> {
-    let [first, second] = engine::recovery::draw()?.map(usize::from);
-    let first = first % words.max(2);
-    Ok([first, (first + 1 + second % (words.max(2) - 1)) % words.max(2)])
 }
 
 /// A line of standard input, shown as it is typed; `None` at its end.

@@ -51,12 +51,14 @@ pub async fn fits(profile: &Profile, key: &RecoveryKey) -> Result<bool, EngineEr
     Ok(record.recovery_key == *signing.public())
 }
 
-/// Two random bytes, to choose words by.
+/// Two different places among so many words, from 0, at random: these words are asked for.
 ///
 /// # Errors
 /// When there is no randomness.
-pub fn draw() -> Result<[u8; 2], EngineError> {
+pub fn two_of(words: usize) -> Result<[usize; 2], EngineError> {
     let mut bytes = [0; 2];
     MixedEntropy.fill(&mut bytes).map_err(|error| EngineError::Keys(error.to_string()))?;
-    Ok(bytes)
+    let ([first, second], words) = (bytes.map(usize::from), words.max(2));
+    let first = first % words;
+    Ok([first, (first + 1 + second % (words - 1)) % words])
 }

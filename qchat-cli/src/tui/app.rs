@@ -62,6 +62,8 @@ pub struct App {
     pub(super) history: HashMap<RoomId, History>,
     /// What is begun in other rooms than the open one.
     pub(super) drafts: HashMap<RoomId, String>,
+    /// What was being answered or edited in other rooms, and what was written of it.
+    pub(super) put_off: HashMap<RoomId, (Writing, String)>,
     /// What the engine keeps as the draft of the open room.
     pub(super) kept_draft: Option<(RoomId, String)>,
     /// A paste of several lines that was not agreed to yet.
@@ -206,6 +208,8 @@ pub(super) struct OpenRoom {
     pub(super) purged: bool,
     /// The message to choose once the lines around it are loaded.
     pub(super) going_to: Option<i64>,
+    /// The message whose row is looked for, to go there.
+    pub(super) looking_for: Option<MessageId>,
     /// Where one came from, by jumping to what was answered.
     pub(super) came_from: Vec<i64>,
 }
@@ -274,7 +278,8 @@ pub(super) enum Question {
     /// That the numbers are the same.
     Same(UserName, String),
     Unverify(UserName),
-    AcceptIdentity(UserName),
+    /// The identity that was shown: the fingerprint of its key.
+    AcceptIdentity(UserName, String),
     Remove(RoomId, UserName, AccountId),
     Revoke(DeviceId, String),
 }
@@ -324,6 +329,7 @@ impl App {
             completion: None,
             history: HashMap::new(),
             drafts: HashMap::new(),
+            put_off: HashMap::new(),
             kept_draft: None,
             pasted: None,
             preview: false,
@@ -350,6 +356,12 @@ impl App {
     /// Whether nothing is shown until the passphrase is typed.
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// Whether something lies over the timeline, so that nobody sees what comes there.
+    pub(super) fn is_covered(&self) -> bool {
+        self.is_locked()
+            || matches!(self.overlay, Overlay::Help { .. } | Overlay::Search(_) | Overlay::Panel(_))
     }
 
     pub(super) fn rooms(&self) -> &[RoomSummary] {
@@ -419,6 +431,7 @@ impl OpenRoom {
             purged: false,
             loading_more: false,
             going_to: None,
+            looking_for: None,
             came_from: Vec::new(),
         }
     }

@@ -3,31 +3,11 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
-/// Longest passphrase that is taken, bytes: room is reserved at once, since growing would leave copies behind.
-const LONGEST: usize = 1024;
-
-/// A passphrase as it was typed, which no log shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Passphrase(Zeroizing<String>);
-
-impl Passphrase {
-    /// What was typed.
-    pub fn expose(&self) -> &Zeroizing<String> {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase(…)")
-    }
-}
+use super::hidden::{Hidden, Passphrase};
 
 /// A locked screen.
 pub(super) struct Lock {
-    typed: Zeroizing<String>,
+    pub(super) typed: Hidden,
     /// Whether the passphrase is being tried.
     pub(super) trying: bool,
     /// Why the last one did not do.
@@ -36,24 +16,7 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn new() -> Self {
-        Self { typed: Zeroizing::new(String::with_capacity(LONGEST)), trying: false, refused: None }
-    }
-
-    /// How many characters were typed.
-    pub(super) fn length(&self) -> usize {
-        self.typed.chars().count()
-    }
-
-    pub(super) fn push(&mut self, text: &str) {
-        for c in text.chars().filter(|c| !c.is_control()) {
-            if self.typed.len() + c.len_utf8() <= LONGEST {
-                self.typed.push(c);
-            }
-        }
-    }
-
-    pub(super) fn pop(&mut self) {
-        self.typed.pop();
+        Self { typed: Hidden::new(), trying: false, refused: None }
     }
 
     pub(super) fn clear(&mut self) {
@@ -65,9 +28,8 @@ impl Lock {
         if self.typed.is_empty() || self.trying {
             return None;
         }
-        let typed = std::mem::replace(&mut self.typed, Zeroizing::new(String::with_capacity(LONGEST)));
         (self.trying, self.refused) = (true, None);
-        Some(Passphrase(typed))
+        Some(self.typed.take())
     }
 }
 

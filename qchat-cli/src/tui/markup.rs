@@ -64,9 +64,7 @@ impl Marked {
     }
 
     fn find_links(&mut self, theme: Theme) {
-        let mut finder = LinkFinder::new();
-        finder.kinds(&[LinkKind::Url]).url_must_have_scheme(true);
-        let found: Vec<_> = finder
+        let found: Vec<_> = addresses()
             .links(&self.text)
             .filter_map(|link| {
                 let url = Url::parse(link.as_str()).ok().filter(is_followed)?;
@@ -100,6 +98,12 @@ impl Marked {
     }
 }
 
+fn addresses() -> LinkFinder {
+    let mut finder = LinkFinder::new();
+    finder.kinds(&[LinkKind::Url]).url_must_have_scheme(true);
+    finder
+}
+
 /// Kinds of addresses that become links.
 fn is_followed(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https" | "mailto" | "ftp" | "gemini" | "matrix")
@@ -124,6 +128,14 @@ fn emphasis(source: &str, theme: Theme) -> Marked {
     let mut open: Vec<(Range<usize>, Style, Option<Range<usize>>)> = Vec::new();
     let mut styles: Vec<(Range<usize>, Style)> = Vec::new();
     let mut gone: Vec<Range<usize>> = Vec::new();
+    let addresses: Vec<_> = addresses().links(source).map(|link| link.start()..link.end()).collect();
+    // What looks like a mark in an address is a part of it, but for one at its end that something before it has begun.
+    let is_address = |first: &Range<usize>, last: &Range<usize>| {
+        addresses.iter().any(|address| {
+            let has = |mark: &Range<usize>| address.start < mark.start && mark.start < address.end;
+            has(first) || (has(last) && last.end < address.end)
+        })
+    };
     for (event, range) in parser {
         // Everything in something extends what lies between its marks.
         for (outer, _, inner) in &mut open {
@@ -146,8 +158,11 @@ fn emphasis(source: &str, theme: Theme) -> Marked {
             Event::Start(Tag::CodeBlock(_)) => styles.push((range, theme.code())),
             Event::End(TagEnd::Strong | TagEnd::Emphasis | TagEnd::Strikethrough) => {
                 if let Some((outer, style, Some(inner))) = open.pop() {
-                    gone.extend([outer.start..inner.start, inner.end..outer.end]);
-                    styles.push((inner, style));
+                    let (first, last) = (outer.start..inner.start, inner.end..outer.end);
+                    if !is_address(&first, &last) {
+                        gone.extend([first, last]);
+                        styles.push((inner, style));
+                    }
                 }
             }
             Event::Code(_) => {
@@ -219,6 +234,9 @@ mod tests {
             ("<b>html</b> &amp; more", "<b>html</b> &amp; more"),
             ("```\nlet x = 1;\n```", "```\nlet x = 1;\n```"),
             ("a ~~wrong~~ right", "a wrong right"),
+            ("https://a.example/_so_/x and _so_", "https://a.example/_so_/x and so"),
+            ("*here: https://a.example/b*c d", "*here: https://a.example/b*c d"),
+            ("**https://a.example/b**", "https://a.example/b"),
             ("", ""),
         ] {
             assert_eq!(Marked::read(source, Theme::PLAIN).text, text, "{source:?}");

@@ -11,6 +11,7 @@ mod desk;
 mod editor;
 mod emit;
 mod emoji;
+mod hidden;
 mod keymap;
 mod lines;
 mod lock;
@@ -30,13 +31,14 @@ mod timeline;
 mod transfers;
 mod update;
 mod view;
+pub mod welcome;
 
 pub use self::{
     app::App,
     desk::Desk,
     emit::Emission,
+    hidden::Passphrase,
     keymap::{KeyError, Keymap, Preset},
-    lock::Passphrase,
     msg::{Answer, Command, Msg},
     office::Office,
     prefs::{Notifications, Prefs},

@@ -8,7 +8,13 @@ use qchat_proto::{
     ids::{DeviceId, LinkId, MessageId, RoomId, UserName},
 };
 
-use super::{emit::Emission, keymap::Keymap, lock::Passphrase, panels::report, prefs::Change};
+use super::{
+    emit::Emission,
+    hidden::Passphrase,
+    keymap::{Keymap, Preset},
+    panels::report,
+    prefs::Change,
+};
 use crate::engine::{
     Hits, MemberDevice, QuantumOverview, Unsent,
     types::{Event, LinkStatus, Message, OwnDevice, RoomDetails, RoomSummary, Trusted},
@@ -31,6 +37,8 @@ pub enum Msg {
     Idle,
     /// Nobody has pressed a key for a moment.
     Pause,
+    /// The program is to end: it was told so by a signal, or its terminal is gone.
+    End,
     /// The engine has news.
     Engine(Event),
     /// Engine events were missed: everything has to be read again.
@@ -72,6 +80,8 @@ pub enum Answer {
     Found(Hits),
     /// What is to be compared with somebody.
     Safety(Box<report::Safety>),
+    /// Somebody's changed identity, unless there is none any more.
+    Change(Option<Box<report::Change>>),
     /// The account's devices.
     Devices(Vec<OwnDevice>),
     /// The account's keys and backups.
@@ -277,8 +287,10 @@ pub enum Command {
     MarkVerified(UserName, String),
     /// Take that back.
     Unverify(UserName),
-    /// Accept the changed identity of somebody.
-    AcceptIdentity(UserName),
+    /// Read what is known of somebody's changed identity.
+    LookAtChange(UserName),
+    /// Accept it, if the fingerprint of its key is still this one.
+    AcceptIdentity(UserName, String),
     /// Read the account's devices.
     LoadDevices,
     /// Take a device out of the account.
@@ -301,8 +313,8 @@ pub enum Command {
     LoadUnsent,
     /// Give up something that is not sent yet.
     DropUnsent(Box<Unsent>),
-    /// Write a setting into the configuration file.
-    SaveSetting(Change),
+    /// Write a setting into the configuration file; the keys go on from this keymap, which may be named elsewhere.
+    SaveSetting(Change, Preset),
     /// Look whether a device wants to belong to the account.
     LoadLink,
     /// Let it in.

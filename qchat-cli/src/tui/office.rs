@@ -17,16 +17,16 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
     desk::Desk,
-    keymap::Keymap,
+    keymap::{Keymap, Preset},
     msg::{Answer, Command, Msg},
     panels::report,
-    prefs::{Change, Prefs},
+    prefs::Change,
     search,
     update::PAGE,
 };
 use crate::{
     engine::{
-        Destination, Draft, EngineError, Handle, Source, Transfer, activity_words,
+        Destination, Draft, EngineError, Handle, IdentityChange, Source, Transfer, activity_words,
         types::{Event, LinkStatus},
     },
     query::Query,
@@ -60,7 +60,7 @@ impl Desk for Office {
 
     async fn perform(&self, command: Command, progress: mpsc::Sender<Msg>) -> Result<Answer, String> {
         match command {
-            Command::SaveSetting(change) => save(self.config.clone(), change).await,
+            Command::SaveSetting(change, preset) => save(self.config.clone(), change, preset).await,
             Command::ShowFile(path) => match show(&path) {
                 Ok(()) => Ok(Answer::Nothing),
                 Err(error) => Err(format!("It is at {}, and no program opens it: {error}", path.display())),
@@ -223,7 +223,16 @@ impl Office {
                 handle.mark_verified(&compared).await.map(nothing)
             }
             Command::Unverify(name) => handle.revoke_verification(&name).await.map(|_| Answer::Nothing),
-            Command::AcceptIdentity(name) => match handle.identity_change(&name).await? {
+            Command::LookAtChange(name) => {
+                let change = handle.identity_change(&name).await?.map(|change| {
+                    let IdentityChange { name, kind, old, new, .. } = change;
+                    Box::new(report::Change { name, kind, old: hex(&old), new: hex(&new) })
+                });
+                Ok(Answer::Change(change))
+            }
+            Command::AcceptIdentity(name, key) => match handle.identity_change(&name).await? {
+                // Another one than the user has seen.
+                Some(change) if hex(&change.new) != key => Err(EngineError::IdentityChanged(name)),
                 Some(change) => handle.accept_change(&change).await.map(nothing),
                 None => Err(EngineError::Refused(format!("{name} has no other identity to accept any more"))),
             },
@@ -347,13 +356,15 @@ fn show(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a setting into the configuration file, and reads the keys of it anew.
-async fn save(config: Option<PathBuf>, change: Change) -> Result<Answer, String> {
+/// Writes a setting into the configuration file, and reads the keys of it anew, which start from `preset`.
+async fn save(config: Option<PathBuf>, change: Change, preset: Preset) -> Result<Answer, String> {
     let path =
         config.ok_or("There is no home directory for a configuration file; say where with QCHAT_CONFIG.")?;
     let written = tokio::task::spawn_blocking(move || {
         let failed = |error: io::Error| format!("{}: {error}", path.display());
-        let text = match fs::read_to_string(&path) {
+        // Where it leads elsewhere, to a directory of settings say, what is there is written, and the link stays.
+        let path = &fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read.map_err(failed)?,
         };
@@ -362,23 +373,14 @@ async fn save(config: Option<PathBuf>, change: Change) -> Result<Answer, String>
         fs::create_dir_all(directory).map_err(failed)?;
         let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
         io::Write::write_all(&mut file, changed.as_bytes()).map_err(failed)?;
-        if let Ok(known) = fs::metadata(&path) {
+        if let Ok(known) = fs::metadata(path) {
             file.as_file().set_permissions(known.permissions()).map_err(failed)?;
         }
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        keymap_of(&path, &changed)
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Keymap::customised(preset, path, &changed).map_err(|error| error.to_string())
     });
     let keymap = written.await.map_err(|_| "The file was not written; try again.".to_owned())??;
     Ok(Answer::Keymap(Box::new(keymap)))
-}
-
-/// The keys that a configuration file asks for.
-fn keymap_of(path: &Path, text: &str) -> Result<Keymap, String> {
-    let document: toml_edit::DocumentMut =
-        text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
-    let name =
-        document.get("keymap").and_then(|item| item.as_str()).unwrap_or(Prefs::default().keymap.name());
-    Keymap::customised(name.parse()?, path, text).map_err(|error| error.to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -409,14 +411,26 @@ mod tests {
     async fn settings_are_written_to_the_file_and_its_keys_stay_in_force() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/config.toml");
-        assert!(matches!(save(Some(path.clone()), Change::Bell(true)).await, Ok(Answer::Keymap(_))));
+        assert!(matches!(
+            save(Some(path.clone()), Change::Bell(true), Preset::default()).await,
+            Ok(Answer::Keymap(_))
+        ));
+        let real = dir.path().join("kept.toml");
+        fs::rename(&path, &real).unwrap();
+        std::os::unix::fs::symlink(&real, &path).unwrap();
         fs::write(&path, "# mine\nbell = true\n[keys.everywhere]\npalette = \"F9\"\n").unwrap();
-        let Ok(Answer::Keymap(keymap)) = save(Some(path.clone()), Change::Look(Look::Dark)).await else {
+        let Ok(Answer::Keymap(keymap)) =
+            save(Some(path.clone()), Change::Look(Look::Dark), Preset::Vim).await
+        else {
             panic!("not saved")
         };
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# mine\nbell = true\n") && text.contains("theme = \"dark\""), "{text}");
         assert!(keymap.markdown().contains("`F9`"));
-        assert!(save(None, Change::Bell(true)).await.is_err());
+        let plain = "# mine\nbell = true\n[keys.everywhere]\npalette = \"F9\"\n";
+        let plain = Keymap::customised(Preset::default(), &path, plain).unwrap();
+        assert_ne!(*keymap, plain, "the keymap that is in force stays, wherever it is named");
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink() && !real.is_symlink());
+        assert!(save(None, Change::Bell(true), Preset::default()).await.is_err());
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     io,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
     task::{JoinError, JoinSet},
-    time::sleep_until,
+    time::{sleep, sleep_until},
 };
 
 use super::{
@@ -24,6 +25,7 @@ use super::{
     start, update, view,
     view::links,
 };
+use crate::expiry::{Expiry, TICK};
 
 /// Most often that the screen is drawn, however much happens.
 const FRAME: Duration = Duration::from_millis(16);
@@ -34,8 +36,8 @@ const PROGRESS: usize = 64;
 /// How long what has to be kept may take when the program ends.
 const END: Duration = Duration::from_secs(5);
 
-/// Shows the screen until the user quits or the terminal goes away; locked after `lock_after` without a key. `events` opens the
-/// terminal's events, and again after another program had the terminal.
+/// Shows the screen until the user quits, the terminal goes away or `ended` comes; locked after `lock_after` without a key. `events`
+/// opens the terminal's events, and again after another program had the terminal. However it ends, what was to be sent and kept is.
 ///
 /// # Errors
 /// What the terminal says when it cannot be drawn on or read from.
@@ -45,12 +47,14 @@ pub async fn run<S, D, E>(
     desk: &D,
     mut events: impl FnMut() -> E,
     lock_after: Option<Duration>,
+    ended: impl Future<Output = ()>,
 ) -> io::Result<()>
 where
     S: Surface,
     D: Desk,
     E: Stream<Item = io::Result<TerminalEvent>> + Unpin,
 {
+    let mut ended = pin!(ended);
     let mut news = desk.events();
     let (progress, mut told) = mpsc::channel(PROGRESS);
     let mut work = Work::new(desk.clone(), progress);
@@ -61,6 +65,8 @@ where
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
     let (mut touched, mut paused) = (Instant::now(), true);
+    // By whichever clock comes first: while the machine sleeps, nobody is there either.
+    let mut idle = lock_after.map(Expiry::after);
     let mut shown = Shown::default();
     loop {
         let mut next = Vec::new();
@@ -94,6 +100,7 @@ where
             continue;
         }
         let Some(keys) = keys.as_mut() else { return Ok(()) };
+        let before = touched;
         let msg = tokio::select! {
             biased;
             () = sleep_until((drawn + FRAME).into()), if changed => {
@@ -103,8 +110,12 @@ where
                 continue;
             }
             event = keys.next() => match event {
-                None => return Ok(()),
-                Some(event) => match event? {
+                None => Msg::End,
+                Some(Err(error)) => {
+                    work.finish().await;
+                    return Err(error);
+                }
+                Some(Ok(event)) => match event {
                     TerminalEvent::Key(key) => {
                         (touched, paused) = (Instant::now(), false);
                         Msg::Key(key)
@@ -129,8 +140,13 @@ where
                 paused = true;
                 Msg::Pause
             }
-            () = sleep_until((touched + lock_after.unwrap_or_default()).into()),
-                if lock_after.is_some() && !app.is_locked() => Msg::Idle,
+            () = sleep(idle.map_or(TICK, |idle| idle.remaining().min(TICK))), if idle.is_some() && !app.is_locked() => {
+                if idle.is_some_and(|idle| !idle.remaining().is_zero()) {
+                    continue;
+                }
+                Msg::Idle
+            }
+            () = &mut ended => Msg::End,
             Some(done) = work.tasks.join_next() => work.ended(done)?,
             Some(far) = told.recv() => far,
             event = news.recv() => match event {
@@ -139,6 +155,9 @@ where
                 Err(RecvError::Closed) => return Ok(()),
             },
         };
+        if touched != before {
+            idle = lock_after.map(Expiry::after);
+        }
         commands = update(app, msg);
         changed = true;
     }
@@ -192,7 +211,7 @@ fn is_in_order(command: &Command) -> bool {
             | Command::KeepDraft { .. }
             | Command::KeepLine { .. }
             | Command::MarkRead(_)
-            | Command::SaveSetting(_)
+            | Command::SaveSetting(..)
     )
 }
 
@@ -254,11 +273,15 @@ impl<D: Desk> Work<D> {
 /// What the terminal says.
 pub async fn open<D: Desk>(mut app: App, desk: &D, lock_after: Option<Duration>) -> io::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
+    let ended = async {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+            _ = hung_up.recv() => {}
+        }
+    };
     let mut screen = Screen::take()?;
-    tokio::select! {
-        shown = run(&mut app, &mut screen, desk, EventStream::new, lock_after) => shown,
-        _ = terminated.recv() => Ok(()),
-        _ = hung_up.recv() => Ok(()),
-    }
+    run(&mut app, &mut screen, desk, EventStream::new, lock_after, ended).await
 }

@@ -18,6 +18,7 @@ mod files;
 mod frames;
 mod hostile;
 mod impostors;
+mod linear;
 mod links;
 mod load;
 mod messages;

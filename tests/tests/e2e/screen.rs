@@ -240,3 +240,93 @@ fn sample_data_needs_no_account_and_no_daemon() {
     screen.ends_in_order();
     assert!(!nobody.data_directory().exists());
 }
+
+#[test]
+fn the_first_run_leads_to_an_account_and_into_it() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let _bob = Client::register(&daemon.url(), "bob");
+    let alice = Client::new(&daemon.url(), "alice");
+
+    // Whoever leaves has made nothing.
+    let mut screen = Terminal::open(&alice.asked_for_all(), 24, 80);
+    screen.shows("There is no account on this machine yet");
+    screen.press("\r");
+    screen.shows("Which server?");
+    screen.press("\u{1b}");
+    screen.shows("There is no account on this machine yet");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    assert!(!alice.data_directory().exists(), "nothing is half made");
+
+    let mut screen = Terminal::open(&alice.asked_for_all(), 24, 80);
+    screen.shows("There is no account on this machine yet");
+    screen.press("\r");
+    screen.shows(&daemon.url());
+    screen.press("\r");
+    for name in ["bob", "alice"] {
+        screen.shows("What is your name?");
+        screen.press(&format!("{name}\r"));
+        screen.shows("Four or five");
+        screen.press("too short\r");
+        screen.shows("9 characters");
+        screen.press("\u{15}");
+        screen.press(&format!("{}\r", alice.passphrase()));
+        screen.shows("The same once more");
+        screen.press(&format!("{}\r", alice.passphrase()));
+        if name == "bob" {
+            screen.shows("taken");
+            screen.press("\u{1b}");
+            screen.shows("> bob");
+            screen.press("\u{7f}\u{7f}\u{7f}");
+        }
+    }
+    let mut words = Vec::new();
+    screen.wait_for("24 words", |screen| {
+        let shown: Vec<&str> = screen.split_whitespace().collect();
+        let numbered = |number: usize| shown.iter().position(|word| *word == number.to_string());
+        words = (1..=24).filter_map(|number| Some(shown.get(numbered(number)? + 1)?.to_string())).collect();
+        words.len() == 24
+    });
+    screen.press("\r");
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        screen.wait_for("another word that is asked for", |screen| {
+            let place = screen.split("what is word ").nth(1).and_then(|rest| rest.split('?').next());
+            let place: Option<usize> = place.and_then(|place| place.parse().ok());
+            place.filter(|place| !asked.contains(place)).map(|place| asked.push(place)).is_some()
+        });
+        screen.press(&format!("{}\r", words[asked[asked.len() - 1] - 1]));
+    }
+    screen.shows("No rooms yet");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    assert_eq!(alice.json(&["whoami"])[0]["name"], "alice");
+    assert!(
+        alice.ok(&["recovery", "confirm"]).concat().contains("confirmed"),
+        "it asks for nothing any more"
+    );
+
+    // Another machine comes to the account by the first one.
+    let laptop = alice.another_machine();
+    let mut screen = Terminal::open(&laptop.asked_for_all(), 24, 80);
+    screen.shows("There is no account on this machine yet");
+    screen.press("\u{1b}[B\r");
+    screen.shows("Which server?");
+    screen.press("\r");
+    screen.shows("name of your account?");
+    screen.press("alice\r");
+    screen.shows("passphrase of the account");
+    screen.press(&format!("{}\r", alice.passphrase()));
+    screen.shows("Waiting for a device of the account");
+    let mut old = Terminal::open(&alice.command(&[]), 24, 80);
+    screen.shows("Does your other device show the same?");
+    old.shows("wants to be a device of this account");
+    screen.press("y");
+    old.press("\u{1b}[24~");
+    screen.shows("No rooms yet");
+    for mut screen in [screen, old] {
+        screen.press("\u{11}");
+        screen.ends_in_order();
+    }
+    assert_eq!(alice.json(&["device", "list"]).len(), 2);
+}

@@ -336,7 +336,7 @@ fn state(connection: &Connection) -> Value {
 }
 
 /// Why the command line of a call is none, in one line.
-fn words_of(error: &clap::Error) -> String {
+pub(super) fn words_of(error: &clap::Error) -> String {
     let words = error.render().to_string();
     let first = words.lines().next().unwrap_or_default();
     first.strip_prefix("error: ").unwrap_or(first).to_owned()

@@ -95,7 +95,7 @@ impl Demo {
             Command::Ping => Answer::Latency(account::latency()),
             Command::LoadUnsent => Answer::Unsent(account::unsent()),
             Command::LoadLink => Answer::Link(LinkStatus::None),
-            Command::SaveSetting(_) => {
+            Command::SaveSetting(..) => {
                 return Err("Sample data: nothing is written to the configuration file.".to_owned());
             }
             Command::KeepLine { .. } | Command::KeepDraft { .. } | Command::Unlock(_) => Answer::Nothing,

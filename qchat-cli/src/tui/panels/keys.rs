@@ -70,7 +70,8 @@ pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
     rows
 }
 
-fn fingerprint(hex: &str, width: usize) -> impl Iterator<Item = String> {
+/// A fingerprint in groups, in as many lines as it takes.
+pub(super) fn fingerprint(hex: &str, width: usize) -> impl Iterator<Item = String> {
     let groups: Vec<&str> =
         hex.as_bytes().chunks(8).map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
     let row = (width / 9).clamp(1, 4);

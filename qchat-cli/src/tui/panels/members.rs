@@ -6,11 +6,15 @@ use ratatui::text::{Line, Span};
 use super::{
     super::app::{App, Question},
     Does, Panel, PanelRow, heading,
-    report::Safety,
+    keys::fingerprint,
+    report::{Change, Safety},
     sentences,
 };
 use crate::{
-    engine::types::{Member, Standing},
+    engine::{
+        ChangeKind,
+        types::{Member, Standing},
+    },
     qr,
     tui::{msg::Command, text},
 };
@@ -18,6 +22,9 @@ use crate::{
 pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
     if let Some(safety) = &panel.safety {
         return comparison(safety, app, width);
+    }
+    if let Some(shown) = &panel.change {
+        return change(shown, app, width);
     }
     let Some((open, details)) = app.open.as_ref().and_then(|open| Some((open, open.details.as_ref()?)))
     else {
@@ -34,7 +41,7 @@ pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
         let mut row = entry(member, me, app);
         if let (false, Ok(name)) = (me, member.name.parse()) {
             row = row.doing(if member.changed {
-                Does::Ask(Question::AcceptIdentity(name))
+                Does::Run(Command::LookAtChange(name))
             } else {
                 Does::Run(Command::Compare(name))
             });
@@ -80,6 +87,45 @@ fn entry(member: &Member, me: bool, app: &App) -> PanelRow {
         Span::styled(trust, style),
     ]);
     PanelRow { line, ..PanelRow::default() }
+}
+
+/// What is accepted with a changed identity: both keys, and what stands behind the new one.
+fn change(shown: &Change, app: &App, width: usize) -> Vec<PanelRow> {
+    let theme = app.theme;
+    let name = &shown.name;
+    let mut rows = Vec::new();
+    heading(&mut rows, &format!("{name} has another identity"), app);
+    let (words, style) = match shown.kind {
+        ChangeKind::ByRecoveryKey => (
+            format!(
+                "The recovery key that this device knows {name} by has signed it: {name} has recovered the account, or whoever has the recovery words."
+            ),
+            theme.quiet(),
+        ),
+        ChangeKind::Unvouched => (
+            format!(
+                "Nothing that this device knows of {name} stands behind it: it may be anybody's, the server's above all. Ask {name} over another channel."
+            ),
+            theme.warning(),
+        ),
+        ChangeKind::TakenBack => {
+            ("The server shows the key again that this device has always known.".to_owned(), theme.quiet())
+        }
+    };
+    rows.extend(sentences(&words, width, style));
+    for (what, key) in
+        [("The key that is known here", &shown.old), ("The key that the server shows", &shown.new)]
+    {
+        rows.push(PanelRow::blank());
+        rows.push(PanelRow::words(what, theme.quiet()));
+        rows.extend(fingerprint(key, width).map(|line| PanelRow::words(line, theme.heading())));
+    }
+    rows.push(PanelRow::blank());
+    rows.push(
+        PanelRow::words("Go on by the new key", theme.warning())
+            .doing(Does::Ask(Question::AcceptIdentity(name.clone(), shown.new.clone()))),
+    );
+    rows
 }
 
 fn comparison(safety: &Safety, app: &App, width: usize) -> Vec<PanelRow> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qchat_proto::ids::UserName;
 
-use crate::engine::{KeptBackup, types::Standing};
+use crate::engine::{ChangeKind, KeptBackup, types::Standing};
 
 /// What is to be compared with somebody.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,19 @@ pub struct Safety {
     pub standing: Standing,
     /// Whether the server was asked just now.
     pub fresh: bool,
+}
+
+/// A changed identity, before it is accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Whose.
+    pub name: UserName,
+    /// What is known about it.
+    pub kind: ChangeKind,
+    /// The fingerprint of the key that is known here, hexadecimal.
+    pub old: String,
+    /// The fingerprint of the one that the server shows.
+    pub new: String,
 }
 
 /// The account's keys.

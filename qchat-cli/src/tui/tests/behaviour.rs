@@ -1,6 +1,10 @@
 //! Keys and events as tables: what they ask of the engine and what they leave on the screen.
 
 use super::*;
+use crate::{
+    engine::types::Reply,
+    tui::keymap::{Keymap, Preset},
+};
 
 fn two_rooms() -> Vec<RoomSummary> {
     vec![
@@ -343,4 +347,87 @@ fn lines_that_are_there_before_the_list_knows_of_them_are_new_all_the_same() {
     let below = drawn.split_once("── new ──").map(|(_, below)| below).expect("the line");
     assert!(below.contains("text 2") && below.contains("text 3") && !below.contains("text 1"), "{drawn}");
     assert!(stage.all_asked().contains(&Command::MarkRead(id(1))));
+}
+
+#[test]
+fn an_answer_that_comes_late_takes_nobody_away_from_what_they_do_meanwhile() {
+    let mut answer = message(9, 9, "bob", "an answer");
+    answer.marks.reply_to =
+        Some(Reply { id: message_id(2), sender: Some("carol".to_owned()), excerpt: None });
+    let mut stage = Stage::with(60, 20, two_rooms(), vec![answer]);
+    let locate = Command::Locate { room: id(1), id: message_id(2) };
+    for (meanwhile, goes) in [("", true), ("<Esc>typed", false)] {
+        assert_eq!(stage.press("<Up><Right>").asked(), [locate.clone()]);
+        stage.press(meanwhile);
+        stage.tell(Msg::Done(locate.clone(), Answer::Row(Some(2))));
+        let around = Command::LoadAround { room: id(1), row: 2 };
+        assert_eq!(stage.asked().contains(&around), goes);
+        stage.press("<Esc>");
+        // Nor does the page that is read for it.
+        let page: Vec<_> = (1..=3).map(|row| message(row, row, "bob", &format!("text {row}"))).collect();
+        stage.tell(Msg::Done(around, Answer::Page(page)));
+        assert!(!stage.drawn().contains("text 2"));
+        stage.commands.clear();
+    }
+    assert!(stage.press("<Enter>").asked().contains(&send("typed")));
+}
+
+#[test]
+fn what_is_edited_or_answered_is_found_again_after_another_room() {
+    let messages = vec![message(1, 1, "bob", "question"), message(2, 2, "alice", "answer")];
+    let mut stage = Stage::with(60, 20, two_rooms(), messages);
+    stage.press("begun<S-Up>e<C-a>better <Tab>");
+    assert!(stage.asked().contains(&kept("begun")));
+    stage.press("elsewhere").tell(Msg::Pause);
+    stage.press("<BackTab>");
+    stage.commands.clear();
+    let of = reference(2);
+    let rewrite = Command::Rewrite { room: id(1), of, text: "better answer".to_owned() };
+    assert_eq!(stage.press("<Enter>").asked(), [rewrite]);
+    assert_eq!(stage.app.composer.text(), "begun");
+}
+
+#[test]
+fn what_was_missed_is_read_anew_whatever_was_loaded() {
+    let messages: Vec<_> = (1..=9).map(|row| message(row, row, "bob", &format!("text {row}"))).collect();
+    let mut stage = Stage::with(60, 20, two_rooms(), messages.clone());
+    stage.tell(Msg::Lagged);
+    assert!(stage.asked().contains(&Command::LoadNewest { room: id(1), limit: 200 }));
+    // One of them was deleted meanwhile.
+    stage.newest(id(1), messages.into_iter().filter(|message| message.row != 5).collect());
+    assert!(!stage.drawn().contains("text 5"));
+}
+
+#[test]
+fn what_comes_under_a_panel_is_read_once_the_panel_is_put_away() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![message(1, 1, "bob", "one")]);
+    stage.press("<F2>");
+    stage.newest(id(1), vec![message(1, 1, "bob", "one"), message(2, 2, "bob", "two")]);
+    assert!(!stage.asked().contains(&Command::MarkRead(id(1))), "nobody has seen it");
+    assert!(stage.press("<Esc>").asked().contains(&Command::MarkRead(id(1))));
+}
+
+#[test]
+fn more_is_not_pasted_than_can_be_cut_to_size() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.tell(Msg::Paste("x".repeat(1 << 20)));
+    assert!(stage.app.composer.is_empty() && stage.drawn().contains("send it as a file"));
+}
+
+#[test]
+fn the_end_keeps_what_is_begun() {
+    let mut stage = Stage::with(80, 24, two_rooms(), vec![]);
+    stage.press("begun").tell(Msg::End);
+    assert_eq!(stage.asked(), [kept("begun"), Command::Quit]);
+}
+
+#[test]
+fn esc_gives_up_an_answer_with_every_keymap() {
+    for preset in Preset::ALL {
+        let mut stage = Stage::with(80, 24, two_rooms(), vec![message(1, 1, "bob", "question")]);
+        stage.app.keymap = Keymap::preset(preset);
+        stage.press("<S-Up>r");
+        assert!(stage.drawn().contains("to bob"));
+        assert_eq!(stage.press("<Esc>hi<Enter>").asked(), [send("hi")], "{preset:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Panels: what they show, and what their rows do.
 
 use super::*;
-use crate::tui::{Keymap, demo, demo::Demo, prefs::Change, theme::Look};
+use crate::tui::{Keymap, demo, demo::Demo, keymap::Preset, prefs::Change, theme::Look};
 
 /// A screen on the sample data.
 pub(super) struct Show {
@@ -160,7 +160,7 @@ fn a_setting_holds_at_once_and_is_written_down() {
     let mut show = show();
     show.press("<F8>");
     show.stage.press("<Enter>");
-    assert_eq!(show.stage.asked(), [Command::SaveSetting(Change::Look(Look::Dark))]);
+    assert_eq!(show.stage.asked(), [Command::SaveSetting(Change::Look(Look::Dark), Preset::default())]);
     assert!(show.drawn().contains("theme           dark"), "{}", show.drawn());
     show.stage.press("<Down><Down><Enter>");
     assert!(show.drawn().contains("notifications   full"), "{}", show.drawn());

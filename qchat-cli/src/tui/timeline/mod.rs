@@ -138,8 +138,12 @@ impl Timeline {
         };
     }
 
-    /// Takes in the `limit` messages before the first one known.
-    pub(super) fn prepend(&mut self, mut page: Vec<Message>, limit: usize) {
+    /// Takes in the `limit` messages before the one with this row, if it is still the first one known: else they would stand
+    /// before others than they stood before, and what is between them would never be read.
+    pub(super) fn prepend(&mut self, before: i64, mut page: Vec<Message>, limit: usize) {
+        if self.oldest_row() != Some(before) {
+            return;
+        }
         self.older_exist = page.len() >= limit;
         let known: HashSet<i64> = self.messages.iter().map(|message| message.row).collect();
         page.retain(|message| !known.contains(&message.row));

@@ -31,18 +31,8 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             read_newest(app, room)
         }
-        Event::Deleted => {
-            // Which lines it were is not said, so that all of the open room that is loaded is read anew; where that is too much, or
-            // not the newest, nothing of it stays.
-            if let Some(open) = &mut app.open {
-                (open.reread, open.purged) = (true, true);
-                if open.timeline.newer_exist() || open.timeline.len() > rooms::MOST_REREAD {
-                    open.timeline = Timeline::new();
-                    message::back_to_text(app);
-                }
-            }
-            read_all(app)
-        }
+        // Which lines it were is not said.
+        Event::Deleted => read_anew(app),
         Event::Rooms => {
             let invited = app.current().is_some_and(|room| room.status == RoomStatus::Invited);
             let mut commands = read_rooms(app);
@@ -78,6 +68,19 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
     }
 }
 
+/// Reads all that is on the screen, where lines that are loaded may have changed or be gone: all of the open room that is loaded;
+/// where that is too much, or not the newest, nothing of it stays.
+pub(super) fn read_anew(app: &mut App) -> Vec<Command> {
+    if let Some(open) = &mut app.open {
+        (open.reread, open.purged) = (true, true);
+        if open.timeline.newer_exist() || open.timeline.len() > rooms::MOST_REREAD {
+            open.timeline = Timeline::new();
+            message::back_to_text(app);
+        }
+    }
+    read_all(app)
+}
+
 /// Reads all that is on the screen.
 pub(super) fn read_all(app: &mut App) -> Vec<Command> {
     let mut commands = read_rooms(app);
@@ -107,19 +110,21 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             Vec::new()
         }
         (Command::LoadNewest { room, limit }, Answer::Page(page)) => show_newest(app, room, page, limit),
-        (Command::LoadOlder { room, .. }, Answer::Page(page)) => {
+        (Command::LoadOlder { room, before }, Answer::Page(page)) => {
             if let Some(open) = app.opened(room) {
                 open.loading_more = false;
-                open.timeline.prepend(page, PAGE);
+                open.timeline.prepend(before, page, PAGE);
             }
             Vec::new()
         }
         (Command::LoadNewer { room, after }, Answer::Page(page)) => show_newer(app, room, after, page),
         (Command::LoadAround { room, row }, Answer::Page(page)) => show_around(app, room, row, page),
-        (Command::Locate { room, .. }, Answer::Row(row)) => {
-            if app.opened(room).is_none() {
+        (Command::Locate { room, id }, Answer::Row(row)) => {
+            // Whoever has done something else meanwhile does not want to go there any more.
+            let Some(open) = app.opened(room).filter(|open| open.looking_for == Some(id)) else {
                 return Vec::new();
-            }
+            };
+            open.looking_for = None;
             if let Some(row) = row {
                 return rooms::go_to(app, row);
             }
@@ -163,7 +168,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             writing::written(app, text);
             Vec::new()
         }
-        (Command::SaveSetting(_), Answer::Keymap(keymap)) => {
+        (Command::SaveSetting(..), Answer::Keymap(keymap)) => {
             app.keymap = *keymap;
             Vec::new()
         }
@@ -187,6 +192,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
         (
             Command::LoadRoster(_)
             | Command::Compare(_)
+            | Command::LookAtChange(_)
             | Command::LoadDevices
             | Command::LoadKeys
             | Command::LoadLog
@@ -263,7 +269,10 @@ fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
         (Command::Unverify(name), _) => {
             (format!("{name} is not verified any more."), [vec![Command::LoadPeople], read_all(app)].concat())
         }
-        (Command::AcceptIdentity(name), _) => {
+        (Command::AcceptIdentity(name, _), _) => {
+            if let Overlay::Panel(panel) = &mut app.overlay {
+                (panel.change, panel.at) = (None, 0);
+            }
             (format!("You accepted {name}'s new identity; compare the number with them."), read_all(app))
         }
         (Command::Revoke(_), _) => ("The device is out.".to_owned(), panels::refresh(app, Kind::Keys)),
@@ -310,6 +319,11 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         Command::LoadAround { room, .. } => {
             if let Some(open) = app.opened(room) {
                 open.going_to = None;
+            }
+        }
+        Command::Locate { room, .. } => {
+            if let Some(open) = app.opened(room) {
+                open.looking_for = None;
             }
         }
         Command::LoadLink => {

@@ -1,6 +1,7 @@
 //! Keys and pastes: which of them hold now, and who carries out what they do.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use qchat_proto::content::MAX_TEXT;
 
 use super::{
     super::{
@@ -16,6 +17,9 @@ use super::{
 };
 use crate::engine::types::RoomStatus;
 
+/// Most bytes that are taken at once: what does not fit into a message can still be cut to size, but no more than that.
+const MOST_PASTED: usize = 4 * MAX_TEXT;
+
 /// A key was pressed.
 pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
     if event.kind == KeyEventKind::Release {
@@ -24,6 +28,7 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
     if matches!(app.report, Some(Report::Info(_))) {
         app.report = None;
     }
+    rooms::stay(app);
     let commands = match app.keymap.action(event, &scopes(app)) {
         Some(action) => act(app, action, event),
         None => type_in(app, event),
@@ -34,6 +39,13 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
 
 /// Text was pasted.
 pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
+    if pasted.len() > MOST_PASTED {
+        let (size, key) = (pasted.len(), app.keymap.any_key(Action::Attach));
+        app.report = Report::trouble(format!(
+            "What was pasted has {size} bytes, and a message at most {MAX_TEXT}: send it as a file ({key})."
+        ));
+        return Vec::new();
+    }
     let can_write = app.can_write();
     match &mut app.overlay {
         Overlay::Prompt { input, .. } => input.paste_line(pasted),
@@ -264,7 +276,9 @@ pub(super) fn scroll_help(app: &mut App, up: bool, by: usize) {
 /// Puts away what is nearest to the user.
 fn dismiss(app: &mut App) -> Vec<Command> {
     match &mut app.overlay {
-        Overlay::Panel(panel) if panel.safety.is_some() => (panel.safety, panel.at) = (None, 0),
+        Overlay::Panel(panel) if panel.safety.is_some() || panel.change.is_some() => {
+            (panel.safety, panel.change, panel.at) = (None, None, 0);
+        }
         Overlay::None if app.filter.is_some() => app.filter = None,
         Overlay::None if app.report.is_some() => app.report = None,
         Overlay::None if app.focus == Focus::Timeline => message::back_to_text(app),

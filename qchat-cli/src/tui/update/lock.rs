@@ -39,11 +39,11 @@ pub(super) fn key(keymap: &Keymap, lock: &mut Lock, event: KeyEvent) -> Vec<Comm
     }
     match event.code {
         KeyCode::Enter => return lock.take().map(Command::Unlock).into_iter().collect(),
-        KeyCode::Backspace => lock.pop(),
+        KeyCode::Backspace => lock.typed.pop(),
         KeyCode::Esc => lock.clear(),
         KeyCode::Char('u') if event.modifiers == KeyModifiers::CONTROL => lock.clear(),
         KeyCode::Char(c) if !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
-            lock.push(c.encode_utf8(&mut [0; 4]));
+            lock.typed.push(c.encode_utf8(&mut [0; 4]));
         }
         _ => {}
     }

@@ -26,6 +26,11 @@ const EXCERPT: usize = 80;
 /// Carries out an action upon the chosen message.
 pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
     match action {
+        // Where Esc leads to the messages, it gives up first what is being answered or edited, as it does elsewhere.
+        Action::SelectMessage if event.code == KeyCode::Esc && app.writing != Writing::New => {
+            super::writing::give_up_answer(app);
+            return Vec::new();
+        }
         Action::SelectMessage => return choose(app),
         Action::ToComposer => {
             back_to_text(app);
@@ -219,7 +224,10 @@ fn original(app: &mut App, message: &Message) -> Result<Vec<Command>, String> {
     open.came_from.push(message.row);
     match open.timeline.row_of(reply.id) {
         Some(row) => Ok(rooms::go_to(app, row)),
-        None => Ok(vec![Command::Locate { room: message.room, id: reply.id }]),
+        None => {
+            open.looking_for = Some(reply.id);
+            Ok(vec![Command::Locate { room: message.room, id: reply.id }])
+        }
     }
 }
 

@@ -23,7 +23,11 @@ pub(super) const PAGE: usize = 200;
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
+    let covered = app.is_covered();
     let mut commands = react(app, msg);
+    if covered && !app.is_covered() {
+        commands.extend(rooms::mark_read(app));
+    }
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
     commands.splice(0..0, rooms::keep_line(app));
@@ -38,7 +42,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         match msg {
             Msg::Key(key) => return lock::key(&app.keymap, lock, key),
             Msg::Paste(text) => {
-                lock.push(&text);
+                lock.typed.push(&text);
                 return Vec::new();
             }
             // The window may be looked at; its rooms are not.
@@ -54,6 +58,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     match msg {
         Msg::Idle => lock::lock(app),
         Msg::Pause => writing::keep_draft(app),
+        Msg::End => writing::leave_in_order(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
         Msg::Mouse(event) => mouse::mouse(app, event),
@@ -73,7 +78,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             rooms::mark_read(app).into_iter().collect()
         }
         Msg::Engine(event) => engine::event(app, event),
-        Msg::Lagged => engine::read_all(app),
+        Msg::Lagged => engine::read_anew(app),
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);

@@ -93,7 +93,7 @@ fn set(app: &mut App, change: Change) -> Vec<Command> {
     if let (Change::Look(_), Some(open)) = (change, &mut app.open) {
         open.timeline.forget_looks();
     }
-    vec![Command::SaveSetting(change)]
+    vec![Command::SaveSetting(change, app.prefs.keymap)]
 }
 
 /// Takes in what a panel has asked for. Whatever was asked for by one that is closed is passed over.
@@ -102,6 +102,10 @@ pub(super) fn answered(app: &mut App, answer: Answer) {
         match answer {
             Answer::Roster(roster) => panel.roster = roster,
             Answer::Safety(safety) => (panel.safety, panel.at) = (Some(*safety), 0),
+            Answer::Change(Some(change)) => (panel.change, panel.at) = (Some(*change), 0),
+            Answer::Change(None) => {
+                panel.trouble = Some("There is no other identity to accept any more.".to_owned());
+            }
             Answer::Devices(devices) => panel.devices = Some(devices),
             Answer::Keys(keys) => panel.keys = Some(*keys),
             Answer::Log(log) => panel.log = Some(log),

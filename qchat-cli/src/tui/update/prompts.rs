@@ -135,7 +135,7 @@ pub(super) fn confirm(app: &mut App) -> Vec<Command> {
         Question::Retract(room, of) => Command::Retract(room, of),
         Question::Same(name, number) => Command::MarkVerified(name, number),
         Question::Unverify(name) => Command::Unverify(name),
-        Question::AcceptIdentity(name) => Command::AcceptIdentity(name),
+        Question::AcceptIdentity(name, key) => Command::AcceptIdentity(name, key),
         Question::Remove(room, name, _) => Command::Remove(room, name),
         Question::Revoke(device, _) => Command::Revoke(device),
         Question::Link(link) => {

@@ -11,7 +11,7 @@ use super::{
         timeline::Timeline,
         view::areas::Areas,
     },
-    PAGE, writing,
+    PAGE, message, writing,
 };
 use crate::engine::types::RoomStatus;
 
@@ -41,6 +41,10 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
             } else {
                 app.drafts.insert(open.id, draft);
             }
+            if app.writing != Writing::New {
+                let writing = std::mem::take(&mut app.writing);
+                app.put_off.insert(open.id, (writing, app.composer.text()));
+            }
             // Whoever goes elsewhere has seen what was new.
             if open.line.is_some_and(|line| line.is_some()) && open.timeline.follows() {
                 commands.push(Command::KeepLine { room: open.id, row: None });
@@ -51,6 +55,10 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
     app.composer = Composer::new(&draft);
     app.kept_draft = Some((room, draft));
     (app.writing, app.completion, app.focus) = (Writing::New, None, Focus::Composer);
+    if let Some((writing, text)) = app.put_off.remove(&room) {
+        app.composer = Composer::new(&text);
+        app.writing = writing;
+    }
     let unread = app.summary(room).map_or(0, |summary| summary.unread);
     app.open = Some(OpenRoom::new(room, unread));
     if app.summary(room).is_none_or(|room| room.status != RoomStatus::Invited) {
@@ -182,11 +190,20 @@ pub(super) fn go_to(app: &mut App, row: i64) -> Vec<Command> {
     commands
 }
 
+/// Goes nowhere any more: whoever does something else meanwhile is not taken away from it by an answer that comes late.
+pub(super) fn stay(app: &mut App) {
+    let Some(open) = &mut app.open else { return };
+    open.looking_for = None;
+    if open.going_to.take().is_some() && open.timeline.selected().is_none() {
+        message::back_to_text(app);
+    }
+}
+
 /// Tells the engine that the open room has been read, when its newest line is in view of somebody: once for each
 /// newest line, so that a mark which changes nothing cannot go round in circles.
 pub(super) fn mark_read(app: &mut App) -> Option<Command> {
     let unread = app.current().is_some_and(|room| room.unread > 0);
-    let focused = app.focused;
+    let focused = app.focused && !app.is_covered();
     let open = app.open.as_mut()?;
     let newest = open.timeline.newest_row()?;
     if !focused || !open.timeline.follows() || open.read_to == Some((newest, true)) {

@@ -168,7 +168,9 @@ fn question(app: &App, question: &Question) -> String {
         }
         Question::Same(name, _) => format!("Did {name} read the same number to you?"),
         Question::Unverify(name) => format!("Take back that {name} is verified?"),
-        Question::AcceptIdentity(name) => format!("Accept {name}'s new identity? Ask them first, elsewhere."),
+        Question::AcceptIdentity(name, _) => {
+            format!("Go on with {name} by the key that is shown? Ask them first, elsewhere.")
+        }
         Question::Remove(id, name, _) => format!("Remove {name} from {}?", room(id)),
         Question::Revoke(_, name) => format!("Take {name} out of the account? It loses everything at once."),
     }
@@ -199,7 +201,7 @@ fn writing(app: &App) -> (String, Style) {
     }
 }
 
-pub(super) fn field(input: &Composer, frame: &mut Frame, area: Rect) {
+pub(in super::super) fn field(input: &Composer, frame: &mut Frame, area: Rect) {
     frame.render_widget(Line::raw(">"), Rect { height: 1, ..area });
     let area = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
     frame.render_widget(input.area(), area);

@@ -3,7 +3,7 @@
 pub(super) mod areas;
 pub(super) mod footer;
 pub(super) mod list;
-mod lower;
+pub(super) mod lower;
 pub(super) mod overlay;
 pub(super) mod rooms;
 
@@ -65,7 +65,7 @@ fn locked(lock: &Lock, frame: &mut Frame, area: Rect) {
         (Some(why), false) => text::clean_line(why),
         (None, false) => String::new(),
     };
-    let stars = "•".repeat(lock.length().min(usize::from(area.width) / 2));
+    let stars = "•".repeat(lock.typed.length().min(usize::from(area.width) / 2));
     let words = format!(
         "Locked: nobody has pressed a key for a while.\n\nPassphrase: {stars}\n\n{below}\n\nCtrl+Q quits."
     );
