@@ -8,6 +8,7 @@ mod message;
 mod mouse;
 mod notify;
 mod panels;
+mod people;
 mod prompts;
 mod rooms;
 mod writing;
@@ -23,7 +24,9 @@ pub(super) const PAGE: usize = 200;
 /// Changes the state for what happened, and returns what the engine has to do about it.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
+    let before = matches!(msg, Msg::Key(_) | Msg::Paste(_)).then(|| people::written(app)).flatten();
     let mut commands = react(app, msg);
+    commands.extend(people::tell(app, before));
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
     commands.splice(0..0, rooms::keep_line(app));
@@ -53,7 +56,10 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     }
     match msg {
         Msg::Idle => lock::lock(app),
-        Msg::Pause => writing::keep_draft(app),
+        Msg::Pause => {
+            people::pause(app);
+            writing::keep_draft(app)
+        }
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
         Msg::Mouse(event) => mouse::mouse(app, event),
@@ -73,7 +79,14 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             rooms::mark_read(app).into_iter().collect()
         }
         Msg::Engine(event) => engine::event(app, event),
-        Msg::Lagged => engine::read_all(app),
+        Msg::Lagged => {
+            let mut commands = engine::read_all(app);
+            commands.extend(people::read_present(app));
+            if let Some(room) = app.open.as_ref().map(|open| open.id) {
+                commands.extend(people::read_writers(app, room));
+            }
+            commands
+        }
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
@@ -89,6 +102,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
 pub fn start(app: &mut App) -> Vec<Command> {
     let mut commands = engine::read_all(app);
     commands.extend([Command::LoadDrafts, Command::LoadPeople]);
+    commands.extend(people::read_present(app));
     commands
 }
 
