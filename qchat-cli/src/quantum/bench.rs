@@ -301,6 +301,7 @@ mod tests {
             assert_eq!((figure.wire_bytes, figure.post_quantum), (Some(wire), Some(post_quantum)), "{name}");
         }
         // Before a job has run there it is said what is believed, and that it is.
+        let dir = tempfile::tempdir().unwrap();
         let figures = run(&[], 2.0, dir.path(), &|_, _| {}).unwrap();
         let believed: Vec<_> = figures.iter().filter(|figure| !figure.measured).collect();
         assert_eq!(believed.len(), 2);

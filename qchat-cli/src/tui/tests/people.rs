@@ -68,7 +68,7 @@ fn who_is_there_and_who_writes_is_shown_as_they_say_it() {
     ] {
         stage.tell(Msg::Done(Command::LoadPresence, Answer::Presences(presences)));
         let drawn = stage.drawn();
-        assert!(drawn.contains(words) && drawn.contains("@bob ·") != words.is_empty(), "{words}: {drawn}");
+        assert!(drawn.contains(words) && drawn.contains("── @bob ·") != words.is_empty(), "{words}: {drawn}");
     }
     for (names, words) in [
         (&["bob", "carol"][..], "bob and carol write …"),
