@@ -192,7 +192,9 @@ fn who_is_blocked_is_not_seen_through_others_either() {
     let mut later = alice.command(&["room", "list"]);
     later.envs(faketime::settings(&offset).expect("the library that sets clocks"));
     drop(Process::start(&mut later).finish());
-    assert_eq!(alice.json(&["outbox", "list"]), Vec::<Value>::new());
+    // So long after, keys are due, and nothing else waits.
+    let waits = alice.json(&["outbox", "list"]);
+    assert!(waits.iter().all(|waits| waits["type"] == "change of the group"), "{waits:?}");
     assert!(alice.ok(&["history", "@mallory"]).last().is_some_and(|line| line.contains("regretted")));
     alice.ok(&["unblock", "mallory"]);
     assert_eq!(mallory.bodies("@alice"), ["hello"]);
