@@ -173,9 +173,10 @@ impl Hub {
             sender_device: Bytes::copy_from_slice(ephemeral.sender.as_bytes()),
             sealed: ephemeral.sealed.clone(),
         }));
+        let now = Instant::now();
         for (number, queue) in &followed.queues {
             if connections.links.get(number).is_some_and(|link| link.device != ephemeral.sender) {
-                queue.whisper((room, ephemeral.sender), &frame);
+                queue.whisper(&frame, now);
             }
         }
     }

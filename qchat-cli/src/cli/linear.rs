@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use futures_util::FutureExt as _;
 use qchat_proto::{ids::RoomId, sanitize};
 use tokio::{
@@ -25,18 +25,22 @@ use super::{
     follow::{Follower, News, Seen},
     listen,
     messages::{self, Show},
-    on_the_engine, open, rpc,
+    on_the_engine, open,
+    quantum_args::Quantum,
+    rpc,
 };
 use crate::{
     engine::{
         Draft, Handle,
-        types::{Connection, RoomStatus},
+        types::{Connection, RoomStatus, RoomSummary},
     },
     expiry::{Expiry, TICK},
 };
 
 /// Lines of a room that are shown when it is opened.
 const SHOWN: usize = 10;
+/// Most of them, where more are unread.
+const MOST_SHOWN: usize = 1000;
 /// Lines that are typed before those before them are carried out.
 const AHEAD: usize = 16;
 /// Longest line, bytes: far more than fits into a message.
@@ -50,7 +54,7 @@ const HELP: &str = "A line is sent to the room that is open.
 /help          this
 /quit          leaves, as the end of the input does
 /COMMAND …     any command of qchat: /room list, /history . --limit 50, /search WORDS, /verify bob, /send . --file F
-               A dot is the room that is open; /COMMAND --help explains one.
+               A dot right behind the command is the room that is open; /COMMAND --help explains one.
 //…            says a line that begins with a slash";
 
 /// Reads lines and prints what arrives, until the input ends.
@@ -98,6 +102,9 @@ impl Session<'_> {
                 ended = &mut following => return ended,
                 line = typed.recv() => {
                     let Some(line) = line.transpose()? else { break };
+                    if idle.is_some_and(|idle| idle.remaining().is_zero()) {
+                        return self.leave_alone();
+                    }
                     match self.take(&line).await {
                         Ok(ControlFlow::Continue(())) => {}
                         Ok(ControlFlow::Break(())) => break,
@@ -108,13 +115,18 @@ impl Session<'_> {
                 }
                 () = sleep(idle.map_or(TICK, |idle| idle.remaining().min(TICK))), if idle.is_some() => {
                     if idle.is_some_and(|idle| idle.remaining().is_zero()) {
-                        self.context.output.say("Nothing was typed for a while; start qchat again to go on.");
-                        return Ok(());
+                        return self.leave_alone();
                     }
                 }
             }
         }
         self.finish().await
+    }
+
+    /// Ends where nobody is: whoever comes next says the passphrase.
+    fn leave_alone(&self) -> Outcome {
+        self.context.output.say("Nothing was typed for a while; start qchat again to go on.");
+        Ok(())
     }
 
     /// Waits until the server has what was sent; without a connection it stays in the outbox.
@@ -137,7 +149,7 @@ impl Session<'_> {
             self.context.output.say(&format!("You are invited to {name}: /room join {}", room.id));
         }
         match rooms.iter().find(|room| room.status == RoomStatus::Joined) {
-            Some(room) => self.open(room.id, &room.name).await,
+            Some(room) => self.open(room).await,
             None => {
                 self.context.output.say("There is no room yet: /room create NAME makes one.");
                 Ok(())
@@ -145,15 +157,21 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self, room: RoomId, name: &str) -> Outcome {
-        let name = sanitize::line(name);
+    async fn open(&self, summary: &RoomSummary) -> Outcome {
+        let (room, name) = (summary.id, sanitize::line(&summary.name));
         self.open.replace(Some((room, name.clone().into_owned())));
         self.context.output.say(&format!("{name} is open."));
-        for message in self.handle.timeline(room, None, SHOWN).await? {
+        // All that is unread: it counts as read from here on.
+        let unread = usize::try_from(summary.unread).unwrap_or(usize::MAX).saturating_add(1);
+        for message in self.handle.timeline(room, None, unread.clamp(SHOWN, MOST_SHOWN)).await? {
             // What comes after it is told as it comes.
             if message.row <= self.seen.row(room) {
                 messages::print(self.context, &message, &name, Show { mixed: false, ids: false })?;
             }
+        }
+        if unread > MOST_SHOWN {
+            self.context.output.say(&format!("{} are unread: /history . --limit {unread}", summary.unread));
+            return Ok(());
         }
         Ok(self.handle.mark_read(room).await?)
     }
@@ -205,17 +223,23 @@ impl Session<'_> {
             }
             ["open", room] => {
                 let id = messages::place(self.context, self.handle, room).await?;
-                let name = self.handle.rooms().await?.into_iter().find(|known| known.id == id);
-                let name = name.map_or_else(|| (*room).to_owned(), |known| known.name);
-                self.open(id, &name).await?;
+                let rooms = self.handle.rooms().await?;
+                let found = rooms.iter().find(|known| known.id == id);
+                self.open(found.ok_or_else(|| Failure::refused("that room is gone"))?).await?;
                 return Ok(ControlFlow::Continue(()));
             }
             _ => {}
         }
-        if let Some((room, _)) = &*self.open.borrow() {
-            for word in words.iter_mut().filter(|word| *word == ".") {
-                *word = room.to_string();
-            }
+        let place = first_argument(&words);
+        if let Some(flag) = words.iter().find(|word| is_for_all(word)) {
+            return Err(Failure::usage(format!(
+                "{flag} is said when qchat is started, and holds for all commands"
+            )));
+        }
+        if let (Some((room, _)), Some(word)) = (&*self.open.borrow(), words.get_mut(place))
+            && word == "."
+        {
+            *word = room.to_string();
         }
         let cli = Cli::try_parse_from(std::iter::once("qchat").chain(words.iter().map(String::as_str)));
         let cli = match cli {
@@ -237,6 +261,22 @@ impl Session<'_> {
     }
 }
 
+/// Where the words of a command end and its arguments begin.
+fn first_argument(words: &[String]) -> usize {
+    let mut command = Cli::command();
+    let mut place = 0;
+    while let Some(found) = words.get(place).and_then(|word| command.find_subcommand(word)).cloned() {
+        (command, place) = (found, place + 1);
+    }
+    place
+}
+
+/// Whether a word is a flag that is about the program as a whole.
+fn is_for_all(word: &str) -> bool {
+    let Some(name) = word.strip_prefix("--").and_then(|word| word.split('=').next()) else { return false };
+    Cli::command().get_arguments().any(|flag| flag.is_global_set() && flag.get_long() == Some(name))
+}
+
 /// Commands that make, end or replace what the open engine runs on, or read the lines themselves.
 fn has_its_own_engine(command: &Command) -> bool {
     matches!(
@@ -256,7 +296,9 @@ fn has_its_own_engine(command: &Command) -> bool {
             | Command::Device(Device::Link { .. })
             | Command::Backup(Backup::Restore { .. })
             | Command::Profile(ProfileCommand::Recover { .. })
-    )
+            // They would read what is typed here.
+            | Command::Quantum(Quantum::Key { .. })
+    ) || matches!(command, Command::Verify { scan: Some(text), .. } if text == "-")
 }
 
 /// The lines of standard input, read by a thread of their own: it may never come back from the last one.
@@ -269,6 +311,19 @@ fn lines() -> mpsc::Receiver<io::Result<String>> {
             match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
                 Ok(0) => return,
                 Ok(_) => {
+                    if line.len() as u64 == LONGEST && line.last() != Some(&b'\n') {
+                        // The rest of it is no line of its own.
+                        let mut rest = Vec::new();
+                        while input
+                            .by_ref()
+                            .take(LONGEST)
+                            .read_until(b'\n', &mut rest)
+                            .is_ok_and(|read| read > 0)
+                            && rest.last() != Some(&b'\n')
+                        {
+                            rest.clear();
+                        }
+                    }
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']).to_owned();
                     if lines.blocking_send(Ok(line)).is_err() {
@@ -300,9 +355,24 @@ mod tests {
             (&["register", "alice"], true),
             (&["account", "delete"], true),
             (&["lock"], true),
+            (&["quantum", "key"], true),
+            (&["verify", "bob", "--scan", "-"], true),
         ] {
             let cli = Cli::try_parse_from([&["qchat"], words].concat()).unwrap();
             assert_eq!(has_its_own_engine(&cli.command.unwrap()), own, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_dot_is_a_room_right_behind_the_command_alone_and_flags_of_the_program_are_refused() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (line, place) in [("room show .", 2), ("send bob .", 1), ("history", 1), ("nonsense .", 0)] {
+            assert_eq!(first_argument(&words(line)), place, "{line}");
+        }
+        for (word, all) in
+            [("--profile", true), ("--json", true), ("--server=x", true), ("--limit", false), ("-", false)]
+        {
+            assert_eq!(is_for_all(word), all, "{word}");
         }
     }
 }

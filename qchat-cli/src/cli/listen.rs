@@ -44,8 +44,7 @@ pub(super) async fn listen(
         if left == 0 {
             return Ok(());
         }
-        // It runs with nobody before it, for all it knows.
-        handle.appear(Appearance::Away, true).await?;
+        handle.appear(Appearance::Online, true).await?;
         let mut follower = Follower { handle, only, seen };
         let listening = follower.run(async |news| {
             match news {

@@ -16,9 +16,6 @@ use crate::{
     zone::Zone,
 };
 
-/// Within which time those answer who are there.
-const ANSWERS: Duration = Duration::from_millis(1500);
-
 /// Whether somebody is there.
 #[derive(Debug, Serialize)]
 pub(super) struct PresenceObject<'a> {
@@ -114,29 +111,21 @@ pub(super) async fn presence(context: &Context, users: &[UserName], wait: Durati
     .await
 }
 
-/// Asks, and waits until all have answered: who is not there says nothing.
+/// Asks, and waits until all have said that they are there: who is not says nothing.
 async fn ask(context: &Context, handle: &Handle, users: &[UserName]) -> Outcome {
     let mut events = handle.events();
     // An engine that is there for others as well shows what it did before.
     if context.engine.is_some() {
         handle.ask_presence().await?;
     } else {
-        handle.appear(Appearance::Away, true).await?;
+        handle.appear(Appearance::Online, true).await?;
     }
     loop {
         let all = of(handle, users).await?;
-        let least = all.iter().map(|presence| presence.standing).min();
-        if least.is_none_or(|least| least == Standing::Online) {
+        if all.iter().all(|presence| presence.standing == Standing::Online) {
             return Ok(());
         }
-        let next = if least == Some(Standing::Offline) {
-            events.recv().await
-        } else {
-            // Another of their devices may say more.
-            let Ok(next) = tokio::time::timeout(ANSWERS, events.recv()).await else { return Ok(()) };
-            next
-        };
-        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = next {
+        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
             return Err(Failure::from(EngineError::Stopped));
         }
     }

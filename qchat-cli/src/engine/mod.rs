@@ -6,7 +6,6 @@
 mod access;
 mod activity;
 mod actor;
-mod appearing;
 mod backup;
 mod claims;
 mod clock;
@@ -53,7 +52,6 @@ mod server;
 mod settings;
 mod shared_keys;
 mod shown;
-mod steady;
 mod steps;
 mod tidy;
 mod transparency;

@@ -7,9 +7,8 @@ use std::{
 };
 
 use super::{
-    files,
+    clock, files,
     handle::{Handle, Inner},
-    steady::Steady,
     types::Event,
     waiting,
 };
@@ -32,12 +31,10 @@ pub(super) fn start(handle: &Handle) {
 }
 
 async fn run(engine: Weak<Inner>) {
-    // A message that is deleted because somebody has set the clock does not come back.
-    let clock = Steady::begin();
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = engine.upgrade() else { return };
-        if expire(&inner.profile, clock.millis()).await {
+        if expire(&inner.profile).await {
             inner.tell(Event::Deleted);
             inner.tell(Event::Rooms);
         }
@@ -49,8 +46,9 @@ async fn run(engine: Weak<Inner>) {
     }
 }
 
-/// Deletes what has had its time, `now` in milliseconds since the Unix epoch; whether anything had.
-pub(super) async fn expire(profile: &Profile, now: i64) -> bool {
+/// Deletes what has had its time; whether anything had.
+pub(super) async fn expire(profile: &Profile) -> bool {
+    let now = clock::millis();
     // Looked for without the write lock, since mostly there is nothing.
     let due = profile.read_async(move |tx| tx.is_anything_due(now)).await;
     let expired = match due {

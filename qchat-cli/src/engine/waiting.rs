@@ -12,7 +12,6 @@ use super::{
     clock,
     error::EngineError,
     handle::{Handle, Inner},
-    steps::Due,
     tidy,
     types::Event,
     writing::Draft,
@@ -213,18 +212,12 @@ pub(super) async fn send_due(inner: &Inner) {
     for message in due {
         let room = message.room;
         match inner.steps.send_scheduled(message.clone()).await {
-            Ok(Due::Sent) => {
+            Ok(true) => {
                 inner.tell(Event::Timeline(room));
                 inner.wrote(room).await;
             }
-            Ok(Due::ToBlocked(name)) => {
-                inner.tell(Event::Timeline(room));
-                let error = EngineError::blocked(&name);
-                inner
-                    .tell(Event::Trouble(format!("a message that was to be sent now could not be: {error}")));
-            }
             // Another process has.
-            Ok(Due::NotThere) => {}
+            Ok(false) => {}
             Err(error @ EngineError::NotMember(_)) => {
                 let failed = inner.profile.write_async(move |tx: &mut Tx| {
                     let row = tx.room_row(room)?;

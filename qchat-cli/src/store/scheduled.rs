@@ -58,17 +58,16 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets one stand in its room as a message that could not be sent, if it is still there; whether it was.
+    /// Lets one stand in its room as a message that could not be sent, if it is still there.
     ///
     /// # Errors
     /// What the database says.
-    pub fn fail_scheduled(&mut self, message: &Scheduled) -> Result<bool, StoreError> {
-        let there = self.forget_scheduled(message.id)?;
-        if there {
+    pub fn fail_scheduled(&mut self, message: &Scheduled) -> Result<(), StoreError> {
+        if self.forget_scheduled(message.id)? {
             self.put_pending(message.room, message.id, &message.content)?;
             self.mark_failed(message.room, message.id)?;
         }
-        Ok(there)
+        Ok(())
     }
 
     /// Takes one out; whether it was there.

@@ -348,7 +348,6 @@ diesel::table! {
         room -> Binary,
         at_ms -> BigInt,
         seq -> BigInt,
-        said_ms -> BigInt,
     }
 }
 
@@ -576,15 +575,6 @@ diesel::table! {
     spent_files (file) {
         file -> Binary,
         room -> Binary,
-    }
-}
-
-diesel::table! {
-    files_left (room, device, message_id) {
-        room -> Binary,
-        device -> Binary,
-        message_id -> Binary,
-        file -> Binary,
     }
 }
 

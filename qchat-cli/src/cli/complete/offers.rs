@@ -102,11 +102,12 @@ fn rooms(tx: &mut Tx) -> Result<Vec<Room>, StoreError> {
             invited: false,
         })
         .collect();
-    for row in tx.invitations()? {
-        if !tx.is_blocked(row.inviter)? {
-            rooms.push(Room { id: row.room, name: row.name.unwrap_or_default(), invited: true });
-        }
-    }
+    let invitations = tx.invitations()?.into_iter();
+    rooms.extend(invitations.map(|row| Room {
+        id: row.room,
+        name: row.name.unwrap_or_default(),
+        invited: true,
+    }));
     Ok(rooms)
 }
 

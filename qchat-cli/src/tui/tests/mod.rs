@@ -6,7 +6,6 @@ mod hostile;
 mod lists;
 mod messages;
 mod panels;
-mod people;
 mod screens;
 mod virtualised;
 mod writing;

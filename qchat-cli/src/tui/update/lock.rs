@@ -18,18 +18,15 @@ pub(super) fn lock(app: &mut App) -> Vec<Command> {
         return Vec::new();
     }
     // What comes from now on is not seen by anybody.
-    let mut commands = react(app, Msg::Focus(false));
+    let commands = react(app, Msg::Focus(false));
     app.lock = Some(Lock::new());
-    commands.extend(app.prefs.presence.then_some(Command::Appear(false)));
     commands
 }
 
 /// The passphrase was the right one.
 pub(super) fn unlock(app: &mut App) -> Vec<Command> {
     app.lock = None;
-    let mut commands = react(app, Msg::Focus(true));
-    commands.extend(app.prefs.presence.then_some(Command::Appear(true)));
-    commands
+    react(app, Msg::Focus(true))
 }
 
 /// A key, while the screen is locked.
