@@ -5,7 +5,6 @@
 //! from.
 
 pub mod amplify;
-pub mod backend;
 pub mod bb84;
 pub mod bits;
 pub mod chsh;

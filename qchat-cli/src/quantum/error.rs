@@ -2,8 +2,11 @@
 
 use qchat_proto::crypto::entropy::EntropyError;
 use qchat_quantum::{
-    backend::BackendError, circuit::CircuitError, device::PropertiesError, ibm::IbmError,
+    circuit::{CircuitError, lower::LowerError},
+    device::PropertiesError,
+    ibm::IbmError,
     qrng::harvest::HarvestError,
+    simulator::SimulatorError,
 };
 
 use crate::store::StoreError;
@@ -14,12 +17,20 @@ pub enum QuantumError {
     /// The database of jobs.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What runs the circuits cannot.
+    /// The circuit cannot be simulated.
     #[error(transparent)]
-    Backend(BackendError),
+    Simulator(#[from] SimulatorError),
     /// The circuit cannot be built.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
+    /// The device cannot run the circuit.
+    #[error("{backend} cannot run it: {source}")]
+    Lower {
+        /// The device.
+        backend: String,
+        /// Why not.
+        source: LowerError,
+    },
     /// What describes a device makes no sense.
     #[error("these are not the properties of a device: {0}")]
     Properties(#[from] PropertiesError),
@@ -50,13 +61,4 @@ pub enum QuantumError {
     /// The program is shutting down.
     #[error("the job was interrupted; `qchat quantum resume` goes on with it")]
     Interrupted,
-}
-
-impl From<BackendError> for QuantumError {
-    fn from(error: BackendError) -> Self {
-        match error {
-            BackendError::Ibm(error) => Self::Ibm(error),
-            error => Self::Backend(error),
-        }
-    }
 }

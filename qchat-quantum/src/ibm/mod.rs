@@ -13,7 +13,6 @@
 mod backends;
 mod client;
 mod config;
-mod device;
 mod error;
 mod executor;
 mod http;
@@ -30,9 +29,8 @@ mod usage;
 pub use backends::{Availability, Configuration, Listed, Status};
 pub use client::Client;
 pub use config::{ApiKey, Config};
-pub use device::Device;
 pub use error::{IbmError, Said};
-pub use jobs::{Job, JobId, JobState, Place};
+pub use jobs::{Job, JobId, JobState};
 pub use once::submit_once;
 pub use pace::Pace;
 pub use results::Raw;
