@@ -132,11 +132,14 @@ def entropy(program: str, nist: Path) -> int:
     for file in sorted((nist / "bin").glob("*.bin")):
         theirs = subprocess.run([str(nist / "cpp" / "ea_non_iid"), "-vv", str(file)], check=True, capture_output=True, text=True)
         ours = json.loads(subprocess.run([program, "entropy", str(file)], check=True, capture_output=True, text=True).stdout)
-        binary = ours["markov"] is not None
         found = re.findall(r"^(Literal|Bitstring) (.*) Estimate: min entropy = (\S+)$", theirs.stdout, re.MULTILINE)
-        # Of symbols of several bits the literal estimates are ours; of bits both are the same.
-        wanted = {NAMES[name]: float(value) for kind, name, value in found if (kind == "Literal") != binary and name in NAMES}
+        # Estimates of the bits of symbols that have several are none of ours.
+        wanted = {NAMES[name]: float(value) for kind, name, value in found if kind == "Literal" and name in NAMES}
         for name, value in wanted.items():
+            if ours[name] is None and name == "compression" and file.stat().st_size < 12_000:
+                # On purpose: 2,000 blocks of six bits are the fewest that say anything.
+                print(f"{file.name}: compression left out of so few bits, theirs {value:.4f}")
+                continue
             if ours[name] is None:
                 print(f"FAIL {file.name} {name}: none, theirs {value:.4f}")
                 failed += 1

@@ -45,7 +45,7 @@ fn circuits() -> Result<(), Box<dyn Error>> {
     let ecr = Circuit::builder(3, 3).h(0).then(Operation::Two(TwoQubit::Ecr, 0, 1)).h(1).cx(1, 2).h(2);
     let again = Circuit::builder(2, 3).h(0).measure(0, 0).cx(0, 1).reset(0).h(1).measure(1, 1).measure(0, 2);
     let clifford = (0..8).fold(Circuit::builder(5, 5).h(0).h(3), |circuit, n| {
-        circuit.cx(n % 5, (n * 2 + 1) % 5).h((n + 2) % 5)
+        circuit.cx(n % 5, (n + 1 + n % 3) % 5).h((n + 2) % 5)
     });
     let mut all = vec![
         ("random bits".to_owned(), random_bits(5)?),
