@@ -62,7 +62,8 @@ pub(super) async fn linear(context: &Context) -> Outcome {
     let profile = open::profile(context).await?;
     // Read before the engine connects: whatever it fetches is new.
     let seen = Seen::stored(&profile).await?;
-    open::on_profile(context, profile.clone(), async |handle| {
+    // On the heap: the future is large, and moves otherwise.
+    let conversing = open::on_profile(context, profile.clone(), async |handle| {
         let mut settings = context.settings.clone();
         // What is typed is lines of this mode, and no answers of a command's.
         settings.no_input = true;
@@ -73,9 +74,9 @@ pub(super) async fn linear(context: &Context) -> Outcome {
             engine: Some(Warm { handle: handle.clone(), profile: profile.clone(), text: None }),
         };
         let session = Session { context: &context, handle, seen, open: RefCell::default() };
-        listen::until_told(session.run()).await
-    })
-    .await
+        Box::pin(listen::until_told(session.run())).await
+    });
+    Box::pin(conversing).await
 }
 
 struct Session<'a> {
@@ -103,7 +104,8 @@ impl Session<'_> {
                 line = typed.recv() => {
                     let Some(line) = line.transpose()? else { break };
                     if idle.is_some_and(|idle| idle.remaining().is_zero()) {
-                        return self.leave_alone();
+                        self.leave_alone();
+                        return Ok(());
                     }
                     match self.take(&line).await {
                         Ok(ControlFlow::Continue(())) => {}
@@ -115,7 +117,8 @@ impl Session<'_> {
                 }
                 () = sleep(idle.map_or(TICK, |idle| idle.remaining().min(TICK))), if idle.is_some() => {
                     if idle.is_some_and(|idle| idle.remaining().is_zero()) {
-                        return self.leave_alone();
+                        self.leave_alone();
+                        return Ok(());
                     }
                 }
             }
@@ -124,9 +127,8 @@ impl Session<'_> {
     }
 
     /// Ends where nobody is: whoever comes next says the passphrase.
-    fn leave_alone(&self) -> Outcome {
+    fn leave_alone(&self) {
         self.context.output.say("Nothing was typed for a while; start qchat again to go on.");
-        Ok(())
     }
 
     /// Waits until the server has what was sent; without a connection it stays in the outbox.
@@ -148,13 +150,11 @@ impl Session<'_> {
             let name = sanitize::line(&room.name);
             self.context.output.say(&format!("You are invited to {name}: /room join {}", room.id));
         }
-        match rooms.iter().find(|room| room.status == RoomStatus::Joined) {
-            Some(room) => self.open(room).await,
-            None => {
-                self.context.output.say("There is no room yet: /room create NAME makes one.");
-                Ok(())
-            }
+        if let Some(room) = rooms.iter().find(|room| room.status == RoomStatus::Joined) {
+            return self.open(room).await;
         }
+        self.context.output.say("There is no room yet: /room create NAME makes one.");
+        Ok(())
     }
 
     async fn open(&self, summary: &RoomSummary) -> Outcome {

@@ -90,7 +90,7 @@ impl Clerk<'_> {
                 },
             );
         };
-        let same = async |code: &Code| ask(told, compared(code)).await;
+        let same = async |code: &Code| ask(told, compared(*code)).await;
         let (server, device) = (self.server(&who), engine::host_name());
         let timeout = self.context.settings.timeout;
         let linking = engine::link(&self.dir, server, who.name, device, passphrase, timeout, stage, same);
@@ -168,7 +168,7 @@ async fn ask(told: &mpsc::Sender<Told>, words: String) -> Result<bool, EngineErr
     Ok(sent.is_ok() && answered.await.unwrap_or(false))
 }
 
-fn compared(code: &Code) -> String {
+fn compared(code: Code) -> String {
     let emoji = code.emoji();
     format!(
         "{}\n{}\n{}",

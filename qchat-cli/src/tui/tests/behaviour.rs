@@ -357,7 +357,7 @@ fn an_answer_that_comes_late_takes_nobody_away_from_what_they_do_meanwhile() {
     let mut stage = Stage::with(60, 20, two_rooms(), vec![answer]);
     let locate = Command::Locate { room: id(1), id: message_id(2) };
     for (meanwhile, goes) in [("", true), ("<Esc>typed", false)] {
-        assert_eq!(stage.press("<Up><Right>").asked(), [locate.clone()]);
+        assert_eq!(stage.press("<Up><Right>").asked(), std::slice::from_ref(&locate));
         stage.press(meanwhile);
         stage.tell(Msg::Done(locate.clone(), Answer::Row(Some(2))));
         let around = Command::LoadAround { room: id(1), row: 2 };

@@ -222,13 +222,11 @@ fn original(app: &mut App, message: &Message) -> Result<Vec<Command>, String> {
     let reply = message.marks.reply_to.as_ref().ok_or("That message answers none.")?;
     let Some(open) = &mut app.open else { return Ok(Vec::new()) };
     open.came_from.push(message.row);
-    match open.timeline.row_of(reply.id) {
-        Some(row) => Ok(rooms::go_to(app, row)),
-        None => {
-            open.looking_for = Some(reply.id);
-            Ok(vec![Command::Locate { room: message.room, id: reply.id }])
-        }
+    if let Some(row) = open.timeline.row_of(reply.id) {
+        return Ok(rooms::go_to(app, row));
     }
+    open.looking_for = Some(reply.id);
+    Ok(vec![Command::Locate { room: message.room, id: reply.id }])
 }
 
 /// Goes back to the answer.

@@ -34,6 +34,9 @@ pub trait Clerk {
     fn perform(&self, task: Task, told: mpsc::Sender<Told>) -> impl Future<Output = Result<Done, String>>;
 }
 
+/// A task that is under way.
+type Work<'a> = Pin<Box<dyn Future<Output = Result<Done, String>> + 'a>>;
+
 /// Takes the terminal, and leads somebody to an account. Returns whether they have come to one.
 ///
 /// # Errors
@@ -51,7 +54,7 @@ async fn run<S: Surface>(
     clerk: &impl Clerk,
 ) -> io::Result<bool> {
     let (teller, mut told) = mpsc::channel(TOLD);
-    let mut task: Option<Pin<Box<dyn Future<Output = Result<Done, String>> + '_>>> = None;
+    let mut task: Option<Work<'_>> = None;
     let mut waits: Option<oneshot::Sender<bool>> = None;
     loop {
         surface.terminal().draw(|frame| view::view(welcome, theme, frame))?;

@@ -285,7 +285,7 @@ fn key(welcome: &mut Welcome, event: KeyEvent) -> Option<Act> {
     }
     let trouble = welcome.trouble.take();
     match (welcome.step, event.code) {
-        (_, KeyCode::Esc) => return back(welcome),
+        (_, KeyCode::Esc) | (Step::Asked, KeyCode::Char('n')) => return back(welcome),
         (Step::Way, KeyCode::Up) => choose(welcome, -1),
         (Step::Way, KeyCode::Down | KeyCode::Tab) => choose(welcome, 1),
         (Step::Way, KeyCode::Enter) => welcome.step = Step::Server,
@@ -295,7 +295,6 @@ fn key(welcome: &mut Welcome, event: KeyEvent) -> Option<Act> {
             (welcome.step, welcome.said) = (Step::Working(welcome.way == Way::Link), "Going on…".to_owned());
             return Some(Act::Answer(true));
         }
-        (Step::Asked, KeyCode::Char('n')) => return back(welcome),
         (Step::Shown, KeyCode::Enter) => (welcome.step, welcome.proof) = (Step::Proof(0), Composer::new("")),
         (Step::Shown, KeyCode::Up | KeyCode::PageUp) => welcome.scrolled = welcome.scrolled.saturating_sub(1),
         (Step::Shown, KeyCode::Down | KeyCode::PageDown) => {
@@ -353,7 +352,7 @@ fn enter(welcome: &mut Welcome) -> Option<Act> {
     };
     welcome.before = asked.iter().copied().find(|step| *step == Step::Passphrase).unwrap_or(Step::Name);
     welcome.again.clear();
-    welcome.said = words.to_owned();
+    words.clone_into(&mut welcome.said);
     welcome.step = Step::Working(welcome.way == Way::Link);
     Some(Act::Begin(task))
 }
