@@ -149,8 +149,8 @@ fn words(welcome: &Welcome, theme: Theme, width: usize) -> Vec<Line<'static>> {
 const fn choice(way: Way) -> &'static str {
     match way {
         Way::Register => "Create an account",
-        Way::Link => "Add this machine to mine",
-        Way::Restore => "Bring mine back by words",
+        Way::Link => "Link to my other device",
+        Way::Restore => "Restore by recovery words",
     }
 }
 
