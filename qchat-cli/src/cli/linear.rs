@@ -25,7 +25,7 @@ use super::{
     follow::{Follower, News, Seen},
     listen,
     messages::{self, Show},
-    on_the_engine, open,
+    on_the_engine, open, progress,
     quantum_args::Quantum,
     rpc,
 };
@@ -133,7 +133,8 @@ impl Session<'_> {
 
     /// Waits until the server has what was sent; without a connection it stays in the outbox.
     async fn finish(&self) -> Outcome {
-        match timeout(LAST, self.handle.wait_all_sent()).await {
+        let sending = timeout(LAST, self.handle.wait_all_sent());
+        match progress::during(&self.context.settings, "Sending what is left", sending).await {
             Ok(sent) => Ok(sent?),
             Err(_) => Err(Failure::network(
                 "what was sent has not arrived at the server; it is kept, and sent by the next command",

@@ -280,8 +280,9 @@ pub(super) fn update(welcome: &mut Welcome, input: Input) -> Option<Act> {
 fn key(welcome: &mut Welcome, event: KeyEvent) -> Option<Act> {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
     if control && matches!(event.code, KeyCode::Char('q' | 'c')) {
-        // What cannot be stopped halfway would leave something half made.
-        return if welcome.step == Step::Working(false) { back(welcome) } else { Some(Act::Leave) };
+        // What is stopped halfway leaves something that has to be completed. But no server keeps anybody here.
+        let warned = welcome.step != Step::Working(false) || welcome.trouble.is_some();
+        return if warned { Some(Act::Leave) } else { back(welcome) };
     }
     let trouble = welcome.trouble.take();
     match (welcome.step, event.code) {
@@ -366,7 +367,11 @@ fn back(welcome: &mut Welcome) -> Option<Act> {
             return Some(Act::GiveUp);
         }
         Step::Working(false) => {
-            welcome.trouble = Some("This cannot be stopped halfway; it takes a moment.".to_owned());
+            welcome.trouble = Some(
+                "This should not be stopped halfway; it takes a moment. Ctrl+Q leaves all the same, and the \
+                 command line completes it."
+                    .to_owned(),
+            );
         }
         Step::Asked => {
             (welcome.step, welcome.said) = (Step::Working(false), "Going back…".to_owned());
