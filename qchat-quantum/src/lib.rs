@@ -5,6 +5,7 @@
 //! from.
 
 pub mod amplify;
+pub mod backend;
 pub mod bb84;
 pub mod bits;
 pub mod chsh;

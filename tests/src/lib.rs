@@ -25,6 +25,7 @@ pub mod programs;
 pub mod proxy;
 pub mod redis;
 pub mod search;
+pub mod small_disk;
 pub mod source;
 pub mod sqlcipher;
 pub mod tls;

@@ -83,6 +83,9 @@ pub enum Quantum {
     )]
     Answer(Answer),
     /// List the jobs, the latest first.
+    ///
+    /// IBM Quantum is asked how those are that wait or run there: how many are before one, as far as it says so. Of the simulator's
+    /// jobs that are over, the latest 1,000 are kept.
     #[command(
         after_help = "Examples:\n  qchat quantum jobs\n  qchat quantum jobs --json | jq 'select(.state == \"queued\")'"
     )]
@@ -105,6 +108,34 @@ pub enum Quantum {
     Resume {
         /// The jobs' ids, or their beginnings.
         jobs: Vec<String>,
+    },
+    /// Make a job's report again of what a quantum computer had measured for it: as IBM has it still, or out of a file.
+    ///
+    /// Nothing is spent, no bit goes into the pool, and the job stays as it is. The report says that it was replayed.
+    #[command(
+        after_help = "Examples:\n  qchat quantum replay 3fa2\n  qchat quantum replay 3fa2 --save chsh.json\n  qchat quantum replay 3fa2 --results chsh.json --json | jq .unchanged"
+    )]
+    Replay {
+        /// The job's id, or its beginning.
+        job: String,
+        /// Take the results out of this file, as --save has written them, or IBM's service gives them.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "save")]
+        results: Option<PathBuf>,
+        /// Write IBM's results into this new file. Random bits for keys are not.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        save: Option<PathBuf>,
+    },
+    /// Forget jobs that are over, and what came of them. What they were charged counts all the same.
+    ///
+    /// A job is kept as long as bits of it wait in the pool.
+    #[command(after_help = "Examples:\n  qchat quantum forget 3fa2 91c0\n  qchat quantum forget --all")]
+    Forget {
+        /// The jobs' ids, or their beginnings.
+        #[arg(required_unless_present = "all")]
+        jobs: Vec<String>,
+        /// All that are over.
+        #[arg(long, conflicts_with = "jobs")]
+        all: bool,
     },
     /// Show how the backends do: which take jobs, their errors, and the CHSH values that were measured on them.
     ///

@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     hint::black_box,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -16,16 +17,20 @@ use aws_lc_rs::{
 use qchat_proto::crypto::{
     entropy::{Entropy as _, SystemEntropy},
     hpke,
+    secret::Secret,
     sign::{DeviceSigningKey, SignatureUse},
 };
 use qchat_quantum::bb84;
 use serde::Serialize;
 
 use super::{
+    cloud::Cloud,
     error::QuantumError,
-    local, outcome,
-    task::{Noise, Qrng, Task},
+    local,
+    outcome::{self, Source},
+    task::{MOST_BITS, Noise, Qrng, Task, WIDTH},
 };
+use crate::store::quantum::{JobId, NewJob, QuantumStore};
 
 /// How long each thing is done over and over.
 const LONG: Duration = Duration::from_millis(150);
@@ -51,6 +56,8 @@ pub struct Figure {
     pub wire_bytes: Option<usize>,
     /// Whether it withstands a quantum computer; nothing where that is no question.
     pub post_quantum: Option<bool>,
+    /// Whether it was measured, and not believed.
+    pub measured: bool,
 }
 
 /// A job on a quantum computer that has ended: the bits that it gave, and what it took.
@@ -65,31 +72,52 @@ pub struct Paid {
 }
 
 /// Things that are measured.
-const MEASURED: u64 = 8;
+const MEASURED: u64 = 9;
 
 /// Measures everything. Takes some seconds of a thread's time. `paid`: what quantum computers have done before; nothing is
-/// spent for this. A second of one costs `price` US dollars. `tell` hears how many of how many things are measured.
+/// spent for this, and where there was nothing it is said what is believed of them. A second of one costs `price` US dollars. Jobs
+/// are stored below `dir` meanwhile. `tell` hears how many of how many things are measured.
 ///
 /// # Errors
 /// When a library fails.
-pub fn run(paid: &[Paid], price: f64, tell: &dyn Fn(u64, u64)) -> Result<Vec<Figure>, QuantumError> {
+pub fn run(
+    paid: &[Paid],
+    price: f64,
+    dir: &Path,
+    tell: &dyn Fn(u64, u64),
+) -> Result<Vec<Figure>, QuantumError> {
     let done = Cell::new(0);
     let tell = || {
         done.set(done.get() + 1);
         tell(done.get(), MEASURED);
     };
-    let mut figures = keys(&tell)?;
+    let mut figures = keys(dir, &tell)?;
+    let on_a_device = |name: String, bits: f64, seconds: f64, measured: bool| Figure {
+        group: "keys",
+        name,
+        microseconds: seconds / bits.max(1.0) * 256e6,
+        bits_per_second: Some(bits / seconds.max(1e-9)),
+        dollars: seconds / bits.max(1.0) * 256.0 * price,
+        wire_bytes: None,
+        post_quantum: None,
+        measured,
+    };
     for paid in paid {
-        let seconds_a_key = paid.seconds / paid.bits.max(1.0) * 256.0;
-        figures.push(Figure {
-            group: "keys",
-            name: format!("{} (a job that you have paid for)", paid.backend),
-            microseconds: seconds_a_key * 1e6,
-            bits_per_second: Some(paid.bits / paid.seconds.max(1e-9)),
-            dollars: seconds_a_key * price,
-            wire_bytes: None,
-            post_quantum: None,
-        });
+        let name = format!("{} (a job that you have paid for)", paid.backend);
+        figures.push(on_a_device(name, paid.bits, paid.seconds, true));
+    }
+    if paid.is_empty() {
+        for (bits, name) in [
+            (256, "IBM Quantum, believed: a key a job"),
+            (MOST_BITS, "IBM Quantum, believed: 256 keys a job"),
+        ] {
+            let (circuits, shots) =
+                Task::Qrng(Qrng { bits, seed: None, noise: Noise::None }).circuits(WIDTH)?;
+            #[expect(clippy::cast_precision_loss, reason = "a count of bits")]
+            let figure =
+                on_a_device(name.to_owned(), bits as f64, Cloud::estimate(circuits.len() * shots), false);
+            figures.push(figure);
+        }
     }
     figures.extend(algorithms(&tell).map_err(|Unspecified| QuantumError::Library)?);
     Ok(figures)
@@ -108,8 +136,22 @@ fn best<E>(mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
     Ok(least)
 }
 
+/// A job of random bits from the first line in the database to bits in the pool, each step durable before the next.
+fn stored(store: &QuantumStore, task: &Task) -> Result<(), QuantumError> {
+    let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
+    let job = NewJob { task: &text, backend: local::NAME, ..NewJob::default() };
+    let job = store.add_job(JobId::random(&SystemEntropy)?, &job)?;
+    let measured = outcome::encode(&local::run(task)?)?;
+    let job = store.measured(&job, &measured, None)?;
+    let made = outcome::of(task, &Source::LOCAL, &outcome::decode(&measured)?)?;
+    store.finish(&job, false, &made.bytes, |added| outcome::kept(&made.report, added * 8))?;
+    // A pool that is full would take no more.
+    store.draw()?;
+    Ok(())
+}
+
 /// Ways to 256 bits.
-fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
+fn keys(dir: &Path, tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
     let figure = |name: &str, time: Duration, bits: f64| Figure {
         group: "keys",
         name: name.to_owned(),
@@ -118,6 +160,7 @@ fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
         dollars: 0.0,
         wire_bytes: None,
         post_quantum: None,
+        measured: true,
     };
     let system = best(|| {
         let mut key = [0; 32];
@@ -127,8 +170,17 @@ fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
     let task = Task::Qrng(Qrng { bits: 256, seed: None, noise: Noise::None });
     let simulated = best(|| {
         let samples = local::run(&task)?;
-        outcome::of(&task, local::NAME, None, &samples).map(|made| drop(black_box(made)))
+        outcome::of(&task, &Source::LOCAL, &samples).map(|made| drop(black_box(made)))
     })?;
+    tell();
+    let key = {
+        let mut key = [0; 32];
+        SystemEntropy.fill(&mut key)?;
+        Secret::from_bytes(key)
+    };
+    let store = QuantumStore::open(dir, key)?;
+    let durable = best(|| stored(&store, &task))?;
+    drop(store);
     tell();
     let settings = bb84::Settings { qubits: PULSES, seed: 1, ..bb84::Settings::default() };
     let mut bits = 0;
@@ -142,6 +194,7 @@ fn keys(tell: &dyn Fn()) -> Result<Vec<Figure>, QuantumError> {
     Ok(vec![
         figure("operating system", system, 256.0),
         figure("simulated random bits, tested and extracted", simulated, 256.0),
+        figure("the same as a job, stored and drawn", durable, 256.0),
         figure("simulated BB84, 1,000,000 pulses", protocol, bits),
     ])
 }
@@ -156,6 +209,7 @@ fn algorithms(tell: &dyn Fn()) -> Result<Vec<Figure>, Unspecified> {
         dollars: 0.0,
         wire_bytes: Some(wire),
         post_quantum: Some(post_quantum),
+        measured: true,
     };
     let failed = |_| Unspecified;
 
@@ -226,14 +280,16 @@ mod tests {
 
     #[test]
     fn every_way_is_measured_and_says_what_it_costs() {
+        let dir = tempfile::tempdir().unwrap();
         let paid = Paid { backend: "ibm_example".to_owned(), bits: 512.0, seconds: 2.0 };
         let told = Cell::new((0, 0));
-        let figures = run(&[paid], 1.6, &|done, of| told.set((done, of))).unwrap();
+        let figures = run(&[paid], 1.6, dir.path(), &|done, of| told.set((done, of))).unwrap();
         assert_eq!(told.get(), (MEASURED, MEASURED));
-        assert!(figures.iter().all(|figure| figure.microseconds > 0.0));
+        assert!(figures.iter().all(|figure| figure.microseconds > 0.0 && figure.measured));
         let of = |name: &str| figures.iter().find(|figure| figure.name.starts_with(name)).unwrap();
         assert!((of("ibm_example").dollars - 1.6).abs() < 1e-9);
         assert_eq!(of("operating system").dollars.to_bits(), 0.0_f64.to_bits());
+        assert!(of("the same as a job").bits_per_second.is_some());
         for (name, wire, post_quantum) in [
             ("X25519", 64, false),
             ("ML-KEM-768", 1_184 + 1_088, true),
@@ -244,5 +300,13 @@ mod tests {
             let figure = of(name);
             assert_eq!((figure.wire_bytes, figure.post_quantum), (Some(wire), Some(post_quantum)), "{name}");
         }
+        // Before a job has run there it is said what is believed, and that it is.
+        let dir = tempfile::tempdir().unwrap();
+        let figures = run(&[], 2.0, dir.path(), &|_, _| {}).unwrap();
+        let believed: Vec<_> = figures.iter().filter(|figure| !figure.measured).collect();
+        assert_eq!(believed.len(), 2);
+        // 2 s and 256 runs of 0.25 ms for one key; 2 s and 10,256 for 256.
+        assert!((believed[0].dollars - 2.0 * 2.064).abs() < 1e-9, "{believed:?}");
+        assert!((believed[1].microseconds - (2.0 + 10_256.0 * 250e-6) / 256.0 * 1e6).abs() < 1e-3);
     }
 }

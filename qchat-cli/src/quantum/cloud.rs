@@ -1,10 +1,10 @@
 //! Jobs on IBM's quantum computers: which device takes one, what it may cost, and how it is written for that device.
 
 use qchat_quantum::{
-    circuit::lower::LowerError,
+    backend::Replay,
     ibm::{
-        Availability, Client, Config, Expected, IbmError, JobId, JobState, Listed, Pace, Program, Raw,
-        Submission, Tag, Written,
+        Availability, Client, Config, Device, Expected, IbmError, JobId, JobState, Listed, Pace, Place,
+        Program, Raw, Submission, Tag,
         poll::{self, Progress},
         submit_once,
     },
@@ -28,6 +28,15 @@ pub struct Cloud {
     budget: f64,
     /// Whose jobs they are, and where.
     account: String,
+}
+
+/// How a job is at the service.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Glance {
+    /// How far it is.
+    pub state: JobState,
+    /// Where it waits, if it does.
+    pub place: Place,
 }
 
 /// How a job on a device ended.
@@ -84,7 +93,7 @@ impl Cloud {
             })
             .collect();
         if let Some(simulator) = fit.iter().find(|one| one.simulator) {
-            return Err(no_computer(&simulator.name));
+            return Err(IbmError::Simulator(simulator.name.clone()).into());
         }
         fit.sort_by_key(|one| one.queue);
         fit.into_iter().next().ok_or_else(|| {
@@ -113,30 +122,11 @@ impl Cloud {
 
     /// The job as its device takes it.
     pub(super) async fn write(&self, job: &Job) -> Result<Submission, QuantumError> {
-        let configuration = self.client.configuration(&job.backend).await?;
-        if configuration.simulator {
-            return Err(no_computer(&job.backend));
-        }
-        let target = configuration.target(&self.client.properties(&job.backend).await?)?;
-        let (circuits, shots) = task(job)?.circuits(target.readout_errors.len())?;
-        let lower = |source: LowerError| QuantumError::Lower { backend: job.backend.clone(), source };
-        let mut written = Vec::with_capacity(circuits.len());
-        for circuit in &circuits {
-            written.push(Written::new(&circuit.lower(&target).map_err(lower)?)?);
-        }
+        let device = Device::open(&self.client, &job.backend, self.program).await?;
+        let (circuits, shots) = task(job)?.circuits(device.qubits())?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds")]
-        let cost = Self::most(job.seconds) as u32;
-        Ok(Submission {
-            backend: job.backend.clone(),
-            circuits: written,
-            shots: u32::try_from(shots).map_err(|_| QuantumError::Malformed("number of shots"))?,
-            tag: tag(job)?,
-            program: self.program,
-            cost: Some(cost),
-            // Results that can be read once would be lost, and paid for, with a program that dies while they are on their way.
-            // The service has seen them anyway, and they are no secret of anybody's.
-            private: false,
-        })
+        let most = Self::most(job.seconds) as u32;
+        Ok(device.at_most(most).submission(&circuits, shots, tag(job)?)?)
     }
 
     /// Submits it, unless it was submitted before.
@@ -193,6 +183,39 @@ impl Cloud {
         }
     }
 
+    /// The results of a job that was done, as the service has them still.
+    ///
+    /// # Errors
+    /// When it has none, or is not asked by the job's account; what it says.
+    pub async fn results(&self, job: &Job) -> Result<Raw, QuantumError> {
+        let remote = self.remote(job)?;
+        self.client.raw_results(&remote).await?.ok_or_else(|| {
+            QuantumError::NotFound("IBM Quantum has no results of this job any more".to_owned())
+        })
+    }
+
+    /// How a job is that the service has: asked once, and not waited for. Nothing is kept of it.
+    ///
+    /// # Errors
+    /// When it is not this account's; what the service says.
+    pub async fn glance(&self, job: &Job) -> Result<Glance, QuantumError> {
+        let remote = self.remote(job)?;
+        let state = self.client.look(&remote).await?.state;
+        let place = match state {
+            // It need not say where, and a service that does not is no reason to say nothing.
+            JobState::Queued { position: None } => self.client.place(&remote).await.unwrap_or_default(),
+            JobState::Queued { position } => Place { position, starts: None },
+            _ => Place::default(),
+        };
+        Ok(Glance { state, place })
+    }
+
+    /// The id that the service knows a job of this account by.
+    fn remote(&self, job: &Job) -> Result<JobId, QuantumError> {
+        super::jobs::of_this_account(job, self)?;
+        Ok(job.remote.as_deref().ok_or(QuantumError::Malformed("remote id"))?.parse()?)
+    }
+
     /// The seconds that a job which has ended was charged, where the service says so.
     pub(super) async fn charged(&self, remote: &str) -> Result<Option<f64>, QuantumError> {
         let job = self.client.job(&remote.parse()?).await?;
@@ -200,18 +223,23 @@ impl Cloud {
     }
 }
 
-/// What a device has measured for a job, out of what the service said.
-pub(super) fn read(job: &Job, raw: &[u8]) -> Result<Vec<Samples>, QuantumError> {
-    let expected =
-        job.expected.as_deref().and_then(|expected| serde_json::from_str::<Expected>(expected).ok());
-    let expected = expected.ok_or(QuantumError::Malformed("expectation"))?;
-    Ok(Raw::new(zeroize::Zeroizing::new(raw.to_vec())).read(&expected)?)
+/// What a device has measured for a job that was done, to be looked at again.
+///
+/// # Errors
+/// When no device has measured it.
+pub fn replay(job: &Job, results: Raw) -> Result<Replay, QuantumError> {
+    Ok(Replay::new(&job.backend, results, expected(job)?))
 }
 
-fn no_computer(name: &str) -> QuantumError {
-    QuantumError::Refused(format!(
-        "{name} is a simulator at IBM's, whose bits are no better than this machine's: use --backend local"
-    ))
+fn expected(job: &Job) -> Result<Expected, QuantumError> {
+    let expected =
+        job.expected.as_deref().and_then(|expected| serde_json::from_str::<Expected>(expected).ok());
+    expected.ok_or(QuantumError::Malformed("expectation"))
+}
+
+/// What a device has measured for a job, out of what the service said.
+pub(super) fn read(job: &Job, raw: &[u8]) -> Result<Vec<Samples>, QuantumError> {
+    Ok(Raw::new(zeroize::Zeroizing::new(raw.to_vec())).read(&expected(job)?)?)
 }
 
 fn tag(job: &Job) -> Result<Tag, QuantumError> {

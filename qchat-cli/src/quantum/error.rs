@@ -2,11 +2,8 @@
 
 use qchat_proto::crypto::entropy::EntropyError;
 use qchat_quantum::{
-    circuit::{CircuitError, lower::LowerError},
-    device::PropertiesError,
-    ibm::IbmError,
+    backend::BackendError, circuit::CircuitError, device::PropertiesError, ibm::IbmError,
     qrng::harvest::HarvestError,
-    simulator::SimulatorError,
 };
 
 use crate::store::StoreError;
@@ -17,20 +14,12 @@ pub enum QuantumError {
     /// The database of jobs.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The circuit cannot be simulated.
+    /// What runs the circuits cannot.
     #[error(transparent)]
-    Simulator(#[from] SimulatorError),
+    Backend(BackendError),
     /// The circuit cannot be built.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
-    /// The device cannot run the circuit.
-    #[error("{backend} cannot run it: {source}")]
-    Lower {
-        /// The device.
-        backend: String,
-        /// Why not.
-        source: LowerError,
-    },
     /// What describes a device makes no sense.
     #[error("these are not the properties of a device: {0}")]
     Properties(#[from] PropertiesError),
@@ -61,4 +50,13 @@ pub enum QuantumError {
     /// The program is shutting down.
     #[error("the job was interrupted; `qchat quantum resume` goes on with it")]
     Interrupted,
+}
+
+impl From<BackendError> for QuantumError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Ibm(error) => Self::Ibm(error),
+            error => Self::Backend(error),
+        }
+    }
 }

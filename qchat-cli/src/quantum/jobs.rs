@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use qchat_proto::crypto::entropy::SystemEntropy;
-use qchat_quantum::ibm::IbmError;
+use qchat_quantum::{
+    backend::{Backend as _, Origin},
+    ibm::{IbmError, Raw},
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -11,10 +14,11 @@ use crate::{
     quantum::{
         cloud::{self, Cloud, End},
         error::QuantumError,
-        local, outcome,
+        local,
+        outcome::{self, Source},
         task::Task,
     },
-    store::quantum::{Health, Job, JobId, QuantumStore, State},
+    store::quantum::{Health, Job, JobId, NewJob, QuantumStore, State},
 };
 
 /// The states of a job of which something may come.
@@ -56,11 +60,12 @@ impl Jobs {
         seconds: f64,
         may_fall_back: bool,
     ) -> Result<Job, QuantumError> {
-        let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
-        let id = JobId::random(&SystemEntropy)?;
-        let backend = backend.to_owned();
-        let add =
-            move |store: &QuantumStore| store.add_job(id, &text, &backend, seconds, may_fall_back, None);
+        let ((text, device), id, backend) =
+            (written(task)?, JobId::random(&SystemEntropy)?, backend.to_owned());
+        let add = move |store: &QuantumStore| {
+            let (task, backend, device) = (&*text, &*backend, device.as_deref());
+            store.add_job(id, &NewJob { task, backend, seconds, may_fall_back, device, fallback: None })
+        };
         Ok(self.store.with(add).await?)
     }
 
@@ -69,11 +74,11 @@ impl Jobs {
     /// # Errors
     /// What the database says.
     pub async fn prepare_instead(&self, task: &Task, asked: &str, why: &str) -> Result<Job, QuantumError> {
-        let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
-        let id = JobId::random(&SystemEntropy)?;
+        let ((text, device), id) = (written(task)?, JobId::random(&SystemEntropy)?);
         let (asked, why) = (asked.to_owned(), why.to_owned());
         let add = move |store: &QuantumStore| {
-            store.add_job(id, &text, local::NAME, 0.0, false, Some((&asked, &why)))
+            let (task, device, fallback) = (&*text, device.as_deref(), Some((&*asked, &*why)));
+            store.add_job(id, &NewJob { task, backend: local::NAME, fallback, device, ..NewJob::default() })
         };
         Ok(self.store.with(add).await?)
     }
@@ -87,7 +92,7 @@ impl Jobs {
         if !task.is_reproducible() {
             return Ok(None);
         }
-        let text = serde_json::to_string(task).map_err(|_| QuantumError::Malformed("task"))?;
+        let (text, _) = written(task)?;
         let done = self.store.with(move |store| store.done(&text, local::NAME)).await?;
         let by_this = |job: &Job| {
             let report: Option<serde_json::Value> =
@@ -327,7 +332,11 @@ impl Jobs {
     async fn simulate(&self, job: &Job) -> Result<Job, QuantumError> {
         let (store, job) = (self.store.clone(), job.clone());
         blocking(move || {
-            let task = task(&job)?;
+            let mut task = task(&job)?;
+            if let Some(digest) = task.stored() {
+                let device = store.device(&digest)?;
+                task = task.with(device.ok_or(QuantumError::Malformed("device"))?);
+            }
             let measured = local::run(&task).and_then(|samples| outcome::encode(&samples));
             Ok(match measured {
                 Ok(measured) => store.measured(&job, &measured, None)?,
@@ -349,7 +358,7 @@ impl Jobs {
             } else {
                 cloud::read(&job, &measured)
             };
-            let made = samples.and_then(|samples| outcome::of(&task, &job.backend, service(&job), &samples));
+            let made = samples.and_then(|samples| outcome::of(&task, &source(&job), &samples));
             let made = match made {
                 Ok(made) => made,
                 // A newer version may read it: it is paid for, and kept.
@@ -421,7 +430,7 @@ fn is_of_account(error: &IbmError) -> bool {
 }
 
 /// Another account would say that there is no such job, and the next step be to tell of it once more.
-fn of_this_account(job: &Job, cloud: &Cloud) -> Result<(), QuantumError> {
+pub(super) fn of_this_account(job: &Job, cloud: &Cloud) -> Result<(), QuantumError> {
     match &job.account {
         Some(account) if account != cloud.account() => Err(QuantumError::Refused(format!(
             "job {} was given to {account}, and the account that is configured is {}: say the --ibm-crn and --ibm-url of the job",
@@ -438,6 +447,37 @@ fn service(job: &Job) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let host = url.host_str()?;
     (!host.ends_with(".ibm.com")).then(|| host.to_owned())
+}
+
+/// What measures a job.
+fn source(job: &Job) -> Source<'_> {
+    if job.backend == local::NAME {
+        return Source::LOCAL;
+    }
+    Source { backend: &job.backend, origin: Origin::Device, service: service(job) }
+}
+
+/// A task as it is stored, and the description of a device that is stored beside it.
+fn written(task: &Task) -> Result<(String, Option<String>), QuantumError> {
+    let (task, device) = task.apart();
+    Ok((serde_json::to_string(&task).map_err(|_| QuantumError::Malformed("task"))?, device))
+}
+
+/// Makes a report again of what a device has measured for a job, which is done or not. Nothing changes by it: no bit goes into the
+/// pool, and the job stays as it is.
+///
+/// # Errors
+/// When the results are not those of the job, or fit for nothing.
+pub async fn replay(job: &Job, results: Raw) -> Result<String, QuantumError> {
+    let task = task(job)?;
+    let replay = cloud::replay(job, results)?;
+    let (circuits, shots) = task.circuits(task.qubits_for(replay.width()))?;
+    let samples = replay.run(&circuits, shots).await?;
+    blocking(move || {
+        let source = Source { backend: replay.name(), origin: replay.origin(), service: None };
+        Ok(outcome::of(&task, &source, &samples)?.report)
+    })
+    .await
 }
 
 fn way(cloud: Option<&Cloud>) -> Result<&Cloud, QuantumError> {

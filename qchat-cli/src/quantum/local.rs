@@ -1,12 +1,6 @@
-//! The backend on this machine: a simulator.
+//! The backend on this machine: a simulator, which runs the circuits of a task.
 
-use qchat_quantum::{
-    Seed,
-    circuit::{Circuit, target::Target},
-    device::Properties,
-    noise::NoiseModel,
-    simulator::{Samples, SimulatorError, stabilizer, state_vector},
-};
+use qchat_quantum::{backend::Local, device::Properties, simulator::Samples};
 
 use super::{
     error::QuantumError,
@@ -14,7 +8,7 @@ use super::{
 };
 
 /// Its name.
-pub const NAME: &str = "local";
+pub const NAME: &str = Local::NAME;
 
 /// Runs the circuits of a task. Blocks the thread for as long as that takes.
 ///
@@ -27,48 +21,14 @@ pub fn run(task: &Task) -> Result<Vec<Samples>, QuantumError> {
         // Simulated as light, when what came of it is asked for.
         Task::Bb84(_) | Task::E91(_) => return Ok(vec![]),
     };
-    let (model, target) = match noise {
-        Noise::None => (NoiseModel::default(), None),
-        Noise::Uniform(probability) => (NoiseModel::uniform(*probability, *probability, *probability), None),
-        Noise::Properties(text) => {
-            let properties = Properties::from_json(text)?;
-            (NoiseModel::from_properties(&properties), Some(Target::from_properties(&properties)))
-        }
+    let simulator = match noise {
+        Noise::None => Local::perfect(),
+        Noise::Uniform(probability) => Local::noisy(*probability),
+        Noise::Properties(text) => Local::imitating(&Properties::from_json(text)?),
+        Noise::Stored(_) => return Err(QuantumError::Malformed("device")),
     };
-    let lowered = |circuit: &Circuit| match &target {
-        Some(target) => circuit
-            .lower(target)
-            .map_err(|source| QuantumError::Lower { backend: "the device described".to_owned(), source }),
-        None => Ok(circuit.clone()),
-    };
-    let qubits = target.as_ref().map_or(WIDTH, |target| target.readout_errors.len());
-    let (circuits, shots) = task.circuits(qubits)?;
-    (0..)
-        .zip(&circuits)
-        .map(|(number, circuit)| {
-            let seed = match seed {
-                Some(seed) => seed.wrapping_add(number).into(),
-                // Written nowhere, and of as much entropy as keys have.
-                None => entropy::<32>()?.into(),
-            };
-            Ok(sample(&lowered(circuit)?, &model, shots, seed)?)
-        })
-        .collect()
-}
-
-/// By stabilizers where they can follow, which is faster.
-fn sample(
-    circuit: &Circuit,
-    noise: &NoiseModel,
-    shots: usize,
-    seed: Seed,
-) -> Result<Samples, SimulatorError> {
-    match stabilizer::sample(circuit, noise, shots, seed) {
-        Err(SimulatorError::Gate(_) | SimulatorError::Noise) => {
-            state_vector::sample(circuit, noise, shots, seed)
-        }
-        done => done,
-    }
+    let (circuits, shots) = task.circuits(simulator.qubits().unwrap_or(WIDTH))?;
+    Ok(simulator.seeded(seed).sample(&circuits, shots)?)
 }
 
 /// A seed from the operating system.
@@ -76,25 +36,24 @@ fn sample(
 /// # Errors
 /// When it gives none.
 pub fn fresh_seed() -> Result<u64, QuantumError> {
-    Ok(u64::from_le_bytes(entropy()?))
-}
-
-fn entropy<const N: usize>() -> Result<[u8; N], QuantumError> {
     use qchat_proto::crypto::entropy::{Entropy as _, SystemEntropy};
 
-    let mut bytes = [0; N];
+    let mut bytes = [0; 8];
     SystemEntropy.fill(&mut bytes)?;
-    Ok(bytes)
+    Ok(u64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantum::{outcome, task::Qrng};
+    use crate::quantum::{
+        outcome::{self, Source},
+        task::Qrng,
+    };
 
     fn key_bits(task: Qrng) -> u64 {
         let task = Task::Qrng(task);
-        let made = outcome::of(&task, NAME, None, &run(&task).unwrap()).unwrap();
+        let made = outcome::of(&task, &Source::LOCAL, &run(&task).unwrap()).unwrap();
         let report: serde_json::Value = serde_json::from_str(&made.report).unwrap();
         report["key_bits"].as_u64().unwrap()
     }

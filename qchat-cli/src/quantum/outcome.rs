@@ -1,6 +1,7 @@
 //! From what was measured to a report, and to bytes for the pool.
 
 use qchat_quantum::{
+    backend::Origin,
     bb84,
     bits::Bits,
     chsh::{Chsh, Setting},
@@ -29,6 +30,27 @@ const SIMULATED: &str = "made by a simulator on this machine: adds nothing to th
 /// What bits from a known seed are worth.
 const REPRODUCIBLE: &str =
     "made by a simulator from a seed that is known: reproducible, and kept out of the pool";
+
+/// What bits are worth that were measured before.
+const REPLAYED: &str =
+    "measured before, as the recording says: used then, and nothing of it goes into a key again";
+
+/// What has measured.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Source<'a> {
+    /// The backend's name.
+    pub backend: &'a str,
+    /// What kind of thing it is.
+    pub origin: Origin,
+    /// The host that was asked, where it is not the backend's owner's.
+    pub service: Option<String>,
+}
+
+impl Source<'_> {
+    /// This machine's simulator.
+    pub const LOCAL: Source<'static> =
+        Source { backend: local::NAME, origin: Origin::Simulator, service: None };
+}
 
 /// What came of a job.
 pub struct Outcome {
@@ -75,22 +97,18 @@ struct ChshReport<'a> {
     provenance: &'static str,
 }
 
-/// Makes use of what a backend has measured; `service` is the host that was asked, where it is not the backend's owner's. Takes a
-/// thread's time.
+/// Makes use of what a backend has measured. Takes a thread's time.
 ///
 /// # Errors
 /// When it is not fit for anything.
-pub fn of(
-    task: &Task,
-    backend: &str,
-    service: Option<String>,
-    samples: &[Samples],
-) -> Result<Outcome, QuantumError> {
-    let quantum = backend != local::NAME;
+pub fn of(task: &Task, source: &Source<'_>, samples: &[Samples]) -> Result<Outcome, QuantumError> {
+    let backend = source.backend;
+    // What was recorded is read as a device's, and called what it is.
+    let elsewhere = source.origin != Origin::Simulator;
     let mut made = match task {
-        Task::Qrng(task) => random(task, backend, quantum, samples),
-        Task::Chsh(task) => chsh(task, backend, quantum, samples),
-        Task::Bb84(settings) if quantum => {
+        Task::Qrng(task) => random(task, backend, elsewhere, samples),
+        Task::Chsh(task) => chsh(task, backend, elsewhere, samples),
+        Task::Bb84(settings) if elsewhere => {
             let measured = bb84::circuits::measured(samples);
             let report = bb84::on_a_device(settings, backend, measured);
             protocol(&report.ok_or(QuantumError::Malformed("number of results"))?)
@@ -98,20 +116,33 @@ pub fn of(
         Task::Bb84(settings) => protocol(&bb84::run(settings)),
         Task::E91(settings) => protocol(&e91::run(settings)),
     }?;
-    if let (true, Some(service)) = (quantum, service) {
-        made.report = doubted(&made.report, &service);
+    if source.origin == Origin::Recording {
+        let facts = [("quantum", false.into()), ("replayed", true.into()), ("provenance", REPLAYED.into())];
+        made.report = with(&made.report, facts);
+        made.quantum = false;
+        made.bytes.zeroize();
+        made.chsh = None;
+    }
+    if let (Origin::Device, Some(service)) = (source.origin, &source.service) {
+        made.report = doubted(&made.report, service);
     }
     Ok(made)
 }
 
-/// A report that says whose word it is that a quantum computer measured: nobody can tell from the bits.
-fn doubted(report: &str, service: &str) -> String {
+/// A report with more facts, in the place of what it said of them.
+fn with<const N: usize>(report: &str, facts: [(&str, serde_json::Value); N]) -> String {
     let mut read: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(report).unwrap_or_default();
-    let said = read.get("provenance").and_then(|said| said.as_str()).unwrap_or_default();
-    let said = format!("{said}; so says the service at {service}, which is not IBM's");
-    read.insert("provenance".to_owned(), said.into());
+    read.extend(facts.map(|(name, fact)| (name.to_owned(), fact)));
     serde_json::to_string(&read).unwrap_or_default()
+}
+
+/// A report that says whose word it is that a quantum computer measured: nobody can tell from the bits.
+fn doubted(report: &str, service: &str) -> String {
+    let read: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
+    let said = read["provenance"].as_str().unwrap_or_default();
+    let said = format!("{said}; so says the service at {service}, which is not IBM's");
+    with(report, [("provenance", said.into())])
 }
 
 fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Result<Outcome, QuantumError> {
@@ -185,13 +216,9 @@ pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// A report as it is kept: with what has made it, and, of random bits, how many of them the pool has taken.
 pub fn kept(report: &str, bits: usize) -> String {
-    let mut read: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(report).unwrap_or_default();
-    if read.contains_key("key_bits") {
-        read.insert("pool_bits".to_owned(), bits.into());
-    }
-    read.insert("program".to_owned(), PROGRAM.into());
-    serde_json::to_string(&read).unwrap_or_default()
+    let read: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
+    let made = with(report, [("program", PROGRAM.into())]);
+    if read.get("key_bits").is_some() { with(&made, [("pool_bits", bits.into())]) } else { made }
 }
 
 /// Bits as they are stored until they are made use of.

@@ -4,6 +4,8 @@ use qchat_quantum::circuit::{Circuit, CircuitError};
 use qchat_quantum::{bb84, chsh, circuit, e91};
 use serde::{Deserialize, Serialize};
 
+use crate::store::quantum::digest_of;
+
 /// Qubits that give a bit each, where a device has as many: more shots cost less than more circuits, and every qubit is read
 /// as often.
 pub const WIDTH: usize = 16;
@@ -59,6 +61,8 @@ pub enum Noise {
     Uniform(f64),
     /// The device that these properties describe, as IBM's REST API gives them.
     Properties(String),
+    /// The same, where the database has them under this digest.
+    Stored(String),
 }
 
 impl Task {
@@ -70,6 +74,45 @@ impl Task {
             Self::Bb84(_) => "bb84",
             Self::E91(_) => "e91",
         }
+    }
+
+    fn noise(&mut self) -> Option<&mut Noise> {
+        match self {
+            Self::Qrng(task) => Some(&mut task.noise),
+            Self::Chsh(task) => Some(&mut task.noise),
+            Self::Bb84(_) | Self::E91(_) => None,
+        }
+    }
+
+    /// The task as it is stored, and the description of a device that is stored beside it.
+    pub fn apart(&self) -> (Self, Option<String>) {
+        let mut task = self.clone();
+        let Some(noise @ Noise::Properties(_)) = task.noise() else { return (task, None) };
+        let Noise::Properties(properties) = std::mem::take(noise) else { return (task, None) };
+        *noise = Noise::Stored(digest_of(&properties));
+        (task, Some(properties))
+    }
+
+    /// The digest of the description that is stored beside it.
+    pub fn stored(&mut self) -> Option<String> {
+        match self.noise() {
+            Some(Noise::Stored(digest)) => Some(digest.clone()),
+            _ => None,
+        }
+    }
+
+    /// The same with the description that was stored beside it.
+    #[must_use]
+    pub fn with(mut self, properties: String) -> Self {
+        if let Some(noise) = self.noise() {
+            *noise = Noise::Properties(properties);
+        }
+        self
+    }
+
+    /// How many qubits a device must have for its circuits to read so many bits each.
+    pub fn qubits_for(&self, width: usize) -> usize {
+        if matches!(self, Self::Bb84(_)) { width * 2 } else { width }
     }
 
     /// Whether the simulator comes to the same each time, and nothing of it goes into a key.
@@ -108,6 +151,22 @@ fn raw_bits(bits: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_is_stored_beside_its_task() {
+        let noise = Noise::Properties("text".to_owned());
+        for task in [
+            Task::Chsh(ChshTest { shots: 1, seed: 1, noise: noise.clone() }),
+            Task::Qrng(Qrng { bits: 256, seed: None, noise }),
+        ] {
+            let (mut apart, text) = task.apart();
+            assert_eq!((apart.stored(), text.as_deref()), (Some(digest_of("text")), Some("text")));
+            assert!(!serde_json::to_string(&apart).unwrap().contains("properties"));
+            assert_eq!(apart.with("text".to_owned()), task);
+        }
+        let plain = Task::Chsh(ChshTest { shots: 1, seed: 1, noise: Noise::Uniform(0.1) });
+        assert_eq!(plain.apart(), (plain.clone(), None));
+    }
 
     #[test]
     fn enough_is_measured_for_what_is_wanted() {

@@ -5,11 +5,20 @@
 //! that sums stay small, and every sum is known modulo 4 beforehand: a rounding error shows as a distance from
 //! the next allowed value. Single precision leaves distances around 10⁻³ of the gap; should any come near its half, the
 //! product is computed again in double precision, where errors stay below 10⁻⁴ for all lengths that are allowed.
+//!
+//! Real numbers a₀ … of a transform of size 2h go in as the h complex ones aⱼ + i·aⱼ₊ₕ, turned by ωʲ with ωʰ = i: products of such
+//! spectra are convolutions in which what wraps around comes back negative. It comes to places that nobody reads, and a transform of
+//! half the size needs no step between real and complex numbers, which would take half as long again.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    mem::take,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use rayon::prelude::*;
-use realfft::{ComplexToReal, FftNum, RealFftPlanner, RealToComplex, num_complex::Complex};
+use rustfft::{Fft, FftNum, FftPlanner, num_complex::Complex};
 
 use crate::bits::Bits;
 
@@ -18,12 +27,15 @@ pub const LARGEST: usize = 1 << 30;
 
 /// Outputs and inputs are cut into blocks of this many bits, so that transforms stay within the processor's cache.
 const BLOCK: usize = 1 << 16;
-/// Frequencies that are multiplied together.
-const TILE: usize = 1 << 10;
+/// Frequencies that are multiplied together: those of all blocks of a million bits stay in the fastest cache.
+const TILE: usize = 1 << 7;
+
+/// Sizes of transforms whose tables a thread keeps, the last ones.
+const KEPT: usize = 4;
 
 thread_local! {
-    /// Keeps the tables of the transforms, which take longer to make than a product.
-    static SINGLE: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
+    /// Keeps the tables of transforms, which take longer to make than a product.
+    static SINGLE: RefCell<Vec<Arc<Transform<f32>>>> = const { RefCell::new(vec![]) };
     /// Keeps what transforms work in, all zeros: asking the system for megabytes takes as long as a transform.
     static WORKSPACE: RefCell<Workspace<f32>> = RefCell::new(Workspace::default());
 }
@@ -38,54 +50,166 @@ struct Workspace<T> {
 
 /// A precision.
 trait Real: FftNum + Into<f64> {
-    /// Lends a workspace. It holds nothing of what was done before, and nothing of it afterwards.
-    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R;
+    /// A workspace that holds nothing of what was done before.
+    fn borrow() -> Workspace<Self>;
+
+    /// Keeps one that holds nothing for the next who borrows.
+    fn give_back(workspace: Workspace<Self>);
+
+    /// The transform of this size, which is even.
+    fn transform(size: usize) -> Arc<Transform<Self>>;
 }
 
 impl Real for f32 {
-    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R {
+    fn borrow() -> Workspace<Self> {
         // Taken out, so that work within work has one of its own.
-        let mut lent = WORKSPACE.take();
-        let done = work(&mut lent);
-        lent.clear();
-        WORKSPACE.replace(lent);
-        done
+        WORKSPACE.take()
+    }
+
+    fn give_back(workspace: Workspace<Self>) {
+        WORKSPACE.replace(workspace);
+    }
+
+    fn transform(size: usize) -> Arc<Transform<Self>> {
+        SINGLE.with_borrow_mut(|kept| {
+            if let Some(known) = kept.iter().find(|known| 2 * known.half == size) {
+                return known.clone();
+            }
+            kept.truncate(KEPT - 1);
+            kept.insert(0, Arc::new(Transform::new(size)));
+            kept[0].clone()
+        })
     }
 }
 
 impl Real for f64 {
-    fn lend<R>(work: impl FnOnce(&mut Workspace<Self>) -> R) -> R {
-        work(&mut Workspace::default())
+    fn borrow() -> Workspace<Self> {
+        Workspace::default()
+    }
+
+    fn give_back(_: Workspace<Self>) {}
+
+    fn transform(size: usize) -> Arc<Transform<Self>> {
+        Arc::new(Transform::new(size))
+    }
+}
+
+/// A workspace for several transforms one after the other. Nothing of them is in it afterwards: it may be a key.
+struct Lent<T: Real>(Workspace<T>);
+
+impl<T: Real> Lent<T> {
+    fn new() -> Self {
+        Self(T::borrow())
+    }
+}
+
+impl<T: Real> Deref for Lent<T> {
+    type Target = Workspace<T>;
+
+    fn deref(&self) -> &Workspace<T> {
+        &self.0
+    }
+}
+
+impl<T: Real> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut Workspace<T> {
+        &mut self.0
+    }
+}
+
+impl<T: Real> Drop for Lent<T> {
+    fn drop(&mut self) {
+        /// Where it was longer before, too.
+        fn wipe<N: Copy>(numbers: &mut Vec<N>, zero: N) {
+            numbers.fill(zero);
+            numbers.resize(numbers.capacity(), zero);
+        }
+        let zero = Complex::new(T::zero(), T::zero());
+        wipe(&mut self.0.values, T::zero());
+        wipe(&mut self.0.spectrum, zero);
+        wipe(&mut self.0.scratch, zero);
+        T::give_back(Workspace {
+            values: take(&mut self.0.values),
+            spectrum: take(&mut self.0.spectrum),
+            scratch: take(&mut self.0.scratch),
+        });
+    }
+}
+
+/// The transforms of one size, 2h real numbers.
+struct Transform<T> {
+    half: usize,
+    forward: Arc<dyn Fft<T>>,
+    inverse: Arc<dyn Fft<T>>,
+    /// The real parts of ωʲ, and the imaginary ones.
+    turns: (Vec<T>, Vec<T>),
+    signs: Signs<T>,
+}
+
+impl<T: Real> Transform<T> {
+    fn new(size: usize) -> Self {
+        let half = size / 2;
+        let mut planner = FftPlanner::new();
+        let angle = |n: usize| std::f64::consts::FRAC_PI_2 * float(n) / float(half);
+        let number = |value: f64| T::from_f64(value).unwrap_or_else(T::zero);
+        let turns = (0..half).map(|n| number(angle(n).cos())).collect();
+        let turns = (turns, (0..half).map(|n| number(angle(n).sin())).collect());
+        let (forward, inverse) = (planner.plan_fft_forward(half), planner.plan_fft_inverse(half));
+        Self { half, forward, inverse, turns, signs: signs() }
+    }
+
+    /// From bits, after `skipped` places of nothing and with nothing behind, to their spectrum.
+    fn forward(&self, at: &mut Workspace<T>, bits: &Bits, skipped: usize) {
+        at.fit(self.half, self.forward.get_inplace_scratch_len());
+        at.expand(&self.signs, bits, skipped);
+        let (real, imaginary) = at.values.split_at(self.half);
+        let turns = self.turns.0.iter().zip(&self.turns.1);
+        let values = real.iter().zip(imaginary).zip(turns);
+        for (one, ((&a, &b), (&c, &d))) in at.spectrum.iter_mut().zip(values) {
+            *one = Complex { re: a * c - b * d, im: a * d + b * c };
+        }
+        self.forward.process_with_scratch(&mut at.spectrum, &mut at.scratch);
+    }
+
+    /// From a spectrum to those values that begin at `first`.
+    fn back(&self, at: &mut Workspace<T>, first: usize, count: usize) {
+        at.fit(self.half, self.inverse.get_inplace_scratch_len());
+        self.inverse.process_with_scratch(&mut at.spectrum, &mut at.scratch);
+        let half = self.half;
+        let (reals, rest) =
+            (first.min(half)..(first + count).min(half), first.max(half)..(first + count).max(half));
+        let (real, imaginary) = at.values.split_at_mut(half);
+        let turned = |range: std::ops::Range<usize>| {
+            let turns = self.turns.0[range.clone()].iter().zip(&self.turns.1[range.clone()]);
+            at.spectrum[range].iter().zip(turns)
+        };
+        for (value, (one, (&c, &d))) in real[reals.clone()].iter_mut().zip(turned(reals)) {
+            *value = one.re * c + one.im * d;
+        }
+        let rest = rest.start - half..rest.end - half;
+        for (value, (one, (&c, &d))) in imaginary[rest.clone()].iter_mut().zip(turned(rest)) {
+            *value = one.im * c - one.re * d;
+        }
     }
 }
 
 impl<T: FftNum> Workspace<T> {
-    /// What was in it may be a key.
-    fn clear(&mut self) {
+    /// Room for a transform to half as many complex numbers as there are values.
+    fn fit(&mut self, half: usize, scratch: usize) {
         let zero = Complex::new(T::zero(), T::zero());
-        self.values.fill(T::zero());
-        self.spectrum.fill(zero);
-        self.scratch.fill(zero);
-    }
-
-    /// Room for a transform of this size.
-    fn fit(&mut self, size: usize, scratch: usize) {
-        let zero = Complex::new(T::zero(), T::zero());
-        self.values.resize(size, T::zero());
-        self.spectrum.resize(size / 2 + 1, zero);
+        self.values.resize(2 * half, T::zero());
+        self.spectrum.resize(half, zero);
         self.scratch.resize(scratch, zero);
     }
 
-    /// Transforms bits after `skipped` places of nothing and with nothing behind.
-    fn transform(&mut self, forward: &dyn RealToComplex<T>, signs: &Signs<T>, bits: &Bits, skipped: usize) {
-        self.fit(forward.len(), forward.get_scratch_len());
+    /// Bits as values.
+    fn expand(&mut self, signs: &Signs<T>, bits: &Bits, skipped: usize) {
         let (before, rest) = self.values.split_at_mut(skipped);
         let (values, behind) = rest.split_at_mut(bits.len());
         before.fill(T::zero());
         behind.fill(T::zero());
-        let words = bits.words().iter().flat_map(|word| word.to_le_bytes());
         let (whole, part) = values.as_chunks_mut::<8>();
-        let mut bytes = words;
+        let mut bytes = bits.words().iter().flat_map(|word| word.to_le_bytes());
         for (values, byte) in whole.iter_mut().zip(&mut bytes) {
             *values = signs[usize::from(byte)];
         }
@@ -93,8 +217,6 @@ impl<T: FftNum> Workspace<T> {
             let signs = &signs[usize::from(byte)];
             part.copy_from_slice(&signs[..part.len()]);
         }
-        // The lengths are those that the transform itself gave.
-        let _ = forward.process_with_scratch(&mut self.values, &mut self.spectrum, &mut self.scratch);
     }
 }
 
@@ -144,7 +266,7 @@ impl Toeplitz {
         let single = if inputs == 0 || outputs == 0 {
             None
         } else if seed.len() == inputs + outputs - 1 {
-            Some(SINGLE.with_borrow_mut(|planner| Plan::new(planner, &seed, inputs, outputs)))
+            Some(Plan::new(&seed, inputs, outputs))
         } else {
             return Err(ToeplitzError::Seed { inputs, outputs, seed: seed.len() });
         };
@@ -166,7 +288,7 @@ impl Toeplitz {
         if clear {
             return Ok(product);
         }
-        let double = Plan::<f64>::new(&mut RealFftPlanner::new(), &self.seed, self.inputs, self.outputs);
+        let double = Plan::<f64>::new(&self.seed, self.inputs, self.outputs);
         Ok(double.apply(&self.seed, input).0)
     }
 }
@@ -189,33 +311,31 @@ struct Plan<T: Real> {
     one: bool,
     /// For b − a = −(columns − 1) first.
     spectra: Vec<Spectrum<T>>,
-    signs: Signs<T>,
-    forward: Arc<dyn RealToComplex<T>>,
-    inverse: Arc<dyn ComplexToReal<T>>,
+    transform: Arc<Transform<T>>,
 }
 
 impl<T: Real> Plan<T> {
-    fn new(planner: &mut RealFftPlanner<T>, seed: &Bits, inputs: usize, outputs: usize) -> Self {
+    fn new(seed: &Bits, inputs: usize, outputs: usize) -> Self {
         let block = BLOCK.min(inputs.max(outputs).next_power_of_two());
         let (rows, columns) = (outputs.div_ceil(block), inputs.div_ceil(block));
         let one = rows == 1 && columns == 1;
         // What wraps around in a matrix of one block lands before the first place that is read.
         let size = if one { transform_size(inputs + outputs - 1) } else { 2 * block };
-        let signs = signs();
-        let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
+        let transform = T::transform(size);
         let spectra = (0..(rows + columns).saturating_sub(1))
             .into_par_iter()
-            .map(|n| {
+            .map_init(Lent::new, |at, n| {
                 // Where the block begins in the seed; the first blocks may begin before it.
                 let begin = if one { inputs } else { inputs + n * block };
                 let before = if one { inputs } else { columns * block };
                 let skipped = before.saturating_sub(begin);
                 let length = if one { size } else { 2 * block - 1 };
                 let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
-                Spectrum::of(&*forward, &signs, &part, skipped)
+                transform.forward(at, &part, skipped);
+                Spectrum::of(&at.spectrum)
             })
             .collect();
-        Self { inputs, outputs, block, columns, one, spectra, signs, forward, inverse }
+        Self { inputs, outputs, block, columns, one, spectra, transform }
     }
 
     /// The product, and whether every sum was clear.
@@ -225,29 +345,25 @@ impl<T: Real> Plan<T> {
         }
         let inputs: Vec<_> = (0..self.columns)
             .into_par_iter()
-            .map(|a| {
-                let part = input.slice(a * self.block, self.block);
-                Spectrum::of(&*self.forward, &self.signs, &part, 0)
+            .map_init(Lent::new, |at, a| {
+                self.transform.forward(at, &input.slice(a * self.block, self.block), 0);
+                Spectrum::of(&at.spectrum)
             })
             .collect();
         let rows = self.spectra.len() + 1 - self.columns;
         // Frequencies in tiles: so many of all spectra stay in the cache while each meets all others.
-        let tiles: Vec<Vec<Spectrum<T>>> = (0..self.forward.complex_len().div_ceil(TILE))
+        let tiles: Vec<Vec<Complex<T>>> = (0..self.transform.half.div_ceil(TILE))
             .into_par_iter()
-            .map(|tile| (0..rows).map(|b| self.multiply(&inputs, b, tile)).collect())
+            .map(|tile| self.multiply(&inputs, rows, tile))
             .collect();
         let rows: Vec<(Bits, bool)> = (0..rows)
             .into_par_iter()
-            .map(|b| {
-                let parts = tiles.iter().flat_map(|tile| tile[b].re.iter().zip(&tile[b].im));
-                T::lend(|at| {
-                    at.fit(self.inverse.len(), self.inverse.get_scratch_len());
-                    for (sum, (&re, &im)) in at.spectrum.iter_mut().zip(parts) {
-                        *sum = Complex { re, im };
-                    }
-                    self.back(at);
-                    self.round(seed, input, b, &at.values)
-                })
+            .map_init(Lent::new, |at, b| {
+                at.fit(self.transform.half, 0);
+                for (part, tile) in at.spectrum.chunks_mut(TILE).zip(&tiles) {
+                    part.copy_from_slice(&tile[b * part.len()..][..part.len()]);
+                }
+                self.round(at, seed, input, b)
             })
             .collect();
         let clear = rows.iter().all(|(_, clear)| *clear);
@@ -257,83 +373,103 @@ impl<T: Real> Plan<T> {
 
     /// The same for a matrix of one block: all in the workspace.
     fn apply_one(&self, spectrum: &Spectrum<T>, seed: &Bits, input: &Bits) -> (Bits, bool) {
-        T::lend(|at| {
-            at.transform(&*self.forward, &self.signs, input, 0);
-            for (one, (&c, &d)) in at.spectrum.iter_mut().zip(spectrum.re.iter().zip(&spectrum.im)) {
-                let Complex { re: a, im: b } = *one;
-                *one = Complex { re: a * c - b * d, im: a * d + b * c };
-            }
-            at.fit(self.inverse.len(), self.inverse.get_scratch_len());
-            self.back(at);
-            self.round(seed, input, 0, &at.values)
-        })
-    }
-
-    /// From the spectrum to the values.
-    fn back(&self, at: &mut Workspace<T>) {
-        // Only lengths can be wrong, and the parts that the transform ignores hold rounding errors.
-        let _ = self.inverse.process_with_scratch(&mut at.spectrum, &mut at.values, &mut at.scratch);
-    }
-
-    /// One tile of the spectrum of block row `b`.
-    fn multiply(&self, inputs: &[Spectrum<T>], b: usize, tile: usize) -> Spectrum<T> {
-        let range = tile * TILE..((tile + 1) * TILE).min(self.forward.complex_len());
-        let mut sum = Spectrum { re: vec![T::zero(); range.len()], im: vec![T::zero(); range.len()] };
-        for (a, input) in inputs.iter().enumerate() {
-            let other = &self.spectra[b + self.columns - 1 - a];
-            let one = input.re[range.clone()].iter().zip(&input.im[range.clone()]);
-            let two = other.re[range.clone()].iter().zip(&other.im[range.clone()]);
-            for ((re, im), ((a, b), (c, d))) in sum.re.iter_mut().zip(&mut sum.im).zip(one.zip(two)) {
-                *re = *re + (*a * *c - *b * *d);
-                *im = *im + (*a * *d + *b * *c);
-            }
+        let mut at = Lent::new();
+        self.transform.forward(&mut at, input, 0);
+        for (one, (&c, &d)) in at.spectrum.iter_mut().zip(spectrum.re.iter().zip(&spectrum.im)) {
+            let Complex { re: a, im: b } = *one;
+            *one = Complex { re: a * c - b * d, im: a * d + b * c };
         }
-        sum
+        self.round(&mut at, seed, input, 0)
     }
 
-    /// The parities behind the sums of block row `b`. Over n places with K ones in the input and S ones in that part of the
-    /// seed, bits as ±1 are equal in v = (sum + n)/2 places, and v = n − K − S + 2P, where P counts the places with
-    /// two ones. So v must come out whole, and of a parity that is known before.
-    fn round(&self, seed: &Bits, input: &Bits, b: usize, values: &[T]) -> (Bits, bool) {
-        let scale = 0.5 / float(values.len());
+    /// One tile of the spectra of all block rows, one row after the other.
+    fn multiply(&self, inputs: &[Spectrum<T>], rows: usize, tile: usize) -> Vec<Complex<T>> {
+        let range = tile * TILE..((tile + 1) * TILE).min(self.transform.half);
+        let mut tiles = Vec::with_capacity(rows * range.len());
+        let (mut re, mut im) = (vec![T::zero(); range.len()], vec![T::zero(); range.len()]);
+        for b in 0..rows {
+            re.fill(T::zero());
+            im.fill(T::zero());
+            // The block columns meet the spectra backwards.
+            for (one, two) in inputs.iter().zip(self.spectra[b..b + self.columns].iter().rev()) {
+                let one = one.re[range.clone()].iter().zip(&one.im[range.clone()]);
+                let two = two.re[range.clone()].iter().zip(&two.im[range.clone()]);
+                for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(&mut im).zip(one.zip(two)) {
+                    *re = *re + (*a * *c - *b * *d);
+                    *im = *im + (*a * *d + *b * *c);
+                }
+            }
+            tiles.extend(re.iter().zip(&im).map(|(&re, &im)| Complex { re, im }));
+        }
+        tiles
+    }
+
+    /// The parities behind the sums of block row `b`, whose spectrum is in the workspace. Over n places with K ones in the input and S
+    /// ones in that part of the seed, bits as ±1 are equal in v = (sum + n)/2 places, and v = n − K − S + 2P, where P counts the places
+    /// with two ones. So v must come out whole, and of a parity that is known before.
+    fn round(&self, at: &mut Workspace<T>, seed: &Bits, input: &Bits, b: usize) -> (Bits, bool) {
+        /// Added to a number below 2⁵¹ it leaves the nearest whole one in the lowest bits.
+        const WHOLE: f64 = 6_755_399_441_055_744.0;
+        let scale = 0.5 / float(self.transform.half);
         let offset = 0.5 * float(self.inputs);
         let first = if self.one { self.inputs } else { self.block } - 1;
         let start = b * self.block;
         let length = self.block.min(self.outputs - start);
-        // K + S − n; a length of less than 2³¹ is all that memory allows.
-        let mut known =
-            int(input.count_ones()) + int(seed.slice(start, self.inputs).count_ones()) - int(self.inputs);
+        self.transform.back(at, first, length);
+        // K + S − n modulo 4, and what is added to it from place to place.
+        let known = input.count_ones() + seed.slice(start, self.inputs).count_ones();
+        let mut known = known.wrapping_sub(self.inputs) & 3;
         let (leaving, coming) = (seed.slice(start, length), seed.slice(start + self.inputs, length));
-        let (mut words, mut worst, mut odd) = (Vec::with_capacity(length.div_ceil(64)), 0.0_f64, 0);
-        let (mut doubled, mut equal) = ([0_i32; 64], [0_i32; 64]);
-        for (n, values) in values[first..first + length].chunks(64).enumerate() {
+        let (mut words, mut clear, mut odd) = (Vec::with_capacity(length.div_ceil(64)), true, 0);
+        let mut equal = [0_u64; 64];
+        for (n, values) in at.values[first..first + length].chunks(64).enumerate() {
             let leaving = leaving.words().get(n).copied().unwrap_or(0);
             let coming = coming.words().get(n).copied().unwrap_or(0);
-            for (bit, doubled) in doubled.iter_mut().enumerate() {
-                *doubled = known;
-                known += i32::from(coming >> bit & 1 == 1) - i32::from(leaving >> bit & 1 == 1);
-            }
             for (equal, &value) in equal.iter_mut().zip(values) {
                 let places = value.into() * scale + offset;
-                #[expect(clippy::cast_possible_truncation, reason = "a count of places, rounded")]
-                let whole = (places + 0.5) as i32;
-                worst = worst.max((places - f64::from(whole)).abs());
-                *equal = whole;
+                let whole = places + WHOLE;
+                clear &= (places - (whole - WHOLE)).abs() < 0.25;
+                *equal = whole.to_bits();
             }
-            let mut word = 0;
-            for bit in 0..values.len() {
-                let twice = equal[bit] + doubled[bit];
-                odd |= twice & 1;
-                word |= u64::from(twice & 2 == 2) << bit;
+            // Both bits of the count of equal places modulo 4, for all places of the word.
+            let (mut ones, mut twos) = (0, 0);
+            for (bit, equal) in equal[..values.len()].iter().enumerate() {
+                ones |= (equal & 1) << bit;
+                twos |= (equal >> 1 & 1) << bit;
             }
-            words.push(word);
+            let counts = Counts::from(known, coming, leaving);
+            known = counts.after;
+            let mask = u64::MAX >> (64 - values.len());
+            odd |= (ones ^ counts.ones) & mask;
+            words.push((twos ^ counts.twos ^ (ones & counts.ones)) & mask);
         }
-        (Bits::from_words(words, length), worst < 0.25 && odd == 0)
+        (Bits::from_words(words, length), clear && odd == 0)
     }
 }
 
-fn int(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
+/// A count modulo 4 before each of 64 places, a bit of it in each word, and after them.
+struct Counts {
+    ones: u64,
+    twos: u64,
+    after: usize,
+}
+
+impl Counts {
+    /// It begins with `known`; where `coming` has a bit it grows by one, and where `leaving` has one it shrinks.
+    fn from(known: usize, coming: u64, leaving: u64) -> Self {
+        // −1 is 3.
+        let (mut ones, mut twos) = (coming ^ leaving, leaving & !coming);
+        for shift in [1, 2, 4, 8, 16, 32] {
+            let (more, twice) = (ones << shift, twos << shift);
+            twos ^= twice ^ (ones & more);
+            ones ^= more;
+        }
+        let all = ((ones >> 63) + (twos >> 63) * 2) as usize;
+        // Before the place, and with what there was.
+        (ones, twos) = (ones << 1, twos << 1);
+        let (begun_one, begun_two) = (u64::MAX * (known as u64 & 1), u64::MAX * (known as u64 >> 1 & 1));
+        Self { ones: ones ^ begun_one, twos: twos ^ begun_two ^ (ones & begun_one), after: (known + all) & 3 }
+    }
 }
 
 /// Eight bits as numbers, +1 for zero and −1 for one, for each byte.
@@ -352,15 +488,11 @@ struct Spectrum<T> {
 }
 
 impl<T: Real> Spectrum<T> {
-    /// As [`Workspace::transform`] has it.
-    fn of(forward: &dyn RealToComplex<T>, signs: &Signs<T>, bits: &Bits, skipped: usize) -> Self {
-        T::lend(|at| {
-            at.transform(forward, signs, bits, skipped);
-            Self {
-                re: at.spectrum.iter().map(|value| value.re).collect(),
-                im: at.spectrum.iter().map(|value| value.im).collect(),
-            }
-        })
+    fn of(spectrum: &[Complex<T>]) -> Self {
+        Self {
+            re: spectrum.iter().map(|value| value.re).collect(),
+            im: spectrum.iter().map(|value| value.im).collect(),
+        }
     }
 }
 
@@ -440,15 +572,52 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_those_of_counting() {
+        let mut random = stream(3, Purpose::Public, 0);
+        let words = Bits::random(2 * 64 * 50, &mut random);
+        for (n, pair) in words.words().chunks(2).enumerate() {
+            let (coming, leaving) = (pair[0], pair[1]);
+            let mut known = n % 4;
+            let counts = Counts::from(known, coming, leaving);
+            for place in 0..64 {
+                assert_eq!(
+                    (counts.ones >> place & 1) + 2 * (counts.twos >> place & 1),
+                    known as u64,
+                    "{place}"
+                );
+                known = (known + 4 + (coming >> place & 1) as usize - (leaving >> place & 1) as usize) % 4;
+            }
+            assert_eq!(counts.after, known);
+        }
+    }
+
+    #[test]
+    fn a_workspace_holds_nothing_afterwards() {
+        let mut random = stream(4, Purpose::Public, 0);
+        for (inputs, outputs) in [(1_000, 500), (140_000, 70_000)] {
+            let seed = Bits::random(inputs + outputs - 1, &mut random);
+            let input = Bits::random(inputs, &mut random);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            let clean = pool.install(|| {
+                hash(seed, &input, outputs).unwrap();
+                WORKSPACE.with_borrow(|at| {
+                    let zeros = |values: &[Complex<f32>]| values.iter().all(|value| value.norm_sqr() == 0.0);
+                    assert!(!at.values.is_empty(), "it is kept");
+                    at.values.iter().all(|value| *value == 0.0) && zeros(&at.spectrum) && zeros(&at.scratch)
+                })
+            });
+            assert!(clean);
+        }
+    }
+
+    #[test]
     fn single_and_double_precision_agree() {
         let mut random = stream(2, Purpose::Public, 0);
         let (inputs, outputs) = (100_000, 50_000);
         let seed = Bits::random(inputs + outputs - 1, &mut random);
         let input = Bits::random(inputs, &mut random);
-        let single =
-            Plan::<f32>::new(&mut RealFftPlanner::new(), &seed, inputs, outputs).apply(&seed, &input);
-        let double =
-            Plan::<f64>::new(&mut RealFftPlanner::new(), &seed, inputs, outputs).apply(&seed, &input);
+        let single = Plan::<f32>::new(&seed, inputs, outputs).apply(&seed, &input);
+        let double = Plan::<f64>::new(&seed, inputs, outputs).apply(&seed, &input);
         assert!(single.1 && double.1);
         assert_eq!(single.0, double.0);
     }

@@ -11,7 +11,7 @@ pub mod target;
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, PI};
 
-use realfft::num_complex::Complex64;
+use rustfft::num_complex::Complex64;
 
 /// The most qubits a circuit may name, and the most classical bits.
 pub const LARGEST: usize = 1 << 20;

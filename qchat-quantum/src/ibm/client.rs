@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::{Method, StatusCode, header::HeaderValue};
 
 use super::{
-    ApiKey, Config, Configuration, IbmError, Job, JobId, Listed, Raw, Status, Submission, Tag, Usage,
+    ApiKey, Config, Configuration, IbmError, Job, JobId, Listed, Place, Raw, Status, Submission, Tag, Usage,
     backends,
     config::{Base, Scrub},
     error::{Asked, refusal},
@@ -170,8 +170,15 @@ impl Client {
         }
     }
 
-    /// The same, asked once.
-    pub(super) async fn look(&self, id: &JobId) -> Result<Job, IbmError> {
+    /// `GET /jobs/{id}/metrics`, asked once: where a job is that waits.
+    pub async fn place(&self, id: &JobId) -> Result<Place, IbmError> {
+        let ask = self.get(&["jobs", id.as_str(), "metrics"], &[], MOST);
+        let (answer, _) = self.authorised(Asked::About("job"), &ask).await?;
+        jobs::place(&answer.body)
+    }
+
+    /// [`Client::job`], asked once.
+    pub async fn look(&self, id: &JobId) -> Result<Job, IbmError> {
         let ask = self.get(&["jobs", id.as_str()], &[("exclude_params", "true")], MOST);
         let (answer, scrub) = self.authorised(Asked::About("job"), &ask).await?;
         jobs::job(&answer.body, &scrub)

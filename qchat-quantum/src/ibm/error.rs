@@ -74,6 +74,12 @@ pub enum IbmError {
     /// What was to be submitted cannot be.
     #[error("the job was not submitted: {0}")]
     Submission(&'static str),
+    /// A backend of the service's that is no quantum computer.
+    #[error("{0} is a simulator at IBM's, whose bits are no better than this machine's: use --backend local")]
+    Simulator(String),
+    /// A job that was waited for has ended without results.
+    #[error("IBM Quantum has ended the job: {0}")]
+    Ended(String),
     /// IBM's identity service refuses the API key.
     #[error(
         "IBM does not accept the API key: {0}; create another at https://cloud.ibm.com/iam/apikeys and store that one"

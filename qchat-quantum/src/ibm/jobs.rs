@@ -2,7 +2,8 @@
 //!
 //! `GET /jobs/{id}` gives `state.status`, one of Queued, Running, Completed, Cancelled and Failed, with `reason`,
 //! `reason_code` and `reason_solution`, and `usage.qpu_charge_time_seconds` when something was charged. The older field
-//! `status` beside it also says `Cancelled - Ran too long`.
+//! `status` beside it also says `Cancelled - Ran too long`. `GET /jobs/{id}/metrics` gives `position_in_queue` and
+//! `estimated_start_time` of one that waits, or null.
 
 use std::{fmt, str::FromStr};
 
@@ -17,6 +18,7 @@ use super::{
 };
 
 const LONGEST_ID: usize = 100;
+const LONGEST_TIME: usize = 40;
 
 /// The service's name for a job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,6 +126,28 @@ impl fmt::Display for JobState {
             }
         }
     }
+}
+
+/// Where a job is that waits, as far as the service says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// How many jobs are before it.
+    pub position: Option<u64>,
+    /// When it is thought to start, as the service writes it (RFC 3339); whoever shows it reads it first.
+    pub starts: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    position_in_queue: Option<u64>,
+    estimated_start_time: Option<String>,
+}
+
+/// Reads the answer of `GET /jobs/{id}/metrics`.
+pub(super) fn place(body: &[u8]) -> Result<Place, IbmError> {
+    let metrics: Metrics = parse(body, "the metrics of a job were expected")?;
+    let starts = metrics.estimated_start_time.filter(|time| time.len() <= LONGEST_TIME);
+    Ok(Place { position: metrics.position_in_queue, starts })
 }
 
 #[derive(Deserialize)]
@@ -264,6 +288,27 @@ mod tests {
         ] {
             let text = format!(r#"{{"state":{{"status":"Completed"}},"usage":{usage}}}"#);
             assert_eq!(job(text.as_bytes(), &Scrub::default()).unwrap().charged_seconds, seconds, "{usage}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_queue_is_what_is_said_of_it() {
+        for (text, position, starts) in [
+            (
+                r#"{"position_in_queue":3,"estimated_start_time":"2026-11-30T12:00:00.000Z","bss":{"seconds":0}}"#,
+                Some(3),
+                Some("2026-11-30T12:00:00.000Z"),
+            ),
+            (r#"{"position_in_queue":null,"estimated_start_time":null}"#, None, None),
+            ("{}", None, None),
+        ] {
+            let place = place(text.as_bytes()).unwrap();
+            assert_eq!((place.position, place.starts.as_deref()), (position, starts), "{text}");
+        }
+        let long = format!(r#"{{"estimated_start_time":"{}"}}"#, "2".repeat(41));
+        assert_eq!(place(long.as_bytes()).unwrap(), Place::default());
+        for text in ["[]", r#"{"position_in_queue":-1}"#, r#"{"position_in_queue":"next"}"#] {
+            assert!(place(text.as_bytes()).is_err(), "{text}");
         }
     }
 

@@ -13,6 +13,7 @@
 mod backends;
 mod client;
 mod config;
+mod device;
 mod error;
 mod executor;
 mod http;
@@ -29,8 +30,9 @@ mod usage;
 pub use backends::{Availability, Configuration, Listed, Status};
 pub use client::Client;
 pub use config::{ApiKey, Config};
+pub use device::Device;
 pub use error::{IbmError, Said};
-pub use jobs::{Job, JobId, JobState};
+pub use jobs::{Job, JobId, JobState, Place};
 pub use once::submit_once;
 pub use pace::Pace;
 pub use results::Raw;

@@ -6,7 +6,7 @@
 
 use rand::Rng;
 use rayon::prelude::*;
-use realfft::num_complex::Complex64;
+use rustfft::num_complex::Complex64;
 
 use super::{
     Samples, SimulatorError,

@@ -17,6 +17,8 @@ pub enum Route {
     List,
     /// `GET /jobs/{id}`
     Job,
+    /// `GET /jobs/{id}/metrics`
+    Metrics,
     /// `GET /jobs/{id}/results`
     Results,
     /// `POST /jobs/{id}/cancel`
@@ -87,6 +89,8 @@ pub struct Control {
     pub repeats_secrets: bool,
     /// Whether the list of jobs is not filtered by tags.
     pub ignores_tags: bool,
+    /// Whether it says where in the queue a job is.
+    pub tells_places: bool,
     /// What goes wrong next: each is for the first request that its route fits.
     pub mishaps: VecDeque<(Route, Mishap)>,
 }
@@ -107,6 +111,7 @@ impl Default for Control {
             token_seconds: 3600,
             repeats_secrets: false,
             ignores_tags: false,
+            tells_places: true,
             mishaps: VecDeque::new(),
         }
     }

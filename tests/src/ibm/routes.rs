@@ -20,6 +20,8 @@ pub struct Charged {
     pub tags: Vec<String>,
     /// The seconds that it was charged so far.
     pub seconds: f64,
+    /// Whether the executor runs it, and not the sampler.
+    pub executor: bool,
 }
 
 /// All that the stand-in knows.
@@ -72,6 +74,7 @@ pub(super) fn route(request: &Request) -> Route {
         ("POST", ["jobs"]) => Route::Submit,
         ("GET", ["jobs"]) => Route::List,
         ("GET", ["jobs", _]) => Route::Job,
+        ("GET", ["jobs", _, "metrics"]) => Route::Metrics,
         ("GET", ["jobs", _, "results"]) => Route::Results,
         ("POST", ["jobs", _, "cancel"]) => Route::Cancel,
         ("GET", ["instances", "usage"]) => Route::Usage,
@@ -85,8 +88,12 @@ impl World {
     }
 
     pub(super) fn charged(&self) -> Vec<Charged> {
-        let charged =
-            |job: &Job| Charged { id: job.id.clone(), tags: job.tags.clone(), seconds: job.charged };
+        let charged = |job: &Job| Charged {
+            id: job.id.clone(),
+            tags: job.tags.clone(),
+            seconds: job.charged,
+            executor: job.program == Program::Executor,
+        };
         self.jobs.iter().map(charged).collect()
     }
 
@@ -120,7 +127,7 @@ impl World {
             Route::Submit => self.submit(&request.body),
             Route::List => self.list(&request.query),
             Route::Usage => self.usage(),
-            Route::Job | Route::Results | Route::Cancel => {
+            Route::Job | Route::Metrics | Route::Results | Route::Cancel => {
                 let Some(place) = self.jobs.iter().position(|job| job.id == id) else {
                     return refusal(404, "1291", "Job not found.");
                 };
@@ -129,6 +136,7 @@ impl World {
                         self.jobs[place].look(&self.control);
                         self.jobs[place].told().into()
                     }
+                    Route::Metrics => self.metrics(place),
                     Route::Results => self.results(place),
                     _ => self.cancel(place),
                 }
@@ -252,6 +260,21 @@ impl World {
         let count = all.len();
         let page: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
         json!({"jobs": page, "count": count, "offset": offset, "limit": limit}).into()
+    }
+
+    /// Where a job is that waits: as many before it as there are looks yet that find it so.
+    fn metrics(&self, place: usize) -> Reply {
+        let job = &self.jobs[place];
+        let mut metrics = json!({
+            "timestamps": {"created": job.created, "running": null, "finished": null},
+            "bss": {"seconds": 0}, "usage": {"quantum_seconds": 0, "seconds": 0}, "executions": 0,
+            "position_in_queue": null, "position_in_provider": null, "estimated_start_time": null,
+        });
+        if job.stage == Stage::Queued && self.control.tells_places {
+            metrics["position_in_queue"] = json!(self.control.queued.saturating_sub(job.looks));
+            metrics["estimated_start_time"] = json!("2026-11-30T12:00:00.000Z");
+        }
+        metrics.into()
     }
 
     fn results(&mut self, place: usize) -> Reply {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use qchat_cli::{
-    store::quantum::{JobId, QuantumStore},
+    store::quantum::{JobId, NewJob, QuantumStore},
     vault,
 };
 use qchat_proto::crypto::{entropy::SystemEntropy, secret::Secret};
@@ -191,7 +191,8 @@ fn a_block_that_was_used_is_nowhere_in_the_files() {
     let marked = [0xa5; 32];
     let store = open();
     let id = JobId::random(&SystemEntropy).expect("randomness");
-    let job = store.add_job(id, "{}", "local", 0.0, false, None).expect("a job");
+    let job = NewJob { task: "{}", backend: "local", ..NewJob::default() };
+    let job = store.add_job(id, &job).expect("a job");
     let measured = store.measured(&job, b"[]", None).expect("it was measured");
     let finish = |store: &QuantumStore| store.finish(&measured, true, &marked, |_| "{}".to_owned());
     assert_eq!(finish(&store).expect("it ends"), Some(32));
@@ -270,4 +271,39 @@ fn a_pool_that_cannot_be_read_keeps_nobody_from_a_new_key() {
     assert!(alice.fails(1, &["quantum", "pool"]).contains("move it away"));
     fs::remove_file(&pool).expect("it is moved away");
     assert_eq!(self::pool(&alice), (0, 0));
+}
+
+#[test]
+fn a_device_that_many_jobs_imitate_is_stored_once() {
+    let alice = newcomer();
+    let qubits = vec![r#"[{"name":"readout_error","value":0.01}]"#; 20].join(",");
+    let pairs = (0..19).map(|n| format!(r#"{{"gate":"cz","qubits":[{n},{}],"parameters":[]}}"#, n + 1));
+    let gates: Vec<String> = pairs.collect();
+    let marked = "a-device-that-is-described-once";
+    let text = format!(
+        r#"{{"backend_name":"{marked}","qubits":[{qubits}],"gates":[{}],"more":"{}"}}"#,
+        gates.join(","),
+        "x".repeat(300_000)
+    );
+    let file = alice.file("properties.json");
+    fs::write(&file, &text).expect("a file");
+    let path = file.to_str().expect("a UTF-8 path");
+    alice.ok(&["quantum", "run", "qrng"]);
+    for shots in ["100", "200", "300"] {
+        let run = ["quantum", "run", "chsh", "--seed", "1", "--shots", shots, "--properties", path];
+        assert_eq!(alice.json(&run)[0]["cached"], false);
+        assert_eq!(alice.json(&run)[0]["cached"], true, "it is the same device");
+    }
+    let size = || fs::metadata(alice.data_directory().join("alice/quantum.db")).expect("a file").len();
+    assert!(size() < 600_000, "{} bytes for three jobs", size());
+    let dir = alice.data_directory().join("alice");
+    let key = vault::unlock(&dir, alice.passphrase()).expect("the passphrase opens it");
+    let store = QuantumStore::open(&dir, key).expect("the database");
+    assert_eq!(store.devices().expect("devices").len(), 1);
+    drop(store);
+    alice.ok(&["quantum", "forget", "--all"]);
+    let key = vault::unlock(&dir, alice.passphrase()).expect("the passphrase opens it");
+    let store = QuantumStore::open(&dir, key).expect("the database");
+    assert!(store.devices().expect("devices").is_empty(), "no job names it any more");
+    assert_eq!(store.jobs().expect("jobs").len(), 1, "the one whose bits wait in the pool");
 }

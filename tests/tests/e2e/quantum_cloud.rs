@@ -1,6 +1,11 @@
 //! Quantum jobs on a quantum computer, through the program: a stand-in for IBM Quantum runs them.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::PathBuf,
+    process::Command,
+};
 
 use qchat_quantum::noise::{NoiseModel, Readout};
 use qchat_tests::{
@@ -9,6 +14,7 @@ use qchat_tests::{
     database::Backend,
     ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, PAUSED, Route},
     process::Process,
+    small_disk::Small,
 };
 use serde_json::Value;
 
@@ -165,7 +171,7 @@ fn the_simulator_takes_what_a_quantum_computer_does_not_and_everything_says_so()
 
 #[test]
 fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once() {
-    for requests in 1..=10 {
+    for (requests, fallback) in (1..=10).flat_map(|requests| [(requests, true), (requests, false)]) {
         let fake = Fake::start(Control::default());
         if requests % 3 == 0 {
             // It has arrived, and the program does not get to know.
@@ -173,24 +179,240 @@ fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once()
         }
         let user = User::new(&fake);
         user.json("run qrng");
-        let mut running = user.client.start(&user.quantum("run qrng --backend ibm --yes --no-fallback"));
-        while all_requests(&fake) < requests && running.is_running() {
-            std::thread::yield_now();
-        }
-        running.kill();
+        let command = "run qrng --backend ibm --yes --no-fallback";
+        let command = if fallback { command.trim_end_matches(" --no-fallback") } else { command };
+        killed_after(requests, &fake, &user, command);
         // What the stand-in was at when the program died, it does all the same.
         user.client.run(&user.quantum("resume"));
         let jobs = user.jobs();
         let charged = fake.jobs();
-        assert!(charged.len() <= 1, "after {requests} requests: {charged:?}");
-        assert!(jobs.len() <= 2, "{jobs:?}");
-        assert!(jobs.iter().all(|(state, _)| state == "done"), "after {requests} requests: {jobs:?}");
-        assert_eq!(
-            charged.len(),
-            jobs.iter().filter(|(_, backend)| backend == BACKEND).count(),
+        let what = format!("after {requests} requests, with fallback {fallback}: {jobs:?}, {charged:?}");
+        assert!(charged.len() <= 1 && jobs.len() <= 2, "{what}");
+        assert!(jobs.iter().all(|(state, _)| state == "done"), "{what}");
+        assert_eq!(charged.len(), jobs.iter().filter(|(_, backend)| backend == BACKEND).count(), "{what}");
+    }
+}
+
+#[test]
+fn a_fallback_that_is_killed_at_any_moment_is_finished_later_and_brings_its_bits_once() {
+    for requests in 5..=10 {
+        let failed = End::Failed(1517, "not native".to_owned());
+        let fake = Fake::start(Control { end: failed, ..Control::default() });
+        let user = User::new(&fake);
+        user.json("run qrng");
+        killed_after(requests, &fake, &user, "run qrng --backend ibm --yes");
+        user.client.run(&user.quantum("resume"));
+        let jobs = user.jobs();
+        assert!(
+            jobs.iter().all(|job| *job == ("done".to_owned(), "local".to_owned())),
             "{requests}: {jobs:?}"
         );
+        assert!(fake.jobs().len() <= 1, "{requests}: {:?}", fake.jobs());
+        assert_eq!(user.pool(), (0.into(), (256 * jobs.len()).into()), "{requests}: {jobs:?}");
     }
+}
+
+/// Runs a command until the stand-in has seen so many requests, and kills it.
+fn killed_after(requests: usize, fake: &Fake, user: &User, command: &str) {
+    let mut running = user.client.start(&user.quantum(command));
+    while all_requests(fake) < requests && running.is_running() {
+        std::thread::yield_now();
+    }
+    running.kill();
+}
+
+#[test]
+fn a_full_disk_costs_no_results_that_are_paid_for() {
+    let small = Small::mount(16).expect("a file system of its own");
+    let fake = Fake::start(Control { queued: u32::MAX, ..Control::default() });
+    let client = Client::new("http://127.0.0.1:9", "alice");
+    symlink(small.path(), client.data_directory()).expect("a link");
+    let user = User::of(client, &fake);
+    user.json("run qrng");
+    user.json("run qrng --backend ibm --yes --detach");
+
+    // It is full when the results come.
+    let waiting = user.client.start(&user.quantum("resume"));
+    while fake.requests(Route::Job) < 2 {
+        std::thread::yield_now();
+    }
+    small.fill().expect("no byte left");
+    fake.change(|control| control.queued = 0);
+    let full = waiting.finish();
+    assert!(full.code != Some(0) && full.stderr.contains("disk is full"), "{full:?}");
+    // And when somebody wants to spend more.
+    let full = user.client.run(&user.quantum("run chsh --backend ibm --yes"));
+    assert!(full.code != Some(0) && full.stderr.contains("disk is full"), "{full:?}");
+    assert!(!full.stderr.contains("damaged"), "{full:?}");
+    assert_eq!(fake.jobs().len(), 1, "nothing is submitted that cannot be written down");
+
+    small.free().expect("room again");
+    let ended = user.json("resume");
+    assert_eq!((ended.len(), &ended[0]["state"]), (1, &"done".into()), "{ended:?}");
+    assert_eq!((user.pool(), fake.jobs().len()), ((256.into(), 256.into()), 1));
+}
+
+#[test]
+fn the_executor_runs_jobs_where_it_is_asked_for() {
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    let report = &user.json("run chsh --shots 2000 --backend ibm --yes --ibm-executor")[0];
+    assert!(report["s"].as_f64().is_some_and(|s| s > 2.5), "{report}");
+    user.json("run qrng --backend ibm --yes");
+    // It goes on with what it was given, whatever is asked for now.
+    user.json("run qrng --backend ibm --yes --detach --ibm-executor");
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    let executed: Vec<bool> = fake.jobs().iter().map(|job| job.executor).collect();
+    assert_eq!((executed, user.pool()), (vec![true, false, true], (512.into(), 0.into())));
+}
+
+#[test]
+fn jobs_that_run_elsewhere_are_shown_as_they_are_there() {
+    let fake = Fake::start(Control { queued: 1_000, ..Control::default() });
+    let user = User::new(&fake);
+    let id = user.json("run chsh --shots 500 --backend ibm --yes --detach")[0]["job"].clone();
+    let id = id.as_str().expect("an id");
+    let waiting = &user.json("jobs")[0];
+    let remote = &waiting["remote"];
+    assert_eq!((&waiting["state"], &remote["state"]), (&"queued".into(), &"queued".into()));
+    let before = remote["before"].as_u64().expect("a number");
+    assert!(before < 1_000 && remote["starts_at"] == "2026-11-30T12:00:00Z", "{remote}");
+    let shown = user.client.ok(&user.quantum(&format!("show {id}"))).join("\n");
+    assert!(shown.contains(" before it, thought to start 2026-11-30"), "{shown}");
+
+    // Where nobody says its place, how many wait for the device.
+    fake.change(|control| control.tells_places = false);
+    let remote = &user.json("jobs")[0]["remote"];
+    assert_eq!((&remote["before"], &remote["queue"]), (&Value::Null, &1.into()));
+    // Where nobody says anything, what was known.
+    fake.happen(Route::Job, 1, &Mishap::Status(503, None));
+    for account in [true, false] {
+        let words = if account { user.quantum("jobs") } else { vec!["quantum", "jobs"] };
+        let unknown = user.client.run(&words).expect_code(0);
+        assert!(unknown.stderr.contains("as they were known last"), "{unknown:?}");
+        assert!(unknown.lines.iter().any(|line| line.contains("queued")), "{unknown:?}");
+    }
+
+    fake.change(|control| control.queued = 0);
+    let ended = user.client.ok(&user.quantum("jobs")).join("\n");
+    assert!(ended.contains("has ended there (completed)"), "{ended}");
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    assert_eq!(user.json("jobs")[0]["remote"], Value::Null);
+}
+
+#[test]
+fn a_report_is_made_again_of_what_was_measured_and_says_so() {
+    let fake = Fake::start(Control { noise: NoiseModel::uniform(0.0, 0.01, 0.01), ..Control::default() });
+    let user = User::new(&fake);
+    let file = user.client.file("results.json");
+    let path = file.to_str().expect("a UTF-8 path");
+    for (command, name) in [
+        ("run chsh --shots 500 --backend ibm --yes", "s"),
+        ("run bb84 --qubits 600 --seed 4 --backend ibm --yes", "qber"),
+        ("run qrng --backend ibm --yes", "entropy"),
+    ] {
+        let kept = &user.json(command)[0];
+        let id = kept["job"].as_str().expect("an id");
+        let pool = user.pool();
+        let again = &user.json(&format!("replay {id}"))[0];
+        let facts = |name: &str| again[name].clone();
+        assert_eq!((&facts(name), facts("unchanged")), (&kept[name], true.into()), "{command}: {again}");
+        assert_eq!((facts("replayed"), facts("quantum")), (true.into(), false.into()), "{command}");
+        assert_eq!(facts("backend"), format!("replay of {BACKEND}"));
+        assert!(facts("provenance").as_str().is_some_and(|words| words.contains("measured before")));
+        let save = format!("replay {id} --save {path}");
+        if name == "entropy" {
+            let refused = user.client.fails(6, &user.quantum(&save));
+            assert!(refused.contains("gone into keys"), "{refused}");
+            assert!(!file.exists());
+        } else {
+            user.json(&save);
+            assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+            // Nobody is asked then.
+            let asked = all_requests(&fake);
+            let read = format!("quantum replay {id} --results {path}");
+            let words: Vec<&str> = read.split(' ').collect();
+            assert_eq!(user.client.json(&words)[0]["unchanged"], true);
+            assert_eq!(all_requests(&fake), asked);
+            assert!(user.client.fails(2, &user.quantum(&save)).contains("does not exist"));
+            fs::remove_file(&file).expect("it is removed");
+        }
+        assert_eq!(
+            (user.pool(), fake.jobs().iter().filter(|job| job.seconds > 0.0).count()),
+            (pool, fake.jobs().len())
+        );
+    }
+    // Results of another job, or none, are nobody's.
+    let chsh = user.json("jobs")[2]["job"].as_str().expect("an id").to_owned();
+    let bb84 = user.json("jobs")[1]["job"].as_str().expect("an id").to_owned();
+    user.json(&format!("replay {bb84} --save {path}"));
+    user.client.fails(1, &user.quantum(&format!("replay {chsh} --results {path}")));
+    let local = user.json("run chsh --shots 500")[0]["job"].as_str().expect("an id").to_owned();
+    let refused = user.client.fails(6, &user.quantum(&format!("replay {local}")));
+    assert!(refused.contains("no quantum computer"), "{refused}");
+}
+
+#[test]
+fn jobs_that_are_over_are_forgotten_and_what_they_cost_is_not() {
+    let fake = Fake::start(Control { queued: 1, ..Control::default() });
+    let user = User::new(&fake);
+    let paid = user.json("run chsh --shots 500 --backend ibm --yes")[0]["job"].clone();
+    let local = user.json("run bb84 --qubits 5000")[0]["job"].clone();
+    let bits = user.json("run qrng --backend ibm --yes")[0]["job"].clone();
+    let open = user.json("run chsh --shots 501 --backend ibm --yes --detach")[0]["job"].clone();
+    let text = |id: &Value| id.as_str().expect("an id").to_owned();
+    for (id, words) in [(&bits, "wait in the pool"), (&open, "is not over")] {
+        let refused = user.client.fails(6, &user.quantum(&format!("forget {}", text(id))));
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert!(user.client.fails(2, &user.quantum("forget")).contains("--all"));
+    let forgotten = user.json(&format!("forget {}", text(&local)));
+    assert_eq!(
+        (forgotten.len(), &forgotten[0]["forgotten"], &forgotten[0]["job"]),
+        (1, &true.into(), &local)
+    );
+    assert!(user.client.fails(5, &user.quantum(&format!("show {}", text(&local)))).contains("no job"));
+    let all = user.client.run(&user.quantum("forget --all")).expect_code(0);
+    assert!(all.stderr.contains("one job is kept"), "{all:?}");
+    let ids: Vec<Value> = user.json("jobs").iter().map(|job| job["job"].clone()).collect();
+    assert_eq!(ids, [open, bits]);
+    // 2 s for each that has run, 10 s for the one that may: with one more that may take 10 s, 24.
+    let dear =
+        user.client.fails(6, &user.quantum("run chsh --shots 500 --backend ibm --yes --ibm-budget 23"));
+    assert!(dear.contains("9 of the 23 s"), "{dear}");
+    assert_eq!(user.pool(), (256.into(), 0.into()));
+    drop(paid);
+}
+
+#[test]
+fn the_key_is_found_in_the_keyring_until_it_is_taken_out() {
+    const SCRIPT: &str = r#"set -e
+        printf 'the keyring' | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+        "$QCHAT" quantum key < "$KEY_FILE" 2>&1
+        "$QCHAT" quantum backends
+        "$QCHAT" quantum key --forget 2>&1
+        "$QCHAT" quantum backends && exit 9
+        exit $?"#;
+    let fake = Fake::start(Control::default());
+    let user = User::new(&fake);
+    let runtime = user.client.file("runtime");
+    fs::create_dir(&runtime).expect("a directory");
+    let usual = user.client.command(&[]);
+    let mut command = Command::new("dbus-run-session");
+    command.args(["--", "sh", "-c", SCRIPT]);
+    command.env_clear().envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("QCHAT", usual.get_program()).env("KEY_FILE", &user.key_file);
+    command.env("QCHAT_DATA_DIR", user.client.data_directory()).env("QCHAT_NO_INPUT", "1");
+    command
+        .env("QCHAT_IBM_CRN", CRN)
+        .env("QCHAT_IBM_URL", &user.url)
+        .env("QCHAT_IBM_IAM_URL", &user.identity);
+    command.env("XDG_RUNTIME_DIR", &runtime);
+    let output = Process::start(&mut command).finish().expect_code(4);
+    let said = output.lines.join("\n");
+    assert!(said.contains("the keyring holds the API key") && said.contains(BACKEND), "{output:?}");
+    assert!(output.stderr.contains("quantum key"), "{output:?}");
+    assert!(!said.contains(KEY) && !output.stderr.contains(KEY));
 }
 
 #[test]
@@ -368,6 +590,23 @@ fn how_the_devices_do_is_kept_and_told_to_whoever_watches() {
     );
     let types = metrics.iter().filter(|line| line.starts_with("# TYPE ")).count();
     assert_eq!(types, 4, "each name once: {metrics:?}");
+    // What the alerts watch is what is printed.
+    let rules = qchat_tests::workspace_root().join("contrib/prometheus/qchat-quantum.rules.yml");
+    let rules = fs::read_to_string(rules).expect("the alerts");
+    let watched: Vec<&str> = rules
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.starts_with("qchat_quantum_"))
+        .filter(|word| *word != "qchat_quantum" && !word.ends_with("prom"))
+        .collect();
+    assert!(watched.len() >= 2, "{watched:?}");
+    for name in watched {
+        assert!(metrics.iter().any(|line| line.starts_with(&format!("{name}{{"))), "{name}: {metrics:?}");
+    }
+    // Where nobody answers, those that are known take no jobs.
+    fake.happen(Route::Backends, 99, &Mishap::Status(503, None));
+    let gone = user.client.run(&user.quantum("health --prometheus")).expect_code(0);
+    assert!(gone.lines.contains(&(value(BACKEND) + "0")), "{gone:?}");
+    assert!(gone.lines.contains(&(value("local") + "1")) && gone.stderr.contains("503"), "{gone:?}");
 }
 
 fn walk(dir: &PathBuf) -> Vec<PathBuf> {

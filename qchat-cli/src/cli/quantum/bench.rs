@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use super::jobs as open_jobs;
 use crate::{
-    cli::{Context, failure::Outcome, open, progress},
+    cli::{
+        Context,
+        failure::{Failure, Outcome},
+        open, progress,
+    },
     engine::EngineError,
     quantum::bench::{self, Figure, Paid},
     store::quantum::{Job, QuantumStore},
@@ -31,8 +35,17 @@ pub(super) async fn bench(context: &Context) -> Outcome {
     };
     let measuring = progress::telling(&context.settings, "Measuring", async |teller| {
         let (teller, price) = (teller.clone(), context.settings.ibm.price.dollars());
+        // On the disk that profiles lie on, where there is one.
+        let data = &context.settings.data_dir;
+        let beside = if data.is_dir() { data.clone() } else { std::env::temp_dir() };
         open::blocking(move || {
-            bench::run(&paid, price, &|done, of| teller.far(done, of, "Measuring".to_owned()))
+            let dir = tempfile::TempDir::with_prefix_in(".bench-", &beside).map_err(|error| {
+                Failure::unexpected(format!("cannot make a directory in {}: {error}", beside.display()))
+            })?;
+            let measured = bench::run(&paid, price, dir.path(), &|done, of| {
+                teller.far(done, of, "Measuring".to_owned());
+            });
+            Ok::<_, Failure>(measured?)
         })
         .await
     });
@@ -74,6 +87,9 @@ fn line(figure: &Figure, longest: f64, plain: bool) -> String {
     let length = (log(figure.microseconds) / longest * LONGEST as f64).round() as usize;
     let bar = if plain { "#" } else { "█" }.repeat(length.clamp(1, LONGEST));
     let mut notes = vec![];
+    if !figure.measured {
+        notes.push("not measured".to_owned());
+    }
     if let Some(rate) = figure.bits_per_second {
         notes.push(format!("{rate:.0} bit/s"));
     }

@@ -5,7 +5,7 @@ use qchat_proto::sanitize;
 use qchat_quantum::ibm::Availability;
 use serde::Serialize;
 
-use super::{ibm, jobs as open_jobs, report, run};
+use super::{elsewhere, ibm, jobs as open_jobs, report, run};
 use crate::{
     cli::{
         Context,
@@ -80,9 +80,14 @@ pub(super) fn status(availability: Availability) -> &'static str {
 
 pub(super) async fn list(context: &Context) -> Outcome {
     let jobs = open_jobs(context).await?.store().with(QuantumStore::jobs).await.map_err(failed)?;
+    let told = elsewhere::told(context, &jobs).await;
     for job in &jobs {
         let kind = kind(job);
-        context.output.result(&report::job_object(Some(job), kind), || line(context, job, kind))?;
+        let told = told.get(&job.id);
+        let object = elsewhere::with(report::job_object(Some(job), kind), told);
+        context
+            .output
+            .result(&object, || line(context, job, kind) + &elsewhere::words(context, job, told))?;
     }
     if jobs.is_empty() {
         context.output.say("no jobs yet; `qchat quantum run qrng` starts one");
@@ -91,7 +96,7 @@ pub(super) async fn list(context: &Context) -> Outcome {
 }
 
 /// A job on a line.
-fn line(context: &Context, job: &Job, kind: &str) -> String {
+pub(super) fn line(context: &Context, job: &Job, kind: &str) -> String {
     let when = words::clock(report::moment(job.created_ms), &context.zone);
     let more = job.reason.as_deref().map(|why| format!("  {}", sanitize::line(why))).unwrap_or_default();
     let id = job.id.to_string();
@@ -102,12 +107,58 @@ fn line(context: &Context, job: &Job, kind: &str) -> String {
 pub(super) async fn show(context: &Context, start: &str) -> Outcome {
     let job = open_jobs(context).await?.find(start).await?;
     let kind = kind(&job);
-    match &job.report {
-        Some(made) => report::Shown::new(Some(&job), kind, made)?.print(context, &[]),
-        None => {
-            Ok(context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?)
+    if let Some(made) = &job.report {
+        return report::Shown::new(Some(&job), kind, made)?.print(context, &[]);
+    }
+    let told = elsewhere::told(context, std::slice::from_ref(&job)).await;
+    let told = told.get(&job.id);
+    let object = elsewhere::with(report::job_object(Some(&job), kind), told);
+    Ok(context
+        .output
+        .result(&object, || line(context, &job, kind) + &elsewhere::words(context, &job, told))?)
+}
+
+/// Forgets jobs that are over: these, or all of them. What is still of use stays.
+pub(super) async fn forget(context: &Context, starts: &[String], all: bool) -> Outcome {
+    let jobs = open_jobs(context).await?;
+    let unused = jobs.store().with(QuantumStore::unused).await.map_err(failed)?;
+    let (mut chosen, mut kept) = (vec![], 0);
+    if all {
+        let over = jobs.store().with(QuantumStore::jobs).await.map_err(failed)?;
+        for job in over.into_iter().filter(|job| job.state.is_over()) {
+            if unused.contains(&job.id) { kept += 1 } else { chosen.push(job) }
         }
     }
+    for start in starts {
+        let job = jobs.find(start).await?;
+        let id = &job.id.to_string()[..8];
+        if !job.state.is_over() {
+            return Err(Failure::refused(format!(
+                "job {id} is not over: `qchat quantum cancel {id}` ends it, and `qchat quantum resume {id}` goes on with it"
+            )));
+        }
+        if unused.contains(&job.id) {
+            return Err(Failure::refused(format!(
+                "bits of job {id} wait in the pool: it is kept until keys have drawn them"
+            )));
+        }
+        chosen.push(job);
+    }
+    let ids: Vec<_> = chosen.iter().map(|job| job.id).collect();
+    jobs.store().with(move |store: &QuantumStore| store.forget_jobs(&ids)).await.map_err(failed)?;
+    for job in &chosen {
+        let kind = kind(job);
+        let mut object = report::job_object(Some(job), kind);
+        object.insert("forgotten".to_owned(), true.into());
+        context.output.result(&object, || format!("{}  forgotten", line(context, job, kind)))?;
+    }
+    match kept {
+        0 if chosen.is_empty() => context.output.say("no job is over"),
+        0 => {}
+        1 => context.output.say("one job is kept: bits of it wait in the pool"),
+        more => context.output.say(&format!("{more} jobs are kept: bits of them wait in the pool")),
+    }
+    Ok(())
 }
 
 pub(super) async fn cancel(context: &Context, start: &str) -> Outcome {

@@ -1,11 +1,13 @@
 //! Commands about quantum jobs and the pool.
 
 mod bench;
+mod elsewhere;
 mod health;
 mod ibm;
 mod jobs;
 mod joint;
 mod plot;
+mod replay;
 mod report;
 mod run;
 mod svg;
@@ -39,6 +41,10 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Show { job } => jobs::show(context, job).await,
         Quantum::Cancel { job } => jobs::cancel(context, job).await,
         Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
+        Quantum::Replay { job, results, save } => {
+            replay::replay(context, job, results.as_deref(), save.as_deref()).await
+        }
+        Quantum::Forget { jobs, all } => jobs::forget(context, jobs, *all).await,
         Quantum::Pool => jobs::pool(context).await,
         Quantum::Health { prometheus } => health::health(context, *prometheus).await,
         Quantum::Bench => bench::bench(context).await,
@@ -124,9 +130,10 @@ fn cloud(error: &IbmError) -> Failure {
         error if error.is_passing() => Failure::network(words),
         IbmError::Key(_) | IbmError::Unauthorized(_) | IbmError::KeyForm => Failure::locked(words),
         IbmError::NotFound { .. } => Failure::not_found(words),
-        IbmError::Forbidden(_) | IbmError::UsageLimit(_) | IbmError::PlainHttp { .. } => {
-            Failure::refused(words)
-        }
+        IbmError::Forbidden(_)
+        | IbmError::UsageLimit(_)
+        | IbmError::PlainHttp { .. }
+        | IbmError::Simulator(_) => Failure::refused(words),
         _ => Failure::unexpected(words),
     }
 }

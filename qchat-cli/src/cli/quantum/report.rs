@@ -60,9 +60,11 @@ impl Shown {
         values.map(|values| values.iter().filter_map(Value::as_f64).collect()).unwrap_or_default()
     }
 
-    /// Whether a quantum computer measured it.
-    pub(super) fn is_quantum(&self) -> bool {
-        self.object.get("quantum").and_then(Value::as_bool) == Some(true)
+    /// Whether a quantum computer measured it, now or in a recording.
+    pub(super) fn is_of_a_device(&self) -> bool {
+        ["quantum", "replayed"]
+            .iter()
+            .any(|name| self.object.get(*name).and_then(Value::as_bool) == Some(true))
     }
 
     /// A text of the report.
@@ -150,7 +152,7 @@ impl Shown {
 
     fn protocol(&self, plain: bool) -> Vec<String> {
         let percent = |share: f64| format!("{:.2} %", share * 100.0);
-        let on_a_device = self.is_quantum();
+        let on_a_device = self.is_of_a_device();
         let (name, what) = match self.kind.as_str() {
             "e91" => ("E91", "pairs"),
             _ if on_a_device => ("BB84", "qubits"),

@@ -135,7 +135,7 @@ async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcom
         let task = task.clone();
         let work = open::blocking(move || {
             let samples = local::run(&task)?;
-            outcome::of(&task, local::NAME, None, &samples)
+            outcome::of(&task, &outcome::Source::LOCAL, &samples)
         });
         let made = progress::during(settings, "Simulating", work).await??;
         let notes = vec!["There is no profile here, so that the job is not kept.".to_owned()];

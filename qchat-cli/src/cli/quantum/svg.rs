@@ -40,7 +40,7 @@ pub(super) fn draw(shown: &Shown) -> String {
         height - 14.0,
         shown.number("qubits"),
         shown.number("final_key_bits"),
-        if shown.is_quantum() { "one device at both ends" } else { "simulated" }
+        if shown.is_of_a_device() { "one device at both ends" } else { "simulated" }
     );
     svg
 }

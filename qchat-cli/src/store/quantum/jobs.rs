@@ -7,9 +7,14 @@ use qchat_proto::crypto::entropy::Entropy;
 use zeroize::Zeroizing;
 
 use super::{
-    QuantumStore, StoreError, convert, pool,
-    schema::{self, jobs},
+    QuantumStore, StoreError, convert, devices, pool,
+    schema::{self, jobs, spent},
 };
+
+/// Jobs of a simulator that are over and are kept, the latest: what an older one did can be done again.
+const KEPT: i64 = 1_000;
+/// How long what a forgotten job was charged is remembered, milliseconds: longer than any month.
+const REMEMBERED_MS: i64 = 70 * 86_400_000;
 
 /// A job's id, 16 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +107,23 @@ impl State {
     fn read(name: &str) -> Result<Self, StoreError> {
         Self::ALL.into_iter().find(|state| state.name() == name).ok_or(StoreError::Corrupt("state of a job"))
     }
+}
+
+/// A job that is to be written down.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct NewJob<'a> {
+    /// What is to be done, as JSON.
+    pub task: &'a str,
+    /// What does it.
+    pub backend: &'a str,
+    /// Seconds of a quantum computer that it is believed to take.
+    pub seconds: f64,
+    /// Whether the simulator may do it where the backend does not.
+    pub may_fall_back: bool,
+    /// What was asked for first and why that does not do it, where that is known already.
+    pub fallback: Option<(&'a str, &'a str)>,
+    /// The description of a device that the task names by its [digest](super::digest_of).
+    pub device: Option<&'a str>,
 }
 
 /// A job as it stands.
@@ -219,33 +241,27 @@ fn read(row: Row) -> Result<Job, StoreError> {
 }
 
 impl QuantumStore {
-    /// Writes a new job down; with what was asked for first and why that does not do it, where that is known already.
+    /// Writes a new job down.
     ///
     /// # Errors
     /// What the database says.
-    pub fn add_job(
-        &self,
-        id: JobId,
-        task: &str,
-        backend: &str,
-        seconds: f64,
-        may_fall_back: bool,
-        fallback: Option<(&str, &str)>,
-    ) -> Result<Job, StoreError> {
+    pub fn add_job(&self, id: JobId, job: &NewJob) -> Result<Job, StoreError> {
         let now = convert::now_ms();
         let tag = format!("qchat-{id}");
         self.write(|conn| {
+            let device = job.device.map(|device| devices::keep(conn, device)).transpose()?;
             diesel::insert_into(jobs::table)
                 .values((
                     jobs::id.eq(id.as_bytes()),
                     jobs::tag.eq(&tag),
-                    jobs::task.eq(task),
-                    jobs::backend.eq(backend),
+                    jobs::task.eq(job.task),
+                    jobs::backend.eq(job.backend),
                     jobs::state.eq(State::Prepared.name()),
-                    jobs::seconds.eq(seconds),
-                    jobs::may_fall_back.eq(may_fall_back),
-                    jobs::asked.eq(fallback.map(|(asked, _)| asked)),
-                    jobs::fallback_reason.eq(fallback.map(|(_, why)| why)),
+                    jobs::seconds.eq(job.seconds),
+                    jobs::may_fall_back.eq(job.may_fall_back),
+                    jobs::asked.eq(job.fallback.map(|(asked, _)| asked)),
+                    jobs::fallback_reason.eq(job.fallback.map(|(_, why)| why)),
+                    jobs::device.eq(device),
                     jobs::created_ms.eq(now),
                     jobs::changed_ms.eq(now),
                 ))
@@ -320,6 +336,7 @@ impl QuantumStore {
                     diesel::update(jobs::table.find(id.as_bytes()))
                         .set(jobs::measured.eq(None::<Vec<u8>>))
                         .execute(conn)?;
+                    prune(conn, id)?;
                 }
             }
             find(conn, id)
@@ -348,7 +365,7 @@ impl QuantumStore {
             if !matches!(job.state, State::Prepared | State::Submitting) {
                 return Ok(true);
             }
-            if job.state == State::Prepared && spent(conn, month)? + most > budget {
+            if job.state == State::Prepared && charged(conn, month)? + most > budget {
                 return Ok(false);
             }
             let now = convert::now_ms();
@@ -473,6 +490,7 @@ impl QuantumStore {
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))
                 .execute(conn)?;
+            prune(conn, read.id)?;
             Ok(Some(added))
         })?;
         self.forget()?;
@@ -487,15 +505,15 @@ impl QuantumStore {
     pub fn next_turn(&self, now: i64, most: i64, within: i64) -> Result<i64, StoreError> {
         self.read(|conn| {
             // What a clock that was set back has left is no reason to wait.
-            let told = jobs::submitted_ms.gt(now.saturating_sub(within)).and(jobs::submitted_ms.le(now));
-            let last: Option<Option<i64>> = jobs::table
-                .filter(told)
-                .select(jobs::submitted_ms)
-                .order(jobs::submitted_ms.desc())
-                .offset(most - 1)
-                .first(conn)
-                .optional()?;
-            Ok(last.flatten().map_or(now, |last| last.saturating_add(within)))
+            let since = now.saturating_sub(within);
+            let told = jobs::submitted_ms.gt(since).and(jobs::submitted_ms.le(now));
+            let known: Vec<Option<i64>> = jobs::table.filter(told).select(jobs::submitted_ms).load(conn)?;
+            let told = spent::submitted_ms.gt(since).and(spent::submitted_ms.le(now));
+            let forgotten: Vec<i64> = spent::table.filter(told).select(spent::submitted_ms).load(conn)?;
+            let mut told: Vec<i64> = known.into_iter().flatten().chain(forgotten).collect();
+            told.sort_unstable_by_key(|moment| std::cmp::Reverse(*moment));
+            let last = usize::try_from(most - 1).ok().and_then(|place| told.get(place));
+            Ok(last.map_or(now, |last| last.saturating_add(within)))
         })
     }
 
@@ -505,14 +523,77 @@ impl QuantumStore {
     /// # Errors
     /// What the database says.
     pub fn seconds_since(&self, moment_ms: i64) -> Result<f64, StoreError> {
-        self.read(|conn| spent(conn, moment_ms))
+        self.read(|conn| charged(conn, moment_ms))
+    }
+
+    /// Forgets those of these jobs that are over; gives how many those were. What they were charged is counted all the same, and what
+    /// they have brought stays in the pool.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_jobs(&self, ids: &[JobId]) -> Result<usize, StoreError> {
+        let forgotten = self.write(|conn| {
+            let mut forgotten = 0;
+            for id in ids {
+                forgotten += usize::from(forget(conn, id.as_bytes())?);
+            }
+            devices::sweep(conn)?;
+            Ok(forgotten)
+        })?;
+        self.forget()?;
+        Ok(forgotten)
     }
 }
 
-fn spent(conn: &mut SqliteConnection, since_ms: i64) -> Result<f64, StoreError> {
-    let seconds: Vec<f64> =
+fn charged(conn: &mut SqliteConnection, since_ms: i64) -> Result<f64, StoreError> {
+    let known: Vec<f64> =
         jobs::table.filter(jobs::submitted_ms.ge(since_ms)).select(jobs::charged).load(conn)?;
-    Ok(seconds.iter().sum())
+    let forgotten: Vec<f64> =
+        spent::table.filter(spent::submitted_ms.ge(since_ms)).select(spent::seconds).load(conn)?;
+    Ok(known.iter().chain(&forgotten).sum())
+}
+
+/// Forgets a job that is over; whether it was.
+fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<bool, StoreError> {
+    type Row = (String, Option<i64>, f64);
+    let row: Option<Row> = jobs::table
+        .find(id)
+        .select((jobs::state, jobs::submitted_ms, jobs::charged))
+        .first(conn)
+        .optional()?;
+    let Some((state, submitted, seconds)) = row else { return Ok(false) };
+    if !State::read(&state)?.is_over() {
+        return Ok(false);
+    }
+    if let Some(submitted) = submitted {
+        let old = spent::submitted_ms.lt(convert::now_ms().saturating_sub(REMEMBERED_MS));
+        diesel::delete(spent::table.filter(old)).execute(conn)?;
+        diesel::insert_into(spent::table)
+            .values((spent::submitted_ms.eq(submitted), spent::seconds.eq(seconds)))
+            .execute(conn)?;
+    }
+    diesel::delete(jobs::table.find(id)).execute(conn)?;
+    Ok(true)
+}
+
+/// Forgets the oldest jobs of a simulator that are over, but for the one that has just ended and those of which the pool has bits. What
+/// a provider was told of stays until somebody says that it may go.
+fn prune(conn: &mut SqliteConnection, ended: JobId) -> Result<(), StoreError> {
+    let over = [State::Done, State::Failed, State::Cancelled].map(State::name);
+    let old: Vec<Vec<u8>> = jobs::table
+        .filter(jobs::state.eq_any(over))
+        .filter(jobs::submitted_ms.is_null())
+        .filter(jobs::id.ne(ended.as_bytes().to_vec()))
+        .filter(jobs::id.ne_all(schema::pool::table.select(schema::pool::job)))
+        .order((jobs::created_ms.desc(), jobs::id))
+        .offset(KEPT)
+        .limit(KEPT)
+        .select(jobs::id)
+        .load(conn)?;
+    for id in &old {
+        forget(conn, id)?;
+    }
+    if old.is_empty() { Ok(()) } else { devices::sweep(conn) }
 }
 
 fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
@@ -527,19 +608,29 @@ mod tests {
 
     const ACCOUNT: (&str, &str) = ("{}", "an account");
 
+    fn add(store: &QuantumStore, backend: &str, seconds: f64) -> Job {
+        let job = NewJob { task: "{}", backend, seconds, ..NewJob::default() };
+        store.add_job(JobId::random(&SystemEntropy).unwrap(), &job).unwrap()
+    }
+
     #[test]
     fn the_sixth_of_a_minute_waits_for_the_first_whoever_submitted_it() {
         let dir = tempfile::tempdir().unwrap();
         let open = || QuantumStore::open(dir.path(), Secret::from_bytes([1; 32])).unwrap();
         let first = convert::now_ms();
-        for _ in 0..5 {
+        for number in 0..5 {
             let store = open();
             assert!(store.next_turn(convert::now_ms(), 5, 60_000).unwrap() <= convert::now_ms());
-            let job =
-                store.add_job(JobId::random(&SystemEntropy).unwrap(), "{}", "a device", 2.0, false, None);
-            assert!(store.submitting(job.unwrap().id, ACCOUNT, 10.0, (0, 50.0)).unwrap());
+            let id = add(&store, "a device", 2.0).id;
+            assert!(store.submitting(id, ACCOUNT, 10.0, (0, 50.0)).unwrap());
+            // Forgetting one that was submitted gives neither a turn nor a second back.
+            if number % 2 == 0 {
+                store.advance(id, &[State::Submitting], State::Cancelled, None, None).unwrap();
+                assert_eq!(store.forget_jobs(&[id]).unwrap(), 1);
+            }
         }
         let (store, now) = (open(), convert::now_ms());
+        assert_eq!(store.jobs().unwrap().len(), 2);
         let turn = store.next_turn(now, 5, 60_000).unwrap();
         assert!((first + 60_000..=now + 60_000).contains(&turn), "{turn}");
         // A minute later there is none to wait for, nor by a clock that was set back.
@@ -548,7 +639,47 @@ mod tests {
         }
         // What they may take is counted, not what they are believed to.
         assert!((store.seconds_since(0).unwrap() - 50.0).abs() < f64::EPSILON);
-        let job = store.add_job(JobId::random(&SystemEntropy).unwrap(), "{}", "a device", 2.0, false, None);
-        assert!(!store.submitting(job.unwrap().id, ACCOUNT, 10.0, (0, 59.0)).unwrap());
+        let job = add(&store, "a device", 2.0);
+        assert!(!store.submitting(job.id, ACCOUNT, 10.0, (0, 59.0)).unwrap());
+    }
+
+    #[test]
+    fn the_latest_jobs_of_a_simulator_are_kept_and_all_that_somebody_has_paid_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = QuantumStore::open(dir.path(), Secret::from_bytes([1; 32])).unwrap();
+        let paid = add(&store, "a device", 2.0).id;
+        assert!(store.submitting(paid, ACCOUNT, 10.0, (0, 50.0)).unwrap());
+        store.advance(paid, &[State::Submitting], State::Failed, None, None).unwrap();
+        let open = add(&store, "local", 0.0).id;
+        // As if they had come one after the other, without a transaction for each.
+        let before = convert::now_ms() - 1_000_000;
+        store
+            .write(|conn| {
+                for number in 0..KEPT + 5 {
+                    diesel::insert_into(jobs::table)
+                        .values((
+                            jobs::id.eq(&u128::try_from(number).unwrap_or_default().to_be_bytes()[..]),
+                            jobs::tag.eq(number.to_string()),
+                            jobs::task.eq("{}"),
+                            jobs::backend.eq("local"),
+                            jobs::state.eq(State::Done.name()),
+                            jobs::may_fall_back.eq(false),
+                            jobs::created_ms.eq(before + number),
+                            jobs::changed_ms.eq(before + number),
+                        ))
+                        .execute(conn)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let last = add(&store, "local", 0.0).id;
+        store.advance(last, &[State::Prepared], State::Failed, None, None).unwrap();
+        let left = store.jobs().unwrap();
+        assert_eq!(left.len(), usize::try_from(KEPT).unwrap() + 2);
+        assert!([paid, open, last].iter().all(|id| left.iter().any(|job| job.id == *id)));
+        assert!(left.iter().all(|job| job.created_ms >= before + 6), "the oldest are gone");
+        // Nothing that is open is forgotten, whoever says so.
+        assert_eq!(store.forget_jobs(&[open, paid, paid]).unwrap(), 1);
+        assert_eq!(store.job(open).unwrap().state, State::Prepared);
     }
 }

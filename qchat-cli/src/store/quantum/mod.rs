@@ -3,6 +3,7 @@
 //!
 //! Each method is one transaction, durable when it returns. They block the thread for as long as the disk takes.
 
+mod devices;
 mod health;
 mod jobs;
 mod pool;
@@ -22,8 +23,9 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use qchat_proto::crypto::secret::Secret;
 
 pub use self::{
+    devices::digest_of,
     health::Health,
-    jobs::{Job, JobId, State},
+    jobs::{Job, JobId, NewJob, State},
     pool::{BLOCK, Block, Draw, Level, Purpose},
 };
 use super::{ProfileLock, StoreError, connect, convert, file};
@@ -81,7 +83,7 @@ impl QuantumStore {
         let (dir, _) = file::create(dir, DATABASE)?;
         let path = dir.join(DATABASE);
         let mut conn = connect::open(&path, &key)?;
-        file::migrate(&mut conn, MIGRATIONS, &dir, LOCK, |_| Ok(()))?;
+        file::migrate(&mut conn, MIGRATIONS, &dir, LOCK, devices::split)?;
         Ok(Self(Arc::new(Inner { path, key, conn: Mutex::new(Some(conn)) })))
     }
 

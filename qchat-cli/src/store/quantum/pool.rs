@@ -171,6 +171,17 @@ impl QuantumStore {
         })
     }
 
+    /// The jobs whose blocks the pool still has, each once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unused(&self) -> Result<Vec<JobId>, StoreError> {
+        self.read(|conn| {
+            let rows: Vec<Vec<u8>> = pool::table.select(pool::job).distinct().load(conn)?;
+            rows.iter().map(|id| JobId::read(id)).collect()
+        })
+    }
+
     /// How full the pool is.
     ///
     /// # Errors

@@ -21,6 +21,23 @@ diesel::table! {
         submitted_ms -> Nullable<BigInt>,
         created_ms -> BigInt,
         changed_ms -> BigInt,
+        device -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    devices (id) {
+        id -> BigInt,
+        digest -> Text,
+        properties -> Text,
+    }
+}
+
+diesel::table! {
+    spent (id) {
+        id -> BigInt,
+        submitted_ms -> BigInt,
+        seconds -> Double,
     }
 }
 

@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use qchat_quantum::{
+    backend::{Backend, BackendError, Local, Origin, Replay},
     circuit::{Builder, Circuit, TwoQubit, random_bits},
     ibm::{
-        Availability, Client, Expected, IbmError, Job, JobId, JobState, Pace, Program, Submission, Written,
+        Availability, Client, Device, Expected, IbmError, Job, JobId, JobState, Pace, Program, Submission,
+        Written,
         poll::{self, Progress},
         submit_once,
     },
@@ -256,4 +258,47 @@ async fn many_random_bits_are_about_half_ones() {
     let bits = results[0].concatenated();
     assert_eq!(bits.len(), 40_000);
     assert!((19_000..21_000).contains(&bits.count_ones()));
+}
+
+/// How often the two qubits of a pair are read alike.
+async fn alike(backend: &impl Backend, pair: &Circuit) -> usize {
+    let samples = backend.run(std::slice::from_ref(pair), 400).await.expect("samples");
+    let counts = samples[0].counts();
+    ["00", "11"].iter().filter_map(|outcome| counts.get(*outcome)).sum()
+}
+
+#[tokio::test]
+async fn whatever_runs_circuits_says_where_its_bits_are_from() {
+    let pair = Circuit::builder(2, 2).h(0).cx(0, 1).measure(0, 0).measure(1, 1).build().expect("a circuit");
+    let fake = Fake::start(Control { queued: 1, running: 1, late_results: 1, ..Control::default() });
+    let client = fake.client();
+    let pace = Pace { first: Duration::from_millis(1), ..Pace::POLLING };
+    let open = Device::open(&client, BACKEND, Program::Sampler).await.expect("a device");
+    let device = open.paced(pace).at_most(20);
+    assert_eq!((device.name(), device.origin(), device.qubits()), (BACKEND, Origin::Device, QUBITS));
+    assert_eq!(alike(&device, &pair).await, 400);
+
+    let simulator = Local::noisy(0.5).seeded(Some(1));
+    assert_eq!((simulator.name(), simulator.origin()), ("local", Origin::Simulator));
+    let some = alike(&simulator, &pair).await;
+    assert!((100..300).contains(&some), "{some} of 400, by noise");
+    assert_eq!(alike(&simulator, &pair).await, some, "the same seed");
+
+    let id = fake.jobs()[0].id.parse().expect("an id");
+    let results = client.raw_results(&id).await.expect("an answer").expect("results");
+    let expected = Expected { program: Program::Sampler, shots: 400, bits: vec![2] };
+    let replay = Replay::new(BACKEND, results, expected);
+    assert_eq!((replay.name(), replay.origin()), ("replay of ibm_fake", Origin::Recording));
+    assert_eq!((alike(&replay, &pair).await, replay.width()), (400, 2));
+    assert!([Origin::Recording, Origin::Simulator].iter().all(|origin| !origin.is_quantum()));
+    assert_eq!(fake.jobs().len(), 1, "nothing is paid for twice");
+    let other = replay.run(&[pair.clone(), pair], 400).await.expect_err("of other circuits");
+    assert!(other.to_string().contains("400 shots of 2 circuits"), "{other}");
+
+    // A device that cannot run it, and a job that gives nothing.
+    let wide = random_bits(QUBITS + 1).expect("a circuit");
+    assert!(matches!(device.run(&[wide], 1).await, Err(BackendError::Lower { .. })));
+    fake.change(|control| control.end = End::Failed(1517, "not native".to_owned()));
+    let failed = device.run(&[random_bits(1).expect("a circuit")], 1).await.expect_err("it fails");
+    assert!(matches!(&failed, BackendError::Ibm(IbmError::Ended(why)) if why.contains("1517")), "{failed}");
 }

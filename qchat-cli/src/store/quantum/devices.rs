@@ -1,0 +1,158 @@
+//! Descriptions of devices that jobs imitate: each is stored once, under its digest, for as long as a job names it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::{
+    QuantumStore, StoreError,
+    schema::{devices, jobs},
+};
+
+/// Where in a task's JSON a description stood, before it was stored by itself, and where its digest stands now.
+const NOISE: &str = "noise";
+const INLINE: &str = "properties";
+const STORED: &str = "stored";
+
+/// What a description is named by: its SHA-256 in hexadecimal digits.
+pub fn digest_of(properties: &str) -> String {
+    use std::fmt::Write as _;
+
+    digest(&SHA256, properties.as_bytes()).as_ref().iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+impl QuantumStore {
+    /// The description with this digest, if a job names it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn device(&self, digest: &str) -> Result<Option<String>, StoreError> {
+        self.read(|conn| {
+            let of = devices::table.filter(devices::digest.eq(digest)).select(devices::properties);
+            Ok(of.first(conn).optional()?)
+        })
+    }
+
+    /// The digests of all descriptions.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn devices(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|conn| Ok(devices::table.select(devices::digest).order(devices::id).load(conn)?))
+    }
+}
+
+/// Stores a description, if it is not there yet; gives its digest.
+pub(super) fn keep(conn: &mut SqliteConnection, properties: &str) -> Result<String, StoreError> {
+    let digest = digest_of(properties);
+    let known = devices::table.filter(devices::digest.eq(&digest)).count().get_result::<i64>(conn)?;
+    if known == 0 {
+        diesel::insert_into(devices::table)
+            .values((devices::digest.eq(&digest), devices::properties.eq(properties)))
+            .execute(conn)?;
+    }
+    Ok(digest)
+}
+
+/// Deletes descriptions that no job names any more.
+pub(super) fn sweep(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let named: Vec<Option<String>> =
+        jobs::table.filter(jobs::device.is_not_null()).select(jobs::device).distinct().load(conn)?;
+    let named: Vec<String> = named.into_iter().flatten().collect();
+    diesel::delete(devices::table.filter(devices::digest.ne_all(named))).execute(conn)?;
+    Ok(())
+}
+
+/// Takes descriptions out of the tasks of jobs, where an earlier version has put them.
+pub(super) fn split(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let ids: Vec<Vec<u8>> = jobs::table
+        .filter(jobs::device.is_null())
+        .filter(jobs::task.like("%\"properties\":%"))
+        .select(jobs::id)
+        .load(conn)?;
+    for id in ids {
+        // One at a time: each may have megabytes.
+        let text: String = jobs::table.find(&id).select(jobs::task).first(conn)?;
+        let Ok(mut task) = serde_json::from_str::<Value>(&text) else { continue };
+        let Some(properties) = task[NOISE][INLINE].as_str().map(str::to_owned) else { continue };
+        let digest = keep(conn, &properties)?;
+        task[NOISE] = serde_json::json!({ STORED: digest });
+        diesel::update(jobs::table.find(&id))
+            .set((jobs::task.eq(task.to_string()), jobs::device.eq(digest)))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use diesel::connection::SimpleConnection;
+    use qchat_proto::crypto::{entropy::SystemEntropy, secret::Secret};
+
+    use super::*;
+    use crate::store::quantum::{Job, JobId, NewJob, State};
+
+    const TEXT: &str = r#"{"backend_name":"two","qubits":[],"gates":[]}"#;
+
+    fn open(dir: &Path) -> QuantumStore {
+        QuantumStore::open(dir, Secret::from_bytes([1; 32])).unwrap()
+    }
+
+    fn add(store: &QuantumStore, device: Option<&str>) -> Job {
+        let stored = device.map_or_else(
+            || "{}".to_owned(),
+            |device| format!(r#"{{"noise":{{"stored":"{}"}}}}"#, digest_of(device)),
+        );
+        let job = NewJob { task: &stored, backend: "local", device, ..NewJob::default() };
+        store.add_job(JobId::random(&SystemEntropy).unwrap(), &job).unwrap()
+    }
+
+    fn end(store: &QuantumStore, job: &Job) {
+        store.advance(job.id, &[State::Prepared], State::Failed, None, None).unwrap();
+    }
+
+    #[test]
+    fn a_description_is_there_once_and_as_long_as_a_job_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let jobs = [add(&store, Some(TEXT)), add(&store, Some(TEXT)), add(&store, None)];
+        assert_eq!(store.devices().unwrap(), [digest_of(TEXT)]);
+        jobs.iter().for_each(|job| end(&store, job));
+        assert_eq!(store.forget_jobs(&[jobs[0].id]).unwrap(), 1);
+        assert_eq!(store.device(&digest_of(TEXT)).unwrap().as_deref(), Some(TEXT));
+        store.forget_jobs(&[jobs[1].id, jobs[2].id]).unwrap();
+        assert_eq!(store.devices().unwrap(), [""; 0]);
+        assert!(store.jobs().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_into_tasks_is_taken_out_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = || Secret::from_bytes([1; 32]);
+        let path = dir.path().join("quantum.db");
+        let (old, other) = {
+            let store = open(dir.path());
+            (add(&store, None), add(&store, None))
+        };
+        let task = serde_json::json!({"kind": "chsh", "noise": {"properties": TEXT}}).to_string();
+        let mut conn = crate::store::connect::open(&path, &key()).unwrap();
+        diesel::update(jobs::table.find(&old.id.as_bytes()[..]))
+            .set(jobs::task.eq(&task))
+            .execute(&mut conn)
+            .unwrap();
+        // As it was before this version.
+        conn.batch_execute("PRAGMA user_version = 1").unwrap();
+        drop(conn);
+        let store = open(dir.path());
+        let stored = serde_json::json!({"kind": "chsh", "noise": {"stored": digest_of(TEXT)}});
+        let task: Value = serde_json::from_str(&store.job(old.id).unwrap().task).unwrap();
+        assert_eq!(task, stored);
+        assert_eq!(store.device(&digest_of(TEXT)).unwrap().as_deref(), Some(TEXT));
+        assert_eq!(store.job(other.id).unwrap().task, "{}");
+    }
+}
