@@ -304,6 +304,8 @@ impl Settings {
             kme_ca: flags.kme.kme_ca.clone().or(stored.kme_ca),
         };
         let receipts = flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On;
+        let presence = flags.presence.or(stored.presence).unwrap_or_default() == Switch::On;
+        let typing = flags.typing.or(stored.typing).unwrap_or_default() == Switch::On;
         let screen = Prefs {
             look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
@@ -311,6 +313,8 @@ impl Settings {
                 .map_err(refused.clone()("notifications"))?,
             bell: flags.screen.bell || stored.bell.unwrap_or(false),
             receipts,
+            presence,
+            typing,
         };
         let lock_after_idle = match (flags.lock_after_idle, stored.lock_after_idle) {
             (Some(time), _) => Some(time),
@@ -353,8 +357,8 @@ impl Settings {
             accept_invites: flags.accept_invites.or(stored.accept_invites).unwrap_or_default(),
             key_life: KeyLife::new(messages, update_after),
             receipts,
-            presence: flags.presence.or(stored.presence).unwrap_or_default() == Switch::On,
-            typing: flags.typing.or(stored.typing).unwrap_or_default() == Switch::On,
+            presence,
+            typing,
             screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,

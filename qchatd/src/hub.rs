@@ -173,10 +173,9 @@ impl Hub {
             sender_device: Bytes::copy_from_slice(ephemeral.sender.as_bytes()),
             sealed: ephemeral.sealed.clone(),
         }));
-        let now = Instant::now();
         for (number, queue) in &followed.queues {
             if connections.links.get(number).is_some_and(|link| link.device != ephemeral.sender) {
-                queue.whisper(&frame, now);
+                queue.whisper((room, ephemeral.sender), &frame);
             }
         }
     }

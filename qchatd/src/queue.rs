@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use qchat_proto::ids::{RoomId, Seq};
+use qchat_proto::ids::{DeviceId, RoomId, Seq};
 
 /// Frames that an empty queue keeps room for.
 const KEPT: usize = 16;
@@ -28,6 +28,8 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     frames: VecDeque<Bytes>,
+    /// What may be lost, and goes when no frame waits: of each sender in each room the newest alone.
+    whispers: VecDeque<(Whisperer, Bytes)>,
     /// When the queue was last empty: no frame has waited for longer.
     since: Option<Instant>,
     /// The same, of the frames that were moved last.
@@ -37,6 +39,9 @@ struct Waiting {
     /// Whoever sleeps until there is something.
     reader: Option<Waker>,
 }
+
+/// Who says what may be lost, and where.
+pub(crate) type Whisperer = (RoomId, DeviceId);
 
 impl Queue {
     /// An empty queue for at most `capacity` frames.
@@ -86,10 +91,22 @@ impl Queue {
         }
     }
 
-    /// Appends a frame that may be lost at `now`, unless a quarter of the queue is taken: what is kept goes first.
-    pub(crate) fn whisper(&self, frame: &Bytes, now: Instant) {
-        if self.lock().frames.len() < self.capacity.div_ceil(4) {
-            self.nudge(frame, now);
+    /// Keeps a frame that may be lost for when no other waits, in the place of what the same sender has said there before, unless a
+    /// quarter of the queue is taken.
+    pub(crate) fn whisper(&self, of: Whisperer, frame: &Bytes) {
+        let mut waiting = self.lock();
+        if let Some((_, said)) = waiting.whispers.iter_mut().find(|(by, _)| *by == of) {
+            *said = frame.clone();
+            return;
+        }
+        if waiting.frames.len() + waiting.whispers.len() >= self.capacity.div_ceil(4) {
+            return;
+        }
+        waiting.whispers.push_back((of, frame.clone()));
+        let reader = waiting.reader.take();
+        drop(waiting);
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 
@@ -140,7 +157,12 @@ impl Waiting {
             self.since = None;
             self.frames.shrink_to(KEPT);
         }
-        count > 0
+        let whispers = (most - count).min(self.whispers.len());
+        into.extend(self.whispers.drain(..whispers).map(|(_, frame)| frame));
+        if self.whispers.is_empty() {
+            self.whispers.shrink_to(0);
+        }
+        count + whispers > 0
     }
 }
 
@@ -149,20 +171,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_lost_goes_before_what_is_kept() {
+    fn what_may_be_lost_goes_behind_what_is_kept_and_of_each_sender_the_newest_alone() {
         let (queue, now) = (Queue::new(8), Instant::now());
-        let (kept, lost) = (Bytes::from_static(b"kept"), Bytes::from_static(b"lost"));
-        for _ in 0..5 {
-            queue.whisper(&lost, now);
+        let kept = Bytes::from_static(b"kept");
+        let by = |device: u8| (RoomId::from_bytes([1; 16]), DeviceId::from_bytes([device; 16]));
+        let said = |device: u8, word: u8| Bytes::from(vec![device, word]);
+        for word in 1..=5 {
+            queue.whisper(by(1), &said(1, word));
         }
-        for seq in 1..=6 {
+        queue.whisper(by(2), &said(2, 1));
+        // Two fit beside eight.
+        queue.whisper(by(3), &said(3, 1));
+        for seq in 1..=8 {
             queue.offer(RoomId::from_bytes([1; 16]), Seq(seq), &kept, now);
-            queue.whisper(&lost, now);
+            queue.whisper(by(2), &said(2, 10));
+            queue.whisper(by(4), &said(4, 1));
         }
         let mut frames = vec![];
-        queue.take(&mut frames, 16);
-        assert_eq!(frames.iter().filter(|frame| **frame == lost).count(), 2);
-        assert_eq!(frames.iter().filter(|frame| **frame == kept).count(), 6);
-        assert!(queue.catch_up().is_empty());
+        queue.take(&mut frames, 9);
+        assert_eq!(frames, [vec![kept; 8], vec![said(1, 5)]].concat());
+        assert!(queue.catch_up().is_empty(), "nothing that is kept was left out");
+        frames.clear();
+        queue.take(&mut frames, 9);
+        assert_eq!(frames, [said(2, 10)]);
     }
 }

@@ -168,8 +168,8 @@ pub struct Global {
         value_name = "WHETHER"
     )]
     pub receipts: Option<Switch>,
-    /// Whether the members of your small rooms are told that you are there while the screen, `listen` or `rpc` run, and you are told
-    /// whether they are [default: off].
+    /// Whether the members of your small rooms are told that you are there, while the screen is open and not locked, or away, while
+    /// `listen` or `rpc` run, and you are told whether they are [default: off].
     #[arg(
         long,
         global = true,
@@ -481,7 +481,7 @@ pub enum Command {
     },
     /// Ask who is there, of those that you share a small room with: online, away, or when they were last.
     ///
-    /// Needs `presence = on`, and tells them that you are there yourself. Each says so by itself; of who does not want that nothing is
+    /// Needs `presence = on`, and tells them that you are away yourself. Each says so by itself; of who does not want that nothing is
     /// known.
     #[command(
         after_help = "Examples:\n  qchat presence --presence on\n  qchat presence bob --json | jq -r .state"

@@ -17,6 +17,9 @@ use crate::engine::{
     types::{Body, Message},
 };
 
+/// Bytes of a file's hash that stand in its name.
+const IN_A_NAME: usize = 8;
+
 /// Where files go, and what has become of them.
 pub(super) struct Beside {
     directory: PathBuf,
@@ -51,8 +54,11 @@ impl Beside {
         }
         let Some(found) = handle.file_at(message.row).await? else { return Ok(None) };
         let seq = message.seq.map_or(0, |seq| seq.0);
-        // A seq is a room's own, so that no file of the room has the name of another.
-        let name = format!("{seq}-{}", found.attachment.safe_name());
+        // A seq is a room's own, so that no file of the room has the name of another; and what the message commits to stands in the name,
+        // so that what lies there of an earlier export is that file, and none of another room that is like it.
+        let hash = found.attachment.hash.as_bytes()[..IN_A_NAME].iter();
+        let hash = hash.fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let name = format!("{seq}-{hash}-{}", found.attachment.safe_name());
         let path = self.directory.join(&name);
         let to = Destination { directory: self.directory.clone(), name, force: false };
         let kept = fs::symlink_metadata(&path)

@@ -41,6 +41,8 @@ struct ReplyObject<'a> {
     id: String,
     sender: Option<&'a str>,
     excerpt: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    blocked: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,6 +102,7 @@ impl<'a> MarksObject<'a> {
             id: reply.id.to_string(),
             sender: reply.sender.as_deref(),
             excerpt: reply.excerpt.as_deref(),
+            blocked: reply.blocked,
         };
         let reaction = |reaction: &'a Reaction| ReactionObject {
             emoji: &reaction.emoji,

@@ -44,7 +44,8 @@ pub(super) async fn listen(
         if left == 0 {
             return Ok(());
         }
-        handle.appear(Appearance::Online, true).await?;
+        // It runs with nobody before it, for all it knows.
+        handle.appear(Appearance::Away, true).await?;
         let mut follower = Follower { handle, only, seen };
         let listening = follower.run(async |news| {
             match news {

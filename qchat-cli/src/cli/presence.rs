@@ -16,6 +16,9 @@ use crate::{
     zone::Zone,
 };
 
+/// Within which time those answer who are there.
+const ANSWERS: Duration = Duration::from_millis(1500);
+
 /// Whether somebody is there.
 #[derive(Debug, Serialize)]
 pub(super) struct PresenceObject<'a> {
@@ -111,21 +114,29 @@ pub(super) async fn presence(context: &Context, users: &[UserName], wait: Durati
     .await
 }
 
-/// Asks, and waits until all have said that they are there: who is not says nothing.
+/// Asks, and waits until all have answered: who is not there says nothing.
 async fn ask(context: &Context, handle: &Handle, users: &[UserName]) -> Outcome {
     let mut events = handle.events();
     // An engine that is there for others as well shows what it did before.
     if context.engine.is_some() {
         handle.ask_presence().await?;
     } else {
-        handle.appear(Appearance::Online, true).await?;
+        handle.appear(Appearance::Away, true).await?;
     }
     loop {
         let all = of(handle, users).await?;
-        if all.iter().all(|presence| presence.standing == Standing::Online) {
+        let least = all.iter().map(|presence| presence.standing).min();
+        if least.is_none_or(|least| least == Standing::Online) {
             return Ok(());
         }
-        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
+        let next = if least == Some(Standing::Offline) {
+            events.recv().await
+        } else {
+            // Another of their devices may say more.
+            let Ok(next) = tokio::time::timeout(ANSWERS, events.recv()).await else { return Ok(()) };
+            next
+        };
+        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = next {
             return Err(Failure::from(EngineError::Stopped));
         }
     }

@@ -16,7 +16,7 @@ use qchat_proto::{
 use qchat_quantum::bb84::joint::wire;
 use zeroize::Zeroizing;
 
-use super::{clock, error::EngineError, handle::Handle, shared_keys, types::Event};
+use super::{clock, error::EngineError, handle::Handle, shared_keys, types::Event, view::Names};
 use crate::store::{HeardStep, StoreError, StoredExercise, Tx};
 
 /// Most things that an end says in a run.
@@ -134,10 +134,16 @@ impl Handle {
         let found = self.0.profile.read_async(move |tx| {
             let asked = tx.exercises(room)?;
             let here = tx.roster(room)?;
-            let open = asked.into_iter().find(|run| {
-                // Who has left meanwhile hears no answer.
-                run.peer == own && !run.takes_part && here.iter().any(|listed| listed.device == run.device)
-            });
+            let mut names = Names::new(own);
+            let mut open = None;
+            for run in asked {
+                // Who has left meanwhile hears no answer, and who is blocked is not heard.
+                let there = here.iter().any(|listed| listed.device == run.device);
+                if run.peer == own && !run.takes_part && there && !names.hides(tx, run.account)? {
+                    open = Some(run);
+                    break;
+                }
+            }
             let Some(stored) = open else { return Ok(None) };
             let contact = tx.contact(stored.account)?;
             let by = contact.map_or_else(|| format!("account {}", stored.account), |it| it.name.to_string());

@@ -3,11 +3,12 @@
 use qchat_proto::{ids::RoomId, session::ledger::Phase};
 
 use super::{error::EngineError, handle::Handle};
-use crate::store::{StoreError, Tx};
+use crate::store::{InvitationRow, StoreError, Tx};
 
 impl Handle {
     /// The room of that name or id, or after an `@` the conversation with the user of that name: one that this account is in,
-    /// else one it was in, else an invitation. So nobody can take a name away by inviting to a room that is called the same.
+    /// else one it was in, else an invitation, and at last one by somebody who is blocked. So nobody can take a name away by inviting to
+    /// a room that is called the same.
     ///
     /// # Errors
     /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
@@ -25,8 +26,8 @@ impl Handle {
                 let left = matches!(row.state.phase, Phase::Removed(_) | Phase::Left(_) | Phase::Leaving(_));
                 if left { gone.push(room) } else { here.push(room) }
             }
-            let invited = invited_to(tx, &wanted)?;
-            Ok::<_, StoreError>([here, gone, invited])
+            let (invited, shunned) = invited_to(tx, &wanted)?;
+            Ok::<_, StoreError>([here, gone, invited, shunned])
         });
         only(name_or_id, &found.await?)
     }
@@ -37,24 +38,34 @@ impl Handle {
     /// [`EngineError::NoSuchRoom`] or [`EngineError::AmbiguousRoom`].
     pub async fn find_invitation(&self, name_or_id: &str) -> Result<RoomId, EngineError> {
         let wanted = name_or_id.to_owned();
-        let found = self.0.profile.read_async(move |tx| invited_to(tx, &wanted)).await?;
-        only(name_or_id, &[found])
+        let (invited, shunned) = self.0.profile.read_async(move |tx| invited_to(tx, &wanted)).await?;
+        only(name_or_id, &[invited, shunned])
     }
 }
 
-fn invited_to(tx: &mut Tx, wanted: &str) -> Result<Vec<RoomId>, StoreError> {
+/// The invitations of that name, and those of them that are by people who are blocked: they make no name ambiguous.
+fn invited_to(tx: &mut Tx, wanted: &str) -> Result<(Vec<RoomId>, Vec<RoomId>), StoreError> {
+    let (mut invited, mut shunned) = (vec![], vec![]);
+    for row in named(tx, wanted)? {
+        let rooms = if tx.is_blocked(row.inviter)? { &mut shunned } else { &mut invited };
+        rooms.push(row.room);
+    }
+    Ok((invited, shunned))
+}
+
+fn named(tx: &mut Tx, wanted: &str) -> Result<Vec<InvitationRow>, StoreError> {
     let id = wanted.parse::<RoomId>().ok();
-    let invitations = tx.invitations()?;
+    let mut invitations = tx.invitations()?;
     if let Some(user) = wanted.strip_prefix('@').and_then(|user| user.parse().ok()) {
         // No room is called so, whatever its inviter says: it is theirs to be found by.
         let Some(from) = tx.contact_by_name(&user)? else { return Ok(vec![]) };
-        let from = invitations.iter().filter(|row| row.direct && row.inviter == from.account);
-        return Ok(from.map(|row| row.room).collect());
+        invitations.retain(|row| row.direct && row.inviter == from.account);
+    } else if invitations.iter().any(|row| Some(row.room) == id) {
+        invitations.retain(|row| Some(row.room) == id);
+    } else {
+        invitations.retain(|row| row.name.as_deref() == Some(wanted));
     }
-    if let Some(row) = invitations.iter().find(|row| Some(row.room) == id) {
-        return Ok(vec![row.room]);
-    }
-    Ok(invitations.iter().filter(|row| row.name.as_deref() == Some(wanted)).map(|row| row.room).collect())
+    Ok(invitations)
 }
 
 /// The one room of the first kind that has any.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     access::Access,
     actor::{Actor, Command},
-    backup,
+    backup, clock,
     consent::{self, Accept},
     devices::OwnDevices,
     error::EngineError,
@@ -190,7 +190,7 @@ impl Handle {
         };
         let handle = Self(Arc::new(inner));
         // Before anybody is shown anything.
-        tidy::expire(&handle.0.profile).await;
+        tidy::expire(&handle.0.profile, clock::millis()).await;
         tidy::start(&handle);
         if !handle.0.options.offline {
             // A command that is over sooner than the next look would never send it.

@@ -6,6 +6,7 @@
 mod access;
 mod activity;
 mod actor;
+mod appearing;
 mod backup;
 mod claims;
 mod clock;
@@ -52,6 +53,7 @@ mod server;
 mod settings;
 mod shared_keys;
 mod shown;
+mod steady;
 mod steps;
 mod tidy;
 mod transparency;

@@ -111,6 +111,18 @@ impl OwnDevices {
     }
 }
 
+/// With whom a room is a conversation, where nothing is heard of them.
+pub(super) fn blocked_peer(tx: &mut Tx, room: RoomId) -> Result<Option<UserName>, StoreError> {
+    let me = tx.identity()?.map(|identity| identity.account);
+    let settings = tx.room_row(room)?.and_then(|row| row.settings).filter(|settings| settings.direct);
+    for account in settings.into_iter().flat_map(|settings| settings.admins) {
+        if Some(account) != me && tx.is_blocked(account)? {
+            return Ok(tx.contact(account)?.map(|contact| contact.name));
+        }
+    }
+    Ok(None)
+}
+
 impl Handle {
     /// Marks a room, or takes that back, on all devices of the account.
     ///
@@ -168,17 +180,7 @@ impl Handle {
 
     /// That this is no conversation with somebody of whom nothing is heard.
     pub(super) async fn expect_not_blocked(&self, room: RoomId) -> Result<(), EngineError> {
-        let me = self.0.me.account;
-        let blocked = self.0.profile.read_async(move |tx: &mut Tx| {
-            let settings = tx.room_row(room)?.and_then(|row| row.settings).filter(|settings| settings.direct);
-            for account in settings.into_iter().flat_map(|settings| settings.admins) {
-                if account != me && tx.is_blocked(account)? {
-                    return Ok(tx.contact(account)?.map(|contact| contact.name));
-                }
-            }
-            Ok::<_, StoreError>(None)
-        });
-        match blocked.await? {
+        match self.0.profile.read_async(move |tx: &mut Tx| blocked_peer(tx, room)).await? {
             Some(name) => Err(EngineError::blocked(&name)),
             None => Ok(()),
         }

@@ -35,12 +35,12 @@ const SEEN_AGAIN_MS: i64 = 60_000;
 const SKEW_MS: i64 = 120_000;
 
 /// What a user shows of themselves while a program of theirs runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Appearance {
-    /// They are there.
-    Online,
     /// The program runs without them.
     Away,
+    /// They are there.
+    Online,
 }
 
 impl Appearance {
@@ -234,8 +234,16 @@ pub(super) fn audience(tx: &mut Tx, me: AccountId) -> Result<Vec<RoomId>, StoreE
     Ok(small.into_iter().map(|(_, room, _)| room).collect())
 }
 
+/// Why it is not said in a room who writes.
+pub(super) fn too_large() -> EngineError {
+    EngineError::Refused(format!(
+        "nobody is told: who writes is said in rooms of up to {MOST_DEVICES} devices alone, and while this device follows them"
+    ))
+}
+
 impl Handle {
-    /// Shows from now on, while this engine runs, that the user is there, where they want that; `asks` has the others say the same.
+    /// Shows from now on, while this engine runs, that the user is there, or that a program of theirs is, where they want that; `asks` has
+    /// the others say the same. Of several programs of the profile the one that shows most counts.
     ///
     /// # Errors
     /// [`EngineError::Stopped`] and [`EngineError::Timeout`] where there is no connection to come.
@@ -287,18 +295,24 @@ impl Handle {
             ));
         }
         let me = self.0.me.account;
-        let (contacts, seen) = self
+        let (contacts, seen, noted) = self
             .0
             .profile
-            .read_async(|tx: &mut Tx| Ok::<_, StoreError>((tx.contacts()?, tx.seen()?)))
+            .read_async(|tx: &mut Tx| Ok::<_, StoreError>((tx.contacts()?, tx.seen()?, tx.all_noted()?)))
             .await?;
         let others = contacts.into_iter().filter(|contact| contact.account != me);
         Ok(others
-            .map(|contact| Presence {
-                account: contact.account,
-                standing: self.0.board.standing(contact.account),
-                last_seen: seen.get(&contact.account).map(|at| clock::from_millis(*at)),
-                name: contact.name,
+            .map(|contact| {
+                // What they had said before they were blocked is not shown either.
+                let hidden = noted.contains(&Topic::Blocked(contact.account));
+                let standing = self.0.board.standing(contact.account);
+                let last_seen = seen.get(&contact.account).filter(|_| !hidden);
+                Presence {
+                    account: contact.account,
+                    standing: if hidden { Standing::Offline } else { standing },
+                    last_seen: last_seen.map(|at| clock::from_millis(*at)),
+                    name: contact.name,
+                }
             })
             .collect())
     }
@@ -315,6 +329,9 @@ impl Handle {
             .read_async(move |tx: &mut Tx| {
                 let mut names = vec![];
                 for account in writers {
+                    if tx.is_blocked(account)? {
+                        continue;
+                    }
                     names.extend(tx.contact(account)?.map(|contact| contact.name));
                 }
                 Ok::<_, StoreError>(names)

@@ -30,18 +30,22 @@ pub(super) fn marks(
     let mentions = state.edited().map_or(&content.mentions, |edited| &edited.mentions);
     let mut reactions = vec![];
     for reaction in state.reactions() {
-        reactions.push(Reaction {
-            emoji: sanitize::line(reaction.emoji.as_str()).into_owned(),
-            by: names.each(tx, &reaction.accounts)?,
-            me: reaction.accounts.contains(&names.me),
-        });
+        let accounts = names.shown(tx, reaction.accounts.iter().copied())?;
+        if !accounts.is_empty() {
+            reactions.push(Reaction {
+                emoji: sanitize::line(reaction.emoji.as_str()).into_owned(),
+                by: names.each(tx, &accounts)?,
+                me: accounts.contains(&names.me),
+            });
+        }
     }
+    let pinned_by = names.shown(tx, state.pinned_by())?;
     Ok(Marks {
         reply_to: content.reply_to.map(|of| reply(tx, names, room, of)).transpose()?,
         edits: state.edits(),
         reactions,
         mentions: names.each(tx, mentions)?,
-        pinned_by: state.pinned_by().map(|by| names.name(tx, by)).transpose()?,
+        pinned_by: names.each(tx, &pinned_by)?.pop(),
         ..Marks::default()
     })
 }
@@ -50,7 +54,7 @@ pub(super) fn marks(
 fn reply(tx: &mut Tx, names: &mut Names, room: RoomId, of: MessageRef) -> Result<Reply, StoreError> {
     let line = tx.message(room, of)?;
     let Some(LineBody::Message { account, content, state, .. }) = line.map(|line| line.body) else {
-        return Ok(Reply { id: of.id, sender: None, excerpt: None });
+        return Ok(Reply { id: of.id, sender: None, excerpt: None, blocked: false });
     };
     let said = match (state.deleted_by(), state.edited(), Content::decode(&content)) {
         (Some(_), ..) => None,
@@ -63,9 +67,10 @@ fn reply(tx: &mut Tx, names: &mut Names, room: RoomId, of: MessageRef) -> Result
         (None, None, _) => Some("…".to_owned()),
     };
     // Nor who is blocked.
-    let said = if tx.is_blocked(account)? { None } else { said };
+    let blocked = names.hides(tx, account)?;
+    let said = said.filter(|_| !blocked);
     let excerpt = said.map(|said| sanitize::name(&said, EXCERPT));
-    Ok(Reply { id: of.id, sender: Some(names.name(tx, account)?), excerpt })
+    Ok(Reply { id: of.id, sender: Some(names.name(tx, account)?), excerpt, blocked })
 }
 
 /// A poll with its votes.
@@ -78,7 +83,7 @@ pub(super) fn poll(
     let mut options = vec![];
     for (number, text) in (0_u32..).zip(poll.options()) {
         let for_it = state.votes().iter().filter(|(_, choices)| choices.contains(&number));
-        let accounts: Vec<_> = for_it.map(|(account, _)| *account).collect();
+        let accounts = names.shown(tx, for_it.map(|(account, _)| *account))?;
         options.push(PollOption {
             text: sanitize::name(text, NAME),
             by: names.each(tx, &accounts)?,

@@ -19,7 +19,7 @@ use qchat_proto::{
 use qchat_quantum::etsi014::{Client, Etsi014Error, KEY_BITS, Key, KeyId, SaeId};
 use zeroize::Zeroizing;
 
-use super::{clock, error::EngineError, handle::Handle, tidy, types::Event};
+use super::{clock, error::EngineError, handle::Handle, tidy, types::Event, view::Names};
 use crate::store::{StoreError, Tx};
 
 /// A key that was offered or taken.
@@ -133,12 +133,13 @@ impl Handle {
         (own, peer): (Option<&SaeId>, Option<&SaeId>),
     ) -> Result<KeyInRoom, EngineError> {
         self.writable(room).await?;
+        let me = self.0.me.account;
         let (offers, held) = self
             .0
             .profile
             .read_async(move |tx| {
                 let held: Vec<_> = tx.psks(room)?.iter().map(|psk| psk.id).collect();
-                Ok::<_, StoreError>((tx.psk_offers(room)?, held))
+                Ok::<_, StoreError>((shown_offers(tx, &mut Names::new(me), room)?, held))
             })
             .await?;
         let mut offers: Vec<_> =
@@ -273,6 +274,17 @@ impl Handle {
         self.wrote(room).await;
         Ok(said)
     }
+}
+
+/// The keys that are offered in a room by anybody but those who are blocked.
+pub(super) fn shown_offers(tx: &mut Tx, names: &mut Names, room: RoomId) -> Result<Vec<Offer>, StoreError> {
+    let mut shown = vec![];
+    for offer in tx.psk_offers(room)? {
+        if !names.hides(tx, offer.account)? {
+            shown.push(offer);
+        }
+    }
+    Ok(shown)
 }
 
 /// What a key that was offered is called: as the KMEs do, or by the run that it comes from.

@@ -38,8 +38,10 @@ pub struct Reply {
     pub id: MessageId,
     /// Whose it is, where it is on this device.
     pub sender: Option<String>,
-    /// How it begins; `None` where it is deleted, or not on this device.
+    /// How it begins; `None` where it is deleted, or not on this device, or of somebody who is blocked.
     pub excerpt: Option<String>,
+    /// Whether the user has blocked who wrote it.
+    pub blocked: bool,
 }
 
 /// A reaction, and whose it is.
@@ -213,6 +215,7 @@ impl Marks {
         let reply = self.reply_to.as_ref()?;
         Some(match (&reply.sender, &reply.excerpt) {
             (Some(sender), Some(excerpt)) => format!("↪ {sender}: {excerpt}"),
+            (Some(sender), None) if reply.blocked => format!("↪ {sender}: (blocked)"),
             (Some(sender), None) => format!("↪ {sender}: (deleted)"),
             (None, _) => "↪ a message that is not on this device".to_owned(),
         })

@@ -15,7 +15,7 @@ use qchat_proto::{
     wire::frame::{Envelope, Kind, Logged},
 };
 
-use super::{clock, error::EngineError, own::OwnDevice, tidy, waiting};
+use super::{clock, error::EngineError, notes, own::OwnDevice, tidy, waiting};
 use crate::{
     quantum::keys::{self, KeySource},
     store::{Profile, Scheduled, StoreError, Tx, quantum::Purpose},
@@ -38,6 +38,16 @@ impl From<SessionError<StoreError>> for Failed {
     fn from(error: SessionError<StoreError>) -> Self {
         Self(error)
     }
+}
+
+/// What has become of a message that was due.
+pub(crate) enum Due {
+    /// It is in the outbox.
+    Sent,
+    /// Another process has sent it, or somebody has taken it back.
+    NotThere,
+    /// It is for this user, who is blocked, and is not sent.
+    ToBlocked(UserName),
 }
 
 /// How far a run of envelopes was processed.
@@ -354,20 +364,24 @@ impl Steps {
         .await
     }
 
-    /// Puts a scheduled message into the outbox, and takes it out of those that are to come; whether it was there still.
-    pub(crate) async fn send_scheduled(&self, message: Scheduled) -> Result<bool, EngineError> {
+    /// Puts a scheduled message into the outbox, and takes it out of those that are to come. One to somebody who is blocked by now
+    /// stands there as what could not be sent.
+    pub(crate) async fn send_scheduled(&self, message: Scheduled) -> Result<Due, EngineError> {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
             let device = device.at(tx)?;
+            if let Some(name) = notes::blocked_peer(tx, message.room)? {
+                return Ok(if tx.fail_scheduled(&message)? { Due::ToBlocked(name) } else { Due::NotThere });
+            }
             if !tx.forget_scheduled(message.id)? {
-                return Ok(false);
+                return Ok(Due::NotThere);
             }
             let want = waiting::due_now(tx, &message)?;
             let id = outbox::enqueue(tx, &device, message.room, want.clone())?;
             if let Want::Application(content) = &want {
                 tx.put_pending(message.room, id, content)?;
             }
-            Ok(true)
+            Ok(Due::Sent)
         })
         .await
     }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    clock, files,
+    files,
     handle::{Handle, Inner},
+    steady::Steady,
     types::Event,
     waiting,
 };
@@ -31,10 +32,12 @@ pub(super) fn start(handle: &Handle) {
 }
 
 async fn run(engine: Weak<Inner>) {
+    // A message that is deleted because somebody has set the clock does not come back.
+    let clock = Steady::begin();
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = engine.upgrade() else { return };
-        if expire(&inner.profile).await {
+        if expire(&inner.profile, clock.millis()).await {
             inner.tell(Event::Deleted);
             inner.tell(Event::Rooms);
         }
@@ -46,9 +49,8 @@ async fn run(engine: Weak<Inner>) {
     }
 }
 
-/// Deletes what has had its time; whether anything had.
-pub(super) async fn expire(profile: &Profile) -> bool {
-    let now = clock::millis();
+/// Deletes what has had its time, `now` in milliseconds since the Unix epoch; whether anything had.
+pub(super) async fn expire(profile: &Profile, now: i64) -> bool {
     // Looked for without the write lock, since mostly there is nothing.
     let due = profile.read_async(move |tx| tx.is_anything_due(now)).await;
     let expired = match due {

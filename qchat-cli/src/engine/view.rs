@@ -32,6 +32,7 @@ const TOPIC: usize = 256;
 pub(crate) struct Names {
     pub(super) me: AccountId,
     known: HashMap<AccountId, Who>,
+    hidden: HashMap<AccountId, bool>,
     progress: HashMap<RoomId, Vec<Progress>>,
 }
 
@@ -45,7 +46,7 @@ struct Who {
 
 impl Names {
     pub(crate) fn new(me: AccountId) -> Self {
-        Self { me, known: HashMap::new(), progress: HashMap::new() }
+        Self { me, known: HashMap::new(), hidden: HashMap::new(), progress: HashMap::new() }
     }
 
     /// The account's name, and how far it is trusted.
@@ -93,7 +94,34 @@ impl Names {
         };
         let (stored, seen) =
             (by(|progress| progress.receipt.delivered), by(|progress| progress.receipt.read));
+        let (stored, seen) = (self.shown(tx, stored)?, self.shown(tx, seen)?);
         Ok((self.each(tx, &stored)?, self.each(tx, &seen)?))
+    }
+
+    /// Whether the user has blocked an account: whatever it says is shown to nobody here, be it a line of its own, which the store
+    /// passes over, or something that is shown beside what others say.
+    pub(super) fn hides(&mut self, tx: &mut Tx, account: AccountId) -> Result<bool, StoreError> {
+        if let Some(hidden) = self.hidden.get(&account) {
+            return Ok(*hidden);
+        }
+        let hidden = tx.is_blocked(account)?;
+        self.hidden.insert(account, hidden);
+        Ok(hidden)
+    }
+
+    /// Those of these accounts of whom something is shown.
+    pub(super) fn shown(
+        &mut self,
+        tx: &mut Tx,
+        accounts: impl IntoIterator<Item = AccountId>,
+    ) -> Result<Vec<AccountId>, StoreError> {
+        let mut shown = vec![];
+        for account in accounts {
+            if !self.hides(tx, account)? {
+                shown.push(account);
+            }
+        }
+        Ok(shown)
     }
 
     pub(super) fn each(&mut self, tx: &mut Tx, accounts: &[AccountId]) -> Result<Vec<String>, StoreError> {
@@ -201,7 +229,7 @@ pub(crate) fn details(
         }
         let Who { name, verified, changed } = names.of(tx, listed.account)?;
         let role = row.settings.as_ref().map_or(Role::Member, |settings| settings.role(listed.account));
-        let profile = match (listed.account == names.me, tx.is_blocked(listed.account)?) {
+        let profile = match (listed.account == names.me, names.hides(tx, listed.account)?) {
             (true, _) => tx.noted(Topic::Profile)?.and_then(|note| content::Profile::decode(&note.value)),
             (false, true) => None,
             (false, false) => tx.profile_of(listed.account)?,
@@ -240,7 +268,7 @@ pub(crate) fn details(
 fn offered_keys(tx: &mut Tx, names: &mut Names, room: RoomId) -> Result<Vec<OfferedKey>, StoreError> {
     let Some(own) = tx.identity()?.map(|identity| identity.device) else { return Ok(vec![]) };
     let mut keys = vec![];
-    for offer in tx.psk_offers(room)? {
+    for offer in shared_keys::shown_offers(tx, names, room)? {
         keys.push(OfferedKey {
             kind: offer.id.kind,
             key: shared_keys::key_of(&offer),

@@ -12,6 +12,7 @@ use super::{
     clock,
     error::EngineError,
     handle::{Handle, Inner},
+    steps::Due,
     tidy,
     types::Event,
     writing::Draft,
@@ -212,12 +213,18 @@ pub(super) async fn send_due(inner: &Inner) {
     for message in due {
         let room = message.room;
         match inner.steps.send_scheduled(message.clone()).await {
-            Ok(true) => {
+            Ok(Due::Sent) => {
                 inner.tell(Event::Timeline(room));
                 inner.wrote(room).await;
             }
+            Ok(Due::ToBlocked(name)) => {
+                inner.tell(Event::Timeline(room));
+                let error = EngineError::blocked(&name);
+                inner
+                    .tell(Event::Trouble(format!("a message that was to be sent now could not be: {error}")));
+            }
             // Another process has.
-            Ok(false) => {}
+            Ok(Due::NotThere) => {}
             Err(error @ EngineError::NotMember(_)) => {
                 let failed = inner.profile.write_async(move |tx: &mut Tx| {
                     let row = tx.room_row(room)?;

@@ -15,7 +15,7 @@ use qchat_proto::{
 use super::{
     StoreError, Tx, convert,
     deletions::erase,
-    files,
+    files, notes,
     schema::{identity, room_settings, timeline},
     search,
     timeline::{Delivery, Line, line_of},
@@ -208,6 +208,26 @@ pub(super) fn takes_effect(
     Ok(state.apply(&change.what, &[], by))
 }
 
+/// A change did nothing here. If that is because this device alone has deleted its message, and it deletes that for everyone, nobody needs
+/// what lies at the daemon of it any more.
+pub(super) fn passed_over(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    change: &Change,
+    by: By,
+) -> Result<(), StoreError> {
+    match find(conn, room, change.target)? {
+        Some((target, _))
+            if target.deleted
+                && change.what == What::Delete
+                && (by.admin || by.account == target.account) =>
+        {
+            files::spend_left(conn, room, change.target)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Erases what is over, now that a message or a change of it is stored: of a message that is deleted for everyone nothing
 /// stays but who has deleted it, and of one that this device has deleted nothing at all. What waits to be sent stays until it
 /// is: the outbox has no other copy of it.
@@ -275,7 +295,7 @@ impl Tx {
 
     /// The messages of a room whose id begins with these hexadecimal digits, two at most: whoever gets two knows that it is
     /// not one. An id is its device's own choice: where several devices have sent the same, it is that of the one that
-    /// was stored first, and nobody can make another's message impossible to name.
+    /// was stored first, and nobody can make another's message impossible to name. None is of somebody who is blocked.
     ///
     /// # Errors
     /// What the database says.
@@ -286,8 +306,10 @@ impl Tx {
             padded.parse::<qchat_proto::ids::MessageId>().ok()
         };
         let (Some(first), Some(last)) = (bound('0'), bound('f')) else { return Ok(vec![]) };
+        let blocked = notes::blocked(&mut self.conn)?;
         let rows: Vec<Row> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
+            .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
             .filter(timeline::message_id.between(&first.as_bytes()[..], &last.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::of_message.is_null())

@@ -72,7 +72,7 @@ impl Tx {
                     deletion.on_their_way.push(*id);
                     continue;
                 }
-                files::spend_unsent(&mut self.conn, row)?;
+                files::leave(&mut self.conn, row)?;
                 deletion.deleted += erase!(&mut self.conn, timeline::table.find(row))?;
                 let device = convert::id("device id", &device.unwrap_or_default())?;
                 changes::settle(&mut self.conn, room, MessageRef { device, id: *id })?;
@@ -97,7 +97,10 @@ impl Tx {
             .filter(timeline::of_message.is_null())
             .filter(timeline::deleted.eq(false));
         let Some(before) = before else {
-            let logged = erase!(&mut self.conn, messages.filter(timeline::seq.is_not_null()))?;
+            let logged = messages.filter(timeline::seq.is_not_null());
+            let rows = logged.select(timeline::row).load(&mut self.conn)?;
+            leave_files(&mut self.conn, rows)?;
+            let logged = erase!(&mut self.conn, logged)?;
             let ids: Vec<Option<Vec<u8>>> = messages.select(timeline::message_id).load(&mut self.conn)?;
             let ids = ids.iter().flatten().map(|id| convert::id("message id", id));
             let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -107,7 +110,10 @@ impl Tx {
             return Ok(deletion);
         };
         let before = i64::try_from(before.0).unwrap_or(i64::MAX);
-        let deleted = erase!(&mut self.conn, messages.filter(timeline::seq.lt(before)))?;
+        let older = messages.filter(timeline::seq.lt(before));
+        let rows = older.select(timeline::row).load(&mut self.conn)?;
+        leave_files(&mut self.conn, rows)?;
+        let deleted = erase!(&mut self.conn, older)?;
         changes::settle_all(&mut self.conn, room)?;
         Ok(Deletion { deleted, ..Deletion::default() })
     }
@@ -190,6 +196,10 @@ impl Tx {
         // As it stands in the index: a bound value would not be found to be the same.
         Ok(timeline::table.filter(sql::<Bool>("deleted = 1")).count().get_result(&mut self.conn)?)
     }
+}
+
+fn leave_files(conn: &mut SqliteConnection, lines: Vec<i64>) -> Result<(), StoreError> {
+    lines.into_iter().try_for_each(|line| files::leave(conn, line))
 }
 
 /// What came of the wish to take an own message out of the outbox.

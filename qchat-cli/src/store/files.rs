@@ -8,7 +8,7 @@ use std::{
 
 use diesel::{OptionalExtension, SqliteConnection, dsl::exists, prelude::*};
 use qchat_proto::{
-    content::{Body, Content},
+    content::{Body, Content, MessageRef},
     file::FileDigest,
     ids::{FileId, RoomId},
 };
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Delivery, StoreError, Tx, convert,
-    schema::{downloads, identity, spent_files, timeline, uploads},
+    schema::{downloads, files_left, identity, spent_files, timeline, uploads},
 };
 
 /// A file on its way to the daemon.
@@ -111,10 +111,58 @@ pub(super) fn spend(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
     Ok(())
 }
 
-/// The same where the message is only deleted from this device: nobody else has it when it was not sent, and never will be.
-pub(super) fn spend_unsent(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
-    let delivery: i32 = timeline::table.find(line).select(timeline::delivery).first(conn)?;
-    if delivery == Delivery::Failed.number() { spend(conn, line) } else { Ok(()) }
+/// The same where the message is only deleted from this device: nobody else has it when it was not sent, and never will be. Of one that
+/// was sent it is kept which file it names.
+pub(super) fn leave(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
+    type Row = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+    let (delivery, room, account, device, id, body): Row = timeline::table
+        .find(line)
+        .select((
+            timeline::delivery,
+            timeline::room,
+            timeline::account,
+            timeline::device,
+            timeline::message_id,
+            timeline::body,
+        ))
+        .first(conn)?;
+    if delivery == Delivery::Failed.number() {
+        return spend(conn, line);
+    }
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    let (Some(device), Some(id)) = (device, id) else { return Ok(()) };
+    if own.is_some()
+        && account == own
+        && let Ok(Content { body: Body::Attachment(attachment), .. }) = Content::decode(&body)
+    {
+        diesel::replace_into(files_left::table)
+            .values((
+                files_left::room.eq(room),
+                files_left::device.eq(device),
+                files_left::message_id.eq(id),
+                files_left::file.eq(&attachment.sealing.id.as_bytes()[..]),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// A message that was deleted from this device alone is deleted for everyone now: its file is to go as well.
+pub(super) fn spend_left(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    of: MessageRef,
+) -> Result<(), StoreError> {
+    let key = (&room.as_bytes()[..], &of.device.as_bytes()[..], &of.id.as_bytes()[..]);
+    let left = files_left::table.find(key);
+    let file: Option<Vec<u8>> = left.select(files_left::file).first(conn).optional()?;
+    if let Some(file) = file {
+        diesel::replace_into(spent_files::table)
+            .values((spent_files::file.eq(file), spent_files::room.eq(&room.as_bytes()[..])))
+            .execute(conn)?;
+        diesel::delete(left).execute(conn)?;
+    }
+    Ok(())
 }
 
 impl Tx {

@@ -64,6 +64,7 @@ pub use links::{Answered, Handed, Linking};
 pub use lock::ProfileLock;
 pub use outbox::{Waiting, WaitingState};
 pub use profile::Profile;
+pub use profiles::ToldProfile;
 pub use receipts::Progress;
 pub use rooms::{InvitationRow, RoomRow};
 pub use rotation::{AccountIdentity, DeviceKey, NextKey};

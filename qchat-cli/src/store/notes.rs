@@ -133,10 +133,13 @@ impl Tx {
     /// or is of a day that has not come: a device that was stolen could have the last word with it for ever. Whether anything has
     /// changed here.
     ///
+    /// Of two profiles of the same moment one is the account's; but the members of rooms, who hear times and no devices, cannot tell
+    /// which. So the device whose own is not notes the other once more, a moment later, and it is told.
+    ///
     /// # Errors
     /// What the database says.
     pub fn merge_notes(&mut self, theirs: &[Note], version: u64, now_ms: i64) -> Result<bool, StoreError> {
-        let (own, _) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
+        let (own, device) = self.own_ids()?.ok_or(StoreError::Corrupt("identity"))?;
         let sensible = |note: &&Note| match Topic::of(note.kind, &note.subject) {
             Some(Topic::Blocked(account)) => account.as_bytes()[..] != own[..],
             Some(_) => true,
@@ -162,17 +165,26 @@ impl Tx {
         let find = |notes: &[Note], wanted: &Note| {
             notes.iter().find(|note| (note.kind, &note.subject) == (wanted.kind, &wanted.subject)).cloned()
         };
-        let mut changed = false;
+        let (mut changed, mut again) = (false, false);
         for note in theirs
             .iter()
             .filter(|note| !note.value.is_empty() || note.at_ms >= now_ms.saturating_sub(KEPT_MS))
         {
-            if find(&ours, note).is_none_or(|known| note.is_newer_than(&known)) {
-                self.put_note(note)?;
+            let known = find(&ours, note);
+            if known.as_ref().is_none_or(|known| note.is_newer_than(known)) {
+                let moment = |known: Note| known.at_ms == note.at_ms && known.value != note.value;
+                if Topic::of(note.kind, &note.subject) == Some(Topic::Profile) && known.is_some_and(moment) {
+                    let device = convert::id("device id", &device)?;
+                    self.put_note(&Note { at_ms: note.at_ms.saturating_add(1), device, ..note.clone() })?;
+                    again = true;
+                } else {
+                    self.put_note(note)?;
+                }
                 changed = true;
             }
         }
-        let untold = ours.iter().any(|note| find(there, note).is_none_or(|known| note.is_newer_than(&known)));
+        let untold =
+            again || ours.iter().any(|note| find(there, note).is_none_or(|known| note.is_newer_than(&known)));
         diesel::update(notes_sync::table)
             .set((notes_sync::version.eq(convert::number(version)?), notes_sync::untold.eq(untold)))
             .execute(&mut self.conn)?;

@@ -12,6 +12,20 @@ use super::{
     schema::{added, identity, profiles, profiles_told, roster},
 };
 
+/// How far ahead of this device's clock what somebody shows may be dated, milliseconds: a day, as notes may.
+const AHEAD_MS: i64 = 24 * 3600 * 1000;
+
+/// What this account has last said of itself in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ToldProfile {
+    /// When it was noted; never: the least of all times.
+    pub at_ms: i64,
+    /// Where it stands.
+    pub seq: Seq,
+    /// When it was said, by this device's clock.
+    pub said_ms: i64,
+}
+
 /// Takes in what somebody shows of themselves; whether the message is that. It is no line of the timeline.
 pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Result<bool, StoreError> {
     let Ok(Content { body: Body::Profile(profile), sent_at_ms, .. }) = Content::decode(&message.content)
@@ -22,12 +36,13 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
     let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
     if own.as_deref() == Some(account) {
         // Another device has told the room.
-        put_told(conn, message.room, sent_at_ms, message.seq)?;
+        put_told(conn, message.room, sent_at_ms, message.seq, convert::now_ms())?;
         return Ok(true);
     }
     let known: Option<i64> = profiles::table.find(account).select(profiles::at_ms).first(conn).optional()?;
-    // By a clock that goes wrong nobody is kept from saying something later.
-    let at_ms = sent_at_ms.min(convert::now_ms());
+    // By a clock that goes wrong nobody is kept from saying something later. Within a day the times alone decide, as they do among
+    // the account's own devices.
+    let at_ms = sent_at_ms.min(convert::now_ms().saturating_add(AHEAD_MS));
     if known.is_none_or(|known| known <= at_ms) {
         diesel::replace_into(profiles::table)
             .values((
@@ -40,7 +55,13 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
     Ok(true)
 }
 
-fn put_told(conn: &mut SqliteConnection, room: RoomId, at_ms: i64, seq: Seq) -> Result<(), StoreError> {
+fn put_told(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    at_ms: i64,
+    seq: Seq,
+    said_ms: i64,
+) -> Result<(), StoreError> {
     let key = &room.as_bytes()[..];
     let known: Option<(i64, i64)> = profiles_told::table
         .find(key)
@@ -53,6 +74,7 @@ fn put_told(conn: &mut SqliteConnection, room: RoomId, at_ms: i64, seq: Seq) -> 
             profiles_told::room.eq(key),
             profiles_told::at_ms.eq(at_ms.max(known_ms)),
             profiles_told::seq.eq(convert::seq_number(seq)?.max(known_seq)),
+            profiles_told::said_ms.eq(said_ms),
         ))
         .execute(conn)?;
     Ok(())
@@ -72,26 +94,26 @@ impl Tx {
         Ok(row.and_then(|row| Profile::decode(&row)))
     }
 
-    /// When what this account has last said of itself in a room was noted, and where that stands; never: the least of both.
+    /// What this account has last said of itself in a room.
     ///
     /// # Errors
     /// What the database says.
-    pub fn profile_told(&mut self, room: RoomId) -> Result<(i64, Seq), StoreError> {
-        let row: Option<(i64, i64)> = profiles_told::table
+    pub fn profile_told(&mut self, room: RoomId) -> Result<ToldProfile, StoreError> {
+        let row: Option<(i64, i64, i64)> = profiles_told::table
             .find(&room.as_bytes()[..])
-            .select((profiles_told::at_ms, profiles_told::seq))
+            .select((profiles_told::at_ms, profiles_told::seq, profiles_told::said_ms))
             .first(&mut self.conn)
             .optional()?;
-        let (at_ms, seq) = row.unwrap_or((i64::MIN, 0));
-        Ok((at_ms, convert::seq(seq)?))
+        let (at_ms, seq, said_ms) = row.unwrap_or((i64::MIN, 0, i64::MIN));
+        Ok(ToldProfile { at_ms, seq: convert::seq(seq)?, said_ms })
     }
 
-    /// Notes what this account says of itself in a room, after this seq. Belongs into the transaction that pushes the outbox row.
+    /// Notes what this account says of itself in a room now, after this seq. Belongs into the transaction that pushes the outbox row.
     ///
     /// # Errors
     /// What the database says.
     pub fn put_profile_told(&mut self, room: RoomId, at_ms: i64, seq: Seq) -> Result<(), StoreError> {
-        put_told(&mut self.conn, room, at_ms, seq)
+        put_told(&mut self.conn, room, at_ms, seq, convert::now_ms())
     }
 
     /// Where the last device of somebody else was added that is in a room.

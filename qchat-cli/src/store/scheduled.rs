@@ -58,16 +58,17 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets one stand in its room as a message that could not be sent, if it is still there.
+    /// Lets one stand in its room as a message that could not be sent, if it is still there; whether it was.
     ///
     /// # Errors
     /// What the database says.
-    pub fn fail_scheduled(&mut self, message: &Scheduled) -> Result<(), StoreError> {
-        if self.forget_scheduled(message.id)? {
+    pub fn fail_scheduled(&mut self, message: &Scheduled) -> Result<bool, StoreError> {
+        let there = self.forget_scheduled(message.id)?;
+        if there {
             self.put_pending(message.room, message.id, &message.content)?;
             self.mark_failed(message.room, message.id)?;
         }
-        Ok(())
+        Ok(there)
     }
 
     /// Takes one out; whether it was there.

@@ -348,6 +348,7 @@ diesel::table! {
         room -> Binary,
         at_ms -> BigInt,
         seq -> BigInt,
+        said_ms -> BigInt,
     }
 }
 
@@ -575,6 +576,15 @@ diesel::table! {
     spent_files (file) {
         file -> Binary,
         room -> Binary,
+    }
+}
+
+diesel::table! {
+    files_left (room, device, message_id) {
+        room -> Binary,
+        device -> Binary,
+        message_id -> Binary,
+        file -> Binary,
     }
 }
 

@@ -25,6 +25,13 @@ use super::{
 /// What no longer waits, as it stands in the index: a bound value would not be found to be the same.
 const SETTLED: &str = "delivery <> 0";
 
+/// What changes a message of somebody of whom nothing is shown is not shown either: it would be shown with that message.
+/// As [`notes::blocked`] has them.
+const OF_NOBODY_BLOCKED: &str = "(of_message IS NULL OR NOT EXISTS ( \
+     SELECT 1 FROM timeline AS target JOIN notes ON notes.kind = 4 AND notes.subject = target.account AND notes.value = x'01' \
+     WHERE target.room = timeline.room AND target.device = timeline.of_device \
+     AND target.message_id = timeline.of_message AND target.message_id IS NOT NULL))";
+
 /// Where pending lines stand.
 const PENDING_PLACE: i64 = i64::MAX;
 
@@ -203,6 +210,7 @@ pub(super) fn put_message(conn: &mut SqliteConnection, message: &OpenedMessage) 
     if let Some(change) = &filing.change
         && !changes::takes_effect(conn, message.room, change, by)?
     {
+        changes::passed_over(conn, message.room, change, by)?;
         return Ok(false);
     }
     let row: i64 = diesel::insert_into(timeline::table)
@@ -527,6 +535,7 @@ impl Tx {
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
             .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
+            .filter(sql::<Bool>(OF_NOBODY_BLOCKED))
             .order((timeline::place, timeline::row))
             .limit(convert::limit(limit))
             .select(Stored::as_select())

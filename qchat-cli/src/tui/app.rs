@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Unsent,
+        Presence, Unsent,
         types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary, Trusted},
     },
     zone::Zone,
@@ -54,6 +54,11 @@ pub struct App {
     /// What narrows the list of rooms down.
     pub(super) filter: Option<Filter>,
     pub(super) people: Vec<Trusted>,
+    /// Whether they are there, by their own word.
+    pub(super) present: HashMap<AccountId, Presence>,
+    pub(super) loading_present: Loading,
+    /// The room whose members were told that something is written there, and after how many changes of the text ago.
+    pub(super) told_writing: Option<(RoomId, u32)>,
     pub(super) open: Option<OpenRoom>,
     pub(super) composer: Composer,
     pub(super) writing: Writing,
@@ -192,6 +197,8 @@ pub(super) struct OpenRoom {
     pub(super) id: RoomId,
     pub(super) details: Option<RoomDetails>,
     pub(super) timeline: Timeline,
+    /// Who writes something there.
+    pub(super) writers: Vec<UserName>,
     /// How many messages were unread when it was opened, until the unread line has been placed.
     pub(super) unread_at_opening: Option<u64>,
     /// Where the unread line stood when the room was last shown, once that is known.
@@ -323,6 +330,9 @@ impl App {
             rooms: None,
             filter: None,
             people: Vec::new(),
+            present: HashMap::new(),
+            loading_present: Loading::Idle,
+            told_writing: None,
             open: None,
             composer: Composer::new(""),
             writing: Writing::New,
@@ -422,6 +432,7 @@ impl OpenRoom {
             id,
             details: None,
             timeline: Timeline::new(),
+            writers: Vec::new(),
             unread_at_opening: Some(unread),
             line: None,
             read_to: None,

@@ -16,7 +16,7 @@ use super::{
     prefs::Change,
 };
 use crate::engine::{
-    Hits, MemberDevice, QuantumOverview, Unsent,
+    Hits, MemberDevice, Presence, QuantumOverview, Unsent,
     types::{Event, LinkStatus, Message, OwnDevice, RoomDetails, RoomSummary, Trusted},
 };
 
@@ -94,6 +94,10 @@ pub enum Answer {
     Latency(report::Latency),
     /// What is not sent yet.
     Unsent(Vec<Unsent>),
+    /// Who is there, by their own word.
+    Presences(Vec<Presence>),
+    /// Who writes in a room.
+    Writers(Vec<UserName>),
     /// Where a file is.
     Path(PathBuf),
     /// What somebody has written in their editor; `None` when nothing was changed.
@@ -313,6 +317,19 @@ pub enum Command {
     LoadUnsent,
     /// Give up something that is not sent yet.
     DropUnsent(Box<Unsent>),
+    /// Read who is there.
+    LoadPresence,
+    /// Read who writes in a room.
+    LoadWriters(RoomId),
+    /// Tell the members of a room that something is written here, or is not any more.
+    TellWriting {
+        /// The room.
+        room: RoomId,
+        /// Whether something is.
+        writing: bool,
+    },
+    /// Show others that somebody sits before the screen, or that nobody does.
+    Appear(bool),
     /// Write a setting into the configuration file; the keys go on from this keymap, which may be named elsewhere.
     SaveSetting(Change, Preset),
     /// Look whether a device wants to belong to the account.

@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Destination, Draft, EngineError, Handle, IdentityChange, Source, Transfer, activity_words,
+        Appearance, Destination, Draft, EngineError, Handle, IdentityChange, Source, Transfer,
+        activity_words,
         types::{Event, LinkStatus},
     },
     query::Query,
@@ -261,6 +262,13 @@ impl Office {
             Command::Ping => {
                 let time = handle.latency().await?;
                 Ok(Answer::Latency(report::Latency { server: handle.me().server.to_string(), time }))
+            }
+            Command::LoadPresence => handle.presences().await.map(Answer::Presences),
+            Command::LoadWriters(room) => handle.writers(room).await.map(Answer::Writers),
+            Command::TellWriting { room, writing } => handle.write_notice(room, writing).await.map(nothing),
+            Command::Appear(there) => {
+                let appearance = if there { Appearance::Online } else { Appearance::Away };
+                handle.appear(appearance, false).await.map(nothing)
             }
             Command::LoadUnsent => handle.unsent(None).await.map(Answer::Unsent),
             Command::DropUnsent(unsent) => {

@@ -59,6 +59,10 @@ pub struct Prefs {
     pub bell: bool,
     /// Whether the members of rooms are told what this device has stored, and its user seen.
     pub receipts: bool,
+    /// Whether it is shown who is there, and shown to others that the user is.
+    pub presence: bool,
+    /// The same of who writes.
+    pub typing: bool,
 }
 
 /// A setting that is changed.

@@ -155,10 +155,6 @@ where
                 Err(RecvError::Closed) => return Ok(()),
             },
         };
-        // Whoever comes back after the time was over finds the screen locked, though nothing has looked at the clock meanwhile.
-        let late =
-            touched != before && !app.is_locked() && idle.is_some_and(|idle| idle.remaining().is_zero());
-        let msg = if late { Msg::Idle } else { msg };
         if touched != before {
             idle = lock_after.map(Expiry::after);
         }

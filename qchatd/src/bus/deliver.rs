@@ -92,6 +92,7 @@ impl<D: Database> Deliverer<D> {
         mut self,
         mut groups: mpsc::Receiver<Vec<Announcement>>,
         mut heard: mpsc::Receiver<Hints>,
+        mut whispered: mpsc::Receiver<Hints>,
     ) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,6 +111,7 @@ impl<D: Database> Deliverer<D> {
                     None => break,
                 },
                 Some(hints) = heard.recv() => self.hear(hints),
+                Some(whispers) = whispered.recv() => self.hear(whispers),
             }
         }
         // What is not read yet is fetched by those whom this node leaves.

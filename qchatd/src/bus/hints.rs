@@ -96,6 +96,12 @@ impl Hints {
         Self { whispered: vec![(room, sender, sealed)], ..Self::default() }
     }
 
+    /// Takes out what nobody keeps, if there is any.
+    pub(super) fn take_whispered(&mut self) -> Option<Self> {
+        let whispered = std::mem::take(&mut self.whispered);
+        (!whispered.is_empty()).then(|| Self { whispered, ..Self::default() })
+    }
+
     /// Adds what others say.
     pub(super) fn merge(&mut self, other: Self) {
         for (room, seq) in other.rooms {

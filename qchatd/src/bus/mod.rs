@@ -35,6 +35,9 @@ const WAITING: usize = 16;
 const UNSENT: usize = 1024;
 /// Hints that may wait to be heeded.
 const UNHEARD: usize = 256;
+/// What nobody keeps and may wait to be sent, or to be handed on. It has queues of its own: what is lost of it is missed by nobody,
+/// whereas of hints something lost has everything looked at.
+const WHISPERS: usize = 64;
 /// Revocations that may wait; what finds no room is found by the next look at all sessions.
 const REVOKED: usize = 64;
 /// Charges that may wait; what finds no room counts at its own node alone.
@@ -68,7 +71,15 @@ impl Nodes {
 pub struct Bus {
     hub: Arc<Hub>,
     groups: mpsc::Sender<Vec<Announcement>>,
-    hints: Option<(mpsc::Sender<Hints>, Arc<Health>)>,
+    hints: Option<Sending>,
+}
+
+/// The way to the other nodes.
+#[derive(Clone)]
+struct Sending {
+    hints: mpsc::Sender<Hints>,
+    whispers: mpsc::Sender<Hints>,
+    health: Arc<Health>,
 }
 
 /// The bus, running.
@@ -89,6 +100,10 @@ pub struct Carried {
     pub unsent: mpsc::Receiver<Hints>,
     /// Those of other nodes.
     pub heard: mpsc::Sender<Hints>,
+    /// What members tell those who are there, to be sent when there is no hint to be.
+    pub whispers: mpsc::Receiver<Hints>,
+    /// The same of other nodes; what finds no room is lost.
+    pub whispered: mpsc::Sender<Hints>,
     /// Whether any can be sent.
     pub health: Arc<Health>,
 }
@@ -121,12 +136,16 @@ impl Bus {
         let (heard, hearing) = mpsc::channel(UNHEARD);
         let (revocations, revoked) = mpsc::channel(REVOKED);
         let (charges, charged) = mpsc::channel(CHARGED);
-        let (sending, unsent) = mpsc::channel(UNSENT);
+        let (hints, unsent) = mpsc::channel(UNSENT);
+        let (whispering, whispers) = mpsc::channel(WHISPERS);
+        let (whispered, listening) = mpsc::channel(WHISPERS);
         let health = Arc::new(Health::default());
         let deliverer = Deliverer::new(hub.clone(), store, meters, revocations, charges, shared);
-        let task = tokio::spawn(deliverer.run(waiting, hearing));
-        let bus = Self { hub, groups, hints: Some((sending, health.clone())) };
-        (Started { bus, revoked, charged, task }, Carried { unsent, heard, health })
+        let task = tokio::spawn(deliverer.run(waiting, hearing, listening));
+        let sending = Sending { hints, whispers: whispering, health: health.clone() };
+        let bus = Self { hub, groups, hints: Some(sending) };
+        let carried = Carried { unsent, heard, whispers, whispered, health };
+        (Started { bus, revoked, charged, task }, carried)
     }
 
     /// The connections of this node.
@@ -168,8 +187,9 @@ impl Bus {
     /// Hands something that nobody keeps to those who follow a room, here and at the other nodes.
     pub fn whisper(&self, room: RoomId, ephemeral: &Ephemeral) {
         self.hub.whisper(room, ephemeral);
-        if self.hints.as_ref().is_some_and(|(unsent, _)| unsent.capacity() > UNSENT / 2) {
-            self.hint(|| Hints::whispered(room, ephemeral.sender, ephemeral.sealed.clone()));
+        if let Some(sending) = self.hints.as_ref().filter(|sending| sending.health.is_up()) {
+            let whisper = Hints::whispered(room, ephemeral.sender, ephemeral.sealed.clone());
+            drop(sending.whispers.try_send(whisper));
         }
     }
 
@@ -180,20 +200,18 @@ impl Bus {
 
     /// Whether Redis carries hints; `None` when none is configured.
     pub fn redis_is_up(&self) -> Option<bool> {
-        self.hints.as_ref().map(|(_, health)| health.is_up())
+        self.hints.as_ref().map(|sending| sending.health.is_up())
     }
 
     /// How many other nodes serve the same database, as far as Redis has brought word of them.
     pub fn others(&self) -> usize {
-        self.hints.as_ref().map_or(0, |(_, health)| health.others(Instant::now()))
+        self.hints.as_ref().map_or(0, |sending| sending.health.others(Instant::now()))
     }
 
     fn hint(&self, hints: impl FnOnce() -> Hints) {
-        if let Some((unsent, health)) = &self.hints
-            && health.is_up()
-        {
+        if let Some(sending) = self.hints.as_ref().filter(|sending| sending.health.is_up()) {
             // Without room they are lost, which the others' next look makes good.
-            drop(unsent.try_send(hints()));
+            drop(sending.hints.try_send(hints()));
         }
     }
 }

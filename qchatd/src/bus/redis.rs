@@ -40,6 +40,8 @@ const OTHERS: usize = 256;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Hints that are sent as one message.
 const TOGETHER: usize = 256;
+/// What nobody keeps and is sent as one message: no hint waits for more of it than that.
+const WHISPERS_TOGETHER: usize = 16;
 
 /// Where Redis is: `redis://`, or `rediss://` for TLS. It may hold a password, which is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -161,10 +163,11 @@ impl Health {
 }
 
 /// Carries hints until no more can come. Says once that Redis is gone, and once that it is back.
-pub(super) async fn carry(redis: Redis, Carried { mut unsent, heard, health }: Carried) {
+pub(super) async fn carry(redis: Redis, mut carried: Carried) {
     let (mut failures, mut said) = (0_u32, false);
     loop {
-        let Err(error) = session(&redis, &mut unsent, &heard, &health).await else { return };
+        let Err(error) = session(&redis, &mut carried).await else { return };
+        let Carried { unsent, whispers, health, .. } = &mut carried;
         if health.set(false) {
             (failures, said) = (0, false);
         }
@@ -179,6 +182,7 @@ pub(super) async fn carry(redis: Redis, Carried { mut unsent, heard, health }: C
             tokio::select! {
                 () = &mut pause => break,
                 hints = unsent.recv() => if hints.is_none() { return },
+                Some(_) = whispers.recv() => {}
             }
         }
     }
@@ -194,14 +198,11 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// One connection, to its end or that of the daemon.
-async fn session(
-    redis: &Redis,
-    unsent: &mut mpsc::Receiver<Hints>,
-    heard: &mpsc::Sender<Hints>,
-    health: &Arc<Health>,
-) -> Result<(), redis::RedisError> {
+async fn session(redis: &Redis, carried: &mut Carried) -> Result<(), redis::RedisError> {
+    let Carried { unsent, heard, whispers, whispered, health } = carried;
     let (missed, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-    let listener = listener(redis.node, heard.clone(), health.clone(), missed.clone(), gone.clone());
+    let hearing = (heard.clone(), whispered.clone());
+    let listener = listener(redis.node, hearing, health.clone(), missed.clone(), gone.clone());
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE))
@@ -226,13 +227,10 @@ async fn session(
     let mut some = Vec::with_capacity(TOGETHER);
     loop {
         tokio::select! {
-            count = unsent.recv_many(&mut some, TOGETHER) => {
-                if count == 0 {
-                    return Ok(());
-                }
-                let mut hints = Hints::default();
-                some.drain(..).for_each(|more| hints.merge(more));
-                publish(redis, &hints, &mut conn).await?;
+            // In this order: however much is whispered, hints and beats go first.
+            biased;
+            () = gone.notified() => {
+                return Err((redis::ErrorKind::Io, "the connection was closed").into());
             }
             _ = beats.tick() => {
                 // It answers, and the others hear that this node is there.
@@ -241,11 +239,27 @@ async fn session(
                     missed.store(false, Ordering::Relaxed);
                 }
             }
-            () = gone.notified() => {
-                return Err((redis::ErrorKind::Io, "the connection was closed").into());
+            count = unsent.recv_many(&mut some, TOGETHER) => {
+                if count == 0 {
+                    return Ok(());
+                }
+                publish(redis, &together(&mut some), &mut conn).await?;
+            }
+            Some(mut some) = whispers.recv() => {
+                for _ in 1..WHISPERS_TOGETHER {
+                    let Ok(more) = whispers.try_recv() else { break };
+                    some.merge(more);
+                }
+                publish(redis, &some, &mut conn).await?;
             }
         }
     }
+}
+
+fn together(some: &mut Vec<Hints>) -> Hints {
+    let mut hints = Hints::default();
+    some.drain(..).for_each(|more| hints.merge(more));
+    hints
 }
 
 async fn publish(
@@ -263,10 +277,11 @@ async fn ending(unsent: &mut mpsc::Receiver<Hints>) {
     while unsent.recv().await.is_some() {}
 }
 
-/// Hands on what Redis says, without a queue of its own: hints without room are made good by a look at everything.
+/// Hands on what Redis says, without a queue of its own: hints without room are made good by a look at everything, what nobody keeps
+/// by nothing.
 fn listener(
     node: Node,
-    heard: mpsc::Sender<Hints>,
+    (heard, whispered): (mpsc::Sender<Hints>, mpsc::Sender<Hints>),
     health: Arc<Health>,
     missed: Arc<AtomicBool>,
     gone: Arc<Notify>,
@@ -275,9 +290,12 @@ fn listener(
         match (push.kind, push.data.get(1)) {
             (PushKind::Disconnection, _) => gone.notify_one(),
             (PushKind::Message, Some(Value::BulkString(bytes))) => {
-                let Some((from, hints)) = Hints::decode(bytes, &node) else { return Ok(()) };
+                let Some((from, mut hints)) = Hints::decode(bytes, &node) else { return Ok(()) };
                 if let Ok(from) = from[..].try_into() {
                     health.heard(from, Instant::now());
+                }
+                if let Some(whispers) = hints.take_whispered() {
+                    drop(whispered.try_send(whispers));
                 }
                 if !hints.is_empty() && heard.try_send(hints).is_err() {
                     missed.store(true, Ordering::Relaxed);
@@ -291,6 +309,12 @@ fn listener(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use qchat_proto::{
+        ids::{DeviceId, RoomId},
+        wire::limits,
+    };
+
     use super::*;
 
     #[test]
@@ -321,6 +345,33 @@ mod tests {
         // Whoever makes nodes up fills no memory.
         (0..1000_u64).for_each(|node| health.heard(node.to_be_bytes(), began + 20 * second));
         assert_eq!(health.others(began + 20 * second), OTHERS);
+    }
+
+    #[test]
+    fn what_nobody_keeps_takes_no_room_from_hints_and_is_missed_by_nobody() {
+        let (heard, mut hearing) = mpsc::channel(1);
+        let (whispered, mut whispers) = mpsc::channel(2);
+        let missed = Arc::new(AtomicBool::new(false));
+        let listener =
+            listener([1; 8], (heard, whispered), Arc::default(), missed.clone(), Arc::new(Notify::new()));
+        let hear = |hints: &Hints| {
+            let data = [Value::BulkString(vec![]), Value::BulkString(hints.encode(&[2; 8]))];
+            listener(PushInfo { kind: PushKind::Message, data: data.into() })
+                .unwrap_or_else(|never| match never {});
+        };
+        let (room, device) = (RoomId::from_bytes([3; 16]), DeviceId::from_bytes([4; 16]));
+        let sealed = Bytes::from(vec![5; limits::EPHEMERAL]);
+        (0..100).for_each(|_| hear(&Hints::whispered(room, device, sealed.clone())));
+        // Even what a node of an older version sends together.
+        let mut both = Hints::created(room, device);
+        both.merge(Hints::whispered(room, device, sealed.clone()));
+        hear(&both);
+        assert!(!missed.load(Ordering::Relaxed), "no look at everything");
+        assert_eq!(hearing.try_recv(), Ok(Hints::created(room, device)));
+        assert_eq!(whispers.try_recv(), Ok(Hints::whispered(room, device, sealed)));
+        // Whereas a hint without room is missed.
+        (0..2).for_each(|_| hear(&Hints::created(room, device)));
+        assert!(missed.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -9,10 +9,14 @@ use qchat_proto::{
     },
 };
 
-use super::{ServiceError, links::sized, sessions::Caller};
+use super::{
+    ServiceError,
+    links::{listed, sized},
+    sessions::Caller,
+};
 use crate::{
     bus::Bus,
-    store::{Store, accounts, notes},
+    store::{Store, notes},
 };
 
 /// Keeps notes.
@@ -39,21 +43,28 @@ impl Notes {
     /// Puts others in the place of those that the caller has read, and tells the account's other devices.
     ///
     /// # Errors
-    /// `conflict` when another device was quicker, `bad_request` or `too_large`.
+    /// `conflict` when another device was quicker, `unauthenticated` for one that was taken out meanwhile, `bad_request` or `too_large`.
     pub async fn put(&self, caller: Caller, request: PutAccountNotes) -> Result<(), ServiceError> {
         sized(&request.sealed, limits::NOTES, "the notes of an account")?;
         let devices = self
             .store
             .write(move |conn| {
+                // Asked here: its session was still good when the request came.
+                let listed = listed(conn, caller.account)?;
+                if !listed.contains(&caller.device) {
+                    return Err(ServiceError::refuse(
+                        FaultCode::Unauthenticated,
+                        "this device is not one of the account's any more",
+                    ));
+                }
                 if !notes::put(conn, caller.account, request.after, request.sealed.as_ref())? {
                     return Err(ServiceError::refuse(
                         FaultCode::Conflict,
                         "the notes are of another version; read them first",
                     ));
                 }
-                let devices = accounts::devices(conn, caller.account)?.into_iter();
-                let others = devices.filter(|device| device.listed && device.id != caller.device);
-                Ok::<Vec<DeviceId>, ServiceError>(others.map(|device| device.id).collect())
+                let others = listed.into_iter().filter(|device| *device != caller.device);
+                Ok::<Vec<DeviceId>, ServiceError>(others.collect())
             })
             .await?;
         self.bus.account_changed(&devices);

@@ -6,8 +6,9 @@ use qchat_proto::{
     ids::{DeviceId, LinkId},
     wire::{
         api::{
-            Binary, Devices, Directory, Granted, LinkSession, LinkState, OpenLink, PendingLink, PutAnswer,
-            PutCertificate, PutDeviceList, PutLabel, PutOpening, Salt, SaltRequest,
+            AccountNotes, Binary, Devices, Directory, Granted, LinkSession, LinkState, OpenLink, PendingLink,
+            PutAccountNotes, PutAnswer, PutCertificate, PutDeviceList, PutLabel, PutOpening, Salt,
+            SaltRequest,
         },
         fault::{Fault, FaultBody, FaultCode},
         limits,
@@ -16,6 +17,10 @@ use qchat_proto::{
 };
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::support::{
     Database, Device, Server, Socket,
@@ -393,6 +398,25 @@ async fn what_is_over_is_gone(database: Database) {
     assert!(again.state().await.is_ok(), "another can be begun");
 }
 
+/// Sends all of a request but its body, and waits until the daemon wants that: who asks is known by then.
+async fn begin_to_put_notes(device: &Device) -> (TcpStream, Vec<u8>) {
+    let body = serde_json::to_vec(&PutAccountNotes { after: 0, sealed: vec![7; 64].into() }).unwrap();
+    let head = format!(
+        "PUT /v1/account/notes HTTP/1.1\r\nHost: qchat\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+        device.session.access_token,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(device.host()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        said.push(stream.read_u8().await.unwrap());
+    }
+    assert!(said.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&said));
+    (stream, body)
+}
+
 async fn a_revoked_device_has_no_key_packages_and_no_session(database: Database) {
     let server = Server::start(database).await;
     let alice = Device::register(&server, "alice").await;
@@ -410,12 +434,19 @@ async fn a_revoked_device_has_no_key_packages_and_no_session(database: Database)
     // It can be added to rooms from now on: the others are told.
     hinted(&mut waiting).await;
     let mut socket = Socket::connect(&laptop).await;
+    // Its session is good when this comes; the rest of it comes later.
+    let (mut underway, notes) = begin_to_put_notes(&laptop).await;
     let device_list = list(alice.account, 3, &[(alice.id, &alice.key)]).sign(&alice.identity).unwrap().into();
     alice
         .put("/v1/account/device-list", &PutDeviceList { device_list, ..PutDeviceList::default() })
         .await
         .unwrap();
     socket.end().await;
+    underway.write_all(&notes).await.unwrap();
+    let mut answered = String::new();
+    underway.read_to_string(&mut answered).await.unwrap();
+    assert!(answered.contains("HTTP/1.1 401"), "{answered}");
+    assert_eq!(alice.get::<AccountNotes>("/v1/account/notes").await.unwrap().version, 0);
     assert_eq!(laptop.get::<Devices>("/v1/account/devices").await.unwrap_err(), FaultCode::Unauthenticated);
     let claim =
         qchat_proto::wire::api::ClaimKeyPackages { account_id: alice.account, devices: vec![laptop.id] };

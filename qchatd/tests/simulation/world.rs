@@ -206,7 +206,7 @@ impl World {
     }
 
     fn start(self: &Arc<Self>, number: usize) {
-        let (node, Carried { mut unsent, heard, health }) =
+        let (node, Carried { mut unsent, heard, health, .. }) =
             Node::start(number, &self.memory, self.plan.shared);
         health.set(self.plan.nodes > 1);
         lock(&self.nodes)[number] = Place { node: Some(node), hearing: Some((heard, health)) };

@@ -415,6 +415,12 @@ fn what_becomes_of_a_message_becomes_of_its_file() {
     bob.ok(&["history", "general"]);
     let id = sent["file_id"].as_str().expect("an id");
     alice.ok(&["file", "get", "general", id, "-o", text(&target)]);
+    // But when it is then deleted for everyone.
+    alice.ok(&["delete", "general", sent["id"].as_str().expect("an id")]);
+    until("its sender has it deleted all the same", || {
+        bob.ok(&["history", "general"]);
+        objects(&daemon).is_empty()
+    });
 }
 
 #[test]
@@ -454,6 +460,21 @@ fn an_export_has_the_files_beside_it_and_links_them() {
     assert_eq!(fs::read(files.join(first)).ok(), Some(whole));
     let same: Vec<_> = there.iter().filter(|name| name.ends_with("-same.txt")).collect();
     assert_eq!(same.len(), 2);
+
+    // A file of another room that is called the same, is as large and stands at the same place is not taken for it.
+    client::room("other", &[alice, bob]);
+    let another = vec![b'x'; 70_000];
+    fs::write(alice.file("notes one.txt"), &another).expect("a file");
+    alice.ok(&["send", "other", "--file", text(&alice.file("notes one.txt"))]);
+    let twin = directory.join("other.jsonl");
+    bob.ok(&["export", "other", "--output", text(&twin), "--attachments", text(&files)]);
+    let seq = |room| bob.json(&["file", "list", room])[0]["seq"].to_string();
+    assert_eq!(seq("general"), seq("other"));
+    let seq = seq("other");
+    let written = names(&files).into_iter().filter(|name| name.starts_with(&format!("{seq}-")));
+    let written: Vec<_> = written.map(|name| fs::read(files.join(name)).expect("a file")).collect();
+    assert_eq!(written.len(), 2);
+    assert!(written.contains(&another), "what was sent there is there");
 
     // What is there is not fetched again; what the server has no more is said, and the rest is whole.
     alice.ok(&["file", "delete", "general", &gone]);

@@ -297,6 +297,31 @@ fn the_room_s_time_counts_where_it_is_shorter_and_only_admins_set_it() {
 }
 
 #[test]
+fn a_clock_that_is_set_ahead_while_a_program_runs_deletes_nothing() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [alice, bob] = &clients;
+    client::room("general", &[alice, bob]);
+    alice.ok(&["send", "general", "for a day", "--expire", "1d"]);
+    bob.ok(&["history", "general"]);
+    // What is due by that clock is sent by the look at the clock that deletes what has had its time.
+    alice.ok(&["send", "general", "in three days", "--at", "3d"]);
+    let offset = alice.file("offset");
+    fs::write(&offset, "+0").expect("an offset");
+    let mut listening = alice.command(&["listen", "general", "--json"]);
+    listening.envs(faketime::settings(&offset).expect("the library that sets clocks"));
+    let listening = Process::start(&mut listening);
+    bob.ok(&["send", "general", "are you there?"]);
+    listening.wait_for("bob's message", |line| line.contains("are you there").then_some(()));
+    fs::write(&offset, "+345600").expect("an offset");
+    let bobs = bob.listen("general");
+    bobs.wait_for("what was due", |line| line.contains("in three days").then_some(()));
+    drop(listening);
+    assert!(alice.bodies("general").contains(&"for a day".to_owned()));
+}
+
+#[test]
 fn what_is_not_sent_yet_is_shown_given_up_and_sent_at_its_time() {
     let mut daemon = Daemon::start(Backend::Sqlite);
     let mut clients = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));

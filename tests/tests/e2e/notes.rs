@@ -7,9 +7,10 @@ use qchat_tests::{
     client::{self, Client},
     daemon::Daemon,
     database::Backend,
-    on_both,
+    faketime, on_both,
+    process::Process,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn listed(client: &Client, arguments: &[&str]) -> Vec<String> {
     let rooms = client.json(&[&["room", "list"], arguments].concat());
@@ -113,6 +114,90 @@ fn who_is_blocked_is_not_heard_of_any_more_and_not_told() {
     assert_eq!(alice.json(&["block"]), Vec::<Value>::new());
     alice.ok(&["send", "@mallory", "let us talk"]);
     assert_eq!(mallory.bodies("@alice").last().map(String::as_str), Some("let us talk"));
+}
+
+#[test]
+fn who_is_blocked_is_not_seen_through_others_either() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let mut clients = ["mallory", "alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    clients.iter_mut().for_each(Client::unlock);
+    let [mallory, alice, bob] = &clients;
+    let said =
+        |by: &Client, arguments: &[&str]| by.json(arguments)[0]["id"].as_str().expect("an id").to_owned();
+    // Hers, so that she may pin.
+    client::room("general", &[mallory, alice, bob]);
+    client::room("trap", &[bob, alice]);
+    let hers = said(mallory, &["send", "general", "annoyance"]);
+    let sense = said(bob, &["send", "general", "sense"]);
+    let poll = said(bob, &["poll", "create", "general", "Tea?", "yes", "no"]);
+    let answer = said(bob, &["send", "general", "why?", "--reply-to", &hers]);
+    mallory.ok(&["react", "general", &sense, "👎"]);
+    mallory.ok(&["react", "general", &sense, "👍"]);
+    bob.ok(&["react", "general", &sense, "👍"]);
+    mallory.ok(&["pin", "general", &sense]);
+    mallory.ok(&["poll", "vote", "general", &poll, "yes"]);
+    bob.ok(&["poll", "vote", "general", &poll, "no"]);
+    alice.ok(&["send", "@mallory", "hello"]);
+    alice.ok(&["send", "@mallory", "regretted", "--at", "365d"]);
+    let run = ["quantum", "run", "bb84", "--room", "general", "--with", "alice", "--qubits", "1000"];
+    let run = mallory.start(&run);
+    alice.listen("general").wait_for("the request", |line| line.contains("simulated run").then_some(()));
+    mallory.ok(&["room", "create", "trap"]);
+    mallory.ok(&["room", "invite", "trap", "alice"]);
+    // As long as nobody is blocked.
+    let seen = alice.ok(&["history", "general"]).join("\n");
+    for words in ["👎", "pinned by mallory", "(1: mallory) yes", "annoyance", "asks you for"] {
+        assert!(seen.contains(words), "no {words} in {seen}");
+    }
+
+    alice.ok(&["block", "mallory"]);
+    let seen = alice.json(&["history", "general"]);
+    let line = |id: &str| seen.iter().find(|line| line["id"] == id).expect("a line").clone();
+    assert_eq!(line(&sense)["reactions"], json!([{"emoji": "👍", "by": ["bob"], "me": false}]));
+    assert_eq!(line(&sense)["pinned_by"], Value::Null);
+    let options = json!([{"text": "yes", "by": [], "me": false}, {"text": "no", "by": ["bob"], "me": false}]);
+    assert_eq!(line(&poll)["poll"]["options"], options);
+    let hidden = json!({"id": hers, "sender": "mallory", "excerpt": null, "blocked": true});
+    assert_eq!(line(&answer)["reply_to"], hidden);
+    let text = alice.ok(&["history", "general"]).join("\n");
+    assert!(text.contains("↪ mallory: (blocked)") && !text.contains("asks you for"), "{text}");
+    // Not even by its id is there anything of hers; and nobody is asked for anything by her.
+    alice.fails(5, &["react", "general", &hers, "👍"]);
+    alice.fails(5, &["quantum", "answer", "general", "--decline"]);
+    drop(run);
+    // A name that she has given another room as well is the one that it was before she did.
+    bob.ok(&["room", "create", "den"]);
+    bob.ok(&["room", "invite", "den", "alice"]);
+    mallory.ok(&["room", "create", "den"]);
+    mallory.ok(&["room", "invite", "den", "alice"]);
+    alice.ok(&["room", "join", "den"]);
+    alice.ok(&["send", "den", "here I am"]);
+    assert_eq!(bob.bodies("den"), ["here I am"]);
+
+    // Nor does what becomes of messages bring her back to whoever listens.
+    let listening = alice.listen("general");
+    mallory.ok(&["edit", "general", &hers, "annoyance, edited"]);
+    mallory.ok(&["unpin", "general", &sense]);
+    bob.ok(&["react", "general", &hers, "🙄"]);
+    bob.ok(&["send", "general", "the end"]);
+    listening.wait_for("the end", |line| {
+        assert!(!line.contains("mallory") && !line.contains("annoyance"), "{line}");
+        line.contains("the end").then_some(())
+    });
+    drop(listening);
+
+    // What was to be sent to her later is not.
+    let offset = alice.file("offset");
+    fs::write(&offset, "+400d").expect("an offset");
+    let mut later = alice.command(&["room", "list"]);
+    later.envs(faketime::settings(&offset).expect("the library that sets clocks"));
+    drop(Process::start(&mut later).finish());
+    // So long after, keys are due, and nothing else waits.
+    let waits = alice.json(&["outbox", "list"]);
+    assert!(waits.iter().all(|waits| waits["type"] == "change of the group"), "{waits:?}");
+    assert!(alice.ok(&["history", "@mallory"]).last().is_some_and(|line| line.contains("regretted")));
+    alice.ok(&["unblock", "mallory"]);
+    assert_eq!(mallory.bodies("@alice"), ["hello"]);
 }
 
 #[test]

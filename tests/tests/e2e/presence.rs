@@ -8,6 +8,8 @@ use qchat_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::terminal::Terminal;
+
 fn told(line: &str, kind: &str) -> Option<Value> {
     let line: Value = serde_json::from_str(line).ok()?;
     (line["type"] == kind).then_some(line)
@@ -30,13 +32,38 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
     let carols = carol.listen("general");
     let bobs = bob.start(&["--presence", "on", "--typing", "on", "listen", "general", "--people", "--json"]);
     let answer = alice.run(&asking).expect_code(0).json();
-    assert_eq!((&answer[0]["user"], &answer[0]["state"]), (&"bob".into(), &"online".into()));
+    // Nobody sits before what listens.
+    assert_eq!((&answer[0]["user"], &answer[0]["state"]), (&"bob".into(), &"away".into()));
     // The first time he may have been there only when she had asked already.
-    assert_eq!(alice.run(&asking).expect_code(0).json()[0]["state"], "online");
+    assert_eq!(alice.run(&asking).expect_code(0).json()[0]["state"], "away");
     // Whoever asks is seen, and seen to go.
-    bobs.wait_for("alice", |line| told(line, "presence").filter(|line| line["state"] == "online"));
-    let gone =
-        bobs.wait_for("alice to go", |line| told(line, "presence").filter(|line| line["state"] == "offline"));
+    let is = |state: &'static str| {
+        bobs.wait_for(state, |line| told(line, "presence").filter(|line| line["state"] == state))
+    };
+    is("away");
+    assert_eq!(is("offline")["user"], "alice");
+    // Before a screen somebody sits, and writes,
+    let mut screen = Terminal::open(&alice.command(&["--presence", "on", "--typing", "on"]), 24, 80);
+    assert_eq!(is("online")["user"], "alice");
+    screen.press("well");
+    let heard = bobs.wait_for("alice to write", |line| {
+        told(line, "typing").filter(|line| line["users"] == json!(["alice"]))
+    });
+    assert_eq!(heard["room"], "general");
+    drop(bob.run(&["typing", "general", "--typing", "on"]).expect_code(0));
+    screen.shows("bob writes");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    assert_eq!(is("offline")["user"], "alice");
+    // until it is locked.
+    let mut screen = Terminal::open(&alice.command(&["--presence", "on", "--lock-after-idle", "1s"]), 24, 80);
+    is("online");
+    is("away");
+    screen.press(&format!("{}\r", alice.passphrase()));
+    is("online");
+    screen.press("\u{11}");
+    screen.ends_in_order();
+    let gone = is("offline");
     assert_eq!(gone["user"], "alice");
     assert!(gone["last_seen"].is_string(), "{gone}");
     let carols_state = alice.run(&["presence", "carol", "--presence", "on", "--wait", "1", "--json"]);
@@ -44,8 +71,10 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
 
     let writing = alice.run(&["typing", "general", "--typing", "on", "--json"]).expect_code(0).json();
     assert_eq!(writing[0]["done"], "typing");
-    let heard = bobs.wait_for("alice to write", |line| told(line, "typing"));
-    assert_eq!((&heard["room"], &heard["users"]), (&"general".into(), &json!(["alice"])));
+    let heard = bobs.wait_for("alice to write", |line| {
+        told(line, "typing").filter(|line| line["users"] == json!(["alice"]))
+    });
+    assert_eq!(heard["room"], "general");
 
     // A message comes as ever, and nothing of this is one.
     alice.ok(&["send", "general", "what I wrote"]);
@@ -59,11 +88,22 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
     );
     assert_eq!(bob.bodies("general"), ["what I wrote"]);
 
-    // Bob ends, and is not there; when he was is known.
+    // One of two programs of bob's ends, and the other is still there; with both he is gone.
+    let alices = alice.start(&["--presence", "on", "listen", "general", "--people", "--json"]);
+    let sees = |state: &'static str| {
+        alices.wait_for(state, |line| told(line, "presence").filter(|line| line["user"] == "bob"))
+    };
+    assert_eq!(sees("bob")["state"], "away");
+    let second = bob.start(&["--presence", "on", "listen", "general", "--json"]);
+    bob.ok(&["send", "general", "I am here twice"]);
+    second.wait_for("the message", client::Message::from_line);
+    drop(second.terminate());
+    bob.ok(&["send", "general", "I am still here"]);
+    alices.wait_for("the message", |line| {
+        assert!(told(line, "presence").is_none_or(|line| line["state"] != "offline"), "{line}");
+        client::Message::from_line(line).filter(|said| said.body == "I am still here")
+    });
     drop(bobs.terminate());
-    let after =
-        alice.run(&["presence", "bob", "--presence", "on", "--wait", "1", "--json"]).expect_code(0).json();
-    assert_eq!(after[0]["state"], "offline");
-    assert!(after[0]["last_seen"].is_string(), "{after:?}");
+    assert_eq!(sees("him go")["state"], "offline");
     alice.fails(5, &["presence", "nobody", "--presence", "on"]);
 }

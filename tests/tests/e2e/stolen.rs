@@ -49,6 +49,23 @@ fn accepts(other: &Client, room: &str) {
     assert_eq!((&accepted["done"], &accepted["by_recovery_key"]), (&"accepted".into(), &true.into()));
 }
 
+#[test]
+fn what_was_noted_is_sealed_anew_for_the_key_that_the_thief_does_not_have() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, _bob, _stolen] = robbed(&daemon);
+    alice.ok(&["room", "mark", "general", "muted"]);
+    alice.ok(&["block", "bob"]);
+    taken_back(&alice);
+    // Whatever of hers connects next puts it there.
+    alice.ok(&["room", "list"]);
+    // A device that has the new key alone can read it.
+    let mut tablet = alice.link("tablet");
+    tablet.unlock();
+    let general = tablet.json(&["room", "list", "--all"]).remove(0);
+    assert_eq!((&general["room"], &general["muted"]), (&"general".into(), &true.into()));
+    assert_eq!(tablet.json(&["block"])[0]["user"], "bob");
+}
+
 fn a_stolen_device_loses_the_account(backend: Backend) {
     let daemon = Daemon::start(backend);
     let [alice, bob, stolen] = robbed(&daemon);

@@ -136,6 +136,19 @@ fn two_people_mix_a_key_of_their_link_into_their_room_and_talk_on() {
 }
 
 #[test]
+fn a_key_that_somebody_offers_who_is_blocked_is_neither_shown_nor_taken() {
+    let Scene { people, .. } = &scene(&["alice", "bob"]);
+    let [alice, bob] = &people[..] else { panic!("two people") };
+    alice.ok(ADD);
+    assert_eq!(show(bob)["offered_keys"][0]["by"], "alice");
+    bob.ok(&["block", "alice"]);
+    assert_eq!(show(bob)["offered_keys"], serde_json::json!([]));
+    assert!(bob.fails(6, ACCEPT).contains("no key is offered"));
+    bob.ok(&["unblock", "alice"]);
+    assert_eq!(bob.json(ACCEPT)[0]["done"], "accepted");
+}
+
+#[test]
 fn whoever_waits_learns_when_the_key_is_mixed_in() {
     let Scene { people, .. } = &scene(&["alice", "bob"]);
     let [alice, bob] = &people[..] else { panic!("two people") };

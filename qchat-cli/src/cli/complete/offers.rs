@@ -102,12 +102,11 @@ fn rooms(tx: &mut Tx) -> Result<Vec<Room>, StoreError> {
             invited: false,
         })
         .collect();
-    let invitations = tx.invitations()?.into_iter();
-    rooms.extend(invitations.map(|row| Room {
-        id: row.room,
-        name: row.name.unwrap_or_default(),
-        invited: true,
-    }));
+    for row in tx.invitations()? {
+        if !tx.is_blocked(row.inviter)? {
+            rooms.push(Room { id: row.room, name: row.name.unwrap_or_default(), invited: true });
+        }
+    }
     Ok(rooms)
 }
 

@@ -300,8 +300,8 @@ impl Engine<'_> {
 
     /// Sends what arrives as notifications.
     async fn follow(&self, only: Vec<RoomId>, seen: Seen, out: mpsc::Sender<Value>) -> Outcome {
-        // Whoever follows is there.
-        self.handle.appear(Appearance::Online, true).await?;
+        // Somebody's program is there.
+        self.handle.appear(Appearance::Away, true).await?;
         let mut follower = Follower { handle: self.handle, only, seen };
         follower
             .run(async |news| {

@@ -20,9 +20,10 @@ use qchat_proto::{
 };
 use tokio::time::Instant;
 
-use super::{Actor, Step};
+use super::{Actor, End, Step};
 use crate::{
     engine::{
+        appearing::Appearing,
         clock,
         error::EngineError,
         presence::{self, Appearance, Change, WRITING_AGAIN},
@@ -43,6 +44,8 @@ const SPREAD: Duration = Duration::from_secs(1);
 pub(super) struct Whispering {
     /// What this user shows.
     pub(super) shown: Option<Appearance>,
+    /// And how other programs of the profile learn of it.
+    appearing: Appearing,
     /// The keys of the rooms' epochs, with the generation; `None` of those that are too large.
     voices: HashMap<RoomId, (Seq, u64, Option<Voices>)>,
     /// When it was last said in a room that this user writes.
@@ -63,7 +66,8 @@ impl Whispering {
 
     /// Forgets what belongs to a connection.
     pub(super) fn disconnect(&mut self) {
-        *self = Self { shown: self.shown, last_ms: self.last_ms, ..Self::default() };
+        let appearing = std::mem::take(&mut self.appearing);
+        *self = Self { shown: self.shown, appearing, last_ms: self.last_ms, ..Self::default() };
     }
 }
 
@@ -81,43 +85,92 @@ impl Actor {
     /// The same, if they show anything.
     pub(super) async fn announce_shown(&mut self, socket: &mut Socket, asks: bool) -> Step {
         match self.whispering.shown {
-            Some(shown) => self.announce(socket, shown.said(), asks).await,
+            Some(shown) => self.announce(socket, self.of_device(shown).said(), asks).await,
             None => Ok(()),
         }
     }
 
-    /// Says that this user writes in a room, unless that was said just now.
-    pub(super) async fn tell_writing(&mut self, socket: &mut Socket, room: RoomId, writing: bool) -> Step {
+    /// Shows this from now on, which other programs of the profile may see.
+    pub(super) fn show(&mut self, shown: Option<Appearance>) {
+        self.whispering.shown = shown;
+        if let Err(error) = self.whispering.appearing.show(self.profile.dir(), shown) {
+            tracing::debug!(%error, "other programs of the profile are not told what this one shows");
+        }
+    }
+
+    /// The most that a program of this device shows: members hear the device, and not its programs.
+    pub(super) fn of_device(&self, shown: Appearance) -> Appearance {
+        shown.max(self.most().unwrap_or(shown))
+    }
+
+    fn most(&self) -> Option<Appearance> {
+        self.whispering.appearing.of_device(self.profile.dir()).unwrap_or_else(|error| {
+            tracing::debug!(%error, "what other programs of the profile show is not known");
+            None
+        })
+    }
+
+    /// Says that this program shows nothing any more: with the last one of the device its user goes.
+    pub(super) async fn take_leave(&mut self, socket: &mut Socket) -> Step {
+        let Some(shown) = self.whispering.shown else { return Ok(()) };
+        self.show(None);
+        match self.most() {
+            Some(left) if left >= shown => Ok(()),
+            Some(left) => self.announce(socket, left.said(), false).await,
+            None => self.announce(socket, What::Gone, false).await,
+        }
+    }
+
+    /// Says that this user writes in a room, unless that was said just now. False: here nobody says such things.
+    pub(super) async fn tell_writing(
+        &mut self,
+        socket: &mut Socket,
+        room: RoomId,
+        writing: bool,
+    ) -> Result<bool, End> {
         let again = self.whispering.writing.get(&room).is_none_or(|last| last.elapsed() >= WRITING_AGAIN);
         if writing && again {
-            self.whispering.writing.insert(room, Instant::now());
-            self.tell_members(socket, room, What::Writing, false).await?;
-        } else if !writing {
+            let told = self.tell_members(socket, room, What::Writing, false).await?;
+            if told {
+                self.whispering.writing.insert(room, Instant::now());
+            }
+            return Ok(told);
+        }
+        if !writing {
             // Another process of this profile may have said that they write.
             self.whispering.writing.remove(&room);
-            self.tell_members(socket, room, What::Paused, false).await?;
+            return self.tell_members(socket, room, What::Paused, false).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Answers those who asked in the room that has waited longest.
     pub(super) async fn answer_owed(&mut self, socket: &mut Socket, room: RoomId) -> Step {
         match self.whispering.shown {
-            Some(shown) => self.tell_members(socket, room, shown.said(), false).await,
+            Some(shown) => {
+                self.tell_members(socket, room, self.of_device(shown).said(), false).await.map(drop)
+            }
             None => Ok(()),
         }
     }
 
-    async fn tell_members(&mut self, socket: &mut Socket, room: RoomId, what: What, asks: bool) -> Step {
+    /// Whether that could be said: in rooms that are too large nobody says such things.
+    async fn tell_members(
+        &mut self,
+        socket: &mut Socket,
+        room: RoomId,
+        what: What,
+        asks: bool,
+    ) -> Result<bool, End> {
         let at_ms = clock::millis().max(self.whispering.last_ms + 1);
         self.whispering.last_ms = at_ms;
         let device = self.steps.device.latest();
-        let Some(voices) = self.voices(room).await? else { return Ok(()) };
+        let Some(voices) = self.voices(room).await? else { return Ok(false) };
         let sealed = match voices.seal(&device, Statement { what, asks, at_ms }) {
             Ok(sealed) => sealed,
             Err(error) => {
                 tracing::debug!(%room, %error, "nothing is said of this user");
-                return Ok(());
+                return Ok(false);
             }
         };
         let frame = pb::Ephemeral {
@@ -125,7 +178,8 @@ impl Actor {
             sender_device: Bytes::new(),
             sealed,
         };
-        Ok(socket.send(client_frame::Body::Ephemeral(frame)).await?)
+        socket.send(client_frame::Body::Ephemeral(frame)).await?;
+        Ok(true)
     }
 
     /// Takes in what a member has said; whatever makes no sense says nothing.

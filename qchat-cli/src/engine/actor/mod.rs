@@ -12,7 +12,7 @@ use std::{
 
 use qchat_proto::{
     ids::{AccountId, MessageId, RoomId, Seq},
-    session::{ephemeral::What, ledger::Phase},
+    session::ledger::Phase,
     wire::{api::MemberStatus, fault::FaultCode, frame::Logged, tree::TreeHash},
 };
 use tokio::{
@@ -275,7 +275,7 @@ impl Actor {
                     Some(Command::Log(.., reply)) => {
                         let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
                     }
-                    Some(Command::Appear(appearance, _)) => self.whispering.shown = Some(appearance),
+                    Some(Command::Appear(appearance, _)) => self.show(Some(appearance)),
                     Some(Command::Writing(.., reply)) => {
                         let _ = reply.send(Err(EngineError::Timeout("there is no connection".to_owned())));
                     }
@@ -555,22 +555,20 @@ impl Actor {
                 self.duties(socket).await
             }
             Command::Appear(appearance, asks) => {
-                self.whispering.shown = Some(appearance);
+                self.show(Some(appearance));
                 self.announce_shown(socket, asks).await
             }
             Command::AskPresence => {
                 let shown = self.whispering.shown.unwrap_or(Appearance::Away);
-                self.announce(socket, shown.said(), true).await
+                self.announce(socket, self.of_device(shown).said(), true).await
             }
             Command::Writing(room, writing, reply) => {
-                self.tell_writing(socket, room, writing).await?;
-                let _ = reply.send(Ok(()));
+                let told = self.tell_writing(socket, room, writing).await?;
+                let _ = reply.send(if told { Ok(()) } else { Err(presence::too_large()) });
                 Ok(())
             }
             Command::Stop(done) => {
-                if self.whispering.shown.is_some()
-                    && let Err(End::Lost(error)) = self.announce(socket, What::Gone, false).await
-                {
+                if let Err(End::Lost(error)) = self.take_leave(socket).await {
                     tracing::debug!(%error, "nobody was told that this user goes");
                 }
                 Err(End::Stop(Some(done)))

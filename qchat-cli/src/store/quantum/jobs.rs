@@ -336,7 +336,7 @@ impl QuantumStore {
                     diesel::update(jobs::table.find(id.as_bytes()))
                         .set(jobs::measured.eq(None::<Vec<u8>>))
                         .execute(conn)?;
-                    prune(conn, id)?;
+                    prune(conn)?;
                 }
             }
             find(conn, id)
@@ -490,7 +490,7 @@ impl QuantumStore {
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))
                 .execute(conn)?;
-            prune(conn, read.id)?;
+            prune(conn)?;
             Ok(Some(added))
         })?;
         self.forget()?;
@@ -576,15 +576,12 @@ fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Forgets the oldest jobs of a simulator that are over, but for the one that has just ended and those of which the pool has bits. What
-/// a provider was told of stays until somebody says that it may go.
-fn prune(conn: &mut SqliteConnection, ended: JobId) -> Result<(), StoreError> {
+/// Forgets the oldest jobs of a simulator that are over. What a provider was told of stays until somebody says that it may go.
+fn prune(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let over = [State::Done, State::Failed, State::Cancelled].map(State::name);
     let old: Vec<Vec<u8>> = jobs::table
         .filter(jobs::state.eq_any(over))
         .filter(jobs::submitted_ms.is_null())
-        .filter(jobs::id.ne(ended.as_bytes().to_vec()))
-        .filter(jobs::id.ne_all(schema::pool::table.select(schema::pool::job)))
         .order((jobs::created_ms.desc(), jobs::id))
         .offset(KEPT)
         .limit(KEPT)

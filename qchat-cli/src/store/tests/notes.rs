@@ -76,6 +76,26 @@ proptest! {
 }
 
 #[test]
+fn of_two_profiles_of_the_same_moment_all_devices_have_one_which_is_told_as_the_later() {
+    let devices = [1, 2].map(device);
+    let mut daemon = Daemon(vec![]);
+    for (name, (_, profile)) in (1..).zip(&devices) {
+        write(profile, |tx| tx.note(Topic::Profile, &[name], 50));
+        daemon.sync(profile, 0);
+    }
+    for _ in 0..2 {
+        for (_, profile) in &devices {
+            daemon.sync(profile, 0);
+        }
+    }
+    let [one, other] =
+        devices.each_ref().map(|(_, profile)| read(profile, |tx| tx.noted(Topic::Profile)).unwrap());
+    assert_eq!((&one, &one.value[..]), (&other, &[2][..]));
+    assert!(one.at_ms > 50, "whoever has heard the other, of that moment, hears of this one");
+    assert!(devices.iter().all(|(_, profile)| !read(profile, Tx::notes_version).1), "and all is told");
+}
+
+#[test]
 fn the_newest_word_counts_and_what_a_later_version_notes_is_passed_on() {
     let (_dir, profile) = device(1);
     let block = |so, now| write(&profile, |tx| tx.note_whether(Topic::Blocked(BOB), so, now));

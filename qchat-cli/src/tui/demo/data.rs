@@ -2,14 +2,14 @@
 
 use qchat_proto::{
     content::Role,
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq, UserName},
     wire::server_key::ServerKey,
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 use super::{NAME, talk};
 use crate::engine::{
-    MemberDevice,
+    MemberDevice, Presence, PresenceStanding as There,
     types::{
         Body, Member, Message, Reply, RoomDetails, RoomMarks, RoomStatus, RoomSummary, Standing, Trusted,
     },
@@ -77,6 +77,27 @@ pub(super) fn people() -> Vec<Trusted> {
         Some(Trusted { name: name.parse().ok()?, account: account(name), fingerprint, standing, since: None })
     })
     .collect()
+}
+
+/// Who is there.
+pub(super) fn presences() -> Vec<Presence> {
+    [
+        ("bob", There::Online, None),
+        ("carol", There::Away, Some(NOON)),
+        ("dora", There::Offline, None),
+        ("emre", There::Offline, Some(NOON - Duration::hours(3))),
+    ]
+    .into_iter()
+    .filter_map(|(name, standing, last_seen)| {
+        Some(Presence { account: account(name), name: name.parse().ok()?, standing, last_seen })
+    })
+    .collect()
+}
+
+/// Who writes in a room.
+pub(super) fn writers(of: RoomId) -> Vec<UserName> {
+    let name = if of == room(1) { "carol" } else { "bob" };
+    name.parse::<UserName>().into_iter().collect()
 }
 
 impl World {
@@ -174,6 +195,11 @@ impl World {
             Body::Text(text) => Some(text.chars().take(60).collect()),
             _ => None,
         };
-        Some(Reply { id, sender: message.sender.as_ref().map(|sender| sender.name.clone()), excerpt })
+        Some(Reply {
+            id,
+            sender: message.sender.as_ref().map(|sender| sender.name.clone()),
+            excerpt,
+            blocked: false,
+        })
     }
 }

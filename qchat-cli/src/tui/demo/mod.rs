@@ -94,11 +94,17 @@ impl Demo {
             Command::LoadQuantum => Answer::Quantum(Box::new(account::quantum())),
             Command::Ping => Answer::Latency(account::latency()),
             Command::LoadUnsent => Answer::Unsent(account::unsent()),
+            Command::LoadPresence => Answer::Presences(data::presences()),
+            Command::LoadWriters(room) => Answer::Writers(data::writers(room)),
             Command::LoadLink => Answer::Link(LinkStatus::None),
             Command::SaveSetting(..) => {
                 return Err("Sample data: nothing is written to the configuration file.".to_owned());
             }
-            Command::KeepLine { .. } | Command::KeepDraft { .. } | Command::Unlock(_) => Answer::Nothing,
+            Command::KeepLine { .. }
+            | Command::KeepDraft { .. }
+            | Command::Unlock(_)
+            | Command::TellWriting { .. }
+            | Command::Appear(_) => Answer::Nothing,
             command => {
                 drop(world);
                 return self.change(command);

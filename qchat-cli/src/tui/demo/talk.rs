@@ -140,6 +140,7 @@ fn works() -> Vec<Message> {
         id: id(9),
         sender: Some("bob".to_owned()),
         excerpt: Some("Where do we hang them?".to_owned()),
+        blocked: false,
     });
     answer.marks.read_by = names(&["bob"]);
     answer.marks.delivered_to = names(&["bob", "carol"]);

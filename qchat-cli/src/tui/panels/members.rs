@@ -16,7 +16,7 @@ use crate::{
         types::{Member, Standing},
     },
     qr,
-    tui::{msg::Command, text},
+    tui::{msg::Command, text, view::people},
 };
 
 pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
@@ -81,9 +81,14 @@ fn entry(member: &Member, me: bool, app: &App) -> PanelRow {
     };
     let s = if member.devices == 1 { "" } else { "s" };
     let invited = if member.invited { ", invited" } else { "" };
+    let there = app.present.get(&member.account).and_then(|presence| people::words(app, presence));
+    let there = there.map_or_else(String::new, |there| format!(", {there}"));
+    // Behind the name, and in quotes: nobody passes for another by it.
+    let shown = member.display_name.as_deref().map(text::clean_line);
+    let shown = shown.map_or_else(String::new, |shown| format!("“{shown}” "));
     let line = Line::from(vec![
         Span::styled(format!("{:<16} ", text::clean_line(&member.name)), theme.person(member.account)),
-        Span::raw(format!("{role}{} device{s}{invited}  ", member.devices)),
+        Span::raw(format!("{shown}{role}{} device{s}{invited}{there}  ", member.devices)),
         Span::styled(trust, style),
     ]);
     PanelRow { line, ..PanelRow::default() }

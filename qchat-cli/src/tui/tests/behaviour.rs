@@ -353,7 +353,7 @@ fn lines_that_are_there_before_the_list_knows_of_them_are_new_all_the_same() {
 fn an_answer_that_comes_late_takes_nobody_away_from_what_they_do_meanwhile() {
     let mut answer = message(9, 9, "bob", "an answer");
     answer.marks.reply_to =
-        Some(Reply { id: message_id(2), sender: Some("carol".to_owned()), excerpt: None });
+        Some(Reply { id: message_id(2), sender: Some("carol".to_owned()), excerpt: None, blocked: false });
     let mut stage = Stage::with(60, 20, two_rooms(), vec![answer]);
     let locate = Command::Locate { room: id(1), id: message_id(2) };
     for (meanwhile, goes) in [("", true), ("<Esc>typed", false)] {

@@ -98,6 +98,7 @@ fn an_answer_shows_what_it_answers_and_goes_there_and_back() {
         id: message_id(5),
         sender: Some("bob".to_owned()),
         excerpt: Some("message 5.".to_owned()),
+        blocked: false,
     });
     let mut stage = Stage::with(80, 24, joined(), lines);
     assert!(stage.drawn().contains("↪ bob: message 5."));
@@ -117,7 +118,8 @@ fn what_is_answered_far_up_is_fetched() {
     let mut lines: Vec<_> =
         (801..=1000).map(|row| message(row, row, "bob", &format!("message {row}."))).collect();
     let excerpt = Some("far".to_owned());
-    lines[199].marks.reply_to = Some(Reply { id: message_id(5), sender: Some("bob".to_owned()), excerpt });
+    lines[199].marks.reply_to =
+        Some(Reply { id: message_id(5), sender: Some("bob".to_owned()), excerpt, blocked: false });
     let mut stage = Stage::with(80, 24, joined(), lines);
     stage.press("<Up>>");
     let locate = Command::Locate { room: id(1), id: message_id(5) };

@@ -6,6 +6,7 @@ mod hostile;
 mod lists;
 mod messages;
 mod panels;
+mod people;
 mod screens;
 mod virtualised;
 mod writing;

@@ -12,7 +12,7 @@ use super::{
         timeline::{Merged, Timeline},
         transfers::TransferState,
     },
-    PAGE, message, notify, panels, rooms, writing,
+    PAGE, message, notify, panels, people, rooms, writing,
 };
 use crate::engine::types::{Connection, Event, LinkStatus, Message, RoomStatus, RoomSummary};
 
@@ -48,7 +48,8 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             commands.extend(panels::refresh(app, Kind::Keys));
             commands
         }
-        Event::Presence(_) | Event::Writing(_) => Vec::new(),
+        Event::Presence(_) => people::read_present(app),
+        Event::Writing(room) => people::read_writers(app, room),
         Event::Connection(connection) => {
             let online = matches!(connection, Connection::Online(_));
             if matches!((&app.connection, &connection), (Connection::Online(_), Connection::Offline(_))) {
@@ -156,6 +157,11 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
                     **old = fresh;
                 }
             }
+            Vec::new()
+        }
+        (Command::LoadPresence, Answer::Presences(all)) => people::show_present(app, all),
+        (Command::LoadWriters(room), Answer::Writers(users)) => {
+            people::show_writers(app, room, users);
             Vec::new()
         }
         (Command::Search { query, offset }, Answer::Found(found)) => {
@@ -336,7 +342,16 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             return Vec::new();
         }
         // Nothing that the user did: it is tried again when it is needed.
-        Command::Peek(_) | Command::LoadPeople | Command::LoadUnsent => return Vec::new(),
+        Command::LoadPresence => {
+            app.loading_present.ended();
+            return Vec::new();
+        }
+        Command::Peek(_)
+        | Command::LoadPeople
+        | Command::LoadUnsent
+        | Command::LoadWriters(_)
+        | Command::TellWriting { .. }
+        | Command::Appear(_) => return Vec::new(),
         command @ (Command::SaveFile { .. } | Command::SendFile { .. }) => {
             app.transfers.end(&command, TransferState::Failed(why.clone()));
         }

@@ -18,15 +18,18 @@ pub(super) fn lock(app: &mut App) -> Vec<Command> {
         return Vec::new();
     }
     // What comes from now on is not seen by anybody.
-    let commands = react(app, Msg::Focus(false));
+    let mut commands = react(app, Msg::Focus(false));
     app.lock = Some(Lock::new());
+    commands.extend(app.prefs.presence.then_some(Command::Appear(false)));
     commands
 }
 
 /// The passphrase was the right one.
 pub(super) fn unlock(app: &mut App) -> Vec<Command> {
     app.lock = None;
-    react(app, Msg::Focus(true))
+    let mut commands = react(app, Msg::Focus(true));
+    commands.extend(app.prefs.presence.then_some(Command::Appear(true)));
+    commands
 }
 
 /// A key, while the screen is locked.

@@ -8,6 +8,7 @@ mod message;
 mod mouse;
 mod notify;
 mod panels;
+mod people;
 mod prompts;
 mod rooms;
 mod writing;
@@ -24,10 +25,12 @@ pub(super) const PAGE: usize = 200;
 pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
     let covered = app.is_covered();
+    let before = matches!(msg, Msg::Key(_) | Msg::Paste(_)).then(|| people::written(app)).flatten();
     let mut commands = react(app, msg);
     if covered && !app.is_covered() {
         commands.extend(rooms::mark_read(app));
     }
+    commands.extend(people::tell(app, before));
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
     commands.splice(0..0, rooms::keep_line(app));
@@ -57,7 +60,10 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
     }
     match msg {
         Msg::Idle => lock::lock(app),
-        Msg::Pause => writing::keep_draft(app),
+        Msg::Pause => {
+            people::pause(app);
+            writing::keep_draft(app)
+        }
         Msg::End => writing::leave_in_order(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
@@ -78,7 +84,14 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             rooms::mark_read(app).into_iter().collect()
         }
         Msg::Engine(event) => engine::event(app, event),
-        Msg::Lagged => engine::read_anew(app),
+        Msg::Lagged => {
+            let mut commands = engine::read_anew(app);
+            commands.extend(people::read_present(app));
+            if let Some(room) = app.open.as_ref().map(|open| open.id) {
+                commands.extend(people::read_writers(app, room));
+            }
+            commands
+        }
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
@@ -94,6 +107,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
 pub fn start(app: &mut App) -> Vec<Command> {
     let mut commands = engine::read_all(app);
     commands.extend([Command::LoadDrafts, Command::LoadPeople]);
+    commands.extend(people::read_present(app));
     commands
 }
 

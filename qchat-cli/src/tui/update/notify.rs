@@ -15,7 +15,7 @@ pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
         let known = before.iter().find(|known| known.id == room.id);
         match (known, room.status) {
             (None, RoomStatus::Invited) => true,
-            (Some(known), _) => room.unread > known.unread,
+            (Some(known), _) => room.unread > known.unread && room.marks.is_loud(),
             (None, _) => false,
         }
     };

@@ -11,7 +11,7 @@ use super::{
         timeline::Timeline,
         view::areas::Areas,
     },
-    PAGE, message, writing,
+    PAGE, message, people, writing,
 };
 use crate::engine::types::RoomStatus;
 
@@ -65,6 +65,7 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
         commands.push(Command::LoadLine(room));
     }
     commands.extend(read_open(app));
+    commands.extend(people::read_writers(app, room));
     commands
 }
 
@@ -104,13 +105,16 @@ pub(super) fn step(app: &mut App, step: Step) -> Vec<Command> {
     let Some(at) = app.open.as_ref().and_then(|open| rooms.iter().position(|room| room.id == open.id)) else {
         return rooms.first().map(|room| room.id).map_or_else(Vec::new, |room| open(app, room));
     };
+    let loud = |other: usize| rooms[other].marks.is_loud();
     let others = || (1..count).map(|by| (at + by) % count);
     let target = match step {
         Step::Next => Some((at + 1) % count),
         Step::Previous => Some((at + count - 1) % count),
         // Where somebody was spoken to comes first.
-        Step::NextUnread => others().find(|&other| rooms[other].mentions > 0).or_else(|| {
-            others().find(|&other| rooms[other].unread > 0 || rooms[other].status == RoomStatus::Invited)
+        Step::NextUnread => others().find(|&other| rooms[other].mentions > 0 && loud(other)).or_else(|| {
+            others().find(|&other| {
+                rooms[other].unread > 0 && loud(other) || rooms[other].status == RoomStatus::Invited
+            })
         }),
     };
     target.map(|target| rooms[target].id).map_or_else(Vec::new, |room| open(app, room))

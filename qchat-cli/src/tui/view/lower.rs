@@ -19,7 +19,7 @@ use super::{
         text,
     },
     areas::Areas,
-    footer,
+    footer, people,
 };
 use crate::engine::types::{Connection, Link, RoomStatus};
 
@@ -67,11 +67,14 @@ pub(super) fn below_a_list(app: &App, frame: &mut Frame, areas: &Areas) {
     footer::draw(app, frame, areas.hints);
 }
 
-/// Who will be able to read what is written, and what the word before the cursor may become.
+/// Who writes there, who will be able to read what is written, and what the word before the cursor may become.
 pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
     let mut rows = Vec::new();
     if !matches!(app.overlay, Overlay::None) || !app.can_write() {
         return rows;
+    }
+    if let Some(words) = people::writers(app) {
+        rows.push(Line::styled(text::truncate(&words, columns), app.theme.quiet()));
     }
     let details = app.open.as_ref().and_then(|open| open.details.as_ref());
     if let Some(details) = details.filter(|_| app.preview) {
@@ -192,7 +195,9 @@ fn writing(app: &App) -> (String, Style) {
                 app.open.as_ref().and_then(|open| open.details.as_ref()).map(|details| &details.topic);
             let topic = topic.filter(|topic| !topic.is_empty());
             let topic = topic.map_or_else(String::new, |topic| format!(" · {}", text::clean_line(topic)));
-            (format!("{}{topic}", text::clean_line(&current.name)), app.theme.quiet())
+            let there = people::partner(app, current).and_then(|presence| people::words(app, presence));
+            let there = there.map_or_else(String::new, |there| format!(" · {there}"));
+            (format!("{}{there}{topic}", text::clean_line(&current.name)), app.theme.quiet())
         }
         (Writing::New, below) => {
             let key = app.keymap.any_key(Action::ToNewest);

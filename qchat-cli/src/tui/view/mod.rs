@@ -5,6 +5,7 @@ pub(super) mod footer;
 pub(super) mod list;
 pub(super) mod lower;
 pub(super) mod overlay;
+pub(super) mod people;
 pub(super) mod rooms;
 
 use ratatui::{

@@ -9,8 +9,11 @@ use ratatui::{
     widgets::{Block, Borders, Paragraph},
 };
 
-use super::super::{app::App, bidi, text, theme::Theme};
-use crate::engine::types::{RoomStatus, RoomSummary};
+use super::{
+    super::{app::App, bidi, text},
+    people,
+};
+use crate::engine::types::{RoomMarks, RoomStatus, RoomSummary};
 
 /// Draws the list; the open room, or the one that is chosen, is always among those shown.
 pub(super) fn draw(app: &App, frame: &mut Frame, area: Rect) {
@@ -22,7 +25,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame, area: Rect) {
     let chosen = chosen(app);
     let listed = app.listed();
     let shown = listed.iter().enumerate().skip(first_shown(app, area));
-    lines.extend(shown.map(|(at, room)| entry(room, Some(at) == chosen, width, app.theme)));
+    lines.extend(shown.map(|(at, room)| entry(app, room, Some(at) == chosen, width)));
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
@@ -56,34 +59,45 @@ fn first_shown(app: &App, area: Rect) -> usize {
     chosen(app).map_or(0, |at| (at + 1).saturating_sub(height))
 }
 
-/// What stands behind a room's name: what is unread, and how much of it speaks to the user.
+/// What stands behind a room's name: what is unread, how much of it speaks to the user, and what they have noted of it.
 fn tail(room: &RoomSummary) -> String {
     let count = |count: u64| if count > 999 { "999+".to_owned() } else { count.to_string() };
-    match (room.mentions, room.unread) {
-        (0, 0) => String::new(),
-        (0, unread) => count(unread),
-        (mentions, unread) => format!("@{} {}", count(mentions), count(unread)),
-    }
+    let mut tail = match (room.mentions, room.unread) {
+        (0, 0) => vec![],
+        (0, unread) => vec![count(unread)],
+        (mentions, unread) => vec![format!("@{} {}", count(mentions), count(unread))],
+    };
+    let RoomMarks { archived, muted, favourite } = room.marks;
+    let marks = [(favourite, "★"), (muted, "⊘"), (archived, "archived")];
+    tail.extend(marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark.to_owned()));
+    tail.join(" ")
 }
 
-fn entry(room: &RoomSummary, chosen: bool, width: usize, theme: Theme) -> Line<'static> {
+fn entry(app: &App, room: &RoomSummary, chosen: bool, width: usize) -> Line<'static> {
+    let theme = app.theme;
     let (mark, tail, style) = match room.status {
         RoomStatus::Invited => ("?", "invited".to_owned(), theme.unread()),
         RoomStatus::Removed => ("×", "removed".to_owned(), theme.quiet()),
         RoomStatus::Stuck => ("!", "stuck".to_owned(), theme.warning()),
         RoomStatus::Left => ("×", "left".to_owned(), theme.quiet()),
         RoomStatus::Joined if room.blocked_by.is_some() => ("!", "blocked".to_owned(), theme.warning()),
+        // What the user does not want to be told of does not call.
+        RoomStatus::Joined if !room.marks.is_loud() => (" ", tail(room), theme.quiet()),
         RoomStatus::Joined if room.mentions > 0 => ("@", tail(room), theme.mention()),
         RoomStatus::Joined if room.unread > 0 => ("•", tail(room), theme.unread()),
-        RoomStatus::Joined => (" ", String::new(), Style::new()),
+        RoomStatus::Joined => (" ", tail(room), Style::new()),
     };
-    let cells = width.saturating_sub(text::width(&tail) + 4);
+    let there = people::partner(app, room).and_then(people::mark);
+    let there = there.map_or_else(String::new, |mark| format!(" {mark}"));
+    let cells = width.saturating_sub(text::width(&tail) + text::width(&there) + 4);
     let name = text::truncate(&text::clean_line(&room.name), cells);
     let gap = " ".repeat(cells.saturating_sub(text::width(&name)));
+    let named = if room.unread > 0 || !room.marks.is_loud() { style } else { Style::new() };
     let pointer = if chosen { ">" } else { " " };
     let line = Line::from(vec![
         Span::styled(format!("{pointer}{mark}"), style),
-        Span::styled(bidi::visual(&name), if room.unread > 0 { style } else { Style::new() }),
+        Span::styled(bidi::visual(&name), named),
+        Span::styled(there, theme.good()),
         Span::styled(format!("{gap} {tail} "), style),
     ]);
     if chosen { line.patch_style(theme.chosen()) } else { line }

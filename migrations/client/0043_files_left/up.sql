@@ -1,0 +1,9 @@
+-- Files of this account whose messages were deleted from this device alone: what lies at the daemon goes when the messages are deleted for
+-- everyone.
+CREATE TABLE files_left (
+    room BLOB NOT NULL,
+    device BLOB NOT NULL,
+    message_id BLOB NOT NULL,
+    file BLOB NOT NULL,
+    PRIMARY KEY (room, device, message_id)
+) STRICT, WITHOUT ROWID;
