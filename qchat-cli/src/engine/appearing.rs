@@ -25,7 +25,7 @@ impl Appearing {
         }
         self.0 = None;
         if let Some(appearance) = appearance {
-            let file = open(dir, appearance)?;
+            let file = open(dir, name(appearance))?;
             // Nobody holds it for themselves for longer than a look.
             file.lock_shared()?;
             self.0 = Some((appearance, file));
@@ -38,6 +38,9 @@ impl Appearing {
     /// # Errors
     /// When the locks cannot be looked at.
     pub(super) fn of_device(&self, dir: &Path) -> io::Result<Option<Appearance>> {
+        // One at a time: a look takes for a moment what it looks for.
+        let looking = open(dir, LOOK)?;
+        looking.lock()?;
         let own = self.0.as_ref().map(|(shown, _)| *shown);
         for appearance in [Appearance::Online, Appearance::Away] {
             if own == Some(appearance) || is_shown(dir, appearance)? {
@@ -48,16 +51,27 @@ impl Appearing {
     }
 }
 
-fn open(dir: &Path, appearance: Appearance) -> io::Result<File> {
-    let name = match appearance {
+/// Held by whoever looks what is shown.
+const LOOK: &str = "appearance.lock";
+
+fn name(appearance: Appearance) -> &'static str {
+    match appearance {
         Appearance::Online => "online.lock",
         Appearance::Away => "away.lock",
-    };
+    }
+}
+
+/// The files of a profile that are locks of this.
+pub(super) fn locks() -> [&'static str; 3] {
+    [LOOK, name(Appearance::Online), name(Appearance::Away)]
+}
+
+fn open(dir: &Path, name: &str) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join(name))
 }
 
 fn is_shown(dir: &Path, appearance: Appearance) -> io::Result<bool> {
-    match open(dir, appearance)?.try_lock() {
+    match open(dir, name(appearance))?.try_lock() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),

@@ -18,6 +18,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
+    appearing,
     entropy::MixedEntropy,
     error::EngineError,
     handle::Handle,
@@ -133,7 +134,7 @@ pub fn destroy_profile(dir: &Path) -> Result<(), EngineError> {
     QuantumStore::destroy(dir)?;
     discard(dir)?;
     // Locks are empty, and the directory may hold what is somebody else's.
-    for lock in Profile::locks().into_iter().chain(QuantumStore::locks()) {
+    for lock in Profile::locks().into_iter().chain(QuantumStore::locks()).chain(appearing::locks()) {
         drop(std::fs::remove_file(dir.join(lock)));
     }
     drop(std::fs::remove_dir(dir));

@@ -12,7 +12,10 @@ use qchat_proto::{
     ids::{AccountId, RoomId, Seq, UserName},
     session::ledger::{Ledger, Phase, Want},
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, sleep_until},
+};
 
 use super::{
     clock,
@@ -42,10 +45,10 @@ pub(super) fn start(handle: &Handle) {
 }
 
 async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
-    let mut later = None;
+    let mut later: Option<Instant> = None;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(later.unwrap_or_default()), if later.is_some() => {}
+            () = sleep_until(later.unwrap_or_else(Instant::now)), if later.is_some() => {}
             event = events.recv() => match event {
                 Ok(Event::Rooms | Event::Connection(Connection::Online(_))) | Err(RecvError::Lagged(_)) => {}
                 Ok(_) => continue,
@@ -56,10 +59,11 @@ async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
         // What has come meanwhile is seen by the same look.
         events = events.resubscribe();
         let Some(inner) = engine.upgrade() else { return };
-        later = Handle(inner).tell_profile().await.unwrap_or_else(|error| {
+        let next = Handle(inner).tell_profile().await.unwrap_or_else(|error| {
             tracing::debug!(%error, "nobody is told what this user shows");
             None
         });
+        later = next.map(|after| Instant::now() + after);
     }
 }
 
@@ -207,7 +211,11 @@ impl Handle {
         let now = clock::millis();
         self.0
             .profile
-            .write_async(move |tx: &mut Tx| tx.note(Topic::Profile, &profile.encode(), now))
+            .write_async(move |tx: &mut Tx| {
+                // Later than all that rooms were told, by whichever device: else this would not be news there.
+                let after = tx.last_profile_told()?.saturating_add(1);
+                tx.note(Topic::Profile, &profile.encode(), now.max(after))
+            })
             .await?;
         let noted = self.noted().await?;
         self.tell_profile().await?;

@@ -186,7 +186,7 @@ impl Handle {
                     Reached::Read => "seen",
                 };
                 Err(EngineError::Timeout(format!(
-                    "the message was sent as {seq}, and nobody has said in time that they have {what} it: they may be away, or                      send no receipts"
+                    "the message was sent as {seq}, and nobody has said in time that they have {what} it: they may be away, or send no receipts"
                 )))
             }
             Err(error) => Err(error),
@@ -211,6 +211,9 @@ impl Handle {
                 .collect();
             others.sort_unstable();
             others.dedup();
+            // Nobody is told how far they have got, nor waits for that.
+            let blocked = tx.all_noted()?;
+            others.retain(|account| !blocked.contains(&Topic::Blocked(*account)));
             let progress = tx.progress(room)?;
             let mut missing = vec![];
             for account in &others {

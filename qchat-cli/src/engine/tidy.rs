@@ -33,7 +33,7 @@ pub(super) fn start(handle: &Handle) {
 
 async fn run(engine: Weak<Inner>) {
     // A message that is deleted because somebody has set the clock does not come back.
-    let clock = Steady::begin();
+    let mut clock = Steady::begin();
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = engine.upgrade() else { return };

@@ -297,7 +297,7 @@ fn of_a_key(who: &str, me: bool, said: &SharedKey) -> Body {
             Body::Notice(format!("{who} gave up the key {key}: the room goes on without it"))
         }
         KeyStep::GivenUp { differs: true } => Body::Warning(format!(
-            "{who} gave up the key {key}: the two ends have different keys under this id. The room goes on without it; check              that both KMEs are the ends of one link"
+            "{who} gave up the key {key}: the two ends have different keys under this id. The room goes on without it; check that both KMEs are the ends of one link"
         )),
     }
 }
@@ -511,7 +511,7 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
             ))
         }
         Notice::KeyDiffers(device) => Body::Warning(format!(
-            "a device of {} has another key under the id of the one that you offered: it was not mixed in, and the room goes on              as it was. Check that both KMEs are the ends of one link, then offer another with `qchat room psk add`",
+            "a device of {} has another key under the id of the one that you offered: it was not mixed in, and the room goes on as it was. Check that both KMEs are the ends of one link, then offer another with `qchat room psk add`",
             device_owner(tx, names, *device)?
         )),
         Notice::SplitView { device, epoch } => Body::Warning(format!(

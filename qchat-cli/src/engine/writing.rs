@@ -136,6 +136,10 @@ impl Handle {
     /// # Errors
     /// As [`Handle::edit`].
     pub async fn pin(&self, room: RoomId, of: MessageRef, remove: bool) -> Result<MessageId, EngineError> {
+        if !remove && self.is_kept_by_blocked(room, of).await? {
+            // Here it is not kept, and by nobody: so that it is by this user from now on.
+            self.change(room, of, What::Unpin).await?;
+        }
         self.change(room, of, if remove { What::Unpin } else { What::Pin }).await
     }
 
@@ -228,6 +232,19 @@ impl Handle {
         self.tell(Event::Timeline(room));
         self.wrote(room).await;
         Ok(id)
+    }
+
+    /// Whether a message is pinned by somebody of whom nothing is shown.
+    async fn is_kept_by_blocked(&self, room: RoomId, of: MessageRef) -> Result<bool, EngineError> {
+        let blocked = self.0.profile.read_async(move |tx: &mut Tx| {
+            let line = tx.message(room, of)?;
+            let by = line.and_then(|line| match line.body {
+                LineBody::Message { state, .. } => state.pinned_by(),
+                _ => None,
+            });
+            by.map_or(Ok(false), |by| tx.is_blocked(by))
+        });
+        Ok(blocked.await?)
     }
 
     async fn expect_allowed(&self, room: RoomId, of: MessageRef, what: What) -> Result<(), EngineError> {

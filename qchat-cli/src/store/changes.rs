@@ -317,8 +317,9 @@ impl Tx {
             .filter(sql::<Bool>(
                 "NOT EXISTS (SELECT 1 FROM timeline AS earlier WHERE earlier.room = timeline.room \
                  AND earlier.message_id = timeline.message_id AND earlier.message_id IS NOT NULL \
-                 AND earlier.of_message IS NULL AND earlier.deleted = 0 AND earlier.\"row\" < timeline.\"row\")",
-            ))
+                 AND earlier.of_message IS NULL AND earlier.deleted = 0 AND earlier.\"row\" < timeline.\"row\" \
+                 AND (earlier.account IS NULL OR earlier.account NOT IN (SELECT subject FROM notes WHERE value = x'01' AND kind = ",
+            ).bind::<diesel::sql_types::Integer, _>(notes::blocked_kind()?).sql(")))"))
             .select((timeline::device, timeline::message_id))
             .limit(2)
             .load(&mut self.conn)?;

@@ -33,10 +33,15 @@ fn kind_number(kind: u32) -> Result<i32, StoreError> {
     i32::try_from(kind).map_err(|_| StoreError::Corrupt("kind of a note"))
 }
 
+/// The kind of the notes that block somebody.
+pub(super) fn blocked_kind() -> Result<i32, StoreError> {
+    let (kind, _) = Topic::Blocked(AccountId::from_bytes([0; 16])).key();
+    kind_number(kind)
+}
+
 /// The accounts of which nothing is shown.
 pub(super) fn blocked(conn: &mut SqliteConnection) -> Result<Vec<Vec<u8>>, StoreError> {
-    let (kind, _) = Topic::Blocked(AccountId::from_bytes([0; 16])).key();
-    let said = notes::table.filter(notes::kind.eq(kind_number(kind)?)).filter(notes::value.eq(YES));
+    let said = notes::table.filter(notes::kind.eq(blocked_kind()?)).filter(notes::value.eq(YES));
     Ok(said.select(notes::subject).load(conn)?)
 }
 

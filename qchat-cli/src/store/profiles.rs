@@ -12,8 +12,9 @@ use super::{
     schema::{added, identity, profiles, profiles_told, roster},
 };
 
-/// How far ahead of this device's clock what somebody shows may be dated, milliseconds: a day, as notes may.
-const AHEAD_MS: i64 = 24 * 3600 * 1000;
+/// How far ahead of this device's clock what somebody shows may be dated, milliseconds: an hour less than notes may, so that what
+/// comes after it is dated as a note may be by devices whose clocks differ a little.
+const AHEAD_MS: i64 = 23 * 3600 * 1000;
 
 /// What this account has last said of itself in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,17 +33,18 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
     else {
         return Ok(false);
     };
+    // By a clock that goes wrong nobody is kept from saying something later. Within a day the times alone decide, as they do among
+    // the account's own devices.
+    let now = convert::now_ms();
+    let at_ms = sent_at_ms.min(now.saturating_add(AHEAD_MS));
     let account = &message.account.as_bytes()[..];
     let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
     if own.as_deref() == Some(account) {
         // Another device has told the room.
-        put_told(conn, message.room, sent_at_ms, message.seq, convert::now_ms())?;
+        put_told(conn, message.room, at_ms, message.seq, now)?;
         return Ok(true);
     }
     let known: Option<i64> = profiles::table.find(account).select(profiles::at_ms).first(conn).optional()?;
-    // By a clock that goes wrong nobody is kept from saying something later. Within a day the times alone decide, as they do among
-    // the account's own devices.
-    let at_ms = sent_at_ms.min(convert::now_ms().saturating_add(AHEAD_MS));
     if known.is_none_or(|known| known <= at_ms) {
         diesel::replace_into(profiles::table)
             .values((
@@ -106,6 +108,16 @@ impl Tx {
             .optional()?;
         let (at_ms, seq, said_ms) = row.unwrap_or((i64::MIN, 0, i64::MIN));
         Ok(ToldProfile { at_ms, seq: convert::seq(seq)?, said_ms })
+    }
+
+    /// The time of the newest that this account has said of itself in any room; never: the least of all times.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_profile_told(&mut self) -> Result<i64, StoreError> {
+        let last: Option<i64> =
+            profiles_told::table.select(diesel::dsl::max(profiles_told::at_ms)).first(&mut self.conn)?;
+        Ok(last.unwrap_or(i64::MIN))
     }
 
     /// Notes what this account says of itself in a room now, after this seq. Belongs into the transaction that pushes the outbox row.

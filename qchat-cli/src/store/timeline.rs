@@ -285,8 +285,11 @@ pub(super) fn settle(
     let admin = changes::is_admin(conn, room, &account)?;
     let by = By { account: convert::id("account id", &account)?, admin };
     let idle = match &filing.change {
-        Some(change) => !changes::takes_effect(conn, room, change, by)?,
-        None => false,
+        Some(change) if !changes::takes_effect(conn, room, change, by)? => {
+            changes::passed_over(conn, room, change, by)?;
+            true
+        }
+        _ => false,
     };
     diesel::update(timeline::table.find(row))
         .set((

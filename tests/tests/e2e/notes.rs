@@ -186,6 +186,24 @@ fn who_is_blocked_is_not_seen_through_others_either() {
     });
     drop(listening);
 
+    // What she has pinned is not pinned here, until somebody else does that.
+    mallory.ok(&["room", "role", "general", "alice", "admin"]);
+    mallory.ok(&["pin", "general", &sense]);
+    let pinned_by = |who: &Client| {
+        let seen = who.json(&["history", "general"]);
+        seen.iter().find(|line| line["id"] == sense).expect("a line")["pinned_by"].clone()
+    };
+    assert_eq!((pinned_by(alice), pinned_by(bob)), (Value::Null, json!("mallory")));
+    alice.ok(&["pin", "general", &sense]);
+    assert_eq!((pinned_by(alice), pinned_by(bob)), (json!("alice"), json!("alice")));
+    alice.ok(&["unpin", "general", &sense]);
+    assert_eq!((pinned_by(alice), pinned_by(bob)), (Value::Null, Value::Null));
+
+    // Nor does anybody wait for her.
+    let bobs = bob.start(&["listen", "general", "--receipts", "on"]);
+    alice.ok(&["send", "general", "all here?", "--wait", "delivered"]);
+    drop(bobs);
+
     // What was to be sent to her later is not.
     let offset = alice.file("offset");
     fs::write(&offset, "+400d").expect("an offset");

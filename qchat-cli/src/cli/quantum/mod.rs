@@ -85,7 +85,7 @@ async fn jobs(context: &Context) -> Outcome<Jobs> {
     let opened = open::blocking(move || QuantumStore::open(&dir, key)).await?;
     let store = opened.map_err(|error| match error {
         StoreError::WrongKey | StoreError::Damaged(_) => Failure::unexpected(
-            "quantum.db in the profile's directory is damaged, or of another vault. Messages and keys do not depend on it: put a              backup of it in its place, or move it away and begin anew, without its jobs and its pool",
+            "quantum.db in the profile's directory is damaged, or of another vault. Messages and keys do not depend on it: put a backup of it in its place, or move it away and begin anew, without its jobs and its pool",
         ),
         error => EngineError::from(error).into(),
     })?;

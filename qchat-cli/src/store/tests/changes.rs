@@ -9,7 +9,7 @@ use qchat_proto::{
     content::{Body, Change, Content, Emoji, MessageRef, Poll, RoomSettings, What},
     conversation::MAX_CHANGES,
     crypto::secret::Secret,
-    identity::backup::Item,
+    identity::{Topic, backup::Item},
     ids::{AccountId, DeviceId, MessageId, Seq},
     session::ledger::{Ledger, OpenedMessage, OutboxRow, RowState, Want},
 };
@@ -312,6 +312,17 @@ fn changes_are_neither_lines_nor_unread_and_who_follows_the_log_sees_them() {
     for (prefix, found) in [("01", 1), ("0", 2), ("03", 0), ("01010", 1), ("1", 0)] {
         assert_eq!(read(&profile, |tx| tx.messages_by_prefix(ROOM, prefix)).len(), found, "{prefix}");
     }
+    // Of somebody who is blocked there is none that could be first.
+    let hers = MessageRef { device: CAROL_DEVICE, id: message(9) };
+    let his = MessageRef { device: BOB_DEVICE, id: message(9) };
+    let text = Content::new(Body::Text("x".to_owned()), 1).encode();
+    write(&profile, |tx| {
+        tx.put_message(&opened(9, &Entry { account: CAROL, at: hers, content: text.clone() }))?;
+        tx.put_message(&opened(10, &Entry { account: BOB, at: his, content: text }))
+    });
+    assert_eq!(read(&profile, |tx| tx.messages_by_prefix(ROOM, "09")), [hers]);
+    write(&profile, |tx| tx.note_whether(Topic::Blocked(CAROL), true, 1));
+    assert_eq!(read(&profile, |tx| tx.messages_by_prefix(ROOM, "09")), [his]);
 }
 
 #[test]

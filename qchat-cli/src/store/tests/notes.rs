@@ -3,11 +3,13 @@
 
 use proptest::prelude::*;
 use qchat_proto::{
+    content::{Body, Content, Profile as Shown},
     identity::{Note, Topic},
-    ids::DeviceId,
+    ids::{DeviceId, Seq},
+    session::ledger::{Ledger as _, OpenedMessage},
 };
 
-use super::{ALICE, BOB, ROOM, alice, profile, read, write};
+use super::{ALICE, BOB, ROOM, alice, message, profile, read, write};
 use crate::store::{Identity, Profile, Tx};
 
 const TOPICS: [Topic; 3] = [Topic::Muted(ROOM), Topic::Blocked(BOB), Topic::Favourite(ROOM)];
@@ -93,6 +95,28 @@ fn of_two_profiles_of_the_same_moment_all_devices_have_one_which_is_told_as_the_
     assert_eq!((&one, &one.value[..]), (&other, &[2][..]));
     assert!(one.at_ms > 50, "whoever has heard the other, of that moment, hears of this one");
     assert!(devices.iter().all(|(_, profile)| !read(profile, Tx::notes_version).1), "and all is told");
+}
+
+#[test]
+fn what_a_device_whose_clock_is_ahead_has_told_a_room_is_followed_by_what_another_one_notes() {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let (_dir, profile) = profile();
+    let now = crate::store::convert::now_ms();
+    let body = Body::Profile(Shown { name: "Ali".to_owned(), ..Shown::default() });
+    let told = OpenedMessage {
+        room: ROOM,
+        seq: Seq(1),
+        message_id: message(1),
+        account: ALICE,
+        device: DeviceId::from_bytes([2; 16]),
+        epoch: 1,
+        content: Content::new(body, now + 365 * DAY_MS).encode(),
+    };
+    write(&profile, |tx| tx.put_message(&told));
+    let last = read(&profile, Tx::last_profile_told);
+    assert!(last > now, "later than that");
+    // Else the account's other devices would pass over the note that comes after it.
+    assert!(last < now + DAY_MS - 60_000, "{}", last - now);
 }
 
 #[test]

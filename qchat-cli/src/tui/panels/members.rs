@@ -83,13 +83,13 @@ fn entry(member: &Member, me: bool, app: &App) -> PanelRow {
     let invited = if member.invited { ", invited" } else { "" };
     let there = app.present.get(&member.account).and_then(|presence| people::words(app, presence));
     let there = there.map_or_else(String::new, |there| format!(", {there}"));
-    // Behind the name, and in quotes: nobody passes for another by it.
+    // Last, and in quotes: nobody passes for another by it, nor pushes what this device knows of them off the screen.
     let shown = member.display_name.as_deref().map(text::clean_line);
-    let shown = shown.map_or_else(String::new, |shown| format!("“{shown}” "));
+    let shown = shown.map_or_else(String::new, |shown| format!("  “{shown}”"));
     let line = Line::from(vec![
         Span::styled(format!("{:<16} ", text::clean_line(&member.name)), theme.person(member.account)),
-        Span::raw(format!("{shown}{role}{} device{s}{invited}{there}  ", member.devices)),
         Span::styled(trust, style),
+        Span::raw(format!("  {role}{} device{s}{invited}{there}{shown}", member.devices)),
     ]);
     PanelRow { line, ..PanelRow::default() }
 }

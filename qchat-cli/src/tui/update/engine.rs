@@ -41,6 +41,8 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             {
                 commands.push(Command::LoadRoom(open.id));
             }
+            // Somebody may have become known, or be blocked.
+            commands.extend(people::read_present(app));
             commands
         }
         Event::Devices => {
@@ -86,6 +88,10 @@ pub(super) fn read_anew(app: &mut App) -> Vec<Command> {
 pub(super) fn read_all(app: &mut App) -> Vec<Command> {
     let mut commands = read_rooms(app);
     commands.extend(rooms::read_open(app));
+    commands.extend(people::read_present(app));
+    if let Some(room) = app.open.as_ref().map(|open| open.id) {
+        commands.extend(people::read_writers(app, room));
+    }
     commands
 }
 
