@@ -174,6 +174,7 @@ struct Stored {
     #[expect(dead_code, reason = "known, so that it is no error")]
     keys: Option<config::Value>,
     notifications: Option<String>,
+    notifier: Option<String>,
     bell: Option<bool>,
     ibm_crn: Option<String>,
     ibm_key_file: Option<PathBuf>,
@@ -311,6 +312,7 @@ impl Settings {
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
             notifications: chosen(flags.screen.notifications, stored.notifications)
                 .map_err(refused.clone()("notifications"))?,
+            notifier: chosen(flags.screen.notifier, stored.notifier).map_err(refused.clone()("notifier"))?,
             bell: flags.screen.bell || stored.bell.unwrap_or(false),
             receipts,
             presence,

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+mod desktop;
 pub mod engine;
 mod expiry;
 mod local;

@@ -242,7 +242,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
          update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
-         theme = \"contrast\"\nnotifications = \"hidden\"\nbell = true\n\
+         theme = \"contrast\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
          etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
     fs::write(&file, content).unwrap();
@@ -288,6 +288,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[("QCHAT_KEYMAP", "vim")], &[], "keymap", Value::from("vim")),
         (&named, &[], "notifications", Value::from("hidden")),
         (&named, &["--notifications", "off"], "notifications", Value::from("off")),
+        (&[], &[], "notifier", Value::from("terminal")),
+        (&named, &[], "notifier", Value::from("desktop")),
+        (&[("QCHAT_NOTIFIER", "desktop")], &["--notifier", "terminal"], "notifier", Value::from("terminal")),
         (&named, &[], "bell", Value::from(true)),
         (&[], &[], "backup_interval", Value::Null),
         (&named, &[], "backup_interval", Value::from(43200.0)),

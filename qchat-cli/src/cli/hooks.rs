@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use notify_rust::Notification;
-use qchat_proto::sanitize;
 use tokio::{io::AsyncWriteExt, process::Command, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +17,7 @@ use super::{
     json::MessageObject,
 };
 use crate::{
+    desktop,
     engine::types::{Body, Message},
     net::webhook::Webhook,
 };
@@ -29,8 +28,6 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one try may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Characters of a message that a notification shows.
-const SHOWN: usize = 200;
 
 /// What is done with each message.
 pub(super) struct Hooks {
@@ -180,19 +177,12 @@ async fn exec(words: &[String], object: &[u8]) -> Result<(), Miss> {
 
 async fn show(how: Notify, message: &Message, room: &str) -> Result<(), String> {
     let (title, text) = words(how, message, room);
-    let mut notification = Notification::new();
-    notification.appname("qchat").summary(&title).body(&text);
-    notification.show_async().await.map(drop).map_err(|error| error.to_string())
+    desktop::notify(&title, &text).await
 }
 
-/// Title and text of a notification. The text is markup to those who show it.
+/// Title and text of a notification.
 fn words(how: Notify, message: &Message, room: &str) -> (String, String) {
-    let plain = |text: &str| {
-        let text: String = sanitize::line(text).chars().take(SHOWN).collect();
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-    };
     let sender = message.sender.as_ref().map_or("?", |sender| &sender.name);
-    let room = || sanitize::line(room).into_owned();
     let said = match &message.body {
         Body::Text(text) => Some(text.clone()),
         Body::Poll(poll) => Some(poll.question.clone()),
@@ -201,7 +191,7 @@ fn words(how: Notify, message: &Message, room: &str) -> (String, String) {
     };
     match (how, said) {
         (Notify::Hidden, _) => ("qchat".to_owned(), "A new message".to_owned()),
-        (Notify::Full, Some(said)) => (room(), format!("{}: {}", plain(sender), plain(&said))),
-        (Notify::Full | Notify::Sender, _) => (room(), format!("A new message from {}", plain(sender))),
+        (Notify::Full, Some(said)) => (room.to_owned(), format!("{sender}: {said}")),
+        (Notify::Full | Notify::Sender, _) => (room.to_owned(), format!("A new message from {sender}")),
     }
 }

@@ -364,13 +364,23 @@ fn expect_terminal() -> Outcome {
     Err(Failure::usage("the screen needs a terminal; `qchat --help` lists the commands for scripts"))
 }
 
+/// What is decided of the screen before it opens.
+struct Looks {
+    theme: tui::Theme,
+    keymap: tui::Keymap,
+    prefs: tui::Prefs,
+    ambience: tui::Ambience,
+}
+
 /// How the screen looks, which keys it has, and what else is set for it.
-fn looks(context: &Context, global: &args::Global) -> Outcome<(tui::Theme, tui::Keymap, tui::Prefs)> {
+fn looks(context: &Context, global: &args::Global) -> Outcome<Looks> {
     let prefs = context.settings.screen.clone();
-    let theme = if context.settings.plain {
-        tui::Theme::PLAIN
+    let (ambience, theme) = if context.settings.plain {
+        (tui::Ambience::default(), tui::Theme::PLAIN)
     } else {
-        tui::Theme::of(prefs.look, &tui::Ambience::of_process())
+        let ambience = tui::Ambience::of_process();
+        let theme = tui::Theme::of(prefs.look, &ambience);
+        (ambience, theme)
     };
     let keymap = match config::file(global) {
         Some(path) if path.is_file() => {
@@ -381,21 +391,17 @@ fn looks(context: &Context, global: &args::Global) -> Outcome<(tui::Theme, tui::
         }
         _ => tui::Keymap::preset(prefs.keymap),
     };
-    Ok((theme, keymap, prefs))
+    Ok(Looks { theme, keymap, prefs, ambience })
 }
 
 /// Opens the screen.
 async fn screen(context: &Context, global: &args::Global) -> Outcome {
     expect_terminal()?;
-    let (theme, keymap, prefs) = looks(context, global)?;
+    let Looks { theme, keymap, prefs, ambience } = looks(context, global)?;
     let zone = context.zone.clone();
     let config = config::file(global);
     let show = async |handle: &Handle| {
-        let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone()).with(
-            keymap,
-            prefs,
-            tui::Ambience::of_process(),
-        );
+        let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone()).with(keymap, prefs, ambience);
         // Whoever sits before a screen is there, with a connection or without one yet.
         drop(handle.appear(Appearance::Online, true).await);
         let desk = tui::Office::new(handle.clone(), zone, config);
@@ -413,7 +419,7 @@ async fn screen(context: &Context, global: &args::Global) -> Outcome {
 /// Opens the screen with sample data.
 fn demo(context: &Context, global: &args::Global) -> Outcome {
     expect_terminal()?;
-    let (theme, keymap, prefs) = looks(context, global)?;
-    let app = tui::demo::app(theme, keymap, prefs, tui::Ambience::of_process());
+    let Looks { theme, keymap, prefs, ambience } = looks(context, global)?;
+    let app = tui::demo::app(theme, keymap, prefs, ambience);
     Ok(runtime()?.block_on(tui::open(app, &tui::demo::Demo::default(), None))?)
 }

@@ -5,7 +5,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use crate::tui::{Look, Notifications, Preset};
+use crate::tui::{Look, Notifications, Notifier, Preset};
 
 /// Options of the screen.
 #[derive(Debug, Default, Args)]
@@ -16,11 +16,14 @@ pub struct ScreenArgs {
     /// Which keys the screen has; the table `keys` of the configuration file changes single ones [default: plain].
     #[arg(long, global = true, env = "QCHAT_KEYMAP", hide_env_values = true, value_name = "NAME", value_parser = keymap())]
     pub keymap: Option<Preset>,
-    /// What the screen's notifications say, where the terminal shows them (OSC 9, OSC 777): others may see the desktop
-    /// [default: sender].
+    /// What the screen's notifications say: others may see the desktop [default: sender].
     #[arg(long, global = true, env = "QCHAT_NOTIFICATIONS", hide_env_values = true, value_name = "WHAT")]
     #[arg(value_parser = notifications())]
     pub notifications: Option<Notifications>,
+    /// What shows the screen's notifications [default: terminal].
+    #[arg(long, global = true, env = "QCHAT_NOTIFIER", hide_env_values = true, value_name = "BY")]
+    #[arg(value_parser = notifier())]
+    pub notifier: Option<Notifier>,
     /// Ring the terminal's bell with each.
     #[arg(long, global = true, env = "QCHAT_BELL", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub bell: bool,
@@ -30,7 +33,7 @@ fn look() -> impl TypedValueParser<Value = Look> {
     let choices = Look::ALL.map(|look| {
         PossibleValue::new(look.name()).help(match look {
             Look::Auto => {
-                "Dark or light, as the terminal says (COLORFGBG); no colours where NO_COLOR says so"
+                "Dark or light, as the terminal says (COLORFGBG, or OSC 11); no colours where NO_COLOR says so"
             }
             Look::Dark => "For a dark background",
             Look::Light => "For a light background",
@@ -60,6 +63,16 @@ fn notifications() -> impl TypedValueParser<Value = Notifications> {
             Notifications::Hidden => "That there is a message",
             Notifications::Sender => "Room and sender",
             Notifications::Full => "The text, too",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}
+
+fn notifier() -> impl TypedValueParser<Value = Notifier> {
+    let choices = Notifier::ALL.map(|by| {
+        PossibleValue::new(by.name()).help(match by {
+            Notifier::Terminal => "The terminal, by OSC 9, or OSC 777 in rxvt, foot and what builds on VTE",
+            Notifier::Desktop => "The desktop's session, over D-Bus; the terminal where there is none",
         })
     });
     PossibleValuesParser::new(choices).try_map(|word| word.parse())

@@ -49,6 +49,8 @@ pub struct App {
     pub(super) connection: Connection,
     /// How often the connection was lost since the screen opened.
     pub(super) losses: u32,
+    /// Whether the desktop was to show something and did not.
+    pub(super) deserted: bool,
     /// None until they have been read.
     pub(super) rooms: Option<Vec<RoomSummary>>,
     /// What narrows the list of rooms down.
@@ -327,6 +329,7 @@ impl App {
             focus: Focus::default(),
             connection: Connection::Connecting,
             losses: 0,
+            deserted: false,
             rooms: None,
             filter: None,
             people: Vec::new(),

@@ -2,7 +2,9 @@
 //! is gone as soon as the editor is, with all that the editor has put beside it.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -22,9 +24,14 @@ fn edit(text: &str, editor: &str, place: &Path) -> Result<Option<String>, String
     let (program, arguments) = words.split_first().ok_or("no editor is named")?;
     let failed = |error: io::Error| format!("what is written cannot be given to an editor: {error}");
     // Swap and backup files of the editor's lie beside the file: nobody else comes there, and none of them stays.
-    let directory = tempfile::Builder::new().prefix("qchat-").tempdir_in(place).map_err(failed)?;
+    let own = fs::Permissions::from_mode(0o700);
+    let directory =
+        tempfile::Builder::new().prefix("qchat-").permissions(own).tempdir_in(place).map_err(failed)?;
     let file = directory.path().join("message.md");
-    fs::write(&file, text).map_err(failed)?;
+    let mut made =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
+    made.write_all(text.as_bytes()).map_err(failed)?;
+    drop(made);
     let status = Command::new(program).args(arguments).arg(&file).status().map_err(|error| {
         format!("the editor {program:?} does not start: {error}; set EDITOR to one that does")
     })?;
@@ -48,6 +55,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         for (editor, written) in [
             ("true", None),
+            // For its owner alone: the directory, and the file.
+            ("sh -c 'test $(stat -c %a \"$1\") = 600 && test $(stat -c %a \"${1%/*}\") = 700' sh", None),
             ("sh -c 'printf \"two\\n\" >> \"$1\"' sh", Some("onetwo")),
             ("sh -c 'cp \"$1\" \"$1~\"; printf \"\\377.\" >> \"$1\"' sh", Some("one\u{fffd}.")),
         ] {

@@ -41,7 +41,7 @@ pub use self::{
     keymap::{KeyError, Keymap, Preset},
     msg::{Answer, Command, Msg},
     office::Office,
-    prefs::{Notifications, Prefs},
+    prefs::{Notifications, Notifier, Prefs},
     run::{open, run},
     screen::Surface,
     theme::{Ambience, Look, Theme},

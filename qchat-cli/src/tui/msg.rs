@@ -111,6 +111,13 @@ pub enum Command {
     Quit,
     /// Write something to the terminal that is not drawn.
     Emit(Emission),
+    /// Have the desktop show a notification.
+    Notify {
+        /// What it is about.
+        title: String,
+        /// What it says.
+        body: String,
+    },
     /// Give the terminal to the user's editor, with this text.
     Edit(String),
     /// Read the list of rooms.

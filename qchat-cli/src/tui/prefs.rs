@@ -46,6 +46,40 @@ impl FromStr for Notifications {
     }
 }
 
+/// What shows a notification.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Notifier {
+    /// The terminal.
+    #[default]
+    Terminal,
+    /// The desktop; the terminal where there is none.
+    Desktop,
+}
+
+impl Notifier {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Terminal, Self::Desktop];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Desktop => "desktop",
+        }
+    }
+}
+
+impl FromStr for Notifier {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
+            .ok_or_else(|| format!("{name:?} is neither terminal nor desktop"))
+    }
+}
+
 /// The settings of the screen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Prefs {
@@ -55,6 +89,8 @@ pub struct Prefs {
     pub keymap: Preset,
     /// What a notification says.
     pub notifications: Notifications,
+    /// What shows it.
+    pub notifier: Notifier,
     /// Whether the terminal's bell rings with one.
     pub bell: bool,
     /// Whether the members of rooms are told what this device has stored, and its user seen.
@@ -74,6 +110,8 @@ pub enum Change {
     Keymap(Preset),
     /// What a notification says.
     Notifications(Notifications),
+    /// What shows it.
+    Notifier(Notifier),
     /// Whether the bell rings.
     Bell(bool),
     /// Whether receipts are sent, from the next start on.
@@ -92,6 +130,7 @@ impl Change {
             Self::Look(look) => ("theme", value(look.name())),
             Self::Keymap(preset) => ("keymap", value(preset.name())),
             Self::Notifications(what) => ("notifications", value(what.name())),
+            Self::Notifier(by) => ("notifier", value(by.name())),
             Self::Bell(on) => ("bell", value(on)),
             Self::Receipts(on) => ("receipts", value(if on { "on" } else { "off" })),
         };
@@ -119,6 +158,7 @@ impl Prefs {
             Change::Look(look) => self.look = look,
             Change::Keymap(preset) => self.keymap = preset,
             Change::Notifications(what) => self.notifications = what,
+            Change::Notifier(by) => self.notifier = by,
             Change::Bell(on) => self.bell = on,
             Change::Receipts(on) => self.receipts = on,
         }

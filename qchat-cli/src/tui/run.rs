@@ -25,7 +25,10 @@ use super::{
     start, update, view,
     view::links,
 };
-use crate::expiry::{Expiry, TICK};
+use crate::{
+    desktop,
+    expiry::{Expiry, TICK},
+};
 
 /// Most often that the screen is drawn, however much happens.
 const FRAME: Duration = Duration::from_millis(16);
@@ -155,6 +158,10 @@ where
                 Err(RecvError::Closed) => return Ok(()),
             },
         };
+        // Whoever comes back after the time was over finds the screen locked, though nothing has looked at the clock meanwhile.
+        let late =
+            touched != before && !app.is_locked() && idle.is_some_and(|idle| idle.remaining().is_zero());
+        let msg = if late { Msg::Idle } else { msg };
         if touched != before {
             idle = lock_after.map(Expiry::after);
         }
@@ -227,6 +234,16 @@ impl<D: Desk> Work<D> {
                 return;
             }
             self.busy = true;
+        }
+        if let Command::Notify { title, body } = &command {
+            let (title, body) = (title.clone(), body.clone());
+            self.tasks.spawn(async move {
+                match desktop::notify(&title, &body).await {
+                    Ok(()) => Msg::Done(command, Answer::Nothing),
+                    Err(why) => Msg::Failed(command, why),
+                }
+            });
+            return;
         }
         let (desk, progress) = (self.desk.clone(), self.progress.clone());
         self.tasks.spawn(async move {

@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use qchat_proto::ids::AccountId;
 use ratatui::style::{Color, Modifier, Style};
+use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
 
 /// The looks to choose from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Look {
-    /// Dark or light, as the terminal says it is (`COLORFGBG`); without colours where `NO_COLOR` says so.
+    /// Dark or light, as the terminal says it is (`COLORFGBG`, or asked by OSC 11); without colours where `NO_COLOR` says so.
     #[default]
     Auto,
     /// For a dark background.
@@ -52,24 +53,52 @@ impl FromStr for Look {
     }
 }
 
-/// What the environment says of the terminal.
+/// What the environment and the terminal say of the terminal.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ambience {
     no_color: String,
     term: String,
     fgbg: String,
     vte: String,
+    /// Whether its background is light, as it says itself.
+    light: bool,
 }
 
 impl Ambience {
-    /// What this process's environment says.
+    /// What this process's environment says; the terminal is asked for its background where that decides something. It answers at
+    /// once, and one that does not within a second is taken to be dark. To be called before its keys are read.
     pub fn of_process() -> Self {
         let set = |name: &str| std::env::var(name).unwrap_or_default();
-        Self { no_color: set("NO_COLOR"), term: set("TERM"), fgbg: set("COLORFGBG"), vte: set("VTE_VERSION") }
+        let said = Self {
+            no_color: set("NO_COLOR"),
+            term: set("TERM"),
+            fgbg: set("COLORFGBG"),
+            vte: set("VTE_VERSION"),
+            light: false,
+        };
+        let light = said.is_to_be_asked()
+            && theme_mode(QueryOptions::default()).is_ok_and(|mode| mode == ThemeMode::Light);
+        Self { light, ..said }
     }
-}
 
-impl Ambience {
+    fn is_without_colours(&self) -> bool {
+        !self.no_color.is_empty() || self.term == "dumb"
+    }
+
+    fn has_many_colours(&self) -> bool {
+        ["256color", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot"]
+            .iter()
+            .any(|name| self.term.contains(name))
+    }
+
+    fn is_to_be_asked(&self) -> bool {
+        self.fgbg.is_empty() && self.has_many_colours() && !self.is_without_colours()
+    }
+
+    fn is_light(&self) -> bool {
+        self.light || is_light(&self.fgbg)
+    }
+
     /// Whether notifications are told to this terminal by OSC 777, as rxvt, foot and what builds on VTE take them; OSC 9 is
     /// what the others take. Some take both, and would show each twice.
     pub(super) fn is_notified_by_777(&self) -> bool {
@@ -193,16 +222,12 @@ impl Theme {
     /// What a look comes to here: `NO_COLOR` (any value but the empty one) and `TERM=dumb` turn colours off, where no look was
     /// chosen; and a terminal of 16 colours has them alone.
     pub fn of(look: Look, terminal: &Ambience) -> Self {
-        let Ambience { no_color, term, fgbg, .. } = terminal;
-        let many = ["256color", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot"]
-            .iter()
-            .any(|name| term.contains(name));
         Self(match look {
             Look::Plain => &PLAIN,
-            Look::Auto if !no_color.is_empty() || term == "dumb" => &PLAIN,
+            Look::Auto if terminal.is_without_colours() => &PLAIN,
             Look::Sixteen => &SIXTEEN,
-            Look::Auto if !many => &SIXTEEN,
-            Look::Auto if is_light(fgbg) => &LIGHT,
+            Look::Auto if !terminal.has_many_colours() => &SIXTEEN,
+            Look::Auto if terminal.is_light() => &LIGHT,
             Look::Auto | Look::Dark => &DARK,
             Look::Light => &LIGHT,
             Look::Contrast => &CONTRAST,
@@ -321,8 +346,17 @@ mod tests {
                 term: term.to_owned(),
                 fgbg: fgbg.to_owned(),
                 vte: String::new(),
+                light: false,
             };
             assert_eq!(Theme::of(look, &ambience).0, palette, "{look:?} {ambience:?}");
+            // What it says itself counts where the environment says nothing, and where there are colours for it.
+            let asked = look == Look::Auto && palette == &DARK && fgbg.is_empty();
+            assert_eq!(
+                ambience.is_to_be_asked(),
+                fgbg.is_empty() && term == "xterm-256color" && no_color.is_empty()
+            );
+            let light = Ambience { light: ambience.is_to_be_asked(), ..ambience };
+            assert_eq!(Theme::of(look, &light).0, if asked { &LIGHT } else { palette });
         }
         for (term, vte, is_777) in [
             ("xterm-256color", "", false),

@@ -418,7 +418,7 @@ impl<T: Real> Plan<T> {
         self.transform.back(at, first, length);
         // K + S − n modulo 4, and what is added to it from place to place.
         let known = input.count_ones() + seed.slice(start, self.inputs).count_ones();
-        let mut known = known.wrapping_sub(self.inputs) & 3;
+        let mut known = (known.wrapping_sub(self.inputs) & 3) as u64;
         let (leaving, coming) = (seed.slice(start, length), seed.slice(start + self.inputs, length));
         let (mut words, mut clear, mut odd) = (Vec::with_capacity(length.div_ceil(64)), true, 0);
         let mut equal = [0_u64; 64];
@@ -451,12 +451,12 @@ impl<T: Real> Plan<T> {
 struct Counts {
     ones: u64,
     twos: u64,
-    after: usize,
+    after: u64,
 }
 
 impl Counts {
     /// It begins with `known`; where `coming` has a bit it grows by one, and where `leaving` has one it shrinks.
-    fn from(known: usize, coming: u64, leaving: u64) -> Self {
+    fn from(known: u64, coming: u64, leaving: u64) -> Self {
         // −1 is 3.
         let (mut ones, mut twos) = (coming ^ leaving, leaving & !coming);
         for shift in [1, 2, 4, 8, 16, 32] {
@@ -464,10 +464,10 @@ impl Counts {
             twos ^= twice ^ (ones & more);
             ones ^= more;
         }
-        let all = ((ones >> 63) + (twos >> 63) * 2) as usize;
+        let all = (ones >> 63) + (twos >> 63) * 2;
         // Before the place, and with what there was.
         (ones, twos) = (ones << 1, twos << 1);
-        let (begun_one, begun_two) = (u64::MAX * (known as u64 & 1), u64::MAX * (known as u64 >> 1 & 1));
+        let (begun_one, begun_two) = (u64::MAX * (known & 1), u64::MAX * (known >> 1 & 1));
         Self { ones: ones ^ begun_one, twos: twos ^ begun_two ^ (ones & begun_one), after: (known + all) & 3 }
     }
 }
@@ -575,17 +575,13 @@ mod tests {
     fn counts_are_those_of_counting() {
         let mut random = stream(3, Purpose::Public, 0);
         let words = Bits::random(2 * 64 * 50, &mut random);
-        for (n, pair) in words.words().chunks(2).enumerate() {
+        for (n, pair) in (0..).zip(words.words().chunks(2)) {
             let (coming, leaving) = (pair[0], pair[1]);
             let mut known = n % 4;
             let counts = Counts::from(known, coming, leaving);
             for place in 0..64 {
-                assert_eq!(
-                    (counts.ones >> place & 1) + 2 * (counts.twos >> place & 1),
-                    known as u64,
-                    "{place}"
-                );
-                known = (known + 4 + (coming >> place & 1) as usize - (leaving >> place & 1) as usize) % 4;
+                assert_eq!((counts.ones >> place & 1) + 2 * (counts.twos >> place & 1), known, "{place}");
+                known = (known + 4 + (coming >> place & 1) - (leaving >> place & 1)) % 4;
             }
             assert_eq!(counts.after, known);
         }

@@ -11,6 +11,7 @@ mod crashes;
 mod daemon;
 mod damage;
 mod deletion;
+mod desktop;
 mod devices;
 mod directory;
 mod exercises;

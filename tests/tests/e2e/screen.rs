@@ -242,6 +242,30 @@ fn sample_data_needs_no_account_and_no_daemon() {
 }
 
 #[test]
+fn the_colours_suit_the_background_that_the_terminal_says_it_has() {
+    // Of what is quiet.
+    const DARK: u8 = 246;
+    const LIGHT: u8 = 242;
+    let nobody = Client::new("http://127.0.0.1:9", "nobody");
+    for (background, said, expected, other) in [
+        ("1e1e/1e1e/1e1e", "", DARK, LIGHT),
+        ("ffff/fafa/f0f0", "", LIGHT, DARK),
+        // Whoever has set it knows better than the terminal.
+        ("ffff/fafa/f0f0", "15;0", DARK, LIGHT),
+    ] {
+        let mut command = nobody.command(&["--demo"]);
+        command.env("COLORFGBG", said);
+        let mut screen = Terminal::with_background(background, &command, 24, 80);
+        screen.shows("dora invites you");
+        let colours = screen.colours();
+        assert!(colours.contains(&expected) && !colours.contains(&other), "{background}: {colours:?}");
+        // The answer is no key that was pressed.
+        screen.press("\u{11}");
+        screen.ends_in_order();
+    }
+}
+
+#[test]
 fn the_first_run_leads_to_an_account_and_into_it() {
     let daemon = Daemon::start(Backend::Sqlite);
     let _bob = Client::register(&daemon.url(), "bob");

@@ -1,10 +1,14 @@
 //! A program in a terminal: keys in, cells out.
 
 use std::{
+    collections::BTreeSet,
     io::{Read as _, Write},
     num::NonZeroU16,
     process::Command,
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -14,17 +18,55 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 /// How long the screen may take to show something.
 const DEADLINE: Duration = Duration::from_mins(1);
 
+/// What the program asks a terminal for its background, and for what it is (OSC 11, DA1).
+const BACKGROUND: &[u8] = b"\x1b]11;?";
+const ATTRIBUTES: &[u8] = b"\x1b[c";
+
 /// The program in a terminal.
 pub(crate) struct Terminal {
     pub(crate) child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    keys: Keys,
     output: Receiver<Vec<u8>>,
     cells: vt100::Parser,
 }
 
+/// Its input: what is typed, and what the terminal answers.
+type Keys = Arc<Mutex<Box<dyn Write + Send>>>;
+
+fn write(keys: &Keys, bytes: &[u8]) -> std::io::Result<()> {
+    let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+    keys.write_all(bytes)?;
+    keys.flush()
+}
+
+/// Answers what is asked in `asked`, the last of what the program has written, and leaves what may be the beginning of a question.
+fn answer(asked: &mut Vec<u8>, background: &str, keys: &Keys) {
+    let place = |asked: &[u8], question: &[u8]| asked.windows(question.len()).position(|at| at == question);
+    loop {
+        let (background_asked, attributes_asked) = (place(asked, BACKGROUND), place(asked, ATTRIBUTES));
+        let (end, answer) = match (background_asked, attributes_asked) {
+            (Some(at), other) if other.is_none_or(|other| at < other) => {
+                (at + BACKGROUND.len(), format!("\x1b]11;rgb:{background}\x1b\\"))
+            }
+            (_, Some(at)) => (at + ATTRIBUTES.len(), "\x1b[?62;22c".to_owned()),
+            _ => break,
+        };
+        asked.drain(..end);
+        // A program that has ended asks nothing any more.
+        let _ = write(keys, answer.as_bytes());
+    }
+    asked.drain(..asked.len().saturating_sub(BACKGROUND.len()));
+}
+
 impl Terminal {
+    /// A dark one.
     pub(crate) fn open(plain: &Command, rows: u16, cols: u16) -> Self {
+        Self::with_background("0000/0000/0000", plain, rows, cols)
+    }
+
+    /// One with a background, `RRRR/GGGG/BBBB` in hexadecimal digits.
+    pub(crate) fn with_background(background: &'static str, plain: &Command, rows: u16, cols: u16) -> Self {
         let pair = native_pty_system()
             .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
             .expect("a pseudo terminal");
@@ -40,15 +82,18 @@ impl Terminal {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("the terminal's output");
         let (sender, output) = sync_channel(64);
+        let keys: Keys = Arc::new(Mutex::new(pair.master.take_writer().expect("the terminal's input")));
+        let answers = keys.clone();
         thread::spawn(move || {
-            let mut chunk = [0; 4096];
+            let (mut chunk, mut asked) = ([0; 4096], Vec::new());
             while let Ok(size @ 1..) = reader.read(&mut chunk) {
+                asked.extend_from_slice(&chunk[..size]);
+                answer(&mut asked, background, &answers);
                 if sender.send(chunk[..size].to_vec()).is_err() {
                     break;
                 }
             }
         });
-        let keys = pair.master.take_writer().expect("the terminal's input");
         Self {
             child,
             master: pair.master,
@@ -59,7 +104,20 @@ impl Terminal {
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("keys are taken");
+        write(&self.keys, keys.as_bytes()).expect("keys are taken");
+    }
+
+    /// The colours of what is written on the screen, of the 256.
+    pub(crate) fn colours(&self) -> BTreeSet<u8> {
+        let screen = self.cells.screen();
+        let (rows, cols) = screen.size();
+        let cells = (0..rows.get()).flat_map(|row| (0..cols.get()).map(move |col| (row, col)));
+        cells
+            .filter_map(|(row, col)| match screen.cell(row, col)?.fgcolor() {
+                vt100::Color::Idx(colour) => Some(colour),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Waits until the screen is as wanted.

@@ -3,7 +3,7 @@
 use super::{super::app::App, Does, PanelRow, heading, sentences};
 use crate::tui::{
     keymap::Preset,
-    prefs::{Change, Notifications},
+    prefs::{Change, Notifications, Notifier},
     theme::Look,
 };
 
@@ -26,6 +26,7 @@ pub(super) fn rows(app: &App, width: usize) -> Vec<PanelRow> {
             prefs.notifications.name(),
             Change::Notifications(next(&Notifications::ALL, prefs.notifications)),
         ),
+        ("notifier", prefs.notifier.name(), Change::Notifier(next(&Notifier::ALL, prefs.notifier))),
         ("bell", on(prefs.bell), Change::Bell(!prefs.bell)),
         ("receipts", on(prefs.receipts), Change::Receipts(!prefs.receipts)),
     ] {
@@ -33,7 +34,8 @@ pub(super) fn rows(app: &App, width: usize) -> Vec<PanelRow> {
     }
     rows.push(PanelRow::blank());
     let words = "Enter goes to the next value and writes it to the configuration file. Notifications say nothing, that there is a \
-                 message, its room and sender, or its text too; others may see the desktop. Receipts hold from the next start on. \
+                 message, its room and sender, or its text too; others may see the desktop. The terminal shows them, or the desktop, which \
+                 may keep them. Receipts hold from the next start on. \
                  Keys of your own go into the table [keys] of that file.";
     rows.extend(sentences(words, width, app.theme.quiet()));
     rows

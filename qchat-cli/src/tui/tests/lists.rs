@@ -6,7 +6,7 @@ use crate::{
         Hit, Hits,
         types::{Standing, Trusted},
     },
-    tui::{Emission, Keymap, Notifications, Prefs, Preset},
+    tui::{Emission, Keymap, Notifications, Notifier, Prefs, Preset},
 };
 
 fn rooms() -> Vec<RoomSummary> {
@@ -132,6 +132,24 @@ fn notifications_say_as_much_as_is_wanted() {
         assert_eq!(told(Notifications::Sender, false, focused), [notify("harbour", "bob")]);
         assert_eq!(told(Notifications::Full, false, focused), [notify("harbour", "bob: at nine\\u{1b}]52;")]);
     }
+    // By the desktop, and where there is none by the terminal, from then on.
+    let mut stage = Stage::with(80, 24, before.clone(), vec![message(1, 1, "bob", "hello")]);
+    stage.app.prefs =
+        Prefs { notifications: Notifications::Hidden, notifier: Notifier::Desktop, ..Prefs::default() };
+    stage.tell(Msg::Focus(false));
+    stage.asked();
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(after.clone())));
+    let (title, body) = ("qchat".to_owned(), "a new message".to_owned());
+    let by_desktop = Command::Notify { title, body };
+    assert!(stage.all_asked().contains(&by_desktop));
+    stage.tell(Msg::Failed(by_desktop.clone(), "no session".to_owned()));
+    assert!(stage.drawn().contains("no session"), "{}", stage.drawn());
+    after[2].unread = 3;
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(after)));
+    let asked = stage.all_asked();
+    let by_terminal = notify("qchat", "a new message");
+    assert_eq!(asked.iter().filter(|command| **command == by_terminal).count(), 2, "{asked:?}");
+    assert!(!asked.contains(&by_desktop), "{asked:?}");
     // Of the room that somebody looks at nothing is told.
     let mut stage = Stage::with(80, 24, before.clone(), vec![message(1, 1, "bob", "hello")]);
     let mut here = before.clone();

@@ -352,6 +352,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             app.loading_present.ended();
             return Vec::new();
         }
+        Command::Notify { title, body } => return notify::without_desktop(app, title, body, &why),
         Command::Peek(_)
         | Command::LoadPeople
         | Command::LoadUnsent

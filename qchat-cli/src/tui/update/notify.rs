@@ -2,7 +2,13 @@
 
 use qchat_proto::ids::RoomId;
 
-use super::super::{app::App, emit::Emission, msg::Command, prefs::Notifications, text};
+use super::super::{
+    app::{App, Report},
+    emit::Emission,
+    msg::Command,
+    prefs::{Notifications, Notifier},
+    text,
+};
 use crate::engine::types::{Body, Message, RoomStatus, RoomSummary};
 
 /// What is to be told of rooms that have more that is unread than before. Of the room that somebody looks at nothing is.
@@ -31,7 +37,7 @@ pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
     match app.prefs.notifications {
         Notifications::Off => {}
         Notifications::Hidden => {
-            commands.push(notification("qchat".to_owned(), "a new message".to_owned()));
+            commands.push(notification(app, "qchat".to_owned(), "a new message".to_owned()));
         }
         // Whose it is, and what it says, is not in the list.
         Notifications::Sender | Notifications::Full => {
@@ -39,6 +45,7 @@ pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
                 RoomStatus::Invited => {
                     let who = room.invited_by.as_deref().unwrap_or("Somebody");
                     notification(
+                        app,
                         text::clean_line(&room.name),
                         format!("{} invites you", text::clean_line(who)),
                     )
@@ -59,7 +66,11 @@ pub(super) fn of_message(app: &App, room: RoomId, message: Option<&Message>) -> 
     };
     if sender.me || app.is_locked() && app.prefs.notifications == Notifications::Full {
         // Behind a lock nothing that was said is told.
-        return if sender.me { Vec::new() } else { vec![notification(name, text::clean_line(&sender.name))] };
+        return if sender.me {
+            Vec::new()
+        } else {
+            vec![notification(app, name, text::clean_line(&sender.name))]
+        };
     }
     let who = text::clean_line(&sender.name);
     let body = match (&message.body, app.prefs.notifications) {
@@ -67,9 +78,25 @@ pub(super) fn of_message(app: &App, room: RoomId, message: Option<&Message>) -> 
         (Body::File(file), Notifications::Full) => format!("{who}: [{}]", text::clean_line(&file.name)),
         _ => who,
     };
-    vec![notification(name, body)]
+    vec![notification(app, name, body)]
 }
 
-fn notification(title: String, body: String) -> Command {
+fn notification(app: &App, title: String, body: String) -> Command {
+    match app.prefs.notifier {
+        Notifier::Desktop if !app.deserted => Command::Notify { title, body },
+        _ => by_terminal(title, body),
+    }
+}
+
+fn by_terminal(title: String, body: String) -> Command {
     Command::Emit(Emission::Notify { title, body })
+}
+
+/// The desktop does not show what it was to show: the terminal does, from now on.
+pub(super) fn without_desktop(app: &mut App, title: String, body: String, why: &str) -> Vec<Command> {
+    app.deserted = true;
+    app.report = Report::trouble(format!(
+        "The desktop shows no notifications ({why}); the terminal is asked to instead."
+    ));
+    vec![by_terminal(title, body)]
 }

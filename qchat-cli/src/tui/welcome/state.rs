@@ -247,7 +247,8 @@ pub(super) fn update(welcome: &mut Welcome, input: Input) -> Option<Act> {
         Input::Key(_) => None,
         Input::Paste(text) => {
             if let Some(hidden) = welcome.hidden() {
-                hidden.push(&text);
+                // Words may be one on a line.
+                hidden.push(&text.replace(['\n', '\r', '\t'], " "));
             } else if let Some(field) = welcome.field() {
                 field.paste_line(&text);
             }
@@ -291,7 +292,8 @@ fn key(welcome: &mut Welcome, event: KeyEvent) -> Option<Act> {
         (Step::Way, KeyCode::Enter) => welcome.step = Step::Server,
         (Step::Working(_), _) => welcome.trouble = trouble,
         (Step::Asked, KeyCode::Char('y')) => {
-            (welcome.step, welcome.said) = (Step::Working(false), "Going on…".to_owned());
+            // A link that the other device's user does not say yes to is waited for long; the next one takes it up.
+            (welcome.step, welcome.said) = (Step::Working(welcome.way == Way::Link), "Going on…".to_owned());
             return Some(Act::Answer(true));
         }
         (Step::Shown, KeyCode::Enter) => (welcome.step, welcome.proof) = (Step::Proof(0), Composer::new("")),
