@@ -33,7 +33,7 @@ mod tests {
     fn a_text_is_no_markup_and_no_control_sequence() {
         for (text, shown) in [
             ("tea & <b>cake</b>", "tea &amp; &lt;b&gt;cake&lt;/b&gt;"),
-            ("\u{1b}]52;c;x\u{7}", "\\u{1b}]52;c;x\\u{07}"),
+            ("\u{1b}]52;c;x\u{7}", "\\u{1b}]52;c;x\\u{7}"),
         ] {
             assert_eq!(markup(text), shown);
         }

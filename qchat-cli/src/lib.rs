@@ -1,5 +1,6 @@
 //! The client `qchat` as a library: the binary is `main.rs`, tests and other programs use what is listed here.
 
+mod child;
 pub mod cli;
 pub mod config;
 mod desktop;

@@ -17,6 +17,8 @@ use qchat_proto::ids::{DeviceId, RoomId, Seq};
 
 /// Frames that an empty queue keeps room for.
 const KEPT: usize = 16;
+/// What may be lost that waits of one sender in one room: one of each kind, which only members can tell apart.
+const FEW: usize = 4;
 
 /// Both ends of the queue; clones are the same queue.
 #[derive(Clone)]
@@ -28,8 +30,10 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     frames: VecDeque<Bytes>,
-    /// What may be lost, and goes when no frame waits: of each sender in each room the newest alone.
-    whispers: VecDeque<(Whisperer, Bytes)>,
+    /// How many frames have been received so far.
+    received: u64,
+    /// What may be lost, in order: of each sender in each room the newest few.
+    whispers: VecDeque<Whisper>,
     /// When the queue was last empty: no frame has waited for longer.
     since: Option<Instant>,
     /// The same, of the frames that were moved last.
@@ -42,6 +46,14 @@ struct Waiting {
 
 /// Who says what may be lost, and where.
 pub(crate) type Whisperer = (RoomId, DeviceId);
+
+/// What may be lost.
+struct Whisper {
+    of: Whisperer,
+    frame: Bytes,
+    /// How many frames are received before it: all that came before it.
+    after: u64,
+}
 
 impl Queue {
     /// An empty queue for at most `capacity` frames.
@@ -91,18 +103,18 @@ impl Queue {
         }
     }
 
-    /// Keeps a frame that may be lost for when no other waits, in the place of what the same sender has said there before, unless a
-    /// quarter of the queue is taken.
+    /// Appends a frame that may be lost, in the place of the first that waits of the same sender in that room where those are a few, or
+    /// a quarter of the queue is taken.
     pub(crate) fn whisper(&self, of: Whisperer, frame: &Bytes) {
         let mut waiting = self.lock();
-        if let Some((_, said)) = waiting.whispers.iter_mut().find(|(by, _)| *by == of) {
-            *said = frame.clone();
-            return;
+        let full = waiting.frames.len() + waiting.whispers.len() >= self.capacity.div_ceil(4);
+        let same = waiting.whispers.iter().filter(|whisper| whisper.of == of).count();
+        if same >= FEW || full {
+            let Some(first) = waiting.whispers.iter().position(|whisper| whisper.of == of) else { return };
+            waiting.whispers.remove(first);
         }
-        if waiting.frames.len() + waiting.whispers.len() >= self.capacity.div_ceil(4) {
-            return;
-        }
-        waiting.whispers.push_back((of, frame.clone()));
+        let after = waiting.received + waiting.frames.len() as u64;
+        waiting.whispers.push_back(Whisper { of, frame: frame.clone(), after });
         let reader = waiting.reader.take();
         drop(waiting);
         if let Some(reader) = reader {
@@ -150,19 +162,28 @@ impl Queue {
 impl Waiting {
     /// Whether there were any.
     fn take(&mut self, into: &mut Vec<Bytes>, most: usize) -> bool {
-        let count = most.min(self.frames.len());
-        into.extend(self.frames.drain(..count));
+        let begun = into.len();
+        while into.len() - begun < most {
+            let room = most - (into.len() - begun);
+            // Nothing else stands between frames, mostly.
+            let before = self.whispers.front().map_or(u64::MAX, |whisper| whisper.after - self.received);
+            let count = self.frames.len().min(room).min(usize::try_from(before).unwrap_or(usize::MAX));
+            into.extend(self.frames.drain(..count));
+            self.received += count as u64;
+            if count == room || before > count as u64 {
+                break;
+            }
+            into.extend(self.whispers.pop_front().map(|whisper| whisper.frame));
+        }
         self.moved = self.since;
         if self.frames.is_empty() {
             self.since = None;
             self.frames.shrink_to(KEPT);
         }
-        let whispers = (most - count).min(self.whispers.len());
-        into.extend(self.whispers.drain(..whispers).map(|(_, frame)| frame));
         if self.whispers.is_empty() {
             self.whispers.shrink_to(0);
         }
-        count + whispers > 0
+        into.len() > begun
     }
 }
 
@@ -171,28 +192,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_lost_goes_behind_what_is_kept_and_of_each_sender_the_newest_alone() {
-        let (queue, now) = (Queue::new(8), Instant::now());
+    fn what_may_be_lost_keeps_its_place_and_of_each_sender_the_newest_few_are_kept() {
+        let now = Instant::now();
         let kept = Bytes::from_static(b"kept");
-        let by = |device: u8| (RoomId::from_bytes([1; 16]), DeviceId::from_bytes([device; 16]));
+        let of = |device: u8| (RoomId::from_bytes([1; 16]), DeviceId::from_bytes([device; 16]));
         let said = |device: u8, word: u8| Bytes::from(vec![device, word]);
+        let offer = |queue: &Queue, seq| queue.offer(RoomId::from_bytes([1; 16]), Seq(seq), &kept, now);
+        let take = |queue: &Queue, most| {
+            let mut frames = vec![];
+            queue.take(&mut frames, most);
+            frames
+        };
+
+        let queue = Queue::new(32);
         for word in 1..=5 {
-            queue.whisper(by(1), &said(1, word));
+            queue.whisper(of(1), &said(1, word));
         }
-        queue.whisper(by(2), &said(2, 1));
-        // Two fit beside eight.
-        queue.whisper(by(3), &said(3, 1));
+        offer(&queue, 1);
+        queue.whisper(of(2), &said(2, 1));
+        offer(&queue, 2);
+        offer(&queue, 3);
+        queue.whisper(of(2), &said(2, 2));
+        assert_eq!(take(&queue, 3), [said(1, 2), said(1, 3), said(1, 4)]);
+        assert_eq!(take(&queue, 4), [said(1, 5), kept.clone(), said(2, 1), kept.clone()]);
+        queue.whisper(of(1), &said(1, 6));
+        assert_eq!(take(&queue, 9), [kept.clone(), said(2, 2), said(1, 6)]);
+        assert!(take(&queue, 9).is_empty());
+
+        // Two fit beside eight, and the newest of whoever is among them.
+        let queue = Queue::new(8);
+        queue.whisper(of(1), &said(1, 1));
+        queue.whisper(of(2), &said(2, 1));
+        queue.whisper(of(3), &said(3, 1));
         for seq in 1..=8 {
-            queue.offer(RoomId::from_bytes([1; 16]), Seq(seq), &kept, now);
-            queue.whisper(by(2), &said(2, 10));
-            queue.whisper(by(4), &said(4, 1));
+            offer(&queue, seq);
+            queue.whisper(of(2), &said(2, 10));
+            queue.whisper(of(4), &said(4, 1));
         }
-        let mut frames = vec![];
-        queue.take(&mut frames, 9);
-        assert_eq!(frames, [vec![kept; 8], vec![said(1, 5)]].concat());
+        assert_eq!(take(&queue, 99), [vec![said(1, 1)], vec![kept; 8], vec![said(2, 10)]].concat());
         assert!(queue.catch_up().is_empty(), "nothing that is kept was left out");
-        frames.clear();
-        queue.take(&mut frames, 9);
-        assert_eq!(frames, [said(2, 10)]);
     }
 }

@@ -5,5 +5,10 @@ CREATE TABLE files_left (
     device BLOB NOT NULL,
     message_id BLOB NOT NULL,
     file BLOB NOT NULL,
+    -- When the message has had its time for everyone, milliseconds since the Unix epoch.
+    expires_ms INTEGER,
     PRIMARY KEY (room, device, message_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Own messages that can never be sent.
+CREATE INDEX timeline_failed ON timeline (room, place) WHERE delivery = 2;

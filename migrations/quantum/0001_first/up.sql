@@ -33,9 +33,30 @@ CREATE TABLE jobs (
     charged REAL NOT NULL DEFAULT 0,
     submitted_ms INTEGER,
     created_ms INTEGER NOT NULL,
-    changed_ms INTEGER NOT NULL
+    changed_ms INTEGER NOT NULL,
+    -- The digest of the device that it imitates.
+    device TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_age ON jobs (created_ms, id);
+CREATE INDEX jobs_by_device ON jobs (device) WHERE device IS NOT NULL;
+CREATE INDEX jobs_by_submission ON jobs (submitted_ms) WHERE submitted_ms IS NOT NULL;
+
+-- Descriptions of devices that jobs imitate, once each: they have megabytes, and many jobs imitate the same.
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- SHA-256 of the text, in hexadecimal digits, by which jobs name it.
+    digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
+    properties TEXT NOT NULL
+) STRICT;
+
+-- What forgotten jobs were charged: forgetting one gives no budget back.
+CREATE TABLE spent (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Whose results may still come, and say what it took.
+    job BLOB NOT NULL UNIQUE CHECK (length(job) = 16),
+    submitted_ms INTEGER NOT NULL,
+    seconds REAL NOT NULL
+) STRICT;
 
 -- Extracted bytes, each used for one key.
 CREATE TABLE pool (

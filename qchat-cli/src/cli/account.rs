@@ -1,6 +1,6 @@
 //! Commands about the account, its keys, and the profile on this machine.
 
-use std::{path::Path, process, time::Duration};
+use std::{path::Path, time::Duration};
 
 use qchat_proto::{
     ids::{RoomId, UserName},
@@ -17,6 +17,7 @@ use super::{
     rpc, words,
 };
 use crate::{
+    child,
     engine::{self, Choice, EngineError, Handle, Options, Origin, Server},
     vault::{self, agent as vault_agent, keyring},
 };
@@ -257,7 +258,7 @@ pub(super) async fn unlock(context: &Context, lifetime: Duration) -> Outcome {
     let key = open::key(context, &dir).await?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::unexpected(format!("this program does not know its own path: {error}")))?;
-    let mut command = process::Command::new(program);
+    let mut command = child::command(program);
     command.arg("--data-dir").arg(&settings.data_dir).args(["--profile", &settings.profile, "agent"]);
     let keeping = vault_agent::Keeping { lifetime, idle: settings.lock_after_idle };
     open::blocking(move || vault_agent::start(command, &dir, &key, keeping))

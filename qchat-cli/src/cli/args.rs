@@ -481,7 +481,7 @@ pub enum Command {
     },
     /// Ask who is there, of those that you share a small room with: online, away, or when they were last.
     ///
-    /// Needs `presence = on`, and tells them that you are away yourself. Each says so by itself; of who does not want that nothing is
+    /// Needs `presence = on`, and tells them that you are away yourself, or online where a screen of yours is open. Each says so by itself; of who does not want that nothing is
     /// known.
     #[command(
         after_help = "Examples:\n  qchat presence --presence on\n  qchat presence bob --json | jq -r .state"

@@ -17,7 +17,7 @@ use super::{
     json::MessageObject,
 };
 use crate::{
-    desktop,
+    child, desktop,
     engine::types::{Body, Message},
     net::webhook::Webhook,
 };
@@ -157,12 +157,11 @@ impl Hooks {
 async fn exec(words: &[String], object: &[u8]) -> Result<(), Miss> {
     let miss = |why: String, again| Miss { why, again };
     let [program, arguments @ ..] = words else { return Ok(()) };
-    let mut child = Command::new(program)
+    let mut child = Command::from(child::command(program))
         .args(arguments)
         .stdin(Stdio::piped())
-        // What `listen` prints is for whoever reads it, and the address of a web service for nobody else.
+        // What `listen` prints is for whoever reads it.
         .stdout(std::io::stderr())
-        .env_remove("QCHAT_WEBHOOK")
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| miss(format!("{program} cannot be run: {error}"), false))?;

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Read as _},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::mpsc::{RecvTimeoutError, sync_channel},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use super::{
     failure::{Failure, Outcome},
     passphrase,
 };
+use crate::child;
 
 /// How long a command may take: its user may have to unlock something first.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -35,7 +36,7 @@ pub(super) fn run(command: &str, patience: Duration) -> Outcome<Zeroizing<String
     };
     // Its arguments may say what is secret.
     let failed = |why: String| Failure::locked(format!("the passphrase command {program:?} {why}"));
-    let mut child = Command::new(program)
+    let mut child = child::command(program)
         .args(arguments)
         // What is piped to this program is not the command's.
         .stdin(if io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() })

@@ -128,13 +128,15 @@ pub enum Quantum {
     /// Forget jobs that are over, and what came of them. What they were charged counts all the same.
     ///
     /// A job is kept as long as bits of it wait in the pool.
-    #[command(after_help = "Examples:\n  qchat quantum forget 3fa2 91c0\n  qchat quantum forget --all")]
+    #[command(
+        group = clap::ArgGroup::new("which").args(["jobs", "all"]).required(true),
+        after_help = "Examples:\n  qchat quantum forget 3fa2 91c0\n  qchat quantum forget --all"
+    )]
     Forget {
         /// The jobs' ids, or their beginnings.
-        #[arg(required_unless_present = "all")]
         jobs: Vec<String>,
         /// All that are over.
-        #[arg(long, conflicts_with = "jobs")]
+        #[arg(long)]
         all: bool,
     },
     /// Show how the backends do: which take jobs, their errors, and the CHSH values that were measured on them.

@@ -52,6 +52,7 @@ fn show(context: &Context, unsent: &Unsent, room: &str) -> Outcome {
         UnsentState::Scheduled(at) => ("scheduled", Some(at)),
         UnsentState::Waiting => ("waiting", None),
         UnsentState::OnItsWay => ("on its way", None),
+        UnsentState::Failed => ("cannot be sent", None),
     };
     let object = UnsentObject {
         v: 1,
@@ -82,7 +83,7 @@ struct Finished {
 
 pub(super) async fn retry(context: &Context) -> Outcome {
     open::with_engine(context, async |handle| {
-        let waits = |unsent: &Unsent| !matches!(unsent.state, UnsentState::Scheduled(_));
+        let waits = |unsent: &Unsent| matches!(unsent.state, UnsentState::Waiting | UnsentState::OnItsWay);
         let before = handle.unsent(None).await?.iter().filter(|unsent| waits(unsent)).count();
         if before > 0 {
             let sending = async {

@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    time::Duration,
 };
 
 use super::presence::Appearance;
@@ -27,7 +28,7 @@ impl Appearing {
         if let Some(appearance) = appearance {
             let file = open(dir, name(appearance))?;
             // Nobody holds it for themselves for longer than a look.
-            file.lock_shared()?;
+            patiently(|| file.try_lock_shared())?;
             self.0 = Some((appearance, file));
         }
         Ok(())
@@ -40,7 +41,7 @@ impl Appearing {
     pub(super) fn of_device(&self, dir: &Path) -> io::Result<Option<Appearance>> {
         // One at a time: a look takes for a moment what it looks for.
         let looking = open(dir, LOOK)?;
-        looking.lock()?;
+        patiently(|| looking.try_lock())?;
         let own = self.0.as_ref().map(|(shown, _)| *shown);
         for appearance in [Appearance::Online, Appearance::Away] {
             if own == Some(appearance) || is_shown(dir, appearance)? {
@@ -49,6 +50,22 @@ impl Appearing {
         }
         Ok(None)
     }
+}
+
+/// How often a lock is tried that somebody has for the time of a look: a program that was stopped within one stops nobody.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Takes a lock that others have for moments alone.
+fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<()> {
+    for _ in 0..TRIES {
+        match lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
 }
 
 /// Held by whoever looks what is shown.

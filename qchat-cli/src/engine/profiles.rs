@@ -97,8 +97,11 @@ fn when((at_ms, shows): (i64, bool), told: ToldProfile, addition: Seq, now_ms: i
     }
 }
 
+/// What is shown, and when that was noted.
+type Dated = (Profile, i64);
+
 /// What is to be said in a room, and when it was noted; nothing with the time after which there is something.
-fn owed(tx: &mut Tx, room: RoomId) -> Result<(Option<(Profile, i64)>, Option<Duration>), StoreError> {
+fn owed(tx: &mut Tx, room: RoomId) -> Result<(Option<Dated>, Option<Duration>), StoreError> {
     let Some(note) = tx.noted(Topic::Profile)? else { return Ok((None, None)) };
     let (told, addition) = (tx.profile_told(room)?, tx.newest_addition(room)?);
     let when = when((note.at_ms, !note.value.is_empty()), told, addition, clock::millis());
@@ -240,8 +243,11 @@ impl Handle {
             return self.own_profile().await;
         }
         let account: AccountId = self.account_of(user).await?;
-        let found = self.0.profile.read_async(move |tx: &mut Tx| tx.profile_of(account)).await?;
-        Ok(found.unwrap_or_default())
+        let found = self.0.profile.read_async(move |tx: &mut Tx| {
+            // Nothing is shown of who is blocked.
+            if tx.is_blocked(account)? { Ok(None) } else { tx.profile_of(account) }
+        });
+        Ok(found.await?.unwrap_or_default())
     }
 }
 

@@ -47,6 +47,8 @@ pub enum UnsentState {
     Waiting,
     /// It has left, or may have, and the server has not acknowledged it.
     OnItsWay,
+    /// It can never be sent.
+    Failed,
 }
 
 /// What a content is, and how it begins.
@@ -128,8 +130,8 @@ impl Handle {
         Ok(id)
     }
 
-    /// What is not sent yet, in all rooms or in one: what waits, in the order in which it is sent, and what is to be sent at a
-    /// time.
+    /// What is not sent yet, in all rooms or in one: what waits, in the order in which it is sent, what is to be sent at a
+    /// time, and what can never be sent.
     ///
     /// # Errors
     /// When the profile cannot be read.
@@ -153,6 +155,10 @@ impl Handle {
                 let state = UnsentState::Scheduled(clock::from_millis(message.at_ms));
                 unsent.push(Unsent { id: message.id, room: message.room, kind, excerpt, state });
             }
+            for (room, id, content) in tx.failed()?.into_iter().filter(|(room, ..)| wanted(*room)) {
+                let (kind, excerpt) = describe(&content);
+                unsent.push(Unsent { id, room, kind, excerpt, state: UnsentState::Failed });
+            }
             Ok::<_, StoreError>(unsent)
         });
         Ok(found.await?)
@@ -169,11 +175,15 @@ impl Handle {
                 "{id} is a change of the group, which is made or fails by itself"
             )));
         }
-        let scheduled = matches!(unsent.state, UnsentState::Scheduled(_));
-        let dropped = if scheduled {
-            self.0.profile.write_async(move |tx: &mut Tx| tx.forget_scheduled(id)).await?
-        } else {
-            self.take_back(room, id).await?
+        let dropped = match unsent.state {
+            UnsentState::Scheduled(_) => {
+                self.0.profile.write_async(move |tx: &mut Tx| tx.forget_scheduled(id)).await?
+            }
+            UnsentState::Failed => {
+                self.0.profile.write_async(move |tx: &mut Tx| tx.delete_messages(room, &[id])).await?;
+                true
+            }
+            UnsentState::Waiting | UnsentState::OnItsWay => self.take_back(room, id).await?,
         };
         if !dropped {
             return Err(EngineError::Refused(format!(

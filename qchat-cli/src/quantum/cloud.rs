@@ -150,9 +150,8 @@ impl Cloud {
         let job = ended.await?;
         match job.state {
             JobState::Cancelled { reason } => return Ok(End::Cancelled(reason, job.charged_seconds)),
-            JobState::Failed { code, reason } => {
-                let code = code.map(|code| format!(" (code {code})")).unwrap_or_default();
-                let reason = format!("IBM Quantum says that it failed{code}: {reason}");
+            failed @ JobState::Failed { .. } => {
+                let reason = format!("IBM Quantum says that it {failed}");
                 return Ok(End::Failed(reason, job.charged_seconds));
             }
             _ => {}
@@ -160,8 +159,11 @@ impl Cloud {
         // They may come a little later than the end.
         let mut looks = 0;
         loop {
-            if let Some(raw) = self.client.raw_results(&id).await? {
-                return Ok(End::Results(raw, job.charged_seconds));
+            match self.client.raw_results(&id).await {
+                Ok(Some(raw)) => return Ok(End::Results(raw, job.charged_seconds)),
+                // It has ended, and is paid for.
+                Ok(None) | Err(IbmError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
             looks += 1;
             if looks > 60 {

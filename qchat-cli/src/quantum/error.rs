@@ -35,6 +35,9 @@ pub enum QuantumError {
     /// There is no such job, or no such backend.
     #[error("{0}")]
     NotFound(String),
+    /// Nobody can know yet.
+    #[error("{0}")]
+    NotYet(String),
     /// It may not be done.
     #[error("{0}")]
     Refused(String),

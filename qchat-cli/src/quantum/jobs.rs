@@ -26,8 +26,11 @@ const OPEN: [State; 5] = [State::Prepared, State::Submitting, State::Queued, Sta
 
 /// How long one waits for another process that tells a provider of a job: as long as that may take.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// For so long a job that the provider has may be missing in its list.
-const UNLISTED: Duration = Duration::from_secs(10);
+/// For so long one looks for a job that the provider may have, whose list need not have a new one at once.
+const LOOKING: Duration = Duration::from_secs(10);
+/// For so long after a provider may have been told of a job, that it does not show it says nothing, milliseconds: how late a list may
+/// be is nowhere promised, and a job that is told of twice is paid for twice.
+const LATE_MS: u64 = 15 * 60_000;
 /// Jobs that the provider takes in a minute.
 const MOST: i64 = 5;
 const MINUTE_MS: i64 = 60_000;
@@ -108,6 +111,11 @@ impl Jobs {
     /// [`QuantumError::NotFound`] when there is none, or several.
     pub async fn find(&self, start: &str) -> Result<Job, QuantumError> {
         let wanted = start.to_ascii_lowercase();
+        if wanted.is_empty() {
+            return Err(QuantumError::NotFound(
+                "no job is named; `qchat quantum jobs` shows their ids".to_owned(),
+            ));
+        }
         let jobs = self.store.with(QuantumStore::jobs).await?;
         let mut found = jobs.into_iter().filter(|job| job.id.to_string().starts_with(&wanted));
         match (found.next(), found.next()) {
@@ -161,6 +169,7 @@ impl Jobs {
                 if let Some(remote) = self.look_for(&job, cloud).await? {
                     return self.told(id, &remote).await;
                 }
+                known(&job)?;
             }
             _ => return Ok(job),
         }
@@ -200,10 +209,9 @@ impl Jobs {
     }
 
     /// Whether the provider has a job of which it was told, or not, before this process came. While that is not certain nobody
-    /// may tell it again: a new job is not listed at once. Whoever told it had the lock that this process has now, so that it was
-    /// told before this began, whatever the clock says.
+    /// may tell it again: see [`known`]. Whoever told it had the lock that this process has now.
     async fn look_for(&self, job: &Job, cloud: &Cloud) -> Result<Option<String>, QuantumError> {
-        let until = Instant::now() + UNLISTED;
+        let until = Instant::now() + LOOKING;
         loop {
             let last = Instant::now() >= until;
             match cloud.find(job).await? {
@@ -267,8 +275,9 @@ impl Jobs {
             }
         };
         let ended = match cloud.wait(remote, runs).await {
-            // Gone from the account that it was told by.
+            // Gone from the account that it was told by, unless it is too new to be there.
             Err(error @ QuantumError::Ibm(IbmError::NotFound { .. })) => {
+                known(job)?;
                 let now = self.store.with(move |store| store.job(id)).await?;
                 return self.without(&now, error).await;
             }
@@ -407,6 +416,9 @@ impl Jobs {
                 Some(remote) => Some(remote.clone()),
                 None => self.look_for(&job, cloud).await?,
             };
+            if remote.is_none() {
+                known(&job)?;
+            }
             if let Some(remote) = remote {
                 if !cloud.cancel(&remote).await? {
                     return Err(QuantumError::Over(format!(
@@ -422,6 +434,21 @@ impl Jobs {
         }
         Ok(self.store.with(move |store| store.advance(id, &OPEN, State::Cancelled, None, None)).await?)
     }
+}
+
+/// Whether that a provider does not show a job means that it does not have it.
+fn known(job: &Job) -> Result<(), QuantumError> {
+    let Some(submitted) = job.submitted_ms else { return Ok(()) };
+    let late = LATE_MS.saturating_sub(moment_ms().abs_diff(submitted));
+    if late == 0 {
+        return Ok(());
+    }
+    let id = &job.id.to_string()[..8];
+    Err(QuantumError::NotYet(format!(
+        "it is not known yet whether IBM Quantum has job {id}, which may be shown late, and is paid for twice if it is submitted twice; \
+         `qchat quantum resume {id}` looks again, and from in {} min on submits it again",
+        late.div_ceil(60_000)
+    )))
 }
 
 /// Whether it is the account that is not accepted, which says nothing of the job.

@@ -153,7 +153,8 @@ impl Tx {
             .filter(timeline::expires_ms.is_not_null())
             .filter(sql::<Bool>("deleted = 0"))
             .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)));
-        Ok(diesel::select(diesel::dsl::exists(due)).get_result(&mut self.conn)?)
+        let line: bool = diesel::select(diesel::dsl::exists(due)).get_result(&mut self.conn)?;
+        Ok(line || files::is_any_left_due(&mut self.conn, now)?)
     }
 
     /// Deletes what has had its time, in every room. How many messages that were. `now`: milliseconds since the Unix epoch.
@@ -169,6 +170,7 @@ impl Tx {
             .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)))
             .select((timeline::row, timeline::room, timeline::device, timeline::message_id))
             .load(&mut self.conn)?;
+        files::spend_due(&mut self.conn, now)?;
         let mut deleted = 0;
         for (row, room, device, id) in rows {
             let room = convert::id("room id", &room)?;

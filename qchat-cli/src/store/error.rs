@@ -61,6 +61,9 @@ pub enum StoreError {
     /// The schema cannot be brought up to date.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(String),
+    /// A quantum job that another process has forgotten meanwhile.
+    #[error("the job was forgotten meanwhile; `qchat quantum jobs` shows those that are left")]
+    Forgotten,
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),

@@ -15,7 +15,9 @@ use qchat_proto::{
 use zeroize::Zeroizing;
 
 use super::{
-    Delivery, StoreError, Tx, convert,
+    Delivery, StoreError, Tx,
+    changes::NEVER,
+    convert,
     schema::{downloads, files_left, identity, spent_files, timeline, uploads},
 };
 
@@ -114,8 +116,8 @@ pub(super) fn spend(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
 /// The same where the message is only deleted from this device: nobody else has it when it was not sent, and never will be. Of one that
 /// was sent it is kept which file it names.
 pub(super) fn leave(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
-    type Row = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
-    let (delivery, room, account, device, id, body): Row = timeline::table
+    type Row = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>, Option<i64>);
+    let (delivery, room, account, device, id, body, expires): Row = timeline::table
         .find(line)
         .select((
             timeline::delivery,
@@ -124,6 +126,7 @@ pub(super) fn leave(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
             timeline::device,
             timeline::message_id,
             timeline::body,
+            timeline::expires_ms,
         ))
         .first(conn)?;
     if delivery == Delivery::Failed.number() {
@@ -141,9 +144,28 @@ pub(super) fn leave(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
                 files_left::device.eq(device),
                 files_left::message_id.eq(id),
                 files_left::file.eq(&attachment.sealing.id.as_bytes()[..]),
+                files_left::expires_ms.eq(expires.filter(|expires| *expires < NEVER)),
             ))
             .execute(conn)?;
     }
+    Ok(())
+}
+
+/// Whether a message that was deleted from this device alone has had its time for everyone, `now` in milliseconds since the Unix epoch.
+pub(super) fn is_any_left_due(conn: &mut SqliteConnection, now: i64) -> Result<bool, StoreError> {
+    Ok(diesel::select(exists(files_left::table.filter(files_left::expires_ms.le(now)))).get_result(conn)?)
+}
+
+/// The files of such messages are to go.
+pub(super) fn spend_due(conn: &mut SqliteConnection, now: i64) -> Result<(), StoreError> {
+    let due = files_left::table.filter(files_left::expires_ms.le(now));
+    let files: Vec<(Vec<u8>, Vec<u8>)> = due.select((files_left::file, files_left::room)).load(conn)?;
+    for (file, room) in files {
+        diesel::replace_into(spent_files::table)
+            .values((spent_files::file.eq(file), spent_files::room.eq(room)))
+            .execute(conn)?;
+    }
+    diesel::delete(due).execute(conn)?;
     Ok(())
 }
 

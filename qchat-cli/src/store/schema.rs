@@ -585,6 +585,7 @@ diesel::table! {
         device -> Binary,
         message_id -> Binary,
         file -> Binary,
+        expires_ms -> Nullable<BigInt>,
     }
 }
 

@@ -515,6 +515,28 @@ impl Tx {
             .optional()?)
     }
 
+    /// Own messages that can never be sent: where, their ids, and what they say.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn failed(&mut self) -> Result<Vec<(RoomId, MessageId, Bytes)>, StoreError> {
+        type Row = (Vec<u8>, Option<Vec<u8>>, Vec<u8>);
+        // As it stands in the index: a bound value would not be found to be the same.
+        let rows: Vec<Row> = timeline::table
+            .filter(sql::<Bool>("delivery = 2"))
+            .filter(timeline::deleted.eq(false))
+            .filter(timeline::of_message.is_null())
+            .order((timeline::room, timeline::place))
+            .select((timeline::room, timeline::message_id, timeline::body))
+            .load(&mut self.conn)?;
+        rows.into_iter()
+            .map(|(room, id, body)| {
+                let id = convert::id("message id", &id.unwrap_or_default())?;
+                Ok((convert::id("room id", &room)?, id, body.into()))
+            })
+            .collect()
+    }
+
     /// The same with the lines that change others, and without what is still moving: pending lines, and own messages that were
     /// acknowledged while envelopes before them have not been processed. Whoever asks again from the last line it got sees
     /// each line of the log once, in the order of the log.

@@ -49,8 +49,8 @@ pub struct App {
     pub(super) connection: Connection,
     /// How often the connection was lost since the screen opened.
     pub(super) losses: u32,
-    /// Whether the desktop was to show something and did not.
-    pub(super) deserted: bool,
+    /// Why the desktop does not show what it was to show.
+    pub(super) no_desktop: Option<String>,
     /// None until they have been read.
     pub(super) rooms: Option<Vec<RoomSummary>>,
     /// What narrows the list of rooms down.
@@ -329,7 +329,7 @@ impl App {
             focus: Focus::default(),
             connection: Connection::Connecting,
             losses: 0,
-            deserted: false,
+            no_desktop: None,
             rooms: None,
             filter: None,
             people: Vec::new(),

@@ -6,8 +6,9 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    process::Command,
 };
+
+use crate::child;
 
 /// Has somebody write in their editor (`VISUAL`, else `EDITOR`, else vi). `None` when nothing was changed.
 pub(super) fn write(text: &str) -> Result<Option<String>, String> {
@@ -32,7 +33,7 @@ fn edit(text: &str, editor: &str, place: &Path) -> Result<Option<String>, String
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
     made.write_all(text.as_bytes()).map_err(failed)?;
     drop(made);
-    let status = Command::new(program).args(arguments).arg(&file).status().map_err(|error| {
+    let status = child::command(program).args(arguments).arg(&file).status().map_err(|error| {
         format!("the editor {program:?} does not start: {error}; set EDITOR to one that does")
     })?;
     if !status.success() {

@@ -25,6 +25,7 @@ use super::{
     update::PAGE,
 };
 use crate::{
+    child,
     engine::{
         Appearance, Destination, Draft, EngineError, Handle, IdentityChange, Source, Transfer,
         activity_words,
@@ -353,12 +354,8 @@ fn free(directory: &Path, name: &str) -> String {
 fn show(path: &Path) -> io::Result<()> {
     let quiet = || Stdio::null();
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let mut child = std::process::Command::new(opener)
-        .arg(path)
-        .stdin(quiet())
-        .stdout(quiet())
-        .stderr(quiet())
-        .spawn()?;
+    let mut child =
+        child::command(opener).arg(path).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn()?;
     // Somebody has to wait for it, or it stays as a zombie.
     std::thread::spawn(move || child.wait());
     Ok(())

@@ -82,6 +82,7 @@ impl FromStr for Notifier {
 
 /// The settings of the screen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Prefs {
     /// How it looks.
     pub look: Look,

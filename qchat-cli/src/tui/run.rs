@@ -15,7 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
     task::{JoinError, JoinSet},
-    time::{sleep, sleep_until},
+    time::{sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -38,6 +38,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PROGRESS: usize = 64;
 /// How long what has to be kept may take when the program ends.
 const END: Duration = Duration::from_secs(5);
+/// How long it may take then to tell others that nothing is written any more.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Shows the screen until the user quits, the terminal goes away or `ended` comes; locked after `lock_after` without a key. `events`
 /// opens the terminal's events, and again after another program had the terminal. However it ends, what was to be sent and kept is.
@@ -165,7 +167,13 @@ where
         if touched != before {
             idle = lock_after.map(Expiry::after);
         }
+        let was_locked = app.is_locked();
         commands = update(app, msg);
+        if was_locked && !app.is_locked() {
+            // Checking the passphrase takes its time, and whoever typed it is there.
+            touched = Instant::now();
+            idle = lock_after.map(Expiry::after);
+        }
         changed = true;
     }
 }
@@ -202,38 +210,61 @@ struct Work<D> {
     desk: D,
     progress: mpsc::Sender<Msg>,
     tasks: JoinSet<Msg>,
-    /// Those that wait for the one before them, so that they keep the order in which they were asked for.
+    /// Those that keep the order in which they were asked for.
+    kept: Queue,
+    told: Queue,
+}
+
+/// Commands that are carried out one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// What is written, and what is kept.
+    Kept,
+    /// What is told to those who are there, which is in the way of nothing.
+    Told,
+}
+
+fn lane(command: &Command) -> Option<Lane> {
+    match command {
+        Command::Send { .. }
+        | Command::Rewrite { .. }
+        | Command::React { .. }
+        | Command::Vote { .. }
+        | Command::KeepDraft { .. }
+        | Command::KeepLine { .. }
+        | Command::MarkRead(_)
+        | Command::SaveSetting(..) => Some(Lane::Kept),
+        Command::Appear(_) | Command::TellWriting { .. } => Some(Lane::Told),
+        _ => None,
+    }
+}
+
+/// What waits for the one before it.
+#[derive(Default)]
+struct Queue {
     waiting: VecDeque<Command>,
     busy: bool,
 }
 
-/// Whether commands of this kind are carried out one after the other: what is written, and what is kept.
-fn is_in_order(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Send { .. }
-            | Command::Rewrite { .. }
-            | Command::React { .. }
-            | Command::Vote { .. }
-            | Command::KeepDraft { .. }
-            | Command::KeepLine { .. }
-            | Command::MarkRead(_)
-            | Command::SaveSetting(..)
-    )
-}
-
 impl<D: Desk> Work<D> {
     fn new(desk: D, progress: mpsc::Sender<Msg>) -> Self {
-        Self { desk, progress, tasks: JoinSet::new(), waiting: VecDeque::new(), busy: false }
+        Self { desk, progress, tasks: JoinSet::new(), kept: Queue::default(), told: Queue::default() }
+    }
+
+    fn queue(&mut self, command: &Command) -> Option<&mut Queue> {
+        lane(command).map(|lane| match lane {
+            Lane::Kept => &mut self.kept,
+            Lane::Told => &mut self.told,
+        })
     }
 
     fn begin(&mut self, command: Command) {
-        if is_in_order(&command) {
-            if self.busy {
-                self.waiting.push_back(command);
+        if let Some(queue) = self.queue(&command) {
+            if queue.busy {
+                queue.waiting.push_back(command);
                 return;
             }
-            self.busy = true;
+            queue.busy = true;
         }
         if let Command::Notify { title, body } = &command {
             let (title, body) = (title.clone(), body.clone());
@@ -257,28 +288,40 @@ impl<D: Desk> Work<D> {
     fn ended(&mut self, done: Result<Msg, JoinError>) -> io::Result<Msg> {
         let msg = done.map_err(io::Error::other)?;
         if let Msg::Done(command, _) | Msg::Failed(command, _) = &msg
-            && is_in_order(command)
+            && let Some(queue) = self.queue(command)
         {
-            self.busy = false;
-            if let Some(next) = self.waiting.pop_front() {
+            queue.busy = false;
+            if let Some(next) = queue.waiting.pop_front() {
                 self.begin(next);
             }
         }
         Ok(msg)
     }
 
-    /// Carries out what is in order, to the last; what else is under way is given up.
+    /// Carries out what is in order: what is kept to the last, and what is told as far as that goes in a moment. What else is under way
+    /// is given up.
     async fn finish(&mut self) {
-        let all = async {
-            while self.busy {
-                let Some(done) = self.tasks.join_next().await else { return };
-                if self.ended(done).is_err() {
+        let began = Instant::now();
+        loop {
+            let time = match (self.kept.busy, self.told.busy) {
+                (true, _) => END,
+                (false, true) => GOODBYE,
+                (false, false) => return,
+            };
+            match timeout(time.saturating_sub(began.elapsed()), self.tasks.join_next()).await {
+                Ok(Some(done)) => {
+                    if self.ended(done).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    if self.kept.busy {
+                        tracing::warn!("what was begun is not kept: the disk takes too long");
+                    }
                     return;
                 }
             }
-        };
-        if tokio::time::timeout(END, all).await.is_err() {
-            tracing::warn!("what was begun is not kept: the disk takes too long");
         }
     }
 }

@@ -219,6 +219,8 @@ impl IbmError {
                 | Self::Timeout { .. }
                 | Self::TooLarge(_)
                 | Self::Protocol(_)
+                // The service, or what stands before it, has waited too long for the end of a request.
+                | Self::Refused { status: 408, .. }
         )
     }
 
@@ -377,6 +379,7 @@ mod tests {
             (409, Asked::Cancel, "look at its state"),
             (409, Asked::About("job"), "status 409"),
             (400, Asked::Submit, "status 400"),
+            (408, Asked::Submit, "status 408"),
             (418, Asked::About("job"), "a newer version"),
             (302, Asked::About("job"), "status 302"),
             (429, Asked::Submit, "try again in 7 s"),
@@ -391,6 +394,7 @@ mod tests {
             assert!(text.contains("The provider says so (code 1234, trace t-1)"), "{text}");
             assert!(!text.contains('\n') && !text.ends_with('.'), "one sentence: {text}");
             assert_eq!(error.said().unwrap().trace.as_deref(), Some("t-1"));
+            assert_eq!(error.is_no_outcome(), matches!(status.as_u16(), 408 | 500..), "{status}");
         }
     }
 

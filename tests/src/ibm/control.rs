@@ -62,6 +62,7 @@ pub enum End {
 
 /// How the stand-in behaves.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 pub struct Control {
     /// So many looks find a job queued.
     pub queued: u32,

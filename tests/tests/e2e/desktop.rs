@@ -51,19 +51,24 @@ struct Shows(Sender<(String, String)>);
 
 #[interface(name = "org.freedesktop.Notifications")]
 impl Shows {
-    #[expect(clippy::too_many_arguments, reason = "so the specification has it")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "so the specification has it"
+    )]
     fn notify(
         &self,
         app_name: &str,
-        _replaces_id: u32,
-        _app_icon: &str,
+        replaces_id: u32,
+        app_icon: &str,
         summary: &str,
         body: &str,
-        _actions: Vec<String>,
-        _hints: HashMap<String, Value<'_>>,
-        _expire_timeout: i32,
+        actions: Vec<String>,
+        hints: HashMap<String, Value<'_>>,
+        expire_timeout: i32,
     ) -> u32 {
-        assert_eq!(app_name, "qchat");
+        assert_eq!((app_name, replaces_id, app_icon, expire_timeout), ("qchat", 0, "", -1));
+        assert!(actions.is_empty(), "{actions:?}, {hints:?}");
         self.0.send((summary.to_owned(), body.to_owned())).expect("the test waits");
         1
     }

@@ -35,6 +35,13 @@ fn a_command_may_print_the_passphrase_and_what_fails_is_said_without_it() {
     fs::write(&settings, format!("passphrase_command = \"{print}\"\n")).expect("settings");
     let settings = settings.to_str().expect("a UTF-8 path");
     drop(run(&alice, &[("QCHAT_CONFIG", settings)], &["whoami"]).expect_code(0));
+    // It gets no secret that this program has in its environment.
+    let seen = alice.file("seen");
+    let shows = format!("sh -c \"env > '{}'; cat '{}'\"", seen.display(), file.display());
+    let secrets = [("QCHAT_IBM_API_KEY", "an-api-key"), ("QCHAT_WEBHOOK", "https://hooks.example/secret")];
+    drop(run(&alice, &secrets, &["--passphrase-command", &shows, "whoami"]).expect_code(0));
+    let seen = fs::read_to_string(seen).expect("its environment");
+    assert!(seen.contains("HOME=") && !seen.contains("an-api-key") && !seen.contains("secret"), "{seen}");
     // What is said nearer by counts, and two at once make no sense.
     let path = file.to_str().expect("a UTF-8 path");
     drop(run(&alice, &[("QCHAT_CONFIG", settings)], &["--passphrase-file", path, "whoami"]).expect_code(0));

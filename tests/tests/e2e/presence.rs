@@ -45,15 +45,20 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
     // Before a screen somebody sits, and writes,
     let mut screen = Terminal::open(&alice.command(&["--presence", "on", "--typing", "on"]), 24, 80);
     assert_eq!(is("online")["user"], "alice");
+    let writes = |who: &'static [&'static str]| {
+        let heard = bobs
+            .wait_for("who writes", |line| told(line, "typing").filter(|line| line["users"] == json!(who)));
+        assert_eq!(heard["room"], "general");
+    };
+    screen.shows("> ");
     screen.press("well");
-    let heard = bobs.wait_for("alice to write", |line| {
-        told(line, "typing").filter(|line| line["users"] == json!(["alice"]))
-    });
-    assert_eq!(heard["room"], "general");
+    writes(&["alice"]);
     drop(bob.run(&["typing", "general", "--typing", "on"]).expect_code(0));
     screen.shows("bob writes");
     screen.press("\u{11}");
     screen.ends_in_order();
+    // Whoever goes writes nothing any more.
+    writes(&[]);
     assert_eq!(is("offline")["user"], "alice");
     // until it is locked.
     let mut screen = Terminal::open(&alice.command(&["--presence", "on", "--lock-after-idle", "1s"]), 24, 80);
@@ -71,10 +76,7 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
 
     let writing = alice.run(&["typing", "general", "--typing", "on", "--json"]).expect_code(0).json();
     assert_eq!(writing[0]["done"], "typing");
-    let heard = bobs.wait_for("alice to write", |line| {
-        told(line, "typing").filter(|line| line["users"] == json!(["alice"]))
-    });
-    assert_eq!(heard["room"], "general");
+    writes(&["alice"]);
 
     // A message comes as ever, and nothing of this is one.
     alice.ok(&["send", "general", "what I wrote"]);

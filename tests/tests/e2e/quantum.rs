@@ -220,7 +220,7 @@ fn jobs_are_listed_shown_and_found_by_the_beginning_of_their_ids() {
     assert_eq!((&shown["job"], &shown["qubits"]), (&jobs[0]["job"], &Value::from(5000)));
     for (arguments, code, word) in [
         (&["quantum", "show", "zz"][..], 5, "quantum jobs"),
-        (&["quantum", "show", ""], 5, "several"),
+        (&["quantum", "show", ""], 5, "no job is named"),
         (&["quantum", "cancel", id], 6, "is done"),
         (&["quantum", "run", "qrng", "--bits", "100"], 2, "multiple of 256"),
         (&["quantum", "run", "bb84", "--eve", "2"], 2, "from 0 to 1"),
@@ -277,7 +277,12 @@ fn a_pool_that_cannot_be_read_keeps_nobody_from_a_new_key() {
 fn a_device_that_many_jobs_imitate_is_stored_once() {
     let alice = newcomer();
     let qubits = vec![r#"[{"name":"readout_error","value":0.01}]"#; 20].join(",");
-    let pairs = (0..19).map(|n| format!(r#"{{"gate":"cz","qubits":[{n},{}],"parameters":[]}}"#, n + 1));
+    let pairs = (0..19).map(|n| {
+        format!(
+            r#"{{"gate":"cz","qubits":[{n},{}],"parameters":[{{"name":"gate_error","value":0.01}}]}}"#,
+            n + 1
+        )
+    });
     let gates: Vec<String> = pairs.collect();
     let marked = "a-device-that-is-described-once";
     let text = format!(

@@ -12,8 +12,9 @@ use qchat_tests::{
     client::Client,
     daemon::Daemon,
     database::Backend,
+    faketime,
     ibm::{BACKEND, CRN, Control, End, Fake, KEY, Mishap, PAUSED, Route},
-    process::Process,
+    process::{Output, Process},
     small_disk::Small,
 };
 use serde_json::Value;
@@ -63,6 +64,24 @@ impl User {
     fn pool(&self) -> (Value, Value) {
         let level = &self.json("pool")[0];
         (level["quantum_bits"].clone(), level["simulated_bits"].clone())
+    }
+
+    /// Goes on with all jobs; where it is not known whether one was submitted, when that is certain.
+    fn resume_to_the_end(&self) {
+        let resumed = self.client.run(&self.quantum("resume"));
+        if resumed.code == Some(3) {
+            assert!(resumed.stderr.contains("it is not known yet whether"), "{resumed:?}");
+            drop(self.later("+16m", "resume").expect_code(0));
+        }
+    }
+
+    /// Does something when so much time has passed, by the clock.
+    fn later(&self, offset: &str, command: &str) -> Output {
+        let file = self.client.file("offset");
+        fs::write(&file, offset).expect("an offset");
+        let mut later = self.client.command(&self.quantum(command));
+        later.envs(faketime::settings(&file).expect("the library that sets clocks"));
+        Process::start(&mut later).finish()
     }
 
     fn jobs(&self) -> Vec<(String, String)> {
@@ -171,8 +190,10 @@ fn the_simulator_takes_what_a_quantum_computer_does_not_and_everything_says_so()
 
 #[test]
 fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once() {
-    for (requests, fallback) in (1..=10).flat_map(|requests| [(requests, true), (requests, false)]) {
-        let fake = Fake::start(Control::default());
+    for requests in 1..=16 {
+        let fallback = requests % 2 == 0;
+        // It is in each state for a while.
+        let fake = Fake::start(Control { queued: 2, running: 2, late_results: 2, ..Control::default() });
         if requests % 3 == 0 {
             // It has arrived, and the program does not get to know.
             fake.happen(Route::Submit, 1, &Mishap::Lost);
@@ -183,7 +204,7 @@ fn a_job_whose_program_is_killed_at_any_moment_is_finished_later_and_paid_once()
         let command = if fallback { command.trim_end_matches(" --no-fallback") } else { command };
         killed_after(requests, &fake, &user, command);
         // What the stand-in was at when the program died, it does all the same.
-        user.client.run(&user.quantum("resume"));
+        user.resume_to_the_end();
         let jobs = user.jobs();
         let charged = fake.jobs();
         let what = format!("after {requests} requests, with fallback {fallback}: {jobs:?}, {charged:?}");
@@ -201,7 +222,7 @@ fn a_fallback_that_is_killed_at_any_moment_is_finished_later_and_brings_its_bits
         let user = User::new(&fake);
         user.json("run qrng");
         killed_after(requests, &fake, &user, "run qrng --backend ibm --yes");
-        user.client.run(&user.quantum("resume"));
+        user.resume_to_the_end();
         let jobs = user.jobs();
         assert!(
             jobs.iter().all(|job| *job == ("done".to_owned(), "local".to_owned())),
@@ -293,6 +314,11 @@ fn jobs_that_run_elsewhere_are_shown_as_they_are_there() {
         assert!(unknown.lines.iter().any(|line| line.contains("queued")), "{unknown:?}");
     }
 
+    // A moment that no calendar has elsewhere is none.
+    let odd = r#"{"position_in_queue":null,"estimated_start_time":"9999-12-31T23:59:59-01:00"}"#;
+    fake.happen(Route::Metrics, 1, &Mishap::Instead(odd.as_bytes().to_vec()));
+    assert_eq!(user.json("jobs")[0]["remote"]["starts_at"], Value::Null);
+
     fake.change(|control| control.queued = 0);
     let ended = user.client.ok(&user.quantum("jobs")).join("\n");
     assert!(ended.contains("has ended there (completed)"), "{ended}");
@@ -346,7 +372,12 @@ fn a_report_is_made_again_of_what_was_measured_and_says_so() {
     let chsh = user.json("jobs")[2]["job"].as_str().expect("an id").to_owned();
     let bb84 = user.json("jobs")[1]["job"].as_str().expect("an id").to_owned();
     user.json(&format!("replay {bb84} --save {path}"));
-    user.client.fails(1, &user.quantum(&format!("replay {chsh} --results {path}")));
+    let wrong = user.client.fails(2, &user.quantum(&format!("replay {chsh} --results {path}")));
+    assert!(wrong.contains("does not hold the results of job"), "{wrong}");
+    for text in ["", "<html>sorry</html>", "{\"results\":"] {
+        fs::write(&file, text).expect("a file");
+        user.client.fails(2, &user.quantum(&format!("replay {chsh} --results {path}")));
+    }
     let local = user.json("run chsh --shots 500")[0]["job"].as_str().expect("an id").to_owned();
     let refused = user.client.fails(6, &user.quantum(&format!("replay {local}")));
     assert!(refused.contains("no quantum computer"), "{refused}");
@@ -359,7 +390,7 @@ fn jobs_that_are_over_are_forgotten_and_what_they_cost_is_not() {
     let paid = user.json("run chsh --shots 500 --backend ibm --yes")[0]["job"].clone();
     let local = user.json("run bb84 --qubits 5000")[0]["job"].clone();
     let bits = user.json("run qrng --backend ibm --yes")[0]["job"].clone();
-    let open = user.json("run chsh --shots 501 --backend ibm --yes --detach")[0]["job"].clone();
+    let open = user.json("run chsh --shots 499 --backend ibm --yes --detach")[0]["job"].clone();
     let text = |id: &Value| id.as_str().expect("an id").to_owned();
     for (id, words) in [(&bits, "wait in the pool"), (&open, "is not over")] {
         let refused = user.client.fails(6, &user.quantum(&format!("forget {}", text(id))));
@@ -425,6 +456,8 @@ fn no_odd_answer_makes_a_job_that_is_paid_for_be_forgotten() {
         ("a way elsewhere", Route::Job, Mishap::Elsewhere("http://127.0.0.1:9/".to_owned())),
         ("results that are none", Route::Results, odd("<html>sorry</html>")),
         ("results of something else", Route::Results, odd(r#"{"results":[]}"#)),
+        ("a job that is not there yet", Route::Job, Mishap::Status(404, None)),
+        ("a request that takes too long", Route::Job, Mishap::Status(408, None)),
     ] {
         let fake = Fake::start(Control::default());
         fake.happen(route, 1, &mishap);
@@ -435,6 +468,26 @@ fn no_odd_answer_makes_a_job_that_is_paid_for_be_forgotten() {
         assert!(["queued", "running"].contains(&&**state) && backend == BACKEND, "{what}: {state} {backend}");
         assert_eq!(user.json("resume")[0]["state"], "done", "{what}");
         assert_eq!((fake.jobs().len(), user.pool()), (1, (256.into(), 0.into())), "{what}");
+    }
+    // Results that are not there yet, where the job has ended, are asked for again at once.
+    let fake = Fake::start(Control::default());
+    fake.happen(Route::Results, 1, &Mishap::Status(404, None));
+    let user = User::new(&fake);
+    assert_eq!(user.json("run qrng --backend ibm --yes")[0]["backend"], BACKEND);
+    assert_eq!((fake.jobs().len(), user.pool()), (1, (256.into(), 0.into())));
+}
+
+#[test]
+fn what_ran_elsewhere_than_where_it_was_asked_for_says_so_whoever_gets_to_know_of_it() {
+    let fake = Fake::start(Control { end: End::Failed(6000, "Too hot".to_owned()), ..Control::default() });
+    let user = User::new(&fake);
+    user.json("run qrng --backend ibm --yes --detach");
+    let resumed = user.client.run(&user.quantum("resume")).expect_code(0);
+    assert!(resumed.stderr.contains("this ran on local, not on ibm_fake"), "{resumed:?}");
+    for words in [resumed.lines, user.client.ok(&user.quantum("jobs"))] {
+        let [line] = &words[..] else { panic!("{words:?}") };
+        assert!(line.contains("instead of ibm_fake") && line.contains("Too hot"), "{line}");
+        assert!(line.contains("submit it again, or take another backend"), "a remedy: {line}");
     }
 }
 
@@ -510,23 +563,40 @@ fn the_doctor_looks_at_the_devices_and_says_what_to_do() {
 
 #[test]
 fn a_job_that_is_not_listed_yet_is_submitted_again_by_nobody() {
-    let fake = Fake::start(Control { unlisted: 8, ..Control::default() });
-    fake.happen(Route::Submit, 1, &Mishap::Lost);
+    // In the second case for longer than anybody looks for it.
+    for unlisted in [8, 40] {
+        let fake = Fake::start(Control { unlisted, ..Control::default() });
+        fake.happen(Route::Submit, 1, &Mishap::Lost);
+        let user = User::new(&fake);
+        user.json("run qrng");
+        let unknown = user.client.fails(3, &user.quantum("run qrng --backend ibm --yes"));
+        assert!(unknown.contains("not known whether"), "{unknown}");
+        if unlisted > 8 {
+            for command in ["resume", "cancel"] {
+                let id = user.json("jobs")[0]["job"].as_str().expect("an id").to_owned();
+                let unknown = user.client.fails(3, &user.quantum(&format!("{command} {id}")));
+                assert!(unknown.contains("not known yet") && unknown.contains("15 min"), "{unknown}");
+            }
+            fake.change(|control| control.unlisted = 0);
+        }
+        let resuming = [(); 2].map(|()| user.client.start(&user.quantum("resume")));
+        for resuming in resuming {
+            let ended = resuming.finish().expect_code(0);
+            assert!(ended.lines.iter().all(|line| line.contains("done")), "{ended:?}");
+        }
+        assert_eq!(fake.jobs().len(), 1);
+        assert_eq!(user.pool(), (256.into(), 256.into()));
+    }
+    // One that never arrived is submitted when that is certain.
+    let fake = Fake::start(Control::default());
+    fake.happen(Route::Submit, 1, &Mishap::Cut);
     let user = User::new(&fake);
     user.json("run qrng");
-    let unknown = user.client.fails(3, &user.quantum("run qrng --backend ibm --yes"));
-    assert!(unknown.contains("not known whether"), "{unknown}");
-    let resuming = [(); 2].map(|()| user.client.start(&user.quantum("resume")));
-    for resuming in resuming {
-        resuming
-            .finish()
-            .expect_code(0)
-            .lines
-            .iter()
-            .for_each(|line| assert!(line.contains("done"), "{line}"));
-    }
-    assert_eq!(fake.jobs().len(), 1);
-    assert_eq!(user.pool(), (256.into(), 256.into()));
+    user.client.fails(3, &user.quantum("run qrng --backend ibm --yes"));
+    user.client.fails(3, &user.quantum("resume"));
+    assert!(fake.jobs().is_empty());
+    drop(user.later("+16m", "resume").expect_code(0));
+    assert_eq!((fake.jobs().len(), user.pool()), (1, (256.into(), 256.into())));
 }
 
 #[test]

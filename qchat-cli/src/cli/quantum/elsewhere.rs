@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use qchat_proto::sanitize;
 use qchat_quantum::ibm::JobState;
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::ibm;
 use crate::{
@@ -34,14 +34,19 @@ pub(super) async fn told(context: &Context, jobs: &[Job]) -> HashMap<JobId, Told
     if there.is_empty() {
         return HashMap::new();
     }
-    let cloud = match ibm::cloud(context).await {
-        Ok(Some(cloud)) => cloud,
-        Ok(None) => {
+    // A keyring may ask somebody before it answers.
+    let cloud = match tokio::time::timeout(PATIENCE, ibm::cloud(context)).await {
+        Ok(Ok(Some(cloud))) => cloud,
+        Ok(Ok(None)) => {
             unknown(context, "no account at IBM Quantum is configured");
             return HashMap::new();
         }
-        Err(failure) => {
+        Ok(Err(failure)) => {
             unknown(context, failure.message());
+            return HashMap::new();
+        }
+        Err(_) => {
+            unknown(context, "the API key does not come from where it is kept");
             return HashMap::new();
         }
     };
@@ -77,7 +82,11 @@ async fn ask(cloud: &Cloud, jobs: &[&Job], told: &mut HashMap<JobId, Told>) -> O
             }
         };
         let starts = glance.place.starts.as_deref();
-        let starts = starts.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+        // What is not in a year that dates have elsewhere, is none.
+        let starts = starts
+            .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+            .and_then(|at| at.checked_to_offset(UtcOffset::UTC))
+            .filter(|at| (1970..9999).contains(&at.year()));
         let nobody_says = matches!(glance.state, JobState::Queued { .. }) && glance.place.position.is_none();
         if nobody_says && queues.is_none() {
             let listed = cloud.client().backends().await.unwrap_or_default();

@@ -11,6 +11,7 @@ use qchat_quantum::ibm::{ApiKey, Config, IbmError, Program, Usage};
 use zeroize::Zeroizing;
 
 use crate::{
+    child::IBM_API_KEY,
     cli::{
         Context,
         failure::{Failure, Outcome},
@@ -19,8 +20,6 @@ use crate::{
     quantum::{Cloud, Jobs, QuantumError, jobs::month_began},
 };
 
-/// The name of the key in the environment.
-const KEY: &str = "QCHAT_IBM_API_KEY";
 /// Where the keyring has the key.
 const ENTRY: (&str, &str) = ("qchat", "ibm-quantum-api-key");
 
@@ -66,14 +65,14 @@ async fn key(context: &Context) -> Outcome<ApiKey> {
             ));
         }
         passphrase::first_line(file).map_err(failed)?
-    } else if let Ok(text) = env::var(KEY) {
+    } else if let Ok(text) = env::var(IBM_API_KEY) {
         Zeroizing::new(text)
     } else {
         match open::blocking(|| entry()?.get_password()).await? {
             Ok(text) => Zeroizing::new(text),
             Err(Error::NoEntry | Error::NoDefaultStore) => {
                 return Err(Failure::locked(format!(
-                    "there is no API key of IBM Quantum: say --ibm-key-file F, or set {KEY}, or put it into the keyring with `qchat \
+                    "there is no API key of IBM Quantum: say --ibm-key-file F, or set {IBM_API_KEY}, or put it into the keyring with `qchat \
                      quantum key`"
                 )));
             }
@@ -117,7 +116,7 @@ fn keyring_failed(error: &Error) -> Failure {
         Error::BadEncoding(_) => "what it holds is no key".to_owned(),
         error => error.to_string(),
     };
-    Failure::locked(format!("the keyring cannot be used ({why}); say --ibm-key-file F, or set {KEY}"))
+    Failure::locked(format!("the keyring cannot be used ({why}); say --ibm-key-file F, or set {IBM_API_KEY}"))
 }
 
 fn refused(error: IbmError) -> Failure {

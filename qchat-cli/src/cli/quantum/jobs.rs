@@ -99,9 +99,16 @@ pub(super) async fn list(context: &Context) -> Outcome {
 pub(super) fn line(context: &Context, job: &Job, kind: &str) -> String {
     let when = words::clock(report::moment(job.created_ms), &context.zone);
     let more = job.reason.as_deref().map(|why| format!("  {}", sanitize::line(why))).unwrap_or_default();
+    let instead = job.fallback.as_ref().map_or_else(String::new, |(asked, why)| {
+        format!("  instead of {}: {}", sanitize::line(asked), sanitize::line(why))
+    });
     let id = job.id.to_string();
     let id = id.get(..8).unwrap_or(&id);
-    format!("{id}  {when}  {kind:<5} {:<10} {}{more}", job.state.name(), sanitize::line(&job.backend))
+    format!(
+        "{id}  {when}  {kind:<5} {:<10} {}{instead}{more}",
+        job.state.name(),
+        sanitize::line(&job.backend)
+    )
 }
 
 pub(super) async fn show(context: &Context, start: &str) -> Outcome {
@@ -145,7 +152,11 @@ pub(super) async fn forget(context: &Context, starts: &[String], all: bool) -> O
         chosen.push(job);
     }
     let ids: Vec<_> = chosen.iter().map(|job| job.id).collect();
-    jobs.store().with(move |store: &QuantumStore| store.forget_jobs(&ids)).await.map_err(failed)?;
+    let forgotten = jobs.store().with(move |store: &QuantumStore| store.forget_jobs(&ids)).await;
+    let forgotten = forgotten.map_err(failed)?;
+    // One may have ended only now, with bits for the pool.
+    kept += chosen.len() - forgotten.len();
+    chosen.retain(|job| forgotten.contains(&job.id));
     for job in &chosen {
         let kind = kind(job);
         let mut object = report::job_object(Some(job), kind);
@@ -209,6 +220,9 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
         match ended {
             Ok(job) => {
                 context.output.result(&report::job_object(Some(&job), kind), || line(context, &job, kind))?;
+                if let Some(fallback) = &job.fallback {
+                    report::warn_of(context, &job.backend, fallback);
+                }
             }
             Err(error) => failures.push(error),
         }

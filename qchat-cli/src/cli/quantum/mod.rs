@@ -114,6 +114,7 @@ impl From<QuantumError> for Failure {
             QuantumError::Store(error) => EngineError::from(error).into(),
             QuantumError::Ibm(error) => cloud(&error),
             QuantumError::NotFound(what) => Self::not_found(what),
+            QuantumError::NotYet(what) => Self::network(what),
             QuantumError::Refused(what) | QuantumError::Over(what) => Self::refused(what),
             QuantumError::Properties(error) => Self::usage(QuantumError::Properties(error).to_string()),
             error => Self::unexpected(error.to_string()),

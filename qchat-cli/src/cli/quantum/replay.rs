@@ -20,7 +20,7 @@ use crate::{
     },
     quantum::{
         QuantumError,
-        jobs::{kind, replay as again},
+        jobs::{replay as again, task},
         local,
     },
     store::quantum::Job,
@@ -38,7 +38,7 @@ pub(super) async fn replay(
     save: Option<&Path>,
 ) -> Outcome {
     let job = open_jobs(context).await?.find(start).await?;
-    let kind = kind(&job);
+    let kind = task(&job)?.kind();
     if job.expected.is_none() || job.backend == local::NAME {
         return Err(Failure::refused(format!(
             "no quantum computer has measured job {}: there is nothing to make its report of again",
@@ -51,18 +51,29 @@ pub(super) async fn replay(
         ));
     }
     let saved = save.map(Saved::reserve).transpose()?;
-    let raw = match results {
-        Some(path) => read(path)?,
-        None => {
-            let cloud = ibm::expect_cloud(context).await?;
-            let asking = async { cloud.results(&job).await };
-            progress::during(&context.settings, "Asking IBM Quantum", asking).await?
-        }
+    let raw = if let Some(path) = results {
+        read(path)?
+    } else {
+        let cloud = ibm::expect_cloud(context).await?;
+        let asking = async { cloud.results(&job).await };
+        progress::during(&context.settings, "Asking IBM Quantum", asking).await?
     };
-    if let Some(saved) = saved {
-        saved.write(raw.text())?;
+    let text = saved.as_ref().map(|_| Zeroizing::new(raw.text().to_vec()));
+    let made = match (again(&job, raw).await, results) {
+        // It is the file that is wrong, and no answer of a service's.
+        (Err(QuantumError::Ibm(error)), Some(path)) => {
+            return Err(Failure::usage(format!(
+                "{} does not hold the results of job {}: {error}",
+                path.display(),
+                &job.id.to_string()[..8]
+            )));
+        }
+        (made, _) => made?,
+    };
+    // What is written is what was read.
+    if let (Some(saved), Some(text)) = (saved, text) {
+        saved.write(&text)?;
     }
-    let made = again(&job, raw).await?;
     let mut shown = report::Shown::new(Some(&job), kind, &made)?;
     let mut notes = vec![];
     if let Some(unchanged) = is_unchanged(&job, &made)? {
@@ -91,8 +102,11 @@ fn is_unchanged(job: &Job, made: &str) -> Result<Option<bool>, QuantumError> {
 fn read(path: &Path) -> Outcome<Raw> {
     let mut text = Zeroizing::new(Vec::new());
     fs::File::open(path)
-        .and_then(|file| file.take(LARGEST).read_to_end(&mut text))
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text))
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    if text.len() as u64 > LARGEST {
+        return Err(Failure::usage(format!("{} has more than results can have", path.display())));
+    }
     Ok(Raw::new(text))
 }
 

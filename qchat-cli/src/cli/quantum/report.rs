@@ -79,13 +79,8 @@ impl Shown {
             context.output.say(note);
         }
         if let Some(fallback) = self.object.get("fallback").filter(|fallback| !fallback.is_null()) {
-            let said = |name: &str| sanitize::line(fallback[name].as_str().unwrap_or("")).into_owned();
-            context.output.say(&format!(
-                "warning: this ran on {}, not on {}: {}",
-                sanitize::line(self.text("backend")),
-                said("asked"),
-                said("why")
-            ));
+            let said = |name: &str| fallback[name].as_str().unwrap_or("").to_owned();
+            warn_of(context, self.text("backend"), &(said("asked"), said("why")));
         }
         Ok(())
     }
@@ -261,4 +256,10 @@ pub(super) fn job_object(job: Option<&Job>, kind: &str) -> Map<String, Value> {
 pub(in crate::cli) fn moment(millis: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Says that something else ran a job than what was asked for, and why.
+pub(super) fn warn_of(context: &Context, backend: &str, (asked, why): &(String, String)) {
+    let [backend, asked, why] = [backend, asked, why].map(|text| sanitize::line(text));
+    context.output.say(&format!("warning: this ran on {backend}, not on {asked}: {why}"));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    io,
     time::Duration,
 };
 
@@ -100,13 +101,12 @@ impl Actor {
 
     /// The most that a program of this device shows: members hear the device, and not its programs.
     pub(super) fn of_device(&self, shown: Appearance) -> Appearance {
-        shown.max(self.most().unwrap_or(shown))
+        shown.max(self.most().ok().flatten().unwrap_or(shown))
     }
 
-    fn most(&self) -> Option<Appearance> {
-        self.whispering.appearing.of_device(self.profile.dir()).unwrap_or_else(|error| {
+    fn most(&self) -> io::Result<Option<Appearance>> {
+        self.whispering.appearing.of_device(self.profile.dir()).inspect_err(|error| {
             tracing::debug!(%error, "what other programs of the profile show is not known");
-            None
         })
     }
 
@@ -115,9 +115,10 @@ impl Actor {
         let Some(shown) = self.whispering.shown else { return Ok(()) };
         self.show(None);
         match self.most() {
-            Some(left) if left >= shown => Ok(()),
-            Some(left) => self.announce(socket, left.said(), false).await,
-            None => self.announce(socket, What::Gone, false).await,
+            Ok(Some(left)) if left < shown => self.announce(socket, left.said(), false).await,
+            Ok(None) => self.announce(socket, What::Gone, false).await,
+            // Whoever is left says what is so, and what nobody says again is true no more.
+            Ok(Some(_)) | Err(_) => Ok(()),
         }
     }
 
@@ -227,10 +228,17 @@ impl Actor {
     }
 
     /// What was true and is so no more.
-    pub(super) fn expire_presence(&self) {
+    pub(super) async fn expire_presence(&self) -> Result<(), EngineError> {
         for change in self.board.expire() {
+            // Who was blocked since is not told of.
+            if let Change::Presence(account) = change
+                && self.profile.read_async(move |tx: &mut Tx| tx.is_blocked(account)).await?
+            {
+                continue;
+            }
             self.tell_change(change);
         }
+        Ok(())
     }
 
     fn tell_change(&self, change: Change) {

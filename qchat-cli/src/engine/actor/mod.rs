@@ -355,8 +355,10 @@ impl Actor {
                     Err(_) => Err(EngineError::Stopped.into()),
                 },
                 _ = watch.tick() => {
-                    self.expire_presence();
-                    self.watch(socket).await
+                    match self.expire_presence().await {
+                        Ok(()) => self.watch(socket).await,
+                        Err(error) => Err(error.into()),
+                    }
                 }
                 _ = beat.tick() => self.announce_shown(socket, false).await,
                 room = rested(&mut self.whispering.owed) => self.answer_owed(socket, room).await,

@@ -2,17 +2,11 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use diesel::prelude::*;
-use serde_json::Value;
 
 use super::{
     QuantumStore, StoreError,
     schema::{devices, jobs},
 };
-
-/// Where in a task's JSON a description stood, before it was stored by itself, and where its digest stands now.
-const NOISE: &str = "noise";
-const INLINE: &str = "properties";
-const STORED: &str = "stored";
 
 /// What a description is named by: its SHA-256 in hexadecimal digits.
 pub fn digest_of(properties: &str) -> String {
@@ -66,32 +60,10 @@ pub(super) fn sweep(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes descriptions out of the tasks of jobs, where an earlier version has put them.
-pub(super) fn split(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let ids: Vec<Vec<u8>> = jobs::table
-        .filter(jobs::device.is_null())
-        .filter(jobs::task.like("%\"properties\":%"))
-        .select(jobs::id)
-        .load(conn)?;
-    for id in ids {
-        // One at a time: each may have megabytes.
-        let text: String = jobs::table.find(&id).select(jobs::task).first(conn)?;
-        let Ok(mut task) = serde_json::from_str::<Value>(&text) else { continue };
-        let Some(properties) = task[NOISE][INLINE].as_str().map(str::to_owned) else { continue };
-        let digest = keep(conn, &properties)?;
-        task[NOISE] = serde_json::json!({ STORED: digest });
-        diesel::update(jobs::table.find(&id))
-            .set((jobs::task.eq(task.to_string()), jobs::device.eq(digest)))
-            .execute(conn)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use diesel::connection::SimpleConnection;
     use qchat_proto::crypto::{entropy::SystemEntropy, secret::Secret};
 
     use super::*;
@@ -122,37 +94,13 @@ mod tests {
         let store = open(dir.path());
         let jobs = [add(&store, Some(TEXT)), add(&store, Some(TEXT)), add(&store, None)];
         assert_eq!(store.devices().unwrap(), [digest_of(TEXT)]);
-        jobs.iter().for_each(|job| end(&store, job));
-        assert_eq!(store.forget_jobs(&[jobs[0].id]).unwrap(), 1);
+        for job in &jobs {
+            end(&store, job);
+        }
+        assert_eq!(store.forget_jobs(&[jobs[0].id]).unwrap(), [jobs[0].id]);
         assert_eq!(store.device(&digest_of(TEXT)).unwrap().as_deref(), Some(TEXT));
         store.forget_jobs(&[jobs[1].id, jobs[2].id]).unwrap();
         assert_eq!(store.devices().unwrap(), [""; 0]);
         assert!(store.jobs().unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_an_earlier_version_wrote_into_tasks_is_taken_out_of_them() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = || Secret::from_bytes([1; 32]);
-        let path = dir.path().join("quantum.db");
-        let (old, other) = {
-            let store = open(dir.path());
-            (add(&store, None), add(&store, None))
-        };
-        let task = serde_json::json!({"kind": "chsh", "noise": {"properties": TEXT}}).to_string();
-        let mut conn = crate::store::connect::open(&path, &key()).unwrap();
-        diesel::update(jobs::table.find(&old.id.as_bytes()[..]))
-            .set(jobs::task.eq(&task))
-            .execute(&mut conn)
-            .unwrap();
-        // As it was before this version.
-        conn.batch_execute("PRAGMA user_version = 1").unwrap();
-        drop(conn);
-        let store = open(dir.path());
-        let stored = serde_json::json!({"kind": "chsh", "noise": {"stored": digest_of(TEXT)}});
-        let task: Value = serde_json::from_str(&store.job(old.id).unwrap().task).unwrap();
-        assert_eq!(task, stored);
-        assert_eq!(store.device(&digest_of(TEXT)).unwrap().as_deref(), Some(TEXT));
-        assert_eq!(store.job(other.id).unwrap().task, "{}");
     }
 }

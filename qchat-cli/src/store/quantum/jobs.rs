@@ -4,17 +4,16 @@ use std::fmt;
 
 use diesel::prelude::*;
 use qchat_proto::crypto::entropy::Entropy;
+use qchat_quantum::backend::Local;
 use zeroize::Zeroizing;
 
 use super::{
-    QuantumStore, StoreError, convert, devices, pool,
-    schema::{self, jobs, spent},
+    QuantumStore, StoreError, convert, devices, pool as blocks,
+    schema::{self, jobs, pool, spent},
 };
 
 /// Jobs of a simulator that are over and are kept, the latest: what an older one did can be done again.
 const KEPT: i64 = 1_000;
-/// How long what a forgotten job was charged is remembered, milliseconds: longer than any month.
-const REMEMBERED_MS: i64 = 70 * 86_400_000;
 
 /// A job's id, 16 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,7 +154,9 @@ pub struct Job {
     pub reason: Option<String>,
     /// Seconds of a quantum computer that it takes.
     pub seconds: f64,
-    /// When it was written down, in milliseconds since the Unix epoch.
+    /// When the provider was told of it last, or was about to be, in milliseconds since the Unix epoch.
+    pub submitted_ms: Option<i64>,
+    /// When it was written down.
     pub created_ms: i64,
     /// When it last came further.
     pub changed_ms: i64,
@@ -173,7 +174,7 @@ type Row = (
     Option<String>,
     Option<String>,
     f64,
-    (i64, i64),
+    (Option<i64>, i64, i64),
 );
 
 type Columns = (
@@ -188,7 +189,7 @@ type Columns = (
     jobs::report,
     jobs::reason,
     jobs::seconds,
-    (jobs::created_ms, jobs::changed_ms),
+    (jobs::submitted_ms, jobs::created_ms, jobs::changed_ms),
 );
 
 const COLUMNS: Columns = (
@@ -203,7 +204,7 @@ const COLUMNS: Columns = (
     jobs::report,
     jobs::reason,
     jobs::seconds,
-    (jobs::created_ms, jobs::changed_ms),
+    (jobs::submitted_ms, jobs::created_ms, jobs::changed_ms),
 );
 
 fn read(row: Row) -> Result<Job, StoreError> {
@@ -219,7 +220,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
         report,
         reason,
         seconds,
-        (created_ms, changed_ms),
+        (submitted_ms, created_ms, changed_ms),
     ) = row;
     Ok(Job {
         id: JobId::read(&id)?,
@@ -235,6 +236,7 @@ fn read(row: Row) -> Result<Job, StoreError> {
         report,
         reason,
         seconds,
+        submitted_ms,
         created_ms,
         changed_ms,
     })
@@ -336,7 +338,7 @@ impl QuantumStore {
                     diesel::update(jobs::table.find(id.as_bytes()))
                         .set(jobs::measured.eq(None::<Vec<u8>>))
                         .execute(conn)?;
-                    prune(conn)?;
+                    prune(conn, id)?;
                 }
             }
             find(conn, id)
@@ -389,7 +391,13 @@ impl QuantumStore {
     /// What the database says.
     pub fn charge(&self, id: JobId, seconds: f64) -> Result<(), StoreError> {
         self.write(|conn| {
-            diesel::update(jobs::table.find(id.as_bytes())).set(jobs::charged.eq(seconds)).execute(conn)?;
+            let known = diesel::update(jobs::table.find(id.as_bytes()));
+            if known.set(jobs::charged.eq(seconds)).execute(conn)? == 0 {
+                // Somebody has cancelled and forgotten it meanwhile.
+                diesel::update(spent::table.filter(spent::job.eq(id.as_bytes())))
+                    .set(spent::seconds.eq(seconds))
+                    .execute(conn)?;
+            }
             Ok(())
         })
     }
@@ -481,7 +489,7 @@ impl QuantumStore {
             if job.state != State::Measured || job.backend != read.backend {
                 return Ok(None);
             }
-            let added = pool::fill(conn, read.id, &job.backend, quantum, bytes)?;
+            let added = blocks::fill(conn, read.id, &job.backend, quantum, bytes)?;
             diesel::update(jobs::table.find(read.id.as_bytes()))
                 .set((
                     jobs::state.eq(State::Done.name()),
@@ -490,7 +498,7 @@ impl QuantumStore {
                     jobs::changed_ms.eq(convert::now_ms()),
                 ))
                 .execute(conn)?;
-            prune(conn)?;
+            prune(conn, read.id)?;
             Ok(Some(added))
         })?;
         self.forget()?;
@@ -526,16 +534,18 @@ impl QuantumStore {
         self.read(|conn| charged(conn, moment_ms))
     }
 
-    /// Forgets those of these jobs that are over; gives how many those were. What they were charged is counted all the same, and what
-    /// they have brought stays in the pool.
+    /// Forgets those of these jobs that are over and of which no bit waits in the pool; gives which those were. What they were charged
+    /// is counted all the same.
     ///
     /// # Errors
     /// What the database says.
-    pub fn forget_jobs(&self, ids: &[JobId]) -> Result<usize, StoreError> {
+    pub fn forget_jobs(&self, ids: &[JobId]) -> Result<Vec<JobId>, StoreError> {
         let forgotten = self.write(|conn| {
-            let mut forgotten = 0;
+            let mut forgotten = vec![];
             for id in ids {
-                forgotten += usize::from(forget(conn, id.as_bytes())?);
+                if forget(conn, id.as_bytes())? {
+                    forgotten.push(*id);
+                }
             }
             devices::sweep(conn)?;
             Ok(forgotten)
@@ -553,7 +563,7 @@ fn charged(conn: &mut SqliteConnection, since_ms: i64) -> Result<f64, StoreError
     Ok(known.iter().chain(&forgotten).sum())
 }
 
-/// Forgets a job that is over; whether it was.
+/// Forgets a job that is over and whose bits are used; whether it was so.
 fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<bool, StoreError> {
     type Row = (String, Option<i64>, f64);
     let row: Option<Row> = jobs::table
@@ -562,26 +572,29 @@ fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<bool, StoreError> {
         .first(conn)
         .optional()?;
     let Some((state, submitted, seconds)) = row else { return Ok(false) };
-    if !State::read(&state)?.is_over() {
+    let waiting: i64 = pool::table.filter(pool::job.eq(id)).count().get_result(conn)?;
+    if !State::read(&state)?.is_over() || waiting > 0 {
         return Ok(false);
     }
     if let Some(submitted) = submitted {
-        let old = spent::submitted_ms.lt(convert::now_ms().saturating_sub(REMEMBERED_MS));
-        diesel::delete(spent::table.filter(old)).execute(conn)?;
         diesel::insert_into(spent::table)
-            .values((spent::submitted_ms.eq(submitted), spent::seconds.eq(seconds)))
+            .values((spent::job.eq(id), spent::submitted_ms.eq(submitted), spent::seconds.eq(seconds)))
             .execute(conn)?;
     }
     diesel::delete(jobs::table.find(id)).execute(conn)?;
     Ok(true)
 }
 
-/// Forgets the oldest jobs of a simulator that are over. What a provider was told of stays until somebody says that it may go.
-fn prune(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Forgets the oldest jobs of the simulator that are over, but for the one that has just ended and those of which bits wait in the
+/// pool. What a provider was told of stays until somebody says that it may go.
+fn prune(conn: &mut SqliteConnection, ended: JobId) -> Result<(), StoreError> {
     let over = [State::Done, State::Failed, State::Cancelled].map(State::name);
     let old: Vec<Vec<u8>> = jobs::table
         .filter(jobs::state.eq_any(over))
+        .filter(jobs::backend.eq(Local::NAME))
         .filter(jobs::submitted_ms.is_null())
+        .filter(jobs::id.ne(ended.as_bytes()))
+        .filter(jobs::id.ne_all(pool::table.select(pool::job)))
         .order((jobs::created_ms.desc(), jobs::id))
         .offset(KEPT)
         .limit(KEPT)
@@ -594,7 +607,8 @@ fn prune(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 }
 
 fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
-    read(schema::jobs::table.find(id.as_bytes()).select(COLUMNS).first(conn)?)
+    let row = schema::jobs::table.find(id.as_bytes()).select(COLUMNS).first(conn).optional()?;
+    read(row.ok_or(StoreError::Forgotten)?)
 }
 
 #[cfg(test)]
@@ -615,7 +629,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let open = || QuantumStore::open(dir.path(), Secret::from_bytes([1; 32])).unwrap();
         let first = convert::now_ms();
-        for number in 0..5 {
+        for number in 0_u8..5 {
             let store = open();
             assert!(store.next_turn(convert::now_ms(), 5, 60_000).unwrap() <= convert::now_ms());
             let id = add(&store, "a device", 2.0).id;
@@ -623,7 +637,10 @@ mod tests {
             // Forgetting one that was submitted gives neither a turn nor a second back.
             if number % 2 == 0 {
                 store.advance(id, &[State::Submitting], State::Cancelled, None, None).unwrap();
-                assert_eq!(store.forget_jobs(&[id]).unwrap(), 1);
+                assert_eq!(store.forget_jobs(&[id]).unwrap(), [id]);
+                // What it took is known later, and counted in the place of what it might have taken.
+                store.charge(id, 10.0 + f64::from(number)).unwrap();
+                store.charge(id, 10.0).unwrap();
             }
         }
         let (store, now) = (open(), convert::now_ms());
@@ -672,11 +689,36 @@ mod tests {
         let last = add(&store, "local", 0.0).id;
         store.advance(last, &[State::Prepared], State::Failed, None, None).unwrap();
         let left = store.jobs().unwrap();
-        assert_eq!(left.len(), usize::try_from(KEPT).unwrap() + 2);
+        // The one that has just ended is not among those that are counted, nor what is open or paid for.
+        assert_eq!(left.len(), usize::try_from(KEPT).unwrap() + 3);
         assert!([paid, open, last].iter().all(|id| left.iter().any(|job| job.id == *id)));
-        assert!(left.iter().all(|job| job.created_ms >= before + 6), "the oldest are gone");
+        assert!(left.iter().all(|job| job.created_ms >= before + 5), "the oldest are gone");
         // Nothing that is open is forgotten, whoever says so.
-        assert_eq!(store.forget_jobs(&[open, paid, paid]).unwrap(), 1);
+        assert_eq!(store.forget_jobs(&[open, paid, paid]).unwrap(), [paid]);
         assert_eq!(store.job(open).unwrap().state, State::Prepared);
+        // One that ends long after, behind all of those, is there to be told of.
+        store
+            .write(|conn| {
+                diesel::update(jobs::table.find(open.as_bytes()))
+                    .set(jobs::created_ms.eq(0))
+                    .execute(conn)?;
+                Ok(())
+            })
+            .unwrap();
+        let ended = store.advance(open, &[State::Prepared], State::Cancelled, None, None).unwrap();
+        assert_eq!(ended.state, State::Cancelled);
+        assert!(matches!(store.job(paid), Err(StoreError::Forgotten)));
+    }
+
+    #[test]
+    fn a_job_is_kept_as_long_as_bits_of_it_wait_in_the_pool() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = QuantumStore::open(dir.path(), Secret::from_bytes([1; 32])).unwrap();
+        let job = add(&store, Local::NAME, 0.0);
+        let measured = store.measured(&job, b"bits", None).unwrap();
+        store.finish(&measured, false, &[7; 32], |_| "{}".to_owned()).unwrap();
+        assert_eq!(store.forget_jobs(&[job.id]).unwrap(), []);
+        store.draw().unwrap().unwrap();
+        assert_eq!(store.forget_jobs(&[job.id]).unwrap(), [job.id]);
     }
 }

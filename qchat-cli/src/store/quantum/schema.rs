@@ -36,6 +36,7 @@ diesel::table! {
 diesel::table! {
     spent (id) {
         id -> BigInt,
+        job -> Binary,
         submitted_ms -> BigInt,
         seconds -> Double,
     }
@@ -77,3 +78,5 @@ diesel::table! {
         gate_error -> Nullable<Double>,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(jobs, pool);

@@ -102,9 +102,13 @@ fn a_file_goes_from_the_daemon_with_its_message_where_that_goes_for_everybody() 
     write(&profile, |tx| put(tx, 8, THEIRS, &deletion(THEIRS, 4)));
     assert!(spent(&profile).is_empty());
 
-    // Its time is over.
+    // Its time is over; also that of one that this device alone had deleted before.
+    write(&profile, |tx| put(tx, 9, OWN, &soon(9)));
+    write(&profile, |tx| tx.delete_messages(ROOM, &[message(9)]));
+    assert!(spent(&profile).is_empty());
     assert_eq!(write(&profile, |tx| tx.expire(i64::MAX)), 2);
-    assert_eq!(spent(&profile), [file(1)]);
+    assert_eq!(spent(&profile), [file(1), file(9)]);
+    assert!(!read(&profile, |tx| tx.is_anything_due(i64::MAX)));
 
     // It was never sent.
     assert!(write(&profile, |tx| tx.drop_waiting(ROOM, message(21))));

@@ -50,6 +50,7 @@ pub(super) fn rows(app: &App, width: usize) -> Vec<PanelRow> {
             UnsentState::Scheduled(at) => format!("at {}", lines::clock(at, &app.zone)),
             UnsentState::Waiting => "waits".to_owned(),
             UnsentState::OnItsWay => "on its way".to_owned(),
+            UnsentState::Failed => "cannot be sent".to_owned(),
         };
         let row = PanelRow::words(
             format!("{state}  {room}  {}{excerpt}", unsent.kind),

@@ -94,7 +94,7 @@ fn members_are_shown_with_the_names_they_go_by_and_whether_they_are_there() {
     stage.tell(Msg::Done(Command::LoadRoom(id(1)), Answer::Room(Box::new(full))));
     stage.tell(Msg::Done(Command::LoadPresence, Answer::Presences(vec![bob(There::Away, None)])));
     stage.press("<F2>");
-    let row = format!("{:<16} “Bobby” 1 device, away", "bob");
+    let row = format!("{:<16} not verified  1 device, away  “Bobby”", "bob");
     assert!(stage.drawn().contains(&row), "{}", stage.drawn());
 }
 

@@ -43,6 +43,9 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             // Somebody may have become known, or be blocked.
             commands.extend(people::read_present(app));
+            if let Some(room) = app.open.as_ref().map(|open| open.id) {
+                commands.extend(people::read_writers(app, room));
+            }
             commands
         }
         Event::Devices => {
@@ -352,7 +355,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             app.loading_present.ended();
             return Vec::new();
         }
-        Command::Notify { title, body } => return notify::without_desktop(app, title, body, &why),
+        Command::Notify { title, body } => return notify::without_desktop(app, title, body, why),
         Command::Peek(_)
         | Command::LoadPeople
         | Command::LoadUnsent

@@ -83,7 +83,7 @@ pub(super) fn of_message(app: &App, room: RoomId, message: Option<&Message>) -> 
 
 fn notification(app: &App, title: String, body: String) -> Command {
     match app.prefs.notifier {
-        Notifier::Desktop if !app.deserted => Command::Notify { title, body },
+        Notifier::Desktop if app.no_desktop.is_none() => Command::Notify { title, body },
         _ => by_terminal(title, body),
     }
 }
@@ -93,10 +93,13 @@ fn by_terminal(title: String, body: String) -> Command {
 }
 
 /// The desktop does not show what it was to show: the terminal does, from now on.
-pub(super) fn without_desktop(app: &mut App, title: String, body: String, why: &str) -> Vec<Command> {
-    app.deserted = true;
-    app.report = Report::trouble(format!(
-        "The desktop shows no notifications ({why}); the terminal is asked to instead."
-    ));
+pub(super) fn without_desktop(app: &mut App, title: String, body: String, why: String) -> Vec<Command> {
+    // Several may have been on their way.
+    if app.no_desktop.is_none() {
+        app.report = Report::trouble(format!(
+            "The desktop shows no notifications ({why}); the terminal is asked to instead."
+        ));
+    }
+    app.no_desktop = Some(why);
     vec![by_terminal(title, body)]
 }

@@ -89,7 +89,7 @@ fn set(app: &mut App, change: Change) -> Vec<Command> {
         Change::Look(look) => app.theme = Theme::of(look, &app.ambience),
         Change::Keymap(preset) => app.keymap = Keymap::preset(preset),
         // It may be there by now.
-        Change::Notifier(_) => app.deserted = false,
+        Change::Notifier(_) => app.no_desktop = None,
         Change::Notifications(_) | Change::Bell(_) | Change::Receipts(_) => {}
     }
     if let (Change::Look(_), Some(open)) = (change, &mut app.open) {

@@ -14,6 +14,7 @@ use super::{
     },
     lists, prompts,
 };
+use crate::engine::types::Connection;
 
 /// Sends what is written, or carries out the command that it is.
 pub(super) fn send(app: &mut App) -> Vec<Command> {
@@ -192,6 +193,9 @@ pub(super) fn keep_draft(app: &mut App) -> Vec<Command> {
 /// Quits, and keeps what is begun.
 pub(super) fn leave_in_order(app: &mut App) -> Vec<Command> {
     let mut commands = keep_draft(app);
+    if let (Some((room, _)), Connection::Online(_)) = (app.told_writing.take(), &app.connection) {
+        commands.push(Command::TellWriting { room, writing: false });
+    }
     commands.push(Command::Quit);
     commands
 }
