@@ -47,6 +47,8 @@ pub struct RoomSummary {
     pub status: RoomStatus,
     /// Messages from others after the last one that was read.
     pub unread: u64,
+    /// Where that one stands; not known of what one is only invited to.
+    pub read: Option<Seq>,
     /// Those of them that mention this account.
     pub mentions: u64,
     /// What the user has noted of it.

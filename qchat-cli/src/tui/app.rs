@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use qchat_proto::{
     content::MessageRef,
-    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, UserName},
+    ids::{AccountId, DeviceId, LinkId, MessageId, RoomId, Seq, UserName},
 };
 use ratatui::layout::Size;
 
@@ -201,8 +201,8 @@ pub(super) struct OpenRoom {
     pub(super) timeline: Timeline,
     /// Who writes something there.
     pub(super) writers: Vec<UserName>,
-    /// How many messages were unread when it was opened, until the unread line has been placed.
-    pub(super) unread_at_opening: Option<u64>,
+    /// How many messages were unread when it was opened, and up to where was read, until the unread line has been placed.
+    pub(super) unread_at_opening: Option<(u64, Option<Seq>)>,
     /// Where the unread line stood when the room was last shown, once that is known.
     #[expect(clippy::option_option, reason = "not known yet, nowhere, or above a row")]
     pub(super) line: Option<Option<i64>>,
@@ -430,7 +430,7 @@ impl App {
 }
 
 impl OpenRoom {
-    pub(super) fn new(id: RoomId, unread: u64) -> Self {
+    pub(super) fn new(id: RoomId, unread: (u64, Option<Seq>)) -> Self {
         Self {
             id,
             details: None,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use qchat_proto::ids::AccountId;
 use ratatui::style::{Color, Modifier, Style};
-use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
+use terminal_colorsaurus::{QueryOptions, background_color};
 
 /// The looks to choose from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,7 +77,8 @@ impl Ambience {
             light: false,
         };
         let light = said.is_to_be_asked()
-            && theme_mode(QueryOptions::default()).is_ok_and(|mode| mode == ThemeMode::Light);
+            && background_color(QueryOptions::default())
+                .is_ok_and(|background| background.perceived_lightness() > 0.5);
         Self { light, ..said }
     }
 

@@ -142,6 +142,7 @@ fn two_screens_talk_and_one_that_was_killed_shows_the_line_above_what_is_new_whe
     hers.press("\u{11}");
     hers.ends_in_order();
     assert!(alice.json(&["draft"])[0]["draft"] == "half a word");
+    assert_eq!(alice.json(&["unread"])[0]["unread"], 0, "she has seen it all");
     for text in ["one more", "and another"] {
         his.press(&format!("{text}\r"));
         his.shows(&format!("✓ bob: {text}"));

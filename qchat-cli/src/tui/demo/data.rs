@@ -55,6 +55,7 @@ fn summary(number: u8, name: &str, status: RoomStatus, unread: u64, mentions: u6
         direct: name.starts_with('@'),
         status,
         unread,
+        read: None,
         mentions,
         invited_by: (status == RoomStatus::Invited).then(|| "dora".to_owned()),
         last_activity: Some(NOON - Duration::hours(number.into())),

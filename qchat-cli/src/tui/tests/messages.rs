@@ -191,6 +191,23 @@ fn a_click_chooses_and_another_says_more() {
 }
 
 #[test]
+fn the_unread_line_is_behind_what_was_read_though_not_all_is_loaded_that_is_counted() {
+    let lines = |rows: std::ops::RangeInclusive<i64>| {
+        rows.map(|row| message(row, row, "bob", &format!("message {row}"))).collect::<Vec<_>>()
+    };
+    let counted = RoomSummary { read: Some(Seq(5)), ..room(1, "general", RoomStatus::Joined, 2) };
+    // The second has arrived since the lines were read.
+    let mut stage = Stage::with(60, 20, vec![counted], lines(1..=6));
+    stage.newest(id(1), lines(1..=7));
+    let drawn = stage.drawn();
+    let (above, below) = drawn.split_once("── new ──").expect("the line");
+    assert!(
+        above.contains("message 5") && below.contains("message 6") && below.contains("message 7"),
+        "{drawn}"
+    );
+}
+
+#[test]
 fn the_unread_line_is_where_it_was_when_the_screen_opens_again() {
     let lines =
         || (1..=9).map(|row| message(row, row, "bob", &format!("message {row}."))).collect::<Vec<_>>();

@@ -47,6 +47,7 @@ fn room(n: u8, name: &str, status: RoomStatus, unread: u64) -> RoomSummary {
         direct: false,
         status,
         unread,
+        read: None,
         mentions: 0,
         marks: crate::engine::types::RoomMarks::default(),
         invited_by,

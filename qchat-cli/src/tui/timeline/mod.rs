@@ -11,7 +11,7 @@ use std::{
     rc::Rc,
 };
 
-use qchat_proto::ids::MessageId;
+use qchat_proto::ids::{MessageId, Seq};
 
 use super::lines::{self, Pane, Row};
 use crate::engine::types::{Delivery, Message};
@@ -206,10 +206,17 @@ impl Timeline {
         self.laid_out.get()
     }
 
-    /// Puts the unread line above the last `count` messages from others; none above nothing.
-    pub(super) fn mark_unread(&mut self, count: u64) {
+    /// Puts the unread line above the last `count` messages from others; none above nothing. Where it is known up to where was read, the
+    /// line stands behind that: more may be counted than is loaded.
+    pub(super) fn mark_unread(&mut self, count: u64, read: Option<Seq>) {
         let mut left = count;
         self.unread_from = None;
+        if let Some(read) = read.filter(|_| count > 0) {
+            let is_new = |message: &&Message| message.seq.is_some_and(|seq| seq > read);
+            let new = self.messages.iter().filter(|message| is_from_others(message)).find(is_new);
+            self.unread_from = new.map(|message| message.row);
+            return;
+        }
         for message in self.messages.iter().rev().filter(|message| is_from_others(message)) {
             if left == 0 {
                 break;

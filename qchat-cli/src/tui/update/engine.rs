@@ -413,12 +413,12 @@ fn read_newest(app: &mut App, room: RoomId) -> Vec<Command> {
 /// Puts the line above what is unread in the open room where the lines were there before the list knew that they are new, and nobody
 /// has touched a key since.
 fn line_for_what_was_there(app: &mut App) {
-    let unread = app.current().map_or(0, |room| room.unread);
+    let (unread, read) = app.current().map_or((0, None), |room| (room.unread, room.read));
     let touched = app.touched;
     let Some(open) = &mut app.open else { return };
     let kept = matches!(open.line, Some(Some(_)));
     if !touched && !kept && open.unread_at_opening.is_none() && open.timeline.unread_line().is_none() {
-        open.timeline.mark_unread(unread);
+        open.timeline.mark_unread(unread, read);
     }
 }
 
@@ -492,10 +492,10 @@ fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) ->
         }
         Merged::MissingAfter(_) | Merged::Complete => {}
     }
-    if let Some(unread) = open.unread_at_opening.take() {
+    if let Some((unread, read)) = open.unread_at_opening.take() {
         match open.line {
             Some(Some(row)) => open.timeline.restore_unread(row),
-            _ => open.timeline.mark_unread(unread),
+            _ => open.timeline.mark_unread(unread, read),
         }
     } else if let (Some(row), false) = (known, watched) {
         open.timeline.mark_unread_after(row);

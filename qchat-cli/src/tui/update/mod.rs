@@ -84,14 +84,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             rooms::mark_read(app).into_iter().collect()
         }
         Msg::Engine(event) => engine::event(app, event),
-        Msg::Lagged => {
-            let mut commands = engine::read_anew(app);
-            commands.extend(people::read_present(app));
-            if let Some(room) = app.open.as_ref().map(|open| open.id) {
-                commands.extend(people::read_writers(app, room));
-            }
-            commands
-        }
+        Msg::Lagged => engine::read_anew(app),
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
@@ -107,7 +100,6 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
 pub fn start(app: &mut App) -> Vec<Command> {
     let mut commands = engine::read_all(app);
     commands.extend([Command::LoadDrafts, Command::LoadPeople]);
-    commands.extend(people::read_present(app));
     commands
 }
 

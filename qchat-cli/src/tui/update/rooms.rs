@@ -59,7 +59,7 @@ pub(super) fn open(app: &mut App, room: RoomId) -> Vec<Command> {
         app.composer = Composer::new(&text);
         app.writing = writing;
     }
-    let unread = app.summary(room).map_or(0, |summary| summary.unread);
+    let unread = app.summary(room).map_or((0, None), |summary| (summary.unread, summary.read));
     app.open = Some(OpenRoom::new(room, unread));
     if app.summary(room).is_none_or(|room| room.status != RoomStatus::Invited) {
         commands.push(Command::LoadLine(room));
@@ -89,7 +89,7 @@ pub(super) const MOST_REREAD: usize = 1000;
 
 /// The command that reads the newest lines: as many as it takes to reach the unread line, and some.
 pub(super) fn load_newest(open: &mut OpenRoom) -> Command {
-    let unread = open.unread_at_opening.unwrap_or(0).min(MOST_UNREAD);
+    let unread = open.unread_at_opening.map_or(0, |(unread, _)| unread).min(MOST_UNREAD);
     let mut limit = usize::try_from(unread).unwrap_or(0).saturating_add(PAGE / 4).max(PAGE);
     if std::mem::take(&mut open.reread) {
         // Which of them have changed is not said.
