@@ -21,7 +21,7 @@ use qchat_quantum::{
     bits::Bits,
     circuit::{Circuit, random_bits},
     noise::NoiseModel,
-    qrng::{estimate::estimates, extract},
+    qrng::harvest::harvest,
     reconcile::cascade::{Corrector, Reference, Settings},
     simulator::{stabilizer, state_vector},
 };
@@ -89,19 +89,18 @@ fn simulators() {
     );
 }
 
-/// 256 bits: simulated, estimated, extracted.
+/// 256 bits as a job makes them: simulated, tested, estimated, extracted.
 fn random_key() {
-    let circuit = random_bits(100).unwrap();
-    let mut random = ChaCha8Rng::seed_from_u64(2);
+    let circuit = random_bits(16).unwrap();
     let time = best(10, || {
         let bits =
-            stabilizer::sample(&circuit, &NoiseModel::default(), 20, 3_u64.into()).unwrap().concatenated();
-        let symbols: Vec<u8> = bits.iter().map(u8::from).collect();
-        let entropy = estimates(&symbols).lowest().unwrap_or(0.0).clamp(0.2, 1.0);
-        let seed = Bits::random(extract::seed_bits(bits.len(), entropy), &mut random);
-        let _ = black_box(extract::extract(&bits, entropy, seed, &[7; 32]));
+            stabilizer::sample(&circuit, &NoiseModel::default(), 256, 3_u64.into()).unwrap().concatenated();
+        assert!(black_box(harvest(&bits, 0.9).unwrap()).bytes.len() >= 32);
     });
-    println!("256-bit key out of 2000 simulated bits, all estimators: {:.2} ms", time.as_secs_f64() * 1e3);
+    println!(
+        "256-bit key out of 4096 simulated bits, tests and estimators: {:.2} ms",
+        time.as_secs_f64() * 1e3
+    );
 }
 
 fn protocol() {
@@ -123,7 +122,7 @@ fn protocol() {
 fn cascade() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     for rate in [0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.11] {
-        let (frames, runs) = (64, 10);
+        let (frames, runs) = (64, 50);
         let length = frames << 14;
         let (mut leaked, mut least, mut wrong, mut rounds) = (0, 0.0, 0, 0);
         let mut fastest = Duration::MAX;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use rand::Rng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     amplify::{
@@ -15,6 +15,8 @@ use crate::{
     },
     bb84::decoy,
     bits::Bits,
+    channel::{self, Forged, Side},
+    random::{Purpose, stream},
     reconcile::{
         cascade::{Corrector, Question, Reference, Settings},
         verify::{Proof, tag_bits},
@@ -320,14 +322,32 @@ impl Receiver {
     }
 }
 
-/// Carries messages to and fro, Bob's `first` one first, until neither end has more to say.
-pub(crate) fn converse<M>(first: M, mut alice: impl FnMut(M) -> Option<M>, mut bob: impl FnMut(M) -> Vec<M>) {
-    let mut to_alice = VecDeque::from([first]);
-    while let Some(message) = to_alice.pop_front() {
-        if let Some(answer) = alice(message) {
-            to_alice.extend(bob(answer));
+/// Carries messages to and fro over a [`channel`], whose key comes from the run's seed, Bob's `first` one first, until neither end has
+/// more to say. `hear` is whoever listens.
+///
+/// # Errors
+/// [`Forged`], which on one machine means that a message cannot be written.
+pub(crate) fn converse<M: Serialize + DeserializeOwned>(
+    seed: u64,
+    first: &M,
+    mut alice: impl FnMut(M) -> Option<M>,
+    mut bob: impl FnMut(M) -> Vec<M>,
+    mut hear: impl FnMut(&M),
+) -> Result<(), Forged> {
+    let mut key = [0; 32];
+    stream(seed, Purpose::Authentication, 0).fill_bytes(&mut key);
+    let (mut alices, mut bobs) = (channel::End::new(Side::Alice, key), channel::End::new(Side::Bob, key));
+    hear(first);
+    let mut to_alice = VecDeque::from([bobs.seal(first)?]);
+    while let Some(sealed) = to_alice.pop_front() {
+        let Some(answer) = alice(alices.open(&sealed)?) else { continue };
+        hear(&answer);
+        for message in bob(bobs.open(&alices.seal(&answer)?)?) {
+            hear(&message);
+            to_alice.push_back(bobs.seal(&message)?);
         }
     }
+    Ok(())
 }
 
 /// How a conversation ended that may have ended before distillation began.

@@ -96,38 +96,64 @@ pub enum Message {
     Abort(AbortReason),
 }
 
-/// The source of pairs, with the noise of the line, and Eve on it.
-struct Pairs {
-    settings: Settings,
+/// Eve, between the source and both ends.
+struct Eve {
+    /// The fraction of pairs that she measures and sends on.
+    fraction: f64,
     random: ChaCha8Rng,
-    eve: ChaCha8Rng,
-    /// Eve's angle and result for the pairs that she measured.
+    /// Her angle and result for the pairs that she measured.
     notes: Vec<Option<(u8, bool)>>,
+    /// What she heard of which bits of the key were compared, and given up.
+    compared: Bits,
+}
+
+impl Eve {
+    fn new(settings: &Settings) -> Self {
+        let random = stream(settings.seed, Purpose::Eve, 0);
+        Self { fraction: settings.eve, random, notes: Vec::new(), compared: Bits::new() }
+    }
+
+    /// What she measures of a pair, in one of the two bases that keys are made from; nothing of most.
+    fn tap(&mut self) -> Option<(u8, bool)> {
+        let note = (uniform(&mut self.random) < self.fraction).then(|| {
+            let angle = if self.random.next_u32() & 1 == 0 { ALICE[1] } else { ALICE[2] };
+            (angle, self.random.next_u32() & 1 == 1)
+        });
+        self.notes.push(note);
+        note
+    }
+
+    /// Hears what everybody may.
+    fn hear(&mut self, message: &Message) {
+        if let Message::Sifted { compared, .. } = message {
+            self.compared.clone_from(compared);
+        }
+    }
+}
+
+/// The source of pairs, with the noise of the line.
+struct Pairs {
+    visibility: f64,
+    random: ChaCha8Rng,
 }
 
 impl Pairs {
     fn new(settings: &Settings) -> Self {
-        let random = stream(settings.seed, Purpose::Channel, 0);
-        let eve = stream(settings.seed, Purpose::Eve, 0);
-        Self { settings: *settings, random, eve, notes: Vec::new() }
+        Self { visibility: settings.visibility, random: stream(settings.seed, Purpose::Channel, 0) }
     }
 
-    /// The results of a pair for both ends' angles.
-    fn measure(&mut self, alice: u8, bob: u8) -> (bool, bool) {
+    /// The results of a pair for both ends' angles: of one that was measured on the way each end's is like that, and nothing else.
+    fn measure(&mut self, alice: u8, bob: u8, tapped: Option<(u8, bool)>) -> (bool, bool) {
         let cosine = |a: u8, b: u8| (f64::from(a.abs_diff(b)) * FRAC_PI_4).cos();
-        if uniform(&mut self.eve) < self.settings.eve {
-            let angle = if self.eve.next_u32() & 1 == 0 { ALICE[1] } else { ALICE[2] };
-            let result = self.eve.next_u32() & 1 == 1;
-            self.notes.push(Some((angle, result)));
+        if let Some((angle, result)) = tapped {
             let mut like = |own: u8| {
                 let differs = uniform(&mut self.random) >= f64::midpoint(1.0, cosine(own, angle));
                 result ^ differs
             };
             return (like(alice), like(bob));
         }
-        self.notes.push(None);
         let result = self.random.next_u32() & 1 == 1;
-        let equal = f64::midpoint(1.0, self.settings.visibility * cosine(alice, bob));
+        let equal = f64::midpoint(1.0, self.visibility * cosine(alice, bob));
         (result, result ^ (uniform(&mut self.random) >= equal))
     }
 }
@@ -343,10 +369,10 @@ pub fn run(settings: &Settings) -> Report {
     let mut bob_random = stream(settings.seed, Purpose::Bob, 0);
     let (alice_settings, bob_settings) =
         (choose(settings.pairs, &mut alice_random), choose(settings.pairs, &mut bob_random));
-    let mut pairs = Pairs::new(settings);
+    let (mut pairs, mut eve) = (Pairs::new(settings), Eve::new(settings));
     let (mut alice_results, mut bob_results) = (Bits::new(), Bits::new());
     for (&a, &b) in alice_settings.iter().zip(&bob_settings) {
-        let (alice, bob) = pairs.measure(ALICE[usize::from(a)], BOB[usize::from(b)]);
+        let (alice, bob) = pairs.measure(ALICE[usize::from(a)], BOB[usize::from(b)], eve.tap());
         alice_results.push(alice);
         bob_results.push(bob);
     }
@@ -373,18 +399,17 @@ pub fn run(settings: &Settings) -> Report {
         chsh: None,
         aborted: None,
     };
-    let mut compared = Bits::new();
     let first = Message::Measured(bob.end.settings.clone());
-    let says = |message| {
-        alice.handle(message).inspect(|answer| {
-            if let Message::Sifted { compared: mask, .. } = answer {
-                compared.clone_from(mask);
-            }
-        })
-    };
-    converse(first, says, |answer| bob.handle(answer));
+    // Where it breaks off neither end has a result, and the report says so.
+    let _ = converse(
+        settings.seed,
+        &first,
+        |message| alice.handle(message),
+        |answer| bob.handle(answer),
+        |message| eve.hear(message),
+    );
 
-    let (certain, guessed) = knowledge(&pairs, &alice, &mask, &compared);
+    let (certain, guessed) = knowledge(&eve, &alice, &mask);
     #[expect(clippy::cast_precision_loss, reason = "counts of bits")]
     let qber = if bob.test_bits == 0 { 0.0 } else { bob.errors as f64 / bob.test_bits as f64 };
     let mut report = Report {
@@ -405,9 +430,9 @@ pub fn run(settings: &Settings) -> Report {
 }
 
 /// How many bits of the raw key Eve read in the right basis, and how many she guesses.
-fn knowledge(pairs: &Pairs, alice: &Alice, equal: &Bits, compared: &Bits) -> (usize, usize) {
-    let sifted = pairs.notes.iter().zip(&alice.end.settings).zip(equal.iter()).filter(|(_, equal)| *equal);
-    let of_key = sifted.zip(compared.iter()).filter(|(_, compared)| !compared).map(|((pair, _), _)| pair);
+fn knowledge(eve: &Eve, alice: &Alice, equal: &Bits) -> (usize, usize) {
+    let sifted = eve.notes.iter().zip(&alice.end.settings).zip(equal.iter()).filter(|(_, equal)| *equal);
+    let of_key = sifted.zip(eve.compared.iter()).filter(|(_, compared)| !compared).map(|((pair, _), _)| pair);
     let mut guesses = stream(alice.settings.seed, Purpose::Eve, 1);
     let (mut certain, mut right) = (0, 0);
     for ((note, &setting), bit) in of_key.zip(alice.key.iter()) {

@@ -8,6 +8,7 @@ pub mod amplify;
 pub mod backend;
 pub mod bb84;
 pub mod bits;
+pub mod channel;
 pub mod chsh;
 pub mod circuit;
 pub mod device;

@@ -47,6 +47,8 @@ pub(crate) enum Purpose {
     Channel = 6,
     /// Public randomness of the parties' post-processing.
     Public = 7,
+    /// The key by which the parties know one another.
+    Authentication = 8,
 }
 
 /// The stream for a purpose and a number.

@@ -151,6 +151,11 @@ pub enum Quantum {
         #[arg(long, conflicts_with = "json")]
         prometheus: bool,
     },
+    /// Show what may be spent: of the instance at IBM Quantum, and of the own budget of this month.
+    #[command(
+        after_help = "Examples:\n  qchat quantum usage\n  qchat quantum usage --json | jq .remaining_seconds"
+    )]
+    Usage,
     /// Measure how quantum and classical ways to make keys compare, and post-quantum algorithms with classical ones.
     ///
     /// Nothing is spent: what quantum computers take is known from jobs that have run there.

@@ -49,6 +49,8 @@ pub struct QuantumJob {
     pub over: bool,
     /// Whether a quantum computer measures it; a simulator's results are no such thing.
     pub quantum: bool,
+    /// What was asked for first, when another backend does it, and why; fit for a line of a terminal.
+    pub fallback: Option<(String, String)>,
     /// Why it failed.
     pub reason: Option<String>,
     /// When it was written down.
@@ -157,6 +159,10 @@ fn shown(job: &Job) -> QuantumJob {
         state: job.state.name(),
         over: job.state.is_over(),
         quantum: job.backend != local::NAME,
+        fallback: job
+            .fallback
+            .as_ref()
+            .map(|(asked, why)| (sanitize::name(asked, REASON), sanitize::name(why, REASON))),
         reason: job.reason.as_deref().map(|why| sanitize::name(why, REASON)),
         created: clock::from_millis(job.created_ms),
         qber: number("qber").map(|qber| (qber, interval)),

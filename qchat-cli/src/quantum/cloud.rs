@@ -139,12 +139,15 @@ impl Cloud {
         Ok(self.client.find(&tag(job)?).await?)
     }
 
-    /// Waits for the end of a job that was submitted; `runs` hears when it runs.
-    pub(super) async fn wait(&self, remote: &str, mut runs: impl FnMut()) -> Result<End, QuantumError> {
+    /// Waits for the end of a job that was submitted; `seen` hears of each look at it.
+    pub(super) async fn wait(
+        &self,
+        remote: &str,
+        mut seen: impl FnMut(&JobState),
+    ) -> Result<End, QuantumError> {
         let id: JobId = remote.parse()?;
         let ended = poll::wait(&self.client, &id, &Pace::POLLING, |progress| match progress {
-            Progress::Job(job) if job.state == JobState::Running => runs(),
-            Progress::Job(_) => {}
+            Progress::Job(job) => seen(&job.state),
             Progress::Trouble(error) => tracing::info!(%error, "the job will be looked at again"),
         });
         let job = ended.await?;

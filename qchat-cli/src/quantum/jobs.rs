@@ -5,7 +5,7 @@ use std::time::Duration;
 use qchat_proto::crypto::entropy::SystemEntropy;
 use qchat_quantum::{
     backend::{Backend as _, Origin},
-    ibm::{IbmError, Raw},
+    ibm::{IbmError, JobState, Raw},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -39,6 +39,21 @@ const MINUTE_MS: i64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct Jobs {
     store: QuantumStore,
+}
+
+/// A step of a job that one waits for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// The job as it is.
+    pub job: Job,
+    /// How many stand before it in the queue of its device, where the service says so.
+    pub before: Option<u64>,
+}
+
+impl Step {
+    fn of(job: Job) -> Self {
+        Self { job, before: None }
+    }
 }
 
 impl Jobs {
@@ -137,11 +152,11 @@ impl Jobs {
         &self,
         id: JobId,
         cloud: Option<&Cloud>,
-        tell: &(dyn Fn(&Job) + Sync),
+        tell: &(dyn Fn(&Step) + Sync),
     ) -> Result<Job, QuantumError> {
         let mut job = self.store.with(move |store| store.job(id)).await?;
         loop {
-            tell(&job);
+            tell(&Step::of(job.clone()));
             job = match job.state {
                 State::Done => return Ok(job),
                 State::Failed | State::Cancelled => return Err(QuantumError::Over(over(&job))),
@@ -257,14 +272,20 @@ impl Jobs {
         &self,
         job: &Job,
         cloud: &Cloud,
-        tell: &(dyn Fn(&Job) + Sync),
+        tell: &(dyn Fn(&Step) + Sync),
     ) -> Result<Job, QuantumError> {
         let id = job.id;
         let remote = job.remote.as_deref().ok_or(QuantumError::Malformed("remote id"))?;
         of_this_account(job, cloud)?;
         let mut noted = job.state == State::Running;
-        let runs = || {
-            tell(&Job { state: State::Running, ..job.clone() });
+        let seen = |state: &JobState| {
+            if let JobState::Queued { position } = state {
+                tell(&Step { job: job.clone(), before: *position });
+            }
+            if *state != JobState::Running {
+                return;
+            }
+            tell(&Step::of(Job { state: State::Running, ..job.clone() }));
             if !std::mem::replace(&mut noted, true) {
                 let store = self.store.clone();
                 // Whoever asks meanwhile sees it; that nobody does is no reason to wait.
@@ -274,7 +295,7 @@ impl Jobs {
                 }));
             }
         };
-        let ended = match cloud.wait(remote, runs).await {
+        let ended = match cloud.wait(remote, seen).await {
             // Gone from the account that it was told by, unless it is too new to be there.
             Err(error @ QuantumError::Ibm(IbmError::NotFound { .. })) => {
                 known(job)?;

@@ -41,15 +41,10 @@ fn converse_to_the_end(
     mut eve: Option<Eve>,
 ) -> Report {
     let first = bob.begin();
-    let says = |message| {
-        if let Some(eve) = &mut eve {
-            eve.hear(&message);
-        }
-        let answer = alice.handle(message);
-        eve.iter_mut().zip(&answer).for_each(|(eve, answer)| eve.hear(answer));
-        answer
-    };
-    converse(first, says, |answer| bob.handle(answer));
+    let hear = |message: &_| eve.iter_mut().for_each(|eve| eve.hear(message));
+    // Where it breaks off neither end has a result, and the report says so.
+    let _ =
+        converse(settings.seed, &first, |message| alice.handle(message), |answer| bob.handle(answer), hear);
 
     let sifted = bob.sifted();
     let known = eve.map(|eve| eve.knowledge(alice.raw_key(), bob.compared()));

@@ -163,6 +163,8 @@ struct Document {
 struct State {
     status: String,
     reason: Option<String>,
+    /// What the service advises.
+    reason_solution: Option<String>,
     #[serde(default, deserialize_with = "code")]
     reason_code: Option<u32>,
 }
@@ -188,6 +190,10 @@ pub(super) fn job(body: &[u8], scrub: &Scrub) -> Result<Job, IbmError> {
     let mut reason = scrub.clean(said, MOST_MESSAGE);
     if reason.is_empty() && document.status == "Cancelled - Ran too long" {
         "it ran for longer than the most seconds that it might cost".clone_into(&mut reason);
+    }
+    let advice = scrub.clean(document.state.reason_solution.as_deref().unwrap_or_default(), MOST_MESSAGE);
+    if !advice.is_empty() && !reason.is_empty() {
+        reason = format!("{}; {advice}", reason.trim_end_matches(['.', ' ']));
     }
     let state = match document.state.status.as_str() {
         "Queued" => JobState::Queued { position: document.position_in_queue },
@@ -259,6 +265,10 @@ mod tests {
             (
                 r#"{"state":{"status":"Failed","reason":"No h.","reason_code":1517}}"#,
                 "failed with code 1517: No h; lower the circuits for this backend as it is calibrated now",
+            ),
+            (
+                r#"{"state":{"status":"Failed","reason":"No h.","reason_solution":"Use\u001b[1m sx.","reason_code":9}}"#,
+                "failed with code 9: No h; Use\\u{1b}[1m sx; submit it again, or take another backend",
             ),
             (
                 r#"{"state":{"status":"Failed","reason_code":"1517"}}"#,

@@ -48,7 +48,9 @@ pub struct Harvest {
 /// # Errors
 /// [`HarvestError`]; nothing of `raw` should then be used.
 pub fn harvest(raw: &Bits, claimed: f64) -> Result<Harvest, HarvestError> {
-    HealthTests::start_up(claimed, raw.iter().collect::<Vec<_>>().into_iter())?;
+    let tested = Zeroizing::new(raw.iter().collect::<Vec<bool>>());
+    HealthTests::start_up(claimed, tested.iter().copied())?;
+    drop(tested);
     let mut symbols: Vec<u8> = raw.iter().map(u8::from).collect();
     let estimates = estimates(&symbols);
     symbols.zeroize();

@@ -274,6 +274,20 @@ fn a_pool_that_cannot_be_read_keeps_nobody_from_a_new_key() {
 }
 
 #[test]
+fn bits_that_are_fit_for_nothing_leave_keys_to_the_operating_system() {
+    let alice = newcomer();
+    // Whatever is there, it reads a zero.
+    let stuck = r#"[{"name":"prob_meas0_prep1","value":1.0},{"name":"prob_meas1_prep0","value":0.0}]"#;
+    let file = alice.file("properties.json");
+    let text = format!(r#"{{"backend_name":"stuck","qubits":[{}],"gates":[]}}"#, [stuck; 16].join(","));
+    fs::write(&file, text).expect("a file");
+    let said =
+        alice.fails(6, &["quantum", "run", "qrng", "--properties", file.to_str().expect("a UTF-8 path")]);
+    assert!(said.contains("keys are made of the operating system's randomness alone"), "{said}");
+    assert_eq!(self::pool(&alice), (0, 0));
+}
+
+#[test]
 fn a_device_that_many_jobs_imitate_is_stored_once() {
     let alice = newcomer();
     let qubits = vec![r#"[{"name":"readout_error","value":0.01}]"#; 20].join(",");

@@ -126,6 +126,9 @@ fn bits_of_a_quantum_computer_come_into_the_pool_and_are_called_so() {
     let shown = &user.json(&format!("show {}", submitted["job"].as_str().expect("an id")))[0];
     assert!(shown["s"].as_f64().is_some_and(|s| s > 2.5), "{shown}");
     assert_eq!(fake.jobs().len(), 2);
+    let usage = &user.json("usage")[0];
+    assert_eq!((&usage["used_seconds"], &usage["limit_seconds"]), (&4.0.into(), &600.0.into()), "{usage}");
+    assert_eq!((&usage["spent_seconds"], &usage["budget_seconds"]), (&4.0.into(), &60.0.into()), "{usage}");
 
     let cancelled = &user.json("run qrng --backend ibm --yes --detach")[0];
     let id = cancelled["job"].as_str().expect("an id");
@@ -648,6 +651,7 @@ fn how_the_devices_do_is_kept_and_told_to_whoever_watches() {
             && number("readout_error") > 0.0
             && number("gate_error") > 0.0
     );
+    assert!(device["calibrated"].as_str().is_some_and(|calibrated| calibrated.starts_with("20")), "{device}");
     // Two values, and the look of now.
     assert_eq!(device["history"].as_array().expect("a history").len(), 3);
     assert_eq!(user.json("health").iter().find(|backend| backend["name"] == BACKEND).expect("it is listed")["history"].as_array().expect("a history").len(), 4);

@@ -1,5 +1,7 @@
 //! `quantum health`: how the backends do, now and before.
 
+use std::collections::HashMap;
+
 use qchat_proto::sanitize;
 use qchat_quantum::{device::Properties, ibm::Availability};
 use serde::Serialize;
@@ -24,6 +26,8 @@ struct HealthObject<'a> {
     available: bool,
     readout_error: Option<f64>,
     gate_error: Option<f64>,
+    /// When the device was calibrated, as the service writes it.
+    calibrated: Option<&'a str>,
     s: Option<f64>,
     s_error: Option<f64>,
     history: Vec<LookObject>,
@@ -56,9 +60,16 @@ impl From<&Health> for LookObject {
 pub(super) async fn health(context: &Context, prometheus: bool) -> Outcome {
     let jobs = open_jobs(context).await?;
     let known = jobs.store().with(QuantumStore::known_backends).await.map_err(EngineError::from)?;
-    let looks = look(context, known).await?;
+    let (looks, calibrated): (Vec<_>, HashMap<_, _>) = look(context, known)
+        .await?
+        .into_iter()
+        .map(|(look, calibrated)| {
+            let of = (look.backend.clone(), calibrated);
+            (look, of)
+        })
+        .unzip();
     let mut names = vec![local::NAME.to_owned()];
-    names.extend(looks.iter().map(|look| look.backend.clone()));
+    names.extend(looks.iter().map(|look: &Health| look.backend.clone()));
     let kept = jobs.store().with(move |store: &QuantumStore| {
         looks.iter().try_for_each(|look| store.note_health(look))?;
         names
@@ -75,6 +86,7 @@ pub(super) async fn health(context: &Context, prometheus: bool) -> Outcome {
             available: name == local::NAME || history.first().is_some_and(|look| look.available),
             readout_error: newest(|look| look.readout_error),
             gate_error: newest(|look| look.gate_error),
+            calibrated: calibrated.get(&name).and_then(Option::as_deref),
             s: chsh.map(|(s, _)| s),
             s_error: chsh.map(|(_, error)| error),
             history: history.iter().map(Into::into).collect(),
@@ -91,9 +103,12 @@ pub(super) async fn health(context: &Context, prometheus: bool) -> Outcome {
     Ok(())
 }
 
-/// Asks IBM Quantum how its devices are; nothing where no account is configured. Where nobody answers, those that are known take no
-/// jobs.
-async fn look(context: &Context, known: Vec<String>) -> Outcome<Vec<Health>> {
+/// A look at a device, and when it was calibrated, where that is known.
+type Look = (Health, Option<String>);
+
+/// Asks IBM Quantum how its devices are; nothing where no account is configured. Those that are known and not listed, or of which nobody
+/// tells, take no jobs.
+async fn look(context: &Context, known: Vec<String>) -> Outcome<Vec<Look>> {
     let Some(cloud) = ibm::cloud(context).await? else { return Ok(vec![]) };
     let asking = async {
         let mut looks = vec![];
@@ -102,32 +117,40 @@ async fn look(context: &Context, known: Vec<String>) -> Outcome<Vec<Health>> {
                 continue;
             }
             let properties = cloud.client().properties(&backend.name).await.ok();
-            looks.push(Health {
+            let look = Health {
                 backend: backend.name,
                 measured_ms: now_ms(),
                 available: backend.availability == Availability::Online,
                 chsh: None,
                 readout_error: properties.as_ref().and_then(|properties| mean(readouts(properties))),
                 gate_error: properties.as_ref().and_then(|properties| mean(gates(properties))),
-            });
+            };
+            let calibrated = properties.map(|properties| properties.calibrated);
+            looks.push((look, calibrated.filter(|calibrated| !calibrated.is_empty())));
         }
         Ok::<_, QuantumError>(looks)
     };
-    match progress::during(&context.settings, "Asking IBM Quantum", asking).await {
+    let mut looks = match progress::during(&context.settings, "Asking IBM Quantum", asking).await {
         Err(QuantumError::Ibm(error)) if error.is_passing() => {
             context.output.say(&format!("warning: {error}"));
-            let gone = |backend| Health {
-                backend,
-                measured_ms: now_ms(),
-                available: false,
-                chsh: None,
-                readout_error: None,
-                gate_error: None,
-            };
-            Ok(known.into_iter().filter(|name| name != local::NAME).map(gone).collect())
+            vec![]
         }
-        looks => Ok(looks?),
-    }
+        looks => looks?,
+    };
+    let listed: Vec<_> = looks.iter().map(|(look, _)| look.backend.clone()).collect();
+    let gone = known.into_iter().filter(|name| name != local::NAME && !listed.contains(name));
+    looks.extend(gone.map(|backend| {
+        let look = Health {
+            backend,
+            measured_ms: now_ms(),
+            available: false,
+            chsh: None,
+            readout_error: None,
+            gate_error: None,
+        };
+        (look, None)
+    }));
+    Ok(looks)
 }
 
 fn now_ms() -> i64 {
@@ -165,6 +188,7 @@ fn words(object: &HealthObject<'_>, history: &[Health], plain: bool) -> String {
         ),
         format!("  readout error  {}", percent(object.readout_error)),
         format!("  gate error     {}", percent(object.gate_error)),
+        format!("  calibrated     {}", sanitize::line(object.calibrated.unwrap_or("unknown"))),
         format!("  S              {s}"),
     ];
     let values: Vec<f64> = history.iter().rev().filter_map(|look| look.chsh.map(|(s, _)| s.abs())).collect();

@@ -12,7 +12,11 @@ use crate::{
         failure::{Failure, Outcome},
         progress, words,
     },
-    quantum::{QuantumError, jobs::kind, local},
+    quantum::{
+        QuantumError,
+        jobs::{Step, kind},
+        local,
+    },
     store::quantum::{Job, QuantumStore},
 };
 
@@ -200,7 +204,7 @@ pub(super) async fn resume(context: &Context, starts: &[String]) -> Outcome {
     let cloud = if open.iter().any(is_elsewhere) { ibm::cloud(context).await? } else { None };
     let total = open.len();
     let ended = progress::telling(&context.settings, "Going on", async |teller| {
-        let tell = |job: &Job| teller.say(run::words(job));
+        let tell = |step: &Step| teller.say(run::words(step));
         let (jobs, cloud, tell) = (&jobs, cloud.as_ref(), &tell);
         let mut running = stream::iter(open)
             .map(|job| async move { (jobs.drive(job.id, cloud, tell).await, job) })

@@ -11,6 +11,7 @@ mod replay;
 mod report;
 mod run;
 mod svg;
+mod usage;
 
 pub(super) use self::report::moment;
 
@@ -47,6 +48,7 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Forget { jobs, all } => jobs::forget(context, jobs, *all).await,
         Quantum::Pool => jobs::pool(context).await,
         Quantum::Health { prometheus } => health::health(context, *prometheus).await,
+        Quantum::Usage => usage::show(context).await,
         Quantum::Bench => bench::bench(context).await,
     }
 }

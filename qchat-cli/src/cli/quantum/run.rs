@@ -21,7 +21,9 @@ use crate::{
         quantum_args::{Attack, Bb84, Imitated, Run, Source, Where},
     },
     quantum::{
-        Cloud, Jobs, QuantumError, local, outcome,
+        Cloud, Jobs, QuantumError,
+        jobs::Step,
+        local, outcome,
         task::{ChshTest, Noise, Qrng, Task, WIDTH},
     },
     store::quantum::{Job, State},
@@ -170,7 +172,7 @@ async fn carry_out(context: &Context, task: &Task, at: Option<&Where>) -> Outcom
         return Ok(None);
     }
     let driving = progress::telling(settings, "Simulating", async |teller| {
-        let tell = |job: &Job| teller.say(words(job));
+        let tell = |step: &Step| teller.say(words(step));
         jobs.drive(job.id, cloud.as_ref(), &tell).await
     });
     let job = driving.await?;
@@ -220,8 +222,11 @@ fn is_none(error: &QuantumError) -> bool {
 }
 
 /// What a job is busy with.
-pub(super) fn words(job: &Job) -> String {
+pub(super) fn words(Step { job, before }: &Step) -> String {
     match job.state {
+        State::Queued if before.is_some() => {
+            format!("Waiting in the queue of {}, {} before it", job.backend, before.unwrap_or_default())
+        }
         State::Prepared if job.backend == local::NAME => "Simulating".to_owned(),
         State::Prepared | State::Submitting => format!("Submitting to {}", job.backend),
         State::Queued => format!("Waiting in the queue of {}", job.backend),

@@ -97,6 +97,7 @@ pub(super) fn quantum() -> QuantumOverview {
         state,
         over: state != "running",
         quantum: false,
+        fallback: None,
         reason: None,
         created: NOON - Duration::hours(hours),
         qber: None,
@@ -119,7 +120,11 @@ pub(super) fn quantum() -> QuantumOverview {
             },
             QuantumJob { chsh: Some((2.794, 0.021)), ..job(0xb2, "chsh", "done", 26) },
             QuantumJob { chsh: Some((2.741, 0.024)), ..job(0xa1, "chsh", "done", 50) },
-            QuantumJob { key_bits: Some(4_096), ..job(0x90, "qrng", "done", 72) },
+            QuantumJob {
+                key_bits: Some(4_096),
+                fallback: Some(("ibm_fez".to_owned(), "it takes no jobs".to_owned())),
+                ..job(0x90, "qrng", "done", 72)
+            },
         ],
     }
 }

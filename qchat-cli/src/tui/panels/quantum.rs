@@ -94,6 +94,9 @@ fn entry(job: &QuantumJob, app: &App) -> PanelRow {
     let id = job.id.get(..8).unwrap_or(&job.id);
     let by = if job.quantum { job.backend.clone() } else { format!("{}, simulated", job.backend) };
     let mut more = job.key_bits.map_or_else(String::new, |bits| format!("  {bits} bits"));
+    if let Some((asked, why)) = &job.fallback {
+        more = format!("{more}  instead of {asked}: {why}");
+    }
     if let Some(why) = &job.reason {
         more = format!("  {why}");
     }

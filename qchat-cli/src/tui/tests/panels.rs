@@ -79,7 +79,7 @@ fn each_panel_shows_its_facts_and_closes() {
         ("<F2>", &["Members and trust", "carol", "not verified", "✓ verified", "owner", "device 626f62"][..]),
         ("<F3>", &["a7a7a7a7", "phone in the van", "epoch", "Update the keys now", "1204 messages"]),
         ("<F4>", &["sign in: wrong proof", "203.0.113.0/24"]),
-        ("<F5>", &["4096 bits", "bb84", "1.87 %", "S ", "simulated"]),
+        ("<F5>", &["4096 bits", "bb84", "1.87 %", "S ", "simulated", "instead of ibm_fez"]),
         ("<F6>", &["The ladder is in the van already", "waits"]),
         ("<F7>", &["X25519MLKEM768", "18.4 ms", "post-quantum"]),
         ("<F8>", &["theme", "auto", "notifications", "sender"]),
