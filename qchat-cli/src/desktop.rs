@@ -1,8 +1,13 @@
 //! Notifications of the desktop, over its session's D-Bus.
 
+use std::time::Duration;
+
 use notify_rust::Notification;
 use qchat_proto::sanitize;
+use tokio::time::timeout;
 
+/// How long the desktop may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of a text that a notification shows.
 const SHOWN: usize = 200;
 
@@ -13,7 +18,10 @@ const SHOWN: usize = 200;
 pub(crate) async fn notify(title: &str, text: &str) -> Result<(), String> {
     let mut notification = Notification::new();
     notification.appname("qchat").summary(&shortened(title)).body(&markup(text));
-    notification.show_async().await.map(drop).map_err(|error| error.to_string())
+    match timeout(PATIENCE, notification.show_async()).await {
+        Ok(shown) => shown.map(drop).map_err(|error| error.to_string()),
+        Err(_) => Err("what shows notifications does not answer".to_owned()),
+    }
 }
 
 fn shortened(text: &str) -> String {

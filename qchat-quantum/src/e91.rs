@@ -401,13 +401,14 @@ pub fn run(settings: &Settings) -> Report {
     };
     let first = Message::Measured(bob.end.settings.clone());
     // Where it breaks off neither end has a result, and the report says so.
-    let _ = converse(
+    let conversed = converse(
         settings.seed,
         &first,
         |message| alice.handle(message),
         |answer| bob.handle(answer),
         |message| eve.hear(message),
     );
+    debug_assert!(conversed.is_ok(), "what one end says the other can read");
 
     let (certain, guessed) = knowledge(&eve, &alice, &mask);
     #[expect(clippy::cast_precision_loss, reason = "counts of bits")]

@@ -58,7 +58,7 @@ mod verify;
 mod welcome;
 mod words;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use qchat_proto::content::SettingsChange;
@@ -164,14 +164,16 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
                 None if context.settings.plain => runtime.block_on(linear::linear(context)),
                 None => runtime.block_on(screen(context, &cli.global)),
             };
-            if matches!(command, Some(Command::Rpc { .. })) {
-                // A thread that reads standard input may never come back from it.
-                runtime.shutdown_background();
-            }
+            // A thread that reads standard input, or asks a keyring, may never come back from it.
+            let patience = if matches!(command, Some(Command::Rpc { .. })) { Duration::ZERO } else { LAST };
+            runtime.shutdown_timeout(patience);
             outcome
         }
     }
 }
+
+/// How long what was begun on other threads may take when a command has ended.
+const LAST: Duration = Duration::from_secs(5);
 
 fn runtime() -> Outcome<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
@@ -378,7 +380,7 @@ fn looks(context: &Context, global: &args::Global) -> Outcome<Looks> {
     let (ambience, theme) = if context.settings.plain {
         (tui::Ambience::default(), tui::Theme::PLAIN)
     } else {
-        let ambience = tui::Ambience::of_process();
+        let ambience = tui::Ambience::of_process(prefs.look);
         let theme = tui::Theme::of(prefs.look, &ambience);
         (ambience, theme)
     };

@@ -92,11 +92,14 @@ pub enum Quantum {
     Jobs,
     /// Show what a job was to do and what came of it.
     #[command(
-        after_help = "Examples:\n  qchat quantum show 3fa2\n  qchat quantum show 3fa2 --json | jq .qber"
+        after_help = "Examples:\n  qchat quantum show 3fa2\n  qchat quantum show 3fa2 --json | jq .qber\n  qchat quantum show 3fa2 --circuits --json | jq -r .open_qasm"
     )]
     Show {
         /// The job's id, or its beginning.
         job: String,
+        /// Show the circuits that it runs instead, drawn, or as OpenQASM 3 with --json, before they are made fit for a device.
+        #[arg(long)]
+        circuits: bool,
     },
     /// End a job that is not over.
     Cancel {

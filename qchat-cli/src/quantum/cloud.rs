@@ -162,13 +162,17 @@ impl Cloud {
         // They may come a little later than the end.
         let mut looks = 0;
         loop {
-            match self.client.raw_results(&id).await {
+            let gone = match self.client.raw_results(&id).await {
                 Ok(Some(raw)) => return Ok(End::Results(raw, job.charged_seconds)),
+                Ok(None) => None,
                 // It has ended, and is paid for.
-                Ok(None) | Err(IbmError::NotFound { .. }) => {}
+                Err(error @ IbmError::NotFound { .. }) => Some(error),
                 Err(error) => return Err(error.into()),
-            }
+            };
             looks += 1;
+            if let (Some(error), true) = (gone, looks > 60) {
+                return Err(error.into());
+            }
             if looks > 60 {
                 return Err(QuantumError::Over(
                     "IBM Quantum has ended the job and shows no results; `qchat quantum resume` asks again"
@@ -234,6 +238,11 @@ impl Cloud {
 /// When no device has measured it.
 pub fn replay(job: &Job, results: Raw) -> Result<Replay, QuantumError> {
     Ok(Replay::new(&job.backend, results, expected(job)?))
+}
+
+/// How many bits the circuits of a job on a device have read, or read: none before it was submitted.
+pub fn width(job: &Job) -> Option<usize> {
+    expected(job).ok()?.bits.first().copied()
 }
 
 fn expected(job: &Job) -> Result<Expected, QuantumError> {

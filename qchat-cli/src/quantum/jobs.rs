@@ -184,7 +184,7 @@ impl Jobs {
                 if let Some(remote) = self.look_for(&job, cloud).await? {
                     return self.told(id, &remote).await;
                 }
-                known(&job)?;
+                self.known(&job, "submits it").await?;
             }
             _ => return Ok(job),
         }
@@ -211,20 +211,15 @@ impl Jobs {
             // The provider may have it, and charge for it.
             Err(error @ QuantumError::Ibm(IbmError::OutcomeUnknown { .. })) => Err(error),
             Err(error) => {
-                let now = self
-                    .store
-                    .with(move |store| {
-                        store.charge(id, 0.0)?;
-                        store.job(id)
-                    })
-                    .await?;
+                // It does not.
+                let now = self.store.with(move |store| store.unsubmitted(id)).await?;
                 self.without(&now, error).await
             }
         }
     }
 
     /// Whether the provider has a job of which it was told, or not, before this process came. While that is not certain nobody
-    /// may tell it again: see [`known`]. Whoever told it had the lock that this process has now.
+    /// may tell it again: see [`Self::known`]. Whoever told it had the lock that this process has now.
     async fn look_for(&self, job: &Job, cloud: &Cloud) -> Result<Option<String>, QuantumError> {
         let until = Instant::now() + LOOKING;
         loop {
@@ -235,6 +230,27 @@ impl Jobs {
                 None => tokio::time::sleep(Duration::from_secs(1)).await,
             }
         }
+    }
+
+    /// Sees to it that what a provider does not show is what it does not have: from then on the next program `does` something.
+    async fn known(&self, job: &Job, does: &str) -> Result<(), QuantumError> {
+        let Some(submitted) = job.submitted_ms else { return Ok(()) };
+        let (id, now) = (job.id, moment_ms());
+        if submitted > now {
+            // Nobody knows for how long.
+            self.store.with(move |store| store.submitted_by_now(id)).await?;
+        }
+        let age = u64::try_from(now.saturating_sub(submitted)).unwrap_or(0);
+        let late = LATE_MS.saturating_sub(age);
+        if late == 0 {
+            return Ok(());
+        }
+        let id = &id.to_string()[..8];
+        Err(QuantumError::NotYet(format!(
+            "it is not known yet whether IBM Quantum has job {id}, which may be shown late, and is paid for twice if it is submitted \
+             twice; `qchat quantum resume {id}` looks again, and from in {} min on {does}",
+            late.div_ceil(60_000)
+        )))
     }
 
     /// Waits until the provider may be told of one more job: it refuses more than so many a minute, of all programs together.
@@ -298,7 +314,7 @@ impl Jobs {
         let ended = match cloud.wait(remote, seen).await {
             // Gone from the account that it was told by, unless it is too new to be there.
             Err(error @ QuantumError::Ibm(IbmError::NotFound { .. })) => {
-                known(job)?;
+                self.known(job, "takes it for lost").await?;
                 let now = self.store.with(move |store| store.job(id)).await?;
                 return self.without(&now, error).await;
             }
@@ -438,7 +454,7 @@ impl Jobs {
                 None => self.look_for(&job, cloud).await?,
             };
             if remote.is_none() {
-                known(&job)?;
+                self.known(&job, "submits it, and `qchat quantum cancel` ends it here").await?;
             }
             if let Some(remote) = remote {
                 if !cloud.cancel(&remote).await? {
@@ -455,21 +471,6 @@ impl Jobs {
         }
         Ok(self.store.with(move |store| store.advance(id, &OPEN, State::Cancelled, None, None)).await?)
     }
-}
-
-/// Whether that a provider does not show a job means that it does not have it.
-fn known(job: &Job) -> Result<(), QuantumError> {
-    let Some(submitted) = job.submitted_ms else { return Ok(()) };
-    let late = LATE_MS.saturating_sub(moment_ms().abs_diff(submitted));
-    if late == 0 {
-        return Ok(());
-    }
-    let id = &job.id.to_string()[..8];
-    Err(QuantumError::NotYet(format!(
-        "it is not known yet whether IBM Quantum has job {id}, which may be shown late, and is paid for twice if it is submitted twice; \
-         `qchat quantum resume {id}` looks again, and from in {} min on submits it again",
-        late.div_ceil(60_000)
-    )))
 }
 
 /// Whether it is the account that is not accepted, which says nothing of the job.

@@ -45,7 +45,8 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
         return Ok(true);
     }
     let known: Option<i64> = profiles::table.find(account).select(profiles::at_ms).first(conn).optional()?;
-    if known.is_none_or(|known| known <= at_ms) {
+    // Where the last was ahead of this clock as well, the order in the log decides: each reads it at another time.
+    if known.is_none_or(|known| known <= at_ms || known > now) {
         diesel::replace_into(profiles::table)
             .values((
                 profiles::account.eq(account),

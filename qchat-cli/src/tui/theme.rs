@@ -65,9 +65,9 @@ pub struct Ambience {
 }
 
 impl Ambience {
-    /// What this process's environment says; the terminal is asked for its background where that decides something. It answers at
-    /// once, and one that does not within a second is taken to be dark. To be called before its keys are read.
-    pub fn of_process() -> Self {
+    /// What this process's environment says; the terminal is asked for its background where that decides how `look` looks. It answers
+    /// at once, and one that does not within a second is taken to be dark. To be called before its keys are read.
+    pub fn of_process(look: Look) -> Self {
         let set = |name: &str| std::env::var(name).unwrap_or_default();
         let said = Self {
             no_color: set("NO_COLOR"),
@@ -76,7 +76,8 @@ impl Ambience {
             vte: set("VTE_VERSION"),
             light: false,
         };
-        let light = said.is_to_be_asked()
+        let light = look == Look::Auto
+            && said.is_to_be_asked()
             && background_color(QueryOptions::default())
                 .is_ok_and(|background| background.perceived_lightness() > 0.5);
         Self { light, ..said }

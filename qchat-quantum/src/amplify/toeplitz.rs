@@ -13,8 +13,8 @@
 use std::{
     cell::RefCell,
     mem::take,
-    ops::{Deref, DerefMut},
-    sync::Arc,
+    ops::{Deref, DerefMut, Range},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rayon::prelude::*;
@@ -32,6 +32,13 @@ const TILE: usize = 1 << 7;
 
 /// Sizes of transforms whose tables a thread keeps, the last ones.
 const KEPT: usize = 4;
+
+/// Vectors that are kept for spectra: those of a million bits, 20 MiB. The system takes memory back, and clears it for the next, which
+/// takes longer than the transforms.
+static ROOM: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+const ROOMS: usize = 80;
+/// How many tiles apart spectra begin at most.
+const PLACES: usize = 128;
 
 thread_local! {
     /// Keeps the tables of transforms, which take longer to make than a product.
@@ -58,9 +65,26 @@ trait Real: FftNum + Into<f64> {
 
     /// The transform of this size, which is even.
     fn transform(size: usize) -> Arc<Transform<Self>>;
+
+    /// Room for numbers that was used before, or none.
+    fn room() -> Vec<Self>;
+
+    /// Keeps room for whoever asks next, as far as it is little.
+    fn keep_room(room: Vec<Self>);
 }
 
 impl Real for f32 {
+    fn room() -> Vec<Self> {
+        ROOM.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn keep_room(room: Vec<Self>) {
+        let mut rooms = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+        if rooms.len() < ROOMS && room.capacity() <= 2 * BLOCK {
+            rooms.push(room);
+        }
+    }
+
     fn borrow() -> Workspace<Self> {
         // Taken out, so that work within work has one of its own.
         WORKSPACE.take()
@@ -83,6 +107,12 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    fn room() -> Vec<Self> {
+        Vec::new()
+    }
+
+    fn keep_room(_: Vec<Self>) {}
+
     fn borrow() -> Workspace<Self> {
         Workspace::default()
     }
@@ -179,7 +209,7 @@ impl<T: Real> Transform<T> {
         let (reals, rest) =
             (first.min(half)..(first + count).min(half), first.max(half)..(first + count).max(half));
         let (real, imaginary) = at.values.split_at_mut(half);
-        let turned = |range: std::ops::Range<usize>| {
+        let turned = |range: Range<usize>| {
             let turns = self.turns.0[range.clone()].iter().zip(&self.turns.1[range.clone()]);
             at.spectrum[range].iter().zip(turns)
         };
@@ -332,7 +362,7 @@ impl<T: Real> Plan<T> {
                 let length = if one { size } else { 2 * block - 1 };
                 let part = seed.slice(begin.saturating_sub(before), length.saturating_sub(skipped));
                 transform.forward(at, &part, skipped);
-                Spectrum::of(&at.spectrum)
+                Spectrum::of(&at.spectrum, n, false)
             })
             .collect();
         Self { inputs, outputs, block, columns, one, spectra, transform }
@@ -347,20 +377,22 @@ impl<T: Real> Plan<T> {
             .into_par_iter()
             .map_init(Lent::new, |at, a| {
                 self.transform.forward(at, &input.slice(a * self.block, self.block), 0);
-                Spectrum::of(&at.spectrum)
+                Spectrum::of(&at.spectrum, self.spectra.len() + a, true)
             })
             .collect();
         let rows = self.spectra.len() + 1 - self.columns;
         // Frequencies in tiles: so many of all spectra stay in the cache while each meets all others.
-        let tiles: Vec<Vec<Complex<T>>> = (0..self.transform.half.div_ceil(TILE))
-            .into_par_iter()
-            .map(|tile| self.multiply(&inputs, rows, tile))
-            .collect();
+        let mut tiles = vec![Complex::new(T::zero(), T::zero()); rows * self.transform.half];
+        tiles
+            .par_chunks_mut(rows * TILE)
+            .enumerate()
+            .for_each(|(tile, sums)| self.multiply(&inputs, rows, tile, sums));
+        let count = rows;
         let rows: Vec<(Bits, bool)> = (0..rows)
             .into_par_iter()
             .map_init(Lent::new, |at, b| {
                 at.fit(self.transform.half, 0);
-                for (part, tile) in at.spectrum.chunks_mut(TILE).zip(&tiles) {
+                for (part, tile) in at.spectrum.chunks_mut(TILE).zip(tiles.chunks(count * TILE)) {
                     part.copy_from_slice(&tile[b * part.len()..][..part.len()]);
                 }
                 self.round(at, seed, input, b)
@@ -375,7 +407,8 @@ impl<T: Real> Plan<T> {
     fn apply_one(&self, spectrum: &Spectrum<T>, seed: &Bits, input: &Bits) -> (Bits, bool) {
         let mut at = Lent::new();
         self.transform.forward(&mut at, input, 0);
-        for (one, (&c, &d)) in at.spectrum.iter_mut().zip(spectrum.re.iter().zip(&spectrum.im)) {
+        let (re, im) = spectrum.part(&(0..self.transform.half));
+        for (one, (&c, &d)) in at.spectrum.iter_mut().zip(re.iter().zip(im)) {
             let Complex { re: a, im: b } = *one;
             *one = Complex { re: a * c - b * d, im: a * d + b * c };
         }
@@ -383,25 +416,25 @@ impl<T: Real> Plan<T> {
     }
 
     /// One tile of the spectra of all block rows, one row after the other.
-    fn multiply(&self, inputs: &[Spectrum<T>], rows: usize, tile: usize) -> Vec<Complex<T>> {
+    fn multiply(&self, inputs: &[Spectrum<T>], rows: usize, tile: usize, sums: &mut [Complex<T>]) {
         let range = tile * TILE..((tile + 1) * TILE).min(self.transform.half);
-        let mut tiles = Vec::with_capacity(rows * range.len());
         let (mut re, mut im) = (vec![T::zero(); range.len()], vec![T::zero(); range.len()]);
-        for b in 0..rows {
+        for (b, sums) in (0..rows).zip(sums.chunks_mut(range.len())) {
             re.fill(T::zero());
             im.fill(T::zero());
             // The block columns meet the spectra backwards.
             for (one, two) in inputs.iter().zip(self.spectra[b..b + self.columns].iter().rev()) {
-                let one = one.re[range.clone()].iter().zip(&one.im[range.clone()]);
-                let two = two.re[range.clone()].iter().zip(&two.im[range.clone()]);
+                let (one, two) = (one.part(&range), two.part(&range));
+                let (one, two) = (one.0.iter().zip(one.1), two.0.iter().zip(two.1));
                 for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(&mut im).zip(one.zip(two)) {
                     *re = *re + (*a * *c - *b * *d);
                     *im = *im + (*a * *d + *b * *c);
                 }
             }
-            tiles.extend(re.iter().zip(&im).map(|(&re, &im)| Complex { re, im }));
+            for (sum, (&re, &im)) in sums.iter_mut().zip(re.iter().zip(&im)) {
+                *sum = Complex { re, im };
+            }
         }
-        tiles
     }
 
     /// The parities behind the sums of block row `b`, whose spectrum is in the workspace. Over n places with K ones in the input and S
@@ -482,16 +515,44 @@ fn signs<T: FftNum>() -> Signs<T> {
 }
 
 /// A spectrum as two vectors, which multiply faster than one of pairs.
-struct Spectrum<T> {
+struct Spectrum<T: Real> {
     re: Vec<T>,
     im: Vec<T>,
+    /// Where it begins in each.
+    begin: [usize; 2],
+    /// Whether it is of a key: what was public needs no wiping.
+    secret: bool,
 }
 
 impl<T: Real> Spectrum<T> {
-    fn of(spectrum: &[Complex<T>]) -> Self {
-        Self {
-            re: spectrum.iter().map(|value| value.re).collect(),
-            im: spectrum.iter().map(|value| value.im).collect(),
+    /// The `place`th of those that are multiplied together: none begins where another does, or all would be kept in the same few lines
+    /// of the processor's cache.
+    fn of(spectrum: &[Complex<T>], place: usize, secret: bool) -> Self {
+        let (mut re, mut im) = (T::room(), T::room());
+        let places = if spectrum.len() < BLOCK { 1 } else { PLACES };
+        let begin = [2 * place, 2 * place + 1].map(|place| place % places * TILE);
+        re.resize(begin[0], T::zero());
+        im.resize(begin[1], T::zero());
+        re.extend(spectrum.iter().map(|value| value.re));
+        im.extend(spectrum.iter().map(|value| value.im));
+        Self { re, im, begin, secret }
+    }
+
+    /// Some of it: real parts, imaginary parts.
+    fn part(&self, range: &Range<usize>) -> (&[T], &[T]) {
+        let [re, im] = self.begin.map(|begin| begin + range.start..begin + range.end);
+        (&self.re[re], &self.im[im])
+    }
+}
+
+impl<T: Real> Drop for Spectrum<T> {
+    fn drop(&mut self) {
+        for numbers in [&mut self.re, &mut self.im] {
+            if self.secret {
+                numbers.fill(T::zero());
+            }
+            numbers.clear();
+            T::keep_room(take(numbers));
         }
     }
 }

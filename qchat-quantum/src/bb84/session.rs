@@ -43,8 +43,9 @@ fn converse_to_the_end(
     let first = bob.begin();
     let hear = |message: &_| eve.iter_mut().for_each(|eve| eve.hear(message));
     // Where it breaks off neither end has a result, and the report says so.
-    let _ =
+    let conversed =
         converse(settings.seed, &first, |message| alice.handle(message), |answer| bob.handle(answer), hear);
+    debug_assert!(conversed.is_ok(), "what one end says the other can read");
 
     let sifted = bob.sifted();
     let known = eve.map(|eve| eve.knowledge(alice.raw_key(), bob.compared()));

@@ -75,7 +75,7 @@ impl Shows {
 }
 
 #[test]
-fn the_desktop_shows_notifications_and_where_there_is_none_the_terminal_does() {
+fn the_desktop_shows_notifications_and_where_there_is_none_that_is_said() {
     let bus = Bus::start();
     let (sender, shown) = channel();
     let _service = connection::Builder::address(bus.address.as_str())

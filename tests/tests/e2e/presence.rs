@@ -57,8 +57,11 @@ fn members_are_told_who_is_there_and_who_writes_and_nobody_who_does_not_want_to_
     screen.shows("bob writes");
     screen.press("\u{11}");
     screen.ends_in_order();
-    // Whoever goes writes nothing any more.
-    writes(&[]);
+    // Whoever goes writes nothing any more, and says so before.
+    bobs.wait_for("nobody writes", |line| {
+        assert!(told(line, "presence").is_none_or(|line| line["state"] != "offline"), "{line}");
+        told(line, "typing").filter(|line| line["users"] == json!([]))
+    });
     assert_eq!(is("offline")["user"], "alice");
     // until it is locked.
     let mut screen = Terminal::open(&alice.command(&["--presence", "on", "--lock-after-idle", "1s"]), 24, 80);

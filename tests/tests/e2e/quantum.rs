@@ -218,6 +218,13 @@ fn jobs_are_listed_shown_and_found_by_the_beginning_of_their_ids() {
     let id = jobs[0]["job"].as_str().expect("an id");
     let shown = &alice.json(&["quantum", "show", &id[..6]])[0];
     assert_eq!((&shown["job"], &shown["qubits"]), (&jobs[0]["job"], &Value::from(5000)));
+    // What is run for random bits: a superposition of each qubit, measured.
+    let random = jobs[1]["job"].as_str().expect("an id");
+    let circuit = &alice.json(&["quantum", "show", random, "--circuits"])[0];
+    assert_eq!((&circuit["qubits"], &circuit["shots"]), (&Value::from(16), &Value::from(256)), "{circuit}");
+    assert!(circuit["open_qasm"].as_str().is_some_and(|text| text.starts_with("OPENQASM 3.0;")), "{circuit}");
+    let drawn = alice.ok(&["quantum", "show", random, "--circuits"]);
+    assert_eq!(drawn.iter().filter(|line| line.contains("M→")).count(), 16, "{drawn:?}");
     for (arguments, code, word) in [
         (&["quantum", "show", "zz"][..], 5, "quantum jobs"),
         (&["quantum", "show", ""], 5, "no job is named"),

@@ -580,6 +580,9 @@ fn a_job_that_is_not_listed_yet_is_submitted_again_by_nobody() {
                 let unknown = user.client.fails(3, &user.quantum(&format!("{command} {id}")));
                 assert!(unknown.contains("not known yet") && unknown.contains("15 min"), "{unknown}");
             }
+            // Nor does a clock that was set back make it certain.
+            assert_eq!(user.later("-20m", "resume").code, Some(3));
+            assert_eq!(fake.jobs().len(), 1);
             fake.change(|control| control.unlisted = 0);
         }
         let resuming = [(); 2].map(|()| user.client.start(&user.quantum("resume")));
@@ -590,6 +593,15 @@ fn a_job_that_is_not_listed_yet_is_submitted_again_by_nobody() {
         assert_eq!(fake.jobs().len(), 1);
         assert_eq!(user.pool(), (256.into(), 256.into()));
     }
+    // One that was refused is not there, and what it might have cost is not spent.
+    let fake = Fake::start(Control::default());
+    fake.happen(Route::Submit, 1, &Mishap::Status(403, None));
+    let user = User::new(&fake);
+    user.client.fails(6, &user.quantum("run qrng --backend ibm --yes"));
+    assert_eq!(user.jobs(), [("prepared".to_owned(), BACKEND.to_owned())]);
+    assert_eq!(user.json("usage")[0]["spent_seconds"], 0.0);
+    assert_eq!(user.json("resume")[0]["state"], "done");
+    assert_eq!(fake.jobs().len(), 1);
     // One that never arrived is submitted when that is certain.
     let fake = Fake::start(Control::default());
     fake.happen(Route::Submit, 1, &Mishap::Cut);

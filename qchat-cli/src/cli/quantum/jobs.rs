@@ -153,7 +153,9 @@ pub(super) async fn forget(context: &Context, starts: &[String], all: bool) -> O
                 "bits of job {id} wait in the pool: it is kept until keys have drawn them"
             )));
         }
-        chosen.push(job);
+        if !chosen.iter().any(|known: &Job| known.id == job.id) {
+            chosen.push(job);
+        }
     }
     let ids: Vec<_> = chosen.iter().map(|job| job.id).collect();
     let forgotten = jobs.store().with(move |store: &QuantumStore| store.forget_jobs(&ids)).await;

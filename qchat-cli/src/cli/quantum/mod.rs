@@ -1,6 +1,7 @@
 //! Commands about quantum jobs and the pool.
 
 mod bench;
+mod circuits;
 mod elsewhere;
 mod health;
 mod ibm;
@@ -39,7 +40,8 @@ pub(super) async fn carry_out(context: &Context, command: &Quantum) -> Outcome {
         Quantum::Run(what) => run::run(context, what).await,
         Quantum::Answer(answer) => joint::answer(context, answer).await,
         Quantum::Jobs => jobs::list(context).await,
-        Quantum::Show { job } => jobs::show(context, job).await,
+        Quantum::Show { job, circuits: true } => circuits::show(context, job).await,
+        Quantum::Show { job, circuits: false } => jobs::show(context, job).await,
         Quantum::Cancel { job } => jobs::cancel(context, job).await,
         Quantum::Resume { jobs } => jobs::resume(context, jobs).await,
         Quantum::Replay { job, results, save } => {

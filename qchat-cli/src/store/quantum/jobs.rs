@@ -385,6 +385,38 @@ impl QuantumStore {
         })
     }
 
+    /// A job that the provider does not have, whatever was tried, is as it was before: nothing is counted as spent.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unsubmitted(&self, id: JobId) -> Result<Job, StoreError> {
+        self.write(|conn| {
+            let told = jobs::table.find(id.as_bytes()).filter(jobs::state.eq(State::Submitting.name()));
+            diesel::update(told)
+                .set((
+                    jobs::state.eq(State::Prepared.name()),
+                    jobs::charged.eq(0.0),
+                    jobs::submitted_ms.eq(None::<i64>),
+                    jobs::changed_ms.eq(convert::now_ms()),
+                ))
+                .execute(conn)?;
+            find(conn, id)
+        })
+    }
+
+    /// A job that was told of at a time which has not come, by this clock, was told of now.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn submitted_by_now(&self, id: JobId) -> Result<(), StoreError> {
+        let now = convert::now_ms();
+        self.write(|conn| {
+            let ahead = jobs::table.find(id.as_bytes()).filter(jobs::submitted_ms.gt(now));
+            diesel::update(ahead).set(jobs::submitted_ms.eq(now)).execute(conn)?;
+            Ok(())
+        })
+    }
+
     /// Counts so many seconds of a job as spent, in the place of those that were believed.
     ///
     /// # Errors

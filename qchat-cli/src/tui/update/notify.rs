@@ -101,5 +101,9 @@ pub(super) fn without_desktop(app: &mut App, title: String, body: String, why: S
         ));
     }
     app.no_desktop = Some(why);
+    if app.is_locked() {
+        // It was written before the screen was locked.
+        return vec![by_terminal("qchat".to_owned(), "a new message".to_owned())];
+    }
     vec![by_terminal(title, body)]
 }

@@ -246,9 +246,11 @@ pub(super) fn update(welcome: &mut Welcome, input: Input) -> Option<Act> {
         Input::Key(event) if event.kind != KeyEventKind::Release => key(welcome, event),
         Input::Key(_) => None,
         Input::Paste(text) => {
+            let words = welcome.step == Step::Words;
             if let Some(hidden) = welcome.hidden() {
-                // Words may be one on a line.
-                hidden.push(&text.replace(['\n', '\r', '\t'], " "));
+                // Words may be one on a line; a passphrase ends with it.
+                let text = if words { text.replace(['\n', '\r', '\t'], " ") } else { text };
+                hidden.push(&Zeroizing::new(text));
             } else if let Some(field) = welcome.field() {
                 field.paste_line(&text);
             }

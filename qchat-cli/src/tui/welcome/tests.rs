@@ -211,7 +211,7 @@ fn every_step_fits_on_every_screen() {
     let mut again = Stage::named(0);
     again.line(GOOD);
     let mut passphrase = Stage::named(0);
-    passphrase.tell(Input::Paste("lantern gravel mustard".to_owned()));
+    passphrase.tell(Input::Paste("lantern gravel mustard\n".to_owned()));
     let mut server = Stage::new();
     server.press(KeyCode::Enter).line("nowhere");
     let mut asked = Stage::named(1);

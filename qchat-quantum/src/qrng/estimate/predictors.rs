@@ -80,12 +80,17 @@ impl Contest {
     }
 }
 
-fn symbols(samples: &[u8]) -> usize {
+/// The symbols that there are, in order.
+fn alphabet(samples: &[u8]) -> Vec<u8> {
     let mut seen = [false; 256];
     for &sample in samples {
         seen[usize::from(sample)] = true;
     }
-    seen.into_iter().filter(|&seen| seen).count()
+    (0..=u8::MAX).filter(|&symbol| seen[usize::from(symbol)]).collect()
+}
+
+fn symbols(samples: &[u8]) -> usize {
+    alphabet(samples).len()
 }
 
 /// How many samples each window holds (§6.3.7).
@@ -110,7 +115,7 @@ impl Window {
         (self.held.len() == self.size).then_some(self.most_common)
     }
 
-    fn take(&mut self, sample: u8, time: usize) {
+    fn take(&mut self, sample: u8, time: usize, alphabet: &[u8]) {
         self.held.push_back(sample);
         self.counts[usize::from(sample)] += 1;
         self.latest[usize::from(sample)] = time;
@@ -120,7 +125,7 @@ impl Window {
         }
         let weight = |symbol: u8| (self.counts[usize::from(symbol)], self.latest[usize::from(symbol)]);
         if gone == Some(self.most_common) && gone != Some(sample) {
-            self.most_common = (0..=u8::MAX).max_by_key(|&symbol| weight(symbol)).unwrap_or(0);
+            self.most_common = alphabet.iter().copied().max_by_key(|&symbol| weight(symbol)).unwrap_or(0);
         } else if weight(sample) > weight(self.most_common) {
             self.most_common = sample;
         }
@@ -132,6 +137,7 @@ pub fn multi_mcw(samples: &[u8]) -> Option<f64> {
     if samples.len() <= WINDOWS[3] {
         return None;
     }
+    let alphabet = alphabet(samples);
     let mut windows = WINDOWS.map(Window::new);
     let mut contest = Contest::new(windows.len());
     let mut score = Score::default();
@@ -143,10 +149,10 @@ pub fn multi_mcw(samples: &[u8]) -> Option<f64> {
             if window.prediction() == Some(sample) {
                 contest.right(n);
             }
-            window.take(sample, time);
+            window.take(sample, time, &alphabet);
         }
     }
-    score.estimate(symbols(samples))
+    score.estimate(alphabet.len())
 }
 
 /// How far back the lag predictors look at most (§6.3.8).
