@@ -243,6 +243,50 @@ fn sample_data_needs_no_account_and_no_daemon() {
 }
 
 #[test]
+fn no_text_does_more_on_the_screen_than_to_be_seen() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let (alice, mut mallory) =
+        (Client::register(&daemon.url(), "alice"), Client::register(&daemon.url(), "mallory"));
+    mallory.unlock();
+    client::room("general", &[&alice, &mallory]);
+    let mut screen = Terminal::open(&alice.command(&[]), 24, 80);
+    screen.shows("online");
+    mallory.ok(&["send", "general", "the first"]);
+    screen.shows("mallory: the first");
+    screen.wait_for("a room that was read", |screen| !screen.contains("1 general"));
+    let frame = screen.frame(24);
+    let controls: String = (1..0x20_u8).chain(0x7f..=0x9f).flat_map(|c| ['a', char::from(c), 'b']).collect();
+    let marks = format!("e{}", "\u{301}".repeat(10_000));
+    let texts = [
+        controls.as_str(),
+        "\u{1b}[2J\u{1b}[H\u{1b}[31;1m\u{1b}[10;3H*",
+        "\u{1b}[?1049l\u{1b}[?25l\u{1b}[?2004l\u{1b}[?1000l\u{1b}[?1h\u{1b}=\u{1b}c",
+        "\u{1b}]0;owned\u{7}\u{1b}]52;c;b3duZWQ=\u{1b}\\",
+        "\u{1b}]8;;https://evil.example\u{1b}\\click\u{1b}]8;;\u{1b}\\",
+        "\u{9b}2J\u{9d}0;owned\u{9c}\u{1b}P+q544e\u{1b}\\",
+        "\u{202e}drawkcab\u{202c}\u{2066}isolated\u{2069}\u{200e}\u{200f}\u{61c}",
+        "ze\u{200b}ro\u{200d}wi\u{2060}dth\u{feff}\u{ad}\u{e0041}\u{e007f}",
+        "line\u{2028}para\u{2029}vt\u{b}ff\u{c}nel\u{85}cr\rlf\r\nbs\u{8}\u{8}",
+        "\u{fffd}\u{fffe}\u{ffff} שלום\u{202e}abc",
+        &marks,
+        &"👨\u{200d}".repeat(2_000),
+        &"x".repeat(5_000),
+    ]
+    .map(str::to_owned);
+    for (number, text) in texts.iter().enumerate() {
+        let end = format!("the end of {number}");
+        let text = format!("{text}\n{end}");
+        drop(mallory.run_with_input(&["send", "general", "-"], text.as_bytes()).expect_code(0));
+        screen.shows(&end);
+        // The list of rooms says that there is something new until it is read.
+        screen.wait_for("a room that was read", |screen| !screen.contains("1 general"));
+        assert_eq!(screen.frame(24), frame, "{end}");
+    }
+    screen.press("\u{11}");
+    screen.ends_in_order();
+}
+
+#[test]
 fn the_colours_suit_the_background_that_the_terminal_says_it_has() {
     // Of what is quiet.
     const DARK: u8 = 246;

@@ -107,6 +107,21 @@ impl Terminal {
         write(&self.keys, keys.as_bytes()).expect("keys are taken");
     }
 
+    /// All that is not text of the open room: the list of rooms, `width` cells wide, and the modes of the terminal.
+    pub(crate) fn frame(&self, width: u16) -> (Vec<String>, String) {
+        let screen = self.cells.screen();
+        let modes = format!(
+            "{} {} {} {} {:?} {:?}",
+            screen.alternate_screen(),
+            screen.bracketed_paste(),
+            screen.application_cursor(),
+            screen.application_keypad(),
+            screen.mouse_protocol_mode(),
+            screen.size(),
+        );
+        (screen.rows(0, width).collect(), modes)
+    }
+
     /// The colours of what is written on the screen, of the 256.
     pub(crate) fn colours(&self) -> BTreeSet<u8> {
         let screen = self.cells.screen();
