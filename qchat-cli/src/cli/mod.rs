@@ -164,8 +164,9 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
                 None if context.settings.plain => runtime.block_on(linear::linear(context)),
                 None => runtime.block_on(screen(context, &cli.global)),
             };
-            // A thread that reads standard input, or asks a keyring, may never come back from it.
-            let patience = if matches!(command, Some(Command::Rpc { .. })) { Duration::ZERO } else { LAST };
+            // A thread that reads standard input, or asks a keyring, may never come back from it. Whatever else is at work comes to an
+            // end: what libraries hold is freed when the process exits, and nobody may be using it then.
+            let patience = if matches!(command, Some(Command::Rpc { .. })) { RPC_LAST } else { LAST };
             runtime.shutdown_timeout(patience);
             outcome
         }
@@ -174,6 +175,8 @@ fn carry_out(context: &Context, cli: &Cli, arguments: &[OsString]) -> Outcome {
 
 /// How long what was begun on other threads may take when a command has ended.
 const LAST: Duration = Duration::from_secs(5);
+/// The same of `rpc`, whose reader of standard input never ends.
+const RPC_LAST: Duration = Duration::from_millis(500);
 
 fn runtime() -> Outcome<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
