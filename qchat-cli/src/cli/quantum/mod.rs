@@ -7,6 +7,7 @@ mod health;
 mod ibm;
 mod jobs;
 mod joint;
+mod new_file;
 mod plot;
 mod replay;
 mod report;

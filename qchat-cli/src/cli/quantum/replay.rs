@@ -1,17 +1,12 @@
 //! `quantum replay`: a job's report, made again of what a device had measured for it.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, io::Read as _, path::Path};
 
 use qchat_quantum::ibm::Raw;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{ibm, jobs as open_jobs, report};
+use super::{ibm, jobs as open_jobs, new_file::NewFile, report};
 use crate::{
     cli::{
         Context,
@@ -50,7 +45,7 @@ pub(super) async fn replay(
             "these bits have gone into keys, or will: they are not written into a file",
         ));
     }
-    let saved = save.map(Saved::reserve).transpose()?;
+    let saved = save.map(|path| NewFile::reserve(path, 0o600)).transpose()?;
     let raw = if let Some(path) = results {
         read(path)?
     } else {
@@ -108,40 +103,4 @@ fn read(path: &Path) -> Outcome<Raw> {
         return Err(Failure::usage(format!("{} has more than results can have", path.display())));
     }
     Ok(Raw::new(text))
-}
-
-/// A new file for results, for its owner alone. It is gone again when nothing is written.
-struct Saved<'a> {
-    path: &'a Path,
-    file: fs::File,
-    written: bool,
-}
-
-impl<'a> Saved<'a> {
-    fn reserve(path: &'a Path) -> Outcome<Self> {
-        let file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-                Failure::usage(format!(
-                    "cannot make {}: {error}; name a file that does not exist",
-                    path.display()
-                ))
-            })?;
-        Ok(Self { path, file, written: false })
-    }
-
-    fn write(mut self, text: &[u8]) -> Outcome {
-        self.file
-            .write_all(text)
-            .map_err(|error| Failure::unexpected(format!("cannot write {}: {error}", self.path.display())))?;
-        self.written = true;
-        Ok(())
-    }
-}
-
-impl Drop for Saved<'_> {
-    fn drop(&mut self) {
-        if !self.written {
-            drop(fs::remove_file(self.path));
-        }
-    }
 }

@@ -2,8 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
-    path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -12,7 +10,7 @@ use qchat_quantum::{
     e91,
 };
 
-use super::{ibm, jobs_or_new, joint, report, svg};
+use super::{ibm, jobs_or_new, joint, new_file::NewFile, report, svg};
 use crate::{
     cli::{
         Context,
@@ -83,7 +81,7 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
         ));
     }
     // Before anything is computed for it.
-    let drawing = svg.map(Drawing::reserve).transpose()?;
+    let drawing = svg.map(|path| NewFile::reserve(path, 0o666)).transpose()?;
     let at = match what {
         Run::Qrng { at, .. } | Run::Chsh { at, .. } => Some(at),
         Run::Bb84(arguments) => Some(&arguments.at),
@@ -112,7 +110,7 @@ pub(super) async fn run(context: &Context, what: &Run) -> Outcome {
         shown.add_distances(DISTANCES.into_iter().zip(lengths).collect());
     }
     if let Some(drawing) = drawing {
-        drawing.write(&svg::draw(&shown))?;
+        drawing.write(svg::draw(&shown).as_bytes())?;
     }
     shown.print(context, &done.notes)
 }
@@ -307,40 +305,4 @@ fn fit_for_a_device(settings: &bb84::Settings, distances: bool) -> Outcome {
         )));
     }
     Ok(())
-}
-
-/// A new file for a drawing. It is there from the start, so that nothing is computed for a name that is taken, and gone again
-/// when nothing was drawn.
-struct Drawing<'a> {
-    path: &'a Path,
-    file: fs::File,
-    drawn: bool,
-}
-
-impl<'a> Drawing<'a> {
-    fn reserve(path: &'a Path) -> Outcome<Self> {
-        let file = fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
-            Failure::usage(format!(
-                "cannot make {}: {error}; name a file that does not exist",
-                path.display()
-            ))
-        })?;
-        Ok(Self { path, file, drawn: false })
-    }
-
-    fn write(mut self, drawing: &str) -> Outcome {
-        self.file
-            .write_all(drawing.as_bytes())
-            .map_err(|error| Failure::unexpected(format!("cannot write {}: {error}", self.path.display())))?;
-        self.drawn = true;
-        Ok(())
-    }
-}
-
-impl Drop for Drawing<'_> {
-    fn drop(&mut self) {
-        if !self.drawn {
-            drop(fs::remove_file(self.path));
-        }
-    }
 }
