@@ -204,7 +204,7 @@ mod tests {
             frames
         };
 
-        let queue = Queue::new(32);
+        let queue = Queue::new(64);
         for word in 0..=5 {
             queue.whisper(of(1), &said(1, word));
         }
