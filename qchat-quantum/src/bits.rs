@@ -4,12 +4,13 @@ use std::fmt;
 
 use rand::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bits in order. Bit `i` is bit `i % 64` of word `i / 64`, and bit `i % 8` of byte `i / 8`: the lowest comes first.
 ///
-/// Bits behind the end are always zero. Debug output shows the length alone, since bits may be a key.
-#[derive(Clone, Default, PartialEq, Eq, Zeroize)]
+/// Bits behind the end are always zero. They may be a key: debug output shows the length alone, and they are wiped where they are
+/// dropped or moved to more room.
+#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Bits {
     words: Vec<u64>,
     length: usize,
@@ -97,6 +98,11 @@ impl Bits {
     /// Appends a bit.
     pub fn push(&mut self, value: bool) {
         if self.length.is_multiple_of(64) {
+            if self.words.len() == self.words.capacity() {
+                let mut larger = Vec::with_capacity(2 * self.words.len() + 1);
+                larger.extend_from_slice(&self.words);
+                std::mem::replace(&mut self.words, larger).zeroize();
+            }
             self.words.push(0);
         }
         self.length += 1;
@@ -152,7 +158,7 @@ impl Bits {
     }
 
     /// All bits in order.
-    pub fn iter(&self) -> impl Iterator<Item = bool> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
         (0..self.length).map(|index| self.get(index))
     }
 }

@@ -74,6 +74,13 @@ pub enum RoomPsk {
         #[arg(long, value_name = "TIME", value_parser = args::time)]
         wait: Option<Duration>,
     },
+    /// Ask this end's KME how many keys it has for the other end. Needs no account.
+    #[command(
+        long_about = "Ask this end's KME how many keys it has for the other end. Needs no account.\n\nIt needs --etsi014, --peer-sae, \
+            --sae-cert, --sae-key and --kme-ca, which are settings too. No key is used up.",
+        after_help = "Example:\n  qchat room psk status --etsi014 https://kme-a.example:8443 --peer-sae bob-sae --sae-cert alice.pem --sae-key alice.key --kme-ca kme-ca.pem"
+    )]
+    Status,
     /// Give up a key that was offered or taken and is not mixed in yet, and delete it.
     #[command(after_help = "Example:\n  qchat room psk drop lab")]
     Drop {

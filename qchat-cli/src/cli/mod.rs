@@ -227,6 +227,7 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
         Command::Room(Room::Psk(RoomPsk::Accept { room, wait })) => {
             shared_keys::accept(context, room, *wait).await
         }
+        Command::Room(Room::Psk(RoomPsk::Status)) => shared_keys::status(context).await,
         Command::Room(Room::Psk(RoomPsk::Drop { room })) => shared_keys::give_up(context, room).await,
         Command::Room(Room::Expire { room, after }) => {
             rooms::set(context, room, SettingsChange::ExpireAfter(after.0)).await

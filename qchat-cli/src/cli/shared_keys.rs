@@ -84,6 +84,58 @@ pub(super) async fn accept(context: &Context, room: &str, wait: Option<Duration>
     .await
 }
 
+/// What a KME says of its link, fit for a terminal.
+#[derive(Serialize)]
+struct LinkObject {
+    v: u8,
+    kme: Option<String>,
+    peer_kme: Option<String>,
+    sae: Option<String>,
+    peer_sae: String,
+    keys: Option<u64>,
+    most_keys: Option<u64>,
+    most_keys_at_once: Option<u64>,
+    key_bits: Option<u64>,
+    least_key_bits: Option<u64>,
+    most_key_bits: Option<u64>,
+}
+
+pub(super) async fn status(context: &Context) -> Outcome {
+    let settings = &context.settings.kme;
+    let kme = client(settings, context.settings.timeout)?;
+    let slave = said("--peer-sae", settings.peer_sae.as_ref())?;
+    let asking = async { kme.status(slave).await.map_err(EngineError::from) };
+    let status = progress::during(&context.settings, "Asking the KME", asking).await?;
+    let shown = |name: Option<String>| name.map(|name| sanitize::line(&name).into_owned());
+    let object = LinkObject {
+        v: 1,
+        kme: shown(status.source_kme),
+        peer_kme: shown(status.target_kme),
+        sae: shown(status.master_sae),
+        peer_sae: slave.to_string(),
+        keys: status.stored_key_count,
+        most_keys: status.max_key_count,
+        most_keys_at_once: status.max_key_per_request,
+        key_bits: status.key_size,
+        least_key_bits: status.min_key_size,
+        most_key_bits: status.max_key_size,
+    };
+    context.output.result(&object, || {
+        let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "?".to_owned());
+        format!(
+            "{} of {} keys of {} bits for {} wait at {}, whose link ends at {}",
+            number(object.keys),
+            number(object.most_keys),
+            number(object.key_bits),
+            object.peer_sae,
+            name(&object.kme),
+            name(&object.peer_kme)
+        )
+    })?;
+    Ok(())
+}
+
 pub(super) async fn give_up(context: &Context, room: &str) -> Outcome {
     open::with_engine(context, async |handle| {
         open::sync_or_fail(context, handle).await?;

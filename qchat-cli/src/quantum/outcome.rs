@@ -147,11 +147,7 @@ fn doubted(report: &str, service: &str) -> String {
 
 fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Result<Outcome, QuantumError> {
     let [samples] = samples else { return Err(QuantumError::Malformed("number of results")) };
-    let mut raw = samples.concatenated();
-    let harvested = harvest(&raw, CLAIMED);
-    let raw_bits = raw.len();
-    raw.zeroize();
-    let mut harvested = harvested?;
+    let mut harvested = harvest(samples, CLAIMED)?;
     let seed = task.seed.filter(|_| !quantum);
     let wanted = (task.bits / 8).min(harvested.bytes.len());
     let report = QrngReport {
@@ -161,7 +157,7 @@ fn random(task: &Qrng, backend: &str, quantum: bool, samples: &[Samples]) -> Res
         shots: samples.shots(),
         // One turn and the reading, whatever the device.
         depth: 2,
-        raw_bits,
+        raw_bits: harvested.raw_bits,
         entropy: harvested.entropy,
         estimates: harvested.estimates,
         key_bits: wanted * 8,

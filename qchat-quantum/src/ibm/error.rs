@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{config::Scrub, submission::Tag};
+use super::{config::Scrub, registry::Remedy, submission::Tag};
 
 /// More characters of a message explain nothing.
 pub(super) const MOST_MESSAGE: usize = 200;
@@ -114,14 +114,14 @@ pub enum IbmError {
     #[error("IBM Quantum refuses a circuit: {0}; lower it for this backend as it is calibrated now")]
     Circuit(Said),
     /// Another refusal.
-    #[error(
-        "IBM Quantum refuses the request with status {status}: {said}; a newer version of qchat may know why"
-    )]
+    #[error("IBM Quantum refuses the request with status {status}: {said}; {}", what_helps(*.remedy))]
     Refused {
         /// The status of HTTP.
         status: u16,
         /// The answer.
         said: Said,
+        /// What IBM's registry of codes means for who asks here.
+        remedy: Option<Remedy>,
     },
     /// 429.
     #[error("IBM Quantum was asked too often: {said}; try again {}", when(*.after))]
@@ -255,6 +255,10 @@ fn when(after: Option<Duration>) -> String {
     after.map_or_else(|| "later".to_owned(), |after| format!("in {} s", after.as_secs().max(1)))
 }
 
+fn what_helps(remedy: Option<Remedy>) -> String {
+    remedy.map_or_else(|| "a newer version of qchat may know why".to_owned(), |remedy| remedy.to_string())
+}
+
 /// What was asked for, as far as a refusal means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -275,12 +279,14 @@ pub(super) fn refusal(
 ) -> IbmError {
     let said = said(body, scrub);
     let number = status.as_u16();
+    let remedy = said.code.as_deref().and_then(|code| code.parse().ok()).and_then(Remedy::of);
     match (number, asked) {
         (429, _) => IbmError::Limited { after, said },
         (500.., _) => IbmError::Unavailable { status: number, after, said },
         (400 | 401 | 403, Asked::Token) => IbmError::Key(said),
         (401, _) => IbmError::Unauthorized(said),
-        (403, _) => IbmError::Forbidden(said),
+        // What the code says is more than that.
+        (403, _) if remedy.is_none_or(|remedy| remedy == Remedy::Rights) => IbmError::Forbidden(said),
         (404, asked) => {
             let what = match asked {
                 Asked::About(what) => what,
@@ -290,17 +296,11 @@ pub(super) fn refusal(
             };
             IbmError::NotFound { what, said }
         }
-        (409, Asked::Submit) => IbmError::UsageLimit(said),
+        (409, Asked::Submit) if remedy != Some(Remedy::FewerJobs) => IbmError::UsageLimit(said),
         (409, Asked::Cancel) => IbmError::Final(said),
-        _ if said.code.as_deref().is_some_and(concerns_circuits) => IbmError::Circuit(said),
-        _ => IbmError::Refused { status: number, said },
+        _ if remedy == Some(Remedy::Circuit) => IbmError::Circuit(said),
+        _ => IbmError::Refused { status: number, said, remedy },
     }
-}
-
-/// Whether a code of IBM's registry (https://quantum.cloud.ibm.com/docs/errors) says that a circuit is not one of the
-/// device's: its validation or translation failed, or it uses gates or pairs that are not there.
-pub(super) fn concerns_circuits(code: &str) -> bool {
-    matches!(code, "1002" | "1003" | "1005" | "1517")
 }
 
 #[derive(Deserialize, Default)]
@@ -395,6 +395,26 @@ mod tests {
             assert!(!text.contains('\n') && !text.ends_with('.'), "one sentence: {text}");
             assert_eq!(error.said().unwrap().trace.as_deref(), Some("t-1"));
             assert_eq!(error.is_no_outcome(), matches!(status.as_u16(), 408 | 500..), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_code_of_the_registry_says_what_helps() {
+        for (status, asked, code, has) in [
+            (400, Asked::Submit, 1517, "lower it for this backend"),
+            (400, Asked::Submit, 6000, "ask for fewer"),
+            (400, Asked::Submit, 1004, "take another backend"),
+            (400, Asked::Submit, 3458, "wait until earlier jobs have ended"),
+            (409, Asked::Submit, 1012, "wait until earlier jobs have ended"),
+            (403, Asked::Submit, 3444, "accept IBM's terms"),
+            (403, Asked::Submit, 2409, "ask the owner"),
+            (400, Asked::Cancel, 3209, "look at the job's state"),
+            (400, Asked::About("job"), 1006, "try again later"),
+        ] {
+            let answer = serde_json::json!({"errors": [{"code": code, "message": "No."}]}).to_string();
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = refusal(asked, status, None, answer.as_bytes(), &Scrub::default());
+            assert!(error.to_string().contains(has), "{status} {asked:?} {code}: {error}");
         }
     }
 

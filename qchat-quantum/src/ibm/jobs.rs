@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::{
     IbmError,
     config::Scrub,
-    error::{MOST_MESSAGE, concerns_circuits, parse},
+    error::{MOST_MESSAGE, parse},
+    registry::Remedy,
     submission::{Tag, name},
 };
 
@@ -116,13 +117,11 @@ impl fmt::Display for JobState {
                 if let Some(code) = code {
                     write!(f, " with code {code}")?;
                 }
-                let circuits = code.is_some_and(|code| concerns_circuits(&code.to_string()));
-                let remedy = if circuits {
-                    "lower the circuits for this backend as it is calibrated now"
-                } else {
-                    "submit it again, or take another backend"
-                };
-                write!(f, "{}; {remedy}", because(reason.trim_end_matches('.')))
+                let reason = because(reason.trim_end_matches('.'));
+                match code.and_then(Remedy::of) {
+                    Some(remedy) => write!(f, "{reason}; {remedy}"),
+                    None => write!(f, "{reason}; submit it again, or take another backend"),
+                }
             }
         }
     }

@@ -253,7 +253,7 @@ fn no_text_does_more_on_the_screen_than_to_be_seen() {
     screen.shows("online");
     mallory.ok(&["send", "general", "the first"]);
     screen.shows("mallory: the first");
-    screen.wait_for("a room that was read", |screen| !screen.contains("1 general"));
+    screen.wait_for("a room that was read", |screen| !screen.contains("•general"));
     let frame = screen.frame(24);
     let controls: String = (1..0x20_u8).chain(0x7f..=0x9f).flat_map(|c| ['a', char::from(c), 'b']).collect();
     let marks = format!("e{}", "\u{301}".repeat(10_000));
@@ -279,7 +279,7 @@ fn no_text_does_more_on_the_screen_than_to_be_seen() {
         drop(mallory.run_with_input(&["send", "general", "-"], text.as_bytes()).expect_code(0));
         screen.shows(&end);
         // The list of rooms says that there is something new until it is read.
-        screen.wait_for("a room that was read", |screen| !screen.contains("1 general"));
+        screen.wait_for("a room that was read", |screen| !screen.contains("•general"));
         assert_eq!(screen.frame(24), frame, "{end}");
     }
     screen.press("\u{11}");

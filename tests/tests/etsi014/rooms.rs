@@ -99,6 +99,9 @@ fn two_people_mix_a_key_of_their_link_into_their_room_and_talk_on() {
     let Scene { pair, people, .. } = &scene(&["alice", "bob"]);
     let [alice, bob] = &people[..] else { panic!("two people") };
     assert_eq!(show(alice)["psk"], Value::Null);
+    let link = alice.json(&["room", "psk", "status"]).remove(0);
+    assert_eq!((&link["keys"], &link["peer_sae"]), (&25_000.into(), &"bob-sae".into()));
+    assert_eq!(pair.link().key_ids().len(), 0, "asking uses none up");
     alice.ok(ADD);
     let offered = &show(bob)["offered_keys"][0];
     assert_eq!(

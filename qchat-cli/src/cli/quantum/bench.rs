@@ -36,12 +36,18 @@ pub(super) async fn bench(context: &Context) -> Outcome {
     let measuring = progress::telling(&context.settings, "Measuring", async |teller| {
         let (teller, price) = (teller.clone(), context.settings.ibm.price.dollars());
         // On the disk that profiles lie on, where there is one.
-        let data = &context.settings.data_dir;
-        let beside = if data.is_dir() { data.clone() } else { std::env::temp_dir() };
+        let data = context.settings.data_dir.clone();
         open::blocking(move || {
-            let dir = tempfile::TempDir::with_prefix_in(".bench-", &beside).map_err(|error| {
-                Failure::unexpected(format!("cannot make a directory in {}: {error}", beside.display()))
-            })?;
+            // Where that cannot be written to, on the disk for temporary files.
+            let dir = tempfile::TempDir::with_prefix_in(".bench-", &data)
+                .or_else(|_| tempfile::TempDir::with_prefix(".bench-"))
+                .map_err(|error| {
+                    let beside = std::env::temp_dir();
+                    Failure::unexpected(format!(
+                        "cannot make a directory in {}: {error}; name another with TMPDIR",
+                        beside.display()
+                    ))
+                })?;
             let measured = bench::run(&paid, price, dir.path(), &|done, of| {
                 teller.far(done, of, "Measuring".to_owned());
             });
