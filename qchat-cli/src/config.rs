@@ -7,13 +7,14 @@ use directories::ProjectDirs;
 use qchat_quantum::etsi014::{IdError, SaeId};
 use serde::Deserialize;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     cli::{
         args::{self, Global, Switch},
         quantum_args::{self, Price},
     },
-    engine::{Accept, Choice, KeyExchange, KeyLife},
+    engine::{Accept, Choice, KeyExchange, KeyLife, NewVault},
     tui::Prefs,
 };
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub passphrase_file: Option<PathBuf>,
     /// The command that prints the passphrase; not with a file.
     pub passphrase_command: Option<String>,
+    /// Memory that each guess at the passphrase of a vault takes, where one is made or its passphrase changed, MiB.
+    pub vault_memory: u32,
     /// When a key that is not used is forgotten.
     pub lock_after_idle: Option<Duration>,
     /// Print JSON.
@@ -154,6 +157,7 @@ struct Stored {
     key_exchange: Option<KeyExchange>,
     passphrase_file: Option<PathBuf>,
     passphrase_command: Option<String>,
+    vault_memory: Option<u32>,
     lock_after_idle: Option<config::Value>,
     json: Option<bool>,
     plain: Option<bool>,
@@ -328,6 +332,13 @@ impl Settings {
             ),
             (None, None) => None,
         };
+        let vault_memory = match (flags.vault_memory, stored.vault_memory) {
+            (Some(memory), _) => memory,
+            (None, Some(memory)) => {
+                args::vault_memory(&memory.to_string()).map_err(refused.clone()("vault_memory"))?
+            }
+            (None, None) => NewVault::MEMORY,
+        };
         let (passphrase_file, passphrase_command) =
             match (flags.passphrase_file.clone(), flags.passphrase_command.clone()) {
                 (None, None) => (stored.passphrase_file, stored.passphrase_command),
@@ -349,6 +360,7 @@ impl Settings {
             tls: Choice { trust, key_exchange },
             passphrase_file,
             passphrase_command,
+            vault_memory,
             lock_after_idle,
             json: flags.json || stored.json.unwrap_or(false),
             plain: flags.plain || stored.plain.unwrap_or(false),
@@ -366,6 +378,11 @@ impl Settings {
             ibm,
             kme,
         })
+    }
+
+    /// A vault that is to be made, or sealed anew, for this passphrase.
+    pub fn new_vault(&self, passphrase: Zeroizing<String>) -> NewVault {
+        NewVault::new(passphrase, self.vault_memory)
     }
 
     /// The directory of the profile.

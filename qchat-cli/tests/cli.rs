@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 68] = [
+    let commands: [&[&str]; 69] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -65,6 +65,7 @@ fn help_of_every_command() {
         &["room", "psk"],
         &["room", "psk", "add"],
         &["room", "psk", "accept"],
+        &["room", "psk", "status"],
         &["room", "psk", "drop"],
         &["send"],
         &["edit"],
@@ -242,6 +243,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
         "profile = \"from-file\"\ntimeout = 7.5\nno_input = true\nserver = \"http://127.0.0.1:7\"\n\
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
          update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
+         vault_memory = 512\n\
          theme = \"contrast\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
          etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
@@ -292,6 +294,10 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&named, &[], "notifier", Value::from("desktop")),
         (&[("QCHAT_NOTIFIER", "desktop")], &["--notifier", "terminal"], "notifier", Value::from("terminal")),
         (&named, &[], "bell", Value::from(true)),
+        (&[], &[], "vault_memory", Value::from(256)),
+        (&named, &[], "vault_memory", Value::from(512)),
+        (&named, &["--vault-memory", "1024"], "vault_memory", Value::from(1024)),
+        (&[("QCHAT_VAULT_MEMORY", "64")], &[], "vault_memory", Value::from(64)),
         (&[], &[], "backup_interval", Value::Null),
         (&named, &[], "backup_interval", Value::from(43200.0)),
         (&named, &["--backup-interval", "off"], "backup_interval", Value::Null),
@@ -326,6 +332,8 @@ fn flags_come_before_environment_before_file_before_defaults() {
         ("update_after = \"25h\"", "update_after"),
         ("update_after = \"59s\"", "never heal"),
         ("backup_interval = \"1s\"", "backup_interval"),
+        ("vault_memory = 63", "guessed too cheaply"),
+        ("vault_memory = 1025", "vault_memory"),
         ("theme = \"pink\"", "theme"),
         ("keymap = \"nano\"", "there are plain, vim and emacs"),
         ("notifications = \"all\"", "notifications"),

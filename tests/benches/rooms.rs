@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use qchat_cli::engine::{Handle, Options, register, types::Body, types::Inviting};
+use qchat_cli::engine::{Handle, NewVault, Options, register, types::Body, types::Inviting};
 use qchat_proto::ids::{RoomId, UserName};
 use qchat_tests::{daemon::Daemon, database::Backend, device::register_leaf};
 use tempfile::TempDir;
@@ -35,10 +35,10 @@ struct Person {
 impl Person {
     async fn register(server: &str, name: &str) -> Self {
         let directory = TempDir::with_prefix("qchat-").unwrap();
-        let (path, passphrase) =
-            (directory.path().join("profile"), Zeroizing::new("a passphrase".to_owned()));
+        let path = directory.path().join("profile");
+        let vault = NewVault::new(Zeroizing::new("a passphrase".to_owned()), NewVault::LEAST_MEMORY);
         let (server, name) = (server.parse().unwrap(), name.parse().unwrap());
-        let registered = register(&path, server, name, passphrase, PATIENCE, |_| {}).await.unwrap();
+        let registered = register(&path, server, name, vault, PATIENCE, |_| {}).await.unwrap();
         let options = Options::new(PATIENCE);
         let engine = Handle::start(registered.profile, options).await.unwrap();
         engine.sync().await.unwrap();

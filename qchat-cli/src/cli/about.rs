@@ -29,6 +29,7 @@ struct SettingsObject<'a> {
     key_exchange: &'static str,
     passphrase_file: Option<&'a Path>,
     passphrase_command: Option<&'a str>,
+    vault_memory: u32,
     lock_after_idle: Option<f64>,
     json: bool,
     plain: bool,
@@ -76,6 +77,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
         key_exchange: settings.tls.key_exchange.name(),
         passphrase_file: settings.passphrase_file.as_deref(),
         passphrase_command: settings.passphrase_command.as_deref(),
+        vault_memory: settings.vault_memory,
         lock_after_idle: settings.lock_after_idle.map(|time| time.as_secs_f64()),
         json: settings.json,
         plain: settings.plain,
@@ -120,6 +122,7 @@ pub(super) fn settings(context: &Context) -> Outcome {
             ("key_exchange", object.key_exchange.to_owned()),
             ("passphrase_file", path(object.passphrase_file)),
             ("passphrase_command", object.passphrase_command.unwrap_or("(none)").to_owned()),
+            ("vault_memory", settings.vault_memory.to_string()),
             (
                 "lock_after_idle",
                 object.lock_after_idle.map_or_else(|| "(never)".to_owned(), |seconds| seconds.to_string()),

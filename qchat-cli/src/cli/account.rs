@@ -121,10 +121,16 @@ pub(super) async fn register(
     let Choice { trust, key_exchange } = settings.tls;
     let server = Server { url: server, trust: trust.unwrap_or_default(), key_exchange };
     // On the heap: the future is large, and moves otherwise.
-    let registering =
-        Box::pin(engine::register(&dir, server, name.clone(), passphrase, settings.timeout, |stage| {
+    let registering = Box::pin(engine::register(
+        &dir,
+        server,
+        name.clone(),
+        settings.new_vault(passphrase),
+        settings.timeout,
+        |stage| {
             tracing::debug!(?stage, "registering");
-        }));
+        },
+    ));
     let registered = progress::during(settings, "Making keys and registering", registering).await?;
     let profile = registered.profile;
     match registered.recovery_words {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    engine::{Accept, KeyExchange, KeyLife, Trust},
+    engine::{Accept, KeyExchange, KeyLife, NewVault, Trust},
     vault::agent::LONGEST,
 };
 
@@ -102,6 +102,11 @@ pub struct Global {
     #[arg(long, global = true, env = "QCHAT_PASSPHRASE_COMMAND", hide_env_values = true, value_name = "C")]
     #[arg(value_hint = ValueHint::CommandString)]
     pub passphrase_command: Option<String>,
+    /// Memory that each guess at the passphrase of a vault takes whoever has it, MiB: 64 to 1024. It counts for a vault that is
+    /// made, and for one whose passphrase is changed; opening it takes as much [default: 256].
+    #[arg(long, global = true, env = "QCHAT_VAULT_MEMORY", hide_env_values = true, value_name = "MIB")]
+    #[arg(value_parser = vault_memory)]
+    pub vault_memory: Option<u32>,
     /// Forget the key that `unlock` keeps once no command has used it for this long, and lock the screen once no key has been
     /// pressed for as long: as in 15m [default: never].
     #[arg(
@@ -1102,6 +1107,13 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     };
     time.filter(|time| !time.is_zero())
         .ok_or_else(|| "a time above 0 is wanted, as in 30s, 15m, 8h and 1d, or in seconds".to_owned())
+}
+
+/// The memory of Argon2id, MiB.
+pub(crate) fn vault_memory(text: &str) -> Result<u32, String> {
+    let memory = text.parse().ok().filter(|memory| (NewVault::LEAST_MEMORY..=1024).contains(memory));
+    memory
+        .ok_or_else(|| "64 to 1024 MiB are wanted: with less, a passphrase is guessed too cheaply".to_owned())
 }
 
 /// After how many messages keys are renewed.

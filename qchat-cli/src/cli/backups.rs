@@ -200,7 +200,7 @@ pub(super) async fn restore(
             server,
             name.clone(),
             words,
-            passphrase,
+            settings.new_vault(passphrase),
             device,
             settings.timeout,
             stage,

@@ -99,7 +99,16 @@ pub(super) async fn link(context: &Context, name: &UserName, device: Option<&Dev
         asked.same(*code).await
     };
     // On the heap: the future is large, and moves otherwise.
-    let linking = engine::link(&dir, server, name.clone(), device, passphrase, settings.timeout, stage, same);
+    let linking = engine::link(
+        &dir,
+        server,
+        name.clone(),
+        device,
+        settings.new_vault(passphrase),
+        settings.timeout,
+        stage,
+        same,
+    );
     let profile = Box::pin(linking).await?;
     let options = Options { offline: true, ..Options::new(settings.timeout) };
     let handle = Handle::start(profile, options).await?;

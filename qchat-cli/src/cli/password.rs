@@ -30,7 +30,7 @@ pub(super) async fn change(context: &Context, new: Option<&Path>, of_account: Op
         profile: &profile,
         key,
         old: of_account.unwrap_or(old),
-        new,
+        new: settings.new_vault(new),
         server: settings.server.clone(),
         tls: settings.tls,
         timeout: settings.timeout,

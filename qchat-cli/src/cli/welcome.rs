@@ -52,7 +52,7 @@ impl Clerk<'_> {
     }
 
     async fn register(&self, who: Who, told: &mpsc::Sender<Told>) -> Result<Done, EngineError> {
-        let passphrase = who.passphrase.expose().clone();
+        let new = self.context.settings.new_vault(who.passphrase.expose().clone());
         let stage = |stage| {
             tell(
                 told,
@@ -64,7 +64,7 @@ impl Clerk<'_> {
             );
         };
         let (server, timeout) = (self.server(&who), self.context.settings.timeout);
-        let made = engine::register(&self.dir, server, who.name, passphrase, timeout, stage).await?;
+        let made = engine::register(&self.dir, server, who.name, new, timeout, stage).await?;
         self.made.replace(Some(made.profile));
         match made.recovery_words {
             Some(words) => {
@@ -76,7 +76,7 @@ impl Clerk<'_> {
     }
 
     async fn link(&self, who: Who, told: &mpsc::Sender<Told>) -> Result<Done, EngineError> {
-        let passphrase = who.passphrase.expose().clone();
+        let new = self.context.settings.new_vault(who.passphrase.expose().clone());
         let stage = |stage| {
             tell(
                 told,
@@ -93,7 +93,7 @@ impl Clerk<'_> {
         let same = async |code: &Code| ask(told, compared(*code)).await;
         let (server, device) = (self.server(&who), engine::host_name());
         let timeout = self.context.settings.timeout;
-        let linking = engine::link(&self.dir, server, who.name, device, passphrase, timeout, stage, same);
+        let linking = engine::link(&self.dir, server, who.name, device, new, timeout, stage, same);
         self.made.replace(Some(linking.await?));
         Ok(Done::Entered)
     }
@@ -106,7 +106,7 @@ impl Clerk<'_> {
     ) -> Result<Done, EngineError> {
         let key = RecoveryKey::from_words(words.expose())
             .map_err(|error| EngineError::Invalid(format!("these are no recovery words: {error}")))?;
-        let passphrase = who.passphrase.expose().clone();
+        let new = self.context.settings.new_vault(who.passphrase.expose().clone());
         let stage = |stage| match stage {
             RestoreStage::Looking => tell(told, "Looking for backups…"),
             RestoreStage::Joining => tell(told, "Making this machine a device of the account…"),
@@ -119,7 +119,7 @@ impl Clerk<'_> {
             server,
             who.name,
             key,
-            passphrase,
+            new,
             None,
             self.context.settings.timeout,
             stage,

@@ -80,7 +80,7 @@ pub use old_copy::Recovered;
 pub use origins::Origin;
 pub use parts::whoami;
 pub use passphrase::{Change, change_passphrase, passphrase_change_is_unfinished};
-pub use place::quantum;
+pub use place::{NewVault, quantum};
 pub use presence::{Appearance, Presence, Standing as PresenceStanding};
 pub use quantum::{QuantumJob, QuantumOverview};
 pub use receipts::Reached;

@@ -28,6 +28,7 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
+    place::NewVault,
     register::blocking,
     tidy,
 };
@@ -48,8 +49,8 @@ pub struct Change<'a> {
     pub key: Secret<32>,
     /// The account's passphrase so far.
     pub old: Zeroizing<String>,
-    /// The new one.
-    pub new: Zeroizing<String>,
+    /// The new one, and what guessing it is to cost.
+    pub new: NewVault,
     /// Another address of the daemon.
     pub server: Option<Url>,
     /// What is said about TLS.
@@ -67,6 +68,7 @@ pub async fn change_passphrase(change: Change<'_>) -> Result<(), EngineError> {
     let Change { profile, key, old, new, server, tls, timeout } = change;
     let _lock = profile.lock_vault(PATIENCE).await?;
     let Parts { me, access, rest, .. } = parts(profile, server, tls, timeout, KeyLife::default()).await?;
+    let NewVault { passphrase: new, cost } = new;
     strength::judge(&new, &[me.name.as_str(), "qchat"])
         .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let dir = profile.dir().to_owned();
@@ -100,8 +102,7 @@ pub async fn change_passphrase(change: Change<'_>) -> Result<(), EngineError> {
     MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
     let new_auth_key = auth_key(new.clone(), salt).await?;
     let home = dir.clone();
-    let vault =
-        blocking(move || Ok(vault::rewrap(&home, &key, &new, KdfParams::VAULT, &MixedEntropy)?)).await?;
+    let vault = blocking(move || Ok(vault::rewrap(&home, &key, &new, cost, &MixedEntropy)?)).await?;
     let begun = PassphraseChange { old_auth_key, new_auth_key, new_auth_salt: salt, vault };
     let begun = profile
         .write_async(move |tx| {

@@ -4,12 +4,34 @@
 use std::path::Path;
 
 use qchat_proto::crypto::{password::KdfParams, secret::Secret};
+use zeroize::Zeroizing;
 
 use super::{entropy::MixedEntropy, error::EngineError};
 use crate::{
     store::{Profile, quantum::QuantumStore},
     vault,
 };
+
+/// What a new vault is opened by.
+#[derive(Clone)]
+pub struct NewVault {
+    /// Who knows it opens the vault.
+    pub(super) passphrase: Zeroizing<String>,
+    /// What each guess costs.
+    pub(super) cost: KdfParams,
+}
+
+impl NewVault {
+    /// The least memory that a guess may take, MiB.
+    pub const LEAST_MEMORY: u32 = KdfParams::FLOOR.memory_kib / 1024;
+    /// What it takes unless its owner wants it otherwise, MiB.
+    pub const MEMORY: u32 = KdfParams::VAULT.memory_kib / 1024;
+
+    /// One that this passphrase opens; each guess at it takes so much memory, MiB, 64 to 1,024.
+    pub const fn new(passphrase: Zeroizing<String>, memory: u32) -> Self {
+        Self { passphrase, cost: KdfParams::with_memory(memory) }
+    }
+}
 
 /// Whether a profile was begun in `dir`, or more than that.
 pub(super) fn is_begun(dir: &Path) -> bool {
@@ -20,9 +42,9 @@ pub(super) fn is_begun(dir: &Path) -> bool {
 ///
 /// # Errors
 /// When the passphrase does not open the vault that is there; what the disk says.
-pub(super) fn key(dir: &Path, passphrase: &str) -> Result<Secret<32>, EngineError> {
+pub(super) fn key(dir: &Path, new: &NewVault) -> Result<Secret<32>, EngineError> {
     if vault::exists(dir) && QuantumStore::exists(dir) {
-        return Ok(vault::unlock(dir, passphrase)?);
+        return Ok(vault::unlock(dir, &new.passphrase)?);
     }
     if QuantumStore::exists(dir) {
         return Err(EngineError::Refused(format!(
@@ -30,7 +52,7 @@ pub(super) fn key(dir: &Path, passphrase: &str) -> Result<Secret<32>, EngineErro
             dir.display()
         )));
     }
-    Ok(vault::create(dir, passphrase, KdfParams::VAULT, &MixedEntropy)?)
+    Ok(vault::create(dir, &new.passphrase, new.cost, &MixedEntropy)?)
 }
 
 /// Deletes what a profile that came to nothing has left. The quantum jobs stay, with the vault that their database needs.
@@ -55,7 +77,7 @@ pub(super) fn discard_keys(dir: &Path, pool: Option<&QuantumStore>) -> Result<()
 ///
 /// # Errors
 /// As [`key`].
-pub fn quantum(dir: &Path, passphrase: &str) -> Result<QuantumStore, EngineError> {
-    let key = if vault::exists(dir) { vault::unlock(dir, passphrase)? } else { key(dir, passphrase)? };
+pub fn quantum(dir: &Path, new: &NewVault) -> Result<QuantumStore, EngineError> {
+    let key = if vault::exists(dir) { vault::unlock(dir, &new.passphrase)? } else { key(dir, new)? };
     Ok(QuantumStore::open(dir, key)?)
 }

@@ -28,7 +28,7 @@ use super::{
     entropy::MixedEntropy,
     error::EngineError,
     parts::{Parts, parts},
-    place::{self, discard, discard_keys},
+    place::{self, NewVault, discard, discard_keys},
     recovery, transparency, upkeep,
 };
 use crate::{
@@ -77,14 +77,14 @@ pub async fn register(
     dir: &Path,
     server: Server,
     name: UserName,
-    passphrase: Zeroizing<String>,
+    new: NewVault,
     timeout: Duration,
     progress: impl Fn(Stage),
 ) -> Result<Registered, EngineError> {
     if place::is_begun(dir) {
-        return resume(dir, server, &name, passphrase, timeout, progress).await;
+        return resume(dir, server, &name, new.passphrase, timeout, progress).await;
     }
-    strength::judge(&passphrase, &[name.as_str(), "qchat"])
+    strength::judge(&new.passphrase, &[name.as_str(), "qchat"])
         .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let rest = Client::new(server.clone(), timeout)?;
     let info = rest.server().await?;
@@ -94,8 +94,8 @@ pub async fn register(
     MixedEntropy.fill(&mut salt).map_err(|error| EngineError::Keys(error.to_string()))?;
     let home = dir.to_owned();
     let (db_key, auth_key, pool) = blocking(move || {
-        let db_key = place::key(&home, &passphrase)?;
-        let auth_key = password::derive_auth_key(&passphrase, &salt, KdfParams::AUTH)
+        let db_key = place::key(&home, &new)?;
+        let auth_key = password::derive_auth_key(&new.passphrase, &salt, KdfParams::AUTH)
             .map_err(|error| EngineError::Keys(error.to_string()))?;
         let pool = keys::pool(QuantumStore::find(&home, || copy32(&db_key)));
         Ok((db_key, auth_key, pool))

@@ -36,8 +36,13 @@ impl KdfParams {
     pub const FLOOR: Self = Self { memory_kib: 64 * 1024, iterations: 3, lanes: 4 };
     /// For the key that the server checks.
     pub const AUTH: Self = Self::FLOOR;
-    /// For the key that wraps the local vault: 256 MiB, 3 passes, 4 lanes.
-    pub const VAULT: Self = Self { memory_kib: 256 * 1024, iterations: 3, lanes: 4 };
+    /// For the key that wraps the local vault, unless its owner wants it otherwise: 256 MiB, 3 passes, 4 lanes.
+    pub const VAULT: Self = Self::with_memory(256);
+
+    /// Another memory, MiB, with 3 passes and 4 lanes; outside 64 to 1,024 every derivation refuses it.
+    pub const fn with_memory(mebibytes: u32) -> Self {
+        Self { memory_kib: mebibytes.saturating_mul(1024), ..Self::FLOOR }
+    }
 
     fn check(self) -> Result<(), KdfError> {
         if self.memory_kib < Self::FLOOR.memory_kib

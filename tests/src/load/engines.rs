@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use qchat_cli::engine::{
-    Handle, Options, register,
+    Handle, NewVault, Options, register,
     types::{Body, Event},
 };
 use qchat_proto::ids::{MessageId, RoomId, Seq};
@@ -158,9 +158,10 @@ pub async fn run(server: &Url, load: Load, progress: &Progress) -> Result<Outcom
 async fn person(server: &Url, name: &str) -> Result<Person> {
     let directory = TempDir::with_prefix("qchat-load-")?;
     let passphrase = Zeroizing::new(hex::encode(noise(16)));
+    let vault = NewVault::new(passphrase, NewVault::LEAST_MEMORY);
     let path = directory.path().join("profile");
     let registered =
-        register(&path, server.as_str().parse()?, name.parse()?, passphrase, PATIENCE, |_| {}).await?;
+        register(&path, server.as_str().parse()?, name.parse()?, vault, PATIENCE, |_| {}).await?;
     let options = Options::new(PATIENCE);
     let engine = Handle::start(registered.profile, options).await?;
     engine.sync().await?;

@@ -65,6 +65,26 @@ fn a_command_may_print_the_passphrase_and_what_fails_is_said_without_it() {
 }
 
 #[test]
+fn a_guess_costs_what_the_owner_has_said_when_the_passphrase_was_set() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Client::new(&daemon.url(), "alice");
+    let cost = || {
+        let vault = fs::read(alice.data_directory().join("alice/vault.json")).expect("a vault");
+        let vault: serde_json::Value = serde_json::from_slice(&vault).expect("JSON");
+        vault["memory_kib"].as_u64().expect("a number") / 1024
+    };
+    alice.ok(&["register", "alice", "--no-confirm", "--vault-memory", "65"]);
+    assert_eq!(cost(), 65);
+    let new = alice.file("new-passphrase");
+    fs::write(&new, "quite another staple of horses").expect("a file");
+    let new = new.to_str().expect("a path");
+    alice.ok(&["account", "password", "--new-passphrase-file", new, "--vault-memory", "66"]);
+    assert_eq!(cost(), 66);
+    drop(alice.run_with_passphrase("quite another staple of horses", &["whoami"]).expect_code(0));
+    assert!(alice.fails(2, &["whoami", "--vault-memory", "63"]).contains("guessed too cheaply"));
+}
+
+#[test]
 fn a_key_that_is_not_used_is_forgotten_and_used_it_is_kept() {
     let daemon = Daemon::start(Backend::Sqlite);
     let alice = Client::register(&daemon.url(), "alice");

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use qchat_cli::{
-    engine::{Accept, Choice, EngineError, Handle, KeyLife, Options, register, types::Body, types::Event},
+    engine::{
+        Accept, Choice, EngineError, Handle, KeyLife, NewVault, Options, register, types::Body, types::Event,
+    },
     store::Profile,
     vault,
 };
@@ -43,7 +45,7 @@ impl Person {
             &directory.path().join("profile"),
             server.parse().unwrap(),
             name.parse().unwrap(),
-            Zeroizing::new(PASSPHRASE.to_owned()),
+            NewVault::new(Zeroizing::new(PASSPHRASE.to_owned()), NewVault::LEAST_MEMORY),
             PATIENCE,
             |_| {},
         )

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use qchat_cli::{
-    engine::{EngineError, Handle, Options, Registered, register},
+    engine::{EngineError, Handle, NewVault, Options, Registered, register},
     store::Profile,
     vault,
 };
@@ -21,7 +21,7 @@ use crate::person::{PASSPHRASE, PATIENCE};
 async fn attempt(dir: &Path, proxy: &Proxy) -> Result<Registered, EngineError> {
     let (server, name) = (proxy.url().parse().unwrap(), "alice".parse().unwrap());
     let passphrase = Zeroizing::new(PASSPHRASE.to_owned());
-    register(dir, server, name, passphrase, PATIENCE, |_| {}).await
+    register(dir, server, name, NewVault::new(passphrase, NewVault::LEAST_MEMORY), PATIENCE, |_| {}).await
 }
 
 /// What becomes of the request that creates the account.

@@ -109,7 +109,8 @@ async fn jobs_or_new(context: &Context) -> Outcome<Jobs> {
     );
     let passphrase = passphrase::fresh(settings, "qchat")?;
     vault::strength::judge(&passphrase, &["qchat"]).map_err(|weak| Failure::usage(weak.to_string()))?;
-    let making = open::blocking(move || engine::quantum(&dir, &passphrase));
+    let new = settings.new_vault(passphrase);
+    let making = open::blocking(move || engine::quantum(&dir, &new));
     Ok(Jobs::new(progress::during(settings, "Making the vault", making).await??))
 }
 

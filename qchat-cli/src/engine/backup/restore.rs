@@ -42,7 +42,7 @@ use crate::{
         error::EngineError,
         parts::{Parts, parts},
         people::People,
-        place::{self, discard},
+        place::{self, NewVault, discard},
         recovering::Recoverer,
         register::blocking,
         tidy, upkeep,
@@ -125,7 +125,7 @@ pub async fn restore(
     server: Server,
     name: UserName,
     key: RecoveryKey,
-    passphrase: Zeroizing<String>,
+    new: NewVault,
     wanted: Option<DeviceId>,
     timeout: Duration,
     progress: impl Fn(RestoreStage),
@@ -137,7 +137,7 @@ pub async fn restore(
         Words { signing: key.signing_key().map_err(keys)?, backup: key.backup_key().map_err(keys)?.0 };
     drop(key);
     let begun = if place::is_begun(dir) {
-        let begun = begun(dir, &name, &passphrase).await?;
+        let begun = begun(dir, &name, &new.passphrase).await?;
         if begun.is_none() {
             // Killed before there was anything in it.
             discard(dir)?;
@@ -150,7 +150,7 @@ pub async fn restore(
         profile
     } else {
         progress(RestoreStage::Looking);
-        begin(dir, &rest, name, &words, passphrase, wanted, agree).await?
+        begin(dir, &rest, name, &words, new, wanted, agree).await?
     };
     if profile.read_async(Tx::identity).await?.is_none() {
         progress(RestoreStage::Joining);
@@ -197,11 +197,11 @@ async fn begin(
     rest: &Client,
     name: UserName,
     words: &Words,
-    passphrase: Zeroizing<String>,
+    new: NewVault,
     wanted: Option<DeviceId>,
     agree: impl AsyncFnOnce(&Offer) -> Result<bool, EngineError>,
 ) -> Result<Profile, EngineError> {
-    strength::judge(&passphrase, &[name.as_str(), "qchat"])
+    strength::judge(&new.passphrase, &[name.as_str(), "qchat"])
         .map_err(|weak| EngineError::Invalid(weak.to_string()))?;
     let server = rest.server().await?.server_id;
     let random = |error: qchat_proto::crypto::entropy::EntropyError| EngineError::Keys(error.to_string());
@@ -241,7 +241,7 @@ async fn begin(
     };
     let home = dir.to_owned();
     let stored = blocking(move || {
-        let db_key = place::key(&home, &passphrase)?;
+        let db_key = place::key(&home, &new)?;
         let profile = Profile::create(&home, db_key)?;
         profile.write(|tx| tx.put_restoring(&restoring))?;
         Ok(profile)

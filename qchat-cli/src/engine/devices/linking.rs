@@ -29,7 +29,7 @@ use crate::{
         error::EngineError,
         parts::{Parts, parts},
         people::People,
-        place::{self, discard},
+        place::{self, NewVault, discard},
         register::blocking,
         upkeep,
     },
@@ -69,14 +69,14 @@ pub async fn link(
     server: Server,
     name: UserName,
     device: DeviceName,
-    passphrase: Zeroizing<String>,
+    new_vault: NewVault,
     timeout: Duration,
     progress: impl Fn(LinkStage),
     same: impl AsyncFnOnce(&Code) -> Result<bool, EngineError>,
 ) -> Result<Profile, EngineError> {
     let rest = Client::new(server.clone(), timeout)?;
     if place::is_begun(dir) {
-        if let Some(profile) = begun(dir, &name, &passphrase).await?
+        if let Some(profile) = begun(dir, &name, &new_vault.passphrase).await?
             && complete(&profile, &rest, &server, timeout, &progress).await?
         {
             return Ok(profile);
@@ -91,7 +91,7 @@ pub async fn link(
         .as_ref()
         .try_into()
         .map_err(|_| NetError::Protocol("the server names a malformed salt".into()))?;
-    let password = passphrase.clone();
+    let password = new_vault.passphrase.clone();
     let auth_key = blocking(move || {
         password::derive_auth_key(&password, &salt, KdfParams::AUTH)
             .map_err(|error| EngineError::Keys(error.to_string()))
@@ -107,7 +107,7 @@ pub async fn link(
 
     progress(LinkStage::WaitingForAnswer);
     let agreed = match agree(&rest, &new, &token, same).await {
-        Ok(answer) => commit(dir, &new, answer, &token, passphrase).await,
+        Ok(answer) => commit(dir, &new, answer, &token, new_vault).await,
         Err(error) => Err(error),
     };
     let profile = match agreed {
@@ -164,7 +164,7 @@ async fn commit(
     new: &NewDevice,
     answer: Vec<u8>,
     token: &Zeroizing<String>,
-    passphrase: Zeroizing<String>,
+    new_vault: NewVault,
 ) -> Result<Profile, EngineError> {
     let linking = Linking {
         hello: new.hello_bytes().to_vec(),
@@ -176,7 +176,7 @@ async fn commit(
     };
     let home = dir.to_owned();
     let stored = blocking(move || {
-        let db_key = place::key(&home, &passphrase)?;
+        let db_key = place::key(&home, &new_vault)?;
         let profile = Profile::create(&home, db_key)?;
         profile.write(|tx| tx.put_linking(&linking))?;
         Ok(profile)
