@@ -2,24 +2,32 @@
 """Holds the simulators and the estimators of entropy against independent programs. Not a part of CI.
 
 Circuits: `pip install stim qiskit qiskit-aer qiskit-qasm3-import`. Each circuit goes to Aer, and to Stim where all its gates are
-Clifford, as the OpenQASM 3 that qchat writes; outcomes are compared by a chi-squared test of homogeneity.
+Clifford, as the OpenQASM 3 that qchat writes; outcomes are compared by a chi-squared test of homogeneity. Noise is Aer's own:
+depolarisation, thermal relaxation and readout errors. Speed is that of a row of 20 entangled qubits, 1,024 shots, on one thread each.
 
 Entropy: NIST's SP800-90B_EntropyAssessment, built (`make non_iid` in its cpp/), whose sample files both are given.
 
     cargo build --release -p qchat-quantum --example compare
     contrib/compare-quantum.py circuits target/release/examples/compare
+    contrib/compare-quantum.py speed target/release/examples/compare
     contrib/compare-quantum.py entropy target/release/examples/compare SP800-90B_EntropyAssessment
 """
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # The chance that a right simulator fails one of all comparisons.
 ALPHA = 1e-3
+
+
+# As circuits are written: the noise goes by them.
+NAMED = ["h", "x", "y", "z", "s", "sdg", "sx", "rx", "ry", "rz", "cx", "cz", "ecr"]
 
 
 def chi_squared(one: dict, two: dict) -> tuple[float, int]:
@@ -80,24 +88,47 @@ def clifford(circuit):
     return ours, bits
 
 
+def parsed(qasm: str):
+    """A circuit by Qiskit's own reader, which knows logical qubits alone: the device's become those."""
+    from qiskit import qasm3
+
+    logical = re.sub(r"\$(\d+)", r"q[\1]", qasm)
+    if logical != qasm:
+        logical = logical.replace("bit[", "qubit[8] q;\nbit[", 1)
+    return qasm3.loads(logical)
+
+
+def noisy(noise: dict):
+    """Aer's model of it: after each gate depolarisation, and what is forgotten while it lasts."""
+    from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error, thermal_relaxation_error
+
+    model = NoiseModel()
+    forgotten = [thermal_relaxation_error(noise["t1"], noise["t2"], noise[time]) for time in ("one_time", "two_time")]
+    single = depolarizing_error(noise["one"], 1).compose(forgotten[0])
+    double = depolarizing_error(noise["two"], 2).compose(forgotten[1].expand(forgotten[1]))
+    model.add_all_qubit_quantum_error(single, ["h", "x", "y", "z", "s", "sdg", "sx", "rx", "ry"])
+    model.add_all_qubit_quantum_error(double, ["cx", "cz", "ecr"])
+    one, zero = noise["one_for_zero"], noise["zero_for_one"]
+    model.add_all_qubit_readout_error(ReadoutError([[1 - one, one], [zero, 1 - zero]]))
+    return model
+
+
 def circuits(program: str) -> int:
     """Compares; gives how many comparisons failed."""
-    from qiskit import qasm3, transpile
+    from qiskit import transpile
     from qiskit_aer import AerSimulator
 
     lines = subprocess.run([program, "circuits"], check=True, capture_output=True, text=True).stdout.splitlines()
     compared = []
     for line in lines:
         ours = json.loads(line)
-        # The importer knows logical qubits alone, and the device's become those.
-        qasm = re.sub(r"\$(\d+)", r"q[\1]", ours["qasm"])
-        if qasm != ours["qasm"]:
-            qasm = qasm.replace("bit[", "qubit[8] q;\nbit[", 1)
-        circuit = qasm3.loads(qasm)
-        aer = AerSimulator()
-        result = aer.run(transpile(circuit, aer, optimization_level=0), shots=ours["shots"], seed_simulator=5).result()
+        circuit = parsed(ours["qasm"])
+        noise = ours["noise"]
+        aer = AerSimulator(noise_model=noisy(noise)) if noise else AerSimulator()
+        ready = transpile(circuit, basis_gates=NAMED, optimization_level=0) if noise else transpile(circuit, aer, optimization_level=0)
+        result = aer.run(ready, shots=ours["shots"], seed_simulator=5).result()
         others = [("Aer", result.get_counts())]
-        if (translated := clifford(circuit.decompose("ecr"))) is not None:
+        if not noise and (translated := clifford(circuit.decompose("ecr"))) is not None:
             stim, bits = translated
             counts: dict = {}
             for shot in stim.compile_sampler(seed=5).sample(ours["shots"]):
@@ -117,6 +148,25 @@ def circuits(program: str) -> int:
         print(f"{'FAIL' if bad else 'ok  '} {what}: chi2 {statistic:.2f} of {freedom}, p {p:.3f}")
     print(f"{len(compared)} comparisons, {failed} failed, the least p {min(p for *_, p in compared):.4f}")
     return failed
+
+
+def speed(program: str) -> int:
+    """Compares; gives whether Aer takes less than four times as long."""
+    from qiskit import transpile
+    from qiskit_aer import AerSimulator
+
+    alone = {**os.environ, "RAYON_NUM_THREADS": "1"}
+    ours = json.loads(subprocess.run([program, "speed"], check=True, capture_output=True, text=True, env=alone).stdout)
+    aer = AerSimulator(method="statevector", max_parallel_threads=1)
+    ready = transpile(parsed(ours["qasm"]), aer, optimization_level=0)
+    theirs = math.inf
+    for seed in range(20):
+        begun = time.perf_counter()
+        aer.run(ready, shots=ours["shots"], seed_simulator=seed).result()
+        theirs = min(theirs, time.perf_counter() - begun)
+    ratio = theirs / ours["seconds"]
+    print(f"qchat {1e3 * ours['seconds']:.2f} ms, Aer {1e3 * theirs:.1f} ms: {ratio:.0f} times as long")
+    return int(ratio < 4)
 
 
 NAMES = {
@@ -158,6 +208,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["circuits", program]:
             failed = circuits(program)
+        case ["speed", program]:
+            failed = speed(program)
         case ["entropy", program, nist]:
             failed = entropy(program, Path(nist))
         case _:

@@ -1,15 +1,21 @@
 //! What this crate makes of circuits and samples, for `contrib/compare-quantum.py`, which holds it against other programs.
 //!
-//! `compare circuits`: a JSON object a line for each of some circuits: its name, its OpenQASM 3, the shots, how often each outcome
-//! came. `compare entropy FILE`: the ten estimates for a file of samples, a byte each.
+//! `compare circuits`: a JSON object a line for each of some circuits: its name, its OpenQASM 3, the shots, the noise, how often each
+//! outcome came. `compare speed`: the OpenQASM 3 of a circuit, and the seconds that its shots take. `compare entropy FILE`: the ten
+//! estimates for a file of samples, a byte each.
 #![expect(clippy::print_stdout, reason = "its output is all that it is for")]
 
-use std::{env, error::Error, fs};
+use std::{
+    env,
+    error::Error,
+    fs,
+    time::{Duration, Instant},
+};
 
 use qchat_quantum::{
     Seed, chsh,
     circuit::{Builder, Circuit, Operation, TwoQubit, random_bits, target::Target},
-    noise::NoiseModel,
+    noise::{GateNoise, NoiseModel, Readout, Relaxation},
     qrng::estimate::estimates,
     simulator::{Samples, SimulatorError, stabilizer, state_vector},
 };
@@ -21,11 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["circuits"] => circuits(),
+        ["speed"] => speed(),
         ["entropy", file] => {
             println!("{}", serde_json::to_string(&estimates(&fs::read(file)?))?);
             Ok(())
         }
-        _ => Err("say circuits, or entropy FILE".into()),
+        _ => Err("say circuits, speed, or entropy FILE".into()),
     }
 }
 
@@ -59,22 +66,64 @@ fn circuits() -> Result<(), Box<dyn Error>> {
     for (name, circuit) in all {
         let lowered = circuit.lower(&Target::line(8))?;
         for (how, circuit) in [("", &circuit), (", lowered", &lowered)] {
-            for (with, sample) in
-                [("state vector", state_vector::sample as Sampler), ("stabilizer", stabilizer::sample)]
-            {
-                let samples = match sample(circuit, &NoiseModel::default(), SHOTS, 7_u64.into()) {
-                    Err(SimulatorError::Gate(_)) => continue,
-                    sampled => sampled?,
-                };
-                println!(
-                    "{}",
-                    json!({
-                        "name": format!("{name}{how}"), "with": with, "qasm": circuit.open_qasm(), "shots": SHOTS,
-                        "counts": samples.counts(),
-                    })
-                );
-            }
+            sampled(&format!("{name}{how}"), circuit, None)?;
+        }
+        for (how, t2) in [(", noise", 15e-6), (", noise that damps", 35e-6)] {
+            sampled(&format!("{name}{how}"), &circuit, Some(t2))?;
         }
     }
+    Ok(())
+}
+
+/// What both simulators make of a circuit, as far as they can; with noise and this T2, or without noise.
+fn sampled(name: &str, circuit: &Circuit, t2: Option<f64>) -> Result<(), Box<dyn Error>> {
+    let noise = t2.map(|t2| NoiseModel {
+        one_qubit: GateNoise { depolarizing: 0.01, time: 0.5e-6 },
+        two_qubit: GateNoise { depolarizing: 0.04, time: 2e-6 },
+        readout: Readout { one_for_zero: 0.02, zero_for_one: 0.05 },
+        relaxation: Some(Relaxation { t1: 20e-6, t2 }),
+        ..NoiseModel::default()
+    });
+    let said = noise.as_ref().map(|noise| {
+        json!({
+            "one": noise.one_qubit.depolarizing, "one_time": noise.one_qubit.time,
+            "two": noise.two_qubit.depolarizing, "two_time": noise.two_qubit.time,
+            "one_for_zero": noise.readout.one_for_zero, "zero_for_one": noise.readout.zero_for_one,
+            "t1": noise.relaxation.map(|relaxation| relaxation.t1), "t2": t2,
+        })
+    });
+    let noise = noise.unwrap_or_default();
+    let shots = if said.is_some() { SHOTS / 4 } else { SHOTS };
+    for (with, sample) in
+        [("state vector", state_vector::sample as Sampler), ("stabilizer", stabilizer::sample)]
+    {
+        let samples = match sample(circuit, &noise, shots, 7_u64.into()) {
+            Err(SimulatorError::Gate(_) | SimulatorError::Noise) => continue,
+            sampled => sampled?,
+        };
+        println!(
+            "{}",
+            json!({
+                "name": name, "with": with, "qasm": circuit.open_qasm(), "shots": shots, "noise": said,
+                "counts": samples.counts(),
+            })
+        );
+    }
+    Ok(())
+}
+
+/// A row of entangled qubits.
+fn speed() -> Result<(), Box<dyn Error>> {
+    const QUBITS: usize = 20;
+    const SHOTS: usize = 1024;
+    let row = (1..QUBITS).fold(Circuit::builder(QUBITS, QUBITS).h(0), |circuit, n| circuit.cx(n - 1, n));
+    let row = (0..QUBITS).fold(row, |circuit, n| circuit.measure(n, n)).build()?;
+    let mut best = Duration::MAX;
+    for seed in 0..20_u64 {
+        let begun = Instant::now();
+        state_vector::sample(&row, &NoiseModel::default(), SHOTS, seed.into())?;
+        best = best.min(begun.elapsed());
+    }
+    println!("{}", json!({ "qasm": row.open_qasm(), "shots": SHOTS, "seconds": best.as_secs_f64() }));
     Ok(())
 }

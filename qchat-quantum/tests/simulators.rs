@@ -227,6 +227,23 @@ fn large_jobs_are_split_into_what_is_independent() {
 }
 
 #[test]
+fn as_many_qubits_as_fit_are_entangled_and_no_more() {
+    let row = |qubits: usize| {
+        // A turn that stabilizers cannot make, so that amplitudes are what it is computed with.
+        let begun = Circuit::builder(qubits, qubits).ry(0.5, 0);
+        let row = (1..qubits).fold(begun, |circuit, n| circuit.cx(n - 1, n));
+        (0..qubits).fold(row, |circuit, n| circuit.measure(n, n)).build().unwrap()
+    };
+    let most = state_vector::LARGEST;
+    let samples = state_vector::sample(&row(most), &NoiseModel::default(), 1000, 1_u64.into()).unwrap();
+    let counts = samples.counts();
+    assert_eq!(counts.keys().cloned().collect::<Vec<_>>(), ["0".repeat(most), "1".repeat(most)]);
+    assert!(fits(counts[&"1".repeat(most)], 0.25_f64.sin().powi(2), 1000), "{counts:?}");
+    let refused = state_vector::sample(&row(most + 1), &NoiseModel::default(), 1, 1_u64.into()).err();
+    assert_eq!(refused, Some(SimulatorError::TooLarge(most + 1, most)));
+}
+
+#[test]
 fn a_devices_noise_has_the_measured_infidelity() {
     // T1 and T2 take part of the gate's error, depolarisation the rest: the sum is what was measured.
     let text = r#"{"qubits":[[{"name":"T1","unit":"us","value":100},{"name":"T2","unit":"us","value":80},

@@ -227,6 +227,18 @@ impl Handle {
         self.say_all_in_exercise(room, vec![said], keep).await
     }
 
+    /// Waits until all that this device has said in a room is at the daemon: whoever ends now may be waited for.
+    ///
+    /// # Errors
+    /// Why it is not; it goes with the next command that connects.
+    pub async fn all_said(&self, room: RoomId) -> Result<(), EngineError> {
+        self.until(async move |handle: &Handle| {
+            let left = handle.0.profile.read_async(move |tx| tx.outbox_len(room)).await?;
+            Ok((left == 0).then_some(()))
+        })
+        .await
+    }
+
     async fn say_all_in_exercise<E: Into<EngineError>>(
         &self,
         room: RoomId,

@@ -285,8 +285,10 @@ pub(super) fn refusal(
         (500.., _) => IbmError::Unavailable { status: number, after, said },
         (400 | 401 | 403, Asked::Token) => IbmError::Key(said),
         (401, _) => IbmError::Unauthorized(said),
-        // What the code says is more than that.
-        (403, _) if remedy.is_none_or(|remedy| remedy == Remedy::Rights) => IbmError::Forbidden(said),
+        // Unless the code says what else it is.
+        (403, _) if !matches!(remedy, Some(Remedy::Terms | Remedy::Backend | Remedy::FewerJobs)) => {
+            IbmError::Forbidden(said)
+        }
         (404, asked) => {
             let what = match asked {
                 Asked::About(what) => what,
@@ -408,6 +410,7 @@ mod tests {
             (409, Asked::Submit, 1012, "wait until earlier jobs have ended"),
             (403, Asked::Submit, 3444, "accept IBM's terms"),
             (403, Asked::Submit, 2409, "ask the owner"),
+            (403, Asked::Submit, 1000, "ask the owner"),
             (400, Asked::Cancel, 3209, "look at the job's state"),
             (400, Asked::About("job"), 1006, "try again later"),
         ] {

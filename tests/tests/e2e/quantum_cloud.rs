@@ -490,7 +490,7 @@ fn what_ran_elsewhere_than_where_it_was_asked_for_says_so_whoever_gets_to_know_o
     for words in [resumed.lines, user.client.ok(&user.quantum("jobs"))] {
         let [line] = &words[..] else { panic!("{words:?}") };
         assert!(line.contains("instead of ibm_fake") && line.contains("Too hot"), "{line}");
-        assert!(line.contains("submit it again, or take another backend"), "a remedy: {line}");
+        assert!(line.contains("ask for fewer bits or qubits at a time"), "a remedy: {line}");
     }
 }
 

@@ -123,6 +123,7 @@ pub(super) async fn answer(context: &Context, arguments: &Answer) -> Outcome {
         };
         if arguments.decline {
             handle.decline_exercise(id, &asked).await?;
+            told(context, handle, id).await;
             context.output.say(&format!("declined the run that {} has asked for", asked.by));
             return Ok(());
         }
@@ -200,6 +201,13 @@ async fn converse(
     Ok(())
 }
 
+/// Gives what was said last the time to reach the daemon: this program ends, and somebody waits for it. What does not get there now
+/// goes with the next command.
+async fn told(context: &Context, handle: &Handle, room: RoomId) {
+    let telling = handle.all_said(room);
+    drop(progress::during(&context.settings, "Telling the other end", telling).await);
+}
+
 /// Says how it ended, to the room and here; mixes the key in where that was agreed.
 async fn conclude(
     context: &Context,
@@ -213,10 +221,12 @@ async fn conclude(
     let Some(end) = end.filter(|_| ended.is_ok()) else {
         // The other end need not wait. Why it ended says more than that this could not be said.
         drop(run.end(0).await);
+        told(context, handle, room).await;
         return Err(ended.err().map_or_else(|| Failure::unexpected("the run did not begin"), Into::into));
     };
     let mut report = end.report();
     run.end(report.final_key_bits).await?;
+    told(context, handle, room).await;
     let mut key = Zeroizing::new(report.key.to_bytes());
     // What is beyond the last whole byte is no whole byte of key.
     key.truncate(report.key.len() / 8);
