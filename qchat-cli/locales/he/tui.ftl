@@ -69,15 +69,16 @@ no-sender = הודעה ללא שולח
 could-not-be-sent = (השליחה נכשלה)
 reply-missing = הודעה שאינה במכשיר הזה
 pinned-by = הוצמד בידי { $name }
-file-line = [{ $voice ->
+# השם והשאלה באים ראשונים: לפיהם נקבע כיוון השורה.
+file-line = { $name } [{ $size }, { $voice ->
         [yes] הודעה קולית
        *[no] קובץ
-    } { $name }, { $size }]
-file-line-playing = [{ $voice ->
+    }]
+file-line-playing = { $name } [{ $size }, { $seconds } שנ׳, { $voice ->
         [yes] הודעה קולית
        *[no] קובץ
-    } { $name }, { $size }, { $seconds } שנ׳]
-poll-line = סקר: { $question }
+    }]
+poll-line = { $question } (סקר)
 poll-choices = (עד { $count })
 poll-closed = (נסגר)
 

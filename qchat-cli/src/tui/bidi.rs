@@ -42,8 +42,13 @@ pub(super) fn turned(line: Line<'static>, direction: Direction) -> Line<'static>
     });
     let styles: Vec<(usize, Style)> = ends.collect();
     let base = if from_right { Level::rtl() } else { Level::ltr() };
+    let (text, marks) = counted(&text, base);
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (at, grapheme) in Order::of_own(&text, base).row(&(0..text.len())) {
+        if marks.contains(&at) {
+            continue;
+        }
+        let at = at - MARK * marks.iter().filter(|mark| **mark < at).count();
         let style = styles.iter().find(|(end, _)| at < *end).map(|(_, style)| *style).unwrap_or_default();
         match spans.last_mut() {
             Some(last) if last.style == style => last.content.to_mut().push_str(&grapheme),
@@ -118,14 +123,47 @@ pub(super) fn turn_field(buffer: &mut Buffer, area: Rect, cursor: Position) -> P
     drawn
 }
 
-/// Signs that belong to paths, addresses, commands and keys: what begins or ends with one (`/home`, `@bob`, `Alt+<`) is read from the
-/// left with it, and not torn apart, in a sentence that runs from the right.
-struct Technical;
+/// Bytes of a mark of direction.
+const MARK: usize = '\u{200f}'.len_utf8();
 
-impl BidiDataSource for Technical {
+/// The text with a mark of its direction before each number that counts what follows it (`חדר: 4 חברים`, where the room's name is
+/// Latin): by itself a number goes with the letters before it. Also the places of the marks, which are not drawn.
+fn counted(text: &str, base: Level) -> (String, Vec<usize>) {
+    let mark = if base.is_rtl() { '\u{200f}' } else { '\u{200e}' };
+    let (mut marked, mut marks) = (String::with_capacity(text.len()), Vec::new());
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let begins = c.is_ascii_digit() && (before.is_whitespace() || before == '(');
+        if begins && counts(text.get(at..).unwrap_or_default(), base) {
+            marks.push(marked.len());
+            marked.push(mark);
+        }
+        marked.push(c);
+        before = c;
+    }
+    (marked, marks)
+}
+
+/// Whether a number stands before a word of the direction.
+fn counts(text: &str, base: Level) -> bool {
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ':' | '+');
+    let rest = text.trim_start_matches(number);
+    let word = rest.trim_start();
+    let letter = word.chars().next().filter(|_| word.len() < rest.len());
+    letter.is_some_and(|letter| letter.is_alphabetic() && is_from_right(letter) == base.is_rtl())
+}
+
+/// What letters and signs mean in a line of the screen's own. Signs of paths, addresses, commands and keys are read from the left with
+/// what they belong to (`/home`, `@bob`, `Alt+<`), and not torn apart in a sentence that runs from the right. What stands between
+/// facts keeps them apart, whatever names are in them.
+struct Own(Level);
+
+impl BidiDataSource for Own {
     fn bidi_class(&self, c: char) -> BidiClass {
         match c {
             '/' | '~' | '@' | '#' | '+' | '_' | '`' | '\\' | '<' | '>' | '=' | '&' | '*' => BidiClass::L,
+            '·' | '↓' | '↑' | '↪' if self.0.is_rtl() => BidiClass::R,
+            '·' | '↓' | '↑' | '↪' => BidiClass::L,
             c => HardcodedBidiData.bidi_class(c),
         }
     }
@@ -147,9 +185,12 @@ pub(super) fn visual(line: &str) -> String {
 
 /// Whether a text may have right-to-left parts. A glance: what has none is most of what is said.
 fn may_turn(text: &str) -> bool {
-    text.chars().any(|c| {
-        matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
-    })
+    text.chars().any(is_from_right)
+}
+
+/// Whether a character is of a script that is written from the right.
+fn is_from_right(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 impl<'a> Order<'a> {
@@ -159,7 +200,7 @@ impl<'a> Order<'a> {
 
     /// Of a text of the screen's own, which runs as its language does.
     fn of_own(text: &'a str, base: Level) -> Self {
-        Self { text, info: Some(BidiInfo::new_with_data_source(&Technical, text, Some(base))) }
+        Self { text, info: Some(BidiInfo::new_with_data_source(&Own(base), text, Some(base))) }
     }
 
     /// Whether its first letter is one that is written from the right.
@@ -269,6 +310,12 @@ mod tests {
             ("Alt+< פותח", RightToLeft, "חתופ Alt+<"),
             ("נשמר: /home/a/b.txt", RightToLeft, "/home/a/b.txt :רמשנ"),
             ("ב־23.11.2026 12:00", RightToLeft, "12:00 23.11.2026־ב"),
+            // A number goes with what it counts, and facts stay apart.
+            ("abc: 4 חברים", RightToLeft, "םירבח 4 :abc"),
+            ("me · abc · 4 חברים", RightToLeft, "םירבח 4 · abc · me"),
+            ("me · חדר · 4 members", LeftToRight, "me · רדח · 4 members"),
+            ("חדר: 4 members", LeftToRight, "רדח: 4 members"),
+            ("yard 1.4 MB בדרך", RightToLeft, "ךרדב yard 1.4 MB"),
         ] {
             let line = turned(Line::raw(text.to_owned()), direction);
             assert_eq!(line.to_string(), drawn, "{text}");

@@ -25,22 +25,26 @@ fn the_screens_of_other_languages_have_their_pictures() {
 
 #[test]
 fn german_is_german_and_hebrew_is_read_from_the_right() {
-    let mut german = Show::speaking(80, 24, Theme::PLAIN, Language::German);
+    let mut german = Show::speaking(120, 50, Theme::PLAIN, Language::German);
     let drawn = german.press("<Tab>").drawn();
-    for word in ["Räume", "Montag, 23. November 2026", "3 Mitglieder, 1 eingeladen", "F1 Hilfe", "1,4 MB"] {
+    for word in ["Räume", "Montag, 23. November 2026", "4 Mitglieder, 1 eingeladen", "F1 Hilfe", "1,4 MB"] {
         assert!(drawn.contains(word), "{word}: {drawn}");
     }
-    let mut hebrew = Show::speaking(80, 24, Theme::PLAIN, Language::Hebrew);
+    let mut hebrew = Show::speaking(120, 50, Theme::PLAIN, Language::Hebrew);
     let drawn = hebrew.press("<Tab>").drawn();
     // In the order in which it is drawn; at the right of its pane, with the key and the number as they are.
-    for line in ["םירדח│", "רבמבונב 23 ,ינש םוי ──", "הרזע F1"] {
+    for line in ["םירדח│", " 2026 רבמבונב 23 ,ינש םוי ──", "הרזע F1", "םירבח 4 · lantern-works · alice"]
+    {
         assert!(drawn.contains(line), "{line}: {drawn}");
     }
     // A name, a text and an address of somebody else's stay as they were written.
     assert!(drawn.contains("alice: I bring the wire.") && drawn.contains("lantern-works"), "{drawn}");
     let settings = hebrew.press("<F8>").drawn();
     let row = settings.lines().find(|line| line.contains("he ")).unwrap_or_default();
-    assert!(row.trim_end_matches(['"', ' ']).ends_with("הפש"), "the name stands at the right: {settings}");
+    assert!(
+        row.trim_end_matches(['"', ' ', '<']).ends_with("הפש"),
+        "the name stands at the right: {settings}"
+    );
 }
 
 #[test]
@@ -61,7 +65,10 @@ fn everything_has_its_place_in_every_language_and_size() {
                 let (borders, wanted) = (border(&drawn), border(&expected));
                 assert!(borders.iter().all(|column| wanted.contains(column)), "{language:?} {name}: {drawn}");
                 for line in drawn.lines() {
-                    let cells = line.trim_matches('"');
+                    // The backend says behind it what wide characters hide.
+                    let cells = line.split("\" Hidden").next().unwrap_or_default();
+                    let cells = cells.strip_prefix('"').unwrap_or(cells);
+                    let cells = cells.strip_suffix('"').unwrap_or(cells);
                     assert_eq!(text::width(cells), usize::from(width), "{language:?} {name}: {cells}");
                     assert!(!cells.chars().any(text::is_harmful), "{language:?} {name}: {cells}");
                 }
@@ -85,7 +92,7 @@ fn the_language_is_changed_on_the_screen_and_all_of_it_with_it() {
     let mut show = Show::new(80, 24, Theme::PLAIN);
     show.press("<Tab><F8><Down><Down>");
     for (language, word) in
-        [("en", "Settings"), ("de", "Einstellungen"), ("he", "תורדגה"), ("auto", "Settings")]
+        [("de", "Einstellungen"), ("he", "תורדגה"), ("auto", "Settings"), ("en", "Settings")]
     {
         let asked = {
             show.stage.press("<Enter>");
@@ -99,7 +106,7 @@ fn the_language_is_changed_on_the_screen_and_all_of_it_with_it() {
         assert!(drawn.contains(word) && drawn.contains(&format!("{language} ")), "{language}: {drawn}");
     }
     // What had been laid out before is laid out anew.
-    show.stage.press("<Enter><Enter><Esc>");
+    show.stage.press("<Enter><Esc>");
     let drawn = show.drawn();
     assert!(drawn.contains("[Datei yard.pdf, 1,4 MB]"), "{drawn}");
 }

@@ -15,7 +15,7 @@ use time::macros::format_description;
 use super::{
     super::{
         app::{App, Overlay},
-        bidi,
+        bidi::{self, Direction},
         panels::Panel,
         picker::{Kind, Match, Picker},
         search::SearchBox,
@@ -82,12 +82,24 @@ pub(super) fn draw(app: &App, frame: &mut Frame, whole: Rect) {
     };
     let height = usize::from(body.height);
     let first = scrolled(chosen, rows.len(), height);
+    let from_right = app.words.direction() == Direction::RightToLeft;
     let lines = rows.into_iter().enumerate().skip(first).take(height).map(|(at, line)| {
-        let pointer = if at == chosen { "> " } else { "  " };
-        let mut spans = vec![Span::raw(pointer)];
+        let pointer = match (at == chosen, from_right) {
+            (true, false) => "> ",
+            (true, true) => " <",
+            (false, _) => "  ",
+        };
         let line = bidi::padded(app.words.line(line), columns);
         let style = line.style;
-        spans.extend(line.spans.into_iter().map(|span| Span::styled(span.content, style.patch(span.style))));
+        let mut spans: Vec<_> =
+            line.spans.into_iter().map(|span| Span::styled(span.content, style.patch(span.style))).collect();
+        if from_right {
+            let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+            spans.push(Span::raw(" ".repeat(columns.saturating_sub(taken))));
+            spans.push(Span::raw(pointer));
+        } else {
+            spans.insert(0, Span::raw(pointer));
+        }
         let line = Line::from(spans);
         if at == chosen { line.patch_style(app.theme.chosen()) } else { line }
     });

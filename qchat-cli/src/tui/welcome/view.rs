@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{text, theme::Theme, view::lower, words::Words},
+    super::{bidi::Direction, text, theme::Theme, view::lower, words::Words},
     state::{Step, Way, Welcome},
 };
 
@@ -66,7 +66,8 @@ fn about(welcome: &Welcome, theme: Theme, width: usize, small: bool) -> Vec<Line
             }
             for way in Way::ALL {
                 let chosen = way == welcome.way;
-                let (mark, style) = if chosen { ("> ", theme.chosen()) } else { ("  ", Style::new()) };
+                let pointer = if says.direction() == Direction::RightToLeft { "< " } else { "> " };
+                let (mark, style) = if chosen { (pointer, theme.chosen()) } else { ("  ", Style::new()) };
                 lines.push(says.line(Line::styled(format!("{mark}{}", choice(way, says)), style)));
                 if chosen && !small {
                     let about = says.rows(&explained(way, says), width.saturating_sub(4), theme.quiet());
