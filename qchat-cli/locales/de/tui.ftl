@@ -427,9 +427,11 @@ job-simulated = { $backend }, simuliert
 job-bits = { $bits } Bits
 job-instead = statt { $backend }: { $why }
 qber-heading = Fehlerrate des letzten Laufs (QBER)
+fact-qber = QBER
 qber-line = { $rate } % (95 %: { $from } bis { $to }); die Grenze ist 11 %
 fact-over-the-run = im Verlauf
 fact-last-s = letztes S
+chsh-heading = CHSH
 chsh-line = { $value } ± { $error }; über 2 führt nur Verschränkung
 fact-history = frühere
 

@@ -452,9 +452,11 @@ job-simulated = { $backend }, simulated
 job-bits = { $bits } bits
 job-instead = instead of { $backend }: { $why }
 qber-heading = Error rate of the last run (QBER)
+fact-qber = QBER
 qber-line = { $rate } % (95 %: { $from } to { $to }); 11 % is the limit
 fact-over-the-run = over the run
 fact-last-s = last S
+chsh-heading = CHSH
 chsh-line = { $value } ± { $error }; above 2 nothing but entanglement gets
 fact-history = history
 

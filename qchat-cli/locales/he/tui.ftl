@@ -128,9 +128,10 @@ preview = מוצפן עם { $suite } בתקופה { $epoch }, { $bytes } בתי�
         [one] במכשיר אחד
        *[other] ב־{ $devices } מכשירים
     }: { $readers }
+# בלי מילה בסוגריים היו השמות נדבקים זה לזה.
 preview-reader = { $name } ×{ $devices } ({ $trust ->
         [own] אני
-        [verified] ✓
+        [verified] אומת
         [changed] ! השתנה
        *[unverified] לא אומת
     })
@@ -440,9 +441,11 @@ job-simulated = { $backend }, מדומה
 job-bits = { $bits } סיביות
 job-instead = במקום { $backend }: { $why }
 qber-heading = שיעור השגיאה בהרצה האחרונה (QBER)
+fact-qber = שיעור שגיאה
 qber-line = { $rate }% (95%: מ־{ $from } עד { $to }); הגבול הוא 11%
 fact-over-the-run = לאורך ההרצה
 fact-last-s = S אחרון
+chsh-heading = מבחן CHSH
 chsh-line = { $value } ± { $error }; מעל 2 מגיעים רק בשזירה
 fact-history = היסטוריה
 

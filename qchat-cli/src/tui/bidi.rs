@@ -149,7 +149,9 @@ fn counts(text: &str, base: Level) -> bool {
     let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ':' | '+');
     let rest = text.trim_start_matches(number);
     let word = rest.trim_start();
-    let letter = word.chars().next().filter(|_| word.len() < rest.len());
+    // What a comma stands behind counts nothing: it ends what was said before.
+    let ends = text.strip_suffix(rest).is_some_and(|number| number.ends_with(['.', ',', ':']));
+    let letter = word.chars().next().filter(|_| word.len() < rest.len() && !ends);
     letter.is_some_and(|letter| letter.is_alphabetic() && is_from_right(letter) == base.is_rtl())
 }
 
@@ -162,8 +164,7 @@ impl BidiDataSource for Own {
     fn bidi_class(&self, c: char) -> BidiClass {
         match c {
             '/' | '~' | '@' | '#' | '+' | '_' | '`' | '\\' | '<' | '>' | '=' | '&' | '*' => BidiClass::L,
-            '·' | '↓' | '↑' | '↪' if self.0.is_rtl() => BidiClass::R,
-            '·' | '↓' | '↑' | '↪' => BidiClass::L,
+            '·' | '↓' | '↑' | '↪' => self.0.bidi_class(),
             c => HardcodedBidiData.bidi_class(c),
         }
     }
@@ -260,7 +261,40 @@ fn mirrored(grapheme: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_line_that_is_turned_has_the_letters_that_it_had(
+            text in "[a-cא-ג0-9 .,:()·@/+~✓×%-]{0,40}",
+            cut in 0_usize..40,
+            right in any::<bool>(),
+        ) {
+            let direction = if right { Direction::RightToLeft } else { Direction::LeftToRight };
+            let at = text.char_indices().nth(cut).map_or(text.len(), |(at, _)| at);
+            let (first, second) = text.split_at(at);
+            let bold = Style::new().bold();
+            let line = Line::from(vec![Span::styled(first.to_owned(), bold), Span::raw(second.to_owned())]);
+            let letters = |text: &str| {
+                let mut letters: Vec<char> = text.chars().map(|c| if c == ')' { '(' } else { c }).collect();
+                letters.sort_unstable();
+                letters
+            };
+            let drawn = turned(line, direction);
+            prop_assert_eq!(letters(&drawn.to_string()), letters(&text));
+            let looks = drawn.spans.iter().filter(|span| span.style == bold).map(|span| span.content.as_ref());
+            prop_assert_eq!(letters(&looks.collect::<String>()), letters(first));
+
+            let mut buffer = Buffer::with_lines([format!("{text:<50}")]);
+            let cursor = Position::new(u16::try_from(text.chars().count()).unwrap_or(0), 0);
+            let cursor = turn_field(&mut buffer, Rect::new(0, 0, 50, 1), cursor);
+            let row: String = buffer.content.iter().map(Cell::symbol).collect();
+            prop_assert_eq!(letters(row.trim()), letters(text.trim()));
+            prop_assert!(cursor.x < 50);
+        }
+    }
 
     #[test]
     fn rows_are_drawn_as_they_are_read() {
@@ -316,6 +350,7 @@ mod tests {
             ("me · חדר · 4 members", LeftToRight, "me · רדח · 4 members"),
             ("חדר: 4 members", LeftToRight, "רדח: 4 members"),
             ("yard 1.4 MB בדרך", RightToLeft, "ךרדב yard 1.4 MB"),
+            ("TLS 1.3, מוגן", RightToLeft, "ןגומ ,TLS 1.3"),
         ] {
             let line = turned(Line::raw(text.to_owned()), direction);
             assert_eq!(line.to_string(), drawn, "{text}");

@@ -54,12 +54,12 @@ pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
         let gauge = bar(qber / (2.0 * LIMIT), (width / 3).clamp(4, 30));
         let percent = |share: f64| words.number(&format!("{:.2}", share * 100.0));
         let rate = words.qber_line(percent(qber), percent(interval[0]), percent(interval[1]));
-        rows.push(PanelRow::fact("QBER", format!("{gauge} {rate}")).styled(style));
+        rows.push(PanelRow::fact(words.fact_qber(), format!("{gauge} {rate}")).styled(style));
         rows.push(PanelRow::fact(words.fact_over_the_run(), columns(over_time)));
     }
     let values: Vec<(f64, f64)> = overview.jobs.iter().filter_map(|job| job.chsh).collect();
     if let Some((s, error)) = values.first() {
-        heading(&mut rows, "CHSH", app);
+        heading(&mut rows, words.chsh_heading(), app);
         let number = |value: f64| words.number(&format!("{value:.3}"));
         let last = words.chsh_line(number(*s), number(*error));
         rows.push(PanelRow::fact(words.fact_last_s(), last));

@@ -257,9 +257,11 @@ messages! {
     job_bits(bits);
     job_instead(backend, why);
     qber_heading();
+    fact_qber();
     qber_line(rate, from, to);
     fact_over_the_run();
     fact_last_s();
+    chsh_heading();
     chsh_line(value, error);
     fact_history();
     files_heading();
