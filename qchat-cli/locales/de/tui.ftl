@@ -160,7 +160,7 @@ unread-elsewhere = { $count } ungelesen anderswo
 
 ## Was gefragt wird
 
-the-room = den Raum
+the-room = Raum
 prompt-room-name = Name des neuen Raums (Enter legt an, Esc bricht ab)
 prompt-invitees = Wen in { $room } einladen? (Namen; Esc bricht ab)
 prompt-new-name = Ein anderer Name für { $room }?
@@ -300,7 +300,7 @@ action-connection = die Verbindung
 action-settings = Einstellungen
 action-help = diese Hilfe und zurück
 action-quit = beenden
-action-dismiss = Meldungen wegräumen, abbrechen
+action-dismiss = wegräumen, was gemeldet ist; abbrechen
 action-yes = ja
 action-no = nein
 action-submit = weiter
@@ -488,13 +488,13 @@ measure-again = Noch einmal messen
 setting-theme = Farben
 setting-keymap = Tastenbelegung
 setting-language = Sprache
-setting-notifications = Hinweise
-setting-notifier = Hinweise zeigt
+setting-notifications = Meldungen
+setting-notifier = Meldungen durch
 setting-bell = Glocke
 setting-receipts = Bestätigungen
 on = an
 off = aus
-settings-about = Enter geht zum nächsten Wert und schreibt ihn in die Konfigurationsdatei. Hinweise sagen nichts, oder dass es eine Nachricht gibt, oder Raum und Absender, oder auch den Text; andere können den Desktop sehen. Es zeigt sie das Terminal oder der Desktop, der sie vielleicht behält. Bestätigungen gelten ab dem nächsten Start. Eigene Tasten stehen in der Tabelle [keys] dieser Datei.
+settings-about = Enter geht zum nächsten Wert und schreibt ihn in die Konfigurationsdatei. Meldungen sagen nichts, oder dass es eine Nachricht gibt, oder Raum und Absender, oder auch den Text; andere können den Desktop sehen. Es zeigt sie das Terminal oder der Desktop, der sie vielleicht behält. Bestätigungen gelten ab dem nächsten Start. Eigene Tasten stehen in der Tabelle [keys] dieser Datei.
 
 ## Was gerade geschieht
 
@@ -575,7 +575,7 @@ not-here = Diese Nachricht ist nicht auf diesem Gerät.
 not-here-any-more = Diese Nachricht ist nicht mehr auf diesem Gerät.
 room-is-gone = Der Raum, der offen war, ist weg; wähle einen anderen.
 no-other-identity = Es gibt keine andere Identität mehr anzunehmen.
-no-desktop = Der Desktop zeigt keine Hinweise ({ $why }); stattdessen wird das Terminal darum gebeten.
+no-desktop = Der Desktop zeigt keine Meldungen ({ $why }); stattdessen wird das Terminal darum gebeten.
 file-not-opened = Sie liegt in { $path }, und kein Programm öffnet sie: { $why }
 gave-up = es wurde aufgegeben; versuch es noch einmal
 has-left = sie ist schon fort; lösche sie für alle, wenn niemand sie lesen soll
@@ -589,7 +589,7 @@ editor-no-file = der Text lässt sich keinem Editor übergeben: { $why }
 editor-no-start = der Editor { $editor } startet nicht: { $why }; setze EDITOR auf einen, der es tut
 editor-failed = der Editor ist gescheitert ({ $why }); der Text ist wie zuvor
 
-## Hinweise auf dem Desktop
+## Meldungen auf dem Desktop
 
 notify-message = eine neue Nachricht
 notify-invitation = { $who } lädt dich ein

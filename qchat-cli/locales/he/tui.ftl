@@ -167,7 +167,8 @@ unread-elsewhere = { $count } שלא נקראו במקום אחר
 
 ## מה נשאל
 
-the-room = החדר
+# בא אחרי ״החדר״, כששמו אינו ידוע.
+the-room = הזה
 prompt-room-name = שם החדר החדש (Enter ליצירה, Esc לביטול)
 prompt-invitees = את מי להזמין לחדר { $room }? (שמות; Esc לביטול)
 prompt-new-name = שם אחר לחדר { $room }?
