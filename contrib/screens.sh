@@ -41,7 +41,7 @@ picture() {
     local name=$1 columns=$2 rows=$3 words=$4
     shift 4
     tm new-session -d -s screen -x "$columns" -y "$rows" \
-        "env LANG=C.UTF-8 NO_COLOR=1 QCHAT_CONFIG='$temporary/config.toml' '$qchat' --demo"
+        "env LC_ALL=C.UTF-8 NO_COLOR=1 QCHAT_CONFIG='$temporary/config.toml' '$qchat' --demo"
     shows observatory
     local key
     # Each when what came before is drawn.

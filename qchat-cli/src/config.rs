@@ -174,6 +174,7 @@ struct Stored {
     typing: Option<Switch>,
     theme: Option<String>,
     keymap: Option<String>,
+    language: Option<String>,
     /// Read by the screen, which can say in which line something is wrong.
     #[expect(dead_code, reason = "known, so that it is no error")]
     keys: Option<config::Value>,
@@ -314,6 +315,7 @@ impl Settings {
         let screen = Prefs {
             look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
+            language: chosen(flags.screen.language, stored.language).map_err(refused.clone()("language"))?,
             notifications: chosen(flags.screen.notifications, stored.notifications)
                 .map_err(refused.clone()("notifications"))?,
             notifier: chosen(flags.screen.notifier, stored.notifier).map_err(refused.clone()("notifier"))?,

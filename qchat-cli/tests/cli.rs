@@ -244,7 +244,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
          update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
          vault_memory = 512\n\
-         theme = \"contrast\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
+         theme = \"contrast\"\nlanguage = \"de\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
          etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
     fs::write(&file, content).unwrap();
@@ -288,6 +288,10 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&named, &[], "theme", Value::from("contrast")),
         (&named, &["--theme", "light"], "theme", Value::from("light")),
         (&[("QCHAT_KEYMAP", "vim")], &[], "keymap", Value::from("vim")),
+        (&[], &[], "language", Value::from("auto")),
+        (&named, &[], "language", Value::from("de")),
+        (&named, &["--language", "en"], "language", Value::from("en")),
+        (&[("QCHAT_LANGUAGE", "he")], &[], "language", Value::from("he")),
         (&named, &[], "notifications", Value::from("hidden")),
         (&named, &["--notifications", "off"], "notifications", Value::from("off")),
         (&[], &[], "notifier", Value::from("terminal")),
@@ -336,6 +340,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
         ("vault_memory = 1025", "vault_memory"),
         ("theme = \"pink\"", "theme"),
         ("keymap = \"nano\"", "there are plain, vim and emacs"),
+        ("language = \"klingon\"", "none of auto, en, de and he"),
         ("notifications = \"all\"", "notifications"),
     ] {
         fs::write(&file, content).unwrap();

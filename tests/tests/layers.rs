@@ -43,6 +43,7 @@ const CONFINED: &[Confined] = &[
         ],
     },
     Confined { what: &["ratatui", "ratatui_textarea"], to: &["qchat-cli/src/tui"] },
+    Confined { what: &["fluent_bundle", "unic_langid"], to: &["qchat-cli/src/tui/words"] },
     Confined { what: &["crossterm"], to: &["qchat-cli/src/tui", "qchat-cli/src/cli"] },
     Confined {
         what: &["qchatd", "qchat_cli"],

@@ -376,6 +376,7 @@ struct Looks {
     keymap: tui::Keymap,
     prefs: tui::Prefs,
     ambience: tui::Ambience,
+    locale: tui::Locale,
 }
 
 /// How the screen looks, which keys it has, and what else is set for it.
@@ -397,26 +398,30 @@ fn looks(context: &Context, global: &args::Global) -> Outcome<Looks> {
         }
         _ => tui::Keymap::preset(prefs.keymap),
     };
-    Ok(Looks { theme, keymap, prefs, ambience })
+    Ok(Looks { theme, keymap, prefs, ambience, locale: tui::Locale::of_process() })
 }
 
 /// Opens the screen.
 async fn screen(context: &Context, global: &args::Global) -> Outcome {
     expect_terminal()?;
-    let Looks { theme, keymap, prefs, ambience } = looks(context, global)?;
+    let Looks { theme, keymap, prefs, ambience, locale } = looks(context, global)?;
+    let language = prefs.language;
+    let words = tui::Words::of(language, &locale);
     let zone = context.zone.clone();
     let config = config::file(global);
     let show = async |handle: &Handle| {
-        let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone()).with(keymap, prefs, ambience);
+        let app = tui::App::new(handle.me().name.as_str(), theme, zone.clone())
+            .with(keymap, prefs, ambience)
+            .speaking(locale.clone());
         // Whoever sits before a screen is there, with a connection or without one yet.
         drop(handle.appear(Appearance::Online, true).await);
-        let desk = tui::Office::new(handle.clone(), zone, config);
+        let desk = tui::Office::new(handle.clone(), zone, config, language, locale);
         Ok(tui::open(app, &desk, context.settings.lock_after_idle).await?)
     };
     if Profile::exists(&context.settings.profile_dir()) || context.settings.no_input {
         return open::with_engine(context, show).await;
     }
-    match Box::pin(welcome::welcome(context, theme)).await? {
+    match Box::pin(welcome::welcome(context, theme, words)).await? {
         Some(profile) => open::on_profile(context, profile, show).await,
         None => Ok(()),
     }
@@ -425,7 +430,7 @@ async fn screen(context: &Context, global: &args::Global) -> Outcome {
 /// Opens the screen with sample data.
 fn demo(context: &Context, global: &args::Global) -> Outcome {
     expect_terminal()?;
-    let Looks { theme, keymap, prefs, ambience } = looks(context, global)?;
-    let app = tui::demo::app(theme, keymap, prefs, ambience);
+    let Looks { theme, keymap, prefs, ambience, locale } = looks(context, global)?;
+    let app = tui::demo::app(theme, keymap, prefs, ambience).speaking(locale);
     Ok(runtime()?.block_on(tui::open(app, &tui::demo::Demo::default(), None))?)
 }

@@ -5,7 +5,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use crate::tui::{Look, Notifications, Notifier, Preset};
+use crate::tui::{Language, Look, Notifications, Notifier, Preset};
 
 /// Options of the screen.
 #[derive(Debug, Default, Args)]
@@ -16,6 +16,9 @@ pub struct ScreenArgs {
     /// Which keys the screen has; the table `keys` of the configuration file changes single ones [default: plain].
     #[arg(long, global = true, env = "QCHAT_KEYMAP", hide_env_values = true, value_name = "NAME", value_parser = keymap())]
     pub keymap: Option<Preset>,
+    /// Which language the screen speaks [default: auto].
+    #[arg(long, global = true, env = "QCHAT_LANGUAGE", hide_env_values = true, value_name = "LANGUAGE", value_parser = language())]
+    pub language: Option<Language>,
     /// What the screen's notifications say: others may see the desktop [default: sender].
     #[arg(long, global = true, env = "QCHAT_NOTIFICATIONS", hide_env_values = true, value_name = "WHAT")]
     #[arg(value_parser = notifications())]
@@ -51,6 +54,20 @@ fn keymap() -> impl TypedValueParser<Value = Preset> {
             Preset::Plain => "Arrows, function keys, and letters where nothing is typed",
             Preset::Vim => "For who has vi in the fingers",
             Preset::Emacs => "For who has Emacs in the fingers",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}
+
+fn language() -> impl TypedValueParser<Value = Language> {
+    let choices = Language::ALL.map(|language| {
+        PossibleValue::new(language.name()).help(match language {
+            Language::Auto => {
+                "That of the environment (LC_ALL, LC_MESSAGES, LANG), where it is one of these; else English"
+            }
+            Language::English => "English",
+            Language::German => "German",
+            Language::Hebrew => "Hebrew, from the right",
         })
     });
     PossibleValuesParser::new(choices).try_map(|word| word.parse())

@@ -10,17 +10,17 @@ use crate::{
     engine::{self, Choice, EngineError, LinkStage, Offer, RestoreStage, Server, Stage},
     store::Profile,
     tui::{
-        Passphrase, Theme,
+        Passphrase, Theme, Words,
         welcome::{self, Done, Task, Told, Welcome, Who},
     },
 };
 
 /// Leads whoever has no profile yet to one; `None` when they leave without.
-pub(super) async fn welcome(context: &Context, theme: Theme) -> Outcome<Option<Profile>> {
+pub(super) async fn welcome(context: &Context, theme: Theme, words: Words) -> Outcome<Option<Profile>> {
     let settings = &context.settings;
     let passphrase = passphrase::said(settings).transpose()?.map(Passphrase::from);
-    let first = Welcome::new(settings.server.as_ref(), passphrase, args::server);
-    let clerk = Clerk { context, dir: settings.profile_dir(), made: RefCell::default() };
+    let first = Welcome::new(settings.server.as_ref(), passphrase, args::server, words);
+    let clerk = Clerk { context, dir: settings.profile_dir(), made: RefCell::default(), words };
     let entered = welcome::open(first, theme, &clerk).await?;
     Ok(clerk.made.take().filter(|_| entered))
 }
@@ -31,6 +31,7 @@ struct Clerk<'a> {
     dir: PathBuf,
     /// The profile, once there is one.
     made: RefCell<Option<Profile>>,
+    words: Words,
 }
 
 impl welcome::Clerk for Clerk<'_> {
@@ -53,13 +54,14 @@ impl Clerk<'_> {
 
     async fn register(&self, who: Who, told: &mpsc::Sender<Told>) -> Result<Done, EngineError> {
         let new = self.context.settings.new_vault(who.passphrase.expose().clone());
+        let words = self.words;
         let stage = |stage| {
             tell(
                 told,
                 match stage {
-                    Stage::DerivingKeys => "Making a key of the passphrase…",
-                    Stage::MakingKeys => "Making keys…",
-                    Stage::Registering => "Registering…",
+                    Stage::DerivingKeys => words.deriving_key(),
+                    Stage::MakingKeys => words.making_keys(),
+                    Stage::Registering => words.registering(),
                 },
             );
         };
@@ -77,16 +79,15 @@ impl Clerk<'_> {
 
     async fn link(&self, who: Who, told: &mpsc::Sender<Told>) -> Result<Done, EngineError> {
         let new = self.context.settings.new_vault(who.passphrase.expose().clone());
+        let words = self.words;
         let stage = |stage| {
             tell(
                 told,
                 match stage {
-                    LinkStage::DerivingKeys => "Making a key of the passphrase…",
-                    LinkStage::WaitingForAnswer => {
-                        "Waiting for a device of the account: open qchat there, or run `qchat device approve`."
-                    }
-                    LinkStage::WaitingForApproval => "Waiting for the yes of the other device…",
-                    LinkStage::Taking => "Taking over what the other device gives…",
+                    LinkStage::DerivingKeys => words.deriving_key(),
+                    LinkStage::WaitingForAnswer => words.waiting_for_device(),
+                    LinkStage::WaitingForApproval => words.waiting_for_yes(),
+                    LinkStage::Taking => words.taking_over(),
                 },
             );
         };
@@ -105,12 +106,13 @@ impl Clerk<'_> {
         told: &mpsc::Sender<Told>,
     ) -> Result<Done, EngineError> {
         let key = RecoveryKey::from_words(words.expose())
-            .map_err(|error| EngineError::Invalid(format!("these are no recovery words: {error}")))?;
+            .map_err(|error| EngineError::Invalid(self.words.bad_words(error.to_string())))?;
         let new = self.context.settings.new_vault(who.passphrase.expose().clone());
+        let said = self.words;
         let stage = |stage| match stage {
-            RestoreStage::Looking => tell(told, "Looking for backups…"),
-            RestoreStage::Joining => tell(told, "Making this machine a device of the account…"),
-            RestoreStage::Fetching { done, of } => tell(told, format!("Fetching the backup: {done} of {of}")),
+            RestoreStage::Looking => tell(told, said.looking_for_backups()),
+            RestoreStage::Joining => tell(told, said.making_device()),
+            RestoreStage::Fetching { done, of } => tell(told, said.fetching_backup(done, of)),
         };
         let agree = async |offer: &Offer| ask(told, self.offered(offer)).await;
         let server = self.server(&who);
@@ -140,19 +142,12 @@ impl Clerk<'_> {
     /// What is said of a backup before it is restored.
     fn offered(&self, offer: &Offer) -> String {
         let at = self.context.zone.show(offer.created_at);
-        let others = match offer.others {
-            0 => String::new(),
-            others => {
-                format!("\nThere are {others} of other devices; `qchat backup restore --from` names one.")
-            }
-        };
-        format!(
-            "There is a backup of {} {:02}:{:02} with {} messages.{others}",
-            at.date(),
-            at.hour(),
-            at.minute(),
-            offer.messages
-        )
+        let at = format!("{} {:02}:{:02}", at.date(), at.hour(), at.minute());
+        let mut said = self.words.backup_offered(at, offer.messages);
+        if offer.others > 0 {
+            said.extend(["\n", &self.words.backups_of_others(offer.others)]);
+        }
+        said
     }
 }
 

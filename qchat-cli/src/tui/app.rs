@@ -20,6 +20,7 @@ use super::{
     theme::{Ambience, Theme},
     timeline::Timeline,
     transfers::Transfers,
+    words::{Locale, Words},
 };
 use crate::{
     engine::{
@@ -36,6 +37,10 @@ pub struct App {
     pub(super) me: String,
     pub(super) theme: Theme,
     pub(super) ambience: Ambience,
+    /// What the environment says of the language.
+    locale: Locale,
+    /// In the language that its user reads.
+    pub(super) words: Words,
     pub(super) keymap: Keymap,
     pub(super) prefs: Prefs,
     pub(super) zone: Zone,
@@ -320,6 +325,8 @@ impl App {
             me: me.into(),
             theme,
             ambience: Ambience::default(),
+            locale: Locale::default(),
+            words: Words::default(),
             keymap: Keymap::default(),
             prefs: Prefs::default(),
             zone,
@@ -363,7 +370,21 @@ impl App {
     #[must_use]
     pub fn with(mut self, keymap: Keymap, prefs: Prefs, ambience: Ambience) -> Self {
         (self.keymap, self.prefs, self.ambience) = (keymap, prefs, ambience);
+        self.speak();
         self
+    }
+
+    /// The same, in the language of these settings; of the environment, where they name none.
+    #[must_use]
+    pub fn speaking(mut self, locale: Locale) -> Self {
+        self.locale = locale;
+        self.speak();
+        self
+    }
+
+    /// Speaks the language that is set by now.
+    pub(super) fn speak(&mut self) {
+        self.words = Words::of(self.prefs.language, &self.locale);
     }
 
     /// Whether nothing is shown until the passphrase is typed.

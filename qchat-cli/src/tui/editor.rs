@@ -8,22 +8,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::words::Words;
 use crate::child;
 
 /// Has somebody write in their editor (`VISUAL`, else `EDITOR`, else vi). `None` when nothing was changed.
-pub(super) fn write(text: &str) -> Result<Option<String>, String> {
-    let words = ["VISUAL", "EDITOR"]
+pub(super) fn write(text: &str, words: Words) -> Result<Option<String>, String> {
+    let editor = ["VISUAL", "EDITOR"]
         .iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
     let directory = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
-    edit(text, &words.unwrap_or_else(|| "vi".to_owned()), &directory.unwrap_or_else(env::temp_dir))
+    let editor = editor.unwrap_or_else(|| "vi".to_owned());
+    edit(text, &editor, &directory.unwrap_or_else(env::temp_dir), words)
 }
 
-fn edit(text: &str, editor: &str, place: &Path) -> Result<Option<String>, String> {
-    let words = shell_words::split(editor)
-        .map_err(|error| format!("the editor {editor:?} makes no sense: {error}"))?;
-    let (program, arguments) = words.split_first().ok_or("no editor is named")?;
-    let failed = |error: io::Error| format!("what is written cannot be given to an editor: {error}");
+fn edit(text: &str, editor: &str, place: &Path, words: Words) -> Result<Option<String>, String> {
+    let parts = shell_words::split(editor)
+        .map_err(|error| words.editor_senseless(format!("{editor:?}"), error.to_string()))?;
+    let (program, arguments) = parts.split_first().ok_or_else(|| words.editor_none())?;
+    let failed = |error: io::Error| words.editor_no_file(error.to_string());
     // Swap and backup files of the editor's lie beside the file: nobody else comes there, and none of them stays.
     let own = fs::Permissions::from_mode(0o700);
     let directory =
@@ -33,11 +35,13 @@ fn edit(text: &str, editor: &str, place: &Path) -> Result<Option<String>, String
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
     made.write_all(text.as_bytes()).map_err(failed)?;
     drop(made);
-    let status = child::command(program).args(arguments).arg(&file).status().map_err(|error| {
-        format!("the editor {program:?} does not start: {error}; set EDITOR to one that does")
-    })?;
+    let status = child::command(program)
+        .args(arguments)
+        .arg(&file)
+        .status()
+        .map_err(|error| words.editor_no_start(format!("{program:?}"), error.to_string()))?;
     if !status.success() {
-        return Err(format!("the editor has failed ({status}); the text is as it was"));
+        return Err(words.editor_failed(status.to_string()));
     }
     // What is no UTF-8 is shown as such; the rest is not lost for it.
     let written = fs::read(&file).map_err(failed)?;
@@ -61,12 +65,19 @@ mod tests {
             ("sh -c 'printf \"two\\n\" >> \"$1\"' sh", Some("onetwo")),
             ("sh -c 'cp \"$1\" \"$1~\"; printf \"\\377.\" >> \"$1\"' sh", Some("one\u{fffd}.")),
         ] {
-            assert_eq!(edit("one", editor, place.path()), Ok(written.map(str::to_owned)), "{editor}");
+            assert_eq!(
+                edit("one", editor, place.path(), Words::default()),
+                Ok(written.map(str::to_owned)),
+                "{editor}"
+            );
         }
         for (editor, word) in
             [("false", "has failed"), ("/no/such/editor", "does not start"), ("'", "makes no sense")]
         {
-            assert!(edit("one", editor, place.path()).unwrap_err().contains(word), "{editor}");
+            assert!(
+                edit("one", editor, place.path(), Words::default()).unwrap_err().contains(word),
+                "{editor}"
+            );
         }
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing stays of what was written");
     }

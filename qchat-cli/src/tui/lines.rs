@@ -19,9 +19,15 @@ use ratatui::{
 };
 use time::{OffsetDateTime, macros::format_description};
 
-use super::{bidi, bidi::Order, markup::Marked, text, theme::Theme};
+use super::{
+    bidi::{self, Direction, Order},
+    markup::Marked,
+    text,
+    theme::Theme,
+    words::Words,
+};
 use crate::{
-    engine::types::{Body, Delivery, File, Message, Sender, size},
+    engine::types::{Body, Delivery, File, Marks, Message, Poll, Sender},
     zone::Zone,
 };
 
@@ -34,6 +40,7 @@ pub(super) struct Pane<'a> {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) theme: Theme,
+    pub(super) words: Words,
     pub(super) zone: &'a Zone,
     /// Whose messages are one's own, by name: who is called by it sees that.
     pub(super) me: &'a str,
@@ -54,7 +61,7 @@ impl From<Line<'static>> for Row {
 
 /// The lines of a message.
 pub(super) fn message(message: &Message, pane: Pane) -> Vec<Row> {
-    let theme = pane.theme;
+    let Pane { theme, words, .. } = pane;
     match (&message.body, &message.sender) {
         (Body::Notice(sentence), _) => aside(message, pane, "·", sentence, theme.notice()),
         (Body::Warning(sentence), _) => aside(message, pane, "!", sentence, theme.warning()),
@@ -67,34 +74,71 @@ pub(super) fn message(message: &Message, pane: Pane) -> Vec<Row> {
             said(message, sender, pane, marked, Style::new())
         }
         (Body::Poll(poll), Some(sender)) => {
-            said(message, sender, pane, Marked::plain(text::clean(&poll.words())), Style::new())
+            said(message, sender, pane, Marked::plain(text::clean(&poll_words(poll, words))), Style::new())
         }
         (Body::File(file), Some(sender)) => {
-            said(message, sender, pane, Marked::plain(text::clean(&file_words(file))), Style::new())
+            said(message, sender, pane, Marked::plain(text::clean(&file_words(file, words))), Style::new())
         }
-        (Body::Deleted(by), Some(sender)) => said(
-            message,
-            sender,
-            pane,
-            Marked::plain(text::clean_line(&format!("(deleted by {by})"))),
-            theme.quiet(),
-        ),
+        (Body::Deleted(by), Some(sender)) => {
+            said(message, sender, pane, Marked::plain(text::clean_line(&words.deleted_by(by))), theme.quiet())
+        }
         (Body::Unknown, Some(sender)) => {
-            let words = "(a kind of message that this version does not know; a newer qchat shows it)";
-            said(message, sender, pane, Marked::plain(words.to_owned()), theme.notice())
+            said(message, sender, pane, Marked::plain(words.unknown_kind()), theme.notice())
         }
         (Body::Text(_) | Body::Poll(_) | Body::File(_) | Body::Deleted(_) | Body::Unknown, None) => {
-            aside(message, pane, "!", "a message without a sender", theme.warning())
+            aside(message, pane, "!", &words.no_sender(), theme.warning())
         }
     }
 }
 
 /// A file in words. Its id, which the commands take, stands in the details.
-fn file_words(file: &File) -> String {
-    let what = if file.voice { "voice note" } else { "file" };
-    let plays = file.duration.map_or_else(String::new, |duration| format!(", {} s", duration.as_secs()));
-    let caption = if file.caption.is_empty() { String::new() } else { format!(" {}", file.caption) };
-    format!("[{what} {}, {}{plays}]{caption}", file.name, size(file.size))
+fn file_words(file: &File, words: Words) -> String {
+    let (voice, size) = (if file.voice { "yes" } else { "no" }, words.size(file.size));
+    let what = match file.duration {
+        Some(duration) => words.file_line_playing(voice, &file.name, size, duration.as_secs()),
+        None => words.file_line(voice, &file.name, size),
+    };
+    if file.caption.is_empty() { what } else { format!("{what} {}", file.caption) }
+}
+
+/// A poll in words, a line for each option.
+pub(super) fn poll_words(poll: &Poll, words: Words) -> String {
+    let mut lines = vec![words.poll_line(&poll.question)];
+    if poll.choices > 1 {
+        lines[0].extend([" ", &words.poll_choices(poll.choices)]);
+    }
+    lines.extend(poll.options.iter().zip(1..).map(|(option, number)| {
+        let mark = if option.me { "*" } else { " " };
+        // Names before texts: a text may look like anything.
+        let by = match option.by.len() {
+            0 => String::new(),
+            count => format!("({count}: {}) ", option.by.join(", ")),
+        };
+        format!("{mark}{number}. {by}{}", option.text)
+    }));
+    if poll.closed {
+        lines.push(words.poll_closed());
+    }
+    lines.join("\n")
+}
+
+/// What stands before a message, if it answers another.
+fn answers(marks: &Marks, words: Words) -> Option<String> {
+    let reply = marks.reply_to.as_ref()?;
+    Some(match (&reply.sender, &reply.excerpt) {
+        (Some(sender), Some(excerpt)) => format!("↪ {sender}: {excerpt}"),
+        (Some(sender), None) if reply.blocked => format!("↪ {sender}: {}", words.blocked()),
+        (Some(sender), None) => format!("↪ {sender}: {}", words.deleted()),
+        (None, _) => format!("↪ {}", words.reply_missing()),
+    })
+}
+
+/// What stands below it.
+fn notes(marks: &Marks, words: Words) -> Option<String> {
+    let mut notes: Vec<String> = marks.pinned_by.iter().map(|by| words.pinned_by(by)).collect();
+    let reactions = marks.reactions.iter();
+    notes.extend(reactions.map(|reaction| format!("{} {}", reaction.emoji, reaction.by.join(", "))));
+    (!notes.is_empty()).then(|| format!("[{}]", notes.join("  ")))
 }
 
 /// The lines that say more of a message that is chosen.
@@ -105,56 +149,62 @@ pub(super) fn details(message: &Message, pane: Pane) -> Vec<Row> {
     let format = format_description!(
         "[year]-[month]-[day] [hour]:[minute]:[second] [offset_hour sign:mandatory]:[offset_minute]"
     );
-    facts.push(format!("written {}", moment.format(format).unwrap_or_default()));
+    let words = pane.words;
+    facts.push(words.detail_written(moment.format(format).unwrap_or_default()));
     facts.push(match message.delivery {
-        Delivery::Pending => "waits to be sent; nobody has it".to_owned(),
-        Delivery::Failed => "could not be sent; nobody has it".to_owned(),
-        Delivery::Sent => format!("the server has it; sealed in epoch {}", message.epoch),
+        Delivery::Pending => words.detail_waits(),
+        Delivery::Failed => words.detail_failed(),
+        Delivery::Sent => words.detail_stored(message.epoch),
     });
-    for (what, names) in [("with", &message.marks.delivered_to), ("seen by", &message.marks.read_by)] {
-        if !names.is_empty() {
-            facts.push(format!("{what} {}", names.join(", ")));
-        }
+    if !message.marks.delivered_to.is_empty() {
+        facts.push(words.detail_with(message.marks.delivered_to.join(", ")));
+    }
+    if !message.marks.read_by.is_empty() {
+        facts.push(words.detail_seen(message.marks.read_by.join(", ")));
     }
     if let Some(at) = message.marks.expires_at {
-        facts.push(format!("goes {}", pane.zone.show(at).format(format).unwrap_or_default()));
+        facts.push(words.detail_goes(pane.zone.show(at).format(format).unwrap_or_default()));
     }
     if message.marks.edits > 0 {
-        facts.push(format!("edited {} times", message.marks.edits));
+        facts.push(words.detail_edits(message.marks.edits));
     }
     if let Body::File(file) = &message.body {
-        facts.push(format!("file {}", file.id));
+        facts.push(words.detail_file(file.id.to_string()));
     }
     if let Some(id) = message.id {
-        facts.push(format!("id {id}"));
+        facts.push(words.detail_id(id.to_string()));
     }
     if let Some(sender) = &message.sender {
-        facts.push(format!("device {}", sender.device));
+        facts.push(words.detail_device(sender.device.to_string()));
     }
-    let rows = facts.iter().flat_map(|fact| text::wrap(&text::clean_line(fact), room, room));
-    rows.map(|row| indented(row, pane.theme.quiet()).into()).collect()
+    let style = pane.theme.quiet();
+    let rows = facts.iter().flat_map(|fact| words.paragraph(&text::clean_line(fact), room, style));
+    rows.map(|row| indented(row, room).into()).collect()
 }
 
 /// The line that starts a day.
 pub(super) fn day(at: OffsetDateTime, pane: Pane) -> Line<'static> {
-    let date = pane
-        .zone
-        .show(at)
-        .format(format_description!("[weekday], [day padding:none] [month repr:long] [year]"))
-        .unwrap_or_default();
-    rule(&date, pane.width, pane.theme.quiet())
+    let date = pane.zone.show(at).date();
+    let weekday = date.weekday().number_from_monday();
+    let words = pane.words.day_line(weekday, date.day(), u8::from(date.month()), date.year());
+    rule(&words, pane.width, pane.theme.quiet(), pane.words)
 }
 
 /// The line above what is unread.
 pub(super) fn unread(pane: Pane) -> Line<'static> {
-    rule("new", pane.width, pane.theme.unread())
+    rule(&pane.words.unread_line(), pane.width, pane.theme.unread(), pane.words)
 }
 
-/// A rule across the pane with words in it.
-pub(super) fn rule(words: &str, width: usize, style: Style) -> Line<'static> {
-    let words = text::truncate(words, width.saturating_sub(4));
-    let rest = width.saturating_sub(text::width(&words) + 4);
-    Line::styled(format!("── {} {}", bidi::visual(&words), "─".repeat(rest)), style)
+/// A rule across the pane with a title in it, where one begins to read.
+pub(super) fn rule(title: &str, width: usize, style: Style, words: Words) -> Line<'static> {
+    let title = text::truncate(title, width.saturating_sub(4));
+    let rest = "─".repeat(width.saturating_sub(text::width(&title) + 4));
+    let title = words.visual(&title);
+    let rule = match words.direction() {
+        Direction::LeftToRight => format!("── {title} {rest}"),
+        Direction::RightToLeft => format!("{rest} {title} ──"),
+    };
+    Line::styled(rule, style)
 }
 
 /// The mark before a message, and how it looks.
@@ -184,13 +234,16 @@ fn said(message: &Message, sender: &Sender, pane: Pane, mut body: Marked, style:
     let room = pane.width.saturating_sub(INDENT);
     let taken = text::width(&name) + text::width(trust) + 2;
     let end = body.text.len();
-    body.text.push_str(message.marks.suffix());
+    if message.marks.edits > 0 {
+        body.text.extend([" ", &pane.words.edited_mark()]);
+    }
     body.styles.push((end..body.text.len(), theme.quiet()));
     let order = Order::of(&body.text);
     let mut rows: Vec<Row> = Vec::new();
-    if let Some(answers) = message.marks.answers() {
+    if let Some(answers) = answers(&message.marks, pane.words) {
         let answers = text::truncate(&text::clean_line(&answers), room);
-        rows.push(indented(answers, theme.quiet()).into());
+        let line = pane.words.line(Line::styled(answers, theme.quiet()));
+        rows.push(indented(line, room).into());
     }
     for (index, range) in
         text::wrap_ranges(&body.text, room.saturating_sub(taken), room).into_iter().enumerate()
@@ -209,13 +262,14 @@ fn said(message: &Message, sender: &Sender, pane: Pane, mut body: Marked, style:
         rows.push(drawn(&body, &order, range, style, head));
     }
     let mut below = |words: &str, style: Style| {
-        rows.extend(text::wrap(words, room, room).into_iter().map(|row| Row::from(indented(row, style))));
+        let lines = pane.words.paragraph(words, room, style).into_iter();
+        rows.extend(lines.map(|line| Row::from(indented(line, room))));
     };
-    if let Some(notes) = message.marks.notes() {
+    if let Some(notes) = notes(&message.marks, pane.words) {
         below(&text::clean_line(&notes), theme.quiet());
     }
     if message.delivery == Delivery::Failed {
-        below("(could not be sent)", theme.failure());
+        below(&pane.words.could_not_be_sent(), theme.failure());
     }
     rows
 }
@@ -251,17 +305,30 @@ fn columns(body: &Marked, row: &Range<usize>, before: usize) -> Vec<(Range<u16>,
 
 fn aside(message: &Message, pane: Pane, mark: &str, sentence: &str, style: Style) -> Vec<Row> {
     let room = pane.width.saturating_sub(INDENT);
-    let mut rows = text::wrap(&text::clean_line(sentence), room, room).into_iter();
-    let mut lines = vec![Row::from(Line::from(vec![
+    let sentence = text::clean_line(sentence);
+    let mut rows =
+        pane.words.paragraph(&sentence, room, style).into_iter().map(|line| bidi::padded(line, room));
+    let mut first = vec![
         Span::styled(format!("{} ", clock(message.sent_at, pane.zone)), pane.theme.quiet()),
-        Span::styled(format!(" {mark} {}", rows.next().unwrap_or_default()), style),
-    ]))];
-    lines.extend(rows.map(|row| Row::from(indented(row, style))));
+        Span::styled(format!(" {mark} "), style),
+    ];
+    first.extend(rows.next().into_iter().flat_map(styled));
+    let mut lines = vec![Row::from(Line::from(first))];
+    lines.extend(rows.map(|row| Row::from(indented(row, room))));
     lines
 }
 
-fn indented(row: String, style: Style) -> Line<'static> {
-    Line::from(vec![Span::raw(" ".repeat(INDENT)), Span::styled(row, style)])
+/// A line below the name of who has said something.
+fn indented(line: Line<'static>, room: usize) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ".repeat(INDENT))];
+    spans.extend(styled(bidi::padded(line, room)));
+    Line::from(spans)
+}
+
+/// The parts of a line, each with the whole of its look.
+fn styled(line: Line<'static>) -> impl Iterator<Item = Span<'static>> {
+    let style = line.style;
+    line.spans.into_iter().map(move |span| Span::styled(span.content, style.patch(span.style)))
 }
 
 pub(super) fn clock(at: OffsetDateTime, zone: &Zone) -> String {

@@ -32,6 +32,7 @@ mod transfers;
 mod update;
 mod view;
 pub mod welcome;
+mod words;
 
 pub use self::{
     app::App,
@@ -47,6 +48,7 @@ pub use self::{
     theme::{Ambience, Look, Theme},
     update::{start, update},
     view::view,
+    words::{Language, Locale, Words},
 };
 
 #[cfg(test)]

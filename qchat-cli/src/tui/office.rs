@@ -6,6 +6,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use directories::UserDirs;
@@ -23,6 +24,7 @@ use super::{
     prefs::Change,
     search,
     update::PAGE,
+    words::{Language, Locale, Words},
 };
 use crate::{
     child,
@@ -46,12 +48,26 @@ pub struct Office {
     handle: Handle,
     zone: Zone,
     config: Option<PathBuf>,
+    locale: Locale,
+    /// Of the language that is set by now.
+    words: Arc<Mutex<Words>>,
 }
 
 impl Office {
-    /// Of this engine; settings are written to `config`.
-    pub fn new(handle: Handle, zone: Zone, config: Option<PathBuf>) -> Self {
-        Self { handle, zone, config }
+    /// Of this engine; settings are written to `config`. It says what goes wrong in `language`.
+    pub fn new(
+        handle: Handle,
+        zone: Zone,
+        config: Option<PathBuf>,
+        language: Language,
+        locale: Locale,
+    ) -> Self {
+        let words = Arc::new(Mutex::new(Words::of(language, &locale)));
+        Self { handle, zone, config, locale, words }
+    }
+
+    fn words(&self) -> Words {
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,14 +78,22 @@ impl Desk for Office {
 
     async fn perform(&self, command: Command, progress: mpsc::Sender<Msg>) -> Result<Answer, String> {
         match command {
-            Command::SaveSetting(change, preset) => save(self.config.clone(), change, preset).await,
+            Command::SaveSetting(change, preset) => {
+                if let Change::Language(language) = change {
+                    let words = Words::of(language, &self.locale);
+                    *self.words.lock().unwrap_or_else(PoisonError::into_inner) = words;
+                }
+                save(self.config.clone(), change, preset, self.words()).await
+            }
             Command::ShowFile(path) => match show(&path) {
                 Ok(()) => Ok(Answer::Nothing),
-                Err(error) => Err(format!("It is at {}, and no program opens it: {error}", path.display())),
+                Err(error) => {
+                    Err(self.words().file_not_opened(path.display().to_string(), error.to_string()))
+                }
             },
             Command::SaveFile { room, message, .. } => {
                 let office = self.clone();
-                let got = on_a_thread(async move || {
+                let got = on_a_thread(self.words(), async move || {
                     office.save(room, message, |far| tell(&progress, &command, far)).await
                 });
                 got.await.map(Answer::Path)
@@ -79,7 +103,7 @@ impl Desk for Office {
                 let (path, draft) = (path.clone(), Draft::default());
                 let source = Source { path, media_type, draft, voice: false, duration_ms: 0 };
                 let handle = self.handle.clone();
-                let sent = on_a_thread(async move || {
+                let sent = on_a_thread(self.words(), async move || {
                     handle.send_file(room, source, |far| tell(&progress, &command, far)).await
                 });
                 sent.await.map(|_| Answer::Nothing)
@@ -106,7 +130,7 @@ fn tell(progress: &mpsc::Sender<Msg>, command: &Command, far: Transfer) {
 }
 
 /// Does on a thread of its own what does not go from one to another: files, that is. It ends when nobody waits for it any more.
-async fn on_a_thread<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T, String>
+async fn on_a_thread<T, F>(words: Words, work: impl FnOnce() -> F + Send + 'static) -> Result<T, String>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, EngineError>>,
@@ -124,7 +148,7 @@ where
             }
         });
     });
-    let outcome = outcome.await.unwrap_or_else(|_| Err("it was given up; try again".to_owned()));
+    let outcome = outcome.await.unwrap_or_else(|_| Err(words.gave_up()));
     drop(waits);
     outcome
 }
@@ -166,9 +190,7 @@ impl Office {
                 if handle.take_back(room, of.id).await? {
                     return Ok(Answer::Nothing);
                 }
-                Err(EngineError::Refused(
-                    "it has left; delete it for everyone if nobody is to read it".to_owned(),
-                ))
+                Err(EngineError::Refused(self.words().has_left()))
             }
             Command::Retract(room, of) => handle.retract(room, of).await.map(|_| Answer::Nothing),
             Command::DeleteHere(room, id) => handle.delete(room, vec![id]).await.map(|_| Answer::Nothing),
@@ -236,7 +258,7 @@ impl Office {
                 // Another one than the user has seen.
                 Some(change) if hex(&change.new) != key => Err(EngineError::IdentityChanged(name)),
                 Some(change) => handle.accept_change(&change).await.map(nothing),
-                None => Err(EngineError::Refused(format!("{name} has no other identity to accept any more"))),
+                None => Err(EngineError::Refused(self.words().no_identity_of(name.as_str()))),
             },
             Command::LoadDevices => handle.devices().await.map(Answer::Devices),
             Command::Revoke(device) => handle.revoke(device).await.map(|_| Answer::Nothing),
@@ -296,8 +318,7 @@ impl Office {
         emoji: &str,
         remove: bool,
     ) -> Result<Answer, EngineError> {
-        let emoji =
-            Emoji::new(emoji).ok_or_else(|| EngineError::Invalid("that is no reaction".to_owned()))?;
+        let emoji = Emoji::new(emoji).ok_or_else(|| EngineError::Invalid(self.words().no_reaction()))?;
         self.handle.react(room, of, emoji, remove).await.map(|_| Answer::Nothing)
     }
 
@@ -362,9 +383,13 @@ fn show(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a setting into the configuration file, and reads the keys of it anew, which start from `preset`.
-async fn save(config: Option<PathBuf>, change: Change, preset: Preset) -> Result<Answer, String> {
-    let path =
-        config.ok_or("There is no home directory for a configuration file; say where with QCHAT_CONFIG.")?;
+async fn save(
+    config: Option<PathBuf>,
+    change: Change,
+    preset: Preset,
+    words: Words,
+) -> Result<Answer, String> {
+    let path = config.ok_or_else(|| words.no_place_for_settings())?;
     let written = tokio::task::spawn_blocking(move || {
         let failed = |error: io::Error| format!("{}: {error}", path.display());
         // Where it leads elsewhere, to a directory of settings say, what is there is written, and the link stays.
@@ -384,7 +409,7 @@ async fn save(config: Option<PathBuf>, change: Change, preset: Preset) -> Result
         file.persist(path).map_err(|error| failed(error.error))?;
         Keymap::customised(preset, path, &changed).map_err(|error| error.to_string())
     });
-    let keymap = written.await.map_err(|_| "The file was not written; try again.".to_owned())??;
+    let keymap = written.await.map_err(|_| words.settings_not_written())??;
     Ok(Answer::Keymap(Box::new(keymap)))
 }
 
@@ -417,7 +442,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/config.toml");
         assert!(matches!(
-            save(Some(path.clone()), Change::Bell(true), Preset::default()).await,
+            save(Some(path.clone()), Change::Bell(true), Preset::default(), Words::default()).await,
             Ok(Answer::Keymap(_))
         ));
         let real = dir.path().join("kept.toml");
@@ -425,17 +450,17 @@ mod tests {
         std::os::unix::fs::symlink(&real, &path).unwrap();
         fs::write(&path, "# mine\nbell = true\n[keys.everywhere]\npalette = \"F9\"\n").unwrap();
         let Ok(Answer::Keymap(keymap)) =
-            save(Some(path.clone()), Change::Look(Look::Dark), Preset::Vim).await
+            save(Some(path.clone()), Change::Look(Look::Dark), Preset::Vim, Words::default()).await
         else {
             panic!("not saved")
         };
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# mine\nbell = true\n") && text.contains("theme = \"dark\""), "{text}");
-        assert!(keymap.markdown().contains("`F9`"));
+        assert!(keymap.markdown(Words::default()).contains("`F9`"));
         let plain = "# mine\nbell = true\n[keys.everywhere]\npalette = \"F9\"\n";
         let plain = Keymap::customised(Preset::default(), &path, plain).unwrap();
         assert_ne!(*keymap, plain, "the keymap that is in force stays, wherever it is named");
         assert!(fs::symlink_metadata(&path).unwrap().is_symlink() && !real.is_symlink());
-        assert!(save(None, Change::Bell(true), Preset::default()).await.is_err());
+        assert!(save(None, Change::Bell(true), Preset::default(), Words::default()).await.is_err());
     }
 }

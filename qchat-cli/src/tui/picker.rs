@@ -15,6 +15,7 @@ use super::{
     emoji,
     keymap::{Action, Scope},
     text,
+    words::Words,
 };
 use crate::engine::types::RoomStatus;
 
@@ -29,6 +30,7 @@ pub(super) struct Picker {
     /// Which of those left is chosen.
     pub(super) at: usize,
     items: Vec<Item>,
+    words: Words,
 }
 
 /// What a picker is for.
@@ -69,13 +71,14 @@ pub(super) struct Match {
 impl Picker {
     /// The palette.
     pub(super) fn palette(app: &App) -> Self {
+        let words = app.words;
         let mut items = Vec::new();
         for room in app.rooms() {
             let hint = match room.status {
-                RoomStatus::Invited => "invitation".to_owned(),
-                _ if room.mentions > 0 => format!("{} unread, @{}", room.unread, room.mentions),
-                _ if room.unread > 0 => format!("{} unread", room.unread),
-                _ => "room".to_owned(),
+                RoomStatus::Invited => words.pick_invitation(),
+                _ if room.mentions > 0 => words.pick_mentions(room.unread, room.mentions),
+                _ if room.unread > 0 => words.pick_unread(room.unread),
+                _ => words.pick_room(),
             };
             items.push(Item { label: text::clean_line(&room.name), hint, picked: Picked::Room(room.id) });
         }
@@ -83,21 +86,27 @@ impl Picker {
             let label = format!("@{}", person.name);
             items.push(Item {
                 label,
-                hint: "person".to_owned(),
+                hint: words.pick_person(),
                 picked: Picked::Person(person.name.clone()),
             });
         }
         items.extend(commands(app).into_iter().map(|(action, scope)| Item {
-            label: action.help().to_owned(),
+            label: words.action(action),
             hint: app.keymap.key(scope, action).unwrap_or_default(),
             picked: Picked::Command(action),
         }));
-        Self { kind: Kind::Palette, input: Composer::new(""), at: 0, items }
+        Self { kind: Kind::Palette, input: Composer::new(""), at: 0, items, words }
     }
 
     /// Reactions to a message.
-    pub(super) fn reactions(room: RoomId, of: MessageRef, mine: Vec<String>) -> Self {
-        Self { kind: Kind::Reaction(room, of, mine), input: Composer::new(""), at: 0, items: Vec::new() }
+    pub(super) fn reactions(room: RoomId, of: MessageRef, mine: Vec<String>, words: Words) -> Self {
+        Self {
+            kind: Kind::Reaction(room, of, mine),
+            input: Composer::new(""),
+            at: 0,
+            items: Vec::new(),
+            words,
+        }
     }
 
     /// Those that are left, the best first.
@@ -105,7 +114,7 @@ impl Picker {
         let typed = self.input.text();
         let typed = typed.trim();
         if let Kind::Reaction(_, _, mine) = &self.kind {
-            return reactions(typed.trim_matches(':'), mine);
+            return reactions(typed.trim_matches(':'), mine, self.words);
         }
         if typed.is_empty() {
             let all = self.items.iter().cloned();
@@ -161,12 +170,12 @@ pub(super) fn commands(app: &App) -> Vec<(Action, Scope)> {
         .collect()
 }
 
-fn reactions(typed: &str, mine: &[String]) -> Vec<Match> {
+fn reactions(typed: &str, mine: &[String], words: Words) -> Vec<Match> {
     let item = |emoji: &str, name: &str| {
         let taken = mine.iter().any(|known| known == emoji);
         Item {
             label: format!("{emoji} {name}"),
-            hint: if taken { "take back".to_owned() } else { String::new() },
+            hint: if taken { words.pick_take_back() } else { String::new() },
             picked: Picked::Emoji(emoji.to_owned()),
         }
     };

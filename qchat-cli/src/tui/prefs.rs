@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use toml_edit::{DocumentMut, value};
 
-use super::{keymap::Preset, theme::Look};
+use super::{keymap::Preset, theme::Look, words::Language};
 
 /// What a notification says: others may see the desktop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,6 +88,8 @@ pub struct Prefs {
     pub look: Look,
     /// Which keymap the keys start from.
     pub keymap: Preset,
+    /// Which language it speaks.
+    pub language: Language,
     /// What a notification says.
     pub notifications: Notifications,
     /// What shows it.
@@ -109,6 +111,8 @@ pub enum Change {
     Look(Look),
     /// Which keymap the keys start from.
     Keymap(Preset),
+    /// Which language it speaks.
+    Language(Language),
     /// What a notification says.
     Notifications(Notifications),
     /// What shows it.
@@ -130,6 +134,7 @@ impl Change {
         let (key, item) = match self {
             Self::Look(look) => ("theme", value(look.name())),
             Self::Keymap(preset) => ("keymap", value(preset.name())),
+            Self::Language(language) => ("language", value(language.name())),
             Self::Notifications(what) => ("notifications", value(what.name())),
             Self::Notifier(by) => ("notifier", value(by.name())),
             Self::Bell(on) => ("bell", value(on)),
@@ -158,6 +163,7 @@ impl Prefs {
         match change {
             Change::Look(look) => self.look = look,
             Change::Keymap(preset) => self.keymap = preset,
+            Change::Language(language) => self.language = language,
             Change::Notifications(what) => self.notifications = what,
             Change::Notifier(by) => self.notifier = by,
             Change::Bell(on) => self.bell = on,
@@ -181,6 +187,8 @@ mod tests {
         let place = added.find("notifications").unwrap();
         assert!(place < added.find("[keys.composer]").unwrap(), "{added}");
         assert_eq!(Change::Bell(true).apply("").unwrap(), "bell = true\n");
+        let german = Change::Language(Language::German).apply("language = \"he\" # mine\n").unwrap();
+        assert_eq!(german, "language = \"de\" # mine\n");
         assert!(Change::Bell(true).apply("a = = 1").is_err());
     }
 }

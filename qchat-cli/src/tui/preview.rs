@@ -2,6 +2,7 @@
 
 use qchat_proto::content::{Content, MessageRef, padded_size};
 
+use super::words::Words;
 use crate::engine::types::{Member, RoomDetails};
 
 /// The only cipher suite: docs/PROTOCOL.md.
@@ -54,26 +55,20 @@ impl Preview {
     }
 
     /// In words.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn words(&self, words: Words) -> String {
         let readers: Vec<_> = self
             .readers
             .iter()
             .map(|(name, devices, trust)| {
-                let mark = match trust {
-                    Trust::Own => "you",
-                    Trust::Verified => "✓",
+                let trust = match trust {
+                    Trust::Own => "own",
+                    Trust::Verified => "verified",
                     Trust::Unverified => "unverified",
-                    Trust::Changed => "! changed",
+                    Trust::Changed => "changed",
                 };
-                format!("{name} ×{devices} ({mark})")
+                words.preview_reader(name, *devices, trust)
             })
             .collect();
-        format!(
-            "sealed with {SUITE} in epoch {}, {} bytes whatever is in it; read by {} devices: {}",
-            self.epoch,
-            self.padded,
-            self.devices,
-            readers.join(", ")
-        )
+        words.preview(SUITE, self.epoch, self.padded, self.devices, readers.join(", "))
     }
 }

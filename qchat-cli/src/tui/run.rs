@@ -86,7 +86,7 @@ where
                     // Whoever reads keys here would take them from the editor.
                     drop(keys.take());
                     surface.lend()?;
-                    let written = tokio::task::block_in_place(|| editor::write(&text));
+                    let written = tokio::task::block_in_place(|| editor::write(&text, app.words));
                     surface.take_back()?;
                     keys = Some(events());
                     shown = Shown::default();

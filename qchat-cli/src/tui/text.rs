@@ -83,6 +83,11 @@ pub(super) fn truncate(line: &str, cells: usize) -> String {
     cut
 }
 
+/// Fills a clean line up to `cells` with blanks.
+pub(super) fn fill(line: &str, cells: usize) -> String {
+    format!("{line}{}", " ".repeat(cells.saturating_sub(width(line))))
+}
+
 /// Breaks clean text into lines of at most `cells`: after white space or a wide character, inside a word only when
 /// the word alone is longer than a line. The first line has `first` cells (a name may stand before it).
 pub(super) fn wrap(text: &str, first: usize, cells: usize) -> Vec<String> {

@@ -38,6 +38,21 @@ impl Strength {
     /// The bar's full length.
     const STEPS: usize = 3;
 
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fair => "fair",
+            Self::Good => "good",
+            Self::Strong => "strong",
+        }
+    }
+
+    /// It as a bar.
+    pub fn bar(self) -> String {
+        let (full, empty) = ("#".repeat(self.steps() * 4), "-".repeat((Self::STEPS - self.steps()) * 4));
+        format!("[{full}{empty}]")
+    }
+
     const fn steps(self) -> usize {
         match self {
             Self::Fair => 1,
@@ -47,16 +62,10 @@ impl Strength {
     }
 }
 
-/// A word, and a bar.
+/// A bar, and a word.
 impl fmt::Display for Strength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self {
-            Self::Fair => "fair",
-            Self::Good => "good",
-            Self::Strong => "strong",
-        };
-        let (full, empty) = ("#".repeat(self.steps() * 4), "-".repeat((Self::STEPS - self.steps()) * 4));
-        write!(f, "[{full}{empty}] {word}")
+        write!(f, "{} {}", self.bar(), self.name())
     }
 }
 

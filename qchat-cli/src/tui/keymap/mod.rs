@@ -9,12 +9,14 @@ use std::{fmt::Write as _, str::FromStr};
 
 use crossterm::event::KeyEvent;
 
+use super::words::Words;
+
 pub(super) use self::action::Action;
 pub(super) use self::chord::Chord;
 pub use self::custom::KeyError;
 
 macro_rules! scopes {
-    ($($scope:ident $id:literal $heading:literal,)*) => {
+    ($($scope:ident $id:literal,)*) => {
         /// Where a binding holds.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub(super) enum Scope { $($scope,)* }
@@ -23,34 +25,29 @@ macro_rules! scopes {
             /// Every scope, in the order of the help.
             pub(super) const ALL: &[Self] = &[$(Self::$scope,)*];
 
-            /// Its name in the configuration file.
+            /// Its name in the configuration file; its heading in the help is a message, `scope-` and this.
             pub(super) const fn id(self) -> &'static str {
                 match self { $(Self::$scope => $id,)* }
-            }
-
-            /// Its heading in the help.
-            pub(super) const fn heading(self) -> &'static str {
-                match self { $(Self::$scope => $heading,)* }
             }
         }
     };
 }
 
 scopes! {
-    Composer "composer" "Writing",
-    Completing "completing" "While a word can be completed",
-    Blank "blank" "While nothing is typed",
-    Rooms "rooms" "Rooms",
-    Filter "filter" "Finding a room",
-    Timeline "timeline" "A message that is chosen",
-    Invitation "invitation" "An invitation",
-    Everywhere "everywhere" "Everywhere",
-    List "list" "Palette, search and reactions",
-    Panel "panel" "Panels",
-    Prompt "prompt" "Answering a prompt",
-    Question "question" "Answering a question",
-    Device "device" "A device that wants to be let in",
-    Help "help" "This help",
+    Composer "composer",
+    Completing "completing",
+    Blank "blank",
+    Rooms "rooms",
+    Filter "filter",
+    Timeline "timeline",
+    Invitation "invitation",
+    Everywhere "everywhere",
+    List "list",
+    Panel "panel",
+    Prompt "prompt",
+    Question "question",
+    Device "device",
+    Help "help",
 }
 
 /// The keymaps that come with the program.
@@ -153,23 +150,23 @@ impl Keymap {
         binding.chords.first().map(ToString::to_string)
     }
 
-    /// A key of an action, wherever it holds; its name when it has none.
-    pub(super) fn any_key(&self, action: Action) -> String {
+    /// A key of an action, wherever it holds.
+    pub(super) fn any_key(&self, action: Action) -> Option<String> {
         let bound = self.bindings.iter().filter(|binding| binding.action == action);
-        let key = bound.flat_map(|binding| &binding.chords).next();
-        key.map_or_else(|| format!("`{}` of the palette", action.help()), ToString::to_string)
+        bound.flat_map(|binding| &binding.chords).next().map(ToString::to_string)
     }
 
-    /// The table as a page of the manual: a Markdown table a scope.
-    pub fn markdown(&self) -> String {
+    /// The table as a page of the manual, in these words: a Markdown table a scope.
+    pub fn markdown(&self, words: Words) -> String {
         let mut page = String::new();
         for &scope in Scope::ALL {
-            let (heading, id) = (scope.heading(), scope.id());
+            let (heading, id) = (words.scope(scope), scope.id());
             let _ = write!(page, "### {heading} (`{id}`)\n\n| key | does | name |\n|---|---|---|\n");
             for binding in self.within(scope) {
                 let keys: Vec<_> = binding.chords.iter().map(|chord| format!("`{chord}`")).collect();
                 let keys = if keys.is_empty() { "(palette)".to_owned() } else { keys.join(" ") };
-                let _ = writeln!(page, "| {keys} | {} | `{}` |", binding.action.help(), binding.action.id());
+                let action = binding.action;
+                let _ = writeln!(page, "| {keys} | {} | `{}` |", words.action(action), action.id());
             }
             page.push('\n');
         }

@@ -6,20 +6,19 @@ use super::{
 };
 
 pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
-    let theme = app.theme;
-    let key = app.keymap.any_key(Action::Keys);
-    let words = format!(
-        "The server's words about who signed in, and what was tried. What you do not recognise: take the device out ({key})."
-    );
-    let mut rows = sentences(&words, width, theme.quiet());
+    let App { theme, words, .. } = *app;
+    let intro = words.log_intro(words.key_of(&app.keymap, Action::Keys));
+    let mut rows = sentences(intro, app, width, theme.quiet());
     rows.push(PanelRow::blank());
     match &panel.log {
-        None => rows.extend(sentences("Asking the server…", width, theme.quiet())),
-        Some(entries) if entries.is_empty() => rows.extend(sentences("Nothing yet.", width, theme.quiet())),
+        None => rows.extend(sentences(words.asking_server(), app, width, theme.quiet())),
+        Some(entries) if entries.is_empty() => {
+            rows.extend(sentences(words.nothing_yet(), app, width, theme.quiet()));
+        }
         Some(entries) => {
             for entry in entries {
                 let style = if entry.good { ratatui::style::Style::new() } else { theme.warning() };
-                rows.extend(sentences(&entry.words, width, style));
+                rows.extend(sentences(&entry.words, app, width, style));
             }
         }
     }

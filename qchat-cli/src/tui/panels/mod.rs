@@ -21,8 +21,12 @@ use super::{
     msg::Command,
     prefs::Change,
     text,
+    words::Words,
 };
 use crate::engine::{MemberDevice, QuantumOverview, types::OwnDevice};
+
+/// Columns of the name of a fact.
+const NAME: usize = 15;
 
 /// Which panel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,15 +64,15 @@ impl Kind {
         }
     }
 
-    pub(super) const fn title(self) -> &'static str {
+    pub(super) fn title(self, words: Words) -> String {
         match self {
-            Self::Members => "Members and trust",
-            Self::Keys => "Keys and devices",
-            Self::Log => "Security log",
-            Self::Quantum => "Quantum",
-            Self::Transfers => "Files and outbox",
-            Self::Connection => "Connection",
-            Self::Settings => "Settings",
+            Self::Members => words.panel_members(),
+            Self::Keys => words.panel_keys(),
+            Self::Log => words.panel_log(),
+            Self::Quantum => words.panel_quantum(),
+            Self::Transfers => words.panel_transfers(),
+            Self::Connection => words.panel_connection(),
+            Self::Settings => words.panel_settings(),
         }
     }
 }
@@ -102,7 +106,7 @@ pub(super) enum Does {
     Set(Change),
 }
 
-/// A row of a panel.
+/// A row of a panel, as it is written: it is turned, where its language runs from the right, when it is drawn.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct PanelRow {
     pub(super) line: Line<'static>,
@@ -122,12 +126,10 @@ impl PanelRow {
     }
 
     /// A name, and what is said of it.
-    pub(super) fn fact(name: &str, value: impl Into<String>) -> Self {
+    pub(super) fn fact(name: impl AsRef<str>, value: impl Into<String>) -> Self {
         let value = text::clean_line(&value.into());
-        Self {
-            line: Line::from(vec![Span::raw(format!("{name:<15} ")), Span::raw(value)]),
-            ..Self::default()
-        }
+        let name = text::fill(name.as_ref(), NAME);
+        Self { line: Line::from(vec![Span::raw(format!("{name} ")), Span::raw(value)]), ..Self::default() }
     }
 
     #[must_use]
@@ -155,14 +157,13 @@ impl PanelRow {
 }
 
 /// Sentences in rows of a width.
-fn sentences(words: &str, width: usize, style: Style) -> Vec<PanelRow> {
-    let width = width.max(1);
-    let rows = text::wrap(&text::clean_line(words), width, width).into_iter();
-    rows.map(|row| PanelRow { line: Line::styled(row, style), ..PanelRow::default() }).collect()
+fn sentences(said: impl AsRef<str>, app: &App, width: usize, style: Style) -> Vec<PanelRow> {
+    let rows = app.words.rows(&text::clean_line(said.as_ref()), width, style).into_iter();
+    rows.map(|line| PanelRow { line, ..PanelRow::default() }).collect()
 }
 
 /// A heading with a blank above, unless it is the first.
-fn heading(rows: &mut Vec<PanelRow>, words: &str, app: &App) {
+fn heading(rows: &mut Vec<PanelRow>, words: impl Into<String>, app: &App) {
     if !rows.is_empty() {
         rows.push(PanelRow::blank());
     }
@@ -231,7 +232,7 @@ impl Panel {
         };
         if let Some(why) = &self.trouble {
             rows.push(PanelRow::blank());
-            rows.extend(sentences(&format!("! {why}"), width, app.theme.failure()));
+            rows.extend(sentences(format!("! {why}"), app, width, app.theme.failure()));
         }
         rows
     }

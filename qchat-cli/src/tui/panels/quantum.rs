@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use super::{super::app::App, Does, Panel, PanelRow, bar, heading, sentences};
 use crate::{
     engine::QuantumJob,
-    tui::{lines, msg::Command},
+    tui::{lines, msg::Command, text},
 };
 
 /// Bits of a key.
@@ -18,34 +18,29 @@ const LIMIT: f64 = 0.11;
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
-    let theme = app.theme;
-    let Some(overview) = &panel.quantum else { return sentences("Reading…", width, theme.quiet()) };
+    let App { theme, words, .. } = *app;
+    let Some(overview) = &panel.quantum else {
+        return sentences(words.reading(), app, width, theme.quiet());
+    };
     let mut rows = Vec::new();
-    heading(&mut rows, "Pool", app);
+    heading(&mut rows, words.pool_heading(), app);
     let bits = overview.quantum_bits + overview.simulated_bits;
     let share = f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(FULL);
-    rows.push(PanelRow::fact(
-        "level",
-        format!("{} {} keys", bar(share, (width / 3).clamp(4, 30)), bits / KEY),
-    ));
-    rows.push(PanelRow::fact(
-        "quantum",
-        format!("{} bits, which its operator has seen", overview.quantum_bits),
-    ));
-    rows.push(PanelRow::fact("simulated", format!("{} bits, which add nothing", overview.simulated_bits)));
+    let level = format!("{} {}", bar(share, (width / 3).clamp(4, 30)), words.pool_keys(bits / KEY));
+    rows.push(PanelRow::fact(words.fact_level(), level));
+    rows.push(PanelRow::fact(words.fact_quantum(), words.pool_quantum(overview.quantum_bits)));
+    rows.push(PanelRow::fact(words.fact_simulated(), words.pool_simulated(overview.simulated_bits)));
 
-    heading(&mut rows, "Start on this machine's simulator", app);
-    for (kind, words) in [
-        ("qrng", "Random bits for the pool"),
-        ("chsh", "A CHSH test"),
-        ("bb84", "A run of BB84: an exercise, no secrecy comes of it"),
-    ] {
-        rows.push(PanelRow::words(words, theme.good()).doing(Does::Run(Command::StartQuantum(kind))));
+    heading(&mut rows, words.start_heading(), app);
+    for (kind, what) in
+        [("qrng", words.start_qrng()), ("chsh", words.start_chsh()), ("bb84", words.start_bb84())]
+    {
+        rows.push(PanelRow::words(what, theme.good()).doing(Does::Run(Command::StartQuantum(kind))));
     }
 
-    heading(&mut rows, "Jobs", app);
+    heading(&mut rows, words.jobs_heading(), app);
     if overview.jobs.is_empty() {
-        rows.extend(sentences("None yet.", width, theme.quiet()));
+        rows.extend(sentences(words.jobs_none(), app, width, theme.quiet()));
     }
     rows.extend(overview.jobs.iter().take(20).map(|job| entry(job, app)));
 
@@ -54,55 +49,45 @@ pub(super) fn rows(panel: &Panel, app: &App, width: usize) -> Vec<PanelRow> {
         .iter()
         .find_map(|job| job.qber.map(|(qber, interval)| (qber, interval, &job.qber_over_time)))
     {
-        heading(&mut rows, "Error rate of the last run (QBER)", app);
+        heading(&mut rows, words.qber_heading(), app);
         let style = if qber > LIMIT { theme.failure() } else { theme.good() };
         let gauge = bar(qber / (2.0 * LIMIT), (width / 3).clamp(4, 30));
-        rows.push(
-            PanelRow::fact(
-                "QBER",
-                format!(
-                    "{gauge} {:.2} % (95 %: {:.2} to {:.2}); 11 % is the limit",
-                    qber * 100.0,
-                    interval[0] * 100.0,
-                    interval[1] * 100.0
-                ),
-            )
-            .styled(style),
-        );
-        rows.push(PanelRow::fact("over the run", columns(over_time)));
+        let percent = |share: f64| words.number(&format!("{:.2}", share * 100.0));
+        let rate = words.qber_line(percent(qber), percent(interval[0]), percent(interval[1]));
+        rows.push(PanelRow::fact(words.fact_qber(), format!("{gauge} {rate}")).styled(style));
+        rows.push(PanelRow::fact(words.fact_over_the_run(), columns(over_time)));
     }
     let values: Vec<(f64, f64)> = overview.jobs.iter().filter_map(|job| job.chsh).collect();
     if let Some((s, error)) = values.first() {
-        heading(&mut rows, "CHSH", app);
-        rows.push(PanelRow::fact(
-            "last S",
-            format!("{s:.3} ± {error:.3}; above 2 nothing but entanglement gets"),
-        ));
+        heading(&mut rows, words.chsh_heading(), app);
+        let number = |value: f64| words.number(&format!("{value:.3}"));
+        let last = words.chsh_line(number(*s), number(*error));
+        rows.push(PanelRow::fact(words.fact_last_s(), last));
         let shares: Vec<f64> = values.iter().rev().map(|(s, _)| s.abs()).collect();
-        rows.push(PanelRow::fact("history", columns(&shares)));
+        rows.push(PanelRow::fact(words.fact_history(), columns(&shares)));
     }
     rows
 }
 
 fn entry(job: &QuantumJob, app: &App) -> PanelRow {
-    let theme = app.theme;
-    let state = match (job.state, job.reason.is_some()) {
+    let App { theme, words, .. } = *app;
+    let style = match (job.state, job.reason.is_some()) {
         ("done", _) => theme.good(),
         (_, true) => theme.failure(),
         _ => theme.unread(),
     };
     let id = job.id.get(..8).unwrap_or(&job.id);
-    let by = if job.quantum { job.backend.clone() } else { format!("{}, simulated", job.backend) };
-    let mut more = job.key_bits.map_or_else(String::new, |bits| format!("  {bits} bits"));
+    let by = if job.quantum { job.backend.clone() } else { words.job_simulated(&job.backend) };
+    let mut more = job.key_bits.map_or_else(String::new, |bits| format!("  {}", words.job_bits(bits)));
     if let Some((asked, why)) = &job.fallback {
-        more = format!("{more}  instead of {asked}: {why}");
+        more.extend(["  ", &words.job_instead(asked, why)]);
     }
     if let Some(why) = &job.reason {
         more = format!("  {why}");
     }
     let line = Line::from(vec![
         Span::raw(format!("{id}  {}  {:<5} ", lines::clock(job.created, &app.zone), job.kind)),
-        Span::styled(format!("{:<10} ", job.state), state),
+        Span::styled(format!("{} ", text::fill(&words.job_state(job.state), 10)), style),
         Span::raw(format!("{by}{more}")),
     ]);
     let row = PanelRow { line, ..PanelRow::default() };

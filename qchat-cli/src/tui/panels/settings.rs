@@ -5,6 +5,7 @@ use crate::tui::{
     keymap::Preset,
     prefs::{Change, Notifications, Notifier},
     theme::Look,
+    words::Language,
 };
 
 /// The one after, and after the last the first.
@@ -14,29 +15,40 @@ fn next<T: Copy + PartialEq>(all: &[T], now: T) -> T {
 }
 
 pub(super) fn rows(app: &App, width: usize) -> Vec<PanelRow> {
-    let prefs = &app.prefs;
-    let on = |on: bool| if on { "on" } else { "off" };
+    let (prefs, words) = (&app.prefs, app.words);
+    // As the file has them; but for what is either on or off, in whichever way the file says so.
+    let named = |value: &str| value.to_owned();
+    let switch = |on: bool| if on { words.on() } else { words.off() };
     let mut rows = Vec::new();
-    heading(&mut rows, "Settings", app);
+    heading(&mut rows, words.panel_settings(), app);
     for (name, value, change) in [
-        ("theme", prefs.look.name(), Change::Look(next(&Look::ALL, prefs.look))),
-        ("keymap", prefs.keymap.name(), Change::Keymap(next(&Preset::ALL, prefs.keymap))),
+        (words.setting_theme(), named(prefs.look.name()), Change::Look(next(&Look::ALL, prefs.look))),
         (
-            "notifications",
-            prefs.notifications.name(),
+            words.setting_keymap(),
+            named(prefs.keymap.name()),
+            Change::Keymap(next(&Preset::ALL, prefs.keymap)),
+        ),
+        (
+            words.setting_language(),
+            named(prefs.language.name()),
+            Change::Language(next(&Language::ALL, prefs.language)),
+        ),
+        (
+            words.setting_notifications(),
+            named(prefs.notifications.name()),
             Change::Notifications(next(&Notifications::ALL, prefs.notifications)),
         ),
-        ("notifier", prefs.notifier.name(), Change::Notifier(next(&Notifier::ALL, prefs.notifier))),
-        ("bell", on(prefs.bell), Change::Bell(!prefs.bell)),
-        ("receipts", on(prefs.receipts), Change::Receipts(!prefs.receipts)),
+        (
+            words.setting_notifier(),
+            named(prefs.notifier.name()),
+            Change::Notifier(next(&Notifier::ALL, prefs.notifier)),
+        ),
+        (words.setting_bell(), switch(prefs.bell), Change::Bell(!prefs.bell)),
+        (words.setting_receipts(), switch(prefs.receipts), Change::Receipts(!prefs.receipts)),
     ] {
         rows.push(PanelRow::fact(name, value).doing(Does::Set(change)));
     }
     rows.push(PanelRow::blank());
-    let words = "Enter goes to the next value and writes it to the configuration file. Notifications say nothing, that there is a \
-                 message, its room and sender, or its text too; others may see the desktop. The terminal shows them, or the desktop, which \
-                 may keep them. Receipts hold from the next start on. \
-                 Keys of your own go into the table [keys] of that file.";
-    rows.extend(sentences(words, width, app.theme.quiet()));
+    rows.extend(sentences(words.settings_about(), app, width, app.theme.quiet()));
     rows
 }

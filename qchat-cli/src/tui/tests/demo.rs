@@ -8,7 +8,7 @@ use super::{panels::Show, *};
 use crate::tui::theme::Look;
 
 /// Every screen by the keys that lead there.
-const SCREENS: &[(&str, &str)] = &[
+pub(super) const SCREENS: &[(&str, &str)] = &[
     ("invitation", ""),
     ("room", "<Tab>"),
     ("chosen", "<Tab><Up><Up><Up><Enter>"),
@@ -144,7 +144,7 @@ fn the_sample_data_can_be_talked_to() {
 #[test]
 fn the_guide_has_the_table_of_keys() {
     let guide = include_str!("../../../../docs/guides/tui.md");
-    let table = crate::tui::Keymap::default().markdown();
+    let table = crate::tui::Keymap::default().markdown(crate::tui::Words::default());
     let (_, rest) = guide.split_once("<!-- keys -->\n").expect("the guide has a place for the keys");
     let (written, _) = rest.split_once("<!-- end of keys -->").expect("and its end");
     assert!(written.trim() == table.trim(), "the guide's table of keys is to be:\n\n{table}");

@@ -9,7 +9,7 @@ use std::{
 use ratatui::backend::CrosstermBackend;
 
 use super::*;
-use crate::tui::{emit, view::links};
+use crate::tui::{Language, emit, view::links};
 
 /// What is written to a terminal.
 #[derive(Clone, Default)]
@@ -56,6 +56,8 @@ fn corpus() -> Vec<String> {
         "https://user@evil.example/\u{1b}]8;;\u{7}",
         "**bold\u{1b}[2J** `co\u{7}de`",
         "שלום\u{202e}abc",
+        "12) שלום (3 abc 4 שלום",
+        "{ $name } { rooms-title }",
     ] {
         texts.push(sequence.to_owned());
     }
@@ -67,8 +69,8 @@ fn corpus() -> Vec<String> {
     texts
 }
 
-/// The screen in a terminal, which has said `text` in every place that somebody else can fill.
-fn shown(text: &str) -> (vt100::Parser, Vec<u8>) {
+/// The screen in a terminal, in a language, which has said `text` in every place that somebody else can fill.
+fn shown(text: &str, language: Language) -> (vt100::Parser, Vec<u8>) {
     let mut bad = room(1, text, RoomStatus::Joined, 0);
     bad.blocked_by = Some(text.to_owned());
     let mut spoken = message(1, 0, "bob", text);
@@ -76,6 +78,8 @@ fn shown(text: &str) -> (vt100::Parser, Vec<u8>) {
     spoken.marks.reactions =
         vec![crate::engine::types::Reaction { emoji: text.to_owned(), by: vec![text.to_owned()], me: false }];
     let mut stage = Stage::with(80, 24, vec![bad], vec![spoken, aside(2, 1, Body::Notice(text.to_owned()))]);
+    stage.app.prefs.language = language;
+    stage.app.speak();
     let mut full = details(1, text);
     full.topic = text.to_owned();
     full.members[0].name = text.to_owned();
@@ -108,8 +112,10 @@ fn shown(text: &str) -> (vt100::Parser, Vec<u8>) {
 
 #[test]
 fn no_text_does_more_than_to_be_seen() {
-    for text in corpus() {
-        let (parser, bytes) = shown(&text);
+    for (text, language) in
+        corpus().into_iter().flat_map(|text| [(text.clone(), Language::English), (text, Language::Hebrew)])
+    {
+        let (parser, bytes) = shown(&text, language);
         let screen = parser.screen();
         assert!(screen.alternate_screen() && screen.bracketed_paste(), "{text:?}");
         assert!(!screen.application_keypad() && !screen.application_cursor(), "{text:?}");
@@ -128,14 +134,23 @@ fn no_text_does_more_than_to_be_seen() {
             };
             assert!(known, "{text:?}: {:?}", after.chars().take(12).collect::<String>());
         }
-        for forbidden in
-            ["\u{7}", "\u{9b}", "\u{9d}", "\u{202e}", "\u{200b}", "\u{feff}", "\u{1b}]52", "\u{1b}]0"]
-        {
+        for forbidden in [
+            "\u{7}",
+            "\u{9b}",
+            "\u{9d}",
+            "\u{202e}",
+            "\u{200b}",
+            "\u{200f}",
+            "\u{feff}",
+            "\u{1b}]52",
+            "\u{1b}]0",
+        ] {
             assert!(!written.contains(forbidden), "{text:?}: {forbidden:?}");
         }
         // Neighbours keep their places: the border of the rooms is where it was.
         let rows: Vec<_> = screen.rows(0, 80).collect();
-        assert!(rows[0].starts_with("Rooms"), "{text:?}: {rows:#?}");
+        let title = if language == Language::Hebrew { "                  םירדח" } else { "Rooms" };
+        assert!(rows[0].starts_with(title), "{text:?}: {rows:#?}");
         for row in 0..10 {
             let border = screen.cell(row, 23).map(|cell| cell.contents().to_owned());
             assert_eq!(border.as_deref(), Some("│"), "{text:?}, row {row}: {rows:#?}");

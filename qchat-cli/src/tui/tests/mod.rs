@@ -3,6 +3,7 @@
 mod behaviour;
 mod demo;
 mod hostile;
+mod languages;
 mod lists;
 mod messages;
 mod panels;

@@ -1,7 +1,7 @@
 //! Panels: what they show, and what their rows do.
 
 use super::*;
-use crate::tui::{Keymap, demo, demo::Demo, keymap::Preset, prefs::Change, theme::Look};
+use crate::tui::{Keymap, Language, Prefs, demo, demo::Demo, keymap::Preset, prefs::Change, theme::Look};
 
 /// A screen on the sample data.
 pub(super) struct Show {
@@ -11,13 +11,13 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn new(width: u16, height: u16, theme: Theme) -> Self {
+        Self::speaking(width, height, theme, Language::English)
+    }
+
+    pub(super) fn speaking(width: u16, height: u16, theme: Theme, language: Language) -> Self {
         let mut stage = Stage::themed(width, height, theme);
-        stage.app = demo::app(
-            theme,
-            Keymap::default(),
-            crate::tui::Prefs::default(),
-            crate::tui::Ambience::default(),
-        );
+        let prefs = Prefs { language, ..Prefs::default() };
+        stage.app = demo::app(theme, Keymap::default(), prefs, crate::tui::Ambience::default());
         stage.commands.clear();
         stage.tell(Msg::Resize(width, height));
         let first = crate::tui::start(&mut stage.app);
@@ -82,7 +82,7 @@ fn each_panel_shows_its_facts_and_closes() {
         ("<F5>", &["4096 bits", "bb84", "1.87 %", "S ", "simulated", "instead of ibm_fez"]),
         ("<F6>", &["The ladder is in the van already", "waits"]),
         ("<F7>", &["X25519MLKEM768", "18.4 ms", "post-quantum"]),
-        ("<F8>", &["theme", "auto", "notifications", "sender"]),
+        ("<F8>", &["theme", "auto", "language", "notifications", "sender"]),
     ] {
         let mut show = show();
         show.press(keys);
@@ -162,7 +162,7 @@ fn a_setting_holds_at_once_and_is_written_down() {
     show.stage.press("<Enter>");
     assert_eq!(show.stage.asked(), [Command::SaveSetting(Change::Look(Look::Dark), Preset::default())]);
     assert!(show.drawn().contains("theme           dark"), "{}", show.drawn());
-    show.stage.press("<Down><Down><Enter>");
+    show.stage.press("<Down><Down><Down><Enter>");
     assert!(show.drawn().contains("notifications   full"), "{}", show.drawn());
 }
 

@@ -6,6 +6,7 @@ use super::{
     super::{
         app::{App, Focus, Overlay, Question, Report, Writing},
         composer::Composer,
+        keymap::Action,
         msg::{Answer, Command},
         panels::Kind,
         picker::{self, Picker},
@@ -138,7 +139,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             if let Some(row) = row {
                 return rooms::go_to(app, row);
             }
-            app.report = Report::trouble("That message is not on this device.");
+            app.report = Report::trouble(app.words.not_here());
             Vec::new()
         }
         (Command::Peek(room), Answer::Page(page)) => notify::of_message(app, room, page.last()),
@@ -192,7 +193,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             Vec::new()
         }
         (command @ Command::SaveFile { .. }, Answer::Path(path)) => {
-            app.report = Report::info(format!("Saved to {}.", path.display()));
+            app.report = Report::info(app.words.done_save_file(path.display().to_string()));
             let open = matches!(&command, Command::SaveFile { open: true, .. });
             app.transfers.end(&command, TransferState::Done(Some(path.clone())));
             // It may have taken longer than somebody was there.
@@ -200,7 +201,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
         }
         (command @ Command::SendFile { .. }, _) => {
             app.transfers.end(&command, TransferState::Done(None));
-            app.report = Report::info("The file is sent.");
+            app.report = Report::info(app.words.done_send_file());
             Vec::new()
         }
         (Command::LoadLink, Answer::Link(status)) => show_link(app, status),
@@ -230,31 +231,32 @@ fn open_unless_typing(app: &mut App, room: RoomId) -> Vec<Command> {
 
 /// Something is done of which the user is told.
 fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
-    let (words, mut commands) = match (command, answer) {
+    let words = app.words;
+    let (told, mut commands) = match (command, answer) {
         (Command::CreateRoom(_), Answer::Created(room)) => {
-            let key = app.keymap.any_key(super::super::keymap::Action::Invite);
+            let key = words.key_of(&app.keymap, Action::Invite);
             let mut commands = read_rooms(app);
             commands.extend(open_unless_typing(app, room));
-            (format!("The room is there. {key} invites people to it."), commands)
+            (words.done_create(key), commands)
         }
         (Command::Direct(name), Answer::Created(room)) => {
             let mut commands = read_rooms(app);
             let opened = open_unless_typing(app, room);
-            let words = if opened.is_empty() {
-                format!("The conversation with {name} is among the rooms.")
+            let told = if opened.is_empty() {
+                words.done_direct_elsewhere(name.as_str())
             } else {
-                format!("What you write here {name} reads, and nobody else.")
+                words.done_direct(name.as_str())
             };
             commands.extend(opened);
-            (words, commands)
+            (told, commands)
         }
         (Command::Invite { users, .. }, _) => {
             let names: Vec<_> = users.iter().map(ToString::to_string).collect();
-            (format!("Invited {}.", names.join(", ")), read_all(app))
+            (words.done_invite(names.join(", ")), read_all(app))
         }
-        (Command::Remove(_, name), _) => (format!("Removed {name}."), read_all(app)),
-        (Command::Rename(..) | Command::SetTopic(..), _) => ("Changed.".to_owned(), read_all(app)),
-        (Command::Leave(_), _) => ("You left the room.".to_owned(), read_all(app)),
+        (Command::Remove(_, name), _) => (words.done_remove(name.as_str()), read_all(app)),
+        (Command::Rename(..) | Command::SetTopic(..), _) => (words.done_change_room(), read_all(app)),
+        (Command::Leave(_), _) => (words.done_leave(), read_all(app)),
         (Command::Join(joined), _) => {
             // Known before the list is read again: what is typed now is a message, not an answer.
             for room in app.rooms.iter_mut().flatten().filter(|room| room.id == joined) {
@@ -264,46 +266,42 @@ fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
             if app.opened(joined).is_some() {
                 commands.push(Command::LoadLine(joined));
             }
-            ("You are in.".to_owned(), commands)
+            (words.done_join(), commands)
         }
-        (Command::Decline(_), _) => ("Declined.".to_owned(), read_all(app)),
+        (Command::Decline(_), _) => (words.done_decline(), read_all(app)),
         (Command::ApproveLink(_), _) => {
-            let name = app.link.take().map_or_else(|| "It".to_owned(), |request| request.name);
-            (format!("{name} is a device of this account now."), Vec::new())
+            let name = app.link.take().map_or_else(|| words.done_approve_link_it(), |request| request.name);
+            (words.done_approve_link(name), Vec::new())
         }
         (Command::RefuseLink(_), _) => {
             app.link = None;
-            ("Refused: nothing was handed over.".to_owned(), Vec::new())
+            (words.done_refuse_link(), Vec::new())
         }
         (Command::MarkVerified(name, _), _) => {
             if let Overlay::Panel(panel) = &mut app.overlay {
                 (panel.safety, panel.at) = (None, 0);
             }
-            (format!("{name} is verified."), [vec![Command::LoadPeople], read_all(app)].concat())
+            (words.done_verify(name.as_str()), [vec![Command::LoadPeople], read_all(app)].concat())
         }
         (Command::Unverify(name), _) => {
-            (format!("{name} is not verified any more."), [vec![Command::LoadPeople], read_all(app)].concat())
+            (words.done_unverify(name.as_str()), [vec![Command::LoadPeople], read_all(app)].concat())
         }
         (Command::AcceptIdentity(name, _), _) => {
             if let Overlay::Panel(panel) = &mut app.overlay {
                 (panel.change, panel.at) = (None, 0);
             }
-            (format!("You accepted {name}'s new identity; compare the number with them."), read_all(app))
+            (words.done_accept_identity(name.as_str()), read_all(app))
         }
-        (Command::Revoke(_), _) => ("The device is out.".to_owned(), panels::refresh(app, Kind::Keys)),
-        (Command::UpdateKeys(_), _) => {
-            ("This device has fresh keys here.".to_owned(), panels::refresh(app, Kind::Keys))
-        }
-        (Command::StartQuantum(_), _) => ("Done.".to_owned(), panels::refresh(app, Kind::Quantum)),
-        (Command::CancelQuantum(_), _) => ("Cancelled.".to_owned(), panels::refresh(app, Kind::Quantum)),
-        (Command::DeleteHere(..), _) => ("Deleted from this device.".to_owned(), Vec::new()),
-        (Command::TakeBack(..), _) => ("It is not sent.".to_owned(), Vec::new()),
-        (Command::Retract(..), _) => {
-            ("Deleted; devices that are online forget it now.".to_owned(), Vec::new())
-        }
+        (Command::Revoke(_), _) => (words.done_revoke(), panels::refresh(app, Kind::Keys)),
+        (Command::UpdateKeys(_), _) => (words.done_update_keys(), panels::refresh(app, Kind::Keys)),
+        (Command::StartQuantum(_), _) => (words.done(), panels::refresh(app, Kind::Quantum)),
+        (Command::CancelQuantum(_), _) => (words.done_cancelled(), panels::refresh(app, Kind::Quantum)),
+        (Command::DeleteHere(..), _) => (words.done_delete_here(), Vec::new()),
+        (Command::TakeBack(..), _) => (words.done_take_back(), Vec::new()),
+        (Command::Retract(..), _) => (words.done_retract(), Vec::new()),
         _ => return Vec::new(),
     };
-    app.report = Report::info(words);
+    app.report = Report::info(told);
     if !matches!(app.overlay, Overlay::Panel(_)) {
         commands.retain(|command| !matches!(command, Command::LoadRoster(_)));
     }
@@ -392,7 +390,7 @@ fn show_link(app: &mut App, status: LinkStatus) -> Vec<Command> {
         LinkStatus::None | LinkStatus::Opening | LinkStatus::Elsewhere(_) => None,
     };
     if asks.is_none() && app.asking().is_some() {
-        app.report = Report::info("The new device is not waiting any more.");
+        app.report = Report::info(app.words.device_gave_up());
     }
     app.link = asks;
     if app.loading_link.ended() { read_link(app) } else { Vec::new() }
@@ -456,7 +454,7 @@ fn show_rooms(app: &mut App, mut list: Vec<RoomSummary>) -> Vec<Command> {
             let typing = !app.composer.is_empty();
             app.composer = Composer::new("");
             if typing {
-                app.report = Report::trouble("The room that was open is gone; choose another one.");
+                app.report = Report::trouble(app.words.room_is_gone());
             } else {
                 commands.extend(next.map_or_else(Vec::new, |room| rooms::open(app, room)));
             }
@@ -539,7 +537,7 @@ fn show_around(app: &mut App, room: RoomId, row: i64, page: Vec<Message>) -> Vec
     let Some(open) = app.opened(room).filter(|open| open.going_to == Some(row)) else { return Vec::new() };
     open.going_to = None;
     let Some(at) = page.iter().position(|message| message.row == row) else {
-        app.report = Report::trouble("That message is not on this device any more.");
+        app.report = Report::trouble(app.words.not_here_any_more());
         message::back_to_text(app);
         return Vec::new();
     };

@@ -40,10 +40,8 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
 /// Text was pasted.
 pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
     if pasted.len() > MOST_PASTED {
-        let (size, key) = (pasted.len(), app.keymap.any_key(Action::Attach));
-        app.report = Report::trouble(format!(
-            "What was pasted has {size} bytes, and a message at most {MAX_TEXT}: send it as a file ({key})."
-        ));
+        let (size, key) = (pasted.len(), app.words.key_of(&app.keymap, Action::Attach));
+        app.report = Report::trouble(app.words.pasted_too_long(size, MAX_TEXT, key));
         return Vec::new();
     }
     let can_write = app.can_write();

@@ -10,11 +10,12 @@ use super::{
         composer::Composer,
         emit::Emission,
         keymap::Action,
-        markup,
+        lines, markup,
         msg::Command,
         picker::Picker,
         text,
         timeline::Timeline,
+        words::Words,
     },
     rooms,
 };
@@ -65,10 +66,10 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
 }
 
 /// How a message is called in commands; not one that is a notice.
-fn reference(message: &Message) -> Result<MessageRef, String> {
+fn reference(message: &Message, words: Words) -> Result<MessageRef, String> {
     match (&message.sender, message.id) {
         (Some(sender), Some(id)) => Ok(MessageRef { device: sender.device, id }),
-        _ => Err("That can be done with what somebody has said, and this is a notice.".to_owned()),
+        _ => Err(words.is_a_notice()),
     }
 }
 
@@ -77,26 +78,26 @@ fn is_mine(message: &Message) -> bool {
 }
 
 fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Result<Vec<Command>, String> {
-    let room = message.room;
+    let (room, words) = (message.room, app.words);
     if action == Action::Copy {
-        return copy(app, words(message));
+        return copy(app, said(message, words));
     }
-    let of = reference(message)?;
+    let of = reference(message, words)?;
     match action {
         Action::Reply => {
             writable(app)?;
             back_to_text(app);
             let to = message.sender.as_ref().map(|sender| text::clean_line(&sender.name)).unwrap_or_default();
-            let excerpt: String = text::clean_line(&words(message)).chars().take(EXCERPT).collect();
+            let excerpt: String = text::clean_line(&said(message, words)).chars().take(EXCERPT).collect();
             take_up(app, Writing::Reply { of, to, excerpt });
         }
         Action::EditMessage => {
             writable(app)?;
             let Body::Text(body) = &message.body else {
-                return Err("Only a text can be edited.".to_owned());
+                return Err(words.only_texts_edited());
             };
             if !is_mine(message) {
-                return Err("Only who wrote a message can edit it.".to_owned());
+                return Err(words.only_own_edited());
             }
             back_to_text(app);
             let before = app.draft();
@@ -108,10 +109,10 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
         Action::React => {
             let mine = message.marks.reactions.iter().filter(|reaction| reaction.me);
             let mine = mine.map(|reaction| reaction.emoji.clone()).collect();
-            app.overlay = Overlay::Picker(Box::new(Picker::reactions(room, of, mine)));
+            app.overlay = Overlay::Picker(Box::new(Picker::reactions(room, of, mine, words)));
         }
         Action::CopyCode => {
-            let code = markup::code(&words(message)).ok_or("There is no code in that message.")?;
+            let code = markup::code(&said(message, words)).ok_or_else(|| words.no_code())?;
             return copy(app, code);
         }
         Action::Pin => {
@@ -120,27 +121,27 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
         }
         Action::SaveFile | Action::OpenFile => {
             let Body::File(file) = &message.body else {
-                return Err("There is no file in that message.".to_owned());
+                return Err(words.no_file());
             };
             let open = action == Action::OpenFile;
             let name = text::clean_line(&file.name);
             if open && !is_harmless(&file.name) {
-                return Err("A file of that kind can be a program: save it, and look at it first.".to_owned());
+                return Err(words.may_be_program());
             }
             let command = Command::SaveFile { room, message: of.id, name: name.clone(), open };
             return Ok(super::transfer(app, command, name));
         }
         Action::Original => return original(app, message),
-        Action::Vote => return vote(message, of, event),
+        Action::Vote => return vote(message, of, event, words),
         Action::ClosePoll => {
             if !matches!(&message.body, Body::Poll(poll) if !poll.closed) {
-                return Err("That is no open poll.".to_owned());
+                return Err(words.no_open_poll());
             }
             return Ok(vec![Command::ClosePoll(room, of)]);
         }
         Action::Resend => {
             if message.delivery != Delivery::Pending {
-                return Err("It waits no more; D deletes it for everyone.".to_owned());
+                return Err(words.waits_no_more());
             }
             return Ok(vec![Command::TakeBack(room, of)]);
         }
@@ -160,26 +161,26 @@ fn is_harmless(name: &str) -> bool {
 }
 
 fn writable(app: &App) -> Result<(), String> {
-    if app.can_write() { Ok(()) } else { Err("Nothing can be written here.".to_owned()) }
+    if app.can_write() { Ok(()) } else { Err(app.words.cannot_write()) }
 }
 
 /// What a message says, to be copied or quoted.
-fn words(message: &Message) -> String {
+fn said(message: &Message, words: Words) -> String {
     match &message.body {
         Body::Text(text) | Body::Notice(text) | Body::Warning(text) => text.clone(),
-        Body::Poll(poll) => poll.words(),
+        Body::Poll(poll) => lines::poll_words(poll, words),
         Body::File(file) if file.caption.is_empty() => file.name.clone(),
         Body::File(file) => format!("{} {}", file.name, file.caption),
-        Body::Deleted(_) => "(deleted)".to_owned(),
+        Body::Deleted(_) => words.deleted(),
         Body::Unknown => String::new(),
     }
 }
 
 fn copy(app: &mut App, text: String) -> Result<Vec<Command>, String> {
     if !Emission::fits(&text) {
-        return Err("That is too long for the clipboard of a terminal.".to_owned());
+        return Err(app.words.too_long_to_copy());
     }
-    app.report = Report::info("Copied, if the terminal lets programs reach the clipboard (OSC 52).");
+    app.report = Report::info(app.words.done_copy());
     Ok(vec![Command::Emit(Emission::Copy(text))])
 }
 
@@ -193,14 +194,14 @@ fn take_up(app: &mut App, writing: Writing) {
 }
 
 /// Votes for the option of the key, or takes that back; who may choose one alone chooses this instead.
-fn vote(message: &Message, of: MessageRef, event: KeyEvent) -> Result<Vec<Command>, String> {
-    let Body::Poll(poll) = &message.body else { return Err("That is no poll.".to_owned()) };
+fn vote(message: &Message, of: MessageRef, event: KeyEvent, words: Words) -> Result<Vec<Command>, String> {
+    let Body::Poll(poll) = &message.body else { return Err(words.no_poll()) };
     let KeyCode::Char(digit) = event.code else { return Ok(Vec::new()) };
     let place = digit.to_digit(10).and_then(|digit| digit.checked_sub(1));
-    let place =
-        place.filter(|place| poll.options.len() > *place as usize).ok_or("The poll has no such option.")?;
+    let place = place.filter(|place| poll.options.len() > *place as usize);
+    let place = place.ok_or_else(|| words.no_such_option())?;
     if poll.closed {
-        return Err("The poll takes no more votes.".to_owned());
+        return Err(words.no_more_votes());
     }
     let numbered = (0_u32..).zip(&poll.options);
     let mut choices: Vec<u32> = numbered.filter(|(_, option)| option.me).map(|(place, _)| place).collect();
@@ -211,7 +212,7 @@ fn vote(message: &Message, of: MessageRef, event: KeyEvent) -> Result<Vec<Comman
     } else if choices.len() < poll.choices as usize {
         choices.push(place);
     } else {
-        return Err(format!("Up to {} options can be chosen; take one back first.", poll.choices));
+        return Err(words.most_options(poll.choices));
     }
     choices.sort_unstable();
     Ok(vec![Command::Vote { room: message.room, of, choices }])
@@ -219,7 +220,7 @@ fn vote(message: &Message, of: MessageRef, event: KeyEvent) -> Result<Vec<Comman
 
 /// Goes to what a message answers.
 fn original(app: &mut App, message: &Message) -> Result<Vec<Command>, String> {
-    let reply = message.marks.reply_to.as_ref().ok_or("That message answers none.")?;
+    let reply = message.marks.reply_to.as_ref().ok_or_else(|| app.words.answers_none())?;
     let Some(open) = &mut app.open else { return Ok(Vec::new()) };
     open.came_from.push(message.row);
     if let Some(row) = open.timeline.row_of(reply.id) {

@@ -105,21 +105,22 @@ pub fn start(app: &mut App) -> Vec<Command> {
 
 /// Has something done that takes a while, and says so.
 fn begin(app: &mut App, command: Command) -> Vec<Command> {
+    let words = app.words;
     let doing = match &command {
-        Command::CreateRoom(_) => "Creating the room…",
-        Command::Direct(_) => "Looking for the conversation…",
-        Command::Invite { .. } => "Inviting…",
-        Command::Remove(..) => "Removing…",
-        Command::Rename(..) | Command::SetTopic(..) => "Changing the room…",
-        Command::Leave(_) => "Leaving…",
-        Command::Join(_) => "Joining…",
-        Command::Decline(_) => "Declining…",
-        Command::ApproveLink(_) => "Waiting for the yes of the new device…",
-        Command::RefuseLink(_) => "Refusing the device…",
-        Command::Compare(_) => "Asking the server for their keys…",
-        Command::Revoke(_) => "Taking the device out…",
-        Command::UpdateKeys(_) => "Updating the keys…",
-        Command::StartQuantum(_) => "Simulating…",
+        Command::CreateRoom(_) => words.doing_create(),
+        Command::Direct(_) => words.doing_direct(),
+        Command::Invite { .. } => words.doing_invite(),
+        Command::Remove(..) => words.doing_remove(),
+        Command::Rename(..) | Command::SetTopic(..) => words.doing_change_room(),
+        Command::Leave(_) => words.doing_leave(),
+        Command::Join(_) => words.doing_join(),
+        Command::Decline(_) => words.doing_decline(),
+        Command::ApproveLink(_) => words.doing_approve_link(),
+        Command::RefuseLink(_) => words.doing_refuse_link(),
+        Command::Compare(_) => words.doing_compare(),
+        Command::Revoke(_) => words.doing_revoke(),
+        Command::UpdateKeys(_) => words.doing_update_keys(),
+        Command::StartQuantum(_) => words.doing_quantum(),
         Command::SendFile { path, .. } => {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let name = super::text::clean_line(&name);
@@ -138,7 +139,7 @@ fn begin(app: &mut App, command: Command) -> Vec<Command> {
 /// Sends or gets a file, unless that is under way.
 fn transfer(app: &mut App, command: Command, name: String) -> Vec<Command> {
     if app.transfers.runs(&command) {
-        app.report = Report::info("It is on its way already.");
+        app.report = Report::info(app.words.under_way());
         return Vec::new();
     }
     app.transfers.begin(&command, name);

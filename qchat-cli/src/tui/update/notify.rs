@@ -37,18 +37,15 @@ pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
     match app.prefs.notifications {
         Notifications::Off => {}
         Notifications::Hidden => {
-            commands.push(notification(app, "qchat".to_owned(), "a new message".to_owned()));
+            commands.push(notification(app, "qchat".to_owned(), app.words.notify_message()));
         }
         // Whose it is, and what it says, is not in the list.
         Notifications::Sender | Notifications::Full => {
             commands.extend(new.iter().map(|room| match room.status {
                 RoomStatus::Invited => {
-                    let who = room.invited_by.as_deref().unwrap_or("Somebody");
-                    notification(
-                        app,
-                        text::clean_line(&room.name),
-                        format!("{} invites you", text::clean_line(who)),
-                    )
+                    let who = room.invited_by.as_deref();
+                    let who = who.map_or_else(|| app.words.somebody(), text::clean_line);
+                    notification(app, text::clean_line(&room.name), app.words.notify_invitation(who))
                 }
                 _ => Command::Peek(room.id),
             }));
@@ -96,14 +93,12 @@ fn by_terminal(title: String, body: String) -> Command {
 pub(super) fn without_desktop(app: &mut App, title: String, body: String, why: String) -> Vec<Command> {
     // Several may have been on their way.
     if app.no_desktop.is_none() {
-        app.report = Report::trouble(format!(
-            "The desktop shows no notifications ({why}); the terminal is asked to instead."
-        ));
+        app.report = Report::trouble(app.words.no_desktop(&why));
     }
     app.no_desktop = Some(why);
     if app.is_locked() {
         // It was written before the screen was locked.
-        return vec![by_terminal("qchat".to_owned(), "a new message".to_owned())];
+        return vec![by_terminal("qchat".to_owned(), app.words.notify_message())];
     }
     vec![by_terminal(title, body)]
 }

@@ -88,11 +88,12 @@ fn set(app: &mut App, change: Change) -> Vec<Command> {
     match change {
         Change::Look(look) => app.theme = Theme::of(look, &app.ambience),
         Change::Keymap(preset) => app.keymap = Keymap::preset(preset),
+        Change::Language(_) => app.speak(),
         // It may be there by now.
         Change::Notifier(_) => app.no_desktop = None,
         Change::Notifications(_) | Change::Bell(_) | Change::Receipts(_) => {}
     }
-    if let (Change::Look(_), Some(open)) = (change, &mut app.open) {
+    if let (Change::Look(_) | Change::Language(_), Some(open)) = (change, &mut app.open) {
         open.timeline.forget_looks();
     }
     vec![Command::SaveSetting(change, app.prefs.keymap)]
@@ -106,7 +107,7 @@ pub(super) fn answered(app: &mut App, answer: Answer) {
             Answer::Safety(safety) => (panel.safety, panel.at) = (Some(*safety), 0),
             Answer::Change(Some(change)) => (panel.change, panel.at) = (Some(*change), 0),
             Answer::Change(None) => {
-                panel.trouble = Some("There is no other identity to accept any more.".to_owned());
+                panel.trouble = Some(app.words.no_other_identity());
             }
             Answer::Devices(devices) => panel.devices = Some(devices),
             Answer::Keys(keys) => panel.keys = Some(*keys),

@@ -2,7 +2,7 @@
 
 use qchat_proto::{
     content::{Poll, check_room_name},
-    ids::{RoomId, UserName},
+    ids::{IdError, RoomId, UserName},
 };
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
         app::{App, Overlay, Prompt, Question, Report},
         composer::Composer,
         msg::Command,
+        words::Words,
     },
     begin, message, panels, writing,
 };
@@ -30,7 +31,7 @@ pub(super) fn ask(app: &mut App, what: Prompt) {
 pub(super) fn ask_here(app: &mut App, what: fn(RoomId) -> Prompt) {
     match app.open.as_ref().map(|open| open.id).filter(|_| app.can_write()) {
         Some(room) => ask(app, what(room)),
-        None => app.report = Report::trouble("That needs a room that you are in."),
+        None => app.report = Report::trouble(app.words.needs_a_room()),
     }
 }
 
@@ -80,26 +81,27 @@ pub(super) fn submit(app: &mut App) -> Vec<Command> {
 /// # Errors
 /// Why it cannot be right.
 pub(super) fn answer(app: &mut App, what: Prompt, typed: &str) -> Result<Vec<Command>, String> {
+    let words = app.words;
     let named = |name: &str| match check_room_name(name) {
         Ok(()) => Ok(name.to_owned()),
-        Err(error) => Err(format!("That cannot be: {error}.")),
+        Err(error) => Err(words.cannot_be(error.to_string())),
     };
     let command = match what {
         Prompt::RoomName => Command::CreateRoom(named(typed)?),
         Prompt::NewName(room) => Command::Rename(room, named(typed)?),
         Prompt::Topic(room) => Command::SetTopic(room, typed.to_owned()),
-        Prompt::Invitees(room) => Command::Invite { room, users: users(typed)? },
-        Prompt::Person => match &users(typed)?[..] {
+        Prompt::Invitees(room) => Command::Invite { room, users: users(typed, words)? },
+        Prompt::Person => match &users(typed, words)?[..] {
             [user] => Command::Direct(user.clone()),
-            _ => return Err("Say one name; several people need a room.".to_owned()),
+            _ => return Err(words.say_one_name()),
         },
         Prompt::File(room) => {
             if typed.is_empty() {
-                return Err("Say which file.".to_owned());
+                return Err(words.say_which_file());
             }
             Command::SendFile { room, path: writing::path(typed) }
         }
-        Prompt::Poll(room) => Command::Ask(room, poll(typed)?),
+        Prompt::Poll(room) => Command::Ask(room, poll(typed, words)?),
     };
     Ok(begin(app, command))
 }
@@ -170,22 +172,21 @@ pub(super) fn refuse(app: &mut App) -> Vec<Command> {
     }
 }
 
-fn users(answer: &str) -> Result<Vec<UserName>, String> {
+fn users(answer: &str, words: Words) -> Result<Vec<UserName>, String> {
     let names: Result<Vec<UserName>, String> = answer
         .split([' ', ','])
         .filter(|name| !name.is_empty())
         .map(|name| {
             let plain = name.strip_prefix('@').unwrap_or(name);
-            plain.parse().map_err(|why| format!("{name:?} is no user: {why}."))
+            plain.parse().map_err(|why: IdError| words.no_user(format!("{name:?}"), why.to_string()))
         })
         .collect();
-    names.and_then(|names| if names.is_empty() { Err("Say whom.".to_owned()) } else { Ok(names) })
+    names.and_then(|names| if names.is_empty() { Err(words.say_whom()) } else { Ok(names) })
 }
 
 /// A question and its options, as in `Where? | here | there`.
-fn poll(typed: &str) -> Result<Poll, String> {
+fn poll(typed: &str, words: Words) -> Result<Poll, String> {
     let mut parts = typed.split('|').map(|part| part.trim().to_owned());
     let question = parts.next().unwrap_or_default();
-    Poll::new(question, parts.collect(), 1)
-        .map_err(|why| format!("That cannot be: {why}. As in: Where do we meet? | here | there"))
+    Poll::new(question, parts.collect(), 1).map_err(|why| words.cannot_be_poll(why.to_string()))
 }

@@ -127,6 +127,7 @@ pub(super) fn pane(app: &App) -> Pane<'_> {
         width: area.width.into(),
         height: area.height.into(),
         theme: app.theme,
+        words: app.words,
         zone: &app.zone,
         me: &app.me,
     }
@@ -136,8 +137,9 @@ pub(super) fn pane(app: &App) -> Pane<'_> {
 /// read.
 pub(super) fn scroll(app: &mut App, by: impl FnOnce(&mut Timeline, Pane) -> bool) -> Vec<Command> {
     let area = Areas::of(app).timeline;
-    let App { open: Some(open), theme, zone, me, .. } = app else { return Vec::new() };
-    let pane = Pane { width: area.width.into(), height: area.height.into(), theme: *theme, zone, me };
+    let App { open: Some(open), theme, words, zone, me, .. } = app else { return Vec::new() };
+    let (width, height) = (area.width.into(), area.height.into());
+    let pane = Pane { width, height, theme: *theme, words: *words, zone, me };
     let near_oldest = by(&mut open.timeline, pane);
     let mut commands = Vec::new();
     if let Some(before) = open.timeline.oldest_row()

@@ -36,9 +36,7 @@ pub(super) fn send(app: &mut App) -> Vec<Command> {
     }
     if body.len() > MAX_TEXT {
         let size = body.len();
-        app.report = Report::trouble(format!(
-            "The text has {size} bytes and at most {MAX_TEXT} fit into one message; send it in parts."
-        ));
+        app.report = Report::trouble(app.words.written_too_long(size, MAX_TEXT));
         return Vec::new();
     }
     let text = body.to_owned();
@@ -92,9 +90,7 @@ fn command(app: &mut App, line: &str) -> Vec<Command> {
             app.composer = Composer::new("");
             return leave_in_order(app);
         }
-        other => Err(format!(
-            "There is no command /{other}; /help has the keys, and // at the beginning says a slash."
-        )),
+        other => Err(app.words.no_such_command(other)),
     };
     match done {
         Ok(mut commands) => {
@@ -171,7 +167,7 @@ pub(super) fn written(app: &mut App, text: Option<String>) {
             let text = text::without_controls(&text);
             app.composer = Composer::new(text.trim_end_matches('\n'));
         }
-        None => app.report = Report::info("Nothing was changed."),
+        None => app.report = Report::info(app.words.nothing_changed()),
     }
 }
 

@@ -15,10 +15,12 @@ use time::macros::format_description;
 use super::{
     super::{
         app::{App, Overlay},
+        bidi::{self, Direction},
         panels::Panel,
         picker::{Kind, Match, Picker},
         search::SearchBox,
         text,
+        words::Words,
     },
     areas::Areas,
     lower,
@@ -62,14 +64,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame, whole: Rect) {
     let (rows, chosen) = match &app.overlay {
         Overlay::Picker(picker) => {
             let title = match picker.kind {
-                Kind::Palette => "Go to a room, a person or a command",
-                Kind::Reaction(..) => "React with (a name, or an emoji)",
+                Kind::Palette => app.words.palette_title(),
+                Kind::Reaction(..) => app.words.reactions_title(),
             };
-            field(app, title, &picker.input, frame, head);
+            field(app, &title, &picker.input, frame, head);
             (picked(picker, app, columns), picker.at)
         }
         Overlay::Search(search) => {
-            field(app, &search_title(search), &search.input, frame, head);
+            field(app, &search_title(search, app.words), &search.input, frame, head);
             (found(search, app, columns), search.at)
         }
         Overlay::Panel(panel) => {
@@ -80,11 +82,24 @@ pub(super) fn draw(app: &App, frame: &mut Frame, whole: Rect) {
     };
     let height = usize::from(body.height);
     let first = scrolled(chosen, rows.len(), height);
+    let from_right = app.words.direction() == Direction::RightToLeft;
     let lines = rows.into_iter().enumerate().skip(first).take(height).map(|(at, line)| {
-        let pointer = if at == chosen { "> " } else { "  " };
-        let mut spans = vec![Span::raw(pointer)];
+        let pointer = match (at == chosen, from_right) {
+            (true, false) => "> ",
+            (true, true) => " <",
+            (false, _) => "  ",
+        };
+        let line = bidi::padded(app.words.line(line), columns);
         let style = line.style;
-        spans.extend(line.spans.into_iter().map(|span| Span::styled(span.content, style.patch(span.style))));
+        let mut spans: Vec<_> =
+            line.spans.into_iter().map(|span| Span::styled(span.content, style.patch(span.style))).collect();
+        if from_right {
+            let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+            spans.push(Span::raw(" ".repeat(columns.saturating_sub(taken))));
+            spans.push(Span::raw(pointer));
+        } else {
+            spans.insert(0, Span::raw(pointer));
+        }
         let line = Line::from(spans);
         if at == chosen { line.patch_style(app.theme.chosen()) } else { line }
     });
@@ -110,19 +125,21 @@ pub(in super::super) fn row_at(app: &App, at: Position) -> Option<usize> {
 
 fn field(app: &App, title: &str, input: &super::super::composer::Composer, frame: &mut Frame, area: Rect) {
     let [above, line] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(1)]));
-    frame.render_widget(super::super::lines::rule(title, above.width.into(), app.theme.unread()), above);
+    let rule = super::super::lines::rule(title, above.width.into(), app.theme.unread(), app.words);
+    frame.render_widget(rule, above);
     lower::field(input, frame, line);
 }
 
 fn title(app: &App, panel: &Panel, frame: &mut Frame, area: Rect) {
-    let rule = super::super::lines::rule(panel.kind.title(), area.width.into(), app.theme.unread());
+    let title = panel.kind.title(app.words);
+    let rule = super::super::lines::rule(&title, area.width.into(), app.theme.unread(), app.words);
     frame.render_widget(rule, Rect { height: area.height.min(1), ..area });
 }
 
 fn picked(picker: &Picker, app: &App, columns: usize) -> Vec<Line<'static>> {
     let matches = picker.matches();
     if matches.is_empty() {
-        return vec![Line::styled("Nothing fits.", app.theme.quiet())];
+        return vec![Line::styled(app.words.nothing_fits(), app.theme.quiet())];
     }
     matches.into_iter().map(|found| entry(found, app, columns)).collect()
 }
@@ -154,24 +171,20 @@ fn joined(spans: Vec<Span<'static>>) -> Vec<Span<'static>> {
     all
 }
 
-fn search_title(search: &SearchBox) -> String {
+fn search_title(search: &SearchBox, words: Words) -> String {
     let count = search.hits.len();
     let more = if search.more { "+" } else { "" };
     match (search.asked.is_empty(), search.searching, count) {
-        (true, ..) => {
-            "Search all rooms: words, \"phrases\", from:NAME in:ROOM before:DATE has:link".to_owned()
-        }
-        (false, true, 0) => "Searching…".to_owned(),
-        (false, false, 0) => "Nothing was found".to_owned(),
-        (false, _, 1) => format!("1 message{more}"),
-        (false, _, count) => format!("{count}{more} messages"),
+        (true, ..) => words.search_title(),
+        (false, true, 0) => words.search_running(),
+        (false, false, 0) => words.search_nothing(),
+        (false, _, count) => words.search_found(count, more),
     }
 }
 
 fn found(search: &SearchBox, app: &App, columns: usize) -> Vec<Line<'static>> {
     if let Some(why) = &search.refused {
-        let rows = text::wrap(&text::clean_line(why), columns.max(1), columns.max(1)).into_iter();
-        return rows.map(|row| Line::styled(row, app.theme.failure())).collect();
+        return app.words.rows(&text::clean_line(why), columns, app.theme.failure());
     }
     search.hits.iter().map(|hit| found_entry(hit, app, columns)).collect()
 }

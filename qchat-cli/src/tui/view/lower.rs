@@ -12,6 +12,7 @@ use ratatui::{
 use super::{
     super::{
         app::{App, Overlay, Prompt, Question, Report, Writing},
+        bidi,
         composer::Composer,
         keymap::{Action, Scope},
         lines,
@@ -27,26 +28,24 @@ use crate::engine::types::{Connection, Link, RoomStatus};
 pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
     if let Some((words, style)) = report(app) {
         let columns = usize::from(areas.report.width).max(1);
-        let rows = text::wrap(&words, columns, columns).into_iter().map(|row| Line::styled(row, style));
-        frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), areas.report);
+        frame.render_widget(Paragraph::new(app.words.paragraph(&words, columns, style)), areas.report);
     }
     frame.render_widget(Paragraph::new(notes(app, areas.notes.width.into())), areas.notes);
     let (title, style) = title(app);
-    frame.render_widget(lines::rule(&title, areas.rule.width.into(), style), areas.rule);
+    frame.render_widget(lines::rule(&title, areas.rule.width.into(), style, app.words), areas.rule);
     match &app.overlay {
         Overlay::Prompt { input, .. } => field(input, frame, areas.composer),
         Overlay::Question(question) => {
             let scope = if matches!(question, Question::Link(_)) { Scope::Device } else { Scope::Question };
             let key = |action| app.keymap.key(scope, action).unwrap_or_default();
-            let keys = format!("{}: yes   {}: no", key(Action::Confirm), key(Action::Refuse));
-            frame.render_widget(Line::styled(keys, Style::new()), areas.composer);
+            let keys = app.words.answer_keys(key(Action::Confirm), key(Action::Refuse));
+            frame.render_widget(app.words.line(Line::raw(keys)), areas.composer);
         }
         _ => match (&app.filter, app.current().map(|room| room.status)) {
             (Some(filter), _) if areas.side.is_none() => field(&filter.input, frame, areas.composer),
             (_, Some(RoomStatus::Joined)) => field(&app.composer, frame, areas.composer),
             (_, status) => {
-                let rows = no_composer(app, status, areas.composer.width).into_iter();
-                let rows: Vec<_> = rows.map(|row| Line::styled(row, app.theme.quiet())).collect();
+                let rows = no_composer(app, status, areas.composer.width);
                 frame.render_widget(Paragraph::new(rows), areas.composer);
             }
         },
@@ -61,7 +60,7 @@ pub(super) fn below_a_list(app: &App, frame: &mut Frame, areas: &Areas) {
         && areas.status.y > 4
     {
         let line = Line::styled(text::truncate(&words, usize::from(areas.status.width)), style);
-        frame.render_widget(line, Rect { y: areas.status.y - 1, ..areas.status });
+        frame.render_widget(app.words.line(line), Rect { y: areas.status.y - 1, ..areas.status });
     }
     status(app, frame, areas.status);
     footer::draw(app, frame, areas.hints);
@@ -74,7 +73,8 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
         return rows;
     }
     if let Some(words) = people::writers(app) {
-        rows.push(Line::styled(text::truncate(&words, columns), app.theme.quiet()));
+        let line = Line::styled(text::truncate(&words, columns), app.theme.quiet());
+        rows.push(app.words.line(line));
     }
     let details = app.open.as_ref().and_then(|open| open.details.as_ref());
     if let Some(details) = details.filter(|_| app.preview) {
@@ -83,13 +83,13 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
             _ => None,
         };
         if let Some(preview) = Preview::of(&app.composer.text(), answers, details, &app.me) {
-            let words = text::clean_line(&preview.words());
+            let words = text::clean_line(&preview.words(app.words));
             let style = if preview.readers.iter().any(|(_, _, trust)| *trust == Trust::Changed) {
                 app.theme.warning()
             } else {
                 app.theme.quiet()
             };
-            rows.extend(text::wrap(&words, columns, columns).into_iter().map(|row| Line::styled(row, style)));
+            rows.extend(app.words.paragraph(&words, columns, style));
         }
     }
     if let Some(completion) = &app.completion {
@@ -99,7 +99,7 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
             spans.push(Span::styled(text::clean_line(&candidate.shown), style));
             spans.push(Span::raw("  "));
         }
-        rows.push(Line::from(spans));
+        rows.push(app.words.line(Line::from(spans)));
     }
     rows
 }
@@ -108,18 +108,12 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
 pub(super) fn report(app: &App) -> Option<(String, Style)> {
     Some(match &app.report {
         Some(Report::Info(words)) => (text::clean_line(words), app.theme.notice()),
-        Some(Report::Trouble(words)) => {
-            (format!("! {}  (Esc)", text::clean_line(words)), app.theme.failure())
-        }
+        Some(Report::Trouble(words)) => (app.words.trouble(text::clean_line(words)), app.theme.failure()),
         // It stays until something is done about it.
         None => {
             let name = text::clean_line(app.blocked_by()?);
-            let key = app.keymap.any_key(Action::Members);
-            let words = format!(
-                "! The identity key of {name} has changed: nothing is sent here. Ask {name} over another channel, then \
-                 accept it, or remove them: {key}."
-            );
-            (words, app.theme.warning())
+            let key = app.words.key_of(&app.keymap, Action::Members);
+            (app.words.blocked_by(name, key), app.theme.warning())
         }
     })
 }
@@ -139,43 +133,41 @@ fn title(app: &App) -> (String, Style) {
     }
 }
 
+/// The name of a room, fit for a line.
+fn room_name(app: &App, id: RoomId) -> String {
+    app.summary(id).map_or_else(|| app.words.the_room(), |room| text::clean_line(&room.name))
+}
+
 fn prompt(app: &App, what: Prompt) -> String {
-    let room = |id| text::clean_line(app.summary(id).map_or("the room", |room| &room.name));
+    let words = app.words;
     match what {
-        Prompt::RoomName => "Name of the new room (Enter creates it, Esc cancels)".to_owned(),
-        Prompt::Invitees(id) => format!("Whom to invite to {}? (names; Esc cancels)", room(id)),
-        Prompt::NewName(id) => format!("Another name for {}?", room(id)),
-        Prompt::Topic(id) => format!("What is {} about? (nothing: no topic)", room(id)),
-        Prompt::Person => "Whom to write to alone? (a name; Esc cancels)".to_owned(),
-        Prompt::File(id) => format!("Which file to send to {}? (its path)", room(id)),
-        Prompt::Poll(_) => "What to ask? (as in: Where do we meet? | here | there)".to_owned(),
+        Prompt::RoomName => words.prompt_room_name(),
+        Prompt::Invitees(id) => words.prompt_invitees(room_name(app, id)),
+        Prompt::NewName(id) => words.prompt_new_name(room_name(app, id)),
+        Prompt::Topic(id) => words.prompt_topic(room_name(app, id)),
+        Prompt::Person => words.prompt_person(),
+        Prompt::File(id) => words.prompt_file(room_name(app, id)),
+        Prompt::Poll(_) => words.prompt_poll(),
     }
 }
 
 fn question(app: &App, question: &Question) -> String {
-    let room = |id: &RoomId| text::clean_line(app.summary(*id).map_or("the room", |room| &room.name));
+    let words = app.words;
     match question {
-        Question::Join(id) => format!("Join {}?", room(id)),
-        Question::Decline(id) => format!("Decline the invitation to {}?", room(id)),
-        Question::Link(_) => "Do both devices show the same?".to_owned(),
-        Question::Leave(id) => {
-            format!("Leave {}? What was said stays here, and nothing more comes.", room(id))
-        }
-        Question::DeleteHere(..) => "Delete it from this device? The others keep it.".to_owned(),
-        Question::Retract(..) => {
-            "Delete it for everyone? Their devices are asked to; who has read it has read it.".to_owned()
-        }
+        Question::Join(id) => words.question_join(room_name(app, *id)),
+        Question::Decline(id) => words.question_decline(room_name(app, *id)),
+        Question::Link(_) => words.question_link(),
+        Question::Leave(id) => words.question_leave(room_name(app, *id)),
+        Question::DeleteHere(..) => words.question_delete_here(),
+        Question::Retract(..) => words.question_retract(),
         Question::Paste => {
-            let lines = app.pasted.as_deref().map_or(0, |pasted| pasted.lines().count());
-            format!("Paste {lines} lines into the text?")
+            words.question_paste(app.pasted.as_deref().map_or(0, |pasted| pasted.lines().count()))
         }
-        Question::Same(name, _) => format!("Did {name} read the same number to you?"),
-        Question::Unverify(name) => format!("Take back that {name} is verified?"),
-        Question::AcceptIdentity(name, _) => {
-            format!("Go on with {name} by the key that is shown? Ask them first, elsewhere.")
-        }
-        Question::Remove(id, name, _) => format!("Remove {name} from {}?", room(id)),
-        Question::Revoke(_, name) => format!("Take {name} out of the account? It loses everything at once."),
+        Question::Same(name, _) => words.question_same(name.as_str()),
+        Question::Unverify(name) => words.question_unverify(name.as_str()),
+        Question::AcceptIdentity(name, _) => words.question_accept_identity(name.as_str()),
+        Question::Remove(id, name, _) => words.question_remove(name.as_str(), room_name(app, *id)),
+        Question::Revoke(_, name) => words.question_revoke(name),
     }
 }
 
@@ -183,13 +175,11 @@ fn question(app: &App, question: &Question) -> String {
 fn writing(app: &App) -> (String, Style) {
     let Some(current) = app.current() else { return ("qchat".to_owned(), app.theme.quiet()) };
     if app.filter.is_some() {
-        return ("Which room?".to_owned(), app.theme.unread());
+        return (app.words.which_room(), app.theme.unread());
     }
     match (&app.writing, below(app)) {
-        (Writing::Reply { to, excerpt, .. }, _) => {
-            (format!("↪ to {to}: {excerpt} (Esc: no answer)"), app.theme.unread())
-        }
-        (Writing::Edit { .. }, _) => ("Editing (Esc: as it was)".to_owned(), app.theme.unread()),
+        (Writing::Reply { to, excerpt, .. }, _) => (app.words.answering(to, excerpt), app.theme.unread()),
+        (Writing::Edit { .. }, _) => (app.words.editing(), app.theme.unread()),
         (Writing::New, 0) => {
             let topic =
                 app.open.as_ref().and_then(|open| open.details.as_ref()).map(|details| &details.topic);
@@ -200,8 +190,8 @@ fn writing(app: &App) -> (String, Style) {
             (format!("{}{there}{topic}", text::clean_line(&current.name)), app.theme.quiet())
         }
         (Writing::New, below) => {
-            let key = app.keymap.any_key(Action::ToNewest);
-            (format!("{} · ↓ {below} new below ({key})", text::clean_line(&current.name)), app.theme.unread())
+            let key = app.words.key_of(&app.keymap, Action::ToNewest);
+            (app.words.new_below(text::clean_line(&current.name), below, key), app.theme.unread())
         }
     }
 }
@@ -215,63 +205,59 @@ pub(in super::super) fn field(input: &Composer, frame: &mut Frame, area: Rect) {
     let (top, left) = input.area().scroll_offset();
     let x = area.x.saturating_add(u16::try_from(cursor.col).unwrap_or(u16::MAX).saturating_sub(left));
     let y = area.y.saturating_add(u16::try_from(cursor.row).unwrap_or(u16::MAX).saturating_sub(top));
-    frame.set_cursor_position(Position::new(x.min(area.right().saturating_sub(1)), y.min(area.bottom() - 1)));
+    let cursor = Position::new(x.min(area.right().saturating_sub(1)), y.min(area.bottom() - 1));
+    let cursor = bidi::turn_field(frame.buffer_mut(), area, cursor);
+    frame.set_cursor_position(cursor);
 }
 
 /// What stands where nothing can be written.
-pub(super) fn no_composer(app: &App, status: Option<RoomStatus>, columns: u16) -> Vec<String> {
-    let key = |scope, action| app.keymap.key(scope, action).unwrap_or_else(|| "the palette".to_owned());
-    let words = match status {
-        Some(RoomStatus::Invited) => format!(
-            "{}: join   {}: decline",
-            key(Scope::Invitation, Action::Accept),
-            key(Scope::Invitation, Action::Decline)
-        ),
-        Some(RoomStatus::Removed) => {
-            "You were removed from this room; what was said before stays readable.".to_owned()
-        }
-        Some(RoomStatus::Stuck) => {
-            "This device cannot follow the room any more; a member has to add it again.".to_owned()
-        }
-        Some(RoomStatus::Left) => "You left this room.".to_owned(),
-        Some(RoomStatus::Joined) | None => {
-            format!("{} creates a room.", key(Scope::Rooms, Action::CreateRoom))
-        }
+pub(super) fn no_composer(app: &App, status: Option<RoomStatus>, columns: u16) -> Vec<Line<'static>> {
+    let words = app.words;
+    let key = |scope, action| app.keymap.key(scope, action).unwrap_or_else(|| words.the_palette());
+    let said = match status {
+        Some(RoomStatus::Invited) => words
+            .invitation_hint(key(Scope::Invitation, Action::Accept), key(Scope::Invitation, Action::Decline)),
+        Some(RoomStatus::Removed) => words.was_removed(),
+        Some(RoomStatus::Stuck) => words.is_stuck(),
+        Some(RoomStatus::Left) => words.was_left(),
+        Some(RoomStatus::Joined) | None => words.creates_a_room(key(Scope::Rooms, Action::CreateRoom)),
     };
-    text::wrap(&words, columns.into(), columns.into())
+    words.paragraph(&said, columns.into(), app.theme.quiet())
 }
 
 fn status(app: &App, frame: &mut Frame, area: Rect) {
-    let theme = app.theme;
+    let App { theme, words, .. } = *app;
     let (word, style) = match &app.connection {
-        Connection::Online(Link::Local) => ("online".to_owned(), theme.good()),
+        Connection::Online(Link::Local) => (words.online(), theme.good()),
         Connection::Online(Link::Tls { key_exchange, post_quantum: true, .. }) => {
-            (format!("online ({key_exchange})"), theme.good())
+            (words.online_by(key_exchange), theme.good())
         }
         Connection::Online(Link::Tls { key_exchange, .. }) => {
-            (format!("online ({key_exchange}, not post-quantum)"), theme.unread())
+            (words.online_classical(key_exchange), theme.unread())
         }
-        Connection::Connecting => ("connecting…".to_owned(), theme.unread()),
-        Connection::Offline(why) => (format!("offline: {}", text::clean_line(why)), theme.warning()),
+        Connection::Connecting => (words.connecting(), theme.unread()),
+        Connection::Offline(why) => (words.offline(text::clean_line(why)), theme.warning()),
     };
     let key = app.keymap.key(Scope::Everywhere, Action::Help);
-    let help = key.map_or_else(String::new, |key| format!("{key} help "));
+    let help = key.map_or_else(String::new, |key| format!("{} ", words.status_help(key)));
+    let helps = text::width(&help);
     let width = usize::from(area.width);
     let rest = facts(app);
     let word = text::truncate(&format!(" {word}"), width / 2);
-    let rest = text::truncate(&rest, width.saturating_sub(text::width(&word) + help.len() + 1));
-    let gap = width.saturating_sub(text::width(&word) + text::width(&rest) + help.len());
+    let rest = text::truncate(&rest, width.saturating_sub(text::width(&word) + helps + 1));
+    let gap = width.saturating_sub(text::width(&word) + text::width(&rest) + helps);
     let line = Line::from(vec![
         Span::styled(word, style),
         Span::styled(rest, Style::new()),
         Span::raw(" ".repeat(gap)),
         Span::styled(help, theme.quiet()),
     ]);
-    frame.render_widget(line.patch_style(theme.bar()), area);
+    frame.render_widget(words.line(line).patch_style(theme.bar()), area);
 }
 
 /// Who, where, and what waits, for the status line.
 fn facts(app: &App) -> String {
+    let words = app.words;
     let mut facts = vec![text::clean_line(&app.me)];
     if let (Some(room), Some(details)) =
         (app.current(), app.open.as_ref().and_then(|open| open.details.as_ref()))
@@ -279,29 +265,22 @@ fn facts(app: &App) -> String {
         let members = details.members.iter().filter(|member| !member.invited).count();
         let verified =
             details.members.iter().filter(|member| member.verified && member.name != app.me).count();
-        let plural = if members == 1 { "" } else { "s" };
         facts.push(text::clean_line(&room.name));
-        let mut who = format!("{members} member{plural}");
-        for (count, what) in [(details.members.len() - members, "invited"), (verified, "verified")] {
-            if count > 0 {
-                who.extend([", ", &count.to_string(), " ", what]);
-            }
-        }
-        facts.push(who);
-        facts.push(format!("epoch {}", details.epoch));
+        facts.push(words.people_here(members, details.members.len() - members, verified));
+        facts.push(words.epoch(details.epoch));
         if details.waiting > 0 {
-            facts.push(format!("{} to send", details.waiting));
+            facts.push(words.to_send(details.waiting));
         }
     }
     let files = app.transfers.running().count();
     if files > 0 {
-        facts.push(format!("{files} file{} on the way", if files == 1 { "" } else { "s" }));
+        facts.push(words.files_on_the_way(files));
     }
     let open = app.open.as_ref().map(|open| open.id);
     let elsewhere: u64 =
         app.rooms().iter().filter(|room| Some(room.id) != open).map(|room| room.unread).sum();
     if elsewhere > 0 {
-        facts.push(format!("{elsewhere} unread elsewhere"));
+        facts.push(words.unread_elsewhere(elsewhere));
     }
     facts.iter().flat_map(|fact| [" · ", fact]).collect()
 }

@@ -13,7 +13,7 @@ use ratatui::{
     layout::Rect,
     style::Style,
     text::{Line, Span},
-    widgets::{Paragraph, Wrap},
+    widgets::Paragraph,
 };
 
 use self::areas::Areas;
@@ -25,6 +25,7 @@ use super::{
     lock::Lock,
     text,
     timeline::Shown,
+    words::Words,
 };
 use crate::engine::types::RoomStatus;
 
@@ -39,10 +40,11 @@ pub fn view(app: &App, frame: &mut Frame) {
     let whole = frame.area();
     if whole.width < SMALLEST.0 || whole.height < SMALLEST.1 {
         let (columns, rows) = SMALLEST;
-        let words = format!("The terminal is too small: qchat needs {columns} columns and {rows} rows.");
-        frame.render_widget(Paragraph::new(words).wrap(Wrap { trim: true }), whole);
+        let words = app.words.too_small(columns, rows);
+        let lines = app.words.paragraph(&words, whole.width.into(), Style::new());
+        frame.render_widget(Paragraph::new(lines), whole);
     } else if let Some(lock) = &app.lock {
-        locked(lock, frame, whole);
+        locked(lock, app.words, frame, whole);
     } else if let Overlay::Help { scrolled } = app.overlay {
         overlay::help(app, scrolled, frame, whole);
     } else if matches!(app.overlay, Overlay::Picker(_) | Overlay::Search(_) | Overlay::Panel(_)) {
@@ -60,22 +62,21 @@ pub fn view(app: &App, frame: &mut Frame) {
 }
 
 /// A locked screen: nothing of what lies behind it.
-fn locked(lock: &Lock, frame: &mut Frame, area: Rect) {
+fn locked(lock: &Lock, words: Words, frame: &mut Frame, area: Rect) {
     let below = match (&lock.refused, lock.trying) {
-        (_, true) => "Trying…".to_owned(),
+        (_, true) => words.lock_trying(),
         (Some(why), false) => text::clean_line(why),
         (None, false) => String::new(),
     };
     let stars = "•".repeat(lock.typed.length().min(usize::from(area.width) / 2));
-    let words = format!(
-        "Locked: nobody has pressed a key for a while.\n\nPassphrase: {stars}\n\n{below}\n\nCtrl+Q quits."
-    );
-    frame.render_widget(Paragraph::new(centred(&words, area, Style::new())), area);
+    let said = [words.lock_why(), words.lock_passphrase(stars), below, words.lock_quit()].join("\n\n");
+    frame.render_widget(Paragraph::new(centred(&said, words, area, Style::new())), area);
 }
 
 fn timeline(app: &App, frame: &mut Frame, area: Rect) {
     let pane = pane(app, area);
-    let quiet = |words: &str| centred(words, area, app.theme.quiet());
+    let words = app.words;
+    let quiet = |said: &str| centred(said, words, area, app.theme.quiet());
     if let (Overlay::Question(Question::Link(_)), Some(request)) = (&app.overlay, app.asking()) {
         let lines = overlay::link(app, request, area);
         frame.render_widget(Paragraph::new(lines), area);
@@ -83,24 +84,22 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
     }
     let lines = match (&app.open, app.current().map(|room| (room.status, room))) {
         (_, Some((RoomStatus::Invited, room))) => {
-            let who = text::clean_line(room.invited_by.as_deref().unwrap_or("Somebody"));
+            let who = room.invited_by.as_deref().map_or_else(|| words.somebody(), text::clean_line);
             let name = text::clean_line(&room.name);
             let key = |action| app.keymap.key(Scope::Invitation, action).unwrap_or_default();
             let (join, decline) = (key(Action::Accept), key(Action::Decline));
-            let asking = format!("{join} joins, {decline} declines. Nothing is sent before you decide.");
-            centred(&format!("{who} invites you to “{name}”.\n\n{asking}"), area, Style::new())
+            let said = [words.invitation_from(who, name), words.invitation_keys(join, decline)];
+            centred(&said.join("\n\n"), words, area, Style::new())
         }
         (Some(open), _) if !open.timeline.is_empty() => {
             open.timeline.window(pane).into_iter().map(|shown| marked(shown, app)).collect()
         }
-        (Some(open), _) if open.timeline.older_exist() => quiet("Reading…"),
-        (Some(_), _) => quiet("Nothing has been said here yet."),
-        (None, _) if app.rooms.is_none() => quiet("Reading…"),
+        (Some(open), _) if open.timeline.older_exist() => quiet(&words.reading()),
+        (Some(_), _) => quiet(&words.nothing_said()),
+        (None, _) if app.rooms.is_none() => quiet(&words.reading()),
         (None, _) => {
-            let key = app.keymap.any_key(Action::CreateRoom);
-            let words =
-                format!("No rooms yet.\n\n{key} creates one; invitations from others appear by themselves.");
-            quiet(&words)
+            let key = words.key_of(&app.keymap, Action::CreateRoom);
+            quiet(&[words.no_rooms(), words.no_rooms_hint(key)].join("\n\n"))
         }
     };
     // The newest line stands at the bottom.
@@ -114,6 +113,7 @@ fn pane(app: &App, area: Rect) -> Pane<'_> {
         width: area.width.into(),
         height: area.height.into(),
         theme: app.theme,
+        words: app.words,
         zone: &app.zone,
         me: &app.me,
     }
@@ -172,15 +172,12 @@ pub(super) fn links(app: &App) -> Vec<Link> {
     links
 }
 
-fn centred(words: &str, area: Rect, style: Style) -> Vec<Line<'static>> {
+fn centred(said: &str, words: Words, area: Rect, style: Style) -> Vec<Line<'static>> {
     let width = usize::from(area.width.saturating_sub(4)).max(1);
-    let lines = text::wrap(words, width, width);
+    let paragraphs = said.split('\n');
+    let lines: Vec<_> = paragraphs.flat_map(|said| words.paragraph(said, width, style)).collect();
     let below = usize::from(area.height).saturating_sub(lines.len()) / 2;
-    lines
-        .into_iter()
-        .map(|line| Line::styled(line, style).centered())
-        .chain(std::iter::repeat_n(Line::default(), below))
-        .collect()
+    lines.into_iter().map(Line::centered).chain(std::iter::repeat_n(Line::default(), below)).collect()
 }
 
 /// The last step before the terminal: whatever slipped through, no cell holds anything that steers it.

@@ -21,10 +21,13 @@ pub(super) fn help(app: &App, scrolled: usize, frame: &mut Frame, area: Rect) {
     let [body, foot] = area.layout(&Layout::vertical([Constraint::Min(0), Constraint::Length(1)]));
     let height = usize::from(body.height);
     let first = scrolled.min(lines.len().saturating_sub(height));
-    let more = if first + height < lines.len() { "  PgDn: more" } else { "" };
+    let mut keys = format!(" {}", app.words.help_close());
+    if first + height < lines.len() {
+        keys.extend(["  ", &app.words.help_more()]);
+    }
     let shown: Vec<_> = lines.into_iter().skip(first).take(height).collect();
     frame.render_widget(Paragraph::new(shown), body);
-    frame.render_widget(Line::styled(format!(" Esc: close{more}"), app.theme.bar()), foot);
+    frame.render_widget(app.words.line(Line::styled(keys, app.theme.bar())), foot);
 }
 
 /// A device that wants to belong to the account, and what it has to show: the pictures with their names below them where there
@@ -34,13 +37,9 @@ pub(super) fn link(app: &App, request: &LinkRequest, area: Rect) -> Vec<Line<'st
     let emoji = request.code.emoji();
     let asked = app.zone.show(request.asked_at);
     let at = format!("{:02}:{:02}", asked.hour(), asked.minute());
-    let words = format!(
-        "“{}” wants to be a device of this account; it asked at {at}. Say yes only if you have it before you: it gets the \
-         account's key, and comes into all rooms.",
-        text::clean_line(&request.name)
-    );
+    let words = app.words.link_request(text::clean_line(&request.name), at);
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let mut lines: Vec<_> = text::wrap(&words, width, width).into_iter().map(Line::from).collect();
+    let mut lines = app.words.paragraph(&words, width, Style::new());
     lines.push(Line::default());
     lines.push(Line::styled(emoji.map(|emoji| emoji.picture).join("  "), bold));
     let names = emoji.map(|emoji| emoji.name).join(" ");
@@ -66,14 +65,16 @@ fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let column = all.map(|binding| chords(binding).len()).max().unwrap_or(0).min(24) + 2;
     let mut lines = Vec::new();
     for &scope in Scope::ALL {
-        lines.push(Line::styled(scope.heading(), Style::new().add_modifier(Modifier::BOLD)));
+        lines.push(app.words.line(Line::styled(app.words.scope(scope), app.theme.heading())));
         for binding in shown(scope) {
             let keys = format!("  {:<column$}", text::truncate(&chords(binding), column - 1));
             let taken = text::width(&keys);
             let room = width.saturating_sub(taken + 1).max(8);
-            for (index, row) in text::wrap(binding.action.help(), room, room).into_iter().enumerate() {
+            let help = app.words.action(binding.action);
+            for (index, row) in text::wrap(&help, room, room).into_iter().enumerate() {
                 let keys = if index == 0 { keys.clone() } else { " ".repeat(taken) };
-                lines.push(Line::from(vec![Span::styled(keys, app.theme.good()), Span::raw(row)]));
+                let line = Line::from(vec![Span::styled(keys, app.theme.good()), Span::raw(row)]);
+                lines.push(app.words.line(line));
             }
         }
         lines.push(Line::default());

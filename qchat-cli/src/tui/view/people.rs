@@ -9,13 +9,8 @@ use crate::engine::{Presence, PresenceStanding as Standing, types::RoomSummary};
 pub(super) fn writers(app: &App) -> Option<String> {
     let names: Vec<_> =
         app.open.as_ref()?.writers.iter().map(|name| text::clean_line(name.as_str())).collect();
-    match &names[..] {
-        [] => None,
-        [one] => Some(format!("{one} writes …")),
-        [one, other] => Some(format!("{one} and {other} write …")),
-        [one, other, third] => Some(format!("{one}, {other} and {third} write …")),
-        some => Some(format!("{} people write …", some.len())),
-    }
+    let name = |place: usize| names.get(place).map_or("", String::as_str);
+    (!names.is_empty()).then(|| app.words.who_writes(names.len(), name(0), name(1), name(2)))
 }
 
 /// Whether the other one of a conversation of two is there, where they say so.
@@ -27,12 +22,12 @@ pub(super) fn partner<'a>(app: &'a App, room: &RoomSummary) -> Option<&'a Presen
 /// Whether somebody is there, in words; nothing of whom nothing is known.
 pub(in super::super) fn words(app: &App, presence: &Presence) -> Option<String> {
     Some(match presence.standing {
-        Standing::Online => "online".to_owned(),
-        Standing::Away => "away".to_owned(),
+        Standing::Online => app.words.presence_online(),
+        Standing::Away => app.words.presence_away(),
         Standing::Offline => {
             let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
             let at = app.zone.show(presence.last_seen?).format(format).ok()?;
-            format!("last seen {at}")
+            app.words.last_seen(at)
         }
     })
 }

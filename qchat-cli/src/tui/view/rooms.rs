@@ -10,7 +10,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{app::App, bidi, text},
+    super::{app::App, bidi, text, words::Words},
     people,
 };
 use crate::engine::types::{RoomMarks, RoomStatus, RoomSummary};
@@ -30,13 +30,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame, area: Rect) {
 }
 
 fn heading(app: &App, width: usize) -> Line<'static> {
-    match &app.filter {
-        Some(filter) => Line::styled(
-            text::truncate(&format!("Find: {}▏", text::clean_line(&filter.input.text())), width),
-            app.theme.unread(),
-        ),
-        None => Line::styled("Rooms", app.theme.heading()),
-    }
+    let line = match &app.filter {
+        Some(filter) => {
+            let typed = text::clean_line(&filter.input.text());
+            Line::styled(text::truncate(&app.words.rooms_find(typed), width), app.theme.unread())
+        }
+        None => Line::styled(app.words.rooms_title(), app.theme.heading()),
+    };
+    app.words.line(line)
 }
 
 /// The place in the list of the room that is open; while one is looked for, of the one that Enter opens.
@@ -60,7 +61,7 @@ fn first_shown(app: &App, area: Rect) -> usize {
 }
 
 /// What stands behind a room's name: what is unread, how much of it speaks to the user, and what they have noted of it.
-fn tail(room: &RoomSummary) -> String {
+fn tail(room: &RoomSummary, words: Words) -> String {
     let count = |count: u64| if count > 999 { "999+".to_owned() } else { count.to_string() };
     let mut tail = match (room.mentions, room.unread) {
         (0, 0) => vec![],
@@ -68,24 +69,24 @@ fn tail(room: &RoomSummary) -> String {
         (mentions, unread) => vec![format!("@{} {}", count(mentions), count(unread))],
     };
     let RoomMarks { archived, muted, favourite } = room.marks;
-    let marks = [(favourite, "★"), (muted, "⊘"), (archived, "archived")];
-    tail.extend(marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark.to_owned()));
+    let marks = [(favourite, "★".to_owned()), (muted, "⊘".to_owned()), (archived, words.room_archived())];
+    tail.extend(marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark));
     tail.join(" ")
 }
 
 fn entry(app: &App, room: &RoomSummary, chosen: bool, width: usize) -> Line<'static> {
-    let theme = app.theme;
+    let App { theme, words, .. } = *app;
     let (mark, tail, style) = match room.status {
-        RoomStatus::Invited => ("?", "invited".to_owned(), theme.unread()),
-        RoomStatus::Removed => ("×", "removed".to_owned(), theme.quiet()),
-        RoomStatus::Stuck => ("!", "stuck".to_owned(), theme.warning()),
-        RoomStatus::Left => ("×", "left".to_owned(), theme.quiet()),
-        RoomStatus::Joined if room.blocked_by.is_some() => ("!", "blocked".to_owned(), theme.warning()),
+        RoomStatus::Invited => ("?", words.room_invited(), theme.unread()),
+        RoomStatus::Removed => ("×", words.room_removed(), theme.quiet()),
+        RoomStatus::Stuck => ("!", words.room_stuck(), theme.warning()),
+        RoomStatus::Left => ("×", words.room_left(), theme.quiet()),
+        RoomStatus::Joined if room.blocked_by.is_some() => ("!", words.room_blocked(), theme.warning()),
         // What the user does not want to be told of does not call.
-        RoomStatus::Joined if !room.marks.is_loud() => (" ", tail(room), theme.quiet()),
-        RoomStatus::Joined if room.mentions > 0 => ("@", tail(room), theme.mention()),
-        RoomStatus::Joined if room.unread > 0 => ("•", tail(room), theme.unread()),
-        RoomStatus::Joined => (" ", tail(room), Style::new()),
+        RoomStatus::Joined if !room.marks.is_loud() => (" ", tail(room, words), theme.quiet()),
+        RoomStatus::Joined if room.mentions > 0 => ("@", tail(room, words), theme.mention()),
+        RoomStatus::Joined if room.unread > 0 => ("•", tail(room, words), theme.unread()),
+        RoomStatus::Joined => (" ", tail(room, words), Style::new()),
     };
     let there = people::partner(app, room).and_then(people::mark);
     let there = there.map_or_else(String::new, |mark| format!(" {mark}"));
@@ -98,7 +99,7 @@ fn entry(app: &App, room: &RoomSummary, chosen: bool, width: usize) -> Line<'sta
         Span::styled(format!("{pointer}{mark}"), style),
         Span::styled(bidi::visual(&name), named),
         Span::styled(there, theme.good()),
-        Span::styled(format!("{gap} {tail} "), style),
+        Span::styled(format!("{gap} {} ", words.visual(&tail)), style),
     ]);
     if chosen { line.patch_style(theme.chosen()) } else { line }
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use qchat_proto::ids::UserName;
+use qchat_proto::ids::{IdError, UserName};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::super::{
     composer::Composer,
     hidden::{Hidden, Passphrase},
+    words::Words,
 };
 use crate::vault::strength;
 
@@ -137,6 +138,8 @@ pub struct Welcome {
     /// The passphrase, where it was said elsewhere and is not asked for.
     given: Option<Passphrase>,
     read: ReadServer,
+    /// In the language that its user reads.
+    pub(super) says: Words,
 }
 
 impl fmt::Debug for Welcome {
@@ -146,8 +149,9 @@ impl fmt::Debug for Welcome {
 }
 
 impl Welcome {
-    /// The beginning. `server` and `passphrase`, where they were said elsewhere; `read` reads the address of a server.
-    pub fn new(server: Option<&Url>, passphrase: Option<Passphrase>, read: ReadServer) -> Self {
+    /// The beginning. `server` and `passphrase`, where they were said elsewhere; `read` reads the address of a server; it
+    /// says everything in `words`.
+    pub fn new(server: Option<&Url>, passphrase: Option<Passphrase>, read: ReadServer, words: Words) -> Self {
         Self {
             step: Step::Way,
             before: Step::Way,
@@ -164,6 +168,7 @@ impl Welcome {
             new_words: None,
             given: passphrase,
             read,
+            says: words,
         }
     }
 
@@ -207,6 +212,15 @@ impl Welcome {
         wanted.then(|| strength::judge(self.passphrase.text(), &[self.name.text().trim(), "qchat"]))
     }
 
+    /// Why a passphrase is not taken, in words.
+    pub(super) fn weak(&self, weak: &strength::Weak) -> String {
+        match weak {
+            strength::Weak::Short(characters) => self.says.weak_short(*characters, strength::LEAST),
+            strength::Weak::Guessable(None) => self.says.weak_tried(),
+            strength::Weak::Guessable(Some(why)) => self.says.weak_tried_why(why),
+        }
+    }
+
     fn who(&self) -> Result<Who, String> {
         let passphrase = self.given.clone().unwrap_or_else(|| self.passphrase.copy());
         Ok(Who { server: (self.read)(self.server.text().trim())?, name: self.user()?, passphrase })
@@ -214,7 +228,8 @@ impl Welcome {
 
     fn user(&self) -> Result<UserName, String> {
         let name = self.name.text();
-        name.trim().trim_start_matches('@').parse().map_err(|why| format!("That cannot be a name: {why}."))
+        let name = name.trim().trim_start_matches('@').parse();
+        name.map_err(|why: IdError| self.says.bad_name(why.to_string()))
     }
 
     /// Whether what is typed at this step can be right.
@@ -224,16 +239,16 @@ impl Welcome {
             Step::Name => self.user().map(|_| ()),
             Step::Words => {
                 let words = qchat_proto::identity::RecoveryKey::from_words(self.words.text());
-                words.map(|_| ()).map_err(|why| format!("These are no recovery words: {why}."))
+                words.map(|_| ()).map_err(|why| self.says.bad_words(why.to_string()))
             }
             Step::Passphrase => match self.strength() {
-                Some(Err(weak)) => Err(weak.to_string()),
-                _ if self.passphrase.is_empty() => Err("There is none yet.".to_owned()),
+                Some(Err(weak)) => Err(self.weak(&weak)),
+                _ if self.passphrase.is_empty() => Err(self.says.no_passphrase()),
                 _ => Ok(()),
             },
             Step::Again if self.again.text() != self.passphrase.text() => {
                 self.again.clear();
-                Err("It is not the same; type it again, or Esc for another one.".to_owned())
+                Err(self.says.not_the_same())
             }
             _ => Ok(()),
         }
@@ -295,7 +310,7 @@ fn key(welcome: &mut Welcome, event: KeyEvent) -> Option<Act> {
         (Step::Working(_), _) => welcome.trouble = trouble,
         (Step::Asked, KeyCode::Char('y')) => {
             // A link that the other device's user does not say yes to is waited for long; the next one takes it up.
-            (welcome.step, welcome.said) = (Step::Working(welcome.way == Way::Link), "Going on…".to_owned());
+            (welcome.step, welcome.said) = (Step::Working(welcome.way == Way::Link), welcome.says.going_on());
             return Some(Act::Answer(true));
         }
         (Step::Shown, KeyCode::Enter) => (welcome.step, welcome.proof) = (Step::Proof(0), Composer::new("")),
@@ -348,15 +363,14 @@ fn enter(welcome: &mut Welcome) -> Option<Act> {
             return None;
         }
     };
-    let (task, words) = match welcome.way {
-        Way::Register => (Task::Register(who), "Making keys and registering…"),
-        Way::Link => (Task::Link(who), "Asking the server…"),
-        Way::Restore => (Task::Restore(who, welcome.words.copy()), "Looking for backups…"),
+    let (task, said) = match welcome.way {
+        Way::Register => (Task::Register(who), welcome.says.making_account()),
+        Way::Link => (Task::Link(who), welcome.says.asking_server()),
+        Way::Restore => (Task::Restore(who, welcome.words.copy()), welcome.says.looking_for_backups()),
     };
     welcome.before = asked.iter().copied().find(|step| *step == Step::Passphrase).unwrap_or(Step::Name);
     welcome.again.clear();
-    words.clone_into(&mut welcome.said);
-    welcome.step = Step::Working(welcome.way == Way::Link);
+    (welcome.step, welcome.said) = (Step::Working(welcome.way == Way::Link), said);
     Some(Act::Begin(task))
 }
 
@@ -369,21 +383,14 @@ fn back(welcome: &mut Welcome) -> Option<Act> {
             return Some(Act::GiveUp);
         }
         Step::Working(false) => {
-            welcome.trouble = Some(
-                "This should not be stopped halfway; it takes a moment. Ctrl+Q leaves all the same, and the \
-                 command line completes it."
-                    .to_owned(),
-            );
+            welcome.trouble = Some(welcome.says.halfway());
         }
         Step::Asked => {
-            (welcome.step, welcome.said) = (Step::Working(false), "Going back…".to_owned());
+            (welcome.step, welcome.said) = (Step::Working(false), welcome.says.going_back());
             return Some(Act::Answer(false));
         }
         Step::Shown => {
-            welcome.trouble = Some(
-                "The account is there already. Ctrl+Q leaves; `qchat recovery confirm` shows the words again."
-                    .to_owned(),
-            );
+            welcome.trouble = Some(welcome.says.account_is_there());
         }
         Step::Proof(_) => welcome.step = Step::Shown,
         step => {
@@ -409,14 +416,14 @@ fn prove(welcome: &mut Welcome, number: usize) -> Option<Act> {
     welcome.proof = Composer::new("");
     if !right {
         welcome.step = Step::Shown;
-        welcome.trouble = Some("That is not the word that stands there.".to_owned());
+        welcome.trouble = Some(welcome.says.wrong_word());
         return None;
     }
     if number + 1 < places.len() {
         welcome.step = Step::Proof(number + 1);
         return None;
     }
-    (welcome.before, welcome.said) = (Step::Shown, "Forgetting the words here…".to_owned());
+    (welcome.before, welcome.said) = (Step::Shown, welcome.says.forgetting_words());
     welcome.step = Step::Working(false);
     Some(Act::Begin(Task::Confirm))
 }

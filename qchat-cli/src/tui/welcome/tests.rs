@@ -6,7 +6,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    super::{hidden::Passphrase, theme::Theme},
+    super::{
+        hidden::Passphrase,
+        theme::Theme,
+        words::{Language, Locale, Words},
+    },
     state::{Act, Done, Input, Step, Task, Welcome, update},
     view,
 };
@@ -23,10 +27,17 @@ impl Stage {
         Self::of(None)
     }
 
+    /// In another language.
+    fn speaking(language: Language) -> Self {
+        let mut stage = Self::new();
+        stage.welcome.says = Words::of(language, &Locale::default());
+        stage
+    }
+
     fn of(passphrase: Option<&str>) -> Self {
         let passphrase = passphrase.map(|said| Passphrase::from(Zeroizing::new(said.to_owned())));
         let read = |text: &str| Url::parse(text).map_err(|error| error.to_string());
-        Self { welcome: Welcome::new(None, passphrase, read), acts: Vec::new() }
+        Self { welcome: Welcome::new(None, passphrase, read, Words::default()), acts: Vec::new() }
     }
 
     fn tell(&mut self, input: Input) -> &mut Self {
@@ -237,4 +248,19 @@ fn every_step_fits_on_every_screen() {
     let mut typed = Stage::named(0);
     typed.tell(Input::Paste("SECRET".to_owned()));
     assert!(!typed.drawn(80, 24).contains("SECRET") && !format!("{:?}", typed.welcome).contains("SECRET"));
+}
+
+#[test]
+fn the_first_run_speaks_the_language_of_its_user() {
+    for language in [Language::German, Language::Hebrew] {
+        let name = language.name();
+        let mut stage = Stage::speaking(language);
+        insta::assert_snapshot!(format!("{name}_way"), stage.drawn(80, 24));
+        stage.press(KeyCode::Enter).line("https://chat.example.org").line("alice").line("short");
+        insta::assert_snapshot!(format!("{name}_passphrase"), stage.drawn(80, 24));
+        // However small it gets, it is drawn.
+        for width in 1..30 {
+            stage.drawn(width, 1 + width % 8);
+        }
+    }
 }

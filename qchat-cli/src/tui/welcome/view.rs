@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{text, theme::Theme, view::lower},
+    super::{bidi::Direction, text, theme::Theme, view::lower, words::Words},
     state::{Step, Way, Welcome},
 };
 
@@ -34,7 +34,8 @@ pub(super) fn view(welcome: &Welcome, theme: Theme, frame: &mut Frame) {
         Constraint::Max(rows(&below)),
         Constraint::Length(1),
     ]));
-    frame.render_widget(Paragraph::new(Line::styled(title(welcome), theme.heading())), head);
+    let words = welcome.says;
+    frame.render_widget(words.line(Line::styled(title(welcome), theme.heading())), head);
     // What is typed is never pushed out of sight by what is explained; of that, the end matters most.
     let lines = about(welcome, theme, width, small);
     let end = lines.len().saturating_sub(usize::from(body.height));
@@ -42,92 +43,66 @@ pub(super) fn view(welcome: &Welcome, theme: Theme, frame: &mut Frame) {
     frame.render_widget(Paragraph::new(lines.into_iter().skip(scrolled).collect::<Vec<_>>()), body);
     draw_field(welcome, frame, field);
     frame.render_widget(Paragraph::new(below), foot);
-    frame.render_widget(Paragraph::new(Line::styled(keys(welcome), theme.quiet())), hints);
+    frame.render_widget(words.line(Line::styled(keys(welcome), theme.quiet())), hints);
 }
 
 fn title(welcome: &Welcome) -> String {
     let asked = welcome.asked();
     match asked.iter().position(|step| *step == welcome.step) {
-        Some(at) => format!("Welcome to qchat · {} of {}", at + 1, asked.len()),
-        None => "Welcome to qchat".to_owned(),
+        Some(at) => welcome.says.welcome_step(at + 1, asked.len()),
+        None => welcome.says.welcome_title(),
     }
 }
 
 /// What a step is about.
 fn about(welcome: &Welcome, theme: Theme, width: usize, small: bool) -> Vec<Line<'static>> {
-    let words = match (welcome.step, welcome.way) {
+    let says = welcome.says;
+    let said = match (welcome.step, welcome.way) {
         (Step::Way, _) => {
             let mut lines = Vec::new();
             if !small {
-                lines.extend(wrapped(
-                    "There is no account on this machine yet. What would you like to do?",
-                    width,
-                ));
+                lines.extend(wrapped(says, &says.welcome_way(), width, Style::new()));
                 lines.push(Line::default());
             }
             for way in Way::ALL {
                 let chosen = way == welcome.way;
-                let (mark, style) = if chosen { ("> ", theme.chosen()) } else { ("  ", Style::new()) };
-                lines.push(Line::styled(format!("{mark}{}", choice(way)), style));
+                let pointer = if says.direction() == Direction::RightToLeft { "< " } else { "> " };
+                let (mark, style) = if chosen { (pointer, theme.chosen()) } else { ("  ", Style::new()) };
+                lines.push(says.line(Line::styled(format!("{mark}{}", choice(way, says)), style)));
                 if chosen && !small {
-                    lines.extend(
-                        wrapped(explained(way), width.saturating_sub(4))
-                            .into_iter()
-                            .map(|line| indented(line, theme.quiet())),
-                    );
+                    let about = says.rows(&explained(way, says), width.saturating_sub(4), theme.quiet());
+                    lines.extend(about.into_iter().map(|line| says.line(indented(line))));
                 }
             }
             return lines;
         }
-        (Step::Server, _) => {
-            "Which server? Its address begins with https:// (http:// only on this machine). It passes on what you write, \
-             and can read none of it."
-        }
-        (Step::Name, Way::Register) => {
-            "What is your name? Others find you by it: small letters, digits, dots and dashes. It cannot be changed."
-        }
-        (Step::Name, _) => "What is the name of your account?",
-        (Step::Words, _) => {
-            "The 24 recovery words of the account, in their order. They are not shown, and never leave this machine."
-        }
-        (Step::Passphrase, Way::Link) => "The passphrase of the account, as on your other device.",
-        (Step::Passphrase, _) => {
-            "A passphrase. It encrypts everything on this machine and opens your account; nobody can reset it. Four or five \
-             words that have nothing to do with one another are good."
-        }
-        (Step::Again, _) => "The same once more.",
-        (Step::Working(_), _) => &*welcome.said,
-        (Step::Asked, Way::Link) => {
-            let mut lines = wrapped(&welcome.said, width);
+        (Step::Server, _) => says.welcome_server(),
+        (Step::Name, Way::Register) => says.welcome_new_name(),
+        (Step::Name, _) => says.welcome_name(),
+        (Step::Words, _) => says.welcome_words(),
+        (Step::Passphrase, Way::Link) => says.welcome_passphrase_there(),
+        (Step::Passphrase, _) => says.welcome_passphrase(),
+        (Step::Again, _) => says.welcome_again(),
+        (Step::Working(_), _) => welcome.said.clone(),
+        (Step::Asked, way) => {
+            let asks = if way == Way::Link { says.welcome_same() } else { says.welcome_that_backup() };
+            let mut lines = wrapped(says, &welcome.said, width, Style::new());
             lines.push(Line::default());
-            lines.extend(wrapped("Does your other device show the same?", width));
-            return lines;
-        }
-        (Step::Asked, _) => {
-            let mut lines = wrapped(&welcome.said, width);
-            lines.push(Line::default());
-            lines.extend(wrapped("Is that the one to restore?", width));
+            lines.extend(wrapped(says, &asks, width, Style::new()));
             return lines;
         }
         (Step::Shown, _) => return words(welcome, theme, width),
         (Step::Proof(number), _) => {
-            let place =
-                welcome.new_words.as_ref().and_then(|(_, places)| places.get(number)).map_or(0, |at| at + 1);
-            return wrapped(
-                &format!("So that it is certain that they are on paper: what is word {place}?"),
-                width,
-            );
+            let places = welcome.new_words.as_ref().map(|(_, places)| places);
+            let place = places.and_then(|places| places.get(number)).map_or(0, |at| at + 1);
+            says.welcome_proof(place)
         }
     };
-    wrapped(words, width)
+    wrapped(says, &said, width, Style::new())
 }
 
 fn words(welcome: &Welcome, theme: Theme, width: usize) -> Vec<Line<'static>> {
-    let mut lines = wrapped(
-        "Your account is there. These are its recovery words: write them down on paper, in this order. They are the only way \
-         back if you lose this machine or forget the passphrase, and whoever has them has the account.",
-        width,
-    );
+    let mut lines = wrapped(welcome.says, &welcome.says.welcome_new_words(), width, Style::new());
     lines.push(Line::default());
     let Some((words, _)) = &welcome.new_words else { return lines };
     let words: Vec<&str> = words.split_whitespace().collect();
@@ -146,23 +121,19 @@ fn words(welcome: &Welcome, theme: Theme, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-const fn choice(way: Way) -> &'static str {
+fn choice(way: Way, says: Words) -> String {
     match way {
-        Way::Register => "Create an account",
-        Way::Link => "Link to my other device",
-        Way::Restore => "Restore by recovery words",
+        Way::Register => says.way_register(),
+        Way::Link => says.way_link(),
+        Way::Restore => says.way_restore(),
     }
 }
 
-const fn explained(way: Way) -> &'static str {
+fn explained(way: Way, says: Words) -> String {
     match way {
-        Way::Register => "You need a server's address and a name.",
-        Way::Link => {
-            "You need a device of the account before you, switched on: both show the same picture, and you compare."
-        }
-        Way::Restore => {
-            "You need the 24 words that were shown when the account was made, and a backup at the server."
-        }
+        Way::Register => says.way_register_about(),
+        Way::Link => says.way_link_about(),
+        Way::Restore => says.way_restore_about(),
     }
 }
 
@@ -189,7 +160,7 @@ fn draw_field(welcome: &Welcome, frame: &mut Frame, area: Rect) {
     if let Some(hidden) = hidden {
         let shown = if welcome.step == Step::Words {
             let count = hidden.text().split_whitespace().count();
-            format!("{count} word{}", if count == 1 { "" } else { "s" })
+            welcome.says.visual(&welcome.says.welcome_count(count))
         } else {
             "•".repeat(hidden.length().min(usize::from(inner.width.saturating_sub(1))))
         };
@@ -208,36 +179,35 @@ fn draw_field(welcome: &Welcome, frame: &mut Frame, area: Rect) {
 /// What stands under the field: what is wrong, else how strong the passphrase is.
 fn below(welcome: &Welcome, theme: Theme, width: usize) -> Vec<Line<'static>> {
     if let Some(why) = &welcome.trouble {
-        let lines = wrapped(&text::clean_line(why), width);
-        return lines.into_iter().map(|line| line.style(theme.failure())).collect();
+        return wrapped(welcome.says, &text::clean_line(why), width, theme.failure());
     }
+    let says = welcome.says;
     match welcome.strength() {
-        Some(Ok(strength)) => vec![Line::styled(strength.to_string(), theme.good())],
-        Some(Err(weak)) => {
-            let lines = wrapped(&weak.to_string(), width);
-            lines.into_iter().map(|line| line.style(theme.warning())).collect()
+        Some(Ok(strength)) => {
+            let line = format!("{} {}", strength.bar(), says.strength(strength.name()));
+            vec![says.line(Line::styled(line, theme.good()))]
         }
+        Some(Err(weak)) => wrapped(says, &welcome.weak(&weak), width, theme.warning()),
         None => Vec::new(),
     }
 }
 
-const fn keys(welcome: &Welcome) -> &'static str {
+fn keys(welcome: &Welcome) -> String {
     match welcome.step {
-        Step::Way => "↑ ↓ choose · Enter goes on · Esc leaves",
-        Step::Working(true) => "Esc gives up · Ctrl+Q leaves",
-        Step::Working(false) => "A moment…",
-        Step::Asked => "y yes · n no · Esc back",
-        Step::Shown => "↑ ↓ all of them · Enter: they are on paper",
-        _ => "Enter goes on · Esc back · Ctrl+Q leaves",
+        Step::Way => welcome.says.welcome_keys_way(),
+        Step::Working(true) => welcome.says.welcome_keys_giving_up(),
+        Step::Working(false) => welcome.says.welcome_keys_none(),
+        Step::Asked => welcome.says.welcome_keys_asked(),
+        Step::Shown => welcome.says.welcome_keys_shown(),
+        _ => welcome.says.welcome_keys(),
     }
 }
 
-fn wrapped(words: &str, width: usize) -> Vec<Line<'static>> {
-    words.lines().flat_map(|line| text::wrap(line, width, width)).map(Line::from).collect()
+fn wrapped(says: Words, said: &str, width: usize, style: Style) -> Vec<Line<'static>> {
+    said.lines().flat_map(|line| says.paragraph(line, width, style)).collect()
 }
 
-fn indented(line: Line<'static>, style: Style) -> Line<'static> {
-    let mut spans = vec![Span::raw("    ")];
-    spans.extend(line.spans);
-    Line::from(spans).style(style)
+fn indented(mut line: Line<'static>) -> Line<'static> {
+    line.spans.insert(0, Span::raw("    "));
+    line
 }
