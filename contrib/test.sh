@@ -153,6 +153,9 @@ printf 'ready on %s\n' "${QCHAT_TEST_POSTGRES_URL##*@}"
 
 heading "Tests"
 contrib/coverage.sh clean
+# Programs that are tested wait often: for one another, and for what is to happen later.
+RUST_TEST_THREADS=$(($(nproc) + 1))
+export RUST_TEST_THREADS
 log=$temporary/tests.log
 status=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || status=$?
