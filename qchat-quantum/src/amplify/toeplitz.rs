@@ -17,6 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use fearless_simd::{Level, dispatch};
 use rayon::prelude::*;
 use rustfft::{Fft, FftNum, FftPlanner, num_complex::Complex};
 
@@ -174,6 +175,8 @@ struct Transform<T> {
     /// The real parts of ωʲ, and the imaginary ones.
     turns: (Vec<T>, Vec<T>),
     signs: Signs<T>,
+    /// What the processor does at once.
+    level: Level,
 }
 
 impl<T: Real> Transform<T> {
@@ -185,7 +188,7 @@ impl<T: Real> Transform<T> {
         let turns = (0..half).map(|n| number(angle(n).cos())).collect();
         let turns = (turns, (0..half).map(|n| number(angle(n).sin())).collect());
         let (forward, inverse) = (planner.plan_fft_forward(half), planner.plan_fft_inverse(half));
-        Self { half, forward, inverse, turns, signs: signs() }
+        Self { half, forward, inverse, turns, signs: signs(), level: Level::new() }
     }
 
     /// From bits, after `skipped` places of nothing and with nothing behind, to their spectrum.
@@ -383,10 +386,10 @@ impl<T: Real> Plan<T> {
         let rows = self.spectra.len() + 1 - self.columns;
         // Frequencies in tiles: so many of all spectra stay in the cache while each meets all others.
         let mut tiles = vec![Complex::new(T::zero(), T::zero()); rows * self.transform.half];
-        tiles
-            .par_chunks_mut(rows * TILE)
-            .enumerate()
-            .for_each(|(tile, sums)| self.multiply(&inputs, rows, tile, sums));
+        tiles.par_chunks_mut(rows * TILE).enumerate().for_each(|(tile, sums)| {
+            let range = tile * TILE..((tile + 1) * TILE).min(self.transform.half);
+            dispatch!(self.transform.level, _ => multiply(self, &inputs, &range, sums));
+        });
         let count = rows;
         let rows: Vec<(Bits, bool)> = (0..rows)
             .into_par_iter()
@@ -413,28 +416,6 @@ impl<T: Real> Plan<T> {
             *one = Complex { re: a * c - b * d, im: a * d + b * c };
         }
         self.round(&mut at, seed, input, 0)
-    }
-
-    /// One tile of the spectra of all block rows, one row after the other.
-    fn multiply(&self, inputs: &[Spectrum<T>], rows: usize, tile: usize, sums: &mut [Complex<T>]) {
-        let range = tile * TILE..((tile + 1) * TILE).min(self.transform.half);
-        let (mut re, mut im) = (vec![T::zero(); range.len()], vec![T::zero(); range.len()]);
-        for (b, sums) in (0..rows).zip(sums.chunks_mut(range.len())) {
-            re.fill(T::zero());
-            im.fill(T::zero());
-            // The block columns meet the spectra backwards.
-            for (one, two) in inputs.iter().zip(self.spectra[b..b + self.columns].iter().rev()) {
-                let (one, two) = (one.part(&range), two.part(&range));
-                let (one, two) = (one.0.iter().zip(one.1), two.0.iter().zip(two.1));
-                for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(&mut im).zip(one.zip(two)) {
-                    *re = *re + (*a * *c - *b * *d);
-                    *im = *im + (*a * *d + *b * *c);
-                }
-            }
-            for (sum, (&re, &im)) in sums.iter_mut().zip(re.iter().zip(&im)) {
-                *sum = Complex { re, im };
-            }
-        }
     }
 
     /// The parities behind the sums of block row `b`, whose spectrum is in the workspace. Over n places with K ones in the input and S
@@ -477,6 +458,31 @@ impl<T: Real> Plan<T> {
             words.push((twos ^ counts.twos ^ (ones & counts.ones)) & mask);
         }
         (Bits::from_words(words, length), clear && odd == 0)
+    }
+}
+
+/// One tile of the spectra of all block rows, one row after the other. Inlined, because only that is compiled for the widest registers
+/// that a processor may have.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it would be compiled for the least of processors")]
+fn multiply<T: Real>(plan: &Plan<T>, inputs: &[Spectrum<T>], range: &Range<usize>, sums: &mut [Complex<T>]) {
+    let (mut re, mut im) = ([T::zero(); TILE], [T::zero(); TILE]);
+    let (re, im) = (&mut re[..range.len()], &mut im[..range.len()]);
+    for (b, sums) in sums.chunks_exact_mut(range.len()).enumerate() {
+        re.fill(T::zero());
+        im.fill(T::zero());
+        // The block columns meet the spectra backwards.
+        for (one, two) in inputs.iter().zip(plan.spectra[b..b + plan.columns].iter().rev()) {
+            let (one, two) = (one.part(range), two.part(range));
+            let (one, two) = (one.0.iter().zip(one.1), two.0.iter().zip(two.1));
+            for ((re, im), ((a, b), (c, d))) in re.iter_mut().zip(im.iter_mut()).zip(one.zip(two)) {
+                *re = *re + (*a * *c - *b * *d);
+                *im = *im + (*a * *d + *b * *c);
+            }
+        }
+        for (sum, (&re, &im)) in sums.iter_mut().zip(re.iter().zip(im.iter())) {
+            *sum = Complex { re, im };
+        }
     }
 }
 
