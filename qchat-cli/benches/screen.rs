@@ -229,7 +229,7 @@ impl Person {
                     thread::sleep(due.saturating_duration_since(Instant::now()));
                     let said = stored::text(&mut random);
                     let from = stored::account(1 + random.u64(..20));
-                    profile.write(|tx| stored.put(tx, stored.messages + number, room, from, said)).unwrap();
+                    profile.write(|tx| stored::put(tx, stored.messages + number, room, from, said)).unwrap();
                     let _ = events.send(Event::Timeline(room));
                     came.fetch_add(1, Ordering::Relaxed);
                 }
@@ -415,7 +415,7 @@ fn main() {
     drop(pair.slave);
     let mut drawn = pair.master.try_clone_reader().unwrap();
     let reading = thread::spawn(move || {
-        let (mut bytes, mut last) = ([0; 1 << 16], Vec::new());
+        let (mut bytes, mut last) = (vec![0; 1 << 16], Vec::new());
         while let Ok(count @ 1..) = drawn.read(&mut bytes) {
             last = bytes[..count].to_vec();
         }

@@ -71,6 +71,25 @@ pub fn text(random: &mut fastrand::Rng) -> String {
     words.join(" ")
 }
 
+/// Puts a message there, the one of this number.
+///
+/// # Errors
+/// When the profile cannot be written.
+pub fn put(tx: &mut Tx, number: u64, room: RoomId, from: AccountId, text: String) -> Result<(), StoreError> {
+    let at = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(60_000);
+    let content: Bytes = Content::text(text, at).map_err(|_| StoreError::Corrupt("text"))?.encode();
+    tx.put_message(&OpenedMessage {
+        room,
+        seq: Seq(number + 1),
+        message_id: MessageId::from_bytes(u128::from(number).to_be_bytes()),
+        account: from,
+        device: DeviceId::from_bytes([9; 16]),
+        epoch: 1,
+        content,
+    })?;
+    Ok(())
+}
+
 impl Stored {
     /// A room, by its number.
     pub fn room(self, number: u64) -> RoomId {
@@ -88,32 +107,6 @@ impl Stored {
             generation: Seq(0),
             epoch: 0,
         }
-    }
-
-    /// Puts a message there, the one of this number.
-    ///
-    /// # Errors
-    /// When the profile cannot be written.
-    pub fn put(
-        self,
-        tx: &mut Tx,
-        number: u64,
-        room: RoomId,
-        from: AccountId,
-        text: String,
-    ) -> Result<(), StoreError> {
-        let at = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(60_000);
-        let content: Bytes = Content::text(text, at).map_err(|_| StoreError::Corrupt("text"))?.encode();
-        tx.put_message(&OpenedMessage {
-            room,
-            seq: Seq(number + 1),
-            message_id: MessageId::from_bytes(u128::from(number).to_be_bytes()),
-            account: from,
-            device: DeviceId::from_bytes([9; 16]),
-            epoch: 1,
-            content,
-        })?;
-        Ok(())
     }
 
     /// Makes the profile in a directory.
@@ -143,7 +136,7 @@ impl Stored {
                     let from = account(random.u64(..));
                     let newest = number + self.rooms >= self.messages;
                     let said = if newest { format!("{MARK}{} {said}", number % self.rooms) } else { said };
-                    self.put(tx, number, self.room(number), from, said)?;
+                    put(tx, number, self.room(number), from, said)?;
                 }
                 (0..self.rooms).try_for_each(|number| tx.put_room(&self.state(number, self.messages)))
             })?;

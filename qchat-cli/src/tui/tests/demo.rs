@@ -87,25 +87,29 @@ fn every_screen_in_every_size_has_its_picture() {
     }
 }
 
+/// What leads to a screen that no key leads to.
+type Lead = fn(&mut Stage);
+
+fn lock(stage: &mut Stage, keys: &str) {
+    stage.tell(Msg::Idle);
+    stage.press(keys);
+}
+
 /// What no key leads to: the locked screen, and a device that asks to be let in.
 #[test]
 fn what_comes_by_itself_has_its_picture_in_every_size() {
-    let lock = |stage: &mut Stage, keys: &str| {
-        stage.tell(Msg::Idle);
-        stage.press(keys);
-    };
-    let states: [(&str, &dyn Fn(&mut Stage)); 5] = [
-        ("locked", &|stage| lock(stage, "")),
-        ("locked_typed", &|stage| lock(stage, "correct horse")),
-        ("locked_trying", &|stage| lock(stage, "correct horse<Enter>")),
-        ("locked_refused", &|stage| {
+    let states: [(&str, Lead); 5] = [
+        ("locked", |stage| lock(stage, "")),
+        ("locked_typed", |stage| lock(stage, "correct horse")),
+        ("locked_trying", |stage| lock(stage, "correct horse<Enter>")),
+        ("locked_refused", |stage| {
             lock(stage, "x<Enter>");
             let asked = stage.asked();
             let unlock = asked.into_iter().find(|command| matches!(command, Command::Unlock(_))).unwrap();
             let why = "This is not the passphrase. Try again.".to_owned();
             stage.tell(Msg::Failed(unlock, why));
         }),
-        ("device", &|stage| {
+        ("device", |stage| {
             stage.tell(Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::Asks(link_request()))));
         }),
     ];
