@@ -26,12 +26,13 @@ done
 temporary=$(mktemp -d "${TMPDIR:-/tmp}/qchat-soak.XXXXXXXX")
 tm() { tmux -S "$temporary/tmux" -f /dev/null "$@"; }
 daemon=
+speaking=
 writing=
 stop() {
     local status=$?
     trap - EXIT INT TERM
     tm kill-server 2>/dev/null || true
-    for process in $writing $daemon; do
+    for process in $speaking $writing $daemon; do
         kill "$process" 2>/dev/null || true
         wait "$process" 2>/dev/null || true
     done
@@ -74,8 +75,10 @@ as() {
     shift
     QCHAT_CONFIG=$temporary/config.toml "${words[@]}" "$@"
 }
-as alice register alice --recovery-file "$temporary/alice/recovery" >/dev/null
-as bob register bob --recovery-file "$temporary/bob/recovery" >/dev/null
+for user in alice bob; do
+    as $user register $user --recovery-file "$temporary/$user/recovery" >/dev/null 2>"$temporary/why" ||
+        die "$user is not registered: $(cat "$temporary/why")"
+done
 as alice room create soak >/dev/null
 as alice room invite soak bob >/dev/null
 as bob room join soak >/dev/null
@@ -92,10 +95,11 @@ said=$temporary/said
 speak() {
     local number=0 tenth=0 due began
     began=$(date +%s%N)
-    while [ $tenth -lt $((minutes * 600)) ]; do
+    # A machine that is too slow for the rate says less, and is not waited for.
+    while [ $tenth -lt $((minutes * 600)) ] && [ $(($(date +%s%N) - began)) -lt $((minutes * 60000000000)) ]; do
         tenth=$((tenth + 1))
         due=$((tenth * rate / 10))
-        while [ $number -lt $due ]; do
+        while [ $number -lt "$due" ]; do
             number=$((number + 1))
             printf '{"jsonrpc":"2.0","id":%d,"method":"send","params":{"room":"soak","text":"message %d. %s"}}\n' \
                 "$number" "$number" "The heron lands at noon, and nobody has seen where it went."
@@ -105,8 +109,12 @@ speak() {
         [ $left -le 0 ] || sleep "$(printf '0.%09d' "$left")"
     done
 }
-speak | as bob rpc >"$temporary/answers" &
+mkfifo "$temporary/requests"
+mapfile -t words < <(of bob)
+QCHAT_CONFIG=$temporary/config.toml "${words[@]}" rpc <"$temporary/requests" >"$temporary/answers" &
 writing=$!
+speak >"$temporary/requests" &
+speaking=$!
 
 seconds=$((minutes * 60))
 every=$((seconds >= 600 ? 30 : seconds / 20))
@@ -119,6 +127,8 @@ while [ $((SECONDS - began)) -lt "$seconds" ]; do
     memory+=("$kilobytes")
     printf '%5d s  %7d kB  %d messages\n' $((SECONDS - began)) "$kilobytes" "$(cat "$said" 2>/dev/null || echo 0)"
 done
+wait "$speaking" || die "not everything was written"
+speaking=
 wait "$writing" || die "bob's program has failed: $(tail -n 1 "$temporary/answers")"
 writing=
 refused=$(grep -c '"error"' "$temporary/answers" || true)

@@ -9,7 +9,11 @@ use bytes::Bytes;
 use qchat_cli::store::{Identity, Profile, StoreError, Tx};
 use qchat_proto::{
     content::Content,
-    crypto::secret::Secret,
+    crypto::{
+        secret::Secret,
+        sign::{AccountSigningKey, DeviceSigningKey},
+    },
+    identity::DeviceCertificate,
     ids::{AccountId, DeviceId, MessageId, RoomId, Seq, ServerId},
     session::{
         head,
@@ -114,17 +118,28 @@ impl Stored {
     /// # Errors
     /// When it cannot be written.
     pub fn create(self, path: &Path) -> Result<Profile, StoreError> {
+        const NO_KEY: StoreError = StoreError::Corrupt("key");
         let profile = Profile::create(path, key())?;
+        let device = DeviceId::from_bytes([8; 16]);
+        let device_key = DeviceSigningKey::from_seed(Secret::from_bytes([2; 64])).map_err(|_| NO_KEY)?;
+        let account_key = AccountSigningKey::from_seed(Secret::from_bytes([3; 64])).map_err(|_| NO_KEY)?;
+        let certificate = DeviceCertificate {
+            account: account(0),
+            device,
+            device_key: device_key.public().clone(),
+            identity_key_hash: account_key.public().hash(),
+            created_at: 1,
+        };
         let identity = Identity {
             account: account(0),
-            device: DeviceId::from_bytes([8; 16]),
+            device,
             name: "alice".parse().map_err(|_| StoreError::Corrupt("name"))?,
             server_url: "http://127.0.0.1:1/".to_owned(),
             server_key: None,
             server_id: ServerId::from_bytes([9; 16]),
             device_key: Secret::from_bytes([2; 64]),
             account_key: Secret::from_bytes([3; 64]),
-            certificate: vec![7; 100],
+            certificate: certificate.sign(&account_key).map_err(|_| NO_KEY)?,
             list_version: 1,
         };
         profile.write(|tx| tx.put_identity(&identity))?;
