@@ -27,7 +27,10 @@ use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::Stream;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use qchat_cli::{
-    engine::{Handle, Options, types::Event},
+    engine::{
+        Handle, Options,
+        types::{Body, Event},
+    },
     store::Profile,
     tui::{
         Ambience, Answer, App, Command, Desk, Keymap, Language, Locale, Look, Msg, Office, Prefs, Surface,
@@ -38,7 +41,7 @@ use qchat_cli::{
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 use tokio::sync::{broadcast, mpsc};
 
-use self::stored::{MARK, Stored};
+use self::stored::Stored;
 
 /// Messages, when nothing else is asked for.
 const MESSAGES: u64 = 100_000;
@@ -51,6 +54,9 @@ const RATE: u64 = 500;
 const TYPING: Duration = Duration::from_secs(20);
 /// How often rooms are switched, and something is looked for.
 const TIMES: usize = 60;
+/// What the newest line of a room begins with as it is handed to the screen, by turns: it stands nowhere else, and so it is seen in what is
+/// written to the terminal when the line is.
+const MARKS: [&str; 4] = ["Ж", "Щ", "Ю", "Ф"];
 /// Frames that are drawn one after the other.
 const FRAMES: usize = 500;
 /// Where the child finds the profile, and puts what it has measured.
@@ -96,7 +102,7 @@ impl Write for Paper {
         self.out.write_all(&self.written)?;
         self.out.flush()?;
         let now = Instant::now();
-        let marked = self.written.windows(MARK.len()).any(|bytes| bytes == MARK.as_bytes());
+        let marked = self.written.windows(2).any(|bytes| MARKS.map(str::as_bytes).contains(&bytes));
         let mut seen = self.seen.lock().unwrap();
         seen.frames += 1;
         seen.first.get_or_insert(now);
@@ -165,9 +171,19 @@ impl Desk for Arriving {
     }
 
     async fn perform(&self, command: Command, progress: mpsc::Sender<Msg>) -> Result<Answer, String> {
-        let answer = self.office.perform(command, progress).await;
-        if matches!(answer, Ok(Answer::Found(_))) {
-            self.seen.lock().unwrap().answered = true;
+        let opened = match &command {
+            Command::LoadNewest { room, .. } => Some(usize::from(room.as_bytes()[15])),
+            _ => None,
+        };
+        let mut answer = self.office.perform(command, progress).await;
+        match (&mut answer, opened) {
+            (Ok(Answer::Found(_)), _) => self.seen.lock().unwrap().answered = true,
+            (Ok(Answer::Page(page)), Some(room)) => {
+                if let Some(Body::Text(text)) = page.last_mut().map(|last| &mut last.body) {
+                    text.insert_str(0, MARKS[room % MARKS.len()]);
+                }
+            }
+            _ => {}
         }
         answer
     }
@@ -282,19 +298,21 @@ fn messages() -> u64 {
 /// A frame of all of the screen: laid out, drawn, and written.
 fn frames(app: &App, person: &mut Person) {
     let area = Rect::new(0, 0, COLUMNS, ROWS);
-    let options = TerminalOptions { viewport: Viewport::Fixed(area) };
-    let mut terminal = Terminal::with_options(CrosstermBackend::new(io::sink()), options).unwrap();
-    let mut draw = |anew: bool| -> Vec<Duration> {
-        (0..FRAMES)
-            .map(|_| {
-                if anew {
-                    terminal.clear().unwrap();
-                }
-                let begun = Instant::now();
-                terminal.draw(|frame| view(app, frame)).unwrap();
-                begun.elapsed()
-            })
-            .collect()
+    let fresh = || {
+        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        Terminal::with_options(CrosstermBackend::new(io::sink()), options).unwrap()
+    };
+    let draw = |anew: bool| -> Vec<Duration> {
+        let mut terminal = fresh();
+        let frames = (0..FRAMES).map(|_| {
+            if anew {
+                terminal = fresh();
+            }
+            let begun = Instant::now();
+            terminal.draw(|frame| view(app, frame)).unwrap();
+            begun.elapsed()
+        });
+        frames.collect()
     };
     let same = draw(false);
     let all = draw(true);
@@ -417,7 +435,9 @@ fn main() {
     let reading = thread::spawn(move || {
         let (mut bytes, mut last) = (vec![0; 1 << 16], Vec::new());
         while let Ok(count @ 1..) = drawn.read(&mut bytes) {
-            last = bytes[..count].to_vec();
+            last.extend_from_slice(&bytes[..count]);
+            // Why it ended, should it fail.
+            last.drain(..last.len().saturating_sub(4096));
         }
         last
     });

@@ -30,9 +30,6 @@ const LENGTH: usize = 20;
 /// Messages in one transaction while the profile is made.
 const STEP: u64 = 1000;
 
-/// What the newest message of each room begins with, before the room's number.
-pub const MARK: &str = "qz";
-
 /// How many messages there are, and in how many rooms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stored {
@@ -149,8 +146,6 @@ impl Stored {
                 for number in from..self.messages.min(from + STEP) {
                     let said = text(&mut random);
                     let from = account(random.u64(..));
-                    let newest = number + self.rooms >= self.messages;
-                    let said = if newest { format!("{MARK}{} {said}", number % self.rooms) } else { said };
                     put(tx, number, self.room(number), from, said)?;
                 }
                 (0..self.rooms).try_for_each(|number| tx.put_room(&self.state(number, self.messages)))

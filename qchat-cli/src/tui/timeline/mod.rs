@@ -16,14 +16,14 @@ use qchat_proto::ids::{MessageId, Seq};
 use super::lines::{self, Pane, Row};
 use crate::engine::types::{Delivery, Message};
 
-/// Messages that are kept on each side of the window, at most: more than are read at once to reach the first unread one, so that the
-/// line above it is there when a room opens. What lies further away is given back, and read again when somebody comes near it.
-pub(super) const KEPT: usize = 2_400;
+/// Messages that are kept on each side of the window, at most. What lies further away is given back, and read again when somebody comes
+/// near it; the unread line keeps its place meanwhile, being that of a row.
+pub(super) const KEPT: usize = 800;
 /// How many more there may be before they are given back, so that not every line that arrives moves all others.
 const SPARE: usize = 200;
 
-/// How many laid-out messages are kept; far more than fit on any screen.
-const CACHED: usize = 2_000;
+/// How many laid-out messages are kept; more than fit on any screen.
+const CACHED: usize = 500;
 
 /// The last line that the window shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
