@@ -73,11 +73,17 @@ bench:
     cargo bench --locked -p qchat-tests --bench programs
     cargo bench --locked -p qchat-tests --bench directory -- 1000 100000
     cargo bench --locked -p qchat-tests --bench rooms -- 1000
-    cargo bench --locked -p qchat-tests --bench search -- 1000000
+    cargo bench --locked -p qchat-cli --bench search -- 1000000
+    cargo bench --locked -p qchat-cli --bench screen -- 1000000
 
 # What the relay does on one core, on both databases; `just bench-relay --long` adds what takes minutes.
 bench-relay *options:
     contrib/bench-relay.sh {{options}}
+
+# Whether the screen's memory stays flat while messages arrive: `just soak 60 50` for 60 minutes at 50 a second.
+soak *options:
+    cargo build --release --locked -p qchatd -p qchat-cli
+    contrib/soak.sh {{options}}
 
 # The manual, out of the definitions that the programs read their arguments and settings by.
 man:

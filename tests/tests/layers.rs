@@ -42,12 +42,19 @@ const CONFINED: &[Confined] = &[
             "qchatd/src/service/directory",
         ],
     },
-    Confined { what: &["ratatui", "ratatui_textarea"], to: &["qchat-cli/src/tui"] },
+    Confined {
+        what: &["ratatui", "ratatui_textarea"],
+        to: &["qchat-cli/src/tui", "qchat-cli/benches/screen.rs"],
+    },
+    Confined { what: &["image", "ratatui_image"], to: &["qchat-cli/src/tui"] },
     Confined { what: &["fluent_bundle", "unic_langid"], to: &["qchat-cli/src/tui/words"] },
-    Confined { what: &["crossterm"], to: &["qchat-cli/src/tui", "qchat-cli/src/cli"] },
+    Confined {
+        what: &["crossterm"],
+        to: &["qchat-cli/src/tui", "qchat-cli/src/cli", "qchat-cli/benches/screen.rs"],
+    },
     Confined {
         what: &["qchatd", "qchat_cli"],
-        to: &["qchatd/src", "qchat-cli/src", "qchat-cli/tests", "tests"],
+        to: &["qchatd/src", "qchat-cli/src", "qchat-cli/tests", "qchat-cli/benches", "tests"],
     },
 ];
 

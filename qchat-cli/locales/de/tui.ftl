@@ -121,16 +121,24 @@ was-left = Du hast diesen Raum verlassen.
 creates-a-room = { $key } legt einen Raum an.
 blocked-by = ! Der Identitätsschlüssel von { $name } hat sich geändert: Hier wird nichts gesendet. Frag { $name } auf einem anderen Weg und nimm ihn dann an, oder entferne { $name }: { $key }.
 
-preview = versiegelt mit { $suite } in Epoche { $epoch }, { $bytes } Bytes, was auch immer darin steht; lesbar auf { $devices ->
+preview = für { $people ->
+        [one] { $people } Person
+       *[other] { $people } Personen
+    } auf { $devices ->
         [one] { $devices } Gerät
        *[other] { $devices } Geräten
-    }: { $readers }
-preview-reader = { $name } ×{ $devices } ({ $trust ->
+    }{ $unverified ->
+        [0] { "" }
+       *[other] , { $unverified } nicht verifiziert
+    }: { $bytes } Bytes, was auch immer darin steht, versiegelt in Epoche { $epoch } mit { $suite }.
+preview-more = { $key } nennt sie.
+preview-reader = { $trust ->
         [own] du
-        [verified] ✓
+        [verified] ✓ verifiziert
         [changed] ! geändert
-       *[unverified] nicht verifiziert
-    })
+       *[unverified] ? nicht verifiziert
+    }: { $name }, { $devices }
+preview-rest = und { $count } mehr: { $key } zeigt alle
 
 ## Die Statuszeile
 
@@ -214,6 +222,7 @@ hint-pin = anheften
 hint-react = reagieren
 hint-reply = antworten
 hint-save-file = Datei sichern
+hint-look-at = ansehen
 hint-search = suchen
 hint-send = senden
 hint-settings = Einstellungen
@@ -232,6 +241,7 @@ scope-blank = Solange nichts getippt ist
 scope-rooms = Räume
 scope-filter = Einen Raum suchen
 scope-timeline = Eine ausgewählte Nachricht
+scope-picture = Ein Bild, das angesehen wird
 scope-invitation = Eine Einladung
 scope-everywhere = Überall
 scope-list = Palette, Suche und Reaktionen
@@ -249,7 +259,7 @@ action-editor = im eigenen Editor schreiben
 action-next-candidate = das Wort ergänzen, dann der nächste Vorschlag
 action-previous-candidate = der Vorschlag davor
 action-attach = eine Datei senden
-action-preview = zeigen oder verbergen, wer es lesen kann
+action-preview = wer es lesen kann: gezählt, dann mit Namen, dann nicht mehr
 action-next-room = nächster Raum
 action-previous-room = voriger Raum
 action-next-unread = nächster Raum mit Ungelesenem
@@ -282,6 +292,7 @@ action-copy-code = nur ihren Code kopieren
 action-pin = sie anheften oder wieder lösen
 action-save-file = ihre Datei in die Downloads sichern
 action-open-file = ihre Datei sichern und öffnen
+action-look = ihr Bild ansehen; das neueste, wo keine Nachricht ausgewählt ist
 action-original = zu der Nachricht, auf die sie antwortet
 action-back = von dort zurück
 action-vote = für die Antwort mit dieser Nummer stimmen oder die Stimme zurücknehmen
@@ -561,6 +572,13 @@ only-texts-edited = Nur ein Text lässt sich bearbeiten.
 only-own-edited = Eine Nachricht bearbeitet nur, wer sie geschrieben hat.
 no-code = In dieser Nachricht ist kein Code.
 no-file = In dieser Nachricht ist keine Datei.
+no-picture = Hier ist kein Bild, das angesehen werden kann: Das sind PNG, JPEG, GIF und WebP.
+picture-no-colours = Bilder brauchen mehr als 16 Farben, vom Terminal und vom Aussehen. { $key } sichert die Datei.
+picture-too-large = Die Datei hat { $size }; was hier angesehen wird, darf { $most } haben. Sichere sie stattdessen.
+picture-too-many = Das Bild hat zu viele Pixel, um hier angesehen zu werden. Sichere es stattdessen.
+picture-broken = Das Bild ist nicht, was es zu sein behauptet, und kann nicht gezeigt werden.
+picture-coming = { $done } von { $size } sind da …
+picture-size = { $width } × { $height } Pixel
 may-be-program = Eine solche Datei kann ein Programm sein: Sichere sie und sieh sie dir erst an.
 no-open-poll = Das ist keine offene Umfrage.
 no-poll = Das ist keine Umfrage.

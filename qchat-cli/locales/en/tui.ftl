@@ -134,16 +134,25 @@ creates-a-room = { $key } creates a room.
 blocked-by = ! The identity key of { $name } has changed: nothing is sent here. Ask { $name } over another channel, then accept it, or remove them: { $key }.
 
 # Who will be able to read what is written.
-preview = sealed with { $suite } in epoch { $epoch }, { $bytes } bytes whatever is in it; read by { $devices ->
+preview = for { $people ->
+        [one] { $people } person
+       *[other] { $people } people
+    } on { $devices ->
         [one] { $devices } device
        *[other] { $devices } devices
-    }: { $readers }
-preview-reader = { $name } ×{ $devices } ({ $trust ->
+    }{ $unverified ->
+        [0] { "" }
+       *[other] , { $unverified } not verified
+    }: { $bytes } bytes whatever is in it, sealed in epoch { $epoch } with { $suite }.
+preview-more = { $key } names them.
+# Ids of devices, or ×2 before they have been read.
+preview-reader = { $trust ->
         [own] you
-        [verified] ✓
+        [verified] ✓ verified
         [changed] ! changed
-       *[unverified] unverified
-    })
+       *[unverified] ? not verified
+    }: { $name }, { $devices }
+preview-rest = and { $count } more: { $key } shows everybody
 
 ## The status line
 
@@ -227,6 +236,7 @@ hint-pin = pin
 hint-react = react
 hint-reply = reply
 hint-save-file = save file
+hint-look-at = look
 hint-search = search
 hint-send = send
 hint-settings = settings
@@ -245,6 +255,7 @@ scope-blank = While nothing is typed
 scope-rooms = Rooms
 scope-filter = Finding a room
 scope-timeline = A message that is chosen
+scope-picture = A picture that is looked at
 scope-invitation = An invitation
 scope-everywhere = Everywhere
 scope-list = Palette, search and reactions
@@ -263,7 +274,7 @@ action-editor = write in your own editor
 action-next-candidate = complete the word, then the next candidate
 action-previous-candidate = the candidate before
 action-attach = send a file
-action-preview = show or hide who will be able to read it
+action-preview = who will be able to read it: counted, then by name, then no more
 action-next-room = next room
 action-previous-room = previous room
 action-next-unread = next room with something unread
@@ -296,6 +307,7 @@ action-copy-code = copy its code alone
 action-pin = keep it in view, or no more
 action-save-file = save its file to the downloads
 action-open-file = save its file and open it
+action-look = look at its picture; at the newest one, where no message is chosen
 action-original = go to the message that it answers
 action-back = go back from there
 action-vote = vote for the option of that number, or take the vote back
@@ -590,6 +602,14 @@ only-texts-edited = Only a text can be edited.
 only-own-edited = Only who wrote a message can edit it.
 no-code = There is no code in that message.
 no-file = There is no file in that message.
+no-picture = There is no picture that can be looked at here: PNG, JPEG, GIF and WebP can.
+picture-no-colours = Pictures need more than 16 colours, of the terminal and of the theme. { $key } saves the file.
+picture-too-large = The file has { $size }, and what is looked at here may have { $most }. Save it instead.
+picture-too-many = The picture has too many pixels to be looked at here. Save it instead.
+picture-broken = The picture is not what it says it is, and cannot be shown.
+picture-coming = { $done } of { $size } have arrived…
+# A width and a height.
+picture-size = { $width } × { $height } pixels
 may-be-program = A file of that kind can be a program: save it, and look at it first.
 no-open-poll = That is no open poll.
 no-poll = That is no poll.

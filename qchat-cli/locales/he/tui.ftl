@@ -124,17 +124,27 @@ was-left = עזבת את החדר הזה.
 creates-a-room = { $key } ליצירת חדר.
 blocked-by = ! מפתח הזהות של { $name } השתנה: לא נשלח כאן דבר. יש לברר עם { $name } בערוץ אחר, ואז לאשר את המפתח או להסיר מהחדר: { $key }.
 
-preview = מוצפן עם { $suite } בתקופה { $epoch }, { $bytes } בתים בכל מקרה; ייקרא { $devices ->
+preview = { $people ->
+        [one] לאדם אחד
+       *[other] ל־{ $people } אנשים
+    } { $devices ->
         [one] במכשיר אחד
        *[other] ב־{ $devices } מכשירים
-    }: { $readers }
-# בלי מילה בסוגריים היו השמות נדבקים זה לזה.
-preview-reader = { $name } ×{ $devices } ({ $trust ->
+    }{ $unverified ->
+        [0] { "" }
+       *[other] , { $unverified } לא אומתו
+    }: { $bytes } בתים בכל מקרה, מוצפן בתקופה { $epoch } עם { $suite }.
+preview-more = { $key }: השמות.
+preview-reader = { $trust ->
         [own] אני
-        [verified] אומת
+        [verified] ✓ אומת
         [changed] ! השתנה
-       *[unverified] לא אומת
-    })
+       *[unverified] ? לא אומת
+    }: { $name }, { $devices }
+preview-rest = { $count ->
+        [one] ועוד אחד
+       *[other] ועוד { $count }
+    }: { $key } להצגת כולם
 
 ## שורת המצב
 
@@ -223,6 +233,7 @@ hint-pin = הצמדה
 hint-react = תגובה
 hint-reply = תשובה
 hint-save-file = שמירת קובץ
+hint-look-at = תצוגה
 hint-search = חיפוש
 hint-send = שליחה
 hint-settings = הגדרות
@@ -241,6 +252,7 @@ scope-blank = כשלא מוקלד דבר
 scope-rooms = חדרים
 scope-filter = חיפוש חדר
 scope-timeline = הודעה שנבחרה
+scope-picture = תמונה מוצגת
 scope-invitation = הזמנה
 scope-everywhere = בכל מקום
 scope-list = לוח הפקודות, חיפוש ותגובות
@@ -258,7 +270,7 @@ action-editor = כתיבה בעורך שלך
 action-next-candidate = השלמת המילה, ואז ההצעה הבאה
 action-previous-candidate = ההצעה הקודמת
 action-attach = שליחת קובץ
-action-preview = הצגה או הסתרה של מי שיוכל לקרוא
+action-preview = מי יוכל לקרוא: במספרים, אחר כך בשמות, אחר כך לא עוד
 action-next-room = החדר הבא
 action-previous-room = החדר הקודם
 action-next-unread = החדר הבא עם הודעות שלא נקראו
@@ -291,6 +303,7 @@ action-copy-code = העתקת הקוד בלבד
 action-pin = הצמדה, או ביטול ההצמדה
 action-save-file = שמירת הקובץ בהורדות
 action-open-file = שמירת הקובץ ופתיחתו
+action-look = הצגת התמונה שבה; החדשה ביותר, כשלא נבחרה הודעה
 action-original = מעבר להודעה שעליה היא עונה
 action-back = חזרה משם
 action-vote = הצבעה לאפשרות בעלת המספר הזה, או ביטול ההצבעה
@@ -580,6 +593,13 @@ only-texts-edited = אפשר לערוך רק טקסט.
 only-own-edited = רק מי שכתב הודעה יכול לערוך אותה.
 no-code = אין קוד בהודעה הזאת.
 no-file = אין קובץ בהודעה הזאת.
+no-picture = אין כאן תמונה שאפשר להציג: רק PNG, JPEG, GIF ו־WebP.
+picture-no-colours = לתמונות דרושים יותר מ־16 צבעים, במסוף ובערכת הצבעים. { $key } שומר את הקובץ.
+picture-too-large = גודל הקובץ { $size }, ואפשר להציג כאן עד { $most }. אפשר לשמור אותו במקום זה.
+picture-too-many = בתמונה יותר מדי פיקסלים להצגה כאן. אפשר לשמור אותה במקום זה.
+picture-broken = התמונה אינה מה שנטען שהיא, ואי אפשר להציג אותה.
+picture-coming = הגיעו { $done } מתוך { $size }…
+picture-size = { $width } × { $height } פיקסלים
 may-be-program = קובץ מסוג זה יכול להיות תוכנית: כדאי לשמור אותו ולבדוק אותו קודם.
 no-open-poll = זה לא סקר פתוח.
 no-poll = זה לא סקר.

@@ -13,9 +13,12 @@ use super::{
     composer::Composer,
     keymap::Keymap,
     lock::Lock,
+    msg::Command,
     panels::Panel,
     picker::Picker,
+    picture::{Looking, Picture},
     prefs::Prefs,
+    preview::Form,
     search::SearchBox,
     theme::{Ambience, Theme},
     timeline::Timeline,
@@ -24,7 +27,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Presence, Unsent,
+        MemberDevice, Presence, Unsent,
         types::{Connection, LinkRequest, RoomDetails, RoomStatus, RoomSummary, Trusted},
     },
     zone::Zone,
@@ -80,8 +83,8 @@ pub struct App {
     pub(super) kept_draft: Option<(RoomId, String)>,
     /// A paste of several lines that was not agreed to yet.
     pub(super) pasted: Option<String>,
-    /// Whether it is said who will be able to read what is written.
-    pub(super) preview: bool,
+    /// What is said of who will be able to read what is written.
+    pub(super) preview: Form,
     pub(super) overlay: Overlay,
     /// The panel that a question came from, and goes back to.
     pub(super) under: Option<Box<Panel>>,
@@ -203,6 +206,8 @@ impl History {
 pub(super) struct OpenRoom {
     pub(super) id: RoomId,
     pub(super) details: Option<RoomDetails>,
+    /// The devices in its group, where they have been asked for.
+    pub(super) roster: Vec<MemberDevice>,
     pub(super) timeline: Timeline,
     /// Who writes something there.
     pub(super) writers: Vec<UserName>,
@@ -264,6 +269,7 @@ pub(super) enum Overlay {
     Picker(Box<Picker>),
     Search(Box<SearchBox>),
     Panel(Box<Panel>),
+    Picture(Box<Picture>),
 }
 
 /// What a prompt asks for.
@@ -352,7 +358,7 @@ impl App {
             put_off: HashMap::new(),
             kept_draft: None,
             pasted: None,
-            preview: false,
+            preview: Form::Hidden,
             overlay: Overlay::None,
             under: None,
             report: None,
@@ -395,7 +401,20 @@ impl App {
     /// Whether something lies over the timeline, so that nobody sees what comes there.
     pub(super) fn is_covered(&self) -> bool {
         self.is_locked()
-            || matches!(self.overlay, Overlay::Help { .. } | Overlay::Search(_) | Overlay::Panel(_))
+            || matches!(
+                self.overlay,
+                Overlay::Help { .. } | Overlay::Search(_) | Overlay::Panel(_) | Overlay::Picture(_)
+            )
+    }
+
+    /// What fetches the picture that is to be looked at, while it is on its way.
+    pub(super) fn fetches(&self) -> Option<&Command> {
+        match &self.overlay {
+            Overlay::Picture(picture) if matches!(picture.state, Looking::Coming(..)) => {
+                Some(&picture.command)
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn rooms(&self) -> &[RoomSummary] {
@@ -455,6 +474,7 @@ impl OpenRoom {
         Self {
             id,
             details: None,
+            roster: Vec::new(),
             timeline: Timeline::new(),
             writers: Vec::new(),
             unread_at_opening: Some(unread),

@@ -109,12 +109,9 @@ where
 {
     let mut saved = false;
     for y in now.area.top()..now.area.bottom() {
-        let row = |buffer: &Buffer| -> Vec<Cell> {
-            (buffer.area.left()..buffer.area.right()).filter_map(|x| buffer.cell((x, y)).cloned()).collect()
-        };
-        let (old, new) = (row(before), row(now));
+        let (old, new) = (row(before, y), row(now, y));
         let uncertain = |cells: &[Cell]| cells.iter().any(|cell| is_uncertain(cell.symbol()));
-        if old == new || !(uncertain(&old) || uncertain(&new)) {
+        if old == new || !(uncertain(old) || uncertain(new)) {
             continue;
         }
         if !saved {
@@ -135,6 +132,13 @@ where
         backend.draw(chunk.into_iter())?;
     }
     if saved { queue!(backend, RestorePosition) } else { Ok(()) }
+}
+
+/// The cells of a row, none where there is no such row.
+fn row(buffer: &Buffer, y: u16) -> &[Cell] {
+    let width = usize::from(buffer.area.width);
+    let from = y.checked_sub(buffer.area.top()).map(|down| usize::from(down) * width);
+    from.and_then(|from| buffer.content.get(from..from + width)).unwrap_or_default()
 }
 
 /// Whether terminals differ in how wide they draw something: what is put together of several characters, and what stands for

@@ -20,6 +20,8 @@ mod msg;
 mod office;
 mod panels;
 mod picker;
+mod picture;
+mod pixels;
 mod prefs;
 mod preview;
 mod run;
@@ -42,6 +44,7 @@ pub use self::{
     keymap::{KeyError, Keymap, Preset},
     msg::{Answer, Command, Msg},
     office::Office,
+    pixels::Pixels,
     prefs::{Notifications, Notifier, Prefs},
     run::{open, run},
     screen::Surface,

@@ -13,6 +13,7 @@ use super::{
     hidden::Passphrase,
     keymap::{Keymap, Preset},
     panels::report,
+    pixels::Pixels,
     prefs::Change,
 };
 use crate::engine::{
@@ -100,6 +101,8 @@ pub enum Answer {
     Writers(Vec<UserName>),
     /// Where a file is.
     Path(PathBuf),
+    /// A picture.
+    Picture(Pixels),
     /// What somebody has written in their editor; `None` when nothing was changed.
     Written(Option<String>),
 }
@@ -260,6 +263,15 @@ pub enum Command {
         /// Whether it is opened then.
         open: bool,
     },
+    /// Get a picture to be looked at, which is not put anywhere.
+    LookAt {
+        /// The room.
+        room: RoomId,
+        /// Its message.
+        message: MessageId,
+    },
+    /// Give up a command that is under way; it has no outcome then.
+    GiveUp(Box<Command>),
     /// Everything in the room has been seen.
     MarkRead(RoomId),
     /// Create a room.

@@ -15,12 +15,14 @@ use qchat_proto::{
     ids::{MessageId, RoomId, UserName},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use super::{
     desk::Desk,
     keymap::{Keymap, Preset},
     msg::{Answer, Command, Msg},
     panels::report,
+    pixels::{self, Unreadable},
     prefs::Change,
     search,
     update::PAGE,
@@ -97,6 +99,19 @@ impl Desk for Office {
                     office.save(room, message, |far| tell(&progress, &command, far)).await
                 });
                 got.await.map(Answer::Path)
+            }
+            Command::LookAt { room, message } => {
+                let office = self.clone();
+                let words = self.words();
+                let got = on_a_thread(words, async move || {
+                    office.fetch(room, message, |far| tell(&progress, &command, far)).await
+                });
+                let pixels = pixels::decode(got.await?).await.map_err(|why| match why {
+                    Unreadable::Kind => words.no_picture(),
+                    Unreadable::TooLarge => words.picture_too_many(),
+                    Unreadable::Broken => words.picture_broken(),
+                })?;
+                Ok(Answer::Picture(pixels))
             }
             Command::SendFile { room, ref path } => {
                 let media_type = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
@@ -336,6 +351,27 @@ impl Office {
             standing: compared.standing,
             fresh: compared.fresh,
         })))
+    }
+
+    /// Gets a file into memory, and nowhere else, if it is not too large for that.
+    async fn fetch(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        progress: impl Fn(Transfer),
+    ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
+        let found = self.handle.file(room, &message.to_string()).await?;
+        // What the file is sealed to, whatever its message says of it.
+        let size = found.attachment.sealing.layout.size();
+        let length = usize::try_from(size).ok().filter(|_| size <= pixels::LARGEST);
+        let length = length.ok_or_else(|| {
+            let words = self.words();
+            EngineError::Refused(words.picture_too_large(words.size(size), words.size(pixels::LARGEST)))
+        })?;
+        // All of it at once: growing would leave copies behind.
+        let mut file = Zeroizing::new(Vec::with_capacity(length));
+        self.handle.stream_file(room, &found.attachment, &mut *file, progress).await?;
+        Ok(file)
     }
 
     /// Puts a file into the downloads, under its name or one that is free.

@@ -14,7 +14,7 @@ use ratatui::buffer::Buffer;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
-    task::{JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet},
     time::{sleep, sleep_until, timeout},
 };
 
@@ -30,8 +30,12 @@ use crate::{
     expiry::{Expiry, TICK},
 };
 
-/// Most often that the screen is drawn, however much happens.
+/// Most often that the screen is drawn, however much happens,
 const FRAME: Duration = Duration::from_millis(16);
+/// and for a while after a key: what it does is seen at once, and so is what is read for it.
+const AFTER_A_KEY: Duration = Duration::from_millis(3);
+/// How long that is.
+const ANSWERED: Duration = Duration::from_millis(100);
 /// How long nobody presses a key before what is begun is kept.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How much is told at once of how far things are.
@@ -97,6 +101,7 @@ where
                     });
                     changed = true;
                 }
+                Command::GiveUp(command) => work.give_up(&command),
                 command => work.begin(command),
             }
         }
@@ -106,9 +111,10 @@ where
         }
         let Some(keys) = keys.as_mut() else { return Ok(()) };
         let before = touched;
+        let frame = if touched.elapsed() < ANSWERED { AFTER_A_KEY } else { FRAME };
         let msg = tokio::select! {
             biased;
-            () = sleep_until((drawn + FRAME).into()), if changed => {
+            () = sleep_until((drawn + frame).into()), if changed => {
                 draw(app, surface, &mut shown)?;
                 drawn = Instant::now();
                 changed = false;
@@ -152,7 +158,10 @@ where
                 Msg::Idle
             }
             () = &mut ended => Msg::End,
-            Some(done) = work.tasks.join_next() => work.ended(done)?,
+            Some(done) = work.tasks.join_next() => match work.ended(done)? {
+                Some(msg) => msg,
+                None => continue,
+            },
             Some(far) = told.recv() => far,
             event = news.recv() => match event {
                 Ok(event) => Msg::Engine(event),
@@ -213,6 +222,8 @@ struct Work<D> {
     /// Those that keep the order in which they were asked for.
     kept: Queue,
     told: Queue,
+    /// What may be given up, and what ends it.
+    fetching: Option<(Command, AbortHandle)>,
 }
 
 /// Commands that are carried out one after the other.
@@ -248,7 +259,14 @@ struct Queue {
 
 impl<D: Desk> Work<D> {
     fn new(desk: D, progress: mpsc::Sender<Msg>) -> Self {
-        Self { desk, progress, tasks: JoinSet::new(), kept: Queue::default(), told: Queue::default() }
+        Self {
+            desk,
+            progress,
+            tasks: JoinSet::new(),
+            kept: Queue::default(),
+            told: Queue::default(),
+            fetching: None,
+        }
     }
 
     fn queue(&mut self, command: &Command) -> Option<&mut Queue> {
@@ -277,16 +295,32 @@ impl<D: Desk> Work<D> {
             return;
         }
         let (desk, progress) = (self.desk.clone(), self.progress.clone());
-        self.tasks.spawn(async move {
+        let fetched = matches!(command, Command::LookAt { .. }).then(|| command.clone());
+        let task = self.tasks.spawn(async move {
             match desk.perform(command.clone(), progress).await {
                 Ok(answer) => Msg::Done(command, answer),
                 Err(why) => Msg::Failed(command, why),
             }
         });
+        if let Some(command) = fetched {
+            self.fetching = Some((command, task));
+        }
     }
 
-    fn ended(&mut self, done: Result<Msg, JoinError>) -> io::Result<Msg> {
-        let msg = done.map_err(io::Error::other)?;
+    /// Gives up a command; it has no outcome.
+    fn give_up(&mut self, command: &Command) {
+        if let Some((_, task)) = self.fetching.take_if(|(fetched, _)| fetched == command) {
+            task.abort();
+        }
+    }
+
+    /// What a task has come to; nothing when it was given up.
+    fn ended(&mut self, done: Result<Msg, JoinError>) -> io::Result<Option<Msg>> {
+        let msg = match done {
+            Ok(msg) => msg,
+            Err(error) if error.is_cancelled() => return Ok(None),
+            Err(error) => return Err(io::Error::other(error)),
+        };
         if let Msg::Done(command, _) | Msg::Failed(command, _) = &msg
             && let Some(queue) = self.queue(command)
         {
@@ -295,7 +329,7 @@ impl<D: Desk> Work<D> {
                 self.begin(next);
             }
         }
-        Ok(msg)
+        Ok(Some(msg))
     }
 
     /// Carries out what is in order: what is kept to the last, and what is told as far as that goes in a moment. What else is under way
@@ -344,4 +378,42 @@ pub async fn open<D: Desk>(mut app: App, desk: &D, lock_after: Option<Duration>)
     };
     let mut screen = Screen::take()?;
     run(&mut app, &mut screen, desk, EventStream::new, lock_after, ended).await
+}
+
+#[cfg(test)]
+mod tests {
+    use qchat_proto::ids::{MessageId, RoomId};
+
+    use super::*;
+    use crate::engine::types::Event;
+
+    /// One that never answers.
+    #[derive(Clone)]
+    struct Slow(tokio::sync::broadcast::Sender<Event>);
+
+    impl Desk for Slow {
+        fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
+            self.0.subscribe()
+        }
+
+        async fn perform(&self, _: Command, _: mpsc::Sender<Msg>) -> Result<Answer, String> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_ends_without_an_outcome() {
+        let desk = Slow(tokio::sync::broadcast::channel(1).0);
+        let mut work = Work::new(desk, mpsc::channel(1).0);
+        let look_at = |number| Command::LookAt {
+            room: RoomId::from_bytes([1; 16]),
+            message: MessageId::from_bytes([number; 16]),
+        };
+        work.begin(look_at(1));
+        work.give_up(&look_at(2));
+        assert!(timeout(Duration::from_millis(50), work.tasks.join_next()).await.is_err());
+        work.give_up(&look_at(1));
+        let ended = work.tasks.join_next().await.unwrap();
+        assert!(matches!(work.ended(ended), Ok(None)));
+    }
 }

@@ -1,6 +1,6 @@
 //! The terminal's modes, and the promise that it gets them back: on return, on error, on panic.
 
-use std::{io, panic, sync::Once};
+use std::{io, panic, sync::Once, thread};
 
 use crossterm::{
     event::{
@@ -16,7 +16,7 @@ use crossterm::{
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
-use super::emit::ExplicitOrder;
+use super::{emit::ExplicitOrder, pixels};
 
 /// What is drawn on: a terminal, which can be lent to another program.
 pub trait Surface {
@@ -122,6 +122,10 @@ fn restore_on_panic() {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            // A picture at which a decoder breaks is told as one that is broken, and the screen goes on.
+            if thread::current().name() == Some(pixels::THREAD) {
+                return;
+            }
             restore();
             before(info);
         }));

@@ -6,6 +6,8 @@ use qchat_proto::ids::AccountId;
 use ratatui::style::{Color, Modifier, Style};
 use terminal_colorsaurus::{QueryOptions, background_color};
 
+use super::picture::Depth;
+
 /// The looks to choose from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Look {
@@ -60,6 +62,7 @@ pub struct Ambience {
     term: String,
     fgbg: String,
     vte: String,
+    colorterm: String,
     /// Whether its background is light, as it says itself.
     light: bool,
 }
@@ -74,6 +77,7 @@ impl Ambience {
             term: set("TERM"),
             fgbg: set("COLORFGBG"),
             vte: set("VTE_VERSION"),
+            colorterm: set("COLORTERM"),
             light: false,
         };
         let light = look == Look::Auto
@@ -81,6 +85,12 @@ impl Ambience {
             && background_color(QueryOptions::default())
                 .is_ok_and(|background| background.perceived_lightness() > 0.5);
         Self { light, ..said }
+    }
+
+    /// What a terminal says that has all colours.
+    #[cfg(test)]
+    pub(super) fn of_all_colours() -> Self {
+        Self { term: "xterm-256color".to_owned(), colorterm: "truecolor".to_owned(), ..Self::default() }
     }
 
     fn is_without_colours(&self) -> bool {
@@ -91,6 +101,13 @@ impl Ambience {
         ["256color", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot"]
             .iter()
             .any(|name| self.term.contains(name))
+    }
+
+    fn has_all_colours(&self) -> bool {
+        ["truecolor", "24bit"].contains(&self.colorterm.as_str())
+            || ["direct", "kitty", "alacritty", "ghostty", "wezterm", "foot"]
+                .iter()
+                .any(|name| self.term.contains(name))
     }
 
     fn is_to_be_asked(&self) -> bool {
@@ -236,6 +253,17 @@ impl Theme {
         })
     }
 
+    /// The colours that pictures have in this look on this terminal: none where there are 16, or none.
+    pub(super) fn depth(self, terminal: &Ambience) -> Depth {
+        if [&SIXTEEN, &PLAIN].contains(&self.0) {
+            Depth::None
+        } else if terminal.has_all_colours() {
+            Depth::All
+        } else {
+            Depth::Indexed
+        }
+    }
+
     fn with(colour: Option<Color>) -> Style {
         colour.map_or(Style::new(), |colour| Style::new().fg(colour))
     }
@@ -348,6 +376,7 @@ mod tests {
                 term: term.to_owned(),
                 fgbg: fgbg.to_owned(),
                 vte: String::new(),
+                colorterm: String::new(),
                 light: false,
             };
             assert_eq!(Theme::of(look, &ambience).0, palette, "{look:?} {ambience:?}");
@@ -368,6 +397,19 @@ mod tests {
         ] {
             let ambience = Ambience { term: term.to_owned(), vte: vte.to_owned(), ..Ambience::default() };
             assert_eq!(ambience.is_notified_by_777(), is_777, "{ambience:?}");
+        }
+        for (look, term, colorterm, depth) in [
+            (Look::Dark, "xterm-256color", "truecolor", Depth::All),
+            (Look::Dark, "xterm-256color", "24bit", Depth::All),
+            (Look::Light, "xterm-kitty", "", Depth::All),
+            (Look::Light, "xterm-256color", "", Depth::Indexed),
+            (Look::Sixteen, "xterm-256color", "truecolor", Depth::None),
+            (Look::Plain, "xterm-256color", "truecolor", Depth::None),
+            (Look::Auto, "linux", "", Depth::None),
+        ] {
+            let (term, colorterm) = (term.to_owned(), colorterm.to_owned());
+            let ambience = Ambience { term, colorterm, ..Ambience::default() };
+            assert_eq!(Theme::of(look, &ambience).depth(&ambience), depth, "{look:?} {ambience:?}");
         }
         for look in Look::ALL {
             assert_eq!(look.name().parse(), Ok(look));

@@ -39,7 +39,7 @@ pub(super) fn account(name: &str) -> AccountId {
 
 pub(super) fn device(name: &str, number: u8) -> DeviceId {
     let mut id = *account(name).as_bytes();
-    id[15] = number;
+    id[3] = number;
     DeviceId::from_bytes(id)
 }
 

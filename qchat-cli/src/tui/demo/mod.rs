@@ -73,6 +73,7 @@ impl Demo {
         Ok(match command {
             Command::LoadRooms => Answer::Rooms(world.rooms.clone()),
             Command::LoadRoom(room) => Answer::Room(Box::new(world.details(room))),
+            Command::LookAt { .. } => Answer::Picture(talk::picture()),
             Command::LoadRoster(room) => Answer::Roster(world.roster(room)),
             Command::LoadNewest { room, limit } => Answer::Page(world.page(room, i64::MAX, limit)),
             Command::LoadOlder { room, before } => Answer::Page(world.page(room, before, usize::MAX)),

@@ -1,5 +1,6 @@
 //! What is said in the sample data: something of each kind.
 
+use image::{Rgb, RgbImage};
 use qchat_proto::{
     content,
     ids::{FileId, MessageId, RoomId, Seq},
@@ -13,6 +14,7 @@ use super::{
 use crate::engine::types::{
     Body, Delivery, File, Marks, Message, Poll, PollOption, Reaction, Reply, Sender, Standing,
 };
+use crate::tui::pixels::Pixels;
 
 pub(super) fn id(row: i64) -> MessageId {
     MessageId::from_bytes(u128::from(row.unsigned_abs()).to_be_bytes())
@@ -75,6 +77,24 @@ pub(super) fn vote(message: &mut Message, choices: &[u32]) {
     }
 }
 
+/// The picture that bob has sent: a light in the dark.
+pub(super) fn picture() -> Pixels {
+    let (width, height) = (96, 64);
+    let lit = RgbImage::from_fn(width, height, |x, y| {
+        let (across, down) = (x.abs_diff(width / 2), y.abs_diff(height / 2));
+        let far = across * across + down * down;
+        let inside = across < 14 && down < 22;
+        let rib = inside && down % 6 == 0;
+        let glow = |most: u32, reach: u32| u8::try_from(most * reach / (reach + far)).unwrap_or(u8::MAX);
+        match (inside, rib) {
+            (true, true) => Rgb([120, 40, 20]),
+            (true, false) => Rgb([255, glow(230, 900), glow(140, 300)]),
+            (false, _) => Rgb([glow(90, 500), glow(50, 400), glow(60, 1200)]),
+        }
+    });
+    Pixels::new(lit)
+}
+
 pub(super) fn all() -> Vec<Message> {
     let mut all = works();
     let text = |room, row, minutes, sender, text: &str| {
@@ -83,6 +103,21 @@ pub(super) fn all() -> Vec<Message> {
     all.extend([
         text(room(2), 101, -600, "bob", "Did the courier come?"),
         text(room(2), 102, -590, NAME, "He did, with one crate too many."),
+        message(
+            room(2),
+            103,
+            NOON - Duration::minutes(580),
+            "bob",
+            Body::File(File {
+                id: FileId::from_bytes([0x6f; 16]),
+                name: "lantern.png".to_owned(),
+                size: 48_200,
+                media_type: Some("image/png".to_owned()),
+                voice: false,
+                duration: None,
+                caption: "what was in it".to_owned(),
+            }),
+        ),
         text(room(3), 111, -300, "carol", "Who has the keys of the upper hall?"),
         text(room(4), 121, -200, "emre", "שלום לכולם, נתראה ב-12:00 (ליד הנהר)"),
         text(room(4), 122, -190, NAME, "مرحبا, see you there"),

@@ -64,6 +64,7 @@ actions! {
     Pin "pin",
     SaveFile "save-file",
     OpenFile "open-file",
+    LookAt "look",
     Original "original",
     Back "back",
     Vote "vote",

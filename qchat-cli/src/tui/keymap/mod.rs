@@ -40,6 +40,7 @@ scopes! {
     Rooms "rooms",
     Filter "filter",
     Timeline "timeline",
+    Picture "picture",
     Invitation "invitation",
     Everywhere "everywhere",
     List "list",

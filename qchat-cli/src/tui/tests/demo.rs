@@ -15,6 +15,8 @@ pub(super) const SCREENS: &[(&str, &str)] = &[
     ("reply", "<Tab><Up><Up>ron my way<Enter>@"),
     ("reaction", "<Tab><Up><Up>+ha"),
     ("preview", "<Tab><A-i>who reads this?"),
+    ("preview_names", "<Tab><A-i><A-i>who reads this?"),
+    ("picture", "<Tab><Tab><S-Up>v"),
     ("right_to_left", "<Tab><Tab><Tab><Tab>"),
     ("filter", "<Tab><A-r>ha"),
     ("question", "<Tab><Up><Up>d"),
@@ -76,6 +78,49 @@ fn every_screen_in_every_size_has_its_picture() {
             for (name, keys) in SCREENS {
                 let mut show = Show::new(width, height, theme);
                 show.press(keys);
+                insta::assert_snapshot!(
+                    format!("{name}_{width}x{height}_{theme_name}"),
+                    picture(&mut show.stage)
+                );
+            }
+        }
+    }
+}
+
+/// What leads to a screen that no key leads to.
+type Lead = fn(&mut Stage);
+
+fn lock(stage: &mut Stage, keys: &str) {
+    stage.tell(Msg::Idle);
+    stage.press(keys);
+}
+
+/// What no key leads to: the locked screen, and a device that asks to be let in.
+#[test]
+fn what_comes_by_itself_has_its_picture_in_every_size() {
+    let states: [(&str, Lead); 5] = [
+        ("locked", |stage| lock(stage, "")),
+        ("locked_typed", |stage| lock(stage, "correct horse")),
+        ("locked_trying", |stage| lock(stage, "correct horse<Enter>")),
+        ("locked_refused", |stage| {
+            lock(stage, "x<Enter>");
+            let asked = stage.asked();
+            let unlock = asked.into_iter().find(|command| matches!(command, Command::Unlock(_))).unwrap();
+            let why = "This is not the passphrase. Try again.".to_owned();
+            stage.tell(Msg::Failed(unlock, why));
+        }),
+        ("device", |stage| {
+            stage.tell(Msg::Done(Command::LoadLink, Answer::Link(LinkStatus::Asks(link_request()))));
+        }),
+    ];
+    for (theme_name, theme) in
+        [("dark", Theme::of(Look::Dark, &crate::tui::Ambience::default())), ("plain", Theme::PLAIN)]
+    {
+        for (width, height) in [(120, 40), (80, 24), (30, 8)] {
+            for (name, lead) in states {
+                let mut show = Show::new(width, height, theme);
+                show.press("<Tab>");
+                lead(&mut show.stage);
                 insta::assert_snapshot!(
                     format!("{name}_{width}x{height}_{theme_name}"),
                     picture(&mut show.stage)

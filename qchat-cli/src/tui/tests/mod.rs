@@ -8,6 +8,7 @@ mod lists;
 mod messages;
 mod panels;
 mod people;
+mod pictures;
 mod screens;
 mod virtualised;
 mod writing;

@@ -109,6 +109,86 @@ fn a_long_absence_is_caught_up_without_a_gap() {
 }
 
 #[test]
+fn what_lies_far_away_is_given_back_and_read_again() {
+    let lines = |from: i64, until: i64| -> Vec<_> {
+        (from.max(1)..=until).map(|row| message(row, 0, "bob", &format!("message {row}."))).collect()
+    };
+    let answer = |stage: &mut Stage, newest: i64| {
+        for _ in 0..1000 {
+            let asked = stage.asked();
+            if asked.is_empty() {
+                return;
+            }
+            for command in asked {
+                let page = match &command {
+                    Command::LoadOlder { before, .. } => lines(before - 200, before - 1),
+                    Command::LoadNewer { after, .. } => lines(after + 1, newest.min(after + 200)),
+                    Command::LoadNewest { limit, .. } => {
+                        lines(newest + 1 - i64::try_from(*limit).unwrap(), newest)
+                    }
+                    _ => continue,
+                };
+                stage.tell(Msg::Done(command, Answer::Page(page)));
+            }
+        }
+        panic!("read again and again");
+    };
+    let mut stage = Stage::with(80, 24, vec![room(1, "general", RoomStatus::Joined, 0)], lines(1, 200));
+    // Somebody looks, then turns away, and ten thousand arrive.
+    stage.press("x<Backspace>");
+    stage.tell(Msg::Focus(false));
+    let most = 2 * crate::tui::timeline::KEPT + 1000;
+    for newest in (210..=10_200).step_by(10) {
+        stage.tell(Msg::Engine(Event::Timeline(id(1))));
+        answer(&mut stage, newest);
+        assert!(open(&stage).timeline.len() <= most, "{} are held", open(&stage).timeline.len());
+    }
+    assert_eq!(open(&stage).timeline.unread_line(), Some(201));
+    stage.tell(Msg::Focus(true));
+    // Back through all of them, and each is met once, in order.
+    let mut expected = 10_200;
+    while expected > 0 {
+        let drawn = stage.drawn();
+        let shown: Vec<i64> = drawn
+            .lines()
+            .filter_map(|line| line.split_once("message ")?.1.split_once('.')?.0.parse().ok())
+            .collect();
+        assert!(shown.is_sorted() && shown.last() >= Some(&expected.min(10_200)), "{drawn}");
+        assert!(shown.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{drawn}");
+        if shown.contains(&201) && shown.contains(&200) {
+            let (above, below) = drawn.split_once("── new ──").unwrap();
+            assert!(above.contains("message 200.") && below.contains("message 201."), "{drawn}");
+        }
+        let first = *shown.first().unwrap();
+        if first == 1 {
+            break;
+        }
+        expected = first;
+        stage.press("<PgUp>");
+        answer(&mut stage, 10_200);
+        assert!(open(&stage).timeline.len() <= most, "{} are held", open(&stage).timeline.len());
+    }
+    // Lines that come meanwhile are counted by the list of rooms, and read when somebody comes to them.
+    let drawn = stage.drawn();
+    assert!(drawn.contains("message 1."), "{drawn}");
+    assert!(open(&stage).timeline.newer_exist());
+    let mut busy = room(1, "general", RoomStatus::Joined, 3);
+    busy.read = Some(Seq(10_200));
+    stage.tell(Msg::Engine(Event::Timeline(id(1))));
+    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(vec![busy])));
+    answer(&mut stage, 10_203);
+    assert!(stage.drawn().contains("3 new below"), "{}", stage.drawn());
+    for _ in 0..1000 {
+        if open(&stage).timeline.follows() {
+            break;
+        }
+        stage.press("<PgDn>");
+        answer(&mut stage, 10_203);
+    }
+    assert!(stage.drawn().contains("message 10203."), "{}", stage.drawn());
+}
+
+#[test]
 fn what_was_pending_moves_to_its_place_in_the_log() {
     let own = |delivery| Message { delivery, ..message(3, 0, "alice", "mine.") };
     let theirs = |row| message(row, 0, "bob", &format!("message {row}."));

@@ -1,6 +1,7 @@
 //! Writing: drafts, history, completion, pastes, commands, the editor, and who will be able to read it.
 
 use super::*;
+use crate::engine::MemberDevice;
 
 fn rooms() -> Vec<RoomSummary> {
     vec![room(1, "general", RoomStatus::Joined, 0), room(2, "green house", RoomStatus::Joined, 0)]
@@ -165,10 +166,48 @@ fn it_is_told_who_will_be_able_to_read() {
     stage.press("<A-i>secret");
     let drawn = stage.drawn();
     for words in
-        ["X-Wing", "epoch 3", "256 bytes", "read by 3 devices", "alice ×1 (you)", "bob ×1 (unverified)"]
+        ["X-Wing", "epoch 3", "256 bytes", "for 3 people on 3 devices, 2 not verified:", "Alt+I names"]
     {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
+    assert!(!drawn.contains("? not verified"), "{drawn}");
+    // Once more, and everybody is named: by how many devices, then by which.
+    stage.asked();
+    stage.press("<A-i>");
+    assert_eq!(stage.asked(), [Command::LoadRoster(id(1))]);
+    let drawn = stage.drawn();
+    for words in ["you: alice, ×1", "? not verified: bob, ×1", "? not verified: carol, ×1"] {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
+    let device = |name: &str, number| MemberDevice {
+        account: AccountId::from_bytes([name.as_bytes()[0]; 16]),
+        device: DeviceId::from_bytes([number; 16]),
+    };
+    let roster = vec![device("alice", 0xa1), device("bob", 0xb1), device("carol", 0xc1)];
+    stage.tell(Msg::Done(Command::LoadRoster(id(1)), Answer::Roster(roster.clone())));
+    let drawn = stage.drawn();
+    for words in ["you: alice, a1a1a1a1", "? not verified: bob, b1b1b1b1", "? not verified: carol, c1c1c1c1"]
+    {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
+    // Who has changed stands first, whoever is verified is marked so, and a device that comes is asked about.
+    let mut full = details(1, "general");
+    (full.members[1].verified, full.members[1].devices) = (true, 2);
+    full.members[2].changed = true;
+    stage.tell(Msg::Done(Command::LoadRoom(id(1)), Answer::Room(Box::new(full))));
+    assert_eq!(stage.asked(), [Command::LoadRoster(id(1))]);
+    stage.tell(Msg::Done(
+        Command::LoadRoster(id(1)),
+        Answer::Roster([roster, vec![device("bob", 0xb2)]].concat()),
+    ));
+    let drawn = stage.drawn();
+    let places =
+        ["on 4 devices, 1 not", "! changed: carol, c1", "✓ verified: bob, b1b1b1b1, b2b2b2b2", "you: alice"]
+            .map(|words| drawn.find(words));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {drawn}");
+    // Where there is no room for all, nobody is left out without a word.
+    stage.resize(40, 12);
+    assert!(stage.drawn().contains("more: F2 shows everybody"), "{}", stage.drawn());
     stage.press("<A-i>");
     assert!(!stage.drawn().contains("X-Wing"));
 }

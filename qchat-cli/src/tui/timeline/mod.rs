@@ -16,8 +16,14 @@ use qchat_proto::ids::{MessageId, Seq};
 use super::lines::{self, Pane, Row};
 use crate::engine::types::{Delivery, Message};
 
-/// How many laid-out messages are kept; far more than fit on any screen.
-const CACHED: usize = 2_000;
+/// Messages that are kept on each side of the window, at most. What lies further away is given back, and read again when somebody comes
+/// near it; the unread line keeps its place meanwhile, being that of a row.
+pub(super) const KEPT: usize = 800;
+/// How many more there may be before they are given back, so that not every line that arrives moves all others.
+const SPARE: usize = 200;
+
+/// How many laid-out messages are kept; more than fit on any screen.
+const CACHED: usize = 500;
 
 /// The last line that the window shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +61,7 @@ pub(super) struct Shown {
 pub(super) struct Timeline {
     messages: Vec<Message>,
     older_exist: bool,
-    /// Whether messages are missing below: what is loaded was jumped to.
+    /// Whether messages are missing below: what is loaded was jumped to, or they were given back.
     newer_exist: bool,
     unread_from: Option<i64>,
     /// The message that is chosen, by its row.
@@ -153,11 +159,32 @@ impl Timeline {
 
     /// Takes in what stands after the message with this row.
     pub(super) fn append(&mut self, after: i64, page: Vec<Message>, limit: usize) {
-        self.newer_exist &= page.len() >= limit;
         if let Some(at) = self.position(after) {
+            self.newer_exist &= page.len() >= limit;
             self.forget_changed(&page);
             self.messages.truncate(at + 1);
             self.messages.extend(page);
+        }
+    }
+
+    /// Gives back what lies far from the window on either side.
+    pub(super) fn trim(&mut self) {
+        let Some(last) = self.messages.len().checked_sub(1) else { return };
+        let bottom = match self.bottom {
+            Bottom::Newest => last,
+            Bottom::At { row, .. } => self.position(row).unwrap_or(last),
+        };
+        if last - bottom > KEPT + SPARE {
+            self.messages.truncate(bottom + 1 + KEPT);
+            self.newer_exist = true;
+        }
+        if bottom > KEPT + SPARE {
+            self.messages.drain(..bottom - KEPT);
+            self.older_exist = true;
+        }
+        // What a burst has taken is not kept for the next one.
+        if self.messages.capacity() > 2 * self.messages.len() + SPARE {
+            self.messages.shrink_to_fit();
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
         msg::{Answer, Command},
         panels::Kind,
         picker::{self, Picker},
+        picture::{Looking, Picture},
         timeline::{Merged, Timeline},
         transfers::TransferState,
     },
@@ -81,7 +82,11 @@ pub(super) fn read_anew(app: &mut App) -> Vec<Command> {
     if let Some(open) = &mut app.open {
         (open.reread, open.purged) = (true, true);
         if open.timeline.newer_exist() || open.timeline.len() > rooms::MOST_REREAD {
+            let line = open.timeline.unread_line();
             open.timeline = Timeline::new();
+            if let Some(row) = line {
+                open.timeline.restore_unread(row);
+            }
             message::back_to_text(app);
         }
     }
@@ -104,8 +109,21 @@ pub(super) fn progress(app: &mut App, command: &Command, done: u64, of: u64) -> 
     if matches!(command, Command::StartQuantum(_)) {
         return panels::refresh(app, Kind::Quantum);
     }
+    if let Some(picture) = picture(app, command)
+        && matches!(picture.state, Looking::Coming(..))
+    {
+        picture.state = Looking::Coming(done, of);
+    }
     app.transfers.progress(command, done, of);
     Vec::new()
+}
+
+/// The picture that is looked at, if this command fetches it.
+fn picture<'a>(app: &'a mut App, command: &Command) -> Option<&'a mut Picture> {
+    match &mut app.overlay {
+        Overlay::Picture(picture) if picture.command == *command => Some(picture),
+        _ => None,
+    }
 }
 
 /// A command is done.
@@ -118,13 +136,15 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             if open.loading_details.ended() && open.loading_details.ask() {
                 return vec![Command::LoadRoom(room)];
             }
-            Vec::new()
+            // Others may be in the group now.
+            rooms::read_roster(app).into_iter().collect()
         }
         (Command::LoadNewest { room, limit }, Answer::Page(page)) => show_newest(app, room, page, limit),
         (Command::LoadOlder { room, before }, Answer::Page(page)) => {
             if let Some(open) = app.opened(room) {
                 open.loading_more = false;
                 open.timeline.prepend(before, page, PAGE);
+                open.timeline.trim();
             }
             Vec::new()
         }
@@ -199,15 +219,27 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             // It may have taken longer than somebody was there.
             if open && !app.is_locked() { vec![Command::ShowFile(path)] } else { Vec::new() }
         }
+        (command @ Command::LookAt { .. }, Answer::Picture(pixels)) => {
+            if let Some(picture) = picture(app, &command) {
+                picture.show(pixels);
+            }
+            Vec::new()
+        }
         (command @ Command::SendFile { .. }, _) => {
             app.transfers.end(&command, TransferState::Done(None));
             app.report = Report::info(app.words.done_send_file());
             Vec::new()
         }
         (Command::LoadLink, Answer::Link(status)) => show_link(app, status),
+        (Command::LoadRoster(room), Answer::Roster(roster)) => {
+            if let Some(open) = app.opened(room) {
+                open.roster.clone_from(&roster);
+            }
+            panels::answered(app, Answer::Roster(roster));
+            Vec::new()
+        }
         (
-            Command::LoadRoster(_)
-            | Command::Compare(_)
+            Command::Compare(_)
             | Command::LookAtChange(_)
             | Command::LoadDevices
             | Command::LoadKeys
@@ -360,6 +392,13 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         | Command::LoadWriters(_)
         | Command::TellWriting { .. }
         | Command::Appear(_) => return Vec::new(),
+        // Where nobody looks any more, nobody is told.
+        command @ Command::LookAt { .. } => {
+            if let Some(picture) = picture(app, &command) {
+                picture.state = Looking::Failed(why);
+            }
+            return Vec::new();
+        }
         command @ (Command::SaveFile { .. } | Command::SendFile { .. }) => {
             app.transfers.end(&command, TransferState::Failed(why.clone()));
         }
@@ -498,6 +537,8 @@ fn show_newest(app: &mut App, room: RoomId, page: Vec<Message>, limit: usize) ->
     } else if let (Some(row), false) = (known, watched) {
         open.timeline.mark_unread_after(row);
     }
+    // When the unread line has its place, which is above what is loaded.
+    open.timeline.trim();
     if open.loading_newest.ended() && open.loading_newest.ask() {
         commands.push(rooms::load_newest(open));
     }
@@ -515,6 +556,10 @@ fn show_newer(app: &mut App, room: RoomId, after: i64, page: Vec<Message>) -> Ve
     let more = page.len() >= PAGE;
     let jumped = open.timeline.newer_exist();
     open.timeline.append(after, page, PAGE);
+    if !jumped {
+        open.timeline.mark_unread_after(after);
+    }
+    open.timeline.trim();
     if jumped {
         // What lies below is read as somebody comes to it; but what has arrived meanwhile, at its end.
         if !open.timeline.newer_exist() && open.loading_newest.ask() {
@@ -522,9 +567,9 @@ fn show_newer(app: &mut App, room: RoomId, after: i64, page: Vec<Message>) -> Ve
         }
         return Vec::new();
     }
-    open.timeline.mark_unread_after(after);
     match open.timeline.newest_row() {
-        Some(after) if more => {
+        // The rest is read as somebody comes to it, when there is more than is kept.
+        Some(after) if more && !open.timeline.newer_exist() => {
             open.loading_more = true;
             vec![Command::LoadNewer { room, after }]
         }

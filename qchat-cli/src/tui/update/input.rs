@@ -57,7 +57,7 @@ pub(super) fn paste(app: &mut App, pasted: &str) -> Vec<Command> {
             None if can_write => return writing::paste(app, pasted),
             None => {}
         },
-        Overlay::Help { .. } | Overlay::Question(_) | Overlay::Panel(_) => {}
+        Overlay::Help { .. } | Overlay::Question(_) | Overlay::Panel(_) | Overlay::Picture(_) => {}
     }
     Vec::new()
 }
@@ -71,6 +71,7 @@ pub(in super::super) fn scopes(app: &App) -> Vec<Scope> {
         Overlay::Question(_) => vec![Scope::Question, Scope::Everywhere],
         Overlay::Picker(_) | Overlay::Search(_) => vec![Scope::List, Scope::Everywhere],
         Overlay::Panel(_) => vec![Scope::Panel, Scope::Everywhere],
+        Overlay::Picture(_) => vec![Scope::Picture, Scope::Everywhere],
         Overlay::None if app.filter.is_some() => vec![Scope::Filter, Scope::Everywhere, Scope::Rooms],
         Overlay::None if app.focus == Focus::Timeline => {
             vec![Scope::Timeline, Scope::Everywhere, Scope::Rooms]
@@ -126,7 +127,11 @@ fn type_in(app: &mut App, event: KeyEvent) -> Vec<Command> {
                 app.composer.key(event);
             }
         }
-        Overlay::None | Overlay::Help { .. } | Overlay::Question(_) | Overlay::Panel(_) => {}
+        Overlay::None
+        | Overlay::Help { .. }
+        | Overlay::Question(_)
+        | Overlay::Panel(_)
+        | Overlay::Picture(_) => {}
     }
     Vec::new()
 }
@@ -142,7 +147,10 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
         Action::Editor => return vec![Command::Edit(app.composer.text())],
         Action::NextCandidate => writing::complete(app, false),
         Action::PreviousCandidate => writing::complete(app, true),
-        Action::Preview => app.preview = !app.preview,
+        Action::Preview => {
+            app.preview = app.preview.next();
+            return rooms::read_roster(app).into_iter().collect();
+        }
         Action::NextRoom => return rooms::step(app, Step::Next),
         Action::PreviousRoom => return rooms::step(app, Step::Previous),
         Action::NextUnread => return rooms::step(app, Step::NextUnread),
@@ -187,6 +195,7 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
         | Action::Pin
         | Action::SaveFile
         | Action::OpenFile
+        | Action::LookAt
         | Action::Original
         | Action::Back
         | Action::Vote

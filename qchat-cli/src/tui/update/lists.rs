@@ -4,6 +4,7 @@ use super::{
     super::{
         app::{App, Filter, Focus, Overlay},
         composer::Composer,
+        keymap::Action,
         msg::Command,
         picker::{Kind, Picked, Picker},
         search::SearchBox,
@@ -78,7 +79,8 @@ fn take(app: &mut App, kind: &Kind, picked: Picked) -> Vec<Command> {
         (Picked::Room(room), _) => rooms::open(app, room),
         (Picked::Person(name), _) => super::begin(app, Command::Direct(name)),
         (Picked::Command(action), _) => {
-            if app.focus == Focus::Timeline {
+            // What is chosen is what is looked at.
+            if app.focus == Focus::Timeline && action != Action::LookAt {
                 message::back_to_text(app);
             }
             input::act(app, action, KeyEvent::new(KeyCode::Null, KeyModifiers::NONE))

@@ -13,7 +13,8 @@ use super::{
         lines, markup,
         msg::Command,
         picker::Picker,
-        text,
+        picture::{Depth, Picture},
+        pixels, text,
         timeline::Timeline,
         words::Words,
     },
@@ -53,7 +54,16 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
         Action::Back => return back(app),
         _ => {}
     }
-    let Some(message) = app.open.as_ref().and_then(|open| open.timeline.selected()).cloned() else {
+    let timeline = app.open.as_ref().map(|open| &open.timeline);
+    let chosen = timeline.and_then(|timeline| match timeline.selected() {
+        // Where none is chosen it is the last one that came.
+        None if action == Action::LookAt => timeline.newest(is_picture),
+        chosen => chosen,
+    });
+    let Some(message) = chosen.cloned() else {
+        if action == Action::LookAt {
+            app.report = Report::trouble(app.words.no_picture());
+        }
         return Vec::new();
     };
     match upon(app, action, event, &message) {
@@ -131,6 +141,7 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
             let command = Command::SaveFile { room, message: of.id, name: name.clone(), open };
             return Ok(super::transfer(app, command, name));
         }
+        Action::LookAt => return look_at(app, message, of),
         Action::Original => return original(app, message),
         Action::Vote => return vote(message, of, event, words),
         Action::ClosePoll => {
@@ -148,6 +159,30 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
         _ => {}
     }
     Ok(Vec::new())
+}
+
+/// Whether a message has a picture that can be looked at.
+pub(in super::super) fn is_picture(message: &Message) -> bool {
+    matches!(&message.body, Body::File(file) if pixels::may_be_picture(&file.name, file.media_type.as_deref()))
+}
+
+/// Fetches a picture, and shows it when it is there.
+fn look_at(app: &mut App, message: &Message, of: MessageRef) -> Result<Vec<Command>, String> {
+    let words = app.words;
+    let Body::File(file) = &message.body else { return Err(words.no_file()) };
+    if !is_picture(message) {
+        return Err(words.no_picture());
+    }
+    if app.theme.depth(&app.ambience) == Depth::None {
+        return Err(words.picture_no_colours(words.key_of(&app.keymap, Action::SaveFile)));
+    }
+    if file.size > pixels::LARGEST {
+        return Err(words.picture_too_large(words.size(file.size), words.size(pixels::LARGEST)));
+    }
+    let command = Command::LookAt { room: message.room, message: of.id };
+    let picture = Picture::coming(text::clean_line(&file.name), command.clone(), file.size);
+    app.overlay = Overlay::Picture(Box::new(picture));
+    Ok(vec![command])
 }
 
 /// Whether opening a file of this name shows something, and starts nothing.

@@ -4,7 +4,7 @@ mod engine;
 pub(super) mod input;
 mod lists;
 mod lock;
-mod message;
+pub(super) mod message;
 mod mouse;
 mod notify;
 mod panels;
@@ -26,7 +26,14 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     app.touched |= matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_));
     let covered = app.is_covered();
     let before = matches!(msg, Msg::Key(_) | Msg::Paste(_)).then(|| people::written(app)).flatten();
+    let fetched = app.fetches().cloned();
     let mut commands = react(app, msg);
+    // Whoever looks at something else does not wait for the picture any more.
+    if let Some(command) = fetched
+        && !matches!(&app.overlay, Overlay::Picture(picture) if picture.command == command)
+    {
+        commands.push(Command::GiveUp(Box::new(command)));
+    }
     if covered && !app.is_covered() {
         commands.extend(rooms::mark_read(app));
     }

@@ -35,6 +35,7 @@ fn wheel(app: &mut App, up: bool) -> Vec<Command> {
         Overlay::Picker(_) | Overlay::Search(_) | Overlay::Panel(_) => {
             lists::go(app, if up { -1 } else { 1 })
         }
+        Overlay::Picture(_) => Vec::new(),
         _ if up => rooms::scroll(app, |timeline, pane| timeline.scroll_up(WHEEL, pane)),
         _ => rooms::scroll(app, |timeline, pane| {
             timeline.scroll_down(WHEEL, pane);

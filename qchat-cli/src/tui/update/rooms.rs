@@ -8,6 +8,7 @@ use super::{
         composer::Composer,
         lines::Pane,
         msg::Command,
+        preview::Form,
         timeline::Timeline,
         view::areas::Areas,
     },
@@ -82,6 +83,12 @@ pub(super) fn read_open(app: &mut App) -> Vec<Command> {
         commands.push(load_newest(open));
     }
     commands
+}
+
+/// Reads which devices are in the open room's group, where the user wants to see them.
+pub(super) fn read_roster(app: &App) -> Option<Command> {
+    let open = app.open.as_ref().filter(|_| app.preview == Form::Named && app.can_write())?;
+    Some(Command::LoadRoster(open.id))
 }
 
 /// Most lines that are read anew because one of them has changed.

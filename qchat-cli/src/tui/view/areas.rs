@@ -71,7 +71,7 @@ impl Areas {
         let report = super::lower::report(app).map_or(0, |(words, _)| {
             u16::try_from(text::wrap(&words, columns, columns).len()).unwrap_or(u16::MAX).min(4)
         });
-        let notes = u16::try_from(super::lower::notes(app, columns).len()).unwrap_or(0).min(whole.height / 4);
+        let notes = u16::try_from(super::lower::notes(app, columns, whole.height).len()).unwrap_or(0);
         let [timeline, report, notes, rule, composer] = main.layout(&Layout::vertical([
             Constraint::Min(1),
             Constraint::Length(report),

@@ -12,7 +12,7 @@ use super::{
         bidi::Direction,
         keymap::{Action, Scope},
         text,
-        update::input::scopes,
+        update::{input::scopes, message::is_picture},
         words::Words,
     },
     areas::Areas,
@@ -31,7 +31,12 @@ fn wanted(app: &App) -> &'static [(Action, Hint)] {
         Overlay::Question(_) => &[(Action::Confirm, Words::hint_yes), (Action::Refuse, Words::hint_no)],
         Overlay::Picker(_) | Overlay::Search(_) => &[(Action::Choose, Words::hint_take), (Action::Down, Words::hint_next), (Action::Dismiss, Words::hint_close)],
         Overlay::Panel(_) => &[(Action::Choose, Words::hint_choose), (Action::Other, Words::hint_other), (Action::Down, Words::hint_next), (Action::Dismiss, Words::hint_close), (Action::Help, Words::hint_help)],
+        Overlay::Picture(_) => &[(Action::Dismiss, Words::hint_close), (Action::SaveFile, Words::hint_save_file)],
         Overlay::None if scopes(app).contains(&Scope::Filter) => &[(Action::Choose, Words::hint_open), (Action::Down, Words::hint_next), (Action::Dismiss, Words::hint_close)],
+        Overlay::None if scopes(app).contains(&Scope::Timeline) && is_on_a_picture(app) => &[
+            (Action::ToComposer, Words::hint_back), (Action::LookAt, Words::hint_look_at), (Action::SaveFile, Words::hint_save_file), (Action::Reply, Words::hint_reply),
+            (Action::React, Words::hint_react), (Action::DeleteHere, Words::hint_delete), (Action::Pin, Words::hint_pin), (Action::Details, Words::hint_details),
+        ],
         Overlay::None if scopes(app).contains(&Scope::Timeline) => &[
             (Action::ToComposer, Words::hint_back), (Action::Reply, Words::hint_reply), (Action::React, Words::hint_react), (Action::Copy, Words::hint_copy), (Action::EditMessage, Words::hint_edit),
             (Action::DeleteHere, Words::hint_delete), (Action::Pin, Words::hint_pin), (Action::Details, Words::hint_details), (Action::SaveFile, Words::hint_save_file), (Action::Original, Words::hint_original),
@@ -43,6 +48,11 @@ fn wanted(app: &App) -> &'static [(Action, Hint)] {
             (Action::Members, Words::hint_members), (Action::Settings, Words::hint_settings), (Action::Help, Words::hint_help),
         ],
     }
+}
+
+/// Whether the chosen message has a picture.
+fn is_on_a_picture(app: &App) -> bool {
+    app.open.as_ref().and_then(|open| open.timeline.selected()).is_some_and(is_picture)
 }
 
 /// The hints with the columns that they take.

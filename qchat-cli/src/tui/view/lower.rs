@@ -16,7 +16,8 @@ use super::{
         composer::Composer,
         keymap::{Action, Scope},
         lines,
-        preview::{Preview, Trust},
+        picture::Looking,
+        preview::{Form, Preview, Trust},
         text,
     },
     areas::Areas,
@@ -30,7 +31,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
         let columns = usize::from(areas.report.width).max(1);
         frame.render_widget(Paragraph::new(app.words.paragraph(&words, columns, style)), areas.report);
     }
-    frame.render_widget(Paragraph::new(notes(app, areas.notes.width.into())), areas.notes);
+    let notes = notes(app, areas.notes.width.into(), frame.area().height);
+    frame.render_widget(Paragraph::new(notes), areas.notes);
     let (title, style) = title(app);
     frame.render_widget(lines::rule(&title, areas.rule.width.into(), style, app.words), areas.rule);
     match &app.overlay {
@@ -40,6 +42,17 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
             let key = |action| app.keymap.key(scope, action).unwrap_or_default();
             let keys = app.words.answer_keys(key(Action::Confirm), key(Action::Refuse));
             frame.render_widget(app.words.line(Line::raw(keys)), areas.composer);
+        }
+        Overlay::Picture(picture) => {
+            let size = match &picture.state {
+                Looking::Shown(pixels) => {
+                    let (width, height) = pixels.true_size;
+                    app.words.picture_size(width, height)
+                }
+                _ => String::new(),
+            };
+            let line = Line::styled(text::truncate(&size, areas.composer.width.into()), app.theme.quiet());
+            frame.render_widget(app.words.line(line), areas.composer);
         }
         _ => match (&app.filter, app.current().map(|room| room.status)) {
             (Some(filter), _) if areas.side.is_none() => field(&filter.input, frame, areas.composer),
@@ -66,8 +79,10 @@ pub(super) fn below_a_list(app: &App, frame: &mut Frame, areas: &Areas) {
     footer::draw(app, frame, areas.hints);
 }
 
-/// Who writes there, who will be able to read what is written, and what the word before the cursor may become.
-pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
+/// Who writes there, who will be able to read what is written, and what the word before the cursor may become: on a quarter of a screen
+/// of this height, on half of it where people are named.
+pub(super) fn notes(app: &App, columns: usize, height: u16) -> Vec<Line<'static>> {
+    let most = usize::from(if app.preview == Form::Named { height / 2 } else { height / 4 });
     let mut rows = Vec::new();
     if !matches!(app.overlay, Overlay::None) || !app.can_write() {
         return rows;
@@ -76,22 +91,8 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
         let line = Line::styled(text::truncate(&words, columns), app.theme.quiet());
         rows.push(app.words.line(line));
     }
-    let details = app.open.as_ref().and_then(|open| open.details.as_ref());
-    if let Some(details) = details.filter(|_| app.preview) {
-        let answers = match app.writing {
-            Writing::Reply { of, .. } => Some(of),
-            _ => None,
-        };
-        if let Some(preview) = Preview::of(&app.composer.text(), answers, details, &app.me) {
-            let words = text::clean_line(&preview.words(app.words));
-            let style = if preview.readers.iter().any(|(_, _, trust)| *trust == Trust::Changed) {
-                app.theme.warning()
-            } else {
-                app.theme.quiet()
-            };
-            rows.extend(app.words.paragraph(&words, columns, style));
-        }
-    }
+    let completing = usize::from(app.completion.is_some());
+    rows.extend(preview(app, columns, most.saturating_sub(rows.len() + completing)));
     if let Some(completion) = &app.completion {
         let mut spans = Vec::new();
         for (at, candidate) in completion.candidates.iter().enumerate() {
@@ -100,6 +101,49 @@ pub(super) fn notes(app: &App, columns: usize) -> Vec<Line<'static>> {
             spans.push(Span::raw("  "));
         }
         rows.push(app.words.line(Line::from(spans)));
+    }
+    rows.truncate(most);
+    rows
+}
+
+/// What will become of what is written, on at most so many rows.
+fn preview(app: &App, columns: usize, most: usize) -> Vec<Line<'static>> {
+    let known = app.open.as_ref().and_then(|open| Some((open.details.as_ref()?, &open.roster)));
+    let Some((details, roster)) = known.filter(|_| app.preview != Form::Hidden) else { return Vec::new() };
+    let answers = match app.writing {
+        Writing::Reply { of, .. } => Some(of),
+        _ => None,
+    };
+    let Some(preview) = Preview::of(&app.composer.text(), answers, details, roster, &app.me) else {
+        return Vec::new();
+    };
+    let (words, theme) = (app.words, app.theme);
+    let changed = preview.readers.iter().any(|reader| reader.trust == Trust::Changed);
+    let style = if changed { theme.warning() } else { theme.quiet() };
+    let mut counted = preview.words(words);
+    let key = |action| words.key_of(&app.keymap, action);
+    if app.preview == Form::Counted {
+        counted.extend([" ", &words.preview_more(key(Action::Preview))]);
+        return words.paragraph(&text::clean_line(&counted), columns, style);
+    }
+    let mut rows = words.paragraph(&text::clean_line(&counted), columns, style);
+    // Nobody is left out without a word: the last row says how many are.
+    let count = preview.readers.len();
+    for (at, reader) in preview.readers.iter().enumerate() {
+        let style = match reader.trust {
+            Trust::Changed => theme.warning(),
+            Trust::Unverified => theme.unread(),
+            Trust::Verified | Trust::Own => theme.quiet(),
+        };
+        let said = words.paragraph(&reader.words(words), columns, style);
+        let after = usize::from(at + 1 < count);
+        if rows.len() + said.len() + after > most {
+            let rest = words.preview_rest(count - at, key(Action::Members));
+            rows.truncate(most.saturating_sub(1));
+            rows.push(words.line(Line::styled(text::truncate(&rest, columns), theme.unread())));
+            break;
+        }
+        rows.extend(said);
     }
     rows
 }
@@ -121,6 +165,11 @@ pub(super) fn report(app: &App) -> Option<(String, Style)> {
 /// How many messages have arrived below the window.
 fn below(app: &App) -> usize {
     let Some(open) = app.open.as_ref().filter(|open| !open.timeline.follows()) else { return 0 };
+    if open.timeline.newer_exist() {
+        // Not all of them are loaded.
+        let unread = app.current().map_or(0, |room| room.unread);
+        return usize::try_from(unread).unwrap_or(usize::MAX);
+    }
     open.read_to.map_or(0, |(row, _)| open.timeline.count_after(row))
 }
 
@@ -129,6 +178,7 @@ fn title(app: &App) -> (String, Style) {
     match &app.overlay {
         Overlay::Prompt { what, .. } => (prompt(app, *what), asked),
         Overlay::Question(question) => (self::question(app, question), asked),
+        Overlay::Picture(picture) => (picture.name.clone(), asked),
         _ => writing(app),
     }
 }

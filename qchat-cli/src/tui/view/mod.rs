@@ -23,6 +23,7 @@ use super::{
     keymap::{Action, Scope},
     lines::Pane,
     lock::Lock,
+    picture::{Looking, Picture},
     text,
     timeline::Shown,
     words::Words,
@@ -82,6 +83,9 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
         frame.render_widget(Paragraph::new(lines), area);
         return;
     }
+    if let Overlay::Picture(picture) = &app.overlay {
+        return self::picture(picture, app, frame, area);
+    }
     let lines = match (&app.open, app.current().map(|room| (room.status, room))) {
         (_, Some((RoomStatus::Invited, room))) => {
             let who = room.invited_by.as_deref().map_or_else(|| words.somebody(), text::clean_line);
@@ -106,6 +110,25 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
     let height = u16::try_from(lines.len()).unwrap_or(area.height).min(area.height);
     let bottom = Rect { y: area.bottom() - height, height, ..area };
     frame.render_widget(Paragraph::new(lines), bottom);
+}
+
+/// What is looked at, or what is said in its place.
+fn picture(picture: &Picture, app: &App, frame: &mut Frame, area: Rect) {
+    let said = match &picture.state {
+        Looking::Shown(_) => {
+            return picture.draw(app.theme.depth(&app.ambience), area, frame.buffer_mut());
+        }
+        Looking::Coming(done, of) => app.words.picture_coming(app.words.size(*done), app.words.size(*of)),
+        Looking::Failed(why) => app.words.trouble(text::clean_line(why)),
+    };
+    let style = if app.fetches().is_some() { app.theme.quiet() } else { app.theme.failure() };
+    let lines = centred(&said, app.words, area, style);
+    // From the top, or the middle where there is room: what is said last is above the rest of the screen.
+    let above = area.height.saturating_sub(u16::try_from(lines.len()).unwrap_or(area.height));
+    frame.render_widget(
+        Paragraph::new(lines),
+        Rect { y: area.y + above, height: area.height - above, ..area },
+    );
 }
 
 fn pane(app: &App, area: Rect) -> Pane<'_> {

@@ -41,11 +41,13 @@ pub(super) fn link(app: &App, request: &LinkRequest, area: Rect) -> Vec<Line<'st
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut lines = app.words.paragraph(&words, width, Style::new());
     lines.push(Line::default());
-    lines.push(Line::styled(emoji.map(|emoji| emoji.picture).join("  "), bold));
     let names = emoji.map(|emoji| emoji.name).join(" ");
-    lines
-        .extend(text::wrap(&names, width, width).into_iter().map(|row| Line::styled(row, app.theme.quiet())));
-    lines.push(Line::styled(request.code.digits(), bold));
+    let mut code = vec![Line::styled(emoji.map(|emoji| emoji.picture).join("  "), bold)];
+    code.extend(text::wrap(&names, width, width).into_iter().map(|row| Line::styled(row, app.theme.quiet())));
+    code.push(Line::styled(request.code.digits(), bold));
+    // Where there is no room for both, what is to be compared is what stays.
+    lines.truncate(usize::from(area.height).saturating_sub(code.len()));
+    lines.extend(code);
     let above = usize::from(area.height).saturating_sub(lines.len()) / 2;
     let blank = std::iter::repeat_n(Line::default(), above);
     blank.chain(lines.into_iter().map(Line::centered)).collect()

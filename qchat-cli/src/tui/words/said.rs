@@ -98,8 +98,10 @@ messages! {
     was_left();
     creates_a_room(key);
     blocked_by(name, key);
-    preview(suite, epoch, bytes, devices, readers);
-    preview_reader(name, devices, trust);
+    preview(suite, epoch, bytes, people, devices, unverified);
+    preview_more(key);
+    preview_reader(name, trust, devices);
+    preview_rest(count, key);
     online();
     online_by(group);
     online_classical(group);
@@ -146,6 +148,7 @@ messages! {
     hint_go_to();
     hint_help();
     hint_join();
+    hint_look_at();
     hint_members();
     hint_messages();
     hint_more();
@@ -362,6 +365,13 @@ messages! {
     only_own_edited();
     no_code();
     no_file();
+    no_picture();
+    picture_no_colours(key);
+    picture_too_large(size, most);
+    picture_too_many();
+    picture_broken();
+    picture_coming(done, size);
+    picture_size(width, height);
     may_be_program();
     no_open_poll();
     no_poll();

@@ -137,7 +137,7 @@ async fn jobs_that_end_badly_say_why() {
         (
             End::Failed(6000, "Too hot.".to_owned()),
             None,
-            "failed with code 6000: Too hot; submit it again",
+            "failed with code 6000: Too hot; ask for fewer bits",
             2.0,
         ),
         (End::Completed, Some(1), "cancelled: it ran for longer", 1.0),
