@@ -1,4 +1,5 @@
-//! The figures of this crate: `cargo bench -p qchat-quantum --bench figures`, each the best of some runs on one thread.
+//! The figures of this crate: `cargo bench -p qchat-quantum --bench figures`, each the best of some runs on one thread, or as many
+//! as `RAYON_NUM_THREADS` says.
 //! Words behind `--` choose: simulators, key, bb84, cascade, toeplitz. Products of matrices allocate much: glibc gives
 //! memory back and takes it again unless `MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` are large.
 #![expect(
@@ -29,7 +30,9 @@ use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let threads =
+        std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).unwrap_or(1);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let all: [(&str, fn()); 5] = [
         ("simulators", simulators),
         ("key", random_key),
