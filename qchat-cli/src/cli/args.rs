@@ -103,7 +103,7 @@ pub struct Global {
     #[arg(value_hint = ValueHint::CommandString)]
     pub passphrase_command: Option<String>,
     /// Memory that each guess at the passphrase of a vault takes whoever has it, MiB: 64 to 1024. It counts for a vault that is
-    /// made, and for one whose passphrase is changed; opening it takes as much [default: 256].
+    /// made, and for one whose passphrase is changed, which never makes it less; opening it takes as much [default: 256].
     #[arg(long, global = true, env = "QCHAT_VAULT_MEMORY", hide_env_values = true, value_name = "MIB")]
     #[arg(value_parser = vault_memory)]
     pub vault_memory: Option<u32>,

@@ -29,6 +29,13 @@ pub struct Said {
     pub trace: Option<String>,
 }
 
+impl Said {
+    /// What helps against its code.
+    fn remedy(&self) -> Option<Remedy> {
+        self.code.as_deref().and_then(|code| code.parse().ok()).and_then(Remedy::of)
+    }
+}
+
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.message.trim_end_matches(['.', ' ']);
@@ -91,7 +98,7 @@ pub enum IbmError {
     )]
     Unauthorized(Said),
     /// 403.
-    #[error("IBM Quantum does not allow this: {0}; ask the owner of the account for a role on the instance")]
+    #[error("IBM Quantum does not allow this: {_0}; {}", what_allows(.0))]
     Forbidden(Said),
     /// 404.
     #[error("IBM Quantum has no such {what}: {said}; check its name and that the instance may use it")]
@@ -255,6 +262,14 @@ fn when(after: Option<Duration>) -> String {
     after.map_or_else(|| "later".to_owned(), |after| format!("in {} s", after.as_secs().max(1)))
 }
 
+/// A role, unless the code says what else is missing.
+fn what_allows(said: &Said) -> Remedy {
+    let known = said.remedy();
+    known
+        .filter(|remedy| matches!(remedy, Remedy::Terms | Remedy::Backend | Remedy::FewerJobs))
+        .unwrap_or(Remedy::Rights)
+}
+
 fn what_helps(remedy: Option<Remedy>) -> String {
     remedy.map_or_else(|| "a newer version of qchat may know why".to_owned(), |remedy| remedy.to_string())
 }
@@ -279,16 +294,13 @@ pub(super) fn refusal(
 ) -> IbmError {
     let said = said(body, scrub);
     let number = status.as_u16();
-    let remedy = said.code.as_deref().and_then(|code| code.parse().ok()).and_then(Remedy::of);
+    let remedy = said.remedy();
     match (number, asked) {
         (429, _) => IbmError::Limited { after, said },
         (500.., _) => IbmError::Unavailable { status: number, after, said },
         (400 | 401 | 403, Asked::Token) => IbmError::Key(said),
         (401, _) => IbmError::Unauthorized(said),
-        // Unless the code says what else it is.
-        (403, _) if !matches!(remedy, Some(Remedy::Terms | Remedy::Backend | Remedy::FewerJobs)) => {
-            IbmError::Forbidden(said)
-        }
+        (403, _) => IbmError::Forbidden(said),
         (404, asked) => {
             let what = match asked {
                 Asked::About(what) => what,
@@ -415,9 +427,16 @@ mod tests {
             (400, Asked::About("job"), 1006, "try again later"),
         ] {
             let answer = serde_json::json!({"errors": [{"code": code, "message": "No."}]}).to_string();
-            let status = StatusCode::from_u16(status).unwrap();
-            let error = refusal(asked, status, None, answer.as_bytes(), &Scrub::default());
+            let error = refusal(
+                asked,
+                StatusCode::from_u16(status).unwrap(),
+                None,
+                answer.as_bytes(),
+                &Scrub::default(),
+            );
             assert!(error.to_string().contains(has), "{status} {asked:?} {code}: {error}");
+            // Whoever may not ask learns nothing of a job, and it is not given up.
+            assert_eq!(matches!(error, IbmError::Forbidden(_)), status == 403, "{error:?}");
         }
     }
 

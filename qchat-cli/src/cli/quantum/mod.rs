@@ -139,6 +139,7 @@ fn cloud(error: &IbmError) -> Failure {
         IbmError::NotFound { .. } => Failure::not_found(words),
         IbmError::Forbidden(_)
         | IbmError::UsageLimit(_)
+        | IbmError::Refused { remedy: Some(_), .. }
         | IbmError::PlainHttp { .. }
         | IbmError::Simulator(_) => Failure::refused(words),
         _ => Failure::unexpected(words),
