@@ -255,6 +255,12 @@ mod tests {
     }
 
     #[test]
+    fn bits_are_wiped_where_they_are_dropped() {
+        fn are_wiped<T: ZeroizeOnDrop>() {}
+        are_wiped::<Bits>();
+    }
+
+    #[test]
     fn what_is_no_string_of_bits_is_refused() {
         for text in [
             r#"[9,"ff"]"#,
