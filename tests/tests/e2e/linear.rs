@@ -30,7 +30,8 @@ fn a_conversation_line_by_line() {
     // Any command, by the engine that is open; a dot is the room.
     hers.tell("/room show .");
     hers.wait_for("the members", line("bob"));
-    hers.tell("/send . --reply-to 0 'never sent'");
+    // No id begins with that.
+    hers.tell("/send . --reply-to zz 'never sent'");
     hers.wait_until_it_says("error: ");
     hers.tell("/nonsense");
     hers.wait_until_it_says("unrecognized subcommand");
