@@ -128,6 +128,10 @@ id!(
     LinkId
 );
 id!(
+    /// An invite link to a room; it says nothing of what opens it.
+    InviteId
+);
+id!(
     /// A daemon's database, drawn when it is created; part of what a login signs.
     ServerId
 );

@@ -8,6 +8,7 @@ pub mod emoji;
 pub mod file;
 pub mod identity;
 pub mod ids;
+pub mod invite;
 pub mod mls;
 pub mod safety;
 pub mod sanitize;

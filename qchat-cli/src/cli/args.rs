@@ -685,12 +685,24 @@ pub enum Room {
         #[arg(required = true, value_name = "USER")]
         users: Vec<UserName>,
     },
-    /// Accept an invitation.
+    /// Accept an invitation, or ask by an invite link to be let in.
+    ///
+    /// By a link, a member's device that is online lets you in within moments; where none is, or an admin is asked first, this ends with
+    /// exit code 8, and goes on by itself whenever both are online.
+    #[command(
+        after_help = "Examples:\n  qchat room join general\n  qchat room join https://chat.example.org/join#AcFe…\n  qchat room join - <link.txt"
+    )]
     Join {
-        /// The room's name or id.
-        #[arg(value_name = "ROOM")]
+        /// The room's name or id, or an invite link; - reads the link from standard input, where no other user of the machine sees it.
+        #[arg(value_name = "ROOM|LINK")]
         room: String,
     },
+    /// Links that let people ask to be let into a room.
+    #[command(subcommand)]
+    Link(super::link_args::RoomLink),
+    /// People who ask by a link to be let into a room, and wait for your yes.
+    #[command(subcommand)]
+    Request(super::link_args::RoomRequest),
     /// Remove a user with all devices; only admins can.
     Remove {
         /// The room's name or id.

@@ -23,10 +23,12 @@ mod files;
 mod follow;
 mod harden;
 mod hooks;
+mod invite_links;
 mod json;
 mod json_marks;
 pub mod kme_args;
 mod linear;
+pub mod link_args;
 mod listen;
 mod log;
 pub mod message_args;
@@ -217,7 +219,12 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
         Command::Room(Room::Mark { room, mark, remove }) => notes::mark(context, room, *mark, *remove).await,
         Command::Room(Room::Show { room }) => rooms::show(context, room).await,
         Command::Room(Room::Invite { room, users }) => rooms::invite(context, room, users).await,
-        Command::Room(Room::Join { room }) => rooms::join(context, room).await,
+        Command::Room(Room::Join { room }) => match invite_links::meant(room)? {
+            Some(link) => invite_links::join(context, &link).await,
+            None => rooms::join(context, room).await,
+        },
+        Command::Room(Room::Link(command)) => invite_links::link(context, command).await,
+        Command::Room(Room::Request(command)) => invite_links::request(context, command).await,
         Command::Room(Room::Remove { room, user }) => rooms::remove(context, room, user).await,
         Command::Room(Room::Leave { room }) => rooms::leave(context, room).await,
         Command::Room(Room::Restart { room, yes }) => rooms::restart(context, room, *yes).await,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     Context,
     failure::{Failure, Outcome},
+    invite_links,
     json::{DetailsObject, RoomObject},
     open,
     progress::{self, Teller},
@@ -105,6 +106,7 @@ pub(super) async fn remove(context: &Context, room: &str, user: &UserName) -> Ou
     open::with_engine(context, async |handle| {
         let id = open::room(handle, room).await?;
         progress::during(&context.settings, "Removing", handle.remove(id, user.clone())).await?;
+        invite_links::warn_of_links(context, handle, id, user).await?;
         report(context, handle, id, "removed", std::slice::from_ref(user)).await
     })
     .await
@@ -189,7 +191,7 @@ pub(super) async fn summary(handle: &Handle, id: RoomId) -> Outcome<Option<RoomS
     Ok(handle.rooms().await?.into_iter().find(|room| room.id == id))
 }
 
-async fn report(
+pub(super) async fn report(
     context: &Context,
     handle: &Handle,
     id: RoomId,
@@ -209,6 +211,10 @@ fn print(context: &Context, room: &RoomSummary, done: &'static str, users: &[Use
         let names: Vec<_> = users.iter().map(UserName::as_str).collect();
         match done {
             "invited" => format!("invited {} to {name}", names.join(", ")),
+            "accepted" => format!("let {} into {name}", names.join(", ")),
+            "declined" if !users.is_empty() => {
+                format!("declined {}, who asked to be let into {name}", names.join(", "))
+            }
             "removed" => format!("removed {} from {name}", names.join(", ")),
             "created" => format!("created {name}  {}", room.id),
             "restarted" => format!("restarted {name}; all who came along have new keys"),

@@ -1,6 +1,6 @@
 //! What commands print for people: one line for each thing, everything from peers sanitised.
 
-use qchat_proto::{content::Role, ids::AccountId, mls::psk::PskKind, sanitize};
+use qchat_proto::{content::Role, ids::AccountId, invite::InviteLink, mls::psk::PskKind, sanitize};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::json;
@@ -162,6 +162,18 @@ pub(super) fn me(me: &Me) -> String {
 pub(super) fn clock(at: OffsetDateTime, zone: &Zone) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
     zone.show(at).format(format).unwrap_or_default()
+}
+
+/// An invite link, without what opens it.
+pub(super) fn invite_link(link: &InviteLink, expires: Option<OffsetDateTime>, zone: &Zone) -> String {
+    let until =
+        expires.map_or_else(|| "without an end".to_owned(), |at| format!("until {}", clock(at, zone)));
+    let people = match link.uses {
+        Some(uses) => format!("lets in {} more of {uses}", link.left(uses)),
+        None => "lets in anybody".to_owned(),
+    };
+    let asks = if link.ask { ", after an admin's yes" } else { "" };
+    format!("{}  {until}  {people}{asks}", &link.id().to_string()[..8])
 }
 
 /// How far an invitation of many people is.

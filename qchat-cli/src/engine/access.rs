@@ -7,8 +7,9 @@ use std::{
 
 use qchat_proto::{
     crypto::{entropy::Entropy, sign::DeviceSigningKey},
-    identity::{AccountProof, Deed, LoginProof},
-    ids::{AccountId, DeviceId, ServerId},
+    identity::{AccountProof, Deed, JoinRequest, LoginProof},
+    ids::{AccountId, DeviceId, RoomId, ServerId},
+    invite::LinkSecret,
     wire::{
         api::{Binary, Challenge, ChallengeRequest, Login, Proof, Refresh, Session},
         fault::{Fault, FaultCode},
@@ -207,6 +208,24 @@ impl Access {
         };
         let signature = proof.sign(deed, &own).map_err(|error| EngineError::Keys(error.to_string()))?;
         Ok(Proof { nonce: challenge.nonce, signature: signature.into() })
+    }
+
+    /// What this device says to be let into a room, by a link's secret.
+    pub(crate) async fn join_request(
+        &self,
+        room: RoomId,
+        secret: &LinkSecret,
+    ) -> Result<Vec<u8>, EngineError> {
+        let (own, _) = self.keys().await?;
+        let request = JoinRequest {
+            server: self.server,
+            room,
+            link: secret.id(),
+            account: self.account,
+            device: self.device,
+            created_at: clock::seconds(),
+        };
+        request.seal(secret, &own).map_err(|error| EngineError::Keys(error.to_string()))
     }
 
     /// This device's key, and the next one while that is on its way to the daemon.

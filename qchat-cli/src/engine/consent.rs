@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
+    clock,
+    devices::ASKED,
     error::EngineError,
     handle::{Handle, Inner},
     rooms::Entry,
@@ -125,6 +127,7 @@ pub(super) async fn enter_own(handle: &Handle) -> Result<bool, EngineError> {
 async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq, Entry)>, EngineError> {
     let me = handle.0.me.account;
     let profile = &handle.0.profile;
+    let since = clock::seconds().saturating_sub(ASKED);
     let found = profile.read_async(move |tx: &mut Tx| {
         let mut found = vec![];
         for row in tx.invitations()? {
@@ -144,9 +147,12 @@ async fn acceptable(handle: &Handle, accept: Accept) -> Result<Vec<(RoomId, Seq,
             // A device that cannot follow a room says nothing in it by itself but to whom it knows from there.
             let stuck = tx.room(row.room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_)));
             let restored = tx.is_restored(row.room)?;
-            if (good || own || restored) && !stuck {
+            // The user has asked for it; whoever lets this account in shows that they know the link.
+            let linked = tx.link_request(row.room, since)?.is_some();
+            if (good || own || restored || linked) && !stuck {
                 let entry = match accept {
                     _ if own => Entry::Own,
+                    _ if linked => Entry::ByLink,
                     _ if restored && !good => Entry::Restored,
                     Accept::All => Entry::AcceptedOfAll,
                     Accept::Ask | Accept::Verified => Entry::AcceptedOfVerified,

@@ -22,7 +22,7 @@ use super::{
     claims, clock,
     error::EngineError,
     handle::Handle,
-    old_copy, tidy,
+    invite_links, old_copy, tidy,
     types::{Event, Inviting},
 };
 use crate::store::{InvitationRow, Standing, StoreError, Tx};
@@ -50,12 +50,17 @@ pub(super) enum Entry {
     /// Somebody has added this device who was known before there was it, to a room that its account was in, as a backup says:
     /// that was restored to get back into it.
     Restored,
+    /// The user has asked by an invite link, whose secret the room has to show.
+    ByLink,
 }
 
 impl Entry {
     /// Whether it is a yes, which the room is told.
     fn is_a_yes(self) -> bool {
-        matches!(self, Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll | Self::Restored)
+        matches!(
+            self,
+            Self::Accepted | Self::AcceptedOfVerified | Self::AcceptedOfAll | Self::Restored | Self::ByLink
+        )
     }
 }
 
@@ -123,6 +128,7 @@ fn is_meant(
         Entry::AcceptedOfAll | Entry::Unasked => true,
         Entry::Own => is_own(tx, me, inviter)?,
         Entry::Restored => is_known_of_old(tx, inviter)?,
+        Entry::ByLink => invite_links::is_linked(tx, room)?,
     })
 }
 
@@ -346,6 +352,11 @@ impl Handle {
                 // Nothing of it is kept.
                 return Err(match entry {
                     Entry::Own => NotJoined::Failed(SessionError::Stranger.into()),
+                    Entry::ByLink => NotJoined::Failed(EngineError::Refused(
+                        "whoever lets you in does not know the link that you have asked by: this may be another room. Ask whoever \
+                         gave you the link; `qchat room join` accepts it as an invitation, and `qchat room leave` declines it"
+                            .to_owned(),
+                    )),
                     _ => NotJoined::ByAnother(inviter.account),
                 });
             }
@@ -353,6 +364,7 @@ impl Handle {
                 tx.forget_key_package(&key_package)?;
             }
             tx.forget_invitation(room)?;
+            tx.forget_link_request(room)?;
             // By a KeyPackage of a key that this device had before, its leaf has that key, and is owed the new one.
             let newest = device.is_of_newest_key(&invited.key_package.1);
             tx.put_renewal(room, Renewal { at: if newest { clock::seconds() } else { 0 }, accepted: 0 })?;

@@ -48,7 +48,7 @@ impl Handle {
         }
     }
 
-    async fn settings(&self, room: RoomId) -> Result<RoomSettings, EngineError> {
+    pub(super) async fn settings(&self, room: RoomId) -> Result<RoomSettings, EngineError> {
         let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
         row.and_then(|row| row.settings).ok_or_else(|| EngineError::NoSuchRoom(room.to_string()))
     }
@@ -72,7 +72,7 @@ fn expect_allowed(now: &RoomSettings, me: AccountId, change: &SettingsChange) ->
         return refuse(if now.direct {
             "in a conversation of two, who takes part and what they may do stays as it is"
         } else {
-            "the topic is too long, or there are too many people that are banned or may only read"
+            "the topic is too long, or there are too many links, or people that are banned or may only read"
         });
     }
     Ok(())

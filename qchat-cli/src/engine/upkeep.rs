@@ -9,7 +9,12 @@ use qchat_proto::{
     wire::api::{Binary, KeyPackageCount, PutKeyPackages},
 };
 
-use super::{clock, devices::OwnDevices, error::EngineError, steps::Steps};
+use super::{
+    clock,
+    devices::{Applicant, OwnDevices},
+    error::EngineError,
+    steps::Steps,
+};
 use crate::store::{KeyPackageSecret, Profile, StoreError, Tx};
 
 /// One-time KeyPackages are made anew when fewer than this many are left,
@@ -24,12 +29,14 @@ pub(crate) struct Due {
     pub(crate) rooms: Vec<RoomId>,
     /// Whether other devices have noted something.
     pub(crate) noted: bool,
+    /// Who asks to be let into a room, and waits for this account's yes.
+    pub(crate) asking: Vec<Applicant>,
 }
 
 /// Does what is due.
 pub(crate) async fn run(devices: &OwnDevices) -> Result<Due, EngineError> {
     devices.finish_rotation().await?;
-    let KeyPackageCount { device_list_version: newest, owed, notes_version, .. } =
+    let KeyPackageCount { device_list_version: newest, owed, notes_version, join_requests, .. } =
         key_packages_due(devices).await?;
     let account = devices.account;
     let known = devices.profile.read_async(move |tx| tx.stored_device_list(account)).await?;
@@ -40,12 +47,18 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Due, EngineError> {
     devices.label().await?;
     let mut rooms = devices.add_to_rooms().await?;
     rooms.extend(devices.add_owed(&owed).await?);
+    let mut asking = vec![];
+    if join_requests {
+        let (more, who) = devices.admit_applicants().await?;
+        rooms.extend(more);
+        asking = who;
+    }
     // Last, and in the way of nothing: what is noted may not fit any more.
     let noted = devices.sync_notes(Some(notes_version)).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what is noted was not told to the other devices");
         false
     });
-    Ok(Due { rooms, noted })
+    Ok(Due { rooms, noted, asking })
 }
 
 /// Publishes KeyPackages when few are left or they have become old. Returns what the daemon said before.

@@ -14,10 +14,11 @@ use qchat_proto::{
             AccountNotes, Activity, AddRecovered, Backups, Challenge, ChallengeRequest, ChangePassphrase,
             Chunks, ClaimKeyPackages, ClaimedKeyPackages, CompleteFile, CreateRoom, DeleteAccount, Devices,
             Directory, DirectoryGrowth, DirectoryHead, DirectoryHistory, ExportAccount, FileParts, FileQuota,
-            Granted, IdentityKey, KeyPackageCount, LinkSession, LinkState, Login, OpenLink, PassphraseSalt,
-            PendingLink, PutAccountNotes, PutAnswer, PutBackup, PutDeviceList, PutFile, PutKeyPackages,
-            PutLabel, PutOpening, Recover, Recovered, RecoveryChallenge, RecoveryChallengeRequest, Refresh,
-            Register, Room, RoomInvitation, Rooms, Salt, SaltRequest, ServerInfo, Session,
+            Granted, IdentityKey, JoinRequests, KeyPackageCount, LinkSession, LinkState, Login, OpenLink,
+            PassphraseSalt, PendingLink, PutAccountNotes, PutAnswer, PutBackup, PutDeviceList, PutFile,
+            PutJoinRequest, PutKeyPackages, PutLabel, PutOpening, Recover, Recovered, RecoveryChallenge,
+            RecoveryChallengeRequest, Refresh, Register, Room, RoomInvitation, Rooms, Salt, SaltRequest,
+            ServerInfo, Session,
         },
         chunk::ChunkId,
         fault::{FaultBody, FaultCode},
@@ -171,6 +172,23 @@ impl Client {
     /// `PUT /v1/account/notes`
     pub async fn put_notes(&self, token: &str, body: &PutAccountNotes) -> Answer<()> {
         self.done(self.request(Method::PUT, "account/notes", Some(token)).await?.json(body)).await
+    }
+
+    /// `PUT /v1/rooms/{id}/join-request`
+    pub async fn put_join_request(&self, token: &str, room: RoomId, body: &PutJoinRequest) -> Answer<()> {
+        let path = format!("rooms/{room}/join-request");
+        self.done(self.request(Method::PUT, &path, Some(token)).await?.json(body)).await
+    }
+
+    /// `GET /v1/account/join-requests`
+    pub async fn join_requests(&self, token: &str) -> Answer<JoinRequests> {
+        self.get("account/join-requests", token).await
+    }
+
+    /// `DELETE /v1/rooms/{id}/join-requests/{account}`
+    pub async fn forget_join_request(&self, token: &str, room: RoomId, account: AccountId) -> Answer<()> {
+        let path = format!("rooms/{room}/join-requests/{account}");
+        self.done(self.request(Method::DELETE, &path, Some(token)).await?).await
     }
 
     /// `POST /v1/links/salt`

@@ -23,6 +23,7 @@ mod invitees;
 mod kept;
 mod key_packages;
 mod ledger;
+mod link_requests;
 mod links;
 mod lock;
 mod notes;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use diesel::{OptionalExtension, SqliteConnection, dsl, prelude::*};
 use qchat_proto::{
     content::SettingsChange,
-    ids::{MessageId, RoomId},
+    ids::{AccountId, InviteId, MessageId, RoomId},
     session::ledger::{Change, OutboxRow, RowState, Sealed, Want},
     wire::{codec, frame::Invitation, pb},
 };
@@ -41,6 +41,9 @@ fn encode_want(want: &Want) -> (i32, Vec<u8>) {
         Want::Commit(Change::Duties) => (6, Vec::new()),
         Want::Commit(Change::Withdraw) => (7, Vec::new()),
         Want::Commit(Change::Restart(packages)) => (8, join(packages)),
+        Want::Commit(Change::LetIn { link, account, key_packages }) => {
+            (9, [&link.as_bytes()[..], account.as_bytes(), &join(key_packages)].concat())
+        }
     }
 }
 
@@ -56,6 +59,15 @@ fn decode_want(kind: i32, bytes: Vec<u8>) -> Result<Want, StoreError> {
         6 => Want::Commit(Change::Duties),
         7 => Want::Commit(Change::Withdraw),
         8 => Want::Commit(Change::Restart(split(bytes.into()).ok_or(CORRUPT)?)),
+        9 => {
+            let (link, rest) = bytes.split_first_chunk().ok_or(CORRUPT)?;
+            let (account, packages) = rest.split_first_chunk().ok_or(CORRUPT)?;
+            Want::Commit(Change::LetIn {
+                link: InviteId::from_bytes(*link),
+                account: AccountId::from_bytes(*account),
+                key_packages: split(Bytes::copy_from_slice(packages)).ok_or(CORRUPT)?,
+            })
+        }
         _ => return Err(CORRUPT),
     })
 }

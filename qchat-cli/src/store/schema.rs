@@ -320,6 +320,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_requests (room) {
+        room -> Binary,
+        secret -> Binary,
+        asked_at -> BigInt,
+    }
+}
+
+diesel::table! {
     unread_lines (room) {
         room -> Binary,
         row -> BigInt,

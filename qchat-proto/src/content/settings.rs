@@ -9,10 +9,15 @@ use prost::{
 };
 
 use super::{Body, MAX_ROOM_NAME};
-use crate::{ids::AccountId, wire::codec::DecodeError, wire::pb};
+use crate::{
+    ids::{AccountId, InviteId},
+    invite::{InviteLink, LinkSecret, MAX_LINKS},
+    wire::codec::DecodeError,
+    wire::pb,
+};
 
 /// The fields of `RoomSettings` that this version knows.
-const KNOWN: [u32; 8] = [1, 2, 3, 4, 5, 6, 10, 11];
+const KNOWN: [u32; 9] = [1, 2, 3, 4, 5, 6, 10, 11, 12];
 /// Longest topic of a room, bytes.
 pub const MAX_TOPIC: usize = 1024;
 /// Most accounts that are readers or banned, each.
@@ -65,6 +70,8 @@ pub struct RoomSettings {
     pub direct: bool,
     /// After how many seconds every device deletes a message, from when that device has stored it.
     pub expire_after: Option<NonZeroU32>,
+    /// What lets those who hold one ask to be let in.
+    pub links: Vec<InviteLink>,
     /// What a later version has set: kept, so that whoever does not know it does not end it.
     unknown: Bytes,
 }
@@ -81,6 +88,7 @@ impl RoomSettings {
             banned: vec![],
             direct: false,
             expire_after: None,
+            links: vec![],
             unknown: Bytes::new(),
         }
     }
@@ -146,10 +154,27 @@ impl RoomSettings {
                 changed.banned.push(*account);
             }
             SettingsChange::Unban(account) => changed.banned.retain(|banned| banned != account),
+            SettingsChange::Link(link) if !changed.links.iter().any(|known| known.id() == link.id()) => {
+                changed.links.push(link.clone());
+            }
+            SettingsChange::Unlink(id) => changed.links.retain(|link| link.id() != *id),
+            SettingsChange::LetIn(id, account) => {
+                // Two admins may count one person at once, or the last two.
+                let link = changed.links.iter_mut().find(|link| link.id() == *id);
+                let left = |link: &InviteLink| link.uses.is_some_and(|uses| link.left(uses) > 0);
+                if let Some(link) = link.filter(|link| !link.joined.contains(account) && left(link)) {
+                    link.joined.push(*account);
+                }
+            }
             // It is so already.
-            SettingsChange::Role(..) | SettingsChange::Ban(_) => {}
+            SettingsChange::Role(..) | SettingsChange::Ban(_) | SettingsChange::Link(_) => {}
         }
         changed
+    }
+
+    /// The link of an id.
+    pub fn link(&self, id: InviteId) -> Option<&InviteLink> {
+        self.links.iter().find(|link| link.id() == id)
     }
 
     fn forget(&mut self, account: AccountId) {
@@ -170,6 +195,7 @@ impl RoomSettings {
             banned: ids(&self.banned),
             direct: self.direct,
             expire_after: self.expire_after.map_or(0, NonZeroU32::get),
+            links: self.links.iter().map(write_link).collect(),
         }
         .encode_to_vec();
         encoded.extend_from_slice(&self.unknown);
@@ -180,7 +206,8 @@ impl RoomSettings {
     ///
     /// # Errors
     /// [`DecodeError`] when they are malformed, unnamed, named too long or as people are (`@`), when nobody owns the room, or
-    /// somebody has two roles, or when they are those of a conversation of two without two owners.
+    /// somebody has two roles, when they are those of a conversation of two without two owners or with links, or when there are more
+    /// than [`MAX_LINKS`] links or a link that cannot be.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const MALFORMED: DecodeError = DecodeError::Malformed("room settings");
         let raw = pb::RoomSettings::decode(bytes).map_err(|_| MALFORMED)?;
@@ -197,6 +224,7 @@ impl RoomSettings {
             banned: ids(&raw.banned)?,
             direct: raw.direct,
             expire_after: NonZeroU32::new(raw.expire_after),
+            links: raw.links.iter().map(read_link).collect::<Option<Vec<_>>>().ok_or(MALFORMED)?,
             unknown: unknown(bytes).ok_or(MALFORMED)?,
         };
         if check_room_name(&settings.name).is_err() || settings.topic.len() > MAX_TOPIC {
@@ -204,6 +232,12 @@ impl RoomSettings {
         }
         let Self { owners, admins, readers, banned, .. } = &settings;
         let admin = |account: &AccountId| admins.contains(account);
+        let mut secrets: Vec<_> = settings.links.iter().map(InviteLink::id).collect();
+        secrets.sort_unstable();
+        secrets.dedup();
+        if secrets.len() != settings.links.len() || secrets.len() > MAX_LINKS {
+            return Err(MALFORMED);
+        }
         let good = !owners.is_empty()
             && owners.iter().all(admin)
             && !readers.iter().chain(banned).any(admin)
@@ -213,7 +247,7 @@ impl RoomSettings {
         }
         let two = matches!(admins[..], [one, other] if one != other)
             && owners.len() == admins.len()
-            && readers.len() + banned.len() == 0;
+            && readers.len() + banned.len() + settings.links.len() == 0;
         if settings.direct && !two {
             return Err(MALFORMED);
         }
@@ -237,6 +271,12 @@ pub enum SettingsChange {
     Ban(AccountId),
     /// That somebody may be added again.
     Unban(AccountId),
+    /// Another link.
+    Link(InviteLink),
+    /// That a link lets nobody in any more.
+    Unlink(InviteId),
+    /// That somebody is one of the people whom a link lets in, which lets in so many.
+    LetIn(InviteId, AccountId),
 }
 
 impl SettingsChange {
@@ -254,6 +294,12 @@ impl SettingsChange {
             }
             Self::Ban(account) => Change::Ban(id(account)),
             Self::Unban(account) => Change::Unban(id(account)),
+            Self::Link(link) => Change::Link(write_link(link)),
+            Self::Unlink(link) => Change::Unlink(Bytes::copy_from_slice(link.as_bytes())),
+            Self::LetIn(link, account) => Change::LetIn(pb::settings_change::LetIn {
+                link: Bytes::copy_from_slice(link.as_bytes()),
+                account: id(account),
+            }),
         };
         pb::SettingsChange { change: Some(change) }.encode_to_vec()
     }
@@ -267,6 +313,7 @@ impl SettingsChange {
         const MALFORMED: DecodeError = DecodeError::Malformed("change of settings");
         let raw = pb::SettingsChange::decode(bytes).map_err(|_| MALFORMED)?;
         let id = |id: &[u8]| AccountId::try_from(id).map_err(|_| MALFORMED);
+        let link_id = |id: &[u8]| InviteId::try_from(id).map_err(|_| MALFORMED);
         Ok(match raw.change.ok_or(MALFORMED)? {
             Change::Name(name) => Self::Name(name),
             Change::Topic(topic) => Self::Topic(topic),
@@ -274,8 +321,33 @@ impl SettingsChange {
             Change::Role(role) => Self::Role(id(&role.account)?, Role::named(&role.role).ok_or(MALFORMED)?),
             Change::Ban(account) => Self::Ban(id(&account)?),
             Change::Unban(account) => Self::Unban(id(&account)?),
+            Change::Link(link) => Self::Link(read_link(&link).ok_or(MALFORMED)?),
+            Change::Unlink(link) => Self::Unlink(link_id(&link)?),
+            Change::LetIn(it) => Self::LetIn(link_id(&it.link)?, id(&it.account)?),
         })
     }
+}
+
+fn write_link(link: &InviteLink) -> pb::InviteLink {
+    pb::InviteLink {
+        secret: Bytes::copy_from_slice(link.secret.expose()),
+        expires_at: link.expires_at.unwrap_or(0),
+        uses: link.uses.map_or(0, NonZeroU32::get),
+        ask: link.ask,
+        joined: link.joined.iter().map(|id| Bytes::copy_from_slice(id.as_bytes())).collect(),
+    }
+}
+
+fn read_link(raw: &pb::InviteLink) -> Option<InviteLink> {
+    let joined = raw.joined.iter().map(|id| AccountId::try_from(&id[..])).collect::<Result<_, _>>();
+    let link = InviteLink {
+        secret: LinkSecret::from_slice(&raw.secret)?,
+        expires_at: (raw.expires_at > 0).then_some(raw.expires_at),
+        uses: NonZeroU32::new(raw.uses),
+        ask: raw.ask,
+        joined: joined.ok()?,
+    };
+    link.is_sound().then_some(link)
 }
 
 /// Why a room cannot be called so.
@@ -331,6 +403,47 @@ mod tests {
         read.name = "coffee".to_owned();
         assert!(read.encode().ends_with(&[0x9a, 0x06, 0x02, 0x68, 0x69]));
         assert_eq!(RoomSettings::decode(&read.encode()), Ok(read));
+    }
+
+    #[test]
+    fn links_are_made_counted_and_ended_whoever_does_it_at_once() {
+        let [alice, bob, carol] = [1, 2, 3].map(|n| AccountId::from_bytes([n; 16]));
+        let link = |n: u8, uses| InviteLink {
+            secret: LinkSecret::from_slice(&[n; 32]).unwrap(),
+            expires_at: Some(7),
+            uses: NonZeroU32::new(uses),
+            ask: n == 2,
+            joined: vec![],
+        };
+        let (free, counted) = (link(1, 0), link(2, 1));
+        let settings = RoomSettings::new("tea".to_owned(), vec![alice]);
+        let change = |settings: &RoomSettings, change: SettingsChange| {
+            assert_eq!(SettingsChange::decode(&change.encode()), Ok(change.clone()));
+            let changed = settings.with(&change);
+            assert_eq!(RoomSettings::decode(&changed.encode()).as_ref(), Ok(&changed));
+            changed
+        };
+        let both = change(&settings, SettingsChange::Link(free.clone()));
+        let both = change(&both, SettingsChange::Link(counted.clone()));
+        assert_eq!(change(&both, SettingsChange::Link(counted.clone())), both, "made once");
+        let used = change(&both, SettingsChange::LetIn(counted.id(), bob));
+        assert_eq!(used.link(counted.id()).unwrap().joined, [bob]);
+        for who in [bob, carol] {
+            assert_eq!(change(&used, SettingsChange::LetIn(counted.id(), who)), used, "one, and no more");
+        }
+        assert_eq!(change(&both, SettingsChange::LetIn(free.id(), bob)), both, "that one counts nobody");
+        let ended = change(&used, SettingsChange::Unlink(counted.id()));
+        assert_eq!(ended.links, std::slice::from_ref(&free));
+        assert_eq!(change(&ended, SettingsChange::LetIn(counted.id(), carol)), ended);
+        let refused = |links: Vec<InviteLink>| {
+            RoomSettings::decode(&RoomSettings { links, ..settings.clone() }.encode()).is_err()
+        };
+        assert!(refused([&free, &free].map(Clone::clone).to_vec()), "one secret twice");
+        assert!(refused((0..=16).map(|n| link(n, 0)).collect()), "too many");
+        assert!(refused(vec![InviteLink { joined: vec![bob, carol], ..counted }]), "more than it lets in");
+        let direct =
+            RoomSettings { links: vec![free], ..RoomSettings::direct("two".to_owned(), [alice, bob]) };
+        assert!(RoomSettings::decode(&direct.encode()).is_err(), "nobody else is let in there");
     }
 
     #[test]

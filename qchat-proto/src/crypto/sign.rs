@@ -77,11 +77,13 @@ pub enum SignatureUse {
     TreeHead,
     /// That somebody is there, or writes. By device keys.
     Ephemeral,
+    /// That somebody who holds an invite link asks to be let into its room. By device keys.
+    JoinRequest,
 }
 
 impl SignatureUse {
     /// Every use.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Mls,
         Self::DeviceCertificate,
         Self::DeviceList,
@@ -97,6 +99,7 @@ impl SignatureUse {
         Self::Recovery,
         Self::TreeHead,
         Self::Ephemeral,
+        Self::JoinRequest,
     ];
 
     /// The label that stands in the signed bytes.
@@ -117,6 +120,7 @@ impl SignatureUse {
             Self::Recovery => b"recovery\0\0\0\0\0\0\0\0",
             Self::TreeHead => b"tree-head\0\0\0\0\0\0\0",
             Self::Ephemeral => b"ephemeral\0\0\0\0\0\0\0",
+            Self::JoinRequest => b"join-request\0\0\0\0",
         }
     }
 }

@@ -5,7 +5,7 @@
 //! account identity key ─┴─► AccountRecord: account, name, both public keys
 //!          └─ signs ─► DeviceCertificate: this device key is the account's
 //!          └─ signs ─► DeviceList: these devices, and no others, until then
-//! device key └─ signs ─► LoginProof, AccountProof; and it is the signature key of the device's leaves in MLS
+//! device key └─ signs ─► LoginProof, AccountProof, JoinRequest; and it is the signature key of the device's leaves in MLS
 //! recovery signing key └─ signs ─► RecoveryProof, BackupKey
 //! ```
 //!
@@ -21,6 +21,7 @@ mod deed;
 mod directory;
 mod error;
 mod format;
+mod join_request;
 mod label;
 pub mod link;
 mod list;
@@ -36,6 +37,7 @@ pub use deed::{AccountProof, Deed};
 pub use directory::{Answer, Asked, Pinned, VerifiedDirectory, verify_directory};
 pub(crate) use directory::{said_of_list, said_of_record};
 pub use error::IdentityError;
+pub use join_request::{JoinRequest, SealedRequest};
 pub use label::{DeviceLabel, DeviceName, LabelError};
 pub use list::{DeviceList, ListedDevice};
 pub use login::LoginProof;

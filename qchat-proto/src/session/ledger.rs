@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     content::{Exercise, RoomSettings, SettingsChange},
     identity::DeviceList,
-    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
+    ids::{AccountId, DeviceId, InviteId, MessageId, RoomId, Seq},
     mls::{
         device::OwnKeyPackage,
         group::Group,
@@ -214,6 +214,16 @@ pub enum Change {
     /// Adds devices by their KeyPackages (MLSMessage each). Those that are members or revoked by then are passed over. Other
     /// devices of its own account are no invitees: their account is in the room.
     Add(Vec<Bytes>),
+    /// Adds an account by its KeyPackages (MLSMessage each), which has asked by an invite link, and counts it where the link counts.
+    /// Nobody is added when the link is gone, over or used up by then, or the account is in the room or banned.
+    LetIn {
+        /// The link.
+        link: InviteId,
+        /// Who has asked.
+        account: AccountId,
+        /// What its devices are added by.
+        key_packages: Vec<Bytes>,
+    },
     /// Removes every device of an account.
     RemoveAccount(AccountId),
     /// Removes the devices whose invitation is overdue, if any is when it is sealed.

@@ -325,27 +325,37 @@ impl Sealing<'_> {
         let mut plan = Plan { key: self.device.new_key_for(&self.group), ..Plan::default() };
         match change {
             Change::Add(key_packages) => {
-                for key_package in key_packages {
-                    let Ok(theirs) = self.device.inspect_key_package(key_package, self.now) else {
-                        // It has expired while it waited; whoever asked for it sees that nobody was added.
-                        continue;
-                    };
-                    let known = leaves.iter().any(|leaf| leaf.device == theirs.device)
-                        || added.iter().any(|added| added.device == theirs.device);
-                    // It may have been revoked while this waited.
-                    if known || excluded(ledger, theirs.account, theirs.device, theirs.certified_at)? {
-                        continue;
-                    }
-                    let new = ListedDevice { account: theirs.account, device: theirs.device };
+                for (new, key_package) in self.additions(ledger, key_packages)? {
                     added.push(new);
-                    if theirs.account == self.device.account() {
+                    if new.account == self.device.account() {
                         full.push(new);
                     }
-                    plan.add.push(key_package.clone());
+                    plan.add.push(key_package);
                 }
                 if plan.add.is_empty() {
                     return Ok(None);
                 }
+            }
+            Change::LetIn { link, account, key_packages } => {
+                let now = self.group.settings()?;
+                let good = now.link(*link).is_some_and(|link| link.lets_in(*account, self.now).is_ok());
+                let there = leaves.iter().any(|leaf| leaf.account == *account);
+                let changed = now.with(&SettingsChange::LetIn(*link, *account));
+                // Only an admin can count.
+                let may = changed == now || now.role(self.device.account()) <= Role::Admin;
+                if !good || there || !may || now.banned.contains(account) {
+                    return Ok(None);
+                }
+                for (new, key_package) in self.additions(ledger, key_packages)? {
+                    if new.account == *account {
+                        added.push(new);
+                        plan.add.push(key_package);
+                    }
+                }
+                if plan.add.is_empty() {
+                    return Ok(None);
+                }
+                plan.settings = (changed != now).then_some(changed);
             }
             Change::RemoveAccount(account) => {
                 let own = self.device.id();
@@ -429,6 +439,30 @@ impl Sealing<'_> {
         let tree = (!sealed.welcomes.is_empty()).then_some(output.ratchet_tree);
         sealed.tree = tree.as_deref().map(TreeHash::of);
         Ok(Some((sealed, tree)))
+    }
+
+    /// The devices that these KeyPackages are of, and can be added by them.
+    fn additions<L: Ledger>(
+        &self,
+        ledger: &mut L,
+        key_packages: &[Bytes],
+    ) -> Result<Vec<(ListedDevice, Bytes)>, L> {
+        let mut added: Vec<(ListedDevice, Bytes)> = vec![];
+        for key_package in key_packages {
+            let Ok(theirs) = self.device.inspect_key_package(key_package, self.now) else {
+                // It has expired while it waited; whoever asked for it sees that nobody was added.
+                continue;
+            };
+            let known = self.leaves.iter().any(|leaf| leaf.device == theirs.device)
+                || added.iter().any(|(added, _)| added.device == theirs.device);
+            // It may have been revoked while this waited.
+            if known || excluded(ledger, theirs.account, theirs.device, theirs.certified_at)? {
+                continue;
+            }
+            added
+                .push((ListedDevice { account: theirs.account, device: theirs.device }, key_package.clone()));
+        }
+        Ok(added)
     }
 
     fn authenticated(&self, message_id: MessageId, kind: Kind, delta: &[MembershipChange]) -> Authenticated {

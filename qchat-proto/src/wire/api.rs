@@ -57,6 +57,9 @@
 //! | `DELETE /v1/rooms/{id}/files/{file}` | | 204 |
 //! | `GET /v1/account/files` | | [`FileQuota`] |
 //! | `POST /v1/rooms/{id}/join`, `POST /v1/rooms/{id}/decline` | | 204 |
+//! | `PUT /v1/rooms/{id}/join-request` | [`PutJoinRequest`] | 204 |
+//! | `GET /v1/account/join-requests` | | [`JoinRequests`] |
+//! | `DELETE /v1/rooms/{id}/join-requests/{account}` | | 204 |
 //!
 //! All but `server`, registration, challenge, login, refresh, deletion, recovery and the opening of a link need `Authorization: Bearer`
 //! with the access token; `/v1/link` takes the token of a link and no other, and nothing else takes that one.
@@ -505,6 +508,9 @@ pub struct KeyPackageCount {
     /// The version of the account's notes; 0 where there are none.
     #[serde(default)]
     pub notes_version: u64,
+    /// Whether somebody asks to be let into a room in which this device is full.
+    #[serde(default)]
+    pub join_requests: bool,
     /// Devices that have come back by the recovery words and are not yet in rooms that this device and their account are in:
     /// whoever finds their account's signature under it adds them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -527,6 +533,31 @@ pub struct PutAccountNotes {
     pub after: u64,
     /// At most `limits::NOTES`.
     pub sealed: Binary,
+}
+
+/// What somebody who holds an invite link asks the members of its room.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PutJoinRequest {
+    /// An `identity::JoinRequest`.
+    pub request: Binary,
+}
+
+/// What waits for an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JoinRequests {
+    /// The oldest first, at most `limits::JOIN_REQUESTS`.
+    pub requests: Vec<WaitingJoinRequest>,
+}
+
+/// A join request that waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaitingJoinRequest {
+    /// The room.
+    pub room_id: RoomId,
+    /// Whose it is, by the daemon's word.
+    pub account_id: AccountId,
+    /// An `identity::JoinRequest`.
+    pub request: Binary,
 }
 
 /// A place in a room that a device is owed.

@@ -25,6 +25,7 @@ pub fn signed_bytes<L: Level>(usage: SignatureUse, message: &[u8]) -> Vec<u8> {
         SignatureUse::Recovery => "recovery",
         SignatureUse::TreeHead => "tree-head",
         SignatureUse::Ephemeral => "ephemeral",
+        SignatureUse::JoinRequest => "join-request",
     };
     let suite = match L::NAME {
         "ML-DSA-65+Ed25519" => [0xf0, 0x65],

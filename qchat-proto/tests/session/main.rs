@@ -11,6 +11,7 @@ mod hostile;
 mod insider;
 mod insiders;
 mod invitations;
+mod invite_links;
 mod judge;
 mod ledger;
 mod members;

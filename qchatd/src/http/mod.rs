@@ -9,6 +9,7 @@ mod farewell;
 mod files;
 mod gate;
 mod health;
+mod join_requests;
 mod key_packages;
 mod links;
 mod notes;
@@ -69,6 +70,8 @@ pub fn routes(sockets: Sockets) -> BoxedFilter<(Response,)> {
         .or(backups::routes(&services))
         .unify()
         .or(notes::routes(&services))
+        .unify()
+        .or(join_requests::routes(&services))
         .unify();
     socket::route(sockets).map(Reply::into_response).or(rest).unify().recover(reject::recover).unify().boxed()
 }

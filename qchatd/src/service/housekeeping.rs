@@ -9,7 +9,7 @@ use super::{floor::floor, now_sql};
 use crate::{
     meters::Meters,
     store::{
-        Connection, Store, StoreError, audit, backups, links, owed,
+        Connection, Store, StoreError, audit, backups, join_requests, links, owed,
         retention::{self, RowId},
         trees,
     },
@@ -27,6 +27,8 @@ const KEY_PACKAGE: i64 = 91 * 24;
 const GRANT: i64 = 30 * 24 * HOUR;
 /// How long a device is owed its places, seconds: as long.
 const OWED: i64 = GRANT;
+/// How long a join request waits, seconds: a week, which is as long as members believe it.
+const ASKED: i64 = 7 * 24 * 3600;
 /// Rooms that are looked at in one transaction.
 const ROOMS: u32 = 64;
 /// Most envelopes that one transaction deletes.
@@ -101,6 +103,7 @@ impl Housekeeping {
                 links::expire(conn, now, now - GRANT)?;
                 backups::expire(conn, now)?;
                 owed::expire(conn, now - OWED)?;
+                join_requests::expire(conn, now - ASKED)?;
                 trees::expire(conn, now)
             })
             .await?;

@@ -17,7 +17,7 @@ use super::{ServiceError, links, sessions::Caller};
 use crate::{
     bus::Bus,
     store::{
-        Connection, Store, StoreError, accounts,
+        Connection, Store, StoreError, accounts, join_requests,
         key_packages::{self, KeyPackage},
         notes,
         owed::{self, Owed},
@@ -132,6 +132,7 @@ fn count(conn: &mut Connection, caller: Caller) -> Result<KeyPackageCount, Store
         count: key_packages::count(conn, caller.device)?,
         device_list_version: accounts::device_list_version(conn, caller.account)?,
         notes_version: notes::version(conn, caller.account)?,
+        join_requests: !join_requests::seen_by(conn, caller.device, 1)?.is_empty(),
         owed: owed::seen_by(conn, caller.device)?
             .into_iter()
             .map(|Owed { room, account, device }| OwedPlace {

@@ -9,6 +9,7 @@ mod error;
 pub mod files;
 pub mod floor;
 pub mod housekeeping;
+pub mod join_requests;
 pub mod key_packages;
 pub mod keys;
 pub mod links;
@@ -39,6 +40,7 @@ use self::{
     directory::KeyDirectory,
     files::{FileLimits, Files},
     housekeeping::{Housekeeping, Retention},
+    join_requests::JoinRequests,
     key_packages::KeyPackages,
     keys::ServerKeys,
     links::Links,
@@ -74,6 +76,8 @@ pub struct Services {
     pub links: Links,
     /// What the devices of an account keep for one another.
     pub notes: Notes,
+    /// What people ask who hold an invite link.
+    pub join_requests: JoinRequests,
     /// What devices keep here for those that come after them.
     pub backups: Backups,
     /// Rooms and invitations.
@@ -143,6 +147,7 @@ impl Services {
                 keys.strangers,
             ),
             notes: Notes::new(store.clone(), bus.clone()),
+            join_requests: JoinRequests::new(store.clone(), bus.clone()),
             backups: Backups::new(store.clone(), audit.clone(), backup_bytes),
             key_packages: KeyPackages::new(store.clone(), bus.clone()),
             rooms: Rooms::new(store.clone(), bus.clone()),

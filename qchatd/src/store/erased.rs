@@ -142,6 +142,7 @@ pub fn erase(conn: &mut Connection, erased: &Erased, now: i64) -> Result<bool, S
         .execute(conn)?;
     super::backups::erase(conn, erased.account)?;
     super::notes::erase(conn, erased.account)?;
+    super::join_requests::erase(conn, erased.account)?;
     let own: Vec<Vec<u8>> =
         devices::table.select(devices::id).filter(devices::account_id.eq(account)).load(conn)?;
     on_each!(conn, conn => diesel::delete(sessions::table.filter(sessions::device_id.eq_any(&own))).execute(conn))?;

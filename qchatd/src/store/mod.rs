@@ -15,6 +15,7 @@ mod error;
 pub mod export;
 pub mod files;
 mod interface;
+pub mod join_requests;
 pub mod key_packages;
 pub mod links;
 mod migrate;

@@ -240,6 +240,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    join_requests (room_id, account_id) {
+        room_id -> Binary,
+        account_id -> Binary,
+        request -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     backups (device_id) {
         device_id -> Binary,
         account_id -> Binary,
@@ -311,6 +320,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     file_parts,
     owed_places,
     notes,
+    join_requests,
     audit,
     audit_head,
 );

@@ -122,7 +122,8 @@ async fn refuse(of: &Device, link: LinkId) -> Result<(), FaultCode> {
 }
 
 /// Waits until a socket hears that something about its account has changed.
-async fn hinted(socket: &mut Socket) {
+/// Waits for word that something about the account has changed.
+pub(crate) async fn hinted(socket: &mut Socket) {
     socket.wait(|body| matches!(body, Body::AccountHint(_)).then_some(())).await;
 }
 

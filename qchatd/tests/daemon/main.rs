@@ -23,6 +23,7 @@ mod ephemeral;
 mod farewell;
 mod faults;
 mod files;
+mod join_requests;
 mod key_packages;
 mod limits;
 mod links;

@@ -251,6 +251,7 @@ fn published_migrations_stay_as_they_are() {
         ("sqlite/0012_owed_places", "ff5dd340c46a59b1"),
         ("sqlite/0013_files", "835c7f7f88487469"),
         ("sqlite/0015_notes", "7961351e03fb7bbf"),
+        ("sqlite/0016_join_requests", "37290e4226b7104e"),
         ("postgres/0001_relay", "89d700497efd08bc"),
         ("postgres/0002_sessions", "91d6e1aa49fbfdf2"),
         ("postgres/0003_trees", "88cd7d978607fd61"),
@@ -265,6 +266,7 @@ fn published_migrations_stay_as_they_are() {
         ("postgres/0012_owed_places", "367ee89eb6821503"),
         ("postgres/0013_files", "2084ed89f210bc56"),
         ("postgres/0015_notes", "2551af0a4b29d58b"),
+        ("postgres/0016_join_requests", "86d1fe30766837a1"),
     ] {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(path).join("up.sql");
         let found = hex::encode(&Sha256::digest(fs::read(&file).unwrap())[..8]);

@@ -21,6 +21,7 @@ use qchatd::store::{
     erased::{self, Erased},
     export,
     files::{self, File, State},
+    join_requests::{self, JoinRequest},
     key_packages::{self, KeyPackage},
     links::{self, Link},
     notes,
@@ -662,6 +663,31 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert_eq!(notes::find(conn, carol).unwrap(), Some((2, b"other".to_vec())));
     assert_eq!(notes::version(conn, carol).unwrap(), 2);
 
+    // What somebody asks the members of a room waits, the newest of each, until it is answered or has waited for long.
+    let asks = |account, request: &[u8]| JoinRequest { room, account, request: request.to_vec() };
+    assert_eq!(join_requests::seen_by(conn, tablet, 9).unwrap(), []);
+    for (request, at) in
+        [(asks(carol, b"first"), 1), (asks(carol, b"again"), 3), (asks(inviter, b"other"), 2)]
+    {
+        join_requests::put(conn, &request, now + at).unwrap();
+    }
+    let both = [asks(inviter, b"other"), asks(carol, b"again")];
+    assert_eq!(join_requests::count(conn, room).unwrap(), 2);
+    assert_eq!(join_requests::count(conn, id!(RoomId, 99)).unwrap(), 0);
+    let full = join_requests::who_may_answer(conn, room).unwrap();
+    assert!(!full.is_empty());
+    for device in full {
+        assert_eq!(join_requests::seen_by(conn, device, 9).unwrap(), both);
+        assert_eq!(join_requests::seen_by(conn, device, 1).unwrap(), both[..1]);
+    }
+    assert_eq!(join_requests::of_account(conn, carol).unwrap(), [asks(carol, b"again")]);
+    join_requests::expire(conn, now + 2).unwrap();
+    assert_eq!(join_requests::count(conn, room).unwrap(), 2);
+    join_requests::expire(conn, now + 3).unwrap();
+    assert_eq!(join_requests::of_account(conn, inviter).unwrap(), []);
+    join_requests::forget(conn, room, inviter).unwrap();
+    assert_eq!(join_requests::count(conn, room).unwrap(), 1);
+
     let kept = Erased { account: carol, name: [1; 48], token: [2; 32], identity_key: vec![3; 9] };
     assert_eq!(erased::by_id(conn, carol).unwrap(), None);
     assert_eq!(erased::rooms(conn, carol).unwrap(), [room]);
@@ -677,6 +703,7 @@ fn farewell(conn: &mut Connection, room: RoomId, inviter: AccountId, now: i64) {
     assert!(export::key_packages(conn, tablet).unwrap().is_empty());
     assert_eq!(owed::to(conn, spare).unwrap(), []);
     assert_eq!(notes::find(conn, carol).unwrap(), None);
+    assert_eq!(join_requests::of_account(conn, carol).unwrap(), []);
     assert_eq!(files::going(conn).unwrap(), [file(5).id], "what was never whole");
 }
 

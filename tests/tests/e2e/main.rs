@@ -19,6 +19,7 @@ mod files;
 mod frames;
 mod hostile;
 mod impostors;
+mod invite_links;
 mod linear;
 mod links;
 mod load;

@@ -6,7 +6,7 @@ mod frames;
 mod trees;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -25,7 +25,7 @@ use self::{ephemeral::Whispering, trees::Uploading};
 use super::{
     access::Access,
     core::{Core, Input},
-    devices::OwnDevices,
+    devices::{Applicant, OwnDevices},
     duties,
     error::EngineError,
     invitations::Invitations,
@@ -68,8 +68,8 @@ pub(crate) enum Command {
     Sync(oneshot::Sender<Result<(), EngineError>>),
     /// Something about the account may have changed: look after it.
     Account,
-    /// The account was looked after, and these rooms have something to send.
-    LookedAfter(Vec<RoomId>),
+    /// The account was looked after; these rooms have something to send, and these people wait for a yes.
+    LookedAfter(Vec<RoomId>, Vec<Applicant>),
     /// Show this of the user from now on; whether the others are asked for the same.
     Appear(Appearance, bool),
     /// Ask the others whether they are there.
@@ -109,6 +109,8 @@ pub(crate) struct Actor {
     upkeep: Option<JoinHandle<()>>,
     /// Upkeep is wanted once more when the one under way is done.
     upkeep_again: bool,
+    /// Who asks to be let in, and was shown to the user.
+    asking: HashSet<Applicant>,
     me: AccountId,
     /// Trees on their way.
     uploads: JoinSet<(Uploading, Result<(), EngineError>)>,
@@ -182,6 +184,7 @@ impl Actor {
             deleted: 0,
             upkeep: None,
             upkeep_again: false,
+            asking: HashSet::new(),
             uploads: JoinSet::new(),
             put: HashMap::new(),
             misses: HashMap::new(),
@@ -285,7 +288,7 @@ impl Actor {
                         | Command::Joined(_)
                         | Command::Account
                         | Command::AskPresence
-                        | Command::LookedAfter(_),
+                        | Command::LookedAfter(..),
                     ) => {}
                 },
             }
@@ -417,9 +420,28 @@ impl Actor {
                 let _ = events.send(Event::Deleted);
             }
             if let Some(back) = back.upgrade() {
-                let _ = back.send(Command::LookedAfter(due.rooms)).await;
+                let _ = back.send(Command::LookedAfter(due.rooms, due.asking)).await;
             }
         }));
+    }
+
+    /// Says who asks to be let into a room, once.
+    async fn tell_who_asks(&mut self, asking: Vec<Applicant>) -> Step {
+        for asking in asking {
+            let room = asking.room;
+            if !self.asking.insert(asking.clone()) {
+                continue;
+            }
+            let row =
+                self.profile.read_async(move |tx| tx.room_row(room)).await.map_err(EngineError::from)?;
+            let settings = row.and_then(|row| row.settings);
+            let room = settings.map_or_else(|| room.to_string(), |settings| settings.name);
+            self.tell(Event::Trouble(format!(
+                "{name} asks to be let into {room}; `qchat room request accept` lets them in, and `qchat room request decline` does not",
+                name = asking.name
+            )));
+        }
+        Ok(())
     }
 
     /// Does what is due by the clock, and what is owed since the account's devices have changed.
@@ -543,7 +565,8 @@ impl Actor {
                 self.start_upkeep();
                 Ok(())
             }
-            Command::LookedAfter(rooms) => {
+            Command::LookedAfter(rooms, asking) => {
+                self.tell_who_asks(asking).await?;
                 if let Some(upkeep) = self.upkeep.take() {
                     // This was the last that it had to do.
                     let _ = upkeep.await;

@@ -3,6 +3,7 @@
 
 mod approving;
 mod grants;
+mod letting_in;
 mod linking;
 mod listing;
 mod names;
@@ -11,8 +12,14 @@ mod own;
 mod rooms;
 mod stolen;
 
-pub(crate) use self::{grants::everybody, linking::put_known, own::OwnDevices};
+pub(crate) use self::{
+    grants::everybody,
+    letting_in::{ASKED, Genuine, Judged},
+    linking::put_known,
+    own::OwnDevices,
+};
 pub use self::{
+    letting_in::Applicant,
     linking::{LinkStage, link},
     listing::Revoked,
     names::host_name,

@@ -27,7 +27,7 @@ impl OwnDevices {
         let mut rooms = vec![];
         for place in owed {
             let Some(devices) = self.lacks(*place).await? else { continue };
-            if let Some(pause) = self.pause(devices) {
+            if let Some(pause) = pause(devices, self.steps.device.latest().jitter()) {
                 tokio::time::sleep(pause).await;
                 if self.lacks(*place).await?.is_none() {
                     continue;
@@ -81,10 +81,11 @@ impl OwnDevices {
         });
         Ok(lacking.await?)
     }
+}
 
-    fn pause(&self, devices: usize) -> Option<Duration> {
-        let more = u32::try_from(devices.saturating_sub(AT_ONCE)).unwrap_or(u32::MAX);
-        let place = u32::try_from(self.steps.device.latest().jitter() % u64::from(more.max(1))).unwrap_or(0);
-        (more > 0).then(|| PAUSE * place)
-    }
+/// How long this device of a room of so many leaves it to the others; `jitter` is its own.
+pub(super) fn pause(devices: usize, jitter: u64) -> Option<Duration> {
+    let more = u32::try_from(devices.saturating_sub(AT_ONCE)).unwrap_or(u32::MAX);
+    let place = u32::try_from(jitter % u64::from(more.max(1))).unwrap_or(0);
+    (more > 0).then(|| PAUSE * place)
 }

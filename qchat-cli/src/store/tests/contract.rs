@@ -5,6 +5,7 @@ use qchat_proto::{
     content::{Role, RoomSettings, SettingsChange},
     crypto::secret::Secret,
     ids::{AccountId, DeviceId, RoomId, Seq},
+    invite::{InviteLink, LinkSecret},
     mls::psk::{Psk, PskId, PskKind},
     session::ledger::{
         Asked, Change, GroupUpdate, Invitee, Ledger, ListedDevice, Notice, OpenedMessage, OutboxRow,
@@ -156,6 +157,11 @@ fn resyncs(l: &mut impl Ledger) {
     assert_eq!(l.request(ROOM).unwrap(), None);
 }
 
+fn link() -> InviteLink {
+    let secret = LinkSecret::from_slice(&[7; 32]).unwrap();
+    InviteLink { secret, expires_at: Some(9), uses: None, ask: true, joined: vec![] }
+}
+
 fn outbox(l: &mut impl Ledger) {
     let wants = [
         Want::Commit(Change::Add(vec![
@@ -164,6 +170,11 @@ fn outbox(l: &mut impl Ledger) {
             Bytes::from_static(b"three"),
         ])),
         Want::Commit(Change::Add(Vec::new())),
+        Want::Commit(Change::LetIn {
+            link: link().id(),
+            account: BOB,
+            key_packages: vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")],
+        }),
         Want::Commit(Change::RemoveAccount(BOB)),
         Want::Commit(Change::Settings(SettingsChange::Name("three".into()))),
         Want::Commit(Change::Settings(SettingsChange::Topic(String::new()))),
@@ -172,6 +183,8 @@ fn outbox(l: &mut impl Ledger) {
         Want::Commit(Change::Settings(SettingsChange::Role(BOB, Role::Reader))),
         Want::Commit(Change::Settings(SettingsChange::Ban(BOB))),
         Want::Commit(Change::Settings(SettingsChange::Unban(BOB))),
+        Want::Commit(Change::Settings(SettingsChange::Link(link()))),
+        Want::Commit(Change::Settings(SettingsChange::Unlink(link().id()))),
         Want::Commit(Change::Update),
         Want::Commit(Change::Duties),
         Want::Commit(Change::Withdraw),

@@ -6,6 +6,7 @@ use qchat_proto::{
     crypto::secret::Secret,
     identity::Pinned,
     ids::{MessageId, RoomId, Seq},
+    invite::LinkSecret,
     session::ledger::{GroupUpdate, Ledger, ListedDevice, RoomState},
 };
 use zeroize::Zeroizing;
@@ -404,6 +405,21 @@ fn numbers_that_do_not_fit_are_refused() {
     let (_dir, profile) = profile();
     let huge = profile.write(|tx| tx.put_head(ROOM, Seq(u64::MAX), &[0; 48]));
     assert!(matches!(huge, Err(StoreError::Range)));
+}
+
+#[test]
+fn what_was_asked_by_a_link_is_kept_for_each_room_until_it_is_old_or_taken_back() {
+    let (_dir, profile) = profile();
+    let (other, secret) = (RoomId::from_bytes([2; 16]), LinkSecret::from_slice(&[7; 32]).unwrap());
+    let asked = |room, after| read(&profile, move |tx| tx.link_request(room, after));
+    assert_eq!(asked(ROOM, 0), None);
+    for at in [50, 100] {
+        let secret = secret.clone();
+        write(&profile, move |tx| tx.put_link_request(ROOM, &secret, at));
+    }
+    assert_eq!((asked(ROOM, 100), asked(ROOM, 101), asked(other, 0)), (Some(secret), None, None));
+    write(&profile, |tx| tx.forget_link_request(ROOM));
+    assert_eq!(asked(ROOM, 0), None);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, Store, StoreError, accounts,
         audit::{self, Act, Actor, Outcome, Which},
-        backups, directory, export, files, notes, owed,
+        backups, directory, export, files, join_requests, notes, owed,
     },
 };
 
@@ -224,6 +224,10 @@ fn whole_account(conn: &mut Connection, account: AccountId) -> Result<(Vec<Value
     }
     if let Some((version, sealed)) = notes::find(conn, account)? {
         objects.push(json!({"kind": "notes", "version": version, "sealed": Binary::from(sealed)}));
+    }
+    for asked in join_requests::of_account(conn, account)? {
+        let request = Binary::from(asked.request);
+        objects.push(json!({"kind": "join_request", "room": asked.room, "request": request}));
     }
     let each = devices.into_iter().map(|device| Step::Device(device.id));
     Ok((

@@ -149,6 +149,13 @@ pub(crate) fn fill(conn: &mut Connection, size: Size) {
             envelopes + 1
         ),
         format!(
+            "INSERT INTO join_requests (room_id, account_id, request, created_at) {each_account} \
+             SELECT {}, {}, {}, 1000 + a.n FROM a WHERE a.n <= 1000",
+            id("room", "a.n"),
+            id("account", "a.n"),
+            digest("asked", "a.n")
+        ),
+        format!(
             "INSERT INTO owed_places (room_id, device_id, since) {each_account} SELECT {}, {}, 1000 + a.n FROM a WHERE a.n <= 1000",
             id("room", "a.n"),
             id("device", "a.n")

@@ -1,0 +1,197 @@
+//! People who hold an invite link, and ask to be let into a room that this device is in. What they say is held against the link as the
+//! room's settings have it, and against their account's own device list: the daemon, which keeps it meanwhile, can invent nobody.
+
+use bytes::Bytes;
+use qchat_proto::{
+    content::Role,
+    identity::{JoinRequest, VerifiedDirectory},
+    ids::{AccountId, InviteId, RoomId, UserName},
+    session::ledger::{Change, Phase, Want},
+    wire::api::WaitingJoinRequest,
+};
+
+use super::{OwnDevices, owed};
+use crate::{
+    engine::{claims, clock, error::EngineError},
+    store::{StoreError, Tx},
+};
+
+/// How long a request counts for, seconds: a week.
+pub(crate) const ASKED: u64 = 7 * 24 * 3600;
+/// How far the clock of who asks may be ahead, seconds: a day.
+const AHEAD: u64 = 24 * 3600;
+/// How long a request may name a link that this device does not know yet, seconds: an hour.
+const UNKNOWN: u64 = 3600;
+
+/// What a device makes of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judged {
+    /// It is to be let in, into a room of so many devices.
+    Due(usize),
+    /// An admin says yes to it, or no.
+    Ask,
+    /// Somebody else answers it, or this device will, later.
+    Later,
+    /// It is answered, or nobody honest has made it, or it comes too late.
+    Over,
+}
+
+/// Somebody who waits for an admin's yes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Applicant {
+    /// The room.
+    pub room: RoomId,
+    /// Who asks.
+    pub name: UserName,
+    /// Their account.
+    pub account: AccountId,
+    /// By which link.
+    pub link: InviteId,
+    /// When, Unix seconds by their clock.
+    pub at: u64,
+}
+
+/// A request that is genuine.
+pub(crate) struct Genuine {
+    pub(crate) request: JoinRequest,
+    pub(crate) person: VerifiedDirectory,
+}
+
+impl OwnDevices {
+    /// Lets those in who may come in: their Adds are put into the outboxes. The rooms that have something to send now, and who
+    /// waits for this account's yes.
+    pub(crate) async fn admit_applicants(&self) -> Result<(Vec<RoomId>, Vec<Applicant>), EngineError> {
+        let (mut rooms, mut asking) = (vec![], vec![]);
+        for (waits, judged) in self.join_requests().await? {
+            let done = match judged {
+                Judged::Due(devices) => self.let_one_in(&waits, devices).await.map(|done| {
+                    rooms.extend(done.then_some(waits.room_id));
+                }),
+                Judged::Ask => self.genuine(&waits).await.map(|genuine| {
+                    asking.extend(genuine.map(|genuine| genuine.applicant()));
+                }),
+                Judged::Over => self.forget_request(&waits).await,
+                Judged::Later => Ok(()),
+            };
+            match done {
+                Ok(()) => {}
+                Err(EngineError::Store(error)) => return Err(error.into()),
+                // Whose identity has changed, say.
+                Err(error) => tracing::info!(%error, room = %waits.room_id, "nobody was let in"),
+            }
+        }
+        Ok((rooms, asking))
+    }
+
+    /// What waits at the daemon, judged.
+    pub(crate) async fn join_requests(&self) -> Result<Vec<(WaitingJoinRequest, Judged)>, EngineError> {
+        let rest = &self.rest;
+        let waiting = self.access.ask(|token| async move { rest.join_requests(&token).await }).await?;
+        let mut judged = vec![];
+        for waits in waiting.requests {
+            let judgement = self.judge(&waits).await?;
+            judged.push((waits, judgement));
+        }
+        Ok(judged)
+    }
+
+    async fn judge(&self, waits: &WaitingJoinRequest) -> Result<Judged, EngineError> {
+        let (waits, me) = (waits.clone(), self.account);
+        let judged = self.profile.read_async(move |tx: &mut Tx| judge(tx, &waits, me, clock::seconds()));
+        Ok(judged.await?)
+    }
+
+    /// The request, and whose it is, when their device has signed it. One that it has not is forgotten.
+    pub(crate) async fn genuine(&self, waits: &WaitingJoinRequest) -> Result<Option<Genuine>, EngineError> {
+        let Ok(sealed) = JoinRequest::read(waits.request.as_ref()) else { return Ok(None) };
+        let person = self.people.refresh(waits.account_id).await?;
+        let certificate = person.certificate(sealed.request.device);
+        if certificate.is_some_and(|it| sealed.verify(&it.device_key).is_ok()) {
+            return Ok(Some(Genuine { request: sealed.request, person }));
+        }
+        tracing::warn!(room = %waits.room_id, account = %waits.account_id, "a join request that its device has not signed");
+        self.forget_request(waits).await?;
+        Ok(None)
+    }
+
+    async fn let_one_in(&self, waits: &WaitingJoinRequest, devices: usize) -> Result<bool, EngineError> {
+        if let Some(pause) = owed::pause(devices, self.steps.device.latest().jitter()) {
+            tokio::time::sleep(pause).await;
+            if !matches!(self.judge(waits).await?, Judged::Due(_)) {
+                return Ok(false);
+            }
+        }
+        let Some(genuine) = self.genuine(waits).await? else { return Ok(false) };
+        let key_packages = self.claim_of(&genuine.person).await?;
+        if key_packages.is_empty() {
+            return Ok(false);
+        }
+        self.steps.enqueue(waits.room_id, Want::Commit(genuine.change(key_packages))).await?;
+        Ok(true)
+    }
+
+    /// A KeyPackage of each device of a person.
+    pub(crate) async fn claim_of(&self, person: &VerifiedDirectory) -> Result<Vec<Bytes>, EngineError> {
+        let asking = (&self.rest, &self.access, &self.people, &self.steps);
+        claims::claim(asking, person, person.device_ids()).await
+    }
+
+    /// Tells the daemon that a request is answered.
+    pub(crate) async fn forget_request(&self, waits: &WaitingJoinRequest) -> Result<(), EngineError> {
+        let (rest, room, account) = (&self.rest, waits.room_id, waits.account_id);
+        self.access.ask(|token| async move { rest.forget_join_request(&token, room, account).await }).await
+    }
+}
+
+impl Genuine {
+    /// The commit that lets them in.
+    pub(crate) fn change(&self, key_packages: Vec<Bytes>) -> Change {
+        Change::LetIn { link: self.request.link, account: self.request.account, key_packages }
+    }
+
+    pub(crate) fn applicant(&self) -> Applicant {
+        let JoinRequest { room, link, account, created_at, .. } = self.request;
+        Applicant { room, name: self.person.record.name.clone(), account, link, at: created_at }
+    }
+}
+
+/// Holds a request against what this device knows of its room; its signature is not looked at. `now`: Unix seconds.
+fn judge(tx: &mut Tx, waits: &WaitingJoinRequest, me: AccountId, now: u64) -> Result<Judged, StoreError> {
+    let room = waits.room_id;
+    let Ok(sealed) = JoinRequest::read(waits.request.as_ref()) else { return Ok(Judged::Over) };
+    let asked = &sealed.request;
+    let server = tx.identity()?.map(|own| own.server_id);
+    let meant = asked.room == room && asked.account == waits.account_id && Some(asked.server) == server;
+    let age = now.saturating_sub(asked.created_at);
+    if !meant || age > ASKED || asked.created_at > now.saturating_add(AHEAD) {
+        return Ok(Judged::Over);
+    }
+    let Some(row) = tx.room_row(room)?.filter(|row| row.state.phase == Phase::Member) else {
+        return Ok(Judged::Later);
+    };
+    let Some(settings) = row.settings else { return Ok(Judged::Later) };
+    let roster = tx.roster(room)?;
+    if roster.iter().any(|listed| listed.account == asked.account) {
+        return Ok(Judged::Over);
+    }
+    let Some(link) = settings.link(asked.link) else {
+        // It may have been made a moment ago.
+        return Ok(if age > UNKNOWN { Judged::Over } else { Judged::Later });
+    };
+    if !sealed.is_under(&link.secret)
+        || link.lets_in(asked.account, now).is_err()
+        || settings.banned.contains(&asked.account)
+    {
+        return Ok(Judged::Over);
+    }
+    let role = settings.role(me);
+    let counted = link.uses.is_some() || link.ask;
+    if role == Role::Reader
+        || (counted && role > Role::Admin)
+        || tx.is_blocked(asked.account)?
+        || tx.outbox_holds_change(room)?
+    {
+        return Ok(Judged::Later);
+    }
+    Ok(if link.ask { Judged::Ask } else { Judged::Due(roster.len()) })
+}
