@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 69] = [
+    let commands: [&[&str]; 78] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -62,6 +62,15 @@ fn help_of_every_command() {
         &["room", "update-keys"],
         &["room", "expire"],
         &["room", "mark"],
+        &["room", "link"],
+        &["room", "link", "create"],
+        &["room", "link", "list"],
+        &["room", "link", "show"],
+        &["room", "link", "revoke"],
+        &["room", "request"],
+        &["room", "request", "list"],
+        &["room", "request", "accept"],
+        &["room", "request", "decline"],
         &["room", "psk"],
         &["room", "psk", "add"],
         &["room", "psk", "accept"],

@@ -50,7 +50,7 @@ fn members_with_the_key_follow_and_one_without_or_with_another_is_stuck_alone() 
         vec![],
         vec![psk(ID, 2)],
         // The same name of another kind is another name.
-        vec![psk(PskId { kind: PskKind::InviteLink, ..ID }, 1)],
+        vec![psk(PskId { kind: PskKind::Exercise, ..ID }, 1)],
     ];
     for (group, psks) in groups.iter_mut().zip(&at_hand) {
         group.set_psks(psks);
@@ -106,7 +106,7 @@ fn a_joiner_needs_the_key_only_if_its_welcome_asks_for_it() {
 
 #[test]
 fn a_name_is_read_back_and_nothing_else_is_a_name() {
-    for kind in [PskKind::QuantumLink, PskKind::InviteLink, PskKind::Exercise] {
+    for kind in [PskKind::QuantumLink, PskKind::Exercise] {
         let id = PskId { kind, id: [3; 32] };
         let encoded = id.encode();
         assert_eq!(PskId::decode(&encoded), Some(id));

@@ -144,11 +144,12 @@ async fn tell(
 
 /// The link that is meant where a room's name could stand, read from standard input for `-`: a link in an argument is seen by
 /// whoever lists the machine's processes. `None` for a room.
-pub(super) fn meant(text: &str) -> Outcome<Option<Link>> {
+pub(super) fn meant(context: &Context, text: &str) -> Outcome<Option<Link>> {
     let read = |text: &str| -> Outcome<Option<Link>> {
         Ok(Some(text.parse().map_err(|error: LinkError| Failure::usage(error.to_string()))?))
     };
-    if text == "-" {
+    // Whoever calls from elsewhere has another standard input.
+    if text == "-" && context.engine.is_none() {
         let line: Zeroizing<String> = passphrase::first_line(io::stdin().lock())?;
         return read(&line);
     }

@@ -130,7 +130,6 @@ pub(super) struct DetailsObject<'a> {
 pub(super) fn psk_kind(kind: PskKind) -> &'static str {
     match kind {
         PskKind::QuantumLink => "quantum-link",
-        PskKind::InviteLink => "invite-link",
         PskKind::Exercise => "simulated-bb84",
     }
 }

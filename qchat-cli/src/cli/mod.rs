@@ -219,7 +219,7 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
         Command::Room(Room::Mark { room, mark, remove }) => notes::mark(context, room, *mark, *remove).await,
         Command::Room(Room::Show { room }) => rooms::show(context, room).await,
         Command::Room(Room::Invite { room, users }) => rooms::invite(context, room, users).await,
-        Command::Room(Room::Join { room }) => match invite_links::meant(room)? {
+        Command::Room(Room::Join { room }) => match invite_links::meant(context, room)? {
             Some(link) => invite_links::join(context, &link).await,
             None => rooms::join(context, room).await,
         },

@@ -108,7 +108,6 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
     if let Some(mixed) = &details.mixed_key {
         let what = match mixed.kind {
             PskKind::QuantumLink => "of a quantum link (ETSI GS QKD 014)",
-            PskKind::InviteLink => "of an invitation link",
             PskKind::Exercise => "of a simulated BB84 exercise, which adds no secrecy",
         };
         lines.push(format!("  psk      {what}, since epoch {}", mixed.since));
@@ -120,7 +119,7 @@ pub(super) fn details(details: &RoomDetails, me: AccountId) -> String {
         };
         let what = match offered.kind {
             PskKind::Exercise => "simulated key",
-            PskKind::QuantumLink | PskKind::InviteLink => "key",
+            PskKind::QuantumLink => "key",
         };
         lines.push(format!("  offered  {what} {} by {}; {who}", offered.key, sanitize::line(&offered.by)));
     }

@@ -120,6 +120,11 @@ impl Handle {
                 qchat_proto::sanitize::line(&link.server)
             )));
         }
+        // It may have been removed since this device was here.
+        match self.sync().await {
+            Ok(()) | Err(EngineError::Partial(_)) => {}
+            Err(error) => return Err(error),
+        }
         if self.is_member(room).await? {
             return Ok(Admission::Joined);
         }

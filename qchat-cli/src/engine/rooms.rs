@@ -377,7 +377,13 @@ impl Handle {
         match joined.await {
             Ok(()) => {}
             Err(NotJoined::ByAnother(inviter)) => return Err(self.invited_by_another(room, inviter).await?),
-            Err(NotJoined::Failed(error)) => return Err(error),
+            Err(NotJoined::Failed(error)) => {
+                if entry == Entry::ByLink && matches!(error, EngineError::Refused(_)) {
+                    // It is an invitation like any other.
+                    inner.profile.write_async(move |tx| tx.forget_link_request(room)).await?;
+                }
+                return Err(error);
+            }
         }
         // The keys that the Welcome was sealed to are used up.
         tidy::now(&inner.profile).await;

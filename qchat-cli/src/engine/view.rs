@@ -503,13 +503,8 @@ fn notice(tx: &mut Tx, names: &mut Names, room: RoomId, notice: &Notice) -> Resu
                      here more secret"
                 )));
             }
-            let what = match kind {
-                PskKind::QuantumLink => "a key of a quantum link",
-                PskKind::InviteLink => "the key of an invitation link",
-                PskKind::Exercise => "the key of a simulated run of BB84",
-            };
             Body::Notice(format!(
-                "{who} mixed {what} in: from epoch {epoch} on nobody reads this room without it"
+                "{who} mixed a key of a quantum link in: from epoch {epoch} on nobody reads this room without it"
             ))
         }
         Notice::KeyDiffers(device) => Body::Warning(format!(

@@ -10,12 +10,13 @@ use qchat_proto::{
     },
     identity::{
         AccountProof, AccountRecord, Answer, Asked, Deed, DeviceCertificate, DeviceLabel, DeviceList,
-        DeviceName, LeafCredential, ListedDevice, LoginProof, Note, Pinned, Recovering, RecoveryKey, RecoveryProof,
+        DeviceName, JoinRequest, LeafCredential, ListedDevice, LoginProof, Note, Pinned, Recovering, RecoveryKey, RecoveryProof,
         backup::{BackupHead, BackupKey, BackupSecret, Item, KeptMessage, KeptNotice, KeptRoom},
         link::{Grant, HandedContact, LinkAnswer, LinkHello, NewDevice, OldDevice, Transcript},
         open_notes, seal_notes, verify_directory,
     },
     ids::{MessageId, RoomId, Seq, ServerId},
+    invite::LinkSecret,
     wire::chunk::ChunkId,
 };
 
@@ -115,7 +116,15 @@ pub fn keys(input: &[u8]) {
     static DEED: LazyLock<Vec<u8>> =
         LazyLock::new(|| deed().sign(Deed::Export, &ALICE.key).expect("a signature"));
     let (account, device) = (ALICE.identity.public(), ALICE.key.public());
-    let genuine = [account.as_bytes().to_vec(), device.as_bytes().to_vec(), SIGNED.clone(), DEED.clone()];
+    static ASKED: LazyLock<Vec<u8>> =
+        LazyLock::new(|| join_request().seal(&link(), &ALICE.key).expect("a signature"));
+    let genuine = [
+        account.as_bytes().to_vec(),
+        device.as_bytes().to_vec(),
+        SIGNED.clone(),
+        DEED.clone(),
+        ASKED.clone(),
+    ];
     let bytes = edited(&genuine, input);
     if let Ok(key) = AccountPublicKey::from_bytes(&bytes) {
         assert_eq!(key.as_bytes(), bytes);
@@ -128,6 +137,19 @@ pub fn keys(input: &[u8]) {
     assert_eq!(proof().verify(&bytes, device, NOW).is_ok(), bytes == genuine[2]);
     assert_eq!(deed().verify(Deed::Export, &bytes, device, NOW).is_ok(), bytes == genuine[3]);
     assert!(deed().verify(Deed::Delete { token: &bytes }, &bytes, device, NOW).is_err());
+    if let Ok(read) = JoinRequest::read(&bytes) {
+        let good = read.is_under(&link()) && read.verify(device).is_ok();
+        assert_eq!(good, bytes == genuine[4]);
+    }
+}
+
+fn link() -> LinkSecret {
+    LinkSecret::from_slice(&[5; 32]).expect("a secret")
+}
+
+fn join_request() -> JoinRequest {
+    let LoginProof { server, account, device, .. } = proof();
+    JoinRequest { server, room: RoomId::from_bytes([8; 16]), link: link().id(), account, device, created_at: NOW }
 }
 
 fn deed() -> AccountProof {

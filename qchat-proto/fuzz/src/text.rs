@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::LazyLock};
 
 use qchat_proto::{
     identity::RecoveryKey,
+    invite::Link,
     ids::{AccountId, DeviceId, MessageId, RoomId, ServerId, UserName},
     mls::psk::{PskId, PskKind},
     safety::{SafetyCode, SafetyDigits},
@@ -20,7 +21,7 @@ pub fn names(input: &[u8]) {
             assert_eq!(name.to_string(), text.to_ascii_lowercase());
         }
     }
-    let psk = PskId { kind: PskKind::InviteLink, id: [7; 32] }.encode();
+    let psk = PskId { kind: PskKind::Exercise, id: [7; 32] }.encode();
     let bytes = edited(
         &[
             b"alice.b-c_1".to_vec(),
@@ -31,6 +32,7 @@ pub fn names(input: &[u8]) {
             b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec(),
             "12345 67890 ".repeat(6).into_bytes(),
             format!("QCHAT-VERIFY:1:{}", "0C".repeat(64)).into_bytes(),
+            format!("https://a.example/join#AQ{}", "Q".repeat(85)).into_bytes(),
         ],
         input,
     );
@@ -53,6 +55,9 @@ pub fn names(input: &[u8]) {
     read::<TreeHash>(text);
     if let Ok(parent) = text.parse::<TraceParent>() {
         assert_eq!(parent.to_string()[..53], text[..53]);
+    }
+    if let Ok(link) = text.parse::<Link>() {
+        assert_eq!(*link.text(), text.trim());
     }
     if let Ok(digits) = text.parse::<SafetyDigits>() {
         let plain: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();

@@ -57,7 +57,7 @@ impl SharedKey {
         };
         let kind = match self.id.kind {
             PskKind::QuantumLink => 0,
-            kind => kind.number().into(),
+            PskKind::Exercise => PskKind::Exercise.number().into(),
         };
         pb::SharedKey { key_id: Bytes::copy_from_slice(&self.id.id[..16]), kind, step: Some(step) }
     }

@@ -15,8 +15,6 @@ const LABEL: &[u8; 12] = b"qchat psk v1";
 pub enum PskKind {
     /// A key of a quantum key distribution link (ETSI GS QKD 014).
     QuantumLink = 1,
-    /// The secret of an invitation link.
-    InviteLink = 2,
     /// What two members came to in a simulated run of BB84: no more secret than the room in which they did.
     Exercise = 3,
 }
@@ -31,7 +29,6 @@ impl PskKind {
     pub fn of_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::QuantumLink),
-            2 => Some(Self::InviteLink),
             3 => Some(Self::Exercise),
             _ => None,
         }

@@ -545,7 +545,7 @@ pub struct PutJoinRequest {
 /// What waits for an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JoinRequests {
-    /// The oldest first, at most `limits::JOIN_REQUESTS`.
+    /// At most `limits::JOIN_REQUESTS_AT_ONCE`, in no order.
     pub requests: Vec<WaitingJoinRequest>,
 }
 

@@ -65,8 +65,10 @@ pub mod limits {
     pub const LABEL: usize = 256;
     /// Largest notes of an account, bytes: 256 KiB, which some 3,000 rooms and people fill.
     pub const NOTES: usize = 256 * 1024 + 64;
-    /// Most join requests that wait in a room, and that travel at once.
+    /// Most join requests that wait in a room.
     pub const JOIN_REQUESTS: u64 = 64;
+    /// Most join requests that travel at once.
+    pub const JOIN_REQUESTS_AT_ONCE: i64 = 256;
     /// Largest part of a backup, bytes: 256 KiB.
     pub const BACKUP_CHUNK: usize = 256 * 1024;
     /// Most parts of a backup, without the one that names the others, whose size this is: 1.9 GiB in all.

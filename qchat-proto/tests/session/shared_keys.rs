@@ -286,7 +286,7 @@ fn keys_of_rooms_and_confirmations_of_devices_tell_nothing_of_one_another() {
     let (_, peers) = room(2);
     let key = Psk::of_quantum_link(ROOM, KEY_ID, &KEY);
     assert_eq!((key.id.key_id(), key.id.kind), (Some(KEY_ID), PskKind::QuantumLink));
-    assert_eq!(PskId { kind: PskKind::InviteLink, ..key.id }.key_id(), None);
+    assert_eq!(PskId { kind: PskKind::Exercise, ..key.id }.key_id(), None);
     let mut longer = key.id;
     longer.id[16] = 1;
     assert_eq!(longer.key_id(), None);

@@ -77,7 +77,7 @@ impl JoinRequests {
     /// # Errors
     /// When the database fails.
     pub async fn waiting(&self, caller: Caller) -> Result<Waiting, ServiceError> {
-        let most = i64::try_from(limits::JOIN_REQUESTS).unwrap_or(i64::MAX);
+        let most = limits::JOIN_REQUESTS_AT_ONCE;
         let found = self.store.read(move |conn| join_requests::seen_by(conn, caller.device, most)).await?;
         let requests = found.into_iter().map(|found| WaitingJoinRequest {
             room_id: found.room,

@@ -52,7 +52,7 @@ pub fn put(conn: &mut Connection, request: &JoinRequest, now: i64) -> Result<(),
     Ok(())
 }
 
-/// What waits in the rooms in which a device is full, the oldest first, at most so much.
+/// What waits in the rooms in which a device is full, at most so much, in no order.
 ///
 /// # Errors
 /// When the query fails.
@@ -62,7 +62,6 @@ pub fn seen_by(conn: &mut Connection, device: DeviceId, most: i64) -> Result<Vec
         .select((join_requests::room_id, join_requests::account_id, join_requests::request))
         .filter(members::device_id.eq(device.as_bytes().as_slice()))
         .filter(members::standing.eq(Standing::Full as i16))
-        .order((join_requests::created_at, join_requests::account_id))
         .limit(most)
         .load(conn)?;
     rows.into_iter()
@@ -78,7 +77,6 @@ pub fn of_account(conn: &mut Connection, account: AccountId) -> Result<Vec<JoinR
     let rows: Vec<(Vec<u8>, Vec<u8>)> = join_requests::table
         .select((join_requests::room_id, join_requests::request))
         .filter(join_requests::account_id.eq(account.as_bytes().as_slice()))
-        .order(join_requests::room_id)
         .load(conn)?;
     rows.into_iter().map(|(room, request)| Ok(JoinRequest { room: id(&room)?, account, request })).collect()
 }

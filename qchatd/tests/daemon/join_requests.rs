@@ -32,7 +32,10 @@ async fn seen(by: &Device) -> Vec<(RoomId, AccountId, u8)> {
     let some: KeyPackageCount = by.get("/v1/key-packages").await.unwrap();
     assert_eq!(some.join_requests, !waiting.requests.is_empty());
     let each = waiting.requests.iter();
-    each.map(|waits| (waits.room_id, waits.account_id, waits.request.as_ref()[0])).collect()
+    let mut seen: Vec<_> =
+        each.map(|waits| (waits.room_id, waits.account_id, waits.request.as_ref()[0])).collect();
+    seen.sort_by_key(|(_, _, said)| *said);
+    seen
 }
 
 async fn a_request_waits_for_the_members_of_its_room_until_one_of_them_has_answered(database: Database) {

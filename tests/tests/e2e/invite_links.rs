@@ -114,6 +114,29 @@ fn an_admin_says_yes_or_no_where_the_link_asks() {
 }
 
 #[test]
+fn a_room_that_does_not_know_the_link_is_not_entered_unasked() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, bob] = people(&daemon, ["alice", "bob"]);
+    alice.ok(&["room", "create", "general"]);
+    let (free, _) = link(&alice, &[]);
+    // Another secret in the same place: whoever lets him in now cannot have it from the link.
+    let (kept, last) = free.split_at(free.len() - 8);
+    let other = format!("{kept}{}{}", if last.starts_with('A') { 'B' } else { 'A' }, &last[1..]);
+    let listening = alice.listen("general");
+    bob.fails(8, &["--timeout", "3", "room", "join", &other]);
+    drop(listening);
+    assert_eq!(members(&alice), ["alice"]);
+    alice.ok(&["room", "invite", "general", "bob"]);
+    let said = bob.run(&["room", "list", "--json"]).expect_code(0);
+    let status = |listed: Vec<serde_json::Value>| listed[0]["status"].as_str().expect("a status").to_owned();
+    assert_eq!(status(said.json()), "invited");
+    assert_eq!(status(bob.json(&["room", "list"])), "invited");
+    // It is an invitation, to be accepted as any other.
+    bob.ok(&["room", "join", "general"]);
+    assert_eq!(status(bob.json(&["room", "list"])), "joined");
+}
+
+#[test]
 fn what_is_no_link_or_one_of_another_server_is_refused_with_the_reason() {
     let daemons = [Daemon::start(Backend::Sqlite), Daemon::start(Backend::Sqlite)];
     let [alice] = people(&daemons[0], ["alice"]);

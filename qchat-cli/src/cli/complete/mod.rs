@@ -91,7 +91,7 @@ fn with_offers(command: Command, offers: &Offers) -> Command {
         .mut_args(|arg| {
             let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
             match value.as_deref() {
-                Some("ROOM") => arg.add(offers.rooms(&name)),
+                Some("ROOM" | "ROOM|LINK") => arg.add(offers.rooms(&name)),
                 Some("USER") => arg.add(offers.users()),
                 Some("PROFILE") => arg.add(offers.profiles()),
                 _ => arg,

@@ -195,3 +195,158 @@ fn judge(tx: &mut Tx, waits: &WaitingJoinRequest, me: AccountId, now: u64) -> Re
     }
     Ok(if link.ask { Judged::Ask } else { Judged::Due(roster.len()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use qchat_proto::{
+        content::RoomSettings,
+        crypto::{entropy::SystemEntropy, secret::Secret, sign::DeviceSigningKey},
+        ids::{DeviceId, Seq, ServerId},
+        invite::{InviteLink, LinkSecret},
+        session::ledger::{Ledger as _, ListedDevice, OutboxRow, RoomState, RowState},
+    };
+
+    use super::*;
+    use crate::store::{Identity, Profile};
+
+    const NOW: u64 = 1_800_000_000;
+    const ROOM: RoomId = RoomId::from_bytes([1; 16]);
+    const SERVER: ServerId = ServerId::from_bytes([9; 16]);
+    const ALICE: AccountId = AccountId::from_bytes([0xa1; 16]);
+    const BOB: AccountId = AccountId::from_bytes([0xb1; 16]);
+    const CAROL: AccountId = AccountId::from_bytes([0xc1; 16]);
+
+    fn secret(n: u8) -> LinkSecret {
+        LinkSecret::from_slice(&[n; 32]).unwrap()
+    }
+
+    /// Alice's profile, in a room of hers with links of all kinds.
+    fn alice() -> (tempfile::TempDir, Profile) {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::create(&dir.path().join("alice"), Secret::from_bytes([7; 32])).unwrap();
+        let link = |n, uses, expires_at, ask| InviteLink {
+            secret: secret(n),
+            expires_at,
+            uses: NonZeroU32::new(uses),
+            ask,
+            joined: vec![],
+        };
+        let links = vec![
+            link(1, 0, None, false),
+            link(2, 2, Some(NOW + 1), false),
+            link(3, 0, None, true),
+            link(4, 0, Some(NOW), false),
+            InviteLink { joined: vec![ALICE], ..link(5, 1, None, false) },
+        ];
+        let mut settings = RoomSettings::new("tea".to_owned(), vec![ALICE]);
+        settings.links = links;
+        let state = RoomState {
+            room: ROOM,
+            phase: Phase::Member,
+            cursor: Seq(3),
+            head: [3; 48],
+            commit_seq: Seq(3),
+            accepted: 0,
+            generation: Seq(0),
+            epoch: 1,
+        };
+        profile
+            .write(|tx| {
+                tx.put_identity(&Identity {
+                    account: ALICE,
+                    device: DeviceId::from_bytes([0xa2; 16]),
+                    name: "alice".parse().unwrap(),
+                    server_url: "http://127.0.0.1:1/".to_owned(),
+                    server_key: None,
+                    server_id: SERVER,
+                    device_key: Secret::from_bytes([1; 64]),
+                    account_key: Secret::from_bytes([2; 64]),
+                    certificate: vec![7; 100],
+                    list_version: 1,
+                })?;
+                tx.put_room(&state)?;
+                tx.put_settings(ROOM, &settings)?;
+                let device = DeviceId::from_bytes([0xa2; 16]);
+                tx.put_roster(ROOM, &[ListedDevice { account: ALICE, device }])
+            })
+            .unwrap();
+        (dir, profile)
+    }
+
+    fn request(link: u8) -> JoinRequest {
+        JoinRequest {
+            server: SERVER,
+            room: ROOM,
+            link: secret(link).id(),
+            account: BOB,
+            device: DeviceId::from_bytes([0xb2; 16]),
+            created_at: NOW,
+        }
+    }
+
+    fn sealed(request: &JoinRequest, by: u8) -> WaitingJoinRequest {
+        let key = DeviceSigningKey::generate(&SystemEntropy).unwrap();
+        let request = request.seal(&secret(by), &key).unwrap().into();
+        WaitingJoinRequest { room_id: ROOM, account_id: BOB, request }
+    }
+
+    #[test]
+    fn a_request_is_answered_as_long_as_it_is_what_it_says() {
+        let (_dir, profile) = alice();
+        let judged = |waits: &WaitingJoinRequest, me| profile.read(|tx| judge(tx, waits, me, NOW)).unwrap();
+        let plain = request(1);
+        let other = RoomId::from_bytes([2; 16]);
+        for (asked, by, me, expected) in [
+            (plain.clone(), 1, ALICE, Judged::Due(1)),
+            (plain.clone(), 1, CAROL, Judged::Due(1)),
+            (request(2), 2, ALICE, Judged::Due(1)),
+            // Who is no admin does not count, and is not asked.
+            (request(2), 2, CAROL, Judged::Later),
+            (request(3), 3, ALICE, Judged::Ask),
+            (request(3), 3, CAROL, Judged::Later),
+            (request(4), 4, ALICE, Judged::Over),
+            (request(5), 5, ALICE, Judged::Over),
+            // The id of one link and the secret of another, which its holder may have.
+            (plain.clone(), 2, ALICE, Judged::Over),
+            (request(6), 6, ALICE, Judged::Later),
+            (JoinRequest { created_at: NOW - UNKNOWN - 1, ..request(6) }, 6, ALICE, Judged::Over),
+            (JoinRequest { created_at: NOW - ASKED, ..plain.clone() }, 1, ALICE, Judged::Due(1)),
+            (JoinRequest { created_at: NOW - ASKED - 1, ..plain.clone() }, 1, ALICE, Judged::Over),
+            (JoinRequest { created_at: NOW + AHEAD + 1, ..plain.clone() }, 1, ALICE, Judged::Over),
+            (JoinRequest { server: ServerId::from_bytes([8; 16]), ..plain.clone() }, 1, ALICE, Judged::Over),
+            (JoinRequest { room: other, ..plain.clone() }, 1, ALICE, Judged::Over),
+            (JoinRequest { account: CAROL, ..plain.clone() }, 1, ALICE, Judged::Over),
+        ] {
+            assert_eq!(judged(&sealed(&asked, by), me), expected, "{asked:?} by {by} at {me}");
+        }
+        let waits = sealed(&plain, 1);
+        assert_eq!(
+            judged(&WaitingJoinRequest { request: vec![1, 17].into(), ..waits.clone() }, ALICE),
+            Judged::Over
+        );
+        assert_eq!(judged(&WaitingJoinRequest { room_id: other, ..waits.clone() }, ALICE), Judged::Over);
+
+        // What changes the room just now may be just this.
+        let row = OutboxRow {
+            message_id: qchat_proto::ids::MessageId::from_bytes([3; 16]),
+            want: Want::Commit(Change::Update),
+            state: RowState::Waiting,
+        };
+        profile.write(|tx| tx.outbox_push_back(ROOM, &row)).unwrap();
+        assert_eq!(judged(&waits, ALICE), Judged::Later);
+        profile.write(|tx| tx.outbox_remove(ROOM, row.message_id)).unwrap();
+        // Whoever is banned, or there, is answered.
+        let there = ListedDevice { account: BOB, device: plain.device };
+        profile.write(|tx| tx.put_roster(ROOM, &[there])).unwrap();
+        assert_eq!(judged(&waits, ALICE), Judged::Over);
+        profile.write(|tx| tx.put_roster(ROOM, &[])).unwrap();
+        let mut settings = RoomSettings::new("tea".to_owned(), vec![ALICE]);
+        settings.banned = vec![BOB];
+        settings.links =
+            vec![InviteLink { secret: secret(1), expires_at: None, uses: None, ask: false, joined: vec![] }];
+        profile.write(|tx| tx.put_settings(ROOM, &settings)).unwrap();
+        assert_eq!(judged(&waits, ALICE), Judged::Over);
+    }
+}
