@@ -15,7 +15,7 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     json::rfc3339,
-    link_args::{Lifetime, RoomLink, RoomRequest},
+    link_args::{RoomLink, RoomRequest},
     messages, open, passphrase, progress, rooms, words,
 };
 use crate::engine::{Admission, EngineError, Handle, LinkTerms};
@@ -81,7 +81,7 @@ pub(super) async fn link(context: &Context, command: &RoomLink) -> Outcome {
     open::with_engine(context, async |handle| match command {
         RoomLink::Create { room, expires, uses, ask } => {
             let id = open::room(handle, room).await?;
-            let terms = LinkTerms { expires_at: ends(*expires)?, uses: *uses, ask: *ask };
+            let terms = LinkTerms { lifetime: expires.0, uses: *uses, ask: *ask };
             let making = handle.create_link(id, terms);
             let made = progress::during(&context.settings, "Making the link", making).await?;
             tell(context, handle, (id, &made), Some("created")).await
@@ -116,14 +116,6 @@ pub(super) async fn link(context: &Context, command: &RoomLink) -> Outcome {
         }
     })
     .await
-}
-
-fn ends(expires: Lifetime) -> Outcome<Option<u64>> {
-    let Some(time) = expires.0 else { return Ok(None) };
-    let at =
-        time.try_into().ok().and_then(|time: time::Duration| OffsetDateTime::now_utc().checked_add(time));
-    let at = at.and_then(|at| u64::try_from(at.unix_timestamp()).ok());
-    at.map(Some).ok_or_else(|| Failure::usage("that time is too far away; --expires never is without an end"))
 }
 
 /// Prints a link with what opens it.

@@ -23,11 +23,14 @@ use crate::store::{StoreError, Tx};
 /// How often a request is said again to members who may not have heard it, while somebody waits.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// Longest time that a link is made for: ten years.
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
+
 /// What a link is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LinkTerms {
-    /// Unix seconds from which on it lets nobody in.
-    pub expires_at: Option<u64>,
+    /// After how long it lets nobody in.
+    pub lifetime: Option<Duration>,
     /// How many people it lets in.
     pub uses: Option<NonZeroU32>,
     /// Whether an admin says yes to each.
@@ -50,14 +53,15 @@ impl Handle {
     /// [`EngineError::Refused`] for who is no admin, in a conversation of two, when there are too many links, and for terms that cannot
     /// be; otherwise as [`Handle::change_settings`].
     pub async fn create_link(&self, room: RoomId, terms: LinkTerms) -> Result<Link, EngineError> {
-        let LinkTerms { expires_at, uses, ask } = terms;
+        let LinkTerms { lifetime, uses, ask } = terms;
         let refuse = |why: String| Err(EngineError::Refused(why));
         if uses.is_some_and(|uses| uses.get() > MAX_USES) {
             return refuse(format!("a link lets in at most {MAX_USES} people, or any number"));
         }
-        if expires_at.is_some_and(|at| at <= clock::seconds()) {
-            return refuse("the link would be over before it is made".to_owned());
+        if lifetime.is_some_and(|life| life > LONGEST) {
+            return refuse("a link is good for ten years at most, or without an end".to_owned());
         }
+        let expires_at = lifetime.map(|life| clock::seconds().saturating_add(life.as_secs().max(1)));
         let settings = self.settings(room).await?;
         if settings.direct {
             return refuse("a conversation of two people stays theirs: there is no link to it".to_owned());

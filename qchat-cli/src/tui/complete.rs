@@ -27,18 +27,9 @@ pub(super) struct Candidate {
 }
 
 /// What can be done by a text that begins with a slash.
-pub(super) const COMMANDS: &[(&str, &str)] = &[
-    ("create", "NAME: create a room"),
-    ("msg", "USER: write to somebody alone"),
-    ("invite", "USER…: invite people to this room"),
-    ("name", "NAME: give this room another name"),
-    ("topic", "TEXT: say what this room is about"),
-    ("leave", "leave this room"),
-    ("poll", "QUESTION | OPTION | OPTION…: ask a question"),
-    ("file", "PATH: send a file"),
-    ("search", "WORDS: search all rooms"),
-    ("help", "the keys"),
-    ("quit", "quit"),
+const COMMANDS: [&str; 14] = [
+    "create", "msg", "invite", "link", "join", "let-in", "name", "topic", "leave", "poll", "file", "search",
+    "help", "quit",
 ];
 
 impl Completion {
@@ -102,10 +93,8 @@ fn candidates(app: &App, word: &str, first_word: bool) -> Vec<Candidate> {
     } else if let Some(typed) = word.strip_prefix('/')
         && first_word
     {
-        let commands = COMMANDS.iter().filter(|(name, _)| name.starts_with(typed));
-        found.extend(
-            commands.map(|(name, _)| Candidate { shown: format!("/{name}"), word: format!("/{name} ") }),
-        );
+        let commands = COMMANDS.iter().filter(|name| name.starts_with(typed));
+        found.extend(commands.map(|name| Candidate { shown: format!("/{name}"), word: format!("/{name} ") }));
     }
     found.truncate(MOST);
     found

@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use qchat_proto::{
     content::{MessageRef, Poll},
     ids::{DeviceId, LinkId, MessageId, RoomId, UserName},
+    invite::Link,
 };
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     prefs::Change,
 };
 use crate::engine::{
-    Hits, MemberDevice, Presence, QuantumOverview, Unsent,
+    Admission, Hits, MemberDevice, Presence, QuantumOverview, Unsent,
     types::{Event, LinkStatus, Message, OwnDevice, RoomDetails, RoomSummary, Trusted},
 };
 
@@ -69,6 +70,10 @@ pub enum Answer {
     Page(Vec<Message>),
     /// The room that was created, or that a conversation with somebody is.
     Created(RoomId),
+    /// An invite link.
+    Invite(Box<Link>),
+    /// How far somebody is who asked by a link.
+    Asked(Admission),
     /// Whether a device wants to belong to the account.
     Link(LinkStatus),
     /// A row of a timeline, if there is one.
@@ -285,6 +290,12 @@ pub enum Command {
         /// Whom.
         users: Vec<UserName>,
     },
+    /// Make an invite link to a room.
+    MakeLink(RoomId),
+    /// Ask by an invite link to be let in.
+    JoinByLink(Box<Link>),
+    /// Let somebody in who asks for it.
+    LetIn(RoomId, UserName),
     /// Remove somebody from a room.
     Remove(RoomId, UserName),
     /// Give a room another name.

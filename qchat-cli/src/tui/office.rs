@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use directories::UserDirs;
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     child,
     engine::{
-        Appearance, Destination, Draft, EngineError, Handle, IdentityChange, Source, Transfer,
+        Appearance, Destination, Draft, EngineError, Handle, IdentityChange, LinkTerms, Source, Transfer,
         activity_words,
         types::{Event, LinkStatus},
     },
@@ -41,6 +42,10 @@ use crate::{
 
 /// Entries of the security log.
 const ENTRIES: usize = 200;
+/// How long a link is good for that is made here.
+const LINK: Duration = Duration::from_hours(7 * 24);
+/// How long somebody waits to be let in before they are told that it takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Files of the same name that are told apart before one gives up.
 const NAMES: usize = 1000;
 
@@ -220,6 +225,12 @@ impl Office {
             Command::CreateRoom(name) => handle.create_room(name).await.map(Answer::Created),
             Command::Direct(name) => handle.direct(&name).await.map(Answer::Created),
             Command::Invite { room, users } => handle.invite(room, users).await.map(nothing),
+            Command::MakeLink(room) => {
+                let terms = LinkTerms { uses: None, ask: false, lifetime: Some(LINK) };
+                handle.create_link(room, terms).await.map(|link| Answer::Invite(Box::new(link)))
+            }
+            Command::JoinByLink(link) => handle.join_by_link(&link, PATIENCE).await.map(Answer::Asked),
+            Command::LetIn(room, name) => handle.admit(room, &name).await.map(nothing),
             Command::Remove(room, name) => handle.remove(room, name).await.map(nothing),
             Command::Rename(room, name) => {
                 handle.change_settings(room, SettingsChange::Name(name)).await.map(nothing)

@@ -96,7 +96,8 @@ fn an_admin_says_yes_or_no_where_the_link_asks() {
     carol.fails(8, &["--timeout", "2", "room", "join", &asks]);
     drop(listening);
     let waiting = alice.json(&["room", "request", "list"]);
-    let names: Vec<_> = waiting.iter().map(|waits| waits["user"].as_str().expect("a name")).collect();
+    let mut names: Vec<_> = waiting.iter().map(|waits| waits["user"].as_str().expect("a name")).collect();
+    names.sort_unstable();
     assert_eq!(names, ["bob", "carol"]);
 
     alice.ok(&["room", "request", "decline", "general", "carol"]);

@@ -6,6 +6,7 @@ use super::{
     super::{
         app::{App, Focus, Overlay, Question, Report, Writing},
         composer::Composer,
+        emit::Emission,
         keymap::Action,
         msg::{Answer, Command},
         panels::Kind,
@@ -16,7 +17,10 @@ use super::{
     },
     PAGE, message, notify, panels, people, rooms, writing,
 };
-use crate::engine::types::{Connection, Event, LinkStatus, Message, RoomStatus, RoomSummary};
+use crate::engine::{
+    Admission,
+    types::{Connection, Event, LinkStatus, Message, RoomStatus, RoomSummary},
+};
 
 /// Something changed in the store or on the line.
 pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
@@ -286,6 +290,16 @@ fn finished(app: &mut App, command: Command, answer: Answer) -> Vec<Command> {
             let names: Vec<_> = users.iter().map(ToString::to_string).collect();
             (words.done_invite(names.join(", ")), read_all(app))
         }
+        (Command::MakeLink(_), Answer::Invite(link)) => {
+            (words.done_link(), vec![Command::Emit(Emission::Copy(link.text().to_string()))])
+        }
+        (Command::JoinByLink(link), Answer::Asked(Admission::Joined)) => {
+            let mut commands = read_all(app);
+            commands.extend(open_unless_typing(app, link.room));
+            (words.done_join(), commands)
+        }
+        (Command::JoinByLink(_), _) => (words.done_ask(), Vec::new()),
+        (Command::LetIn(_, name), _) => (words.done_let_in(name.as_str()), read_all(app)),
         (Command::Remove(_, name), _) => (words.done_remove(name.as_str()), read_all(app)),
         (Command::Rename(..) | Command::SetTopic(..), _) => (words.done_change_room(), read_all(app)),
         (Command::Leave(_), _) => (words.done_leave(), read_all(app)),

@@ -91,10 +91,7 @@ pub(super) fn answer(app: &mut App, what: Prompt, typed: &str) -> Result<Vec<Com
         Prompt::NewName(room) => Command::Rename(room, named(typed)?),
         Prompt::Topic(room) => Command::SetTopic(room, typed.to_owned()),
         Prompt::Invitees(room) => Command::Invite { room, users: users(typed, words)? },
-        Prompt::Person => match &users(typed, words)?[..] {
-            [user] => Command::Direct(user.clone()),
-            _ => return Err(words.say_one_name()),
-        },
+        Prompt::Person => Command::Direct(user(typed, words)?),
         Prompt::File(room) => {
             if typed.is_empty() {
                 return Err(words.say_which_file());
@@ -169,6 +166,17 @@ pub(super) fn refuse(app: &mut App) -> Vec<Command> {
             Vec::new()
         }
         _ => panels::go_back(app),
+    }
+}
+
+/// The one user that is named.
+///
+/// # Errors
+/// That there is none, or more than one.
+pub(super) fn user(answer: &str, words: Words) -> Result<UserName, String> {
+    match &users(answer, words)?[..] {
+        [user] => Ok(user.clone()),
+        _ => Err(words.say_one_name()),
     }
 }
 

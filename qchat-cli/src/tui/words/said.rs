@@ -311,6 +311,9 @@ messages! {
     doing_create();
     doing_direct();
     doing_invite();
+    doing_link();
+    doing_ask();
+    doing_let_in();
     doing_remove();
     doing_change_room();
     doing_leave();
@@ -328,6 +331,9 @@ messages! {
     done_direct(name);
     done_direct_elsewhere(name);
     done_invite(names);
+    done_link();
+    done_ask();
+    done_let_in(name);
     done_remove(name);
     done_change_room();
     done_leave();
