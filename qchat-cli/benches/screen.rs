@@ -103,8 +103,10 @@ impl Write for Paper {
         self.out.flush()?;
         let now = Instant::now();
         let marked = self.written.windows(2).any(|bytes| MARKS.map(str::as_bytes).contains(&bytes));
+        // A frame goes out in parts, and ends so.
+        let ended = self.written.ends_with(b"\x1b[?2026l");
         let mut seen = self.seen.lock().unwrap();
-        seen.frames += 1;
+        seen.frames += u64::from(ended);
         seen.first.get_or_insert(now);
         if marked {
             seen.message.get_or_insert(now);

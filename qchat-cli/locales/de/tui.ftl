@@ -499,6 +499,7 @@ measure-again = Noch einmal messen
 setting-theme = Farben
 setting-keymap = Tastenbelegung
 setting-language = Sprache
+setting-graphics = Bilder
 setting-notifications = Meldungen
 setting-notifier = Meldungen durch
 setting-bell = Glocke
@@ -574,6 +575,7 @@ no-code = In dieser Nachricht ist kein Code.
 no-file = In dieser Nachricht ist keine Datei.
 no-picture = Hier ist kein Bild, das angesehen werden kann: Das sind PNG, JPEG, GIF und WebP.
 picture-no-colours = Bilder brauchen mehr als 16 Farben, vom Terminal und vom Aussehen. { $key } sichert die Datei.
+pictures-off = Bilder sind abgeschaltet (graphics = none). { $key } sichert die Datei.
 picture-too-large = Die Datei hat { $size }; was hier angesehen wird, darf { $most } haben. Sichere sie stattdessen.
 picture-too-many = Das Bild hat zu viele Pixel, um hier angesehen zu werden. Sichere es stattdessen.
 picture-broken = Das Bild ist nicht, was es zu sein behauptet, und kann nicht gezeigt werden.

@@ -528,6 +528,7 @@ measure-again = Measure again
 setting-theme = theme
 setting-keymap = keymap
 setting-language = language
+setting-graphics = pictures
 setting-notifications = notifications
 setting-notifier = notifier
 setting-bell = bell
@@ -604,6 +605,7 @@ no-code = There is no code in that message.
 no-file = There is no file in that message.
 no-picture = There is no picture that can be looked at here: PNG, JPEG, GIF and WebP can.
 picture-no-colours = Pictures need more than 16 colours, of the terminal and of the theme. { $key } saves the file.
+pictures-off = Pictures are switched off (graphics = none). { $key } saves the file.
 picture-too-large = The file has { $size }, and what is looked at here may have { $most }. Save it instead.
 picture-too-many = The picture has too many pixels to be looked at here. Save it instead.
 picture-broken = The picture is not what it says it is, and cannot be shown.

@@ -520,6 +520,7 @@ measure-again = מדידה חוזרת
 setting-theme = צבעים
 setting-keymap = מקשים
 setting-language = שפה
+setting-graphics = תמונות
 setting-notifications = התראות
 setting-notifier = מציג התראות
 setting-bell = פעמון
@@ -595,6 +596,7 @@ no-code = אין קוד בהודעה הזאת.
 no-file = אין קובץ בהודעה הזאת.
 no-picture = אין כאן תמונה שאפשר להציג: רק PNG, JPEG, GIF ו־WebP.
 picture-no-colours = לתמונות דרושים יותר מ־16 צבעים, במסוף ובערכת הצבעים. { $key } שומר את הקובץ.
+pictures-off = התמונות כבויות (graphics = none). { $key } שומר את הקובץ.
 picture-too-large = גודל הקובץ { $size }, ואפשר להציג כאן עד { $most }. אפשר לשמור אותו במקום זה.
 picture-too-many = בתמונה יותר מדי פיקסלים להצגה כאן. אפשר לשמור אותה במקום זה.
 picture-broken = התמונה אינה מה שנטען שהיא, ואי אפשר להציג אותה.

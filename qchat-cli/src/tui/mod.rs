@@ -11,6 +11,7 @@ mod desk;
 mod editor;
 mod emit;
 mod emoji;
+mod graphics;
 mod hidden;
 mod keymap;
 mod lines;
@@ -40,6 +41,7 @@ pub use self::{
     app::App,
     desk::Desk,
     emit::Emission,
+    graphics::{CellSize, Encoded, Graphics, Shape},
     hidden::Passphrase,
     keymap::{KeyError, Keymap, Preset},
     msg::{Answer, Command, Msg},

@@ -10,6 +10,7 @@ use qchat_proto::{
 
 use super::{
     emit::Emission,
+    graphics::{CellSize, Encoded, Shape},
     hidden::Passphrase,
     keymap::{Keymap, Preset},
     panels::report,
@@ -32,6 +33,8 @@ pub enum Msg {
     Mouse(MouseEvent),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
+    /// A cell of the terminal has this many pixels now, where it says so.
+    Cell(Option<CellSize>),
     /// The terminal's window gained (or lost) the user's attention.
     Focus(bool),
     /// Nobody has pressed a key for so long that the screen is to be locked.
@@ -103,6 +106,8 @@ pub enum Answer {
     Path(PathBuf),
     /// A picture.
     Picture(Pixels),
+    /// A picture as the terminal draws it.
+    Encoded(Encoded),
     /// What somebody has written in their editor; `None` when nothing was changed.
     Written(Option<String>),
 }
@@ -270,6 +275,8 @@ pub enum Command {
         /// Its message.
         message: MessageId,
     },
+    /// Make a picture into what the terminal draws.
+    Encode(Pixels, Shape),
     /// Give up a command that is under way; it has no outcome then.
     GiveUp(Box<Command>),
     /// Everything in the room has been seen.

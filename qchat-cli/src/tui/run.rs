@@ -8,9 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{Event as TerminalEvent, EventStream, MouseEventKind};
+use crossterm::{
+    event::{Event as TerminalEvent, EventStream, MouseEventKind},
+    queue,
+    terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
+};
 use futures_util::{Stream, StreamExt as _};
-use ratatui::buffer::Buffer;
+use ratatui::{buffer::Buffer, layout::Rect};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
@@ -21,9 +25,10 @@ use tokio::{
 use super::{
     Answer, App, Command, Desk, Msg, editor,
     emit::{self, Link},
+    graphics::{self, Encoded},
     screen::{Screen, Surface},
     start, update, view,
-    view::links,
+    view::{links, pixels},
 };
 use crate::{
     desktop,
@@ -69,7 +74,8 @@ where
     let mut work = Work::new(desk.clone(), progress);
     let mut keys = Some(events());
     let size = surface.terminal().size()?;
-    let mut commands = update(app, Msg::Resize(size.width, size.height));
+    let mut commands = update(app, Msg::Cell(surface.cell()));
+    commands.extend(update(app, Msg::Resize(size.width, size.height)));
     commands.extend(start(app));
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
@@ -177,7 +183,11 @@ where
             idle = lock_after.map(Expiry::after);
         }
         let was_locked = app.is_locked();
-        commands = update(app, msg);
+        if matches!(msg, Msg::Resize(..)) {
+            // Other letters, too, are another size.
+            commands = update(app, Msg::Cell(surface.cell()));
+        }
+        commands.extend(update(app, msg));
         if was_locked && !app.is_locked() {
             // Checking the passphrase takes its time, and whoever typed it is there.
             touched = Instant::now();
@@ -187,17 +197,35 @@ where
     }
 }
 
-/// Draws what has changed; addresses again when they have, so that they lead where they say.
+/// Draws what has changed, all of it at once; addresses again when they have, so that they lead where they say.
 fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result<()> {
     let terminal = surface.terminal();
+    let size = terminal.size()?;
+    // A window that has another size already than the one that is told next has no place for a picture.
+    let picture = pixels(app).filter(|_| size == app.size);
+    let changed = picture != shown.picture.as_ref().map(|(place, picture)| (*place, picture));
+    queue!(terminal.backend_mut(), BeginSynchronizedUpdate)?;
+    if let Some((_, before)) = shown.picture.as_ref().filter(|_| changed) {
+        // Nothing of a picture stays: every cell is drawn anew.
+        graphics::take_away(terminal.backend_mut(), before)?;
+        terminal.resize(size.into())?;
+        *shown = Shown::default();
+    }
     let buffer = terminal.draw(|frame| view(app, frame))?.buffer.clone();
     let now = links(app);
-    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer)?;
+    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer, picture.map(|(place, _)| place))?;
     if !now.is_empty() || !shown.links.is_empty() {
         emit::links(terminal.backend_mut(), &buffer, &shown.links, &now)?;
     }
+    // Whatever has cleared the terminal has taken the picture with it.
+    let cleared = buffer.area != shown.buffer.area;
+    if let Some((place, picture)) = picture.filter(|_| changed || cleared) {
+        graphics::paint(terminal.backend_mut(), picture, place)?;
+    }
+    queue!(terminal.backend_mut(), EndSynchronizedUpdate)?;
     io::Write::flush(terminal.backend_mut())?;
-    *shown = Shown { buffer, links: now };
+    let picture = picture.map(|(place, picture)| (place, picture.clone()));
+    *shown = Shown { buffer, links: now, picture };
     Ok(())
 }
 
@@ -206,6 +234,8 @@ fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result
 struct Shown {
     buffer: Buffer,
     links: Vec<Link>,
+    /// What it draws itself, and where.
+    picture: Option<(Rect, Encoded)>,
 }
 
 fn emit<S: Surface>(surface: &mut S, bytes: &[u8]) -> io::Result<()> {
@@ -290,6 +320,16 @@ impl<D: Desk> Work<D> {
                 match desktop::notify(&title, &body).await {
                     Ok(()) => Msg::Done(command, Answer::Nothing),
                     Err(why) => Msg::Failed(command, why),
+                }
+            });
+            return;
+        }
+        if let Command::Encode(pixels, shape) = &command {
+            let encoding = graphics::encoded(pixels.clone(), *shape);
+            self.tasks.spawn(async move {
+                match encoding.await {
+                    Some(encoded) => Msg::Done(command, Answer::Encoded(encoded)),
+                    None => Msg::Failed(command, String::new()),
                 }
             });
             return;

@@ -17,6 +17,7 @@ mod directory;
 mod exercises;
 mod files;
 mod frames;
+mod graphics;
 mod hostile;
 mod impostors;
 mod linear;

@@ -38,6 +38,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
         commands.extend(rooms::mark_read(app));
     }
     commands.extend(people::tell(app, before));
+    commands.extend(message::encode(app));
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
     commands.splice(0..0, rooms::keep_line(app));
@@ -77,6 +78,10 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Mouse(event) => mouse::mouse(app, event),
         Msg::Resize(width, height) => {
             app.size = ratatui::layout::Size { width, height };
+            Vec::new()
+        }
+        Msg::Cell(cell) => {
+            app.cell = cell;
             Vec::new()
         }
         Msg::Focus(focused) => {

@@ -301,6 +301,7 @@ messages! {
     setting_theme();
     setting_keymap();
     setting_language();
+    setting_graphics();
     setting_notifications();
     setting_notifier();
     setting_bell();
@@ -367,6 +368,7 @@ messages! {
     no_file();
     no_picture();
     picture_no_colours(key);
+    pictures_off(key);
     picture_too_large(size, most);
     picture_too_many();
     picture_broken();
