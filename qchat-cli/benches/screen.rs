@@ -24,7 +24,7 @@ use std::{
 };
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use qchat_cli::{
     engine::{
@@ -405,7 +405,7 @@ fn child(path: &Path) {
         });
         let mut pressed = Some(pressed);
         let keys = || Keys { pressed: pressed.take().unwrap(), seen: Arc::clone(&seen) };
-        run(&mut app, &mut sheet, &desk, keys, None, std::future::pending()).await.unwrap();
+        run(&mut app, &mut sheet, &desk, keys, None, stream::pending()).await.unwrap();
         let mut person = sitting.join().unwrap();
         if wanted("frame") {
             frames(&app, &mut person);

@@ -310,6 +310,7 @@ action-transfers = Dateien unterwegs und was noch zu senden ist
 action-connection = die Verbindung
 action-settings = Einstellungen
 action-help = diese Hilfe und zurück
+action-suspend = anhalten, bis die Shell mit `fg` weitermacht
 action-quit = beenden
 action-dismiss = wegräumen, was gemeldet ist; abbrechen
 action-yes = ja
@@ -567,6 +568,7 @@ needs-a-room = Dafür brauchst du einen Raum, in dem du bist.
 say-one-name = Nenne einen Namen; für mehrere Leute braucht es einen Raum.
 say-whom = Sag, wen.
 say-which-file = Sag, welche Datei.
+no-shell = Hier ist keine Shell, die das Programm weiterlaufen ließe; darum hält es nicht an.
 under-way = Sie ist schon unterwegs.
 is-a-notice = Das geht mit etwas, das jemand gesagt hat; dies ist ein Hinweis.
 only-texts-edited = Nur ein Text lässt sich bearbeiten.
@@ -607,6 +609,7 @@ editor-senseless = der Editor { $editor } ergibt keinen Sinn: { $why }
 editor-none = kein Editor ist genannt
 editor-no-file = der Text lässt sich keinem Editor übergeben: { $why }
 editor-no-start = der Editor { $editor } startet nicht: { $why }; setze EDITOR auf einen, der es tut
+editor-took-it = der Editor hat den Text nicht dort gelassen, wo er war ({ $why }); der Text ist, wie er war
 editor-failed = der Editor ist gescheitert ({ $why }); der Text ist wie zuvor
 
 ## Meldungen auf dem Desktop

@@ -325,6 +325,7 @@ action-transfers = files on their way, and what waits to be sent
 action-connection = the connection
 action-settings = settings
 action-help = this help, and back
+action-suspend = stop for a while; the shell goes on with `fg`
 action-quit = quit
 action-dismiss = put away what is reported, cancel
 action-yes = yes
@@ -597,6 +598,7 @@ needs-a-room = That needs a room that you are in.
 say-one-name = Say one name; several people need a room.
 say-whom = Say whom.
 say-which-file = Say which file.
+no-shell = There is no shell here that would let the program go on again, so it does not stop.
 under-way = It is on its way already.
 is-a-notice = That can be done with what somebody has said, and this is a notice.
 only-texts-edited = Only a text can be edited.
@@ -638,6 +640,7 @@ editor-senseless = the editor { $editor } makes no sense: { $why }
 editor-none = no editor is named
 editor-no-file = what is written cannot be given to an editor: { $why }
 editor-no-start = the editor { $editor } does not start: { $why }; set EDITOR to one that does
+editor-took-it = the editor did not leave the text where it was ({ $why }); the text is as it was
 editor-failed = the editor has failed ({ $why }); the text is as it was
 
 ## Notifications

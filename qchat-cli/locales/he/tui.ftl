@@ -321,6 +321,7 @@ action-transfers = קבצים בדרך, ומה שממתין לשליחה
 action-connection = החיבור
 action-settings = הגדרות
 action-help = העזרה הזאת, וחזרה ממנה
+action-suspend = השהיה; `fg` במעטפת ממשיך
 action-quit = יציאה
 action-dismiss = סילוק הדיווח, ביטול
 action-yes = כן
@@ -588,6 +589,7 @@ needs-a-room = לשם כך צריך להיות בחדר.
 say-one-name = יש לציין שם אחד; לכמה אנשים צריך חדר.
 say-whom = יש לציין את מי.
 say-which-file = יש לציין איזה קובץ.
+no-shell = אין כאן מעטפת שתמשיך את התוכנית, ולכן היא אינה נעצרת.
 under-way = הקובץ כבר בדרך.
 is-a-notice = אפשר לעשות זאת בדברים שמישהו אמר, וזו הודעת מערכת.
 only-texts-edited = אפשר לערוך רק טקסט.
@@ -628,6 +630,7 @@ editor-senseless = העורך { $editor } אינו מובן: { $why }
 editor-none = לא צוין עורך
 editor-no-file = אי אפשר למסור את הטקסט לעורך: { $why }
 editor-no-start = העורך { $editor } לא נפתח: { $why }; יש להגדיר ב־EDITOR עורך שנפתח
+editor-took-it = העורך לא השאיר את הטקסט במקומו ({ $why }); הטקסט נשאר כפי שהיה
 editor-failed = העורך נכשל ({ $why }); הטקסט נשאר כשהיה
 
 ## התראות

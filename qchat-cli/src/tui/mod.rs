@@ -28,6 +28,7 @@ mod preview;
 mod run;
 mod screen;
 mod search;
+mod signals;
 mod text;
 mod theme;
 mod timeline;
@@ -50,6 +51,7 @@ pub use self::{
     prefs::{Notifications, Notifier, Prefs},
     run::{open, run},
     screen::Surface,
+    signals::Told,
     theme::{Ambience, Look, Theme},
     update::{start, update},
     view::view,

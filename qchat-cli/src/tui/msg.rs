@@ -41,6 +41,10 @@ pub enum Msg {
     Idle,
     /// Nobody has pressed a key for a moment.
     Pause,
+    /// The program is to stop, and to give the terminal back meanwhile.
+    Suspend,
+    /// Nobody would let it go on.
+    Unstoppable,
     /// The program is to end: it was told so by a signal, or its terminal is gone.
     End,
     /// The engine has news.
@@ -117,6 +121,8 @@ pub enum Answer {
 pub enum Command {
     /// End the program.
     Quit,
+    /// Stop, and give the terminal back until the shell lets the program go on.
+    Suspend,
     /// Write something to the terminal that is not drawn.
     Emit(Emission),
     /// Have the desktop show a notification.

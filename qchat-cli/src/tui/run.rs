@@ -4,7 +4,6 @@
 use std::{
     collections::VecDeque,
     io,
-    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -13,12 +12,11 @@ use crossterm::{
     queue,
     terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
 };
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use ratatui::{buffer::Buffer, layout::Rect};
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
-    task::{AbortHandle, JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet, spawn_blocking},
     time::{sleep, sleep_until, timeout},
 };
 
@@ -27,8 +25,10 @@ use super::{
     emit::{self, Link},
     graphics::{self, Encoded},
     screen::{Screen, Surface},
+    signals::{self, Told},
     start, update, view,
     view::{links, pixels},
+    words::Words,
 };
 use crate::{
     desktop,
@@ -50,7 +50,7 @@ const END: Duration = Duration::from_secs(5);
 /// How long it may take then to tell others that nothing is written any more.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Shows the screen until the user quits, the terminal goes away or `ended` comes; locked after `lock_after` without a key. `events`
+/// Shows the screen until the user quits, the terminal goes away or `signals` say so; locked after `lock_after` without a key. `events`
 /// opens the terminal's events, and again after another program had the terminal. However it ends, what was to be sent and kept is.
 ///
 /// # Errors
@@ -61,14 +61,13 @@ pub async fn run<S, D, E>(
     desk: &D,
     mut events: impl FnMut() -> E,
     lock_after: Option<Duration>,
-    ended: impl Future<Output = ()>,
+    mut signals: impl Stream<Item = Told> + Unpin,
 ) -> io::Result<()>
 where
     S: Surface,
     D: Desk,
     E: Stream<Item = io::Result<TerminalEvent>> + Unpin,
 {
-    let mut ended = pin!(ended);
     let mut news = desk.events();
     let (progress, mut told) = mpsc::channel(PROGRESS);
     let mut work = Work::new(desk.clone(), progress);
@@ -96,7 +95,7 @@ where
                     // Whoever reads keys here would take them from the editor.
                     drop(keys.take());
                     surface.lend()?;
-                    let written = tokio::task::block_in_place(|| editor::write(&text, app.words));
+                    let (written, ended) = edit(&text, app.words, &mut signals).await?;
                     surface.take_back()?;
                     keys = Some(events());
                     shown = Shown::default();
@@ -105,7 +104,36 @@ where
                         Ok(text) => update(app, Msg::Done(command, Answer::Written(text))),
                         Err(why) => update(app, Msg::Failed(command, why)),
                     });
+                    if ended {
+                        next.extend(update(app, Msg::End));
+                    }
                     changed = true;
+                }
+                Command::Suspend => {
+                    drop(keys.take());
+                    surface.lend()?;
+                    if signals::stop() {
+                        // Other threads may go on for a moment after that: nothing is written before it is over.
+                        loop {
+                            match signals.next().await {
+                                Some(Told::Continue) | None => break,
+                                Some(Told::End) => next.extend(update(app, Msg::End)),
+                                Some(Told::Interrupt | Told::Suspend) => {}
+                            }
+                        }
+                    } else {
+                        next.extend(update(app, Msg::Unstoppable));
+                    }
+                    surface.take_back()?;
+                    keys = Some(events());
+                    shown = Shown::default();
+                    changed = true;
+                    let size = surface.terminal().size()?;
+                    next.extend(update(app, Msg::Resize(size.width, size.height)));
+                    if !app.is_locked() && idle.is_some_and(|idle| idle.remaining().is_zero()) {
+                        // Whoever goes on after the time was over finds the screen locked.
+                        next.extend(update(app, Msg::Idle));
+                    }
                 }
                 Command::GiveUp(command) => work.give_up(&command),
                 command => work.begin(command),
@@ -163,7 +191,21 @@ where
                 }
                 Msg::Idle
             }
-            () = &mut ended => Msg::End,
+            Some(told) = signals.next() => match told {
+                Told::End | Told::Interrupt => Msg::End,
+                Told::Suspend => Msg::Suspend,
+                Told::Continue => {
+                    // Stopped by what nobody is told of: who had the terminal meanwhile has left it in other modes.
+                    surface.lend()?;
+                    surface.take_back()?;
+                    shown = Shown::default();
+                    changed = true;
+                    if !idle.is_some_and(|idle| idle.remaining().is_zero()) {
+                        continue;
+                    }
+                    Msg::Idle
+                }
+            },
             Some(done) = work.tasks.join_next() => match work.ended(done)? {
                 Some(msg) => msg,
                 None => continue,
@@ -195,6 +237,36 @@ where
         }
         changed = true;
     }
+}
+
+/// Has somebody write in their editor. What interrupts is meant for that one, and it stops with the program.
+async fn edit(
+    text: &str,
+    words: Words,
+    signals: &mut (impl Stream<Item = Told> + Unpin),
+) -> io::Result<(Result<Option<String>, String>, bool)> {
+    let text = text.to_owned();
+    let mut writing = spawn_blocking(move || editor::write(&text, words));
+    let mut ended = false;
+    let mut take = |told| match told {
+        Told::End => ended = true,
+        Told::Suspend => {
+            signals::stop();
+        }
+        Told::Interrupt | Told::Continue => {}
+    };
+    let written = loop {
+        tokio::select! {
+            biased;
+            Some(told) = signals.next() => take(told),
+            written = &mut writing => break written,
+        }
+    };
+    // What has ended the editor may have come here as well.
+    while let Some(Some(told)) = signals.next().now_or_never() {
+        take(told);
+    }
+    Ok((written.map_err(io::Error::other)?, ended))
 }
 
 /// Draws what has changed, all of it at once; addresses again when they have, so that they lead where they say.
@@ -406,18 +478,9 @@ impl<D: Desk> Work<D> {
 /// # Errors
 /// What the terminal says.
 pub async fn open<D: Desk>(mut app: App, desk: &D, lock_after: Option<Duration>) -> io::Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
-    let ended = async {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-            _ = hung_up.recv() => {}
-        }
-    };
+    let told = signals::told()?;
     let mut screen = Screen::take()?;
-    run(&mut app, &mut screen, desk, EventStream::new, lock_after, ended).await
+    run(&mut app, &mut screen, desk, EventStream::new, lock_after, told).await
 }
 
 #[cfg(test)]

@@ -72,6 +72,11 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             people::pause(app);
             writing::keep_draft(app)
         }
+        Msg::Suspend => vec![Command::Suspend],
+        Msg::Unstoppable => {
+            app.report = Report::trouble(app.words.no_shell());
+            Vec::new()
+        }
         Msg::End => writing::leave_in_order(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),

@@ -360,6 +360,7 @@ messages! {
     say_one_name();
     say_whom();
     say_which_file();
+    no_shell();
     under_way();
     is_a_notice();
     only_texts_edited();
@@ -400,6 +401,7 @@ messages! {
     editor_none();
     editor_no_file(why);
     editor_no_start(editor, why);
+    editor_took_it(why);
     editor_failed(why);
     notify_message();
     notify_invitation(who);
