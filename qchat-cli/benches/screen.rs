@@ -24,7 +24,7 @@ use std::{
 };
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use qchat_cli::{
     engine::{
@@ -103,8 +103,10 @@ impl Write for Paper {
         self.out.flush()?;
         let now = Instant::now();
         let marked = self.written.windows(2).any(|bytes| MARKS.map(str::as_bytes).contains(&bytes));
+        // A frame goes out in parts, and ends so.
+        let ended = self.written.ends_with(b"\x1b[?2026l");
         let mut seen = self.seen.lock().unwrap();
-        seen.frames += 1;
+        seen.frames += u64::from(ended);
         seen.first.get_or_insert(now);
         if marked {
             seen.message.get_or_insert(now);
@@ -403,7 +405,7 @@ fn child(path: &Path) {
         });
         let mut pressed = Some(pressed);
         let keys = || Keys { pressed: pressed.take().unwrap(), seen: Arc::clone(&seen) };
-        run(&mut app, &mut sheet, &desk, keys, None, std::future::pending()).await.unwrap();
+        run(&mut app, &mut sheet, &desk, keys, None, stream::pending()).await.unwrap();
         let mut person = sitting.join().unwrap();
         if wanted("frame") {
             frames(&app, &mut person);

@@ -178,6 +178,7 @@ struct Stored {
     /// Read by the screen, which can say in which line something is wrong.
     #[expect(dead_code, reason = "known, so that it is no error")]
     keys: Option<config::Value>,
+    graphics: Option<String>,
     notifications: Option<String>,
     notifier: Option<String>,
     bell: Option<bool>,
@@ -316,6 +317,7 @@ impl Settings {
             look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
             language: chosen(flags.screen.language, stored.language).map_err(refused.clone()("language"))?,
+            graphics: chosen(flags.screen.graphics, stored.graphics).map_err(refused.clone()("graphics"))?,
             notifications: chosen(flags.screen.notifications, stored.notifications)
                 .map_err(refused.clone()("notifications"))?,
             notifier: chosen(flags.screen.notifier, stored.notifier).map_err(refused.clone()("notifier"))?,

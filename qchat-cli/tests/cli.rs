@@ -253,7 +253,7 @@ fn flags_come_before_environment_before_file_before_defaults() {
          server_key = \"{KEY}\"\nkey_exchange = \"require\"\naccept_invites = \"all\"\n\
          update_after_messages = 20\nupdate_after = \"8h\"\nbackup_interval = \"12h\"\n\
          vault_memory = 512\n\
-         theme = \"contrast\"\nlanguage = \"de\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
+         theme = \"contrast\"\nlanguage = \"de\"\ngraphics = \"sixel\"\nnotifications = \"hidden\"\nnotifier = \"desktop\"\nbell = true\n\
          etsi014 = \"https://kme.example\"\nsae = \"alice-sae\"\nsae_key = \"/k\"\n"
     );
     fs::write(&file, content).unwrap();
@@ -301,6 +301,10 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&named, &[], "language", Value::from("de")),
         (&named, &["--language", "en"], "language", Value::from("en")),
         (&[("QCHAT_LANGUAGE", "he")], &[], "language", Value::from("he")),
+        (&[], &[], "graphics", Value::from("auto")),
+        (&named, &[], "graphics", Value::from("sixel")),
+        (&named, &["--graphics", "none"], "graphics", Value::from("none")),
+        (&[("QCHAT_GRAPHICS", "kitty")], &[], "graphics", Value::from("kitty")),
         (&named, &[], "notifications", Value::from("hidden")),
         (&named, &["--notifications", "off"], "notifications", Value::from("off")),
         (&[], &[], "notifier", Value::from("terminal")),

@@ -5,7 +5,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use crate::tui::{Language, Look, Notifications, Notifier, Preset};
+use crate::tui::{Graphics, Language, Look, Notifications, Notifier, Preset};
 
 /// Options of the screen.
 #[derive(Debug, Default, Args)]
@@ -19,6 +19,9 @@ pub struct ScreenArgs {
     /// Which language the screen speaks [default: auto].
     #[arg(long, global = true, env = "QCHAT_LANGUAGE", hide_env_values = true, value_name = "LANGUAGE", value_parser = language())]
     pub language: Option<Language>,
+    /// How the screen draws pictures [default: auto].
+    #[arg(long, global = true, env = "QCHAT_GRAPHICS", hide_env_values = true, value_name = "HOW", value_parser = graphics())]
+    pub graphics: Option<Graphics>,
     /// What the screen's notifications say: others may see the desktop [default: sender].
     #[arg(long, global = true, env = "QCHAT_NOTIFICATIONS", hide_env_values = true, value_name = "WHAT")]
     #[arg(value_parser = notifications())]
@@ -68,6 +71,22 @@ fn language() -> impl TypedValueParser<Value = Language> {
             Language::English => "English",
             Language::German => "German",
             Language::Hebrew => "Hebrew, from the right",
+        })
+    });
+    PossibleValuesParser::new(choices).try_map(|word| word.parse())
+}
+
+fn graphics() -> impl TypedValueParser<Value = Graphics> {
+    let choices = Graphics::ALL.map(|how| {
+        PossibleValue::new(how.name()).help(match how {
+            Graphics::Auto => {
+                "In the terminal's own pixels, where the environment says that it can (TERM, TERM_PROGRAM, KITTY_WINDOW_ID)"
+            }
+            Graphics::Kitty => "By kitty's protocol; in tmux, where its allow-passthrough is on",
+            Graphics::Sixel => "By sixel",
+            Graphics::Iterm2 => "By iTerm2's protocol; not in tmux",
+            Graphics::Halfblocks => "In half-blocks, which every terminal has",
+            Graphics::None => "Not at all",
         })
     });
     PossibleValuesParser::new(choices).try_map(|word| word.parse())

@@ -11,6 +11,7 @@ use ratatui::layout::Size;
 use super::{
     complete::Completion,
     composer::Composer,
+    graphics::{CellSize, Means},
     keymap::Keymap,
     lock::Lock,
     msg::Command,
@@ -48,6 +49,8 @@ pub struct App {
     pub(super) prefs: Prefs,
     pub(super) zone: Zone,
     pub(super) size: Size,
+    /// How many pixels a cell has, where the terminal says so.
+    pub(super) cell: Option<CellSize>,
     /// Whether the terminal's window has the user's attention; where terminals do not tell, it has.
     pub(super) focused: bool,
     /// Whether anybody has pressed a key since the screen opened: what comes before that nobody has seen for certain.
@@ -337,6 +340,7 @@ impl App {
             prefs: Prefs::default(),
             zone,
             size: Size::default(),
+            cell: None,
             focused: true,
             touched: false,
             focus: Focus::default(),
@@ -405,6 +409,11 @@ impl App {
                 self.overlay,
                 Overlay::Help { .. } | Overlay::Search(_) | Overlay::Panel(_) | Overlay::Picture(_)
             )
+    }
+
+    /// What pictures are drawn with.
+    pub(super) fn means(&self) -> Means {
+        self.ambience.means(self.prefs.graphics, self.cell)
     }
 
     /// What fetches the picture that is to be looked at, while it is on its way.

@@ -44,7 +44,7 @@ fn edit(text: &str, editor: &str, place: &Path, words: Words) -> Result<Option<S
         return Err(words.editor_failed(status.to_string()));
     }
     // What is no UTF-8 is shown as such; the rest is not lost for it.
-    let written = fs::read(&file).map_err(failed)?;
+    let written = fs::read(&file).map_err(|error| words.editor_took_it(error.to_string()))?;
     let written = String::from_utf8_lossy(&written);
     directory.close().map_err(failed)?;
     let written = written.strip_suffix('\n').unwrap_or(&written);

@@ -13,6 +13,7 @@ use crossterm::{
 use ratatui::{
     backend::Backend,
     buffer::{Buffer, Cell, CellWidth as _},
+    layout::Rect,
 };
 
 use super::text;
@@ -103,7 +104,13 @@ where
 
 /// Draws whole rows again in which something is wider or narrower in some terminals than it is meant to be: flags, families and the
 /// like. Each such cell is followed by a move to where the next one belongs, and nothing of what was there before is left.
-pub(super) fn uncertain_rows<B>(backend: &mut B, before: &Buffer, now: &Buffer) -> io::Result<()>
+/// Nothing is drawn at `kept`, where the terminal has a picture.
+pub(super) fn uncertain_rows<B>(
+    backend: &mut B,
+    before: &Buffer,
+    now: &Buffer,
+    kept: Option<Rect>,
+) -> io::Result<()>
 where
     B: Backend<Error = io::Error> + Write,
 {
@@ -118,10 +125,28 @@ where
             queue!(backend, SavePosition)?;
             saved = true;
         }
-        queue!(backend, MoveTo(now.area.left(), y), Clear(ClearType::CurrentLine))?;
+        let kept = kept.filter(|kept| (kept.top()..kept.bottom()).contains(&y));
+        queue!(backend, MoveTo(now.area.left(), y))?;
+        match kept {
+            None => queue!(backend, Clear(ClearType::CurrentLine))?,
+            Some(kept) => {
+                let left = kept.left().saturating_sub(now.area.left());
+                if left > 0 {
+                    queue!(backend, Print(format!("\u{1b}[{left}X")))?;
+                }
+                if kept.right() < now.area.right() {
+                    queue!(backend, MoveTo(kept.right(), y), Clear(ClearType::UntilNewLine))?;
+                }
+            }
+        }
         let mut chunk: Vec<(u16, u16, &Cell)> = Vec::new();
         let mut x = now.area.left();
         while x < now.area.right() {
+            if let Some(kept) = kept.filter(|kept| (kept.left()..kept.right()).contains(&x)) {
+                backend.draw(std::mem::take(&mut chunk).into_iter())?;
+                x = kept.right();
+                continue;
+            }
             let Some(cell) = now.cell((x, y)) else { break };
             chunk.push((x, y, cell));
             x = x.saturating_add(cell.symbol().cell_width().max(1));

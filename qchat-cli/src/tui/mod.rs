@@ -11,6 +11,7 @@ mod desk;
 mod editor;
 mod emit;
 mod emoji;
+mod graphics;
 mod hidden;
 mod keymap;
 mod lines;
@@ -27,6 +28,7 @@ mod preview;
 mod run;
 mod screen;
 mod search;
+mod signals;
 mod text;
 mod theme;
 mod timeline;
@@ -40,6 +42,7 @@ pub use self::{
     app::App,
     desk::Desk,
     emit::Emission,
+    graphics::{CellSize, Encoded, Graphics, Shape},
     hidden::Passphrase,
     keymap::{KeyError, Keymap, Preset},
     msg::{Answer, Command, Msg},
@@ -48,6 +51,7 @@ pub use self::{
     prefs::{Notifications, Notifier, Prefs},
     run::{open, run},
     screen::Surface,
+    signals::Told,
     theme::{Ambience, Look, Theme},
     update::{start, update},
     view::view,

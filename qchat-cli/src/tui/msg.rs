@@ -11,6 +11,7 @@ use qchat_proto::{
 
 use super::{
     emit::Emission,
+    graphics::{CellSize, Encoded, Shape},
     hidden::Passphrase,
     keymap::{Keymap, Preset},
     panels::report,
@@ -33,12 +34,18 @@ pub enum Msg {
     Mouse(MouseEvent),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
+    /// A cell of the terminal has this many pixels now, where it says so.
+    Cell(Option<CellSize>),
     /// The terminal's window gained (or lost) the user's attention.
     Focus(bool),
     /// Nobody has pressed a key for so long that the screen is to be locked.
     Idle,
     /// Nobody has pressed a key for a moment.
     Pause,
+    /// The program is to stop, and to give the terminal back meanwhile.
+    Suspend,
+    /// Nobody would let it go on.
+    Unstoppable,
     /// The program is to end: it was told so by a signal, or its terminal is gone.
     End,
     /// The engine has news.
@@ -108,6 +115,8 @@ pub enum Answer {
     Path(PathBuf),
     /// A picture.
     Picture(Pixels),
+    /// A picture as the terminal draws it.
+    Encoded(Encoded),
     /// What somebody has written in their editor; `None` when nothing was changed.
     Written(Option<String>),
 }
@@ -117,6 +126,8 @@ pub enum Answer {
 pub enum Command {
     /// End the program.
     Quit,
+    /// Stop, and give the terminal back until the shell lets the program go on.
+    Suspend,
     /// Write something to the terminal that is not drawn.
     Emit(Emission),
     /// Have the desktop show a notification.
@@ -275,6 +286,8 @@ pub enum Command {
         /// Its message.
         message: MessageId,
     },
+    /// Make a picture into what the terminal draws.
+    Encode(Pixels, Shape),
     /// Give up a command that is under way; it has no outcome then.
     GiveUp(Box<Command>),
     /// Everything in the room has been seen.

@@ -13,7 +13,11 @@ use ratatui_image::{
     protocol::{Protocol, halfblocks::Halfblocks},
 };
 
-use super::{msg::Command, pixels::Pixels};
+use super::{
+    graphics::{CellSize, Encoded, Means, Protocol as By, Shape, shrunk},
+    msg::Command,
+    pixels::Pixels,
+};
 
 /// A picture that is looked at.
 pub(super) struct Picture {
@@ -22,6 +26,10 @@ pub(super) struct Picture {
     /// What fetches it.
     pub(super) command: Command,
     pub(super) state: Looking,
+    /// As the terminal draws it, where it does.
+    encoded: Option<Encoded>,
+    /// How it is being encoded.
+    encoding: Option<Shape>,
     /// Its cells as they were last drawn, and on how many.
     drawn: RefCell<Option<(Size, Protocol)>>,
 }
@@ -51,21 +59,70 @@ pub(super) enum Depth {
 impl Picture {
     /// One that is being fetched, of so many bytes.
     pub(super) fn coming(name: String, command: Command, size: u64) -> Self {
-        Self { name, command, state: Looking::Coming(0, size), drawn: RefCell::new(None) }
+        Self {
+            name,
+            command,
+            state: Looking::Coming(0, size),
+            encoded: None,
+            encoding: None,
+            drawn: RefCell::new(None),
+        }
     }
 
     /// It is there.
     pub(super) fn show(&mut self, pixels: Pixels) {
         self.state = Looking::Shown(pixels);
-        self.drawn = RefCell::new(None);
+        (self.encoded, self.encoding, self.drawn) = (None, None, RefCell::new(None));
     }
 
-    /// Draws it in the middle of `area`, as large as fits there and no larger than it is.
+    /// What has to be done for the terminal to draw it in so many cells; nothing while something is under way.
+    pub(super) fn encode(&mut self, means: Means, area: Size) -> Option<Command> {
+        let Looking::Shown(pixels) = &self.state else { return None };
+        let shape = self.shape(means, area)?;
+        if self.encoding.is_some() || self.encoded.as_ref().is_some_and(|encoded| encoded.shape == shape) {
+            return None;
+        }
+        let command = Command::Encode(pixels.clone(), shape);
+        self.encoding = Some(shape);
+        Some(command)
+    }
+
+    /// What that has come to, if it was this picture; nothing, where it cannot be done.
+    pub(super) fn take(&mut self, pixels: &Pixels, shape: Shape, encoded: Option<Encoded>) -> bool {
+        let mine = matches!(&self.state, Looking::Shown(shown) if shown == pixels);
+        if mine && self.encoding.take_if(|encoding| *encoding == shape).is_some() {
+            self.encoded = encoded;
+            return true;
+        }
+        false
+    }
+
+    /// How the terminal is to draw it in so many cells, where it does.
+    fn shape(&self, means: Means, area: Size) -> Option<Shape> {
+        let Looking::Shown(pixels) = &self.state else { return None };
+        let (protocol, cell): (By, CellSize) = match means {
+            Means::Pixels(protocol, cell) => (protocol, cell),
+            Means::Halfblocks | Means::None => return None,
+        };
+        Shape::fitting(pixels.size(), protocol, cell, area)
+    }
+
+    /// What the terminal draws in `area`, and where there.
+    pub(super) fn encoded(&self, means: Means, area: Rect) -> Option<(Rect, &Encoded)> {
+        let shape = self.shape(means, area.as_size())?;
+        let encoded = self.encoded.as_ref().filter(|encoded| encoded.shape == shape)?;
+        Some((middle(shape.cells, area), encoded))
+    }
+
+    /// Draws it in the middle of `area`, as large as fits there and no larger than it is: in half-blocks, until the terminal draws it
+    /// itself, and leaves its cells to that then.
     ///
-    /// By half-blocks, which every terminal has: a way to draw pixels would be known only after asking the terminal, which takes keys for
-    /// answers where somebody types meanwhile. And not by a picker, which sets tmux up for what is not needed here.
-    pub(super) fn draw(&self, depth: Depth, area: Rect, buffer: &mut Buffer) {
+    /// Not by ratatui-image's picker, which asks the terminal, and sets tmux up for what is not needed here.
+    pub(super) fn draw(&self, means: Means, depth: Depth, area: Rect, buffer: &mut Buffer) {
         let Looking::Shown(pixels) = &self.state else { return };
+        if depth == Depth::None || self.encoded(means, area).is_some() {
+            return;
+        }
         let Some(size) = fitting(pixels.size(), area.as_size()) else { return };
         let mut drawn = self.drawn.borrow_mut();
         if drawn.as_ref().is_none_or(|(known, _)| *known != size) {
@@ -73,12 +130,7 @@ impl Picture {
             *drawn = cells.ok().map(|cells| (size, Protocol::Halfblocks(cells)));
         }
         let Some((_, cells)) = drawn.as_ref() else { return };
-        let place = Rect {
-            x: area.x + (area.width - size.width) / 2,
-            y: area.y + (area.height - size.height) / 2,
-            width: size.width,
-            height: size.height,
-        };
+        let place = middle(size, area);
         Image::new(cells).render(place, buffer);
         if depth == Depth::Indexed {
             for at in place.positions() {
@@ -99,20 +151,19 @@ impl fmt::Debug for Picture {
     }
 }
 
-/// The cells for so many pixels: a column is one, a row is two; as many as fit, and none for nothing.
-fn fitting((width, height): (u32, u32), area: Size) -> Option<Size> {
-    let (columns, rows) = (u64::from(area.width), u64::from(area.height) * 2);
-    let (width, height) = (u64::from(width), u64::from(height));
-    if width == 0 || height == 0 || columns == 0 || rows == 0 {
-        return None;
+/// So many cells in the middle of `area`.
+fn middle(size: Size, area: Rect) -> Rect {
+    Rect {
+        x: area.x + area.width.saturating_sub(size.width) / 2,
+        y: area.y + area.height.saturating_sub(size.height) / 2,
+        width: size.width,
+        height: size.height,
     }
-    let (columns, rows) = if width <= columns && height <= rows {
-        (width, height)
-    } else if width * rows > height * columns {
-        (columns, (height * columns / width).max(1))
-    } else {
-        ((width * rows / height).max(1), rows)
-    };
+}
+
+/// The cells for so many pixels: a column is one, a row is two; as many as fit, and none for nothing.
+fn fitting(pixels: (u32, u32), area: Size) -> Option<Size> {
+    let (columns, rows) = shrunk(pixels, (area.width.into(), u32::from(area.height) * 2))?;
     Some(Size { width: u16::try_from(columns).ok()?, height: u16::try_from(rows.div_ceil(2)).ok()? })
 }
 

@@ -26,7 +26,7 @@ const SIDE: u32 = 1024;
 /// What stands behind a picture that one can see through: neither dark lines nor light ones get lost in it.
 const BEHIND: [u8; 3] = [128; 3];
 
-/// The thread that decodes. What panics there is told as any other picture that cannot be shown: see [`super::screen`].
+/// The thread that decodes and encodes. What panics there is told as any other picture that cannot be shown: see [`super::screen`].
 pub(super) const THREAD: &str = "qchat-picture";
 
 /// A picture, no larger than a screen can show.
@@ -72,6 +72,8 @@ impl PartialEq for Pixels {
     }
 }
 
+impl Eq for Pixels {}
+
 impl fmt::Debug for Pixels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pixels").field(&self.true_size).finish()
@@ -80,21 +82,23 @@ impl fmt::Debug for Pixels {
 
 /// Decodes a file: PNG, JPEG, GIF (its first picture) or WebP, whatever its name says.
 pub(super) async fn decode(file: Zeroizing<Vec<u8>>) -> Result<Pixels, Unreadable> {
+    apart(move || read(&file)).await.unwrap_or(Err(Unreadable::Broken))
+}
+
+/// Does something with a picture on a thread of its own. None where it panics.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     // One at a time: who leaves one picture for the next, again and again, has its memory once.
     static ONE: Mutex<()> = Mutex::new(());
-    let (done, outcome) = oneshot::channel::<Result<Pixels, Unreadable>>();
+    let (done, outcome) = oneshot::channel();
     let work = move || {
         let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         if !done.is_closed() {
-            let _ = done.send(read(&file));
+            let _ = done.send(work());
         }
     };
-    let begun = thread::Builder::new().name(THREAD.to_owned()).spawn(work);
-    if begun.is_err() {
-        return Err(Unreadable::TooLarge);
-    }
+    thread::Builder::new().name(THREAD.to_owned()).spawn(work).ok()?;
     // A thread that panicked says nothing.
-    outcome.await.unwrap_or(Err(Unreadable::Broken))
+    outcome.await.ok()
 }
 
 fn read(file: &[u8]) -> Result<Pixels, Unreadable> {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use toml_edit::{DocumentMut, value};
 
-use super::{keymap::Preset, theme::Look, words::Language};
+use super::{graphics::Graphics, keymap::Preset, theme::Look, words::Language};
 
 /// What a notification says: others may see the desktop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -90,6 +90,8 @@ pub struct Prefs {
     pub keymap: Preset,
     /// Which language it speaks.
     pub language: Language,
+    /// How pictures are drawn.
+    pub graphics: Graphics,
     /// What a notification says.
     pub notifications: Notifications,
     /// What shows it.
@@ -113,6 +115,8 @@ pub enum Change {
     Keymap(Preset),
     /// Which language it speaks.
     Language(Language),
+    /// How pictures are drawn.
+    Graphics(Graphics),
     /// What a notification says.
     Notifications(Notifications),
     /// What shows it.
@@ -135,6 +139,7 @@ impl Change {
             Self::Look(look) => ("theme", value(look.name())),
             Self::Keymap(preset) => ("keymap", value(preset.name())),
             Self::Language(language) => ("language", value(language.name())),
+            Self::Graphics(graphics) => ("graphics", value(graphics.name())),
             Self::Notifications(what) => ("notifications", value(what.name())),
             Self::Notifier(by) => ("notifier", value(by.name())),
             Self::Bell(on) => ("bell", value(on)),
@@ -164,6 +169,7 @@ impl Prefs {
             Change::Look(look) => self.look = look,
             Change::Keymap(preset) => self.keymap = preset,
             Change::Language(language) => self.language = language,
+            Change::Graphics(graphics) => self.graphics = graphics,
             Change::Notifications(what) => self.notifications = what,
             Change::Notifier(by) => self.notifier = by,
             Change::Bell(on) => self.bell = on,

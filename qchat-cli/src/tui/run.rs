@@ -4,26 +4,31 @@
 use std::{
     collections::VecDeque,
     io,
-    pin::pin,
     time::{Duration, Instant},
 };
 
-use crossterm::event::{Event as TerminalEvent, EventStream, MouseEventKind};
-use futures_util::{Stream, StreamExt as _};
-use ratatui::buffer::Buffer;
+use crossterm::{
+    event::{Event as TerminalEvent, EventStream, MouseEventKind},
+    queue,
+    terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
+};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use ratatui::{buffer::Buffer, layout::Rect};
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{broadcast::error::RecvError, mpsc},
-    task::{AbortHandle, JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet, spawn_blocking},
     time::{sleep, sleep_until, timeout},
 };
 
 use super::{
     Answer, App, Command, Desk, Msg, editor,
     emit::{self, Link},
+    graphics::{self, Encoded},
     screen::{Screen, Surface},
+    signals::{self, Told},
     start, update, view,
-    view::links,
+    view::{links, pixels},
+    words::Words,
 };
 use crate::{
     desktop,
@@ -45,7 +50,7 @@ const END: Duration = Duration::from_secs(5);
 /// How long it may take then to tell others that nothing is written any more.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Shows the screen until the user quits, the terminal goes away or `ended` comes; locked after `lock_after` without a key. `events`
+/// Shows the screen until the user quits, the terminal goes away or `signals` say so; locked after `lock_after` without a key. `events`
 /// opens the terminal's events, and again after another program had the terminal. However it ends, what was to be sent and kept is.
 ///
 /// # Errors
@@ -56,20 +61,20 @@ pub async fn run<S, D, E>(
     desk: &D,
     mut events: impl FnMut() -> E,
     lock_after: Option<Duration>,
-    ended: impl Future<Output = ()>,
+    mut signals: impl Stream<Item = Told> + Unpin,
 ) -> io::Result<()>
 where
     S: Surface,
     D: Desk,
     E: Stream<Item = io::Result<TerminalEvent>> + Unpin,
 {
-    let mut ended = pin!(ended);
     let mut news = desk.events();
     let (progress, mut told) = mpsc::channel(PROGRESS);
     let mut work = Work::new(desk.clone(), progress);
     let mut keys = Some(events());
     let size = surface.terminal().size()?;
-    let mut commands = update(app, Msg::Resize(size.width, size.height));
+    let mut commands = update(app, Msg::Cell(surface.cell()));
+    commands.extend(update(app, Msg::Resize(size.width, size.height)));
     commands.extend(start(app));
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
     let mut changed = true;
@@ -90,7 +95,7 @@ where
                     // Whoever reads keys here would take them from the editor.
                     drop(keys.take());
                     surface.lend()?;
-                    let written = tokio::task::block_in_place(|| editor::write(&text, app.words));
+                    let (written, ended) = edit(&text, app.words, &mut signals).await?;
                     surface.take_back()?;
                     keys = Some(events());
                     shown = Shown::default();
@@ -99,7 +104,36 @@ where
                         Ok(text) => update(app, Msg::Done(command, Answer::Written(text))),
                         Err(why) => update(app, Msg::Failed(command, why)),
                     });
+                    if ended {
+                        next.extend(update(app, Msg::End));
+                    }
                     changed = true;
+                }
+                Command::Suspend => {
+                    drop(keys.take());
+                    surface.lend()?;
+                    if signals::stop() {
+                        // Other threads may go on for a moment after that: nothing is written before it is over.
+                        loop {
+                            match signals.next().await {
+                                Some(Told::Continue) | None => break,
+                                Some(Told::End) => next.extend(update(app, Msg::End)),
+                                Some(Told::Interrupt | Told::Suspend) => {}
+                            }
+                        }
+                    } else {
+                        next.extend(update(app, Msg::Unstoppable));
+                    }
+                    surface.take_back()?;
+                    keys = Some(events());
+                    shown = Shown::default();
+                    changed = true;
+                    let size = surface.terminal().size()?;
+                    next.extend(update(app, Msg::Resize(size.width, size.height)));
+                    if !app.is_locked() && idle.is_some_and(|idle| idle.remaining().is_zero()) {
+                        // Whoever goes on after the time was over finds the screen locked.
+                        next.extend(update(app, Msg::Idle));
+                    }
                 }
                 Command::GiveUp(command) => work.give_up(&command),
                 command => work.begin(command),
@@ -157,7 +191,21 @@ where
                 }
                 Msg::Idle
             }
-            () = &mut ended => Msg::End,
+            Some(told) = signals.next() => match told {
+                Told::End | Told::Interrupt => Msg::End,
+                Told::Suspend => Msg::Suspend,
+                Told::Continue => {
+                    // Stopped by what nobody is told of: who had the terminal meanwhile has left it in other modes.
+                    surface.lend()?;
+                    surface.take_back()?;
+                    shown = Shown::default();
+                    changed = true;
+                    if !idle.is_some_and(|idle| idle.remaining().is_zero()) {
+                        continue;
+                    }
+                    Msg::Idle
+                }
+            },
             Some(done) = work.tasks.join_next() => match work.ended(done)? {
                 Some(msg) => msg,
                 None => continue,
@@ -177,7 +225,11 @@ where
             idle = lock_after.map(Expiry::after);
         }
         let was_locked = app.is_locked();
-        commands = update(app, msg);
+        if matches!(msg, Msg::Resize(..)) {
+            // Other letters, too, are another size.
+            commands = update(app, Msg::Cell(surface.cell()));
+        }
+        commands.extend(update(app, msg));
         if was_locked && !app.is_locked() {
             // Checking the passphrase takes its time, and whoever typed it is there.
             touched = Instant::now();
@@ -187,17 +239,65 @@ where
     }
 }
 
-/// Draws what has changed; addresses again when they have, so that they lead where they say.
+/// Has somebody write in their editor. What interrupts is meant for that one, and it stops with the program.
+async fn edit(
+    text: &str,
+    words: Words,
+    signals: &mut (impl Stream<Item = Told> + Unpin),
+) -> io::Result<(Result<Option<String>, String>, bool)> {
+    let text = text.to_owned();
+    let mut writing = spawn_blocking(move || editor::write(&text, words));
+    let mut ended = false;
+    let mut take = |told| match told {
+        Told::End => ended = true,
+        Told::Suspend => {
+            signals::stop();
+        }
+        Told::Interrupt | Told::Continue => {}
+    };
+    let written = loop {
+        tokio::select! {
+            biased;
+            Some(told) = signals.next() => take(told),
+            written = &mut writing => break written,
+        }
+    };
+    // What has ended the editor may have come here as well.
+    while let Some(Some(told)) = signals.next().now_or_never() {
+        take(told);
+    }
+    Ok((written.map_err(io::Error::other)?, ended))
+}
+
+/// Draws what has changed, all of it at once; addresses again when they have, so that they lead where they say.
 fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result<()> {
     let terminal = surface.terminal();
+    let size = terminal.size()?;
+    // A window that has another size already than the one that is told next has no place for a picture.
+    let picture = pixels(app).filter(|_| size == app.size);
+    let changed = picture != shown.picture.as_ref().map(|(place, picture)| (*place, picture));
+    queue!(terminal.backend_mut(), BeginSynchronizedUpdate)?;
+    if let Some((_, before)) = shown.picture.as_ref().filter(|_| changed) {
+        // Nothing of a picture stays: every cell is drawn anew.
+        graphics::take_away(terminal.backend_mut(), before)?;
+        terminal.resize(size.into())?;
+        *shown = Shown::default();
+    }
     let buffer = terminal.draw(|frame| view(app, frame))?.buffer.clone();
     let now = links(app);
-    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer)?;
+    emit::uncertain_rows(terminal.backend_mut(), &shown.buffer, &buffer, picture.map(|(place, _)| place))?;
     if !now.is_empty() || !shown.links.is_empty() {
         emit::links(terminal.backend_mut(), &buffer, &shown.links, &now)?;
     }
+    // Whatever has cleared the terminal has taken the picture with it.
+    let cleared = buffer.area != shown.buffer.area;
+    if let Some((place, picture)) = picture.filter(|_| changed || cleared) {
+        graphics::paint(terminal.backend_mut(), picture, place)?;
+    }
+    queue!(terminal.backend_mut(), EndSynchronizedUpdate)?;
     io::Write::flush(terminal.backend_mut())?;
-    *shown = Shown { buffer, links: now };
+    let picture = picture.map(|(place, picture)| (place, picture.clone()));
+    *shown = Shown { buffer, links: now, picture };
     Ok(())
 }
 
@@ -206,6 +306,8 @@ fn draw<S: Surface>(app: &App, surface: &mut S, shown: &mut Shown) -> io::Result
 struct Shown {
     buffer: Buffer,
     links: Vec<Link>,
+    /// What it draws itself, and where.
+    picture: Option<(Rect, Encoded)>,
 }
 
 fn emit<S: Surface>(surface: &mut S, bytes: &[u8]) -> io::Result<()> {
@@ -294,6 +396,16 @@ impl<D: Desk> Work<D> {
             });
             return;
         }
+        if let Command::Encode(pixels, shape) = &command {
+            let encoding = graphics::encoded(pixels.clone(), *shape);
+            self.tasks.spawn(async move {
+                match encoding.await {
+                    Some(encoded) => Msg::Done(command, Answer::Encoded(encoded)),
+                    None => Msg::Failed(command, String::new()),
+                }
+            });
+            return;
+        }
         let (desk, progress) = (self.desk.clone(), self.progress.clone());
         let fetched = matches!(command, Command::LookAt { .. }).then(|| command.clone());
         let task = self.tasks.spawn(async move {
@@ -366,18 +478,9 @@ impl<D: Desk> Work<D> {
 /// # Errors
 /// What the terminal says.
 pub async fn open<D: Desk>(mut app: App, desk: &D, lock_after: Option<Duration>) -> io::Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
-    let ended = async {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-            _ = hung_up.recv() => {}
-        }
-    };
+    let told = signals::told()?;
     let mut screen = Screen::take()?;
-    run(&mut app, &mut screen, desk, EventStream::new, lock_after, ended).await
+    run(&mut app, &mut screen, desk, EventStream::new, lock_after, told).await
 }
 
 #[cfg(test)]

@@ -10,13 +10,17 @@ use crossterm::{
     },
     execute,
     terminal::{
-        DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-        enable_raw_mode,
+        DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode, window_size,
     },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
-use super::{emit::ExplicitOrder, pixels};
+use super::{
+    emit::ExplicitOrder,
+    graphics::{self, CellSize},
+    pixels,
+};
 
 /// What is drawn on: a terminal, which can be lent to another program.
 pub trait Surface {
@@ -37,6 +41,11 @@ pub trait Surface {
     /// # Errors
     /// What the terminal says.
     fn take_back(&mut self) -> io::Result<()>;
+
+    /// How many pixels a cell has, where that is known without asking the terminal.
+    fn cell(&self) -> Option<CellSize> {
+        None
+    }
 }
 
 /// A terminal in the modes that the screen needs; dropping it restores the terminal.
@@ -74,7 +83,14 @@ impl Surface for Screen {
 
     fn take_back(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        // Not by clearing it, which asks where the cursor is: the answer would come between the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
+    }
+
+    fn cell(&self) -> Option<CellSize> {
+        let window = window_size().ok()?;
+        CellSize::of((window.width, window.height), (window.columns, window.rows))
     }
 }
 
@@ -102,8 +118,10 @@ fn enter() -> io::Result<()> {
 
 /// Gives the terminal back. Where it has gone away, there is nothing to give back.
 fn restore() {
+    let _ = graphics::leave(&mut io::stdout());
     let _ = execute!(
         io::stdout(),
+        EndSynchronizedUpdate,
         PopKeyboardEnhancementFlags,
         ExplicitOrder(false),
         EnableLineWrap,

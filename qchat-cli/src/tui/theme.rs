@@ -6,7 +6,10 @@ use qchat_proto::ids::AccountId;
 use ratatui::style::{Color, Modifier, Style};
 use terminal_colorsaurus::{QueryOptions, background_color};
 
-use super::picture::Depth;
+use super::{
+    graphics::{CellSize, Graphics, Means, Surroundings},
+    picture::Depth,
+};
 
 /// The looks to choose from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -63,6 +66,7 @@ pub struct Ambience {
     fgbg: String,
     vte: String,
     colorterm: String,
+    pictures: Surroundings,
     /// Whether its background is light, as it says itself.
     light: bool,
 }
@@ -78,6 +82,7 @@ impl Ambience {
             fgbg: set("COLORFGBG"),
             vte: set("VTE_VERSION"),
             colorterm: set("COLORTERM"),
+            pictures: Surroundings::of(set),
             light: false,
         };
         let light = look == Look::Auto
@@ -91,6 +96,17 @@ impl Ambience {
     #[cfg(test)]
     pub(super) fn of_all_colours() -> Self {
         Self { term: "xterm-256color".to_owned(), colorterm: "truecolor".to_owned(), ..Self::default() }
+    }
+
+    /// What pictures are drawn with, by what is set.
+    pub(super) fn means(&self, set: Graphics, cell: Option<CellSize>) -> Means {
+        Means::of(set, &self.pictures, !self.is_without_colours(), cell)
+    }
+
+    /// What a terminal says that has all colours, and a protocol for pictures.
+    #[cfg(test)]
+    pub(super) fn of_pictures(variable: impl Fn(&str) -> String) -> Self {
+        Self { pictures: Surroundings::of(variable), ..Self::of_all_colours() }
     }
 
     fn is_without_colours(&self) -> bool {
@@ -376,8 +392,7 @@ mod tests {
                 term: term.to_owned(),
                 fgbg: fgbg.to_owned(),
                 vte: String::new(),
-                colorterm: String::new(),
-                light: false,
+                ..Ambience::default()
             };
             assert_eq!(Theme::of(look, &ambience).0, palette, "{look:?} {ambience:?}");
             // What it says itself counts where the environment says nothing, and where there are colours for it.

@@ -96,9 +96,7 @@ fn a_screen_that_is_told_to_end_gives_the_terminal_back() {
     let alice = Client::register(&daemon.url(), "alice");
     let mut screen = Terminal::open(&alice.command(&[]), 24, 80);
     screen.shows("No rooms yet");
-    let process = screen.child.process_id().expect("a running program").to_string();
-    let told = std::process::Command::new("kill").args(["-TERM", &process]).status().expect("kill runs");
-    assert!(told.success());
+    screen.signal("TERM");
     screen.ends_in_order();
 }
 

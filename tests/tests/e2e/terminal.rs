@@ -29,6 +29,10 @@ pub(crate) struct Terminal {
     keys: Keys,
     output: Receiver<Vec<u8>>,
     cells: vt100::Parser,
+    /// The pixels of a cell; 0, where it does not say how many.
+    cell: (u16, u16),
+    /// All that was written to it.
+    written: Vec<u8>,
 }
 
 /// Its input: what is typed, and what the terminal answers.
@@ -67,16 +71,24 @@ impl Terminal {
 
     /// One with a background, `RRRR/GGGG/BBBB` in hexadecimal digits.
     pub(crate) fn with_background(background: &'static str, plain: &Command, rows: u16, cols: u16) -> Self {
-        let pair = native_pty_system()
-            .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
-            .expect("a pseudo terminal");
+        Self::start(background, plain, (rows, cols), (0, 0))
+    }
+
+    /// One that says that its cells have 10 by 20 pixels.
+    pub(crate) fn with_pixels(plain: &Command, rows: u16, cols: u16) -> Self {
+        Self::start("0000/0000/0000", plain, (rows, cols), (10, 20))
+    }
+
+    fn start(background: &'static str, plain: &Command, (rows, cols): (u16, u16), cell: (u16, u16)) -> Self {
+        let size = PtySize { rows, cols, pixel_width: cell.0 * cols, pixel_height: cell.1 * rows };
+        let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
         let mut command = CommandBuilder::new(plain.get_program());
         command.args(plain.get_args());
         command.env_clear();
+        command.env("TERM", "xterm-256color");
         for (name, value) in plain.get_envs() {
             command.env(name, value.expect("only values are set"));
         }
-        command.env("TERM", "xterm-256color");
         command.cwd(plain.get_current_dir().expect("a directory of its own"));
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
@@ -100,6 +112,8 @@ impl Terminal {
             keys,
             output,
             cells: vt100::Parser::new(some(rows), some(cols), 0),
+            cell,
+            written: Vec::new(),
         }
     }
 
@@ -141,12 +155,47 @@ impl Terminal {
         let until = Instant::now() + DEADLINE;
         while !wanted(&self.cells.screen().contents()) {
             match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(chunk) => self.cells.process(&chunk),
+                Ok(chunk) => self.take_in(&chunk),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("{what} is not on the screen:\n{}", self.cells.screen().contents())
                 }
             }
         }
+    }
+
+    fn take_in(&mut self, chunk: &[u8]) {
+        self.cells.process(chunk);
+        self.written.extend_from_slice(chunk);
+    }
+
+    /// Waits until what was written is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_bytes(&mut self, what: &str, mut wanted: impl FnMut(&[u8]) -> bool) {
+        let until = Instant::now() + DEADLINE;
+        while !wanted(&self.written) {
+            match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(chunk) => self.take_in(&chunk),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("{what} is not written:\n{}", self.cells.screen().contents())
+                }
+            }
+        }
+    }
+
+    /// What was written since this was asked last.
+    pub(crate) fn written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.written)
+    }
+
+    pub(crate) fn contents(&self) -> String {
+        self.cells.screen().contents()
+    }
+
+    /// Sends its program a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.process_id().expect("a running program").to_string();
+        let told = Command::new("kill").args([&format!("-{name}"), &process]).status().expect("kill runs");
+        assert!(told.success());
     }
 
     #[track_caller]
@@ -156,16 +205,17 @@ impl Terminal {
 
     pub(crate) fn resize(&mut self, rows: u16, cols: u16) {
         self.cells.screen_mut().set_size(some(rows), some(cols));
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let (width, height) = self.cell;
+        let size = PtySize { rows, cols, pixel_width: width * cols, pixel_height: height * rows };
         self.master.resize(size).expect("the terminal changes its size");
     }
 
-    /// Waits for the program's end: in order, and the terminal as it was.
+    /// Waits for the program's end: in order, and the terminal as it was. What was written since [`Self::written`] was asked last.
     #[track_caller]
-    pub(crate) fn ends_in_order(mut self) {
+    pub(crate) fn ends_in_order(mut self) -> Vec<u8> {
         loop {
             match self.output.recv_timeout(DEADLINE) {
-                Ok(chunk) => self.cells.process(&chunk),
+                Ok(chunk) => self.take_in(&chunk),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("the program does not end:\n{}", self.cells.screen().contents())
@@ -177,6 +227,7 @@ impl Terminal {
         assert!(status.success(), "{status:?}: {}", screen.contents());
         assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
         assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        self.written
     }
 }
 

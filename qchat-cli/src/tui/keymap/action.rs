@@ -83,6 +83,7 @@ actions! {
     Connection "connection",
     Settings "settings",
     Help "help",
+    Suspend "suspend",
     Quit "quit",
     // Answers
     Dismiss "dismiss",

@@ -80,6 +80,7 @@ pub(super) const PLAIN: &[Entry] = &[
     (Scope::Everywhere, Action::Transfers, &["F6"]),
     (Scope::Everywhere, Action::Connection, &["F7"]),
     (Scope::Everywhere, Action::Settings, &["F8"]),
+    (Scope::Everywhere, Action::Suspend, &["Ctrl+Z"]),
     (Scope::Everywhere, Action::Quit, &["Ctrl+Q", "Ctrl+C"]),
     (Scope::Prompt, Action::Submit, &["Enter"]),
     (Scope::Prompt, Action::Complete, &["Tab"]),

@@ -2,6 +2,7 @@
 
 use super::{super::app::App, Does, PanelRow, heading, sentences};
 use crate::tui::{
+    graphics::Graphics,
     keymap::Preset,
     prefs::{Change, Notifications, Notifier},
     theme::Look,
@@ -32,6 +33,11 @@ pub(super) fn rows(app: &App, width: usize) -> Vec<PanelRow> {
             words.setting_language(),
             named(prefs.language.name()),
             Change::Language(next(&Language::ALL, prefs.language)),
+        ),
+        (
+            words.setting_graphics(),
+            named(prefs.graphics.name()),
+            Change::Graphics(next(&Graphics::ALL, prefs.graphics)),
         ),
         (
             words.setting_notifications(),

@@ -98,7 +98,7 @@ fn shown(text: &str, language: Language) -> (vt100::Parser, Vec<u8>) {
     for keys in ["", "<Up>", "<Up><Enter>", "<Esc><F2>", "<Esc><C-p>", "<Esc><Esc>"] {
         stage.press(keys);
         let buffer = terminal.draw(|frame| view(&stage.app, frame)).unwrap().buffer.clone();
-        emit::uncertain_rows(terminal.backend_mut(), &before, &buffer).unwrap();
+        emit::uncertain_rows(terminal.backend_mut(), &before, &buffer, None).unwrap();
         emit::links(terminal.backend_mut(), &buffer, &[], &links(&stage.app)).unwrap();
         before = buffer;
     }

@@ -12,9 +12,11 @@ use super::*;
 use crate::{
     engine::types::File,
     tui::{
-        Ambience, Keymap, Look, Pixels, Prefs,
+        Ambience, Keymap, Look, Passphrase, Pixels, Prefs,
         app::Overlay,
+        graphics::{self, CellSize, Graphics, Shape},
         pixels::{self, LARGEST, Unreadable},
+        view,
     },
 };
 
@@ -187,6 +189,77 @@ fn who_looks_elsewhere_waits_no_more() {
     assert!(stage.drawn().contains("! The picture is broken"), "{}", stage.drawn());
     stage.press("s");
     assert!(matches!(stage.asked().last(), Some(Command::SaveFile { open: false, .. })));
+}
+
+/// What a terminal says that has kitty's pictures.
+fn kitty() -> Ambience {
+    Ambience::of_pictures(|name| if name == "TERM" { "xterm-kitty".to_owned() } else { String::new() })
+}
+
+/// What is asked of whoever makes pictures into what the terminal draws.
+fn to_encode(stage: &mut Stage) -> Option<(Pixels, Shape)> {
+    stage.asked().into_iter().find_map(|command| match command {
+        Command::Encode(pixels, shape) => Some((pixels, shape)),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn what_the_terminal_draws_has_its_cells_to_itself_and_is_gone_with_what_shows_it() {
+    let mut stage = stage(Look::Dark, kitty(), file("a.png", 90));
+    stage.tell(Msg::Cell(CellSize::of((800, 480), (80, 24))));
+    stage.press("<Up>v");
+    let red = Pixels::new(RgbImage::from_pixel(100, 100, Rgb([200, 0, 0])));
+    stage.tell(Msg::Done(look_at(), Answer::Picture(red.clone())));
+    let (pixels, shape) = to_encode(&mut stage).unwrap();
+    assert_eq!((&pixels, (shape.cells.width, shape.cells.height)), (&red, (10, 5)));
+    // Until it is there, it stands there in half-blocks, and is asked for once.
+    stage.drawn();
+    corner(&stage);
+    assert!(view::pixels(&stage.app).is_none());
+    stage.tell(Msg::Focus(true));
+    assert_eq!(to_encode(&mut stage), None);
+    let encoded = graphics::encoded(pixels.clone(), shape).await.unwrap();
+    stage.tell(Msg::Done(Command::Encode(pixels, shape), Answer::Encoded(encoded)));
+    stage.drawn();
+    let (place, _) = view::pixels(&stage.app).unwrap();
+    assert_eq!((place.width, place.height), (10, 5));
+    let buffer = stage.terminal.backend().buffer();
+    assert!(place.positions().all(|at| buffer[at].symbol() == " " && buffer[at].bg == Color::Reset));
+    // Another size of the letters is another picture, which is not there yet; nor is it on a window without room for it.
+    stage.tell(Msg::Cell(CellSize::of((160, 480), (80, 24))));
+    assert!(view::pixels(&stage.app).is_none() && to_encode(&mut stage).is_some());
+    stage.tell(Msg::Cell(CellSize::of((800, 480), (80, 24))));
+    assert!(view::pixels(&stage.app).is_some());
+    stage.tell(Msg::Resize(20, 5));
+    assert!(view::pixels(&stage.app).is_none());
+    stage.tell(Msg::Resize(80, 24));
+    // It is on no screen that does not show it.
+    stage.tell(Msg::Idle);
+    assert!(stage.app.is_locked() && view::pixels(&stage.app).is_none());
+    let passphrase = Passphrase::from(Zeroizing::new(String::new()));
+    stage.tell(Msg::Done(Command::Unlock(passphrase), Answer::Nothing));
+    assert!(view::pixels(&stage.app).is_some());
+    stage.press("<Esc>");
+    assert!(view::pixels(&stage.app).is_none());
+}
+
+#[test]
+fn what_no_encoder_can_do_is_said_and_what_is_switched_off_is_not_fetched() {
+    let mut stage = stage(Look::Dark, kitty(), file("a.png", 90));
+    stage.tell(Msg::Cell(CellSize::of((800, 480), (80, 24))));
+    stage.press("<Up>v");
+    let red = Pixels::new(RgbImage::from_pixel(100, 100, Rgb([200, 0, 0])));
+    stage.tell(Msg::Done(look_at(), Answer::Picture(red)));
+    let (pixels, shape) = to_encode(&mut stage).unwrap();
+    stage.tell(Msg::Failed(Command::Encode(pixels, shape), String::new()));
+    assert!(stage.drawn().contains("and cannot be shown"), "{}", stage.drawn());
+    stage.press("<Esc>");
+    stage.app.prefs.graphics = Graphics::None;
+    stage.asked();
+    assert_eq!(stage.press("v").asked(), []);
+    let drawn = stage.drawn();
+    assert!(drawn.contains("Pictures are switched off") && drawn.contains("s saves"), "{drawn}");
 }
 
 fn animated() -> Vec<u8> {

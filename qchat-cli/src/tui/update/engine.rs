@@ -223,6 +223,12 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             // It may have taken longer than somebody was there.
             if open && !app.is_locked() { vec![Command::ShowFile(path)] } else { Vec::new() }
         }
+        (Command::Encode(pixels, shape), Answer::Encoded(encoded)) => {
+            if let Overlay::Picture(picture) = &mut app.overlay {
+                picture.take(&pixels, shape, Some(encoded));
+            }
+            Vec::new()
+        }
         (command @ Command::LookAt { .. }, Answer::Picture(pixels)) => {
             if let Some(picture) = picture(app, &command) {
                 picture.show(pixels);
@@ -410,6 +416,14 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         command @ Command::LookAt { .. } => {
             if let Some(picture) = picture(app, &command) {
                 picture.state = Looking::Failed(why);
+            }
+            return Vec::new();
+        }
+        Command::Encode(pixels, shape) => {
+            if let Overlay::Picture(picture) = &mut app.overlay
+                && picture.take(&pixels, shape, None)
+            {
+                picture.state = Looking::Failed(app.words.picture_broken());
             }
             return Vec::new();
         }

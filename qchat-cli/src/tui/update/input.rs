@@ -140,6 +140,7 @@ fn type_in(app: &mut App, event: KeyEvent) -> Vec<Command> {
 pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command> {
     match action {
         Action::Quit => return writing::leave_in_order(app),
+        Action::Suspend => return vec![Command::Suspend],
         Action::Send => return writing::send(app),
         Action::Newline => app.composer.newline(),
         Action::HistoryOlder => writing::recall(app, true),

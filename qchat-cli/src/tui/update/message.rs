@@ -9,6 +9,7 @@ use super::{
         app::{App, Focus, Overlay, Question, Report, Writing},
         composer::Composer,
         emit::Emission,
+        graphics::Means,
         keymap::Action,
         lines, markup,
         msg::Command,
@@ -16,6 +17,7 @@ use super::{
         picture::{Depth, Picture},
         pixels, text,
         timeline::Timeline,
+        view::areas::Areas,
         words::Words,
     },
     rooms,
@@ -173,8 +175,13 @@ fn look_at(app: &mut App, message: &Message, of: MessageRef) -> Result<Vec<Comma
     if !is_picture(message) {
         return Err(words.no_picture());
     }
-    if app.theme.depth(&app.ambience) == Depth::None {
-        return Err(words.picture_no_colours(words.key_of(&app.keymap, Action::SaveFile)));
+    let key = |words: Words| words.key_of(&app.keymap, Action::SaveFile);
+    match app.means() {
+        Means::None => return Err(words.pictures_off(key(words))),
+        Means::Halfblocks if app.theme.depth(&app.ambience) == Depth::None => {
+            return Err(words.picture_no_colours(key(words)));
+        }
+        Means::Halfblocks | Means::Pixels(..) => {}
     }
     if file.size > pixels::LARGEST {
         return Err(words.picture_too_large(words.size(file.size), words.size(pixels::LARGEST)));
@@ -183,6 +190,15 @@ fn look_at(app: &mut App, message: &Message, of: MessageRef) -> Result<Vec<Comma
     let picture = Picture::coming(text::clean_line(&file.name), command.clone(), file.size);
     app.overlay = Overlay::Picture(Box::new(picture));
     Ok(vec![command])
+}
+
+/// Has the picture that is looked at made into what the terminal draws, as large as it is now.
+pub(super) fn encode(app: &mut App) -> Option<Command> {
+    let (means, area) = (app.means(), Areas::of(app).timeline.as_size());
+    match &mut app.overlay {
+        Overlay::Picture(picture) if app.lock.is_none() => picture.encode(means, area),
+        _ => None,
+    }
 }
 
 /// Whether opening a file of this name shows something, and starts nothing.

@@ -38,6 +38,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
         commands.extend(rooms::mark_read(app));
     }
     commands.extend(people::tell(app, before));
+    commands.extend(message::encode(app));
     prompts::ask_about_the_device(app);
     // Before anything is marked as read: what is known to have been read has its line kept.
     commands.splice(0..0, rooms::keep_line(app));
@@ -71,12 +72,21 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
             people::pause(app);
             writing::keep_draft(app)
         }
+        Msg::Suspend => vec![Command::Suspend],
+        Msg::Unstoppable => {
+            app.report = Report::trouble(app.words.no_shell());
+            Vec::new()
+        }
         Msg::End => writing::leave_in_order(app),
         Msg::Key(key) => input::key(app, key),
         Msg::Paste(text) => input::paste(app, &text),
         Msg::Mouse(event) => mouse::mouse(app, event),
         Msg::Resize(width, height) => {
             app.size = ratatui::layout::Size { width, height };
+            Vec::new()
+        }
+        Msg::Cell(cell) => {
+            app.cell = cell;
             Vec::new()
         }
         Msg::Focus(focused) => {

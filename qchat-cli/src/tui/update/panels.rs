@@ -91,7 +91,7 @@ fn set(app: &mut App, change: Change) -> Vec<Command> {
         Change::Language(_) => app.speak(),
         // It may be there by now.
         Change::Notifier(_) => app.no_desktop = None,
-        Change::Notifications(_) | Change::Bell(_) | Change::Receipts(_) => {}
+        Change::Graphics(_) | Change::Notifications(_) | Change::Bell(_) | Change::Receipts(_) => {}
     }
     if let (Change::Look(_) | Change::Language(_), Some(open)) = (change, &mut app.open) {
         open.timeline.forget_looks();

@@ -20,6 +20,7 @@ use self::areas::Areas;
 use super::{
     app::{App, Overlay, Question},
     emit::Link,
+    graphics::Encoded,
     keymap::{Action, Scope},
     lines::Pane,
     lock::Lock,
@@ -116,7 +117,8 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
 fn picture(picture: &Picture, app: &App, frame: &mut Frame, area: Rect) {
     let said = match &picture.state {
         Looking::Shown(_) => {
-            return picture.draw(app.theme.depth(&app.ambience), area, frame.buffer_mut());
+            let depth = app.theme.depth(&app.ambience);
+            return picture.draw(app.means(), depth, area, frame.buffer_mut());
         }
         Looking::Coming(done, of) => app.words.picture_coming(app.words.size(*done), app.words.size(*of)),
         Looking::Failed(why) => app.words.trouble(text::clean_line(why)),
@@ -193,6 +195,17 @@ pub(super) fn links(app: &App) -> Vec<Link> {
         }
     }
     links
+}
+
+/// The picture that the terminal draws itself, and where.
+pub(super) fn pixels(app: &App) -> Option<(Rect, &Encoded)> {
+    let small = app.size.width < SMALLEST.0 || app.size.height < SMALLEST.1;
+    match &app.overlay {
+        Overlay::Picture(picture) if !small && !app.is_locked() => {
+            picture.encoded(app.means(), Areas::of(app).timeline)
+        }
+        _ => None,
+    }
 }
 
 fn centred(said: &str, words: Words, area: Rect, style: Style) -> Vec<Line<'static>> {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     super::{
         screen::{Screen, Surface},
+        signals::{self, Told as Signalled},
         text,
         theme::Theme,
     },
@@ -42,17 +43,24 @@ type Work<'a> = Pin<Box<dyn Future<Output = Result<Done, String>> + 'a>>;
 /// # Errors
 /// What the terminal says.
 pub async fn open(mut welcome: Welcome, theme: Theme, clerk: &impl Clerk) -> io::Result<bool> {
+    let signals = signals::told()?;
     let mut screen = Screen::take()?;
-    run(&mut welcome, &mut screen, EventStream::new(), theme, clerk).await
+    run(&mut welcome, &mut screen, EventStream::new, signals, theme, clerk).await
 }
 
-async fn run<S: Surface>(
+async fn run<S, E>(
     welcome: &mut Welcome,
     surface: &mut S,
-    mut keys: impl Stream<Item = io::Result<TerminalEvent>> + Unpin,
+    mut events: impl FnMut() -> E,
+    mut signals: impl Stream<Item = Signalled> + Unpin,
     theme: Theme,
     clerk: &impl Clerk,
-) -> io::Result<bool> {
+) -> io::Result<bool>
+where
+    S: Surface,
+    E: Stream<Item = io::Result<TerminalEvent>> + Unpin,
+{
+    let mut keys = events();
     let (teller, mut told) = mpsc::channel(TOLD);
     let mut task: Option<Work<'_>> = None;
     let mut waits: Option<oneshot::Sender<bool>> = None;
@@ -66,6 +74,25 @@ async fn run<S: Surface>(
                     TerminalEvent::Paste(text) => Input::Paste(text),
                     _ => continue,
                 },
+            },
+            Some(signal) = signals.next() => match signal {
+                // A task that is under way is given up, as by somebody who leaves.
+                Signalled::End | Signalled::Interrupt => return Ok(false),
+                Signalled::Suspend => {
+                    drop(keys);
+                    surface.lend()?;
+                    if signals::stop() {
+                        while !matches!(signals.next().await, Some(Signalled::Continue) | None) {}
+                    }
+                    surface.take_back()?;
+                    keys = events();
+                    continue;
+                }
+                Signalled::Continue => {
+                    surface.lend()?;
+                    surface.take_back()?;
+                    continue;
+                }
             },
             Some(told) = told.recv() => match told {
                 Told::Far(words) => Input::Far(text::clean(&words)),

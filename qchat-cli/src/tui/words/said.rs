@@ -301,6 +301,7 @@ messages! {
     setting_theme();
     setting_keymap();
     setting_language();
+    setting_graphics();
     setting_notifications();
     setting_notifier();
     setting_bell();
@@ -365,6 +366,7 @@ messages! {
     say_one_name();
     say_whom();
     say_which_file();
+    no_shell();
     under_way();
     is_a_notice();
     only_texts_edited();
@@ -373,6 +375,7 @@ messages! {
     no_file();
     no_picture();
     picture_no_colours(key);
+    pictures_off(key);
     picture_too_large(size, most);
     picture_too_many();
     picture_broken();
@@ -404,6 +407,7 @@ messages! {
     editor_none();
     editor_no_file(why);
     editor_no_start(editor, why);
+    editor_took_it(why);
     editor_failed(why);
     notify_message();
     notify_invitation(who);
