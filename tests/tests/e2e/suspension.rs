@@ -45,7 +45,7 @@ fn a_screen_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
     let nobody = Client::new("http://127.0.0.1:9", "nobody");
     let mut screen = Terminal::open(&job(&nobody, &["--demo"]), 24, 80);
     screen.shows("dora invites you");
-    screen.press("\t\tbegun");
+    screen.press("\t\t\tbegun");
     screen.shows("> begun");
     let modes = screen.frame(0).1;
     // By its key, by the palette, and by whoever sends the signal.

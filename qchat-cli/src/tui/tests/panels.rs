@@ -162,7 +162,7 @@ fn a_setting_holds_at_once_and_is_written_down() {
     show.stage.press("<Enter>");
     assert_eq!(show.stage.asked(), [Command::SaveSetting(Change::Look(Look::Dark), Preset::default())]);
     assert!(show.drawn().contains("theme           dark"), "{}", show.drawn());
-    show.stage.press("<Down><Down><Down><Enter>");
+    show.stage.press("<Down><Down><Down><Down><Enter>");
     assert!(show.drawn().contains("notifications   full"), "{}", show.drawn());
 }
 

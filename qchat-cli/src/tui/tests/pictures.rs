@@ -253,7 +253,7 @@ fn what_no_encoder_can_do_is_said_and_what_is_switched_off_is_not_fetched() {
     stage.tell(Msg::Done(look_at(), Answer::Picture(red)));
     let (pixels, shape) = to_encode(&mut stage).unwrap();
     stage.tell(Msg::Failed(Command::Encode(pixels, shape), String::new()));
-    assert!(stage.drawn().contains("and cannot be shown"), "{}", stage.drawn());
+    assert!(stage.drawn().contains("is not what it says it is"), "{}", stage.drawn());
     stage.press("<Esc>");
     stage.app.prefs.graphics = Graphics::None;
     stage.asked();
