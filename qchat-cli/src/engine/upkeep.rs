@@ -49,9 +49,15 @@ pub(crate) async fn run(devices: &OwnDevices) -> Result<Due, EngineError> {
     rooms.extend(devices.add_owed(&owed).await?);
     let mut asking = vec![];
     if join_requests {
-        let (more, who) = devices.admit_applicants().await?;
-        rooms.extend(more);
-        asking = who;
+        match devices.admit_applicants().await {
+            Ok((more, who)) => {
+                rooms.extend(more);
+                asking = who;
+            }
+            Err(EngineError::Store(error)) => return Err(error.into()),
+            // They are looked at again the next time.
+            Err(error) => tracing::warn!(%error, "who asks to be let in"),
+        }
     }
     // Last, and in the way of nothing: what is noted may not fit any more.
     let noted = devices.sync_notes(Some(notes_version)).await.unwrap_or_else(|error| {

@@ -280,6 +280,8 @@ pub(super) enum Overlay {
 pub(super) enum Prompt {
     RoomName,
     Invitees(RoomId),
+    Link,
+    Applicant(RoomId),
     NewName(RoomId),
     Topic(RoomId),
     Person,

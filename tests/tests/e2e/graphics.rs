@@ -118,8 +118,13 @@ fn a_picture_is_shown_at_once_between_the_other_cells_and_gone_when_it_is_closed
         screen.wait_for_bytes("a whole frame", |bytes| bytes.ends_with(END.as_bytes()));
         protocol.is_taken_away(&text(screen.written()));
         assert!(!screen.contents().contains(PLACEHOLDER));
-        // The last row says other keys.
-        assert_eq!(screen.frame(24).0[..23], list[..23]);
+        // The last row says other keys, and the room that was passed may count as read by now.
+        let stays = |(at, _): &(usize, &String)| ![2, 23].contains(at);
+        let now = screen.frame(24).0;
+        assert!(
+            now.iter().enumerate().filter(stays).eq(list.iter().enumerate().filter(stays)),
+            "{now:?}\n{list:?}"
+        );
         screen.press("\u{11}");
         screen.ends_in_order();
     }

@@ -11,8 +11,8 @@ fn job(client: &Client, arguments: &[&str]) -> Command {
     let screen = client.command(arguments);
     let mut command = Command::new("bash");
     // The job's process is told to whoever sends it signals.
-    let script = "set -m\n\"$0\" \"$@\"\nwhile [ -n \"$(jobs)\" ]; do\n  \
-                  stty -a | tr ';' '\\n' | grep -o -w -e icanon -e -icanon\n  echo \"stopped $(jobs -p) here\"\n  \
+    let script = "set -m\ntimes=0\n\"$0\" \"$@\"\nwhile [ -n \"$(jobs)\" ]; do\n  \
+                  stty -a | tr ';' '\\n' | grep -o -w -e icanon -e -icanon\n  times=$((times + 1))\n  echo \"stopped $times: $(jobs -p) here\"\n  \
                   read -r line\n  fg > /dev/null\ndone\necho \"it has ended with $?\"";
     command.args(["-c", script]).arg(screen.get_program()).args(screen.get_args());
     command.env_clear().envs(screen.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -20,11 +20,13 @@ fn job(client: &Client, arguments: &[&str]) -> Command {
     command
 }
 
-/// Waits until the shell has the terminal, and says which process it has stopped.
-fn stopped(screen: &mut Terminal) -> String {
+/// Waits until the shell has the terminal for the so manieth time, and says which process it has stopped. What it said before stands there
+/// again before it has the terminal.
+fn stopped(screen: &mut Terminal, times: usize) -> String {
     let mut process = String::new();
     screen.wait_for("a shell", |screen| {
-        let said = screen.rsplit_once("stopped ").and_then(|(_, rest)| rest.split_once(" here"));
+        let said =
+            screen.rsplit_once(&format!("stopped {times}: ")).and_then(|(_, rest)| rest.split_once(" here"));
         process = said.map(|(process, _)| process.to_owned()).unwrap_or_default();
         !process.is_empty()
     });
@@ -51,13 +53,13 @@ fn a_screen_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
     // By its key, by the palette, and by whoever sends the signal.
     let palette = "\u{10}stop for a while\r";
     let mut process = String::new();
-    for key in ["\u{1a}", palette, "", "\u{1a}"] {
+    for (before, key) in ["\u{1a}", palette, "", "\u{1a}"].into_iter().enumerate() {
         if key.is_empty() {
             send("TSTP", &process);
         } else {
             screen.press(key);
         }
-        process = stopped(&mut screen);
+        process = stopped(&mut screen, before + 1);
         screen.press("\r");
         screen.wait_for("the screen", |screen| screen.contains("> begun") && !screen.contains("stopped"));
         assert_eq!(screen.frame(0).1, modes);

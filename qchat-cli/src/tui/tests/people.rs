@@ -1,9 +1,14 @@
 //! Who is there and who writes, as the screen shows it and tells it, and what the user has noted of rooms.
 
+use qchat_proto::{
+    ids::ServerId,
+    invite::{Link, LinkSecret},
+};
+
 use super::{panels::Show, *};
 use crate::{
-    engine::{Presence, PresenceStanding as There, types::RoomMarks},
-    tui::Prefs,
+    engine::{Admission, Presence, PresenceStanding as There, types::RoomMarks},
+    tui::{Emission, Prefs},
 };
 
 fn bob(standing: There, last_seen: Option<OffsetDateTime>) -> Presence {
@@ -167,4 +172,45 @@ fn the_sample_data_has_people_who_are_there() {
     assert!(drawn.contains("@bob ●") && drawn.contains("carol writes …"), "{drawn}");
     show.press("<F2>");
     assert!(show.drawn().contains("last seen 2026-11-23 09:00"), "{}", show.drawn());
+}
+
+#[test]
+fn a_link_is_made_for_the_clipboard_and_whoever_has_one_asks_by_it() {
+    let list = vec![room(1, "general", RoomStatus::Joined, 0), room(2, "harbour", RoomStatus::Joined, 0)];
+    let mut stage = Stage::with(80, 24, list, vec![message(1, 1, "bob", "hello")]);
+    let link = Link {
+        server: "https://chat.example.org/".to_owned(),
+        server_id: ServerId::from_bytes([1; 16]),
+        room: id(2),
+        secret: LinkSecret::from_slice(&[3; 32]).unwrap(),
+    };
+    for keys in ["//link<Enter>", "<C-p>make an invite link<Enter>"] {
+        stage.press(keys);
+        assert!(stage.asked().contains(&Command::MakeLink(id(1))), "{keys}");
+    }
+    stage.tell(Msg::Done(Command::MakeLink(id(1)), Answer::Invite(Box::new(link.clone()))));
+    let copied = Command::Emit(Emission::Copy(link.text().to_string()));
+    assert_eq!(stage.asked(), [copied]);
+    // What opens it stands in the clipboard alone.
+    let drawn = stage.drawn();
+    assert!(drawn.contains("clipboard") && !drawn.contains("join#"), "{drawn}");
+
+    stage.press("<C-p>join a room by a link<Enter>https://chat.example.org/join#no<Enter>");
+    assert!(stage.drawn().contains("no invite link"), "{}", stage.drawn());
+    stage.press("<Esc>");
+    stage.asked();
+    let asked = Command::JoinByLink(Box::new(link.clone()));
+    stage.press("<C-p>join a room by a link<Enter>");
+    stage.tell(Msg::Paste(link.text().to_string()));
+    stage.press("<Enter>");
+    assert!(stage.asked().contains(&asked));
+    stage.tell(Msg::Done(asked.clone(), Answer::Asked(Admission::Waits)));
+    assert!(stage.drawn().contains("nobody has answered yet"), "{}", stage.drawn());
+    stage.tell(Msg::Done(asked, Answer::Asked(Admission::Joined)));
+    assert_eq!(stage.app.open.as_ref().map(|open| open.id), Some(id(2)));
+
+    stage.press("//let-in carol<Enter>");
+    assert!(stage.asked().contains(&Command::LetIn(id(2), "carol".parse().unwrap())));
+    stage.press("<C-p>let somebody in<Enter>two names<Enter>");
+    assert!(stage.drawn().contains("one name"), "{}", stage.drawn());
 }

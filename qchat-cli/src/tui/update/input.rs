@@ -162,6 +162,9 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
             return vec![Command::LoadPeople];
         }
         Action::Invite => prompts::ask_here(app, Prompt::Invitees),
+        Action::JoinByLink => prompts::ask(app, Prompt::Link),
+        Action::LetIn => prompts::ask_here(app, Prompt::Applicant),
+        Action::MakeLink => return prompts::make_link(app),
         Action::Attach => prompts::ask_here(app, Prompt::File),
         Action::Rename => prompts::ask_here(app, Prompt::NewName),
         Action::Topic => prompts::ask_here(app, Prompt::Topic),

@@ -3,6 +3,7 @@
 use qchat_proto::{
     content::{Poll, check_room_name},
     ids::{IdError, RoomId, UserName},
+    invite::LinkError,
 };
 
 use super::{
@@ -33,6 +34,15 @@ pub(super) fn ask_here(app: &mut App, what: fn(RoomId) -> Prompt) {
         Some(room) => ask(app, what(room)),
         None => app.report = Report::trouble(app.words.needs_a_room()),
     }
+}
+
+/// Makes an invite link to the open room, where one can write in it.
+pub(super) fn make_link(app: &mut App) -> Vec<Command> {
+    if let Some(room) = app.open.as_ref().map(|open| open.id).filter(|_| app.can_write()) {
+        return begin(app, Command::MakeLink(room));
+    }
+    app.report = Report::trouble(app.words.needs_a_room());
+    Vec::new()
 }
 
 /// Opens a question about the open room.
@@ -90,6 +100,10 @@ pub(super) fn answer(app: &mut App, what: Prompt, typed: &str) -> Result<Vec<Com
         Prompt::RoomName => Command::CreateRoom(named(typed)?),
         Prompt::NewName(room) => Command::Rename(room, named(typed)?),
         Prompt::Topic(room) => Command::SetTopic(room, typed.to_owned()),
+        Prompt::Link => {
+            Command::JoinByLink(Box::new(typed.parse().map_err(|why: LinkError| why.to_string())?))
+        }
+        Prompt::Applicant(room) => Command::LetIn(room, user(typed, words)?),
         Prompt::Invitees(room) => Command::Invite { room, users: users(typed, words)? },
         Prompt::Person => Command::Direct(user(typed, words)?),
         Prompt::File(room) => {
@@ -173,7 +187,7 @@ pub(super) fn refuse(app: &mut App) -> Vec<Command> {
 ///
 /// # Errors
 /// That there is none, or more than one.
-pub(super) fn user(answer: &str, words: Words) -> Result<UserName, String> {
+fn user(answer: &str, words: Words) -> Result<UserName, String> {
     match &users(answer, words)?[..] {
         [user] => Ok(user.clone()),
         _ => Err(words.say_one_name()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use qchat_proto::{content::MAX_TEXT, invite::Link};
+use qchat_proto::content::MAX_TEXT;
 
 use super::{
     super::{
@@ -12,7 +12,7 @@ use super::{
         msg::Command,
         text,
     },
-    begin, lists, prompts,
+    lists, prompts,
 };
 use crate::engine::types::Connection;
 
@@ -70,12 +70,9 @@ fn command(app: &mut App, line: &str) -> Vec<Command> {
         "create" => answer(app, Prompt::RoomName),
         "msg" => answer(app, Prompt::Person),
         "invite" => answer(app, Prompt::Invitees(room)),
-        "link" => Ok(begin(app, Command::MakeLink(room))),
-        "join" => match rest.parse::<Link>() {
-            Ok(link) => Ok(begin(app, Command::JoinByLink(Box::new(link)))),
-            Err(why) => Err(why.to_string()),
-        },
-        "let-in" => prompts::user(rest, app.words).map(|user| begin(app, Command::LetIn(room, user))),
+        "link" => Ok(prompts::make_link(app)),
+        "join" => answer(app, Prompt::Link),
+        "let-in" => answer(app, Prompt::Applicant(room)),
         "name" => answer(app, Prompt::NewName(room)),
         "topic" => answer(app, Prompt::Topic(room)),
         "poll" => answer(app, Prompt::Poll(room)),

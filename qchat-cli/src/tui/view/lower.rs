@@ -193,6 +193,8 @@ fn prompt(app: &App, what: Prompt) -> String {
     match what {
         Prompt::RoomName => words.prompt_room_name(),
         Prompt::Invitees(id) => words.prompt_invitees(room_name(app, id)),
+        Prompt::Link => words.prompt_link(),
+        Prompt::Applicant(id) => words.prompt_applicant(room_name(app, id)),
         Prompt::NewName(id) => words.prompt_new_name(room_name(app, id)),
         Prompt::Topic(id) => words.prompt_topic(room_name(app, id)),
         Prompt::Person => words.prompt_person(),

@@ -116,6 +116,8 @@ messages! {
     the_room();
     prompt_room_name();
     prompt_invitees(room);
+    prompt_link();
+    prompt_applicant(room);
     prompt_new_name(room);
     prompt_topic(room);
     prompt_person();
