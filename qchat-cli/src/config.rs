@@ -71,6 +71,8 @@ pub struct Settings {
     pub presence: bool,
     /// Whether they show and are shown who writes.
     pub typing: bool,
+    /// Whether a picture that is sent has a small one of it in its message.
+    pub thumbnails: bool,
     /// What is set for the screen.
     pub screen: Prefs,
     /// The account at IBM Quantum.
@@ -172,6 +174,7 @@ struct Stored {
     receipts: Option<Switch>,
     presence: Option<Switch>,
     typing: Option<Switch>,
+    thumbnails: Option<Switch>,
     theme: Option<String>,
     keymap: Option<String>,
     language: Option<String>,
@@ -313,6 +316,7 @@ impl Settings {
         let receipts = flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On;
         let presence = flags.presence.or(stored.presence).unwrap_or_default() == Switch::On;
         let typing = flags.typing.or(stored.typing).unwrap_or_default() == Switch::On;
+        let thumbnails = flags.thumbnails.or(stored.thumbnails).unwrap_or(Switch::On) == Switch::On;
         let screen = Prefs {
             look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
@@ -377,6 +381,7 @@ impl Settings {
             receipts,
             presence,
             typing,
+            thumbnails,
             screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,

@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 78] = [
+    let commands: [&[&str]; 79] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -94,6 +94,7 @@ fn help_of_every_command() {
         &["search"],
         &["export"],
         &["file", "get"],
+        &["file", "thumbnail"],
         &["file", "list"],
         &["file", "delete"],
         &["unread"],
@@ -293,6 +294,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[("QCHAT_PEER_SAE", "bob-sae")], &[], "peer_sae", Value::from("bob-sae")),
         (&[], &[], "receipts", Value::from("off")),
         (&named, &["--receipts", "on"], "receipts", Value::from("on")),
+        (&[], &[], "thumbnails", Value::from("on")),
+        (&[("QCHAT_THUMBNAILS", "off")], &[], "thumbnails", Value::from("off")),
+        (&[("QCHAT_THUMBNAILS", "off")], &["--thumbnails", "on"], "thumbnails", Value::from("on")),
         (&[], &[], "theme", Value::from("auto")),
         (&named, &[], "theme", Value::from("contrast")),
         (&named, &["--theme", "light"], "theme", Value::from("light")),

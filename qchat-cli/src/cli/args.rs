@@ -194,6 +194,16 @@ pub struct Global {
         value_name = "WHETHER"
     )]
     pub typing: Option<Switch>,
+    /// Whether a picture that is sent has a small one of it in its message, which is sealed like the rest of it [default: on].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_THUMBNAILS",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub thumbnails: Option<Switch>,
     /// The screen.
     #[command(flatten)]
     pub screen: super::screen_args::ScreenArgs,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -133,15 +133,7 @@ pub(super) async fn get(
     output: Option<&Path>,
     force: bool,
 ) -> Outcome {
-    let to_stdout = output == Some(Path::new("-"));
-    if to_stdout && context.engine.is_some() {
-        return Err(Failure::usage("standard output is for answers; name a file, or nothing"));
-    }
-    if to_stdout && io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "what is in a file is not shown on a terminal; name a file with -o, or a pipe",
-        ));
-    }
+    let to_stdout = to_stdout(context, output)?;
     open::with_engine(context, async |handle| {
         let room = open::room(handle, room).await?;
         let found = find(context, handle, room, id).await?;
@@ -175,6 +167,54 @@ pub(super) async fn get(
         Ok(context.output.result(&object, text)?)
     })
     .await
+}
+
+pub(super) async fn thumbnail(
+    context: &Context,
+    room: &str,
+    id: &str,
+    output: Option<&Path>,
+    force: bool,
+) -> Outcome {
+    let to_stdout = to_stdout(context, output)?;
+    open::with_engine(context, async |handle| {
+        let room = open::room(handle, room).await?;
+        let found = find(context, handle, room, id).await?;
+        let thumbnail = found.thumbnail()?;
+        if to_stdout {
+            return Ok(io::stdout().lock().write_all(thumbnail)?);
+        }
+        let to = destination(output, found.thumbnail_name(), force)?;
+        let path = handle.put_thumbnail(&found, to).await?;
+        let name = messages::name(handle, room).await?;
+        let shown = path.to_string_lossy();
+        let bytes = u64::try_from(thumbnail.len()).unwrap_or(u64::MAX);
+        let object = Fetched {
+            v: 1,
+            done: "fetched",
+            room: &name,
+            room_id: room.to_string(),
+            file_id: found.attachment.sealing.id.to_string(),
+            path: &shown,
+            size: bytes,
+        };
+        Ok(context.output.result(&object, || format!("{} ({})", sanitize::line(&shown), size(bytes)))?)
+    })
+    .await
+}
+
+/// Whether the bytes go to standard output, which is neither a terminal nor somebody else's then.
+fn to_stdout(context: &Context, output: Option<&Path>) -> Outcome<bool> {
+    let to_stdout = output == Some(Path::new("-"));
+    if to_stdout && context.engine.is_some() {
+        return Err(Failure::usage("standard output is for answers; name a file, or nothing"));
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "what is in a file is not shown on a terminal; name a file with -o, or a pipe",
+        ));
+    }
+    Ok(to_stdout)
 }
 
 pub(super) async fn list(context: &Context, room: &str, limit: usize) -> Outcome {

@@ -275,6 +275,9 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
         Command::File(FileCommand::Get { room, id, output, force }) => {
             files::get(context, room, id, output.as_deref(), *force).await
         }
+        Command::File(FileCommand::Thumbnail { room, id, output, force }) => {
+            files::thumbnail(context, room, id, output.as_deref(), *force).await
+        }
         Command::File(FileCommand::List { room, limit }) => files::list(context, room, *limit).await,
         Command::File(FileCommand::Delete { room, id }) => files::delete(context, room, id).await,
         Command::Edit { room, id, text } => changes::edit(context, (room, id), text.as_deref()).await,

@@ -35,6 +35,7 @@ mod own;
 mod parts;
 mod passphrase;
 mod people;
+pub(crate) mod pictures;
 mod place;
 mod presence;
 mod profiles;

@@ -32,8 +32,8 @@ use super::{
 use crate::{
     child,
     engine::{
-        Appearance, Destination, Draft, EngineError, Handle, IdentityChange, LinkTerms, Source, Transfer,
-        activity_words,
+        Appearance, Destination, Draft, EngineError, FoundFile, Handle, IdentityChange, LinkTerms, Source,
+        Transfer, activity_words,
         types::{Event, LinkStatus},
     },
     query::Query,
@@ -109,7 +109,14 @@ impl Desk for Office {
                 let office = self.clone();
                 let words = self.words();
                 let got = on_a_thread(words, async move || {
-                    office.fetch(room, message, |far| tell(&progress, &command, far)).await
+                    let found = office.handle.file(room, &message.to_string()).await?;
+                    let small = async {
+                        if let Some(pixels) = pixels::glimpse(found.attachment.thumbnail.clone()).await {
+                            let _ = progress.send(Msg::Glimpse(command.clone(), pixels)).await;
+                        }
+                    };
+                    let whole = office.fetch(room, &found, |far| tell(&progress, &command, far));
+                    tokio::join!(small, whole).1
                 });
                 let pixels = pixels::decode(got.await?).await.map_err(|why| match why {
                     Unreadable::Kind => words.no_picture(),
@@ -368,10 +375,9 @@ impl Office {
     async fn fetch(
         &self,
         room: RoomId,
-        message: MessageId,
+        found: &FoundFile,
         progress: impl Fn(Transfer),
     ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
-        let found = self.handle.file(room, &message.to_string()).await?;
         // What the file is sealed to, whatever its message says of it.
         let size = found.attachment.sealing.layout.size();
         let length = usize::try_from(size).ok().filter(|_| size <= pixels::LARGEST);

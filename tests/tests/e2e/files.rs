@@ -3,7 +3,10 @@
 
 use std::{
     fs,
-    os::unix::{ffi::OsStrExt, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -168,6 +171,102 @@ fn people_exchange_files(backend: Backend) {
     let why = bob.fails(5, &["file", "get", "general", id, "-o", text(&target.join("late"))]);
     assert!(why.contains("does not have the file"), "{why}");
     bob.fails(2, &["file", "get", "general", "-o", "-"]);
+}
+
+/// A PNG of grey columns, with these parts beside its pixels.
+fn png(width: u32, height: u32, parts: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let row = (0..width).map(|x| u8::try_from(x % 256).expect("a byte"));
+    let pixels: Vec<u8> = (0..height).flat_map(|_| std::iter::once(0).chain(row.clone())).collect();
+    // As deflate has what is not made smaller, between its header and its sum.
+    let mut data = vec![0x78, 0x01];
+    let mut blocks = pixels.chunks(0xffff).peekable();
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).expect("it fits");
+        data.push(u8::from(blocks.peek().is_none()));
+        data.extend(length.to_le_bytes());
+        data.extend((!length).to_le_bytes());
+        data.extend(block);
+    }
+    let sum = pixels.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    data.extend((sum.1 << 16 | sum.0).to_be_bytes());
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    let first: &[(&[u8; 4], &[u8])] = &[(b"IHDR", &header)];
+    for (name, content) in first.iter().chain(parts).chain(&[(b"IDAT", &data[..]), (b"IEND", &[])]) {
+        bytes.extend(u32::try_from(content.len()).expect("it fits").to_be_bytes());
+        let part = [&name[..], content].concat();
+        let sum = !part.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
+        });
+        bytes.extend(part);
+        bytes.extend(sum.to_be_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_picture_has_a_small_one_of_it_in_its_message_with_nothing_of_what_its_file_says() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, bob] = &pair(&daemon);
+    let secret = b"Comment\0Hidden Lane 7".as_slice();
+    let picture = png(700, 350, &[(b"tEXt", secret), (b"eXIf", b"II*\0\x08\0\0\0\0\0\0\0\0\0Hidden Lane 7")]);
+    let id = send(alice, "yard.png", &picture);
+    let shown = bob.json(&["history", "general", "--limit", "1"]).remove(0);
+    let bytes = shown["file"]["thumbnail_size"].as_u64().expect("a thumbnail");
+    assert!((1..=16 * 1024).contains(&bytes), "{bytes}");
+    // The file need not be there any more.
+    alice.ok(&["file", "delete", "general", &id]);
+    let target = bob.file("target");
+    fs::create_dir(&target).expect("a directory");
+    let got = bob.json(&["file", "thumbnail", "general", &id, "-o", text(&target)]).remove(0);
+    assert_eq!((&got["done"], &got["size"]), (&json!("fetched"), &json!(bytes)));
+    assert_eq!(names(&target), ["yard.thumbnail.jpg"]);
+    let path = target.join("yard.thumbnail.jpg");
+    let thumbnail = fs::read(&path).expect("the thumbnail");
+    assert_eq!(u64::try_from(thumbnail.len()), Ok(bytes));
+    assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert!(thumbnail.starts_with(&[0xff, 0xd8, 0xff]), "it is a JPEG");
+    for said in [b"Hidden".as_slice(), b"Exif", b"Comment", b"PNG"] {
+        assert!(!thumbnail.windows(said.len()).any(|window| window == said));
+    }
+    let out = bob.command(&["file", "thumbnail", "general", &id, "-o", "-"]).output().expect("an output");
+    assert!(out.status.success() && out.stdout == thumbnail);
+
+    // Nothing is written over, nor through a link, unless it is said so.
+    let link = target.join("link");
+    symlink(bob.passphrase_file(), &link).expect("a link");
+    let passphrase = fs::read(bob.passphrase_file()).expect("a passphrase");
+    for place in [&target, &path, &link] {
+        let why = bob.fails(6, &["file", "thumbnail", "general", &id, "-o", text(place)]);
+        assert!(why.contains("is there already"), "{why}");
+    }
+    bob.ok(&["file", "thumbnail", "general", &id, "-o", text(&link), "--force"]);
+    assert!(!link.is_symlink() && fs::read(&link).expect("a file") == thumbnail);
+    assert_eq!(fs::read(bob.passphrase_file()).expect("a passphrase"), passphrase);
+    assert_eq!(names(&target), ["link", "yard.thumbnail.jpg"]);
+
+    // What is no picture, breaks, or is not to have one is sent without a word about it.
+    let broken = &picture[..picture.len() / 2];
+    for (name, bytes, more) in [
+        ("notes.png", b"no picture".as_slice(), &[][..]),
+        ("half.png", broken, &[]),
+        ("empty.png", b"", &[]),
+        ("yard.png", &picture, &["--thumbnails", "off"]),
+    ] {
+        fs::write(alice.file(name), bytes).expect("a file");
+        let path = alice.file(name);
+        let sent = alice.run(&[&["send", "general", "--json", "--file", text(&path)], more].concat());
+        let sent = sent.expect_code(0);
+        assert_eq!(sent.stderr, "", "{name}");
+        let id = sent.json()[0]["file_id"].as_str().expect("an id").to_owned();
+        let why = bob.fails(5, &["file", "thumbnail", "general", &id, "-o", text(&target)]);
+        assert!(why.contains("no thumbnail"), "{name}: {why}");
+        let shown = bob.json(&["history", "general", "--limit", "1"]).remove(0);
+        assert!(shown["file"]["thumbnail_size"].is_null(), "{shown}");
+    }
 }
 
 /// Starts to send, and strikes once the daemon has this many parts.

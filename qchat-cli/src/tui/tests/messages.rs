@@ -24,6 +24,7 @@ fn file() -> Body {
         media_type: None,
         voice: false,
         duration: None,
+        thumbnail: None,
         caption: String::new(),
     })
 }

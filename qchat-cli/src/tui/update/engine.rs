@@ -12,6 +12,7 @@ use super::{
         panels::Kind,
         picker::{self, Picker},
         picture::{Looking, Picture},
+        pixels::Pixels,
         timeline::{Merged, Timeline},
         transfers::TransferState,
     },
@@ -119,6 +120,14 @@ pub(super) fn progress(app: &mut App, command: &Command, done: u64, of: u64) -> 
         picture.state = Looking::Coming(done, of);
     }
     app.transfers.progress(command, done, of);
+    Vec::new()
+}
+
+/// There is a small picture of what is on its way.
+pub(super) fn glimpse(app: &mut App, command: &Command, pixels: Pixels) -> Vec<Command> {
+    if let Some(picture) = picture(app, command) {
+        picture.glimpse(pixels);
+    }
     Vec::new()
 }
 
@@ -423,7 +432,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             if let Overlay::Picture(picture) = &mut app.overlay
                 && picture.take(&pixels, shape, None)
             {
-                picture.state = Looking::Failed(app.words.picture_broken());
+                picture.fails(app.words.picture_broken());
             }
             return Vec::new();
         }

@@ -103,6 +103,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Engine(event) => engine::event(app, event),
         Msg::Lagged => engine::read_anew(app),
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
+        Msg::Glimpse(command, pixels) => engine::glimpse(app, &command, pixels),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
             let commands = engine::done(app, command, answer);
