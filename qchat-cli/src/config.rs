@@ -73,6 +73,10 @@ pub struct Settings {
     pub typing: bool,
     /// Whether a picture that is sent has a small one of it in its message.
     pub thumbnails: bool,
+    /// The command that plays sound.
+    pub player: Option<String>,
+    /// The command that records it.
+    pub recorder: Option<String>,
     /// What is set for the screen.
     pub screen: Prefs,
     /// The account at IBM Quantum.
@@ -175,6 +179,8 @@ struct Stored {
     presence: Option<Switch>,
     typing: Option<Switch>,
     thumbnails: Option<Switch>,
+    player: Option<String>,
+    recorder: Option<String>,
     theme: Option<String>,
     keymap: Option<String>,
     language: Option<String>,
@@ -382,6 +388,8 @@ impl Settings {
             presence,
             typing,
             thumbnails,
+            player: flags.player.clone().or(stored.player),
+            recorder: flags.recorder.clone().or(stored.recorder),
             screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,

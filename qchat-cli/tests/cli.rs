@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 79] = [
+    let commands: [&[&str]; 80] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -95,6 +95,7 @@ fn help_of_every_command() {
         &["export"],
         &["file", "get"],
         &["file", "thumbnail"],
+        &["file", "play"],
         &["file", "list"],
         &["file", "delete"],
         &["unread"],
@@ -139,6 +140,9 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["send", "general", ""], "empty"),
         (&["send", "general", "x", "--voice"], "--file"),
         (&["send", "general", "--file", "/"], "no regular file"),
+        (&["send", "general", "x", "--duration", "3s"], "--record"),
+        (&["send", "general", "--record", "--file", "/"], "cannot be used with"),
+        (&["send", "general", "--record", "--recorder", "a 'b"], "recorder names no command"),
         (&["send", "general", "--file", "/", "--at", "1h"], "cannot be used with"),
         (&["file", "get", "general"], "<ID>"),
         (&["send", "general", "--file", "/no/such/file"], "/no/such/file"),
@@ -295,6 +299,9 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[], &[], "receipts", Value::from("off")),
         (&named, &["--receipts", "on"], "receipts", Value::from("on")),
         (&[], &[], "thumbnails", Value::from("on")),
+        (&[("QCHAT_PLAYER", "mpv -")], &["--player", "play -"], "player", Value::from("play -")),
+        (&[("QCHAT_RECORDER", "rec -")], &[], "recorder", Value::from("rec -")),
+        (&[], &[], "recorder", Value::Null),
         (&[("QCHAT_THUMBNAILS", "off")], &[], "thumbnails", Value::from("off")),
         (&[("QCHAT_THUMBNAILS", "off")], &["--thumbnails", "on"], "thumbnails", Value::from("on")),
         (&[], &[], "theme", Value::from("auto")),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     Context,
+    args::Wait,
     failure::{Failure, Outcome},
     json::rfc3339,
     json_marks::FileObject,
@@ -101,29 +102,40 @@ pub(super) async fn send(context: &Context, room: &str, how: How<'_>, more: More
         let id = messages::place(context, handle, room).await?;
         let draft = messages::draft(handle, id, caption, &more).await?;
         let path = how.path.to_owned();
-        let source = Source { path, media_type, draft, voice: how.voice, duration_ms };
-        let (message, file) = progress::telling(&context.settings, "Sending the file", async |teller| {
-            let rate = Rate::new("Sending");
-            handle.send_file(id, source, |far| rate.tell(teller, far)).await
-        })
-        .await?;
-        let sending = messages::wait(context, handle, id, message);
-        let seq = progress::during(&context.settings, "Sending", sending).await?;
-        let name = messages::name(handle, id).await?;
-        let object = Sent {
-            v: 1,
-            done: "sent",
-            room: &name,
-            room_id: id.to_string(),
-            seq: seq.0,
-            id: message.to_string(),
-            file_id: file.to_string(),
-        };
-        let text = || format!("sent as {seq} to {}, file {file}", sanitize::line(&name));
-        context.output.result(&object, text)?;
-        messages::reached(context, handle, id, message, more.wait).await
+        let source = Source { path, memory: None, media_type, draft, voice: how.voice, duration_ms };
+        put(context, handle, id, source, more.wait).await
     })
     .await
+}
+
+/// Sends what there is to be sent, and says so.
+pub(super) async fn put(
+    context: &Context,
+    handle: &Handle,
+    id: RoomId,
+    source: Source,
+    until: Wait,
+) -> Outcome {
+    let (message, file) = progress::telling(&context.settings, "Sending the file", async |teller| {
+        let rate = Rate::new("Sending");
+        handle.send_file(id, source, |far| rate.tell(teller, far)).await
+    })
+    .await?;
+    let sending = messages::wait(context, handle, id, message);
+    let seq = progress::during(&context.settings, "Sending", sending).await?;
+    let name = messages::name(handle, id).await?;
+    let object = Sent {
+        v: 1,
+        done: "sent",
+        room: &name,
+        room_id: id.to_string(),
+        seq: seq.0,
+        id: message.to_string(),
+        file_id: file.to_string(),
+    };
+    let text = || format!("sent as {seq} to {}, file {file}", sanitize::line(&name));
+    context.output.result(&object, text)?;
+    messages::reached(context, handle, id, message, until).await
 }
 
 pub(super) async fn get(
@@ -265,7 +277,7 @@ pub(super) async fn delete(context: &Context, room: &str, id: &str) -> Outcome {
 }
 
 /// A file that is known here; one that is not may have been sent since.
-async fn find(context: &Context, handle: &Handle, room: RoomId, id: &str) -> Outcome<FoundFile> {
+pub(super) async fn find(context: &Context, handle: &Handle, room: RoomId, id: &str) -> Outcome<FoundFile> {
     match handle.file(room, id).await {
         Err(error) if error.exit_code() == 5 => {
             open::sync_or_fail(context, handle).await?;
@@ -291,18 +303,18 @@ fn destination(output: Option<&Path>, safe_name: String, force: bool) -> Outcome
 }
 
 /// How fast a file goes.
-struct Rate {
+pub(super) struct Rate {
     what: &'static str,
     begun: std::cell::Cell<Option<(Instant, u64)>>,
 }
 
 impl Rate {
-    fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str) -> Self {
         Self { what, begun: std::cell::Cell::new(None) }
     }
 
     /// Shows how far it is. What was there before does not count as fast.
-    fn tell(&self, teller: &progress::Teller, far: Transfer) {
+    pub(super) fn tell(&self, teller: &progress::Teller, far: Transfer) {
         let (begun, before) = self.begun.get().unwrap_or_else(|| {
             let begun = (Instant::now(), far.done);
             self.begun.set(Some(begun));

@@ -75,7 +75,7 @@ pub use devices::{Applicant, LinkStage, Revoked, TakenBack, host_name, link};
 pub use error::EngineError;
 pub use exercises::{ExerciseAsked, ExerciseRun, Heard};
 pub use export::export;
-pub use files::{Destination, FileTrouble, FoundFile, Source, Transfer};
+pub use files::{Destination, FileTrouble, FoundFile, Memory, Source, Transfer};
 pub use handle::{Handle, Me, Options};
 pub use invite_links::{Admission, LinkTerms};
 pub use notes::{Mark, Noted};

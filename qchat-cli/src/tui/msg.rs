@@ -288,6 +288,13 @@ pub enum Command {
         /// Its message.
         message: MessageId,
     },
+    /// Play a sound, until it is over.
+    Play {
+        /// The room.
+        room: RoomId,
+        /// Its message.
+        message: MessageId,
+    },
     /// Make a picture into what the terminal draws.
     Encode(Pixels, Shape),
     /// Give up a command that is under way; it has no outcome then.

@@ -17,7 +17,11 @@ use std::{
 use qchat_proto::{file::FileError, ids::FileId};
 
 pub(super) use self::find::own;
-pub use self::{destination::Destination, find::FoundFile, source::Source};
+pub use self::{
+    destination::Destination,
+    find::FoundFile,
+    source::{Memory, Source},
+};
 use super::{
     clock,
     error::EngineError,

@@ -47,8 +47,11 @@ impl Handle {
         if let Some(of) = source.draft.reply_to {
             self.expect_message(room, of).await?;
         }
-        let path = source.path.clone();
-        let open = blocking(move || Ok(Open::begin(&path)?)).await?;
+        let (path, memory) = (source.path.clone(), source.memory.clone());
+        let open = match memory {
+            Some(memory) => Open::hold(&path, memory),
+            None => blocking(move || Ok(Open::begin(&path)?)).await?,
+        };
         let mut wanted = said(&source, &open)?;
         if self.0.options.thumbnails {
             wanted.thumbnail = thumbnail::of(&open).await;

@@ -244,6 +244,14 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             }
             Vec::new()
         }
+        (command @ Command::Play { .. }, _) => {
+            if app.playing.take_if(|playing| *playing == command).is_some()
+                && matches!(app.report, Some(Report::Info(_)))
+            {
+                app.report = None;
+            }
+            Vec::new()
+        }
         (command @ Command::SendFile { .. }, _) => {
             app.transfers.end(&command, TransferState::Done(None));
             app.report = Report::info(app.words.done_send_file());
@@ -434,6 +442,10 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             {
                 picture.fails(app.words.picture_broken());
             }
+            return Vec::new();
+        }
+        // What was ended had no outcome to be told.
+        command @ Command::Play { .. } if app.playing.take_if(|playing| *playing == command).is_none() => {
             return Vec::new();
         }
         command @ (Command::SaveFile { .. } | Command::SendFile { .. }) => {

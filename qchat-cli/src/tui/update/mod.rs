@@ -34,6 +34,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     {
         commands.push(Command::GiveUp(Box::new(command)));
     }
+    if app.is_locked() {
+        commands.extend(message::hush(app));
+    }
     if covered && !app.is_covered() {
         commands.extend(rooms::mark_read(app));
     }
