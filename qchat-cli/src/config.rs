@@ -71,6 +71,12 @@ pub struct Settings {
     pub presence: bool,
     /// Whether they show and are shown who writes.
     pub typing: bool,
+    /// Whether a picture that is sent has a small one of it in its message.
+    pub thumbnails: bool,
+    /// The command that plays sound.
+    pub player: Option<String>,
+    /// The command that records it.
+    pub recorder: Option<String>,
     /// What is set for the screen.
     pub screen: Prefs,
     /// The account at IBM Quantum.
@@ -172,6 +178,9 @@ struct Stored {
     receipts: Option<Switch>,
     presence: Option<Switch>,
     typing: Option<Switch>,
+    thumbnails: Option<Switch>,
+    player: Option<String>,
+    recorder: Option<String>,
     theme: Option<String>,
     keymap: Option<String>,
     language: Option<String>,
@@ -313,6 +322,7 @@ impl Settings {
         let receipts = flags.receipts.or(stored.receipts).unwrap_or_default() == Switch::On;
         let presence = flags.presence.or(stored.presence).unwrap_or_default() == Switch::On;
         let typing = flags.typing.or(stored.typing).unwrap_or_default() == Switch::On;
+        let thumbnails = flags.thumbnails.or(stored.thumbnails).unwrap_or(Switch::On) == Switch::On;
         let screen = Prefs {
             look: chosen(flags.screen.theme, stored.theme).map_err(refused.clone()("theme"))?,
             keymap: chosen(flags.screen.keymap, stored.keymap).map_err(refused.clone()("keymap"))?,
@@ -377,6 +387,9 @@ impl Settings {
             receipts,
             presence,
             typing,
+            thumbnails,
+            player: flags.player.clone().or(stored.player),
+            recorder: flags.recorder.clone().or(stored.recorder),
             screen,
             backup_interval: Some(backup_interval).filter(|interval| !interval.is_zero()),
             ibm,

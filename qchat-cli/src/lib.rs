@@ -11,6 +11,7 @@ pub mod net;
 mod qr;
 pub mod quantum;
 pub mod query;
+mod sound;
 pub mod store;
 pub mod tui;
 pub mod vault;

@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 78] = [
+    let commands: [&[&str]; 80] = [
         &[],
         &["register"],
         &["recovery", "confirm"],
@@ -94,6 +94,8 @@ fn help_of_every_command() {
         &["search"],
         &["export"],
         &["file", "get"],
+        &["file", "thumbnail"],
+        &["file", "play"],
         &["file", "list"],
         &["file", "delete"],
         &["unread"],
@@ -138,6 +140,9 @@ fn misuse_is_told_on_standard_error_with_exit_code_2() {
         (&["send", "general", ""], "empty"),
         (&["send", "general", "x", "--voice"], "--file"),
         (&["send", "general", "--file", "/"], "no regular file"),
+        (&["send", "general", "x", "--duration", "3s"], "--record"),
+        (&["send", "general", "--record", "--file", "/"], "cannot be used with"),
+        (&["send", "general", "--record", "--recorder", "a 'b"], "recorder names no command"),
         (&["send", "general", "--file", "/", "--at", "1h"], "cannot be used with"),
         (&["file", "get", "general"], "<ID>"),
         (&["send", "general", "--file", "/no/such/file"], "/no/such/file"),
@@ -293,6 +298,12 @@ fn flags_come_before_environment_before_file_before_defaults() {
         (&[("QCHAT_PEER_SAE", "bob-sae")], &[], "peer_sae", Value::from("bob-sae")),
         (&[], &[], "receipts", Value::from("off")),
         (&named, &["--receipts", "on"], "receipts", Value::from("on")),
+        (&[], &[], "thumbnails", Value::from("on")),
+        (&[("QCHAT_PLAYER", "mpv -")], &["--player", "play -"], "player", Value::from("play -")),
+        (&[("QCHAT_RECORDER", "rec -")], &[], "recorder", Value::from("rec -")),
+        (&[], &[], "recorder", Value::Null),
+        (&[("QCHAT_THUMBNAILS", "off")], &[], "thumbnails", Value::from("off")),
+        (&[("QCHAT_THUMBNAILS", "off")], &["--thumbnails", "on"], "thumbnails", Value::from("on")),
         (&[], &[], "theme", Value::from("auto")),
         (&named, &[], "theme", Value::from("contrast")),
         (&named, &["--theme", "light"], "theme", Value::from("light")),

@@ -194,6 +194,26 @@ pub struct Global {
         value_name = "WHETHER"
     )]
     pub typing: Option<Switch>,
+    /// Whether a picture that is sent has a small one of it in its message, which is sealed like the rest of it [default: on].
+    #[arg(
+        long,
+        global = true,
+        env = "QCHAT_THUMBNAILS",
+        hide_env_values = true,
+        value_enum,
+        value_name = "WHETHER"
+    )]
+    pub thumbnails: Option<Switch>,
+    /// What plays sound that it gets on its standard input. Its words are split as a shell does, and no shell is run [default: the
+    /// first that is installed of mpv, ffplay and, for WAV, aplay and paplay].
+    #[arg(long, global = true, env = "QCHAT_PLAYER", hide_env_values = true, value_name = "C")]
+    #[arg(value_hint = ValueHint::CommandString)]
+    pub player: Option<String>,
+    /// What records sound and prints it until it is interrupted [default: the first that is installed of ffmpeg, pw-record and
+    /// arecord].
+    #[arg(long, global = true, env = "QCHAT_RECORDER", hide_env_values = true, value_name = "C")]
+    #[arg(value_hint = ValueHint::CommandString)]
+    pub recorder: Option<String>,
     /// The screen.
     #[command(flatten)]
     pub screen: super::screen_args::ScreenArgs,
@@ -309,7 +329,7 @@ pub enum Command {
     Room(Room),
     /// Send a message, or a file; done when the daemon has it on disk.
     #[command(
-        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt\n  qchat send general \"the minutes\" --file minutes.pdf\n  qchat send general --file hello.ogg --voice --duration 12s"
+        after_help = "Examples:\n  qchat send general \"Hello Bob\"\n  qchat send general \"@bob, look\" --reply-to 5f0c\n  qchat send general \"the code is 4711\" --expire 1h\n  qchat send @bob \"Hello Bob\"\n  git log -1 | qchat send general -\n  qchat send general --file notes.txt\n  qchat send general \"the minutes\" --file minutes.pdf\n  qchat send general --file hello.ogg --voice --duration 12s\n  qchat send general --record --duration 1m"
     )]
     Send {
         /// The room's name or id, or @USER for the conversation with somebody, which is begun by the first message.
@@ -318,13 +338,17 @@ pub enum Command {
         /// The text; `-` or nothing reads it from standard input. With --file, what is said with the file.
         text: Option<String>,
         /// Send a file, of any size that the server takes. An attempt that was interrupted goes on when it is repeated.
-        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+        #[arg(long, value_name = "F", value_hint = ValueHint::FilePath, group = "sent")]
         file: Option<PathBuf>,
+        /// Record a voice note by the program of the setting `recorder`, and send it: until Enter, Ctrl+C, or the end of --duration
+        /// [default there: 5m]. Ctrl+C twice throws it away. It is never on the disk.
+        #[arg(long, group = "sent")]
+        record: bool,
         /// The file was spoken for this conversation.
         #[arg(long, requires = "file")]
         voice: bool,
-        /// How long the file plays: as in 12s and 3m.
-        #[arg(long, value_name = "TIME", value_parser = time, requires = "file")]
+        /// How long the file plays, or is recorded at most: as in 12s and 3m.
+        #[arg(long, value_name = "TIME", value_parser = time, requires = "sent")]
         duration: Option<Duration>,
         /// The message that this one answers: its id, or how that begins.
         #[arg(long, value_name = "ID", value_parser = message_prefix)]
@@ -337,7 +361,7 @@ pub enum Command {
         wait: Wait,
         /// Send it at this time, as in 2027-01-31T09:00, or so long from now, as in 90m. It is sent by whatever runs then, the
         /// screen, say, or `listen`; else by the next command that connects.
-        #[arg(long, value_name = "WHEN", conflicts_with_all = ["wait", "file"])]
+        #[arg(long, value_name = "WHEN", conflicts_with_all = ["wait", "file", "record"])]
         at: Option<String>,
     },
     /// What is not sent yet.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     Context,
+    args::Wait,
     failure::{Failure, Outcome},
     json::rfc3339,
     json_marks::FileObject,
@@ -101,29 +102,40 @@ pub(super) async fn send(context: &Context, room: &str, how: How<'_>, more: More
         let id = messages::place(context, handle, room).await?;
         let draft = messages::draft(handle, id, caption, &more).await?;
         let path = how.path.to_owned();
-        let source = Source { path, media_type, draft, voice: how.voice, duration_ms };
-        let (message, file) = progress::telling(&context.settings, "Sending the file", async |teller| {
-            let rate = Rate::new("Sending");
-            handle.send_file(id, source, |far| rate.tell(teller, far)).await
-        })
-        .await?;
-        let sending = messages::wait(context, handle, id, message);
-        let seq = progress::during(&context.settings, "Sending", sending).await?;
-        let name = messages::name(handle, id).await?;
-        let object = Sent {
-            v: 1,
-            done: "sent",
-            room: &name,
-            room_id: id.to_string(),
-            seq: seq.0,
-            id: message.to_string(),
-            file_id: file.to_string(),
-        };
-        let text = || format!("sent as {seq} to {}, file {file}", sanitize::line(&name));
-        context.output.result(&object, text)?;
-        messages::reached(context, handle, id, message, more.wait).await
+        let source = Source { path, memory: None, media_type, draft, voice: how.voice, duration_ms };
+        put(context, handle, id, source, more.wait).await
     })
     .await
+}
+
+/// Sends what there is to be sent, and says so.
+pub(super) async fn put(
+    context: &Context,
+    handle: &Handle,
+    id: RoomId,
+    source: Source,
+    until: Wait,
+) -> Outcome {
+    let (message, file) = progress::telling(&context.settings, "Sending the file", async |teller| {
+        let rate = Rate::new("Sending");
+        handle.send_file(id, source, |far| rate.tell(teller, far)).await
+    })
+    .await?;
+    let sending = messages::wait(context, handle, id, message);
+    let seq = progress::during(&context.settings, "Sending", sending).await?;
+    let name = messages::name(handle, id).await?;
+    let object = Sent {
+        v: 1,
+        done: "sent",
+        room: &name,
+        room_id: id.to_string(),
+        seq: seq.0,
+        id: message.to_string(),
+        file_id: file.to_string(),
+    };
+    let text = || format!("sent as {seq} to {}, file {file}", sanitize::line(&name));
+    context.output.result(&object, text)?;
+    messages::reached(context, handle, id, message, until).await
 }
 
 pub(super) async fn get(
@@ -133,15 +145,7 @@ pub(super) async fn get(
     output: Option<&Path>,
     force: bool,
 ) -> Outcome {
-    let to_stdout = output == Some(Path::new("-"));
-    if to_stdout && context.engine.is_some() {
-        return Err(Failure::usage("standard output is for answers; name a file, or nothing"));
-    }
-    if to_stdout && io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "what is in a file is not shown on a terminal; name a file with -o, or a pipe",
-        ));
-    }
+    let to_stdout = to_stdout(context, output)?;
     open::with_engine(context, async |handle| {
         let room = open::room(handle, room).await?;
         let found = find(context, handle, room, id).await?;
@@ -175,6 +179,54 @@ pub(super) async fn get(
         Ok(context.output.result(&object, text)?)
     })
     .await
+}
+
+pub(super) async fn thumbnail(
+    context: &Context,
+    room: &str,
+    id: &str,
+    output: Option<&Path>,
+    force: bool,
+) -> Outcome {
+    let to_stdout = to_stdout(context, output)?;
+    open::with_engine(context, async |handle| {
+        let room = open::room(handle, room).await?;
+        let found = find(context, handle, room, id).await?;
+        let thumbnail = found.thumbnail()?;
+        if to_stdout {
+            return Ok(io::stdout().lock().write_all(thumbnail)?);
+        }
+        let to = destination(output, found.thumbnail_name(), force)?;
+        let path = handle.put_thumbnail(&found, to).await?;
+        let name = messages::name(handle, room).await?;
+        let shown = path.to_string_lossy();
+        let bytes = u64::try_from(thumbnail.len()).unwrap_or(u64::MAX);
+        let object = Fetched {
+            v: 1,
+            done: "fetched",
+            room: &name,
+            room_id: room.to_string(),
+            file_id: found.attachment.sealing.id.to_string(),
+            path: &shown,
+            size: bytes,
+        };
+        Ok(context.output.result(&object, || format!("{} ({})", sanitize::line(&shown), size(bytes)))?)
+    })
+    .await
+}
+
+/// Whether the bytes go to standard output, which is neither a terminal nor somebody else's then.
+fn to_stdout(context: &Context, output: Option<&Path>) -> Outcome<bool> {
+    let to_stdout = output == Some(Path::new("-"));
+    if to_stdout && context.engine.is_some() {
+        return Err(Failure::usage("standard output is for answers; name a file, or nothing"));
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "what is in a file is not shown on a terminal; name a file with -o, or a pipe",
+        ));
+    }
+    Ok(to_stdout)
 }
 
 pub(super) async fn list(context: &Context, room: &str, limit: usize) -> Outcome {
@@ -225,7 +277,7 @@ pub(super) async fn delete(context: &Context, room: &str, id: &str) -> Outcome {
 }
 
 /// A file that is known here; one that is not may have been sent since.
-async fn find(context: &Context, handle: &Handle, room: RoomId, id: &str) -> Outcome<FoundFile> {
+pub(super) async fn find(context: &Context, handle: &Handle, room: RoomId, id: &str) -> Outcome<FoundFile> {
     match handle.file(room, id).await {
         Err(error) if error.exit_code() == 5 => {
             open::sync_or_fail(context, handle).await?;
@@ -251,18 +303,18 @@ fn destination(output: Option<&Path>, safe_name: String, force: bool) -> Outcome
 }
 
 /// How fast a file goes.
-struct Rate {
+pub(super) struct Rate {
     what: &'static str,
     begun: std::cell::Cell<Option<(Instant, u64)>>,
 }
 
 impl Rate {
-    fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str) -> Self {
         Self { what, begun: std::cell::Cell::new(None) }
     }
 
     /// Shows how far it is. What was there before does not count as fast.
-    fn tell(&self, teller: &progress::Teller, far: Transfer) {
+    pub(super) fn tell(&self, teller: &progress::Teller, far: Transfer) {
         let (begun, before) = self.begun.get().unwrap_or_else(|| {
             let begun = (Instant::now(), far.done);
             self.begun.set(Some(begun));

@@ -76,6 +76,9 @@ pub(super) struct FileObject<'a> {
     voice: bool,
     /// Seconds.
     duration: Option<f64>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail_size: Option<usize>,
 }
 
 /// What has just become of the message.
@@ -155,6 +158,7 @@ impl<'a> FileObject<'a> {
             media_type: file.media_type.as_deref(),
             voice: file.voice,
             duration: file.duration.map(|duration| duration.as_secs_f64()),
+            thumbnail_size: file.thumbnail,
         }
     }
 }

@@ -57,6 +57,7 @@ mod takeout;
 mod unread;
 mod unsent;
 mod verify;
+mod voice;
 mod welcome;
 mod words;
 
@@ -256,7 +257,7 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
             rooms::set_of(context, room, user, SettingsChange::Unban, "unbanned").await
         }
         Command::Room(Room::UpdateKeys { room }) => rooms::update_keys(context, room).await,
-        Command::Send { room, text, file, voice, duration, reply_to, expire, wait, at } => {
+        Command::Send { room, text, file, record, voice, duration, reply_to, expire, wait, at } => {
             let more = messages::More {
                 reply_to: reply_to.as_deref(),
                 expire: *expire,
@@ -269,11 +270,16 @@ async fn on_the_engine(context: &Context, command: &Command) -> Outcome {
                         files::How { path, caption: text.as_deref(), voice: *voice, duration: *duration };
                     files::send(context, room, how, more).await
                 }
+                None if *record => voice::record(context, room, text.as_deref(), *duration, more).await,
                 None => messages::send(context, room, text.as_deref(), more).await,
             }
         }
         Command::File(FileCommand::Get { room, id, output, force }) => {
             files::get(context, room, id, output.as_deref(), *force).await
+        }
+        Command::File(FileCommand::Play { room, id, force }) => voice::play(context, room, id, *force).await,
+        Command::File(FileCommand::Thumbnail { room, id, output, force }) => {
+            files::thumbnail(context, room, id, output.as_deref(), *force).await
         }
         Command::File(FileCommand::List { room, limit }) => files::list(context, room, *limit).await,
         Command::File(FileCommand::Delete { room, id }) => files::delete(context, room, id).await,
@@ -422,7 +428,8 @@ async fn screen(context: &Context, global: &args::Global) -> Outcome {
             .speaking(locale.clone());
         // Whoever sits before a screen is there, with a connection or without one yet.
         drop(handle.appear(Appearance::Online, true).await);
-        let desk = tui::Office::new(handle.clone(), zone, config, language, locale);
+        let desk = tui::Office::new(handle.clone(), zone, config, language, locale)
+            .playing_by(context.settings.player.clone());
         Ok(tui::open(app, &desk, context.settings.lock_after_idle).await?)
     };
     if Profile::exists(&context.settings.profile_dir()) || context.settings.no_input {

@@ -46,6 +46,7 @@ pub(super) async fn on_profile<T>(
         receipts: settings.receipts,
         presence: settings.presence,
         typing: settings.typing,
+        thumbnails: settings.thumbnails,
     };
     let handle = Handle::start(profile, options).await?;
     let done = work(&handle).await;

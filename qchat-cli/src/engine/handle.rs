@@ -66,6 +66,8 @@ pub struct Options {
     pub presence: bool,
     /// Whether they are told that the user writes something, and are shown to.
     pub typing: bool,
+    /// Whether a picture that is sent has a small one of it in its message.
+    pub thumbnails: bool,
 }
 
 impl Options {
@@ -82,6 +84,7 @@ impl Options {
             receipts: false,
             presence: false,
             typing: false,
+            thumbnails: true,
         }
     }
 }

@@ -107,6 +107,7 @@ pub(super) fn file(file: &Attachment, state: &State) -> File {
         media_type: (!file.media_type.is_empty()).then(|| file.media_type.clone()),
         voice: file.voice,
         duration: (file.duration_ms > 0).then(|| Duration::from_millis(file.duration_ms.into())),
+        thumbnail: (!file.thumbnail.is_empty()).then_some(file.thumbnail.len()),
         caption: state.edited().map_or_else(|| file.caption.clone(), |edited| edited.text.clone()),
     }
 }

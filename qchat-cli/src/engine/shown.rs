@@ -152,6 +152,8 @@ pub struct File {
     pub voice: bool,
     /// How long it plays, where that was said.
     pub duration: Option<Duration>,
+    /// Bytes of the small picture of it, where its message has one.
+    pub thumbnail: Option<usize>,
     /// What was said with it, as its sender wrote it, or has edited it: like a text not yet fit for a terminal.
     pub caption: String,
 }

@@ -40,6 +40,8 @@ pub struct App {
     /// Who is signed in, fit for the status line.
     pub(super) me: String,
     pub(super) theme: Theme,
+    /// What plays a sound, while it does.
+    pub(super) playing: Option<Command>,
     pub(super) ambience: Ambience,
     /// What the environment says of the language.
     locale: Locale,
@@ -343,6 +345,7 @@ impl App {
             zone,
             size: Size::default(),
             cell: None,
+            playing: None,
             focused: true,
             touched: false,
             focus: Focus::default(),

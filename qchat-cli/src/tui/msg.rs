@@ -54,6 +54,8 @@ pub enum Msg {
     Lagged,
     /// How far a command is.
     Progress(Command, u64, u64),
+    /// A picture that is on its way, small.
+    Glimpse(Command, Pixels),
     /// A command is done.
     Done(Command, Answer),
     /// A command failed; the words say why and what to do.
@@ -281,6 +283,13 @@ pub enum Command {
     },
     /// Get a picture to be looked at, which is not put anywhere.
     LookAt {
+        /// The room.
+        room: RoomId,
+        /// Its message.
+        message: MessageId,
+    },
+    /// Play a sound, until it is over.
+    Play {
         /// The room.
         room: RoomId,
         /// Its message.

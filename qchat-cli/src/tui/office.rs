@@ -32,11 +32,12 @@ use super::{
 use crate::{
     child,
     engine::{
-        Appearance, Destination, Draft, EngineError, Handle, IdentityChange, LinkTerms, Source, Transfer,
-        activity_words,
+        Appearance, Destination, Draft, EngineError, FoundFile, Handle, IdentityChange, LinkTerms, Source,
+        Transfer, activity_words,
         types::{Event, LinkStatus},
     },
     query::Query,
+    sound::{self, SoundTrouble},
     zone::Zone,
 };
 
@@ -55,6 +56,8 @@ pub struct Office {
     handle: Handle,
     zone: Zone,
     config: Option<PathBuf>,
+    /// What plays sound, where that is set.
+    player: Option<String>,
     locale: Locale,
     /// Of the language that is set by now.
     words: Arc<Mutex<Words>>,
@@ -70,7 +73,13 @@ impl Office {
         locale: Locale,
     ) -> Self {
         let words = Arc::new(Mutex::new(Words::of(language, &locale)));
-        Self { handle, zone, config, locale, words }
+        Self { handle, zone, config, player: None, locale, words }
+    }
+
+    /// The same, with sound played by this command.
+    #[must_use]
+    pub fn playing_by(self, player: Option<String>) -> Self {
+        Self { player, ..self }
     }
 
     fn words(&self) -> Words {
@@ -109,7 +118,14 @@ impl Desk for Office {
                 let office = self.clone();
                 let words = self.words();
                 let got = on_a_thread(words, async move || {
-                    office.fetch(room, message, |far| tell(&progress, &command, far)).await
+                    let found = office.handle.file(room, &message.to_string()).await?;
+                    let small = async {
+                        if let Some(pixels) = pixels::glimpse(found.attachment.thumbnail.clone()).await {
+                            let _ = progress.send(Msg::Glimpse(command.clone(), pixels)).await;
+                        }
+                    };
+                    let whole = office.fetch(room, &found, |far| tell(&progress, &command, far));
+                    tokio::join!(small, whole).1
                 });
                 let pixels = pixels::decode(got.await?).await.map_err(|why| match why {
                     Unreadable::Kind => words.no_picture(),
@@ -118,10 +134,26 @@ impl Desk for Office {
                 })?;
                 Ok(Answer::Picture(pixels))
             }
+            Command::Play { room, message } => {
+                let (handle, words) = (self.handle.clone(), self.words());
+                let got = on_a_thread(words, async move || {
+                    let found = handle.file(room, &message.to_string()).await?;
+                    Ok(sound::fetch(&handle, room, &found, false, |_| {}).await)
+                });
+                let why = |trouble: SoundTrouble| match trouble {
+                    SoundTrouble::NoSound => words.no_sound(),
+                    SoundTrouble::NoPlayer => words.no_player(),
+                    trouble => trouble.to_string(),
+                };
+                let sound = got.await?.map_err(why)?;
+                let player = sound::player(self.player.as_deref(), sound::kind(&sound)).map_err(why)?;
+                sound::play(&player, &sound, false).await.map_err(why)?;
+                Ok(Answer::Nothing)
+            }
             Command::SendFile { room, ref path } => {
                 let media_type = mime_guess::from_path(path).first_raw().unwrap_or_default().to_owned();
                 let (path, draft) = (path.clone(), Draft::default());
-                let source = Source { path, media_type, draft, voice: false, duration_ms: 0 };
+                let source = Source { path, memory: None, media_type, draft, voice: false, duration_ms: 0 };
                 let handle = self.handle.clone();
                 let sent = on_a_thread(self.words(), async move || {
                     handle.send_file(room, source, |far| tell(&progress, &command, far)).await
@@ -368,10 +400,9 @@ impl Office {
     async fn fetch(
         &self,
         room: RoomId,
-        message: MessageId,
+        found: &FoundFile,
         progress: impl Fn(Transfer),
     ) -> Result<Zeroizing<Vec<u8>>, EngineError> {
-        let found = self.handle.file(room, &message.to_string()).await?;
         // What the file is sealed to, whatever its message says of it.
         let size = found.attachment.sealing.layout.size();
         let length = usize::try_from(size).ok().filter(|_| size <= pixels::LARGEST);

@@ -26,6 +26,8 @@ pub(super) struct Picture {
     /// What fetches it.
     pub(super) command: Command,
     pub(super) state: Looking,
+    /// What is seen of it until it is there, where its message has that.
+    small: Option<Pixels>,
     /// As the terminal draws it, where it does.
     encoded: Option<Encoded>,
     /// How it is being encoded.
@@ -63,6 +65,7 @@ impl Picture {
             name,
             command,
             state: Looking::Coming(0, size),
+            small: None,
             encoded: None,
             encoding: None,
             drawn: RefCell::new(None),
@@ -72,24 +75,54 @@ impl Picture {
     /// It is there.
     pub(super) fn show(&mut self, pixels: Pixels) {
         self.state = Looking::Shown(pixels);
+        self.is_another();
+    }
+
+    /// There is a small one of it, which is seen while it is on its way.
+    pub(super) fn glimpse(&mut self, pixels: Pixels) {
+        if matches!(self.state, Looking::Coming(..)) {
+            self.small = Some(pixels);
+            self.is_another();
+        }
+    }
+
+    /// The terminal cannot be given what is seen.
+    pub(super) fn fails(&mut self, why: String) {
+        match self.state {
+            // The picture itself may do.
+            Looking::Coming(..) => self.small = None,
+            _ => self.state = Looking::Failed(why),
+        }
+    }
+
+    /// What was drawn is not what is seen.
+    fn is_another(&mut self) {
         (self.encoded, self.encoding, self.drawn) = (None, None, RefCell::new(None));
+    }
+
+    /// What there is to be seen.
+    pub(super) fn seen(&self) -> Option<&Pixels> {
+        match &self.state {
+            Looking::Shown(pixels) => Some(pixels),
+            Looking::Coming(..) => self.small.as_ref(),
+            Looking::Failed(_) => None,
+        }
     }
 
     /// What has to be done for the terminal to draw it in so many cells; nothing while something is under way.
     pub(super) fn encode(&mut self, means: Means, area: Size) -> Option<Command> {
-        let Looking::Shown(pixels) = &self.state else { return None };
         let shape = self.shape(means, area)?;
         if self.encoding.is_some() || self.encoded.as_ref().is_some_and(|encoded| encoded.shape == shape) {
             return None;
         }
-        let command = Command::Encode(pixels.clone(), shape);
+        let command = Command::Encode(self.seen()?.clone(), shape);
         self.encoding = Some(shape);
         Some(command)
     }
 
     /// What that has come to, if it was this picture; nothing, where it cannot be done.
     pub(super) fn take(&mut self, pixels: &Pixels, shape: Shape, encoded: Option<Encoded>) -> bool {
-        let mine = matches!(&self.state, Looking::Shown(shown) if shown == pixels);
+        let mine = self.seen() == Some(pixels);
         if mine && self.encoding.take_if(|encoding| *encoding == shape).is_some() {
             self.encoded = encoded;
             return true;
@@ -99,7 +132,7 @@ impl Picture {
 
     /// How the terminal is to draw it in so many cells, where it does.
     fn shape(&self, means: Means, area: Size) -> Option<Shape> {
-        let Looking::Shown(pixels) = &self.state else { return None };
+        let pixels = self.seen()?;
         let (protocol, cell): (By, CellSize) = match means {
             Means::Pixels(protocol, cell) => (protocol, cell),
             Means::Halfblocks | Means::None => return None,
@@ -119,7 +152,7 @@ impl Picture {
     ///
     /// Not by ratatui-image's picker, which asks the terminal, and sets tmux up for what is not needed here.
     pub(super) fn draw(&self, means: Means, depth: Depth, area: Rect, buffer: &mut Buffer) {
-        let Looking::Shown(pixels) = &self.state else { return };
+        let Some(pixels) = self.seen() else { return };
         if depth == Depth::None || self.encoded(means, area).is_some() {
             return;
         }

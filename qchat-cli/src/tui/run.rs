@@ -325,7 +325,7 @@ struct Work<D> {
     kept: Queue,
     told: Queue,
     /// What may be given up, and what ends it.
-    fetching: Option<(Command, AbortHandle)>,
+    endable: Vec<(Command, AbortHandle)>,
 }
 
 /// Commands that are carried out one after the other.
@@ -367,7 +367,7 @@ impl<D: Desk> Work<D> {
             tasks: JoinSet::new(),
             kept: Queue::default(),
             told: Queue::default(),
-            fetching: None,
+            endable: Vec::new(),
         }
     }
 
@@ -407,21 +407,23 @@ impl<D: Desk> Work<D> {
             return;
         }
         let (desk, progress) = (self.desk.clone(), self.progress.clone());
-        let fetched = matches!(command, Command::LookAt { .. }).then(|| command.clone());
+        let endable =
+            matches!(command, Command::LookAt { .. } | Command::Play { .. }).then(|| command.clone());
         let task = self.tasks.spawn(async move {
             match desk.perform(command.clone(), progress).await {
                 Ok(answer) => Msg::Done(command, answer),
                 Err(why) => Msg::Failed(command, why),
             }
         });
-        if let Some(command) = fetched {
-            self.fetching = Some((command, task));
+        if let Some(command) = endable {
+            self.endable.retain(|(_, task)| !task.is_finished());
+            self.endable.push((command, task));
         }
     }
 
     /// Gives up a command; it has no outcome.
     fn give_up(&mut self, command: &Command) {
-        if let Some((_, task)) = self.fetching.take_if(|(fetched, _)| fetched == command) {
+        for (_, task) in self.endable.extract_if(.., |(begun, _)| begun == command) {
             task.abort();
         }
     }

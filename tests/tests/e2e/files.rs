@@ -3,8 +3,12 @@
 
 use std::{
     fs,
-    os::unix::{ffi::OsStrExt, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -168,6 +172,239 @@ fn people_exchange_files(backend: Backend) {
     let why = bob.fails(5, &["file", "get", "general", id, "-o", text(&target.join("late"))]);
     assert!(why.contains("does not have the file"), "{why}");
     bob.fails(2, &["file", "get", "general", "-o", "-"]);
+}
+
+/// A PNG of grey columns, with these parts beside its pixels.
+fn png(width: u32, height: u32, parts: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let row = (0..width).map(|x| u8::try_from(x % 256).expect("a byte"));
+    let pixels: Vec<u8> = (0..height).flat_map(|_| std::iter::once(0).chain(row.clone())).collect();
+    // As deflate has what is not made smaller, between its header and its sum.
+    let mut data = vec![0x78, 0x01];
+    let mut blocks = pixels.chunks(0xffff).peekable();
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).expect("it fits");
+        data.push(u8::from(blocks.peek().is_none()));
+        data.extend(length.to_le_bytes());
+        data.extend((!length).to_le_bytes());
+        data.extend(block);
+    }
+    let sum = pixels.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    data.extend((sum.1 << 16 | sum.0).to_be_bytes());
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    let first: &[(&[u8; 4], &[u8])] = &[(b"IHDR", &header)];
+    for (name, content) in first.iter().chain(parts).chain(&[(b"IDAT", &data[..]), (b"IEND", &[])]) {
+        bytes.extend(u32::try_from(content.len()).expect("it fits").to_be_bytes());
+        let part = [&name[..], content].concat();
+        let sum = !part.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
+        });
+        bytes.extend(part);
+        bytes.extend(sum.to_be_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_picture_has_a_small_one_of_it_in_its_message_with_nothing_of_what_its_file_says() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, bob] = &pair(&daemon);
+    let secret = b"Comment\0Hidden Lane 7".as_slice();
+    let picture = png(700, 350, &[(b"tEXt", secret), (b"eXIf", b"II*\0\x08\0\0\0\0\0\0\0\0\0Hidden Lane 7")]);
+    let id = send(alice, "yard.png", &picture);
+    let shown = bob.json(&["history", "general", "--limit", "1"]).remove(0);
+    let bytes = shown["file"]["thumbnail_size"].as_u64().expect("a thumbnail");
+    assert!((1..=16 * 1024).contains(&bytes), "{bytes}");
+    // The file need not be there any more.
+    alice.ok(&["file", "delete", "general", &id]);
+    let target = bob.file("target");
+    fs::create_dir(&target).expect("a directory");
+    let got = bob.json(&["file", "thumbnail", "general", &id, "-o", text(&target)]).remove(0);
+    assert_eq!((&got["done"], &got["size"]), (&json!("fetched"), &json!(bytes)));
+    assert_eq!(names(&target), ["yard.thumbnail.jpg"]);
+    let path = target.join("yard.thumbnail.jpg");
+    let thumbnail = fs::read(&path).expect("the thumbnail");
+    assert_eq!(u64::try_from(thumbnail.len()), Ok(bytes));
+    assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert!(thumbnail.starts_with(&[0xff, 0xd8, 0xff]), "it is a JPEG");
+    for said in [b"Hidden".as_slice(), b"Exif", b"Comment", b"PNG"] {
+        assert!(!thumbnail.windows(said.len()).any(|window| window == said));
+    }
+    let out = bob.command(&["file", "thumbnail", "general", &id, "-o", "-"]).output().expect("an output");
+    assert!(out.status.success() && out.stdout == thumbnail);
+
+    // Nothing is written over, nor through a link, unless it is said so.
+    let link = target.join("link");
+    symlink(bob.passphrase_file(), &link).expect("a link");
+    let passphrase = fs::read(bob.passphrase_file()).expect("a passphrase");
+    for place in [&target, &path, &link] {
+        let why = bob.fails(6, &["file", "thumbnail", "general", &id, "-o", text(place)]);
+        assert!(why.contains("is there already"), "{why}");
+    }
+    bob.ok(&["file", "thumbnail", "general", &id, "-o", text(&link), "--force"]);
+    assert!(!link.is_symlink() && fs::read(&link).expect("a file") == thumbnail);
+    assert_eq!(fs::read(bob.passphrase_file()).expect("a passphrase"), passphrase);
+    assert_eq!(names(&target), ["link", "yard.thumbnail.jpg"]);
+
+    // What is no picture, breaks, or is not to have one is sent without a word about it.
+    let broken = &picture[..picture.len() / 2];
+    for (name, bytes, more) in [
+        ("notes.png", b"no picture".as_slice(), &[][..]),
+        ("half.png", broken, &[]),
+        ("empty.png", b"", &[]),
+        ("yard.png", &picture, &["--thumbnails", "off"]),
+    ] {
+        fs::write(alice.file(name), bytes).expect("a file");
+        let path = alice.file(name);
+        let sent = alice.run(&[&["send", "general", "--json", "--file", text(&path)], more].concat());
+        let sent = sent.expect_code(0);
+        assert_eq!(sent.stderr, "", "{name}");
+        let id = sent.json()[0]["file_id"].as_str().expect("an id").to_owned();
+        let why = bob.fails(5, &["file", "thumbnail", "general", &id, "-o", text(&target)]);
+        assert!(why.contains("no thumbnail"), "{name}: {why}");
+        let shown = bob.json(&["history", "general", "--limit", "1"]).remove(0);
+        assert!(shown["file"]["thumbnail_size"].is_null(), "{shown}");
+    }
+}
+
+/// A program of a few lines of shell, in a directory of programs.
+fn program(directory: &Path, name: &str, lines: &str) {
+    fs::create_dir_all(directory).expect("a directory");
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\nhere=$(dirname \"$0\")\n{lines}\n")).expect("a program");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("a program");
+}
+
+/// A command that finds these programs before others.
+fn with_programs(client: &Client, directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = client.interactive(arguments);
+    command.env("PATH", format!("{}:/usr/bin:/bin", directory.display()));
+    command
+}
+
+fn interrupt(process: &Process) {
+    let told = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+    assert!(told.expect("a status").success());
+}
+
+/// Whether a file below a directory has these bytes, but those of this name.
+fn is_on_disk(directory: &Path, bytes: &[u8], but: &str) -> bool {
+    fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return is_on_disk(&path, bytes, but);
+        }
+        let content = if path.is_file() { fs::read(&path).unwrap_or_default() } else { vec![] };
+        entry.file_name() != but && content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+#[test]
+fn a_voice_note_is_recorded_and_played_by_programs_and_never_on_a_disk() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let [alice, bob] = &pair(&daemon);
+    let (tools, none) = (alice.file("tools"), alice.file("none"));
+    let seen = |name: &str| tools.join(name).exists();
+    program(
+        &tools,
+        "ffmpeg",
+        "trap 'printf end; : > \"$here/ended\"; exit 255' INT; printf Ogg''Spoken; sleep 0.05; : > \"$here/begun\"\n\
+         while :; do sleep 0.01; done",
+    );
+    program(&tools, "mpv", "test \"$*\" = '--no-terminal --no-video -' && cat > \"$here/heard\"");
+    let record = ["--json", "send", "general", "listen", "--record"];
+    let count = || bob.json(&["file", "list", "general"]).len();
+
+    // Until Enter, and until Ctrl+C.
+    for by_enter in [true, false] {
+        let mut process = Process::start_to_be_told(&mut with_programs(alice, &tools, &record));
+        until("it is recorded", || seen("begun"));
+        if by_enter {
+            process.tell("");
+        } else {
+            interrupt(&process);
+        }
+        let sent = process.finish().expect_code(0).json().remove(0);
+        fs::remove_file(tools.join("begun")).expect("it is there");
+        let said = bob.json(&["history", "general", "--limit", "1"]).remove(0);
+        assert_eq!((&said["id"], &said["body"]), (&sent["id"], &json!("listen")));
+        let file = &said["file"];
+        assert_eq!((&file["voice"], &file["media_type"]), (&json!(true), &json!("audio/ogg")), "{file}");
+        assert_eq!((&file["name"], &file["size"]), (&json!("voice-note.ogg"), &json!(12)), "{file}");
+        assert!(file["duration"].as_f64().unwrap_or_default() < 100.0, "{file}");
+        let id = file["file_id"].as_str().expect("an id");
+        let played = Process::start(&mut with_programs(bob, &tools, &["file", "play", "general", id]));
+        let played = played.finish().expect_code(0);
+        assert_eq!(played.lines, Vec::<String>::new());
+        assert_eq!(fs::read(tools.join("heard")).expect("it was heard"), b"OggSpokenend");
+        for client in [alice, bob] {
+            assert!(!is_on_disk(&client.file(""), b"OggSpoken", "heard"));
+        }
+    }
+
+    // Ctrl+C twice: the second comes before the recorder has ended.
+    let before = count();
+    program(
+        &tools,
+        "slow",
+        "trap ': > \"$here/told\"; while [ ! -e \"$here/go\" ]; do sleep 0.01; done; exit' INT; printf OggS\n\
+         : > \"$here/begun\"; while :; do sleep 0.01; done",
+    );
+    let slow = tools.join("slow");
+    let process = alice.start(&[&record[..], &["--recorder", text(&slow)]].concat());
+    until("it is recorded", || seen("begun"));
+    interrupt(&process);
+    until("it is told to end", || seen("told"));
+    interrupt(&process);
+    fs::write(tools.join("go"), "").expect("a file");
+    assert!(process.finish().expect_code(1).stderr.contains("nothing was sent"));
+    // Nothing comes of a recorder that records nothing, no sound, or is not there.
+    for (recorder, words) in [
+        ("true", "recorded nothing"),
+        ("printf text", "no sound"),
+        ("false", "failed"),
+        ("/no/such/recorder", "cannot be started"),
+    ] {
+        let why = alice.fails(1, &[&record[..], &["--recorder", recorder]].concat());
+        assert!(why.contains(words), "{recorder}: {why}");
+    }
+    let mut command = alice.command(&record);
+    let out = Process::start(command.env("PATH", &none)).finish().expect_code(5);
+    assert!(out.stderr.contains("no recorder was found"), "{}", out.stderr);
+    assert_eq!(count(), before);
+
+    // What is no sound is given to no player, unless it is wanted; and where there is none, that is said.
+    let play = |id: &str, more: &[&str]| {
+        fs::remove_file(tools.join("heard")).ok();
+        let arguments = [&["file", "play", "general", id], more].concat();
+        let out = Process::start(&mut with_programs(bob, &tools, &arguments)).finish();
+        (out.code, out.stderr, fs::read(tools.join("heard")).ok())
+    };
+    let (list, note) = (send(alice, "list.ogg", b"#EXTM3U\n/etc/passwd"), send(alice, "a.txt", b"OggS"));
+    for id in [&list, &note] {
+        let (code, why, heard) = play(id, &[]);
+        assert!(code == Some(6) && why.contains("no sound") && heard.is_none(), "{code:?} {why}");
+    }
+    assert_eq!(play(&note, &["--force"]).2.as_deref(), Some(b"OggS".as_slice()));
+    let sound = send(alice, "a.ogg", b"OggS");
+    assert_eq!(play(&sound, &["--player", "false"]).0, Some(1));
+    let mut command = bob.command(&["file", "play", "general", &sound]);
+    let out = Process::start(command.env("PATH", &none)).finish().expect_code(5);
+    assert!(out.stderr.contains("no player was found"), "{}", out.stderr);
+
+    // Who ends the command ends the player.
+    program(&tools, "long", "echo $$ > \"$here/new\"; mv \"$here/new\" \"$here/pid\"; exec sleep 600");
+    let long = tools.join("long");
+    let playing = bob.start(&["file", "play", "general", &sound, "--player", text(&long)]);
+    until("it plays", || seen("pid"));
+    interrupt(&playing);
+    let _ = playing.finish().expect_code(0);
+    let pid = fs::read_to_string(tools.join("pid")).expect("a process");
+    let at = PathBuf::from(format!("/proc/{}/cmdline", pid.trim()));
+    until("the player ends", || fs::read(&at).map_or(true, |words| words.is_empty()));
 }
 
 /// Starts to send, and strikes once the daemon has this many parts.

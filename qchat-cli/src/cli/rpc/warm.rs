@@ -84,7 +84,7 @@ pub(super) fn path(cli: &Cli) -> Option<Vec<&'static str>> {
     use crate::cli::args::{Device, Keys, Room};
 
     Some(match cli.command.as_ref()? {
-        Command::Send { file: None, .. } => vec!["send"],
+        Command::Send { file: None, record: false, .. } => vec!["send"],
         Command::Edit { .. } => vec!["edit"],
         Command::React { .. } => vec!["react"],
         Command::Pin { .. } => vec!["pin"],

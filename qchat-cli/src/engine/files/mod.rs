@@ -5,6 +5,7 @@ mod destination;
 mod download;
 mod find;
 mod source;
+mod thumbnail;
 mod upload;
 
 use std::{
@@ -16,7 +17,11 @@ use std::{
 use qchat_proto::{file::FileError, ids::FileId};
 
 pub(super) use self::find::own;
-pub use self::{destination::Destination, find::FoundFile, source::Source};
+pub use self::{
+    destination::Destination,
+    find::FoundFile,
+    source::{Memory, Source},
+};
 use super::{
     clock,
     error::EngineError,
@@ -55,6 +60,9 @@ pub enum FileTrouble {
     /// No such file in the room.
     #[error("there is no file {0:?} in that room here; `qchat file list` shows them")]
     Unknown(String),
+    /// A message has no small picture of its file.
+    #[error("the message has no thumbnail of the file {0}: it is no picture, or its sender has made none")]
+    NoThumbnail(FileId),
     /// Several files begin so.
     #[error(
         "several files begin with {0:?}; give more of the id, or : and the message's number, as `qchat history` shows them"
@@ -107,7 +115,7 @@ impl FileTrouble {
     /// As [`EngineError::exit_code`].
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Unknown(_) | Self::Gone(_) => 5,
+            Self::Unknown(_) | Self::Gone(_) | Self::NoThumbnail(_) => 5,
             Self::Ambiguous(_) | Self::Unreadable { .. } => 2,
             Self::Exists(_) | Self::Busy(_) | Self::Tampered { .. } => 6,
             Self::Changed(_) | Self::Unwritable { .. } | Self::MixedUp => 1,

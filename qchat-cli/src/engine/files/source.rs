@@ -1,6 +1,7 @@
 //! A file of this machine that is sent: read where it stands, and noticed when it changes meanwhile.
 
 use std::{
+    fmt,
     fs::{File, Metadata, OpenOptions},
     io,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
@@ -19,6 +20,8 @@ use crate::engine::writing::Draft;
 pub struct Source {
     /// Where it is.
     pub path: PathBuf,
+    /// What is sent in its place, under its name: what was never on a disk.
+    pub memory: Option<Memory>,
     /// What it is; empty when nobody knows.
     pub media_type: String,
     /// What is said with it, which may be nothing, and what belongs to that.
@@ -29,10 +32,34 @@ pub struct Source {
     pub duration_ms: u32,
 }
 
+/// Bytes that are sent out of memory.
+#[derive(Clone)]
+pub struct Memory(Arc<Zeroizing<Vec<u8>>>);
+
+impl Memory {
+    /// These.
+    pub fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Memory").field(&self.0.len()).finish()
+    }
+}
+
+/// Where its bytes are.
+#[derive(Clone)]
+enum Held {
+    File(Arc<File>),
+    Memory(Memory),
+}
+
 /// It, open.
 #[derive(Clone)]
 pub(super) struct Open {
-    file: Arc<File>,
+    held: Held,
     path: PathBuf,
     pub(super) size: u64,
     /// What tells whether it has changed.
@@ -55,7 +82,13 @@ impl Open {
         }
         let alone = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
         let (size, state) = (metadata.len(), state(&metadata));
-        Ok(Self { file: Arc::new(file), path: whole, size, state, alone })
+        Ok(Self { held: Held::File(Arc::new(file)), path: whole, size, state, alone })
+    }
+
+    /// What is in memory, under a name. Nobody can go on with it when it was interrupted.
+    pub(super) fn hold(path: &Path, memory: Memory) -> Self {
+        let size = u64::try_from(memory.0.len()).unwrap_or(u64::MAX);
+        Self { held: Held::Memory(memory), path: path.to_owned(), size, state: Vec::new(), alone: false }
     }
 
     /// Its place, the same however it was named.
@@ -65,14 +98,23 @@ impl Open {
 
     /// Reads a stretch of it.
     pub(super) fn read(&self, at: u64, length: usize) -> Result<Zeroizing<Vec<u8>>, FileTrouble> {
+        let file = match &self.held {
+            Held::File(file) => file,
+            Held::Memory(Memory(all)) => {
+                let from = usize::try_from(at).ok();
+                let stretch = from.and_then(|from| all.get(from..from.checked_add(length)?));
+                let stretch = stretch.ok_or_else(|| FileTrouble::Changed(self.path.clone()))?;
+                return Ok(Zeroizing::new(stretch.to_vec()));
+            }
+        };
         let mut bytes = Zeroizing::new(vec![0; length]);
-        match self.file.read_exact_at(&mut bytes, at) {
+        match file.read_exact_at(&mut bytes, at) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(FileTrouble::Changed(self.path.clone()));
             }
             read => read.map_err(|error| self.failed(&error))?,
         }
-        let now = self.file.metadata().map_err(|error| self.failed(&error))?;
+        let now = file.metadata().map_err(|error| self.failed(&error))?;
         if state(&now) == self.state { Ok(bytes) } else { Err(FileTrouble::Changed(self.path.clone())) }
     }
 

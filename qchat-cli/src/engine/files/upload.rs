@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::{
     AT_ONCE, FileTrouble, NOTED, Transfer, is_fault,
     source::{Open, Source},
+    thumbnail,
 };
 use crate::{
     engine::{
@@ -46,9 +47,15 @@ impl Handle {
         if let Some(of) = source.draft.reply_to {
             self.expect_message(room, of).await?;
         }
-        let path = source.path.clone();
-        let open = blocking(move || Ok(Open::begin(&path)?)).await?;
-        let wanted = said(&source, &open)?;
+        let (path, memory) = (source.path.clone(), source.memory.clone());
+        let open = match memory {
+            Some(memory) => Open::hold(&path, memory),
+            None => blocking(move || Ok(Open::begin(&path)?)).await?,
+        };
+        let mut wanted = said(&source, &open)?;
+        if self.0.options.thumbnails {
+            wanted.thumbnail = thumbnail::of(&open).await;
+        }
         let known = if open.alone { self.known_upload(room, &open, &wanted).await? } else { None };
         let (mut upload, mut attachment) = match known {
             Some(known) => known,
@@ -110,8 +117,10 @@ impl Handle {
             return Err(StoreError::Corrupt("a file on its way").into());
         };
         let same = Attachment { sealing: known.sealing.clone(), ..wanted.clone() };
-        if upload.state == open.state && same == *known {
-            return Ok(Some((upload, *known)));
+        // Whether a picture of it was made in time then says nothing about which file it is.
+        if upload.state == open.state && same == (Attachment { thumbnail: same.thumbnail.clone(), ..*known })
+        {
+            return Ok(Some((upload, same)));
         }
         self.forget_there(room, upload.file).await;
         Ok(None)

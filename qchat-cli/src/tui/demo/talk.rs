@@ -115,6 +115,7 @@ pub(super) fn all() -> Vec<Message> {
                 media_type: Some("image/png".to_owned()),
                 voice: false,
                 duration: None,
+                thumbnail: None,
                 caption: "what was in it".to_owned(),
             }),
         ),
@@ -195,6 +196,7 @@ fn works() -> Vec<Message> {
             media_type: Some("application/pdf".to_owned()),
             voice: false,
             duration: None,
+            thumbnail: None,
             caption: "measured this morning".to_owned(),
         }),
     );

@@ -68,6 +68,7 @@ actions! {
     SaveFile "save-file",
     OpenFile "open-file",
     LookAt "look",
+    Play "play",
     Original "original",
     Back "back",
     Vote "vote",

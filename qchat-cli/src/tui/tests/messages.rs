@@ -24,8 +24,37 @@ fn file() -> Body {
         media_type: None,
         voice: false,
         duration: None,
+        thumbnail: None,
         caption: String::new(),
     })
+}
+
+#[test]
+fn a_sound_is_played_until_it_is_over_ended_or_the_screen_is_locked() {
+    let play = || Command::Play { room: id(1), message: message_id(3) };
+    let give_up = || Command::GiveUp(Box::new(play()));
+    let Body::File(of) = file() else { panic!("a file") };
+    let note = Body::File(File { name: "note\u{1b}[2J.ogg".to_owned(), voice: true, ..of });
+    let mut stage = Stage::with(80, 24, joined(), talk(note));
+    stage.asked();
+    assert_eq!(stage.press("<Up>l").asked(), [play()]);
+    assert!(stage.drawn().contains("Playing note"), "{}", stage.drawn());
+    assert_eq!(stage.press("l").asked(), [give_up()]);
+    // One that was over in the meantime has nothing to be given up.
+    assert_eq!(stage.press("l").asked(), [play()]);
+    stage.tell(Msg::Done(play(), Answer::Nothing));
+    assert!(!stage.drawn().contains("Playing"), "{}", stage.drawn());
+    assert_eq!(stage.press("l").asked(), [play()]);
+    stage.tell(Msg::Failed(play(), "mpv failed".to_owned()));
+    assert!(stage.drawn().contains("! mpv failed"), "{}", stage.drawn());
+    assert_eq!(stage.press("l").asked(), [play()]);
+    stage.tell(Msg::Idle);
+    assert!(stage.asked().contains(&give_up()), "who is not there hears nothing");
+    // What is no sound is not fetched.
+    let mut stage = Stage::with(80, 24, joined(), talk(file()));
+    stage.asked();
+    assert_eq!(stage.press("<Up>l").asked(), []);
+    assert!(stage.drawn().contains("no sound in that message"), "{}", stage.drawn());
 }
 
 /// Three messages: bob's, alice's, and bob's with `body`.

@@ -28,6 +28,7 @@ fn file(name: &str, size: u64) -> Body {
         media_type: None,
         voice: false,
         duration: None,
+        thumbnail: None,
         caption: String::new(),
     })
 }
@@ -123,6 +124,51 @@ async fn a_picture_is_drawn_in_half_blocks_of_its_colours() {
 }
 
 #[tokio::test]
+async fn what_came_with_the_message_is_seen_until_the_picture_is_there() {
+    let plain = |colour| Pixels::new(RgbImage::from_pixel(4, 4, Rgb(colour)));
+    let mut stage = stage(Look::Dark, Ambience::of_all_colours(), file("a.png", 90));
+    stage.press("<Up>v");
+    // Of a picture that nobody looks at.
+    let other = Command::LookAt { room: id(1), message: message_id(9) };
+    stage.tell(Msg::Glimpse(other, plain([9, 9, 9])));
+    assert!(stage.drawn().contains("0 B of 90 B have arrived"), "{}", stage.drawn());
+    stage.tell(Msg::Glimpse(look_at(), plain([200, 0, 0])));
+    stage.tell(Msg::Progress(look_at(), 30, 90));
+    assert!(stage.drawn().contains("30 B of 90 B have arrived"), "{}", stage.drawn());
+    let (left, top) = corner(&stage);
+    assert_eq!(halves(&stage, left, top), [Color::Rgb(200, 0, 0); 2]);
+    stage.tell(Msg::Done(look_at(), Answer::Picture(plain([0, 0, 200]))));
+    assert!(stage.drawn().contains("4 × 4 pixels"), "{}", stage.drawn());
+    assert_eq!(halves(&stage, left, top), [Color::Rgb(0, 0, 200); 2]);
+    // It comes too late, which changes nothing; and where there is no picture, the reason is what is seen.
+    stage.tell(Msg::Glimpse(look_at(), plain([200, 0, 0])));
+    stage.drawn();
+    assert_eq!(halves(&stage, left, top), [Color::Rgb(0, 0, 200); 2]);
+    stage.press("<Esc>v");
+    stage.tell(Msg::Glimpse(look_at(), plain([200, 0, 0])));
+    stage.tell(Msg::Failed(look_at(), "It is gone".to_owned()));
+    assert!(stage.drawn().contains("! It is gone"), "{}", stage.drawn());
+}
+
+#[tokio::test]
+async fn a_hostile_thumbnail_is_not_seen() {
+    let good = encoded(small(), ImageFormat::Jpeg);
+    assert!(pixels::glimpse(good.clone().into()).await.is_some());
+    for (what, bytes) in [
+        ("nothing", vec![]),
+        ("text", b"a picture, for sure".to_vec()),
+        ("half of one", good[..good.len() / 2].to_vec()),
+        ("more pixels than fit", lying(1_025, 1_024, ExtendedColorType::L8)),
+        ("more memory than fits", lying(1_024, 1_024, ExtendedColorType::Rgba16)),
+        ("one that has not what it says", lying(1_000, 1_000, ExtendedColorType::L8)),
+    ] {
+        // Half of a JPEG may be a picture, of what is there.
+        let seen = pixels::glimpse(bytes.into()).await;
+        assert!(seen.is_none_or(|seen| what == "half of one" && seen.size() == (2, 4)), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn fewer_colours_are_the_nearest_and_a_large_picture_fits() {
     let red = RgbImage::from_pixel(3000, 500, Rgb([250, 5, 5]));
     let pixels = decoded(encoded(red, ImageFormat::Png)).await.unwrap();
@@ -196,6 +242,15 @@ fn kitty() -> Ambience {
     Ambience::of_pictures(|name| if name == "TERM" { "xterm-kitty".to_owned() } else { String::new() })
 }
 
+/// A screen on such a terminal, with a picture on its way.
+fn stage_of_a_picture() -> Stage {
+    let mut stage = stage(Look::Dark, kitty(), file("a.png", 90));
+    stage.tell(Msg::Cell(CellSize::of((800, 480), (80, 24))));
+    stage.press("<Up>v");
+    stage.asked();
+    stage
+}
+
 /// What is asked of whoever makes pictures into what the terminal draws.
 fn to_encode(stage: &mut Stage) -> Option<(Pixels, Shape)> {
     stage.asked().into_iter().find_map(|command| match command {
@@ -226,6 +281,13 @@ async fn what_the_terminal_draws_has_its_cells_to_itself_and_is_gone_with_what_s
     assert_eq!((place.width, place.height), (10, 5));
     let buffer = stage.terminal.backend().buffer();
     assert!(place.positions().all(|at| buffer[at].symbol() == " " && buffer[at].bg == Color::Reset));
+    // Nor is a small one of it that cannot be drawn the end of it.
+    let mut other = stage_of_a_picture();
+    other.tell(Msg::Glimpse(look_at(), red.clone()));
+    let (small, fits) = to_encode(&mut other).unwrap();
+    other.tell(Msg::Failed(Command::Encode(small, fits), String::new()));
+    assert!(other.drawn().contains("0 B of 90 B have arrived"), "{}", other.drawn());
+    assert_eq!(to_encode(&mut other), None);
     // Another size of the letters is another picture, which is not there yet; nor is it on a window without room for it.
     stage.tell(Msg::Cell(CellSize::of((160, 480), (80, 24))));
     assert!(view::pixels(&stage.app).is_none() && to_encode(&mut stage).is_some());

@@ -12,6 +12,7 @@ use super::{
         panels::Kind,
         picker::{self, Picker},
         picture::{Looking, Picture},
+        pixels::Pixels,
         timeline::{Merged, Timeline},
         transfers::TransferState,
     },
@@ -119,6 +120,14 @@ pub(super) fn progress(app: &mut App, command: &Command, done: u64, of: u64) -> 
         picture.state = Looking::Coming(done, of);
     }
     app.transfers.progress(command, done, of);
+    Vec::new()
+}
+
+/// There is a small picture of what is on its way.
+pub(super) fn glimpse(app: &mut App, command: &Command, pixels: Pixels) -> Vec<Command> {
+    if let Some(picture) = picture(app, command) {
+        picture.glimpse(pixels);
+    }
     Vec::new()
 }
 
@@ -232,6 +241,14 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
         (command @ Command::LookAt { .. }, Answer::Picture(pixels)) => {
             if let Some(picture) = picture(app, &command) {
                 picture.show(pixels);
+            }
+            Vec::new()
+        }
+        (command @ Command::Play { .. }, _) => {
+            if app.playing.take_if(|playing| *playing == command).is_some()
+                && matches!(app.report, Some(Report::Info(_)))
+            {
+                app.report = None;
             }
             Vec::new()
         }
@@ -423,8 +440,12 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
             if let Overlay::Picture(picture) = &mut app.overlay
                 && picture.take(&pixels, shape, None)
             {
-                picture.state = Looking::Failed(app.words.picture_broken());
+                picture.fails(app.words.picture_broken());
             }
+            return Vec::new();
+        }
+        // What was ended had no outcome to be told.
+        command @ Command::Play { .. } if app.playing.take_if(|playing| *playing == command).is_none() => {
             return Vec::new();
         }
         command @ (Command::SaveFile { .. } | Command::SendFile { .. }) => {

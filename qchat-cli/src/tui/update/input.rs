@@ -200,6 +200,7 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
         | Action::SaveFile
         | Action::OpenFile
         | Action::LookAt
+        | Action::Play
         | Action::Original
         | Action::Back
         | Action::Vote

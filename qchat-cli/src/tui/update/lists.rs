@@ -80,7 +80,7 @@ fn take(app: &mut App, kind: &Kind, picked: Picked) -> Vec<Command> {
         (Picked::Person(name), _) => super::begin(app, Command::Direct(name)),
         (Picked::Command(action), _) => {
             // What is chosen is what is looked at.
-            if app.focus == Focus::Timeline && action != Action::LookAt {
+            if app.focus == Focus::Timeline && !matches!(action, Action::LookAt | Action::Play) {
                 message::back_to_text(app);
             }
             input::act(app, action, KeyEvent::new(KeyCode::Null, KeyModifiers::NONE))

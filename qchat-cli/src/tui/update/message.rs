@@ -22,7 +22,10 @@ use super::{
     },
     rooms,
 };
-use crate::engine::types::{Body, Delivery, Message};
+use crate::{
+    engine::types::{Body, Delivery, Message},
+    sound,
+};
 
 /// Longest excerpt of what is answered, characters.
 const EXCERPT: usize = 80;
@@ -60,11 +63,15 @@ pub(super) fn act(app: &mut App, action: Action, event: KeyEvent) -> Vec<Command
     let chosen = timeline.and_then(|timeline| match timeline.selected() {
         // Where none is chosen it is the last one that came.
         None if action == Action::LookAt => timeline.newest(is_picture),
+        None if action == Action::Play => timeline.newest(is_sound),
         chosen => chosen,
     });
     let Some(message) = chosen.cloned() else {
         if action == Action::LookAt {
             app.report = Report::trouble(app.words.no_picture());
+        }
+        if action == Action::Play {
+            app.report = Report::trouble(app.words.no_sound());
         }
         return Vec::new();
     };
@@ -144,6 +151,7 @@ fn upon(app: &mut App, action: Action, event: KeyEvent, message: &Message) -> Re
             return Ok(super::transfer(app, command, name));
         }
         Action::LookAt => return look_at(app, message, of),
+        Action::Play => return play(app, message, of),
         Action::Original => return original(app, message),
         Action::Vote => return vote(message, of, event, words),
         Action::ClosePoll => {
@@ -190,6 +198,41 @@ fn look_at(app: &mut App, message: &Message, of: MessageRef) -> Result<Vec<Comma
     let picture = Picture::coming(text::clean_line(&file.name), command.clone(), file.size);
     app.overlay = Overlay::Picture(Box::new(picture));
     Ok(vec![command])
+}
+
+/// Whether a message has a sound that can be played.
+pub(in super::super) fn is_sound(message: &Message) -> bool {
+    matches!(
+        &message.body,
+        Body::File(file) if sound::may_be_sound(&file.name, file.media_type.as_deref(), file.voice)
+    )
+}
+
+/// Plays a sound in the place of the one that is played; that same one it ends.
+fn play(app: &mut App, message: &Message, of: MessageRef) -> Result<Vec<Command>, String> {
+    let words = app.words;
+    let Body::File(file) = &message.body else { return Err(words.no_sound()) };
+    if !is_sound(message) {
+        return Err(words.no_sound());
+    }
+    let command = Command::Play { room: message.room, message: of.id };
+    let before = app.playing.take();
+    let mut commands: Vec<_> =
+        before.iter().map(|before| Command::GiveUp(Box::new(before.clone()))).collect();
+    if before.as_ref() == Some(&command) {
+        app.report = None;
+        return Ok(commands);
+    }
+    let key = words.key_of(&app.keymap, Action::Play);
+    app.report = Report::info(words.playing(text::clean_line(&file.name), key));
+    app.playing = Some(command.clone());
+    commands.push(command);
+    Ok(commands)
+}
+
+/// Ends what is played, where others may hear it.
+pub(super) fn hush(app: &mut App) -> Option<Command> {
+    app.playing.take().map(|command| Command::GiveUp(Box::new(command)))
 }
 
 /// Has the picture that is looked at made into what the terminal draws, as large as it is now.

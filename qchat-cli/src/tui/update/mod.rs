@@ -34,6 +34,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Command> {
     {
         commands.push(Command::GiveUp(Box::new(command)));
     }
+    if app.is_locked() {
+        commands.extend(message::hush(app));
+    }
     if covered && !app.is_covered() {
         commands.extend(rooms::mark_read(app));
     }
@@ -103,6 +106,7 @@ fn react(app: &mut App, msg: Msg) -> Vec<Command> {
         Msg::Engine(event) => engine::event(app, event),
         Msg::Lagged => engine::read_anew(app),
         Msg::Progress(command, done, of) => engine::progress(app, &command, done, of),
+        Msg::Glimpse(command, pixels) => engine::glimpse(app, &command, pixels),
         Msg::Done(command, answer) => {
             let choice = panels::choice(app);
             let commands = engine::done(app, command, answer);

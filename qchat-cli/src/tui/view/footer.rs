@@ -12,7 +12,10 @@ use super::{
         bidi::Direction,
         keymap::{Action, Scope},
         text,
-        update::{input::scopes, message::is_picture},
+        update::{
+            input::scopes,
+            message::{is_picture, is_sound},
+        },
         words::Words,
     },
     areas::Areas,
@@ -37,6 +40,10 @@ fn wanted(app: &App) -> &'static [(Action, Hint)] {
             (Action::ToComposer, Words::hint_back), (Action::LookAt, Words::hint_look_at), (Action::SaveFile, Words::hint_save_file), (Action::Reply, Words::hint_reply),
             (Action::React, Words::hint_react), (Action::DeleteHere, Words::hint_delete), (Action::Pin, Words::hint_pin), (Action::Details, Words::hint_details),
         ],
+        Overlay::None if scopes(app).contains(&Scope::Timeline) && is_on_a_sound(app) => &[
+            (Action::ToComposer, Words::hint_back), (Action::Play, Words::hint_play), (Action::SaveFile, Words::hint_save_file), (Action::Reply, Words::hint_reply),
+            (Action::React, Words::hint_react), (Action::DeleteHere, Words::hint_delete), (Action::Pin, Words::hint_pin), (Action::Details, Words::hint_details),
+        ],
         Overlay::None if scopes(app).contains(&Scope::Timeline) => &[
             (Action::ToComposer, Words::hint_back), (Action::Reply, Words::hint_reply), (Action::React, Words::hint_react), (Action::Copy, Words::hint_copy), (Action::EditMessage, Words::hint_edit),
             (Action::DeleteHere, Words::hint_delete), (Action::Pin, Words::hint_pin), (Action::Details, Words::hint_details), (Action::SaveFile, Words::hint_save_file), (Action::Original, Words::hint_original),
@@ -53,6 +60,11 @@ fn wanted(app: &App) -> &'static [(Action, Hint)] {
 /// Whether the chosen message has a picture.
 fn is_on_a_picture(app: &App) -> bool {
     app.open.as_ref().and_then(|open| open.timeline.selected()).is_some_and(is_picture)
+}
+
+/// Whether the chosen message has a sound.
+fn is_on_a_sound(app: &App) -> bool {
+    app.open.as_ref().and_then(|open| open.timeline.selected()).is_some_and(is_sound)
 }
 
 /// The hints with the columns that they take.

@@ -49,7 +49,11 @@ pub(super) fn draw(app: &App, frame: &mut Frame, areas: &Areas) {
                     let (width, height) = pixels.true_size;
                     app.words.picture_size(width, height)
                 }
-                _ => String::new(),
+                // Where it stands large until there is something to be seen.
+                Looking::Coming(done, of) if picture.seen().is_some() => {
+                    app.words.picture_coming(app.words.size(*done), app.words.size(*of))
+                }
+                Looking::Coming(..) | Looking::Failed(_) => String::new(),
             };
             let line = Line::styled(text::truncate(&size, areas.composer.width.into()), app.theme.quiet());
             frame.render_widget(app.words.line(line), areas.composer);

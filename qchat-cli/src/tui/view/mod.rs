@@ -115,11 +115,12 @@ fn timeline(app: &App, frame: &mut Frame, area: Rect) {
 
 /// What is looked at, or what is said in its place.
 fn picture(picture: &Picture, app: &App, frame: &mut Frame, area: Rect) {
+    if picture.seen().is_some() {
+        let depth = app.theme.depth(&app.ambience);
+        return picture.draw(app.means(), depth, area, frame.buffer_mut());
+    }
     let said = match &picture.state {
-        Looking::Shown(_) => {
-            let depth = app.theme.depth(&app.ambience);
-            return picture.draw(app.means(), depth, area, frame.buffer_mut());
-        }
+        Looking::Shown(_) => return,
         Looking::Coming(done, of) => app.words.picture_coming(app.words.size(*done), app.words.size(*of)),
         Looking::Failed(why) => app.words.trouble(text::clean_line(why)),
     };

@@ -161,6 +161,7 @@ messages! {
     hint_original();
     hint_other();
     hint_pin();
+    hint_play();
     hint_react();
     hint_reply();
     hint_save_file();
@@ -376,6 +377,9 @@ messages! {
     no_code();
     no_file();
     no_picture();
+    no_sound();
+    no_player();
+    playing(name, key);
     picture_no_colours(key);
     pictures_off(key);
     picture_too_large(size, most);
