@@ -350,7 +350,12 @@ impl People {
         let shown = directory.account_record.as_ref().to_vec();
         let marking = self.profile.write_async(move |tx| {
             // Nobody yet, when it was another device of this account that has pinned them.
-            let mut known = tx.contact(account)?.unwrap_or(shown_before);
+            let mut known = tx.contact(account)?.unwrap_or_else(|| shown_before.clone());
+            // The user has accepted a change since this was asked: what it was held against does not hold any more, and the next
+            // look says whether anything is wrong.
+            if !same_keys(&known.pinned, &shown_before.pinned) {
+                return Ok(vec![]);
+            }
             if key.account == account {
                 tx.put_account_key(&hash, &key)?;
             }

@@ -1,6 +1,6 @@
 //! An account is taken back by the recovery words from whoever has one of its devices, be they slower or quicker.
 
-use std::time::Instant;
+use std::{sync::mpsc, time::Instant};
 
 use qchat_tests::{
     client::{self, Client},
@@ -26,7 +26,13 @@ fn devices(client: &Client) -> Vec<Value> {
 
 /// alice with another device that somebody else has by now, and bob, all in a room.
 fn robbed(daemon: &Daemon) -> [Client; 3] {
-    let mut users = ["alice", "bob"].map(|name| Client::register(&daemon.url(), name));
+    robbed_and_another_by(daemon, &daemon.url())
+}
+
+/// The same, where bob has another way to the daemon.
+fn robbed_and_another_by(daemon: &Daemon, way: &str) -> [Client; 3] {
+    let mut users =
+        [("alice", daemon.url().as_str()), ("bob", way)].map(|(name, url)| Client::register(url, name));
     users.iter_mut().for_each(Client::unlock);
     let [alice, bob] = users;
     client::room("general", &[&alice, &bob]);
@@ -138,15 +144,57 @@ fn a_thief_who_has_revoked_the_owner_loses_it_all_the_same(backend: Backend) {
     assert_eq!(devices(&alice).len(), 1);
     stolen.fails(4, &["send", "general", "let me in"]);
     // The rooms that the thief has removed it from are to be entered anew.
-    assert!(bob.json(&["verify", "alice", "--accept", "--yes"])[0]["done"] == "accepted");
-    let until = Instant::now() + DEADLINE;
-    while alice.json(&["room", "list"]).first().is_none_or(|room| room["status"] != "invited") {
-        assert!(Instant::now() < until, "nobody has added it");
-        bob.ok(&["room", "show", "general"]);
-    }
-    alice.ok(&["room", "join", "general"]);
+    assert_eq!(bob.json(&["verify", "alice", "--accept", "--yes"])[0]["done"], "accepted");
+    added_again(&alice, &bob);
     alice.ok(&["send", "general", "back"]);
     assert_eq!(bob.bodies("general"), ["before the theft", "it is all mine", "back"]);
+}
+
+/// Waits until somebody's device is in the room again by what another one does whenever it is connected.
+fn added_again(owner: &Client, other: &Client) {
+    let until = Instant::now() + DEADLINE;
+    while owner.json(&["room", "list"]).first().is_none_or(|room| room["status"] != "invited") {
+        assert!(Instant::now() < until, "nobody has added it: {:?}", other.run(&["verify", "alice"]));
+        other.ok(&["room", "show", "general"]);
+    }
+    owner.ok(&["room", "join", "general"]);
+}
+
+#[test]
+fn a_look_that_began_before_a_change_was_accepted_does_not_undo_that() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let proxy = Proxy::start(daemon.address());
+    let [alice, bob, stolen] = robbed_and_another_by(&daemon, &proxy.url());
+    let owner = text(&devices(&alice)[0], "device");
+    stolen.ok(&["device", "revoke", &owner, "--yes"]);
+    taken_back(&alice);
+
+    // What bob's client asks first about her comes to it when he has accepted already.
+    let path = format!("/v1/accounts/{}", text(&alice.json(&["whoami"])[0], "account"));
+    let (began, has_begun) = mpsc::channel();
+    let (accepted, once_accepted) = mpsc::channel::<()>();
+    let mut held = Some((began, once_accepted));
+    proxy.at_requests(move |request| {
+        let Some((began, once_accepted)) = held.take_if(|_| request.is("GET", &path)) else {
+            return Answer::Genuine;
+        };
+        Answer::Changed(Box::new(move |body| {
+            began.send(()).expect("the test waits");
+            // The end of the test releases it, too.
+            let _ = once_accepted.recv();
+            body
+        }))
+    });
+    let listening = bob.start(&["listen", "--limit", "1"]);
+    has_begun.recv_timeout(DEADLINE).expect("bob's client looks who is owed a place");
+    assert_eq!(bob.json(&["verify", "alice", "--accept", "--yes"])[0]["done"], "accepted");
+    drop(accepted);
+    added_again(&alice, &bob);
+    alice.ok(&["send", "general", "back"]);
+    // It ends when it is done with what it had begun.
+    drop(listening.finish().expect_code(0));
+    bob.ok(&["send", "general", "welcome back"]);
+    assert_eq!(bob.bodies("general")[1..], ["back", "welcome back"]);
 }
 
 #[test]
