@@ -81,9 +81,9 @@ fn client() -> impl Strategy<Value = Client> {
         (any::<u32>(), any::<u32>(), any::<String>()).prop_map(|(version_min, version_max, agent)| {
             Client::Hello(pb::Hello { version_min, version_max, agent })
         }),
-        (any::<u64>(), blob(300), prop::collection::vec(welcome, 0..4), blob(100)).prop_map(
-            |(request_id, envelope, welcomes, tree_hash)| {
-                Client::Publish(pb::Publish { request_id, envelope, welcomes, tree_hash })
+        (any::<u64>(), blob(300), prop::collection::vec(welcome, 0..4), blob(100), blob(20)).prop_map(
+            |(request_id, envelope, welcomes, tree_hash, after)| {
+                Client::Publish(pb::Publish { request_id, envelope, welcomes, tree_hash, after })
             }
         ),
         (any::<u64>(), blob(20), any::<u64>(), any::<u32>()).prop_map(

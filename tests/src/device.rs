@@ -271,6 +271,7 @@ pub fn publish(request_id: u64, envelope: &Envelope) -> client_frame::Body {
         envelope: envelope.encode(),
         welcomes: Vec::new(),
         tree_hash: Vec::new().into(),
+        after: Vec::new().into(),
     })
 }
 

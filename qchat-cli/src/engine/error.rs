@@ -324,6 +324,7 @@ fn fault_exit_code(fault: &Fault) -> u8 {
         FaultCode::Unavailable => 3,
         FaultCode::StaleEpoch
         | FaultCode::MissingTree
+        | FaultCode::OutOfOrder
         | FaultCode::UnsupportedVersion
         | FaultCode::Internal => 1,
     }

@@ -78,8 +78,8 @@ pub(crate) enum Stopped {
 pub(crate) enum Next {
     /// Nothing.
     Nothing,
-    /// This; it is stored.
-    Send(Outgoing),
+    /// These, in their order; they are stored.
+    Send(Vec<Outgoing>),
     /// Nothing that people wrote, while this member's identity has changed.
     Withheld(UserName),
     /// Nothing, in a previous copy of this profile.
@@ -244,7 +244,7 @@ impl Steps {
             // It asks to be added again, whoever is in the room: nothing that people wrote is in that.
             if tx.room(room)?.is_some_and(|state| matches!(state.phase, Phase::Stuck(_))) {
                 let request = outbox::next(tx, &device, room, clock::seconds())?;
-                return Ok(request.map_or(Next::Nothing, Next::Send));
+                return Ok(request.map_or(Next::Nothing, |request| Next::Send(vec![request])));
             }
             let changed = tx.changed_member(room)?;
             if let Some(name) = &changed
@@ -261,9 +261,10 @@ impl Steps {
                 }
                 _ => device,
             };
-            if let Some(outgoing) = outbox::next(tx, &device, room, clock::seconds())? {
+            let outgoing = outbox::burst(tx, &device, room, clock::seconds(), outbox::BURST)?;
+            if let Some(first) = outgoing.first() {
                 if let Some((row, source)) = source
-                    && row == outgoing.message_id
+                    && row == first.message_id
                 {
                     source.became(Purpose::Room, room.as_bytes());
                 }
@@ -283,13 +284,30 @@ impl Steps {
         }
     }
 
-    /// Stores that an envelope is in the log.
-    pub(crate) async fn accepted(&self, room: RoomId, id: MessageId, seq: Seq) -> Result<(), EngineError> {
+    /// Stores that envelopes are in the log.
+    pub(crate) async fn accepted(
+        &self,
+        room: RoomId,
+        accepted: Vec<(MessageId, Seq)>,
+    ) -> Result<(), EngineError> {
         self.run(move |tx| {
-            outbox::accepted(tx, room, id, seq)?;
+            for (id, seq) in accepted {
+                outbox::accepted(tx, room, id, seq)?;
+            }
             Ok(())
         })
         .await
+    }
+
+    /// Whether this sealing of a row is the one that is under way.
+    pub(crate) async fn is_sealed(
+        &self,
+        room: RoomId,
+        id: MessageId,
+        under: Seq,
+    ) -> Result<bool, EngineError> {
+        let row = self.profile.read_async(move |tx| tx.outbox_row(room, id)).await?;
+        Ok(row.is_some_and(|row| matches!(row.state, RowState::Sealed(sealed) if sealed.commit_seq == under)))
     }
 
     /// Stores that a sealing was refused as stale.
@@ -323,6 +341,7 @@ impl Steps {
             if let Some(RowState::Sealed(sealed)) = row.map(|row| row.state)
                 && sealed.commit_seq == under
             {
+                outbox::unseal_after(tx, room, id, under)?;
                 tx.put_own(room, id, &head::logged_hash(&sealed.envelope))?;
                 if restart {
                     tx.forget_prepared(room)?;

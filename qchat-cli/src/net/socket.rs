@@ -133,6 +133,23 @@ impl Socket {
         }
     }
 
+    /// Sends several frames one after the other.
+    ///
+    /// # Errors
+    /// [`NetError::Closed`].
+    pub async fn send_all(&mut self, bodies: Vec<client::Body>) -> Result<(), NetError> {
+        let sending = async {
+            for body in bodies {
+                self.stream.feed(Message::Binary(client_frame(body))).await?;
+            }
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(SILENCE, sending).await {
+            Ok(result) => result.map_err(closed),
+            Err(_) => Err(NetError::Timeout),
+        }
+    }
+
     /// The next frame. A call that is dropped loses nothing.
     ///
     /// # Errors

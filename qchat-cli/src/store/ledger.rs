@@ -235,6 +235,10 @@ impl Ledger for Tx {
         }
     }
 
+    fn outbox_rows(&mut self, room: RoomId, most: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        outbox::rows(&mut self.conn, room, most)
+    }
+
     fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, StoreError> {
         outbox::row(&mut self.conn, room, id)
     }

@@ -120,6 +120,7 @@ fn encode_sealed(sealed: &Sealed) -> Vec<u8> {
             })
             .collect(),
         tree_hash: sealed.tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
+        after: Bytes::new(),
     };
     codec::encode(&publish).into()
 }
@@ -202,6 +203,21 @@ pub(super) fn first(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<
         .optional()?
         .map(|stored| decode(conn, room, stored))
         .transpose()
+}
+
+/// The first rows, in their order.
+pub(super) fn rows(
+    conn: &mut SqliteConnection,
+    room: RoomId,
+    most: usize,
+) -> Result<Vec<OutboxRow>, StoreError> {
+    let stored: Vec<Stored> = outbox::table
+        .filter(outbox::room.eq(&room.as_bytes()[..]))
+        .order(outbox::position)
+        .limit(i64::try_from(most).map_err(|_| StoreError::Range)?)
+        .select(Stored::as_select())
+        .load(conn)?;
+    stored.into_iter().map(|stored| decode(conn, room, stored)).collect()
 }
 
 /// The first row that is no text.

@@ -68,6 +68,7 @@ pub fn frames(input: &[u8]) {
             envelope: envelope(Kind::Commit).encode(),
             welcomes: vec![pb::Invitation { device_id: id(3), welcome: id(9) }],
             tree_hash: Bytes::from(vec![8; 48]),
+            after: id(4),
         })),
         client_frame(Client::Fetch(pb::Fetch { request_id: 2, room_id: id(1), after: 7, limit: 100 })),
         client_frame(Client::Confirm(pb::Confirm { room_id: id(1), seq: 3 })),

@@ -11,6 +11,7 @@ use crate::{
         error::SessionError,
         groups, head,
         ledger::{Head, Ledger, ListedDevice, Notice, Phase, Renewal, RoomState, RowState},
+        outbox::BURST,
         restart, shared_key,
     },
     wire::frame::{Envelope, Kind, Logged, Operation},
@@ -301,19 +302,21 @@ fn goes_on<L: Ledger>(
     unseal(ledger, room, has_read)
 }
 
-/// What the first row was sealed for is over: a commit that was accepted has been read, or was for a group that is gone,
+/// What the first rows were sealed for is over: a commit that was accepted has been read, or was for a group that is gone,
 /// and anything else that is not in the log up to here (`has_read`) is sealed anew.
 pub(super) fn unseal<L: Ledger>(
     ledger: &mut L,
     room: RoomId,
     has_read: bool,
 ) -> Result<(), SessionError<L::Error>> {
-    let Some(first) = ledger.outbox_first(room).map_err(SessionError::Ledger)? else { return Ok(()) };
-    match first.state {
-        RowState::Accepted(_) => ledger.outbox_remove(room, first.message_id).map_err(SessionError::Ledger),
-        RowState::Sealed(_) if has_read => {
-            ledger.outbox_set(room, first.message_id, &RowState::Waiting).map_err(SessionError::Ledger)
+    for row in ledger.outbox_rows(room, BURST).map_err(SessionError::Ledger)? {
+        let id = row.message_id;
+        match row.state {
+            RowState::Accepted(_) => ledger.outbox_remove(room, id),
+            RowState::Sealed(_) if has_read => ledger.outbox_set(room, id, &RowState::Waiting),
+            _ => break,
         }
-        _ => Ok(()),
+        .map_err(SessionError::Ledger)?;
     }
+    Ok(())
 }

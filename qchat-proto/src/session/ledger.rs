@@ -564,6 +564,8 @@ pub trait Ledger {
     fn outbox_first_free(&mut self, room: RoomId) -> Result<Option<OutboxRow>, Self::Error> {
         self.outbox_first(room)
     }
+    /// The first rows of the outbox in its order, at most so many.
+    fn outbox_rows(&mut self, room: RoomId, most: usize) -> Result<Vec<OutboxRow>, Self::Error>;
     /// The row with this id.
     fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Result<Option<OutboxRow>, Self::Error>;
     /// Whether an application row waits anywhere in the outbox.

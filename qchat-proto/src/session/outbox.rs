@@ -1,5 +1,5 @@
-//! Writing: rows wait as plaintext, the first one alone is sealed, and nothing overtakes it. docs/PROTOCOL.md, "The
-//! outbox".
+//! Writing: rows wait as plaintext until they are sealed to be sent at once, a change alone, texts several together, and
+//! nothing overtakes them. docs/PROTOCOL.md, "The outbox".
 
 use std::collections::BTreeSet;
 
@@ -32,6 +32,11 @@ use crate::{
 
 type Result<T, L> = std::result::Result<T, SessionError<<L as Ledger>::Error>>;
 
+/// Most texts that are under way together.
+pub const BURST: usize = 16;
+/// Bytes of sealed texts after which no more are sealed to go with them.
+const BURST_BYTES: usize = 256 * 1024;
+
 /// Something to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outgoing {
@@ -39,6 +44,8 @@ pub struct Outgoing {
     pub message_id: MessageId,
     /// The sealed row.
     pub sealed: Sealed,
+    /// The text before it that is under way too, which the daemon must have first.
+    pub after: Option<MessageId>,
 }
 
 /// Puts something to say at the end of a room's outbox and draws its message id.
@@ -60,49 +67,62 @@ fn joined<L: Ledger>(ledger: &mut L, room: RoomId) -> Result<RoomState, L> {
     ledger.room(room).map_err(SessionError::Ledger)?.ok_or(SessionError::NotJoined)
 }
 
-/// What is to be sent now: the first row, sealed if it was not yet; the same bytes again while it is unanswered.
-/// `None` when nothing may be sent. Everything that was sealed is stored when the caller commits, and must not be sent
-/// before. `now`: seconds since the Unix epoch.
+/// The first of what [`burst`] gives, when it may be no more than one.
 ///
 /// # Errors
-/// [`SessionError::Unsealable`] for a change that the room's rules refuse, until [`give_up`] takes it out.
+/// As [`burst`].
 pub fn next<L: Ledger>(
     ledger: &mut L,
     device: &Device,
     room: RoomId,
     now: u64,
 ) -> Result<Option<Outgoing>, L> {
+    Ok(burst(ledger, device, room, now, 1)?.into_iter().next())
+}
+
+/// What is to be sent now, in this order: the first row, sealed if it was not yet, and where that is a text those that
+/// follow it, `most` in all; the same bytes again while one of them is unanswered. Nothing else is sealed before all are
+/// answered. Empty when nothing may be sent. Everything that was sealed is stored when the caller commits, and must not be
+/// sent before. `now`: seconds since the Unix epoch.
+///
+/// # Errors
+/// [`SessionError::Unsealable`] for a change that the room's rules refuse, until [`give_up`] takes it out.
+pub fn burst<L: Ledger>(
+    ledger: &mut L,
+    device: &Device,
+    room: RoomId,
+    now: u64,
+    most: usize,
+) -> Result<Vec<Outgoing>, L> {
     let state = joined(ledger, room)?;
     if state.phase != Phase::Member {
-        return match restart::own(ledger, room)? {
+        let outgoing = match restart::own(ledger, room)? {
             Some(row) if matches!(state.phase, Phase::Stuck(_)) => {
                 restart::next(ledger, device, &state, row, now)
             }
             _ => resync::next(ledger, device, &state, now),
         };
+        return Ok(outgoing?.into_iter().collect());
     }
     // Only its Sealed form costs the MLS state nothing, so look before loading the group.
     let first = ledger.outbox_first(room).map_err(SessionError::Ledger)?;
     match first.as_ref().map(|row| &row.state) {
-        Some(RowState::Sealed(sealed)) => {
-            let message_id = first.as_ref().map(|row| row.message_id).ok_or(SessionError::NotJoined)?;
-            return Ok(Some(Outgoing { message_id, sealed: sealed.clone() }));
-        }
-        Some(RowState::Accepted(_)) => return Ok(None),
-        Some(RowState::Stale(until)) if state.commit_seq < *until => return Ok(None),
+        Some(RowState::Sealed(_)) => return under_way(ledger, room, most),
+        Some(RowState::Accepted(_)) => return Ok(vec![]),
+        Some(RowState::Stale(until)) if state.commit_seq < *until => return Ok(vec![]),
         _ => {}
     }
     let lapsed = ledger.lapsed(room).map_err(SessionError::Ledger)?;
     let group = groups::load(ledger, device, room)?;
     let leaves = group.leaves();
-    let mut sealing = Sealing { state, group, leaves, device, lapsed, now };
+    let mut sealing = Sealing { state, group, leaves, device, lapsed, now, before: 0 };
     let mut touched = false;
     loop {
         let Some(row) = sealing.due(ledger)? else {
             if !touched {
                 groups::keep(ledger, room, sealing.group)?;
             }
-            return Ok(None);
+            return Ok(vec![]);
         };
         touched = true;
         if let Want::Application(content) = &row.want {
@@ -127,12 +147,27 @@ pub fn next<L: Ledger>(
             if let Some(tree) = tree {
                 ledger.outbox_put_tree(room, row.message_id, &tree).map_err(SessionError::Ledger)?;
             }
+            let mut outgoing = vec![Outgoing { message_id: row.message_id, sealed, after: None }];
+            if matches!(row.want, Want::Application(_)) {
+                sealing.follow(ledger, most, &mut outgoing)?;
+            }
             groups::store(ledger, room, sealing.group)?;
-            return Ok(Some(Outgoing { message_id: row.message_id, sealed }));
+            return Ok(outgoing);
         }
         // What it asked for is so already.
         ledger.outbox_remove(room, row.message_id).map_err(SessionError::Ledger)?;
     }
+}
+
+/// The sealed rows at the front, each with the one before it.
+fn under_way<L: Ledger>(ledger: &mut L, room: RoomId, most: usize) -> Result<Vec<Outgoing>, L> {
+    let mut outgoing: Vec<Outgoing> = vec![];
+    for row in ledger.outbox_rows(room, most).map_err(SessionError::Ledger)? {
+        let RowState::Sealed(sealed) = row.state else { break };
+        let after = outgoing.last().map(|before| before.message_id);
+        outgoing.push(Outgoing { message_id: row.message_id, sealed, after });
+    }
+    Ok(outgoing)
 }
 
 /// Takes out a change that was [`SessionError::Unsealable`], in a transaction of its own. What is sealed stays: it may
@@ -163,9 +198,46 @@ struct Sealing<'a> {
     device: &'a Device,
     lapsed: Vec<DeviceId>,
     now: u64,
+    /// How many texts were sealed to go before the next one.
+    before: u64,
 }
 
 impl Sealing<'_> {
+    /// Seals the texts that wait behind the one that was sealed first, as long as nothing has to go before them.
+    fn follow<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        most: usize,
+        outgoing: &mut Vec<Outgoing>,
+    ) -> Result<(), L> {
+        let room = self.state.room;
+        if most <= outgoing.len() {
+            return Ok(());
+        }
+        let mut bytes: usize = outgoing.iter().map(|first| first.sealed.envelope.len()).sum();
+        for row in ledger.outbox_rows(room, most).map_err(SessionError::Ledger)?.into_iter().skip(1) {
+            self.before += 1;
+            let Want::Application(content) = &row.want else { break };
+            let free = match row.state {
+                RowState::Waiting => true,
+                RowState::Stale(until) => until <= self.state.commit_seq,
+                RowState::Sealed(_) | RowState::Accepted(_) => false,
+            };
+            let said = Content::decode(content).map(|content| content.body);
+            let silenced = self.group.settings()?.silences(self.device.account(), said.as_ref().ok());
+            if !free || silenced || bytes >= BURST_BYTES || self.renewal_due(ledger)? {
+                break;
+            }
+            let Some((sealed, None)) = self.seal(ledger, &row)? else { break };
+            bytes += sealed.envelope.len();
+            let set = RowState::Sealed(sealed.clone());
+            ledger.outbox_set(room, row.message_id, &set).map_err(SessionError::Ledger)?;
+            let after = outgoing.last().map(|before| before.message_id);
+            outgoing.push(Outgoing { message_id: row.message_id, sealed, after });
+        }
+        Ok(())
+    }
+
     /// The row whose turn it is: a duty that this device owes the room comes before its own wishes.
     fn due<L: Ledger>(&self, ledger: &mut L) -> Result<Option<OutboxRow>, L> {
         let room = self.state.room;
@@ -202,7 +274,7 @@ impl Sealing<'_> {
         Ok(renewal.is_some_and(|renewal| {
             renewal.is_due(
                 self.now,
-                self.state.accepted,
+                self.state.accepted + self.before,
                 devices,
                 self.device.jitter(),
                 self.device.key_life(),
@@ -472,7 +544,7 @@ impl Sealing<'_> {
             sender: self.device.id(),
             kind,
             commit_seq: self.state.commit_seq,
-            counter: self.state.accepted + 1,
+            counter: self.state.accepted + self.before + 1,
             head_seq: self.state.cursor,
             head: self.state.head,
             delta_hash: delta_hash(delta),
@@ -618,5 +690,27 @@ pub fn refused_as_stale<L: Ledger>(
         // That commit is among what this device has missed.
         ledger.put_room(&RoomState { commit_seq: room_commit_seq, ..state }).map_err(SessionError::Ledger)?;
     }
-    ledger.outbox_set(room, message_id, &RowState::Stale(room_commit_seq)).map_err(SessionError::Ledger)
+    ledger.outbox_set(room, message_id, &RowState::Stale(room_commit_seq)).map_err(SessionError::Ledger)?;
+    unseal_after(ledger, room, message_id, room_commit_seq)
+}
+
+/// A row was refused: what was sealed to follow it is sealed anew, with the places that it has then, once the commit at
+/// `until` has been processed. The daemon takes none of it, for it is told what each has to follow.
+///
+/// # Errors
+/// [`SessionError`] when the ledger fails.
+pub fn unseal_after<L: Ledger>(
+    ledger: &mut L,
+    room: RoomId,
+    message_id: MessageId,
+    until: Seq,
+) -> Result<(), L> {
+    let rows = ledger.outbox_rows(room, BURST).map_err(SessionError::Ledger)?;
+    for row in rows.into_iter().skip_while(|row| row.message_id != message_id).skip(1) {
+        if !matches!(row.state, RowState::Sealed(_)) {
+            break;
+        }
+        ledger.outbox_set(room, row.message_id, &RowState::Stale(until)).map_err(SessionError::Ledger)?;
+    }
+    Ok(())
 }

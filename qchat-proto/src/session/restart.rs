@@ -164,7 +164,7 @@ pub(super) fn next<L: Ledger>(
         return Ok(None);
     };
     match row {
-        RowState::Sealed(sealed) => Ok(Some(Outgoing { message_id, sealed })),
+        RowState::Sealed(sealed) => Ok(Some(Outgoing { message_id, sealed, after: None })),
         RowState::Accepted(_) => Ok(None),
         RowState::Stale(until) if state.commit_seq < until => Ok(None),
         RowState::Waiting | RowState::Stale(_) => {
@@ -178,7 +178,7 @@ pub(super) fn next<L: Ledger>(
             if let Some(tree) = tree {
                 ledger.outbox_put_tree(state.room, message_id, &tree).map_err(SessionError::Ledger)?;
             }
-            Ok(Some(Outgoing { message_id, sealed }))
+            Ok(Some(Outgoing { message_id, sealed, after: None }))
         }
     }
 }

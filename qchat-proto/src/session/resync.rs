@@ -156,6 +156,7 @@ fn outgoing(request: &OwnRequest) -> Outgoing {
             welcomes: vec![],
             tree: None,
         },
+        after: None,
     }
 }
 

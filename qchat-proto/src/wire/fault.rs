@@ -56,6 +56,8 @@ codes! {
     /// The envelope names a ratchet tree that its device has not put there, or not lately: put it and send the same
     /// bytes again.
     MissingTree = "missing_tree", 409;
+    /// The envelope that it is to follow is not in the log: what became of that one says what to do.
+    OutOfOrder = "out_of_order", 409;
     /// A body, frame or field is larger than the limits in the hello.
     TooLarge = "too_large", 413;
     /// The account has as much here as it may have: delete something, or ask the operator for more.

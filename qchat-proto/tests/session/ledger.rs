@@ -293,6 +293,9 @@ impl Ledger for Memory {
     fn outbox_first(&mut self, room: RoomId) -> Done<Option<OutboxRow>> {
         Ok(self.at(room).outbox.front().cloned())
     }
+    fn outbox_rows(&mut self, room: RoomId, most: usize) -> Done<Vec<OutboxRow>> {
+        Ok(self.at(room).outbox.iter().take(most).cloned().collect())
+    }
     fn outbox_row(&mut self, room: RoomId, id: MessageId) -> Done<Option<OutboxRow>> {
         Ok(self.at(room).outbox.iter().find(|row| row.message_id == id).cloned())
     }

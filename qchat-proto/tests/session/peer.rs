@@ -275,7 +275,7 @@ impl Peer {
             Answer::Stale(seq) => {
                 outbox::refused_as_stale(&mut self.ledger, self.room, id, sealed_under, seq).unwrap();
             }
-            Answer::NotMember => {}
+            Answer::NotMember | Answer::OutOfOrder => {}
         }
     }
 

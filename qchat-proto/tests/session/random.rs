@@ -23,6 +23,13 @@ const SCENES: &[Scene] = &[
     },
     Scene { name: "pipe", members: 2, wishes: &[&[Say, Say, Say], &[Update]], declines: None, further: None },
     Scene {
+        name: "bursts",
+        members: 2,
+        wishes: &[&[Say, Say, Say, Say, Say], &[Say, Update, Say, Update]],
+        declines: None,
+        further: None,
+    },
+    Scene {
         name: "race",
         members: 3,
         wishes: &[&[Update, Say], &[Update, Say], &[Say, Update]],

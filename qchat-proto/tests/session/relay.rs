@@ -31,6 +31,7 @@ pub(crate) enum Answer {
     Accepted(Seq),
     Stale(Seq),
     NotMember,
+    OutOfOrder,
 }
 
 #[derive(Clone)]
@@ -58,6 +59,11 @@ impl Relay {
     }
 
     pub(crate) fn publish(&mut self, sealed: &Sealed) -> Answer {
+        self.publish_after(sealed, None)
+    }
+
+    /// The same, where the sender's message before has to be in the log.
+    pub(crate) fn publish_after(&mut self, sealed: &Sealed, after: Option<MessageId>) -> Answer {
         let envelope = Envelope::decode(sealed.envelope.clone()).expect("clients send well-formed envelopes");
         assert_eq!(envelope.room, self.room);
         if let Some(&seq) = self.ids.get(&(envelope.sender, envelope.message_id)) {
@@ -67,6 +73,9 @@ impl Relay {
         let removed = self.cut.contains_key(&envelope.sender);
         if self.status.get(&envelope.sender) != Some(&Status::Full) && !(resync && removed) {
             return Answer::NotMember;
+        }
+        if after.is_some_and(|before| !self.ids.contains_key(&(envelope.sender, before))) {
+            return Answer::OutOfOrder;
         }
         if !resync && envelope.commit_seq != self.commit_seq {
             return Answer::Stale(self.commit_seq);

@@ -31,6 +31,8 @@ use crate::{
 
 /// Rounds of a fair link within which everything drains.
 const ROUNDS: usize = 20;
+/// Texts that are sealed together.
+const BURST: usize = 3;
 /// Random steps of a run.
 const STEPS: usize = 90;
 
@@ -104,6 +106,8 @@ enum Step {
     Send,
     Serve,
     Mute,
+    /// The daemon fails at one, and works on at what was sent behind it.
+    Fail,
     Take,
     Lose,
     Receive,
@@ -177,9 +181,10 @@ impl World {
             let unsealed = writes && matches!(first, Some(RowState::Waiting | RowState::Stale(_)));
             may(Step::Seal, unsealed || asks);
             may(Step::SealCrash, unsealed || asks);
-            may(Step::Send, (sealed || asked) && node.requests.len() < 3);
+            may(Step::Send, (sealed || asked) && node.requests.len() < 2 * BURST);
             may(Step::Serve, !node.requests.is_empty());
             may(Step::Mute, !node.requests.is_empty());
+            may(Step::Fail, node.requests.len() > 1);
             may(Step::Take, !node.answers.is_empty());
             may(Step::Lose, !node.requests.is_empty() || !node.answers.is_empty());
             let cursor = view.state.as_ref().map(|state| state.cursor);
@@ -197,7 +202,7 @@ impl World {
         // What only disturbs comes up less often.
         steps.retain(|(_, step)| match step {
             Step::SealCrash | Step::ReceiveCrash | Step::JoinCrash | Step::Again => self.dice.chance(15),
-            Step::Mute | Step::Lose => self.dice.chance(30),
+            Step::Mute | Step::Fail | Step::Lose => self.dice.chance(30),
             _ => true,
         });
         steps
@@ -222,11 +227,12 @@ impl World {
             Step::SealCrash => {
                 let node = &self.nodes[number];
                 let mut transaction = node.peer.ledger.clone();
-                drop(outbox::next(&mut transaction, &node.peer.device, ROOM, node.peer.now));
+                drop(outbox::burst(&mut transaction, &node.peer.device, ROOM, node.peer.now, BURST));
             }
             Step::Send => self.send(number),
             Step::Serve => self.serve(number, true),
             Step::Mute => self.serve(number, false),
+            Step::Fail => drop(self.nodes[number].requests.pop_front()),
             Step::Take => self.take(number),
             Step::Lose => {
                 self.nodes[number].requests.clear();
@@ -329,20 +335,23 @@ impl World {
     fn seal(&mut self, number: usize) -> bool {
         let peer = &mut self.nodes[number].peer;
         let mut transaction = peer.ledger.clone();
-        match outbox::next(&mut transaction, &peer.device, ROOM, peer.now) {
-            Ok(out) => {
+        match outbox::burst(&mut transaction, &peer.device, ROOM, peer.now, BURST) {
+            Ok(burst) => {
                 peer.ledger = transaction;
-                let Some(out) = out else { return false };
-                let envelope = Envelope::decode(out.sealed.envelope.clone()).unwrap();
-                if matches!(envelope.kind, Kind::Resync | Kind::Restart) {
-                    return true;
+                let sealed = !burst.is_empty();
+                for out in burst {
+                    let envelope = Envelope::decode(out.sealed.envelope.clone()).unwrap();
+                    if matches!(envelope.kind, Kind::Resync | Kind::Restart) {
+                        continue;
+                    }
+                    self.sealings.entry(out.sealed.envelope).or_insert_with(|| {
+                        let group = peer.ledger.group_of(ROOM).unwrap();
+                        let key =
+                            witness::key_use(ROOM, &group, &envelope.payload).expect("of its own epoch");
+                        (key, envelope.payload)
+                    });
                 }
-                self.sealings.entry(out.sealed.envelope).or_insert_with(|| {
-                    let group = peer.ledger.group_of(ROOM).unwrap();
-                    let key = witness::key_use(ROOM, &group, &envelope.payload).expect("of its own epoch");
-                    (key, envelope.payload)
-                });
-                true
+                sealed
             }
             Err(SessionError::Unsealable { message_id, .. }) => {
                 outbox::give_up(&mut peer.ledger, ROOM, message_id).unwrap();
@@ -356,22 +365,27 @@ impl World {
     fn send(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         let (mut ledger, now) = (node.peer.ledger.clone(), node.peer.now);
-        let out = outbox::next(&mut ledger, &node.peer.device, ROOM, now).unwrap().unwrap();
-        // A request is outside MLS.
-        if let Some((key, payload)) = self.sealings.get(&out.sealed.envelope) {
-            assert_eq!(self.uses.note(key, payload), Ok(()), "I3: a key seals twice");
+        let burst = outbox::burst(&mut ledger, &node.peer.device, ROOM, now, BURST).unwrap();
+        assert!(!burst.is_empty(), "it is sealed");
+        for out in burst {
+            // A request is outside MLS.
+            if let Some((key, payload)) = self.sealings.get(&out.sealed.envelope) {
+                assert_eq!(self.uses.note(key, payload), Ok(()), "I3: a key seals twice");
+            }
+            // A refusal names a message and its commit_seq: it must mean one sealing.
+            let sealing = self
+                .sent
+                .entry((out.message_id, out.sealed.commit_seq))
+                .or_insert(out.sealed.envelope.clone());
+            assert_eq!(*sealing, out.sealed.envelope, "two sealings of {} under one commit", out.message_id);
+            node.requests.push_back(out);
         }
-        // A refusal names a message and its commit_seq: it must mean one sealing.
-        let sealing =
-            self.sent.entry((out.message_id, out.sealed.commit_seq)).or_insert(out.sealed.envelope.clone());
-        assert_eq!(*sealing, out.sealed.envelope, "two sealings of {} under one commit", out.message_id);
-        node.requests.push_back(out);
     }
 
     fn serve(&mut self, number: usize, answer: bool) {
         let node = &mut self.nodes[number];
         let out = node.requests.pop_front().unwrap();
-        let outcome = self.relay.publish(&out.sealed);
+        let outcome = self.relay.publish_after(&out.sealed, out.after);
         if answer {
             node.answers.push_back((out.sealed.commit_seq, out.message_id, outcome));
         }
@@ -462,7 +476,7 @@ impl World {
                 }
                 while !self.nodes[number].answers.is_empty() {
                     let (_, _, answer) = self.nodes[number].answers[0];
-                    moved |= answer != Answer::NotMember;
+                    moved |= !matches!(answer, Answer::NotMember | Answer::OutOfOrder);
                     self.take_step(number, Step::Take);
                 }
             }

@@ -160,7 +160,11 @@ fn publication(caller: Caller, request: pb::Publish) -> Result<Publication, Faul
         }
         welcomes.push(Invitation { device, welcome: raw.welcome });
     }
-    Publication::new(envelope, request.envelope, welcomes, tree).map_err(|refusal| refused(refusal).0)
+    let after = match &request.after[..] {
+        [] => None,
+        id => Some(codec::id("message id", id).map_err(|error| undecodable(&error))?),
+    };
+    Publication::new(envelope, request.envelope, welcomes, tree, after).map_err(|refusal| refused(refusal).0)
 }
 
 fn published(about: About, outcome: Result<Seq, PublishError>) -> Answer {
@@ -193,6 +197,7 @@ fn refused(refusal: Refusal) -> (Fault, u64) {
     let (text, room_commit_seq) = match refusal {
         Refusal::Stale(seq) => ("another commit came first; process it and seal again", seq.0),
         Refusal::MissingTree => ("put the ratchet tree first, and send the commit again", 0),
+        Refusal::OutOfOrder => ("what this was to follow is not in the room", 0),
         Refusal::Malformed(what) => (what, 0),
         Refusal::NotMember | Refusal::NoInvitation | Refusal::Joined => {
             ("this device is not a full member of the room", 0)

@@ -15,6 +15,7 @@ use crate::support::{
 on_both!(
     a_resend_gets_the_old_seq_whatever_happened_since,
     commits_race_and_one_wins,
+    what_follows_a_message_that_failed_fails_too,
     an_invitee_reads_and_does_not_publish_before_it_joins,
     a_removed_device_reads_up_to_its_removal,
     a_decliner_is_out,
@@ -75,6 +76,37 @@ async fn commits_race_and_one_wins(database: Database) {
     assert_eq!(b.publish(&envelope(&bob, room, 1, "old epoch")).await, stale(2));
     assert_eq!(b.publish(&envelope(&bob, room, 3, "no such epoch")).await, stale(2));
     assert_eq!(b.publish(&envelope(&bob, room, 2, "new epoch")).await, ACCEPTED(3));
+}
+
+async fn what_follows_a_message_that_failed_fails_too(database: Database) {
+    let server = Server::start(database).await;
+    let (alice, mut a, bob, mut b, room) = pair(&server).await;
+    let text = |commit_seq, text| envelope(&bob, room, commit_seq, text);
+    // Sent without waiting, each in its place.
+    let (one, two, three) = (text(1, "one"), text(1, "two"), text(1, "three"));
+    let sent = [
+        b.post(&one, &[], "").await,
+        b.post_after(&two, one.message_id).await,
+        b.post_after(&three, two.message_id).await,
+    ];
+    for (request, seq) in sent.into_iter().zip(2..) {
+        assert_eq!(b.outcome(request).await, ACCEPTED(seq));
+    }
+    // What was refused before it, and what was never sent, leave nothing to follow: whatever else would be said of it.
+    let long = "x".repeat(limits::APPLICATION);
+    let (large, next) = (text(1, &long), text(0, "next"));
+    let sent = [b.post(&large, &[], "").await, b.post_after(&next, large.message_id).await];
+    assert_eq!(b.outcome(sent[0]).await, refused(FaultCode::TooLarge));
+    assert_eq!(b.outcome(sent[1]).await, refused(FaultCode::OutOfOrder));
+    // Another's message of that id is not one of this device.
+    let hers = envelope(&alice, room, 1, "hers");
+    assert_eq!(a.publish(&hers).await, ACCEPTED(5));
+    let sent = b.post_after(&text(1, "after hers"), hers.message_id).await;
+    assert_eq!(b.outcome(sent).await, refused(FaultCode::OutOfOrder));
+    // One that is there already stays there, whatever it is said to follow.
+    let again = b.post_after(&two, large.message_id).await;
+    assert_eq!(b.outcome(again).await, ACCEPTED(3));
+    assert_eq!(a.seqs(room, 0).await, [1, 2, 3, 4, 5]);
 }
 
 async fn an_invitee_reads_and_does_not_publish_before_it_joins(database: Database) {

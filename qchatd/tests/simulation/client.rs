@@ -390,7 +390,7 @@ impl Client {
             tree = Some(hash);
             welcomes.push(Invitation { device, welcome: Bytes::from_static(b"welcome") });
         }
-        Publication::new(envelope, sealed, welcomes, tree).ok()
+        Publication::new(envelope, sealed, welcomes, tree, None).ok()
     }
 
     /// Says something, changes who is in a room, or confirms what it has read.

@@ -80,6 +80,7 @@ impl Template {
             envelope: envelope.encode(),
             welcomes: Vec::new(),
             tree_hash: Vec::new().into(),
+            after: Vec::new().into(),
         };
         let mut bytes = Vec::new();
         put_binary(&mut bytes, &frame::client_frame(pb::client_frame::Body::Publish(request)));

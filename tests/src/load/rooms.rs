@@ -139,6 +139,7 @@ fn commit(room: &Room, creator: &Account, added: &[&Account], tree: TreeHash) ->
         envelope: envelope.encode(),
         welcomes: welcomes.collect(),
         tree_hash: tree.as_bytes().to_vec().into(),
+        after: Vec::new().into(),
     })
 }
 

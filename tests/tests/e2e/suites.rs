@@ -98,6 +98,7 @@ fn an_invitation_of_another_suite_is_not_opened_and_the_reason_is_said() {
                 welcome: welcome.into(),
             }],
             tree_hash: Bytes::copy_from_slice(mallory.put_tree(room, vec![1]).await.as_bytes()),
+            after: Bytes::new(),
         };
         let mut socket = mallory.connect().await;
         socket.send(client_frame::Body::Publish(publish)).await;

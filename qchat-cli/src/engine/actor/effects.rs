@@ -124,7 +124,7 @@ impl Actor {
 
     /// Seals and sends what is due; `Some` when nothing went out.
     async fn send(&mut self, socket: &mut Socket, room: RoomId) -> Result<Option<Input>, End> {
-        let Outgoing { message_id, sealed } = match self.steps.next(room).await {
+        let outgoing = match self.steps.next(room).await {
             Ok(Next::Send(outgoing)) => outgoing,
             Ok(Next::Nothing) => {
                 // A change that was no longer needed may have been taken out: whoever waits for it has to look.
@@ -149,17 +149,26 @@ impl Actor {
                 return Ok(Some(Input::Held(room)));
             }
         };
-        if let Some(hash) = sealed.tree
+        self.take_off(room, outgoing.len());
+        if let [Outgoing { message_id: id, sealed, .. }] = &outgoing[..]
+            && let Some(hash) = sealed.tree
             && self.put.get(&room) != Some(&hash)
         {
-            self.put_tree(Uploading { room, id: message_id, under: sealed.commit_seq, hash });
+            self.put_tree(Uploading { room, id: *id, under: sealed.commit_seq, hash });
             return Ok(None);
         }
+        let publications = outgoing.into_iter().map(|outgoing| self.publication(room, outgoing)).collect();
+        socket.send_all(publications).await?;
+        Ok(None)
+    }
+
+    fn publication(&mut self, room: RoomId, outgoing: Outgoing) -> client_frame::Body {
+        let Outgoing { message_id: id, sealed, after } = outgoing;
         let commit =
             Envelope::decode(sealed.envelope.clone()).is_ok_and(|envelope| envelope.kind.ends_epoch());
         let under = sealed.commit_seq;
-        let request_id = self.request(Asked::Publish { room, id: message_id, under, commit });
-        let publish = pb::Publish {
+        let request_id = self.request(Asked::Publish { room, id, under, commit });
+        client_frame::Body::Publish(pb::Publish {
             request_id,
             envelope: sealed.envelope,
             welcomes: sealed
@@ -171,9 +180,8 @@ impl Actor {
                 })
                 .collect(),
             tree_hash: sealed.tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
-        };
-        socket.send(client_frame::Body::Publish(publish)).await?;
-        Ok(None)
+            after: after.map_or_else(Bytes::new, |before| Bytes::copy_from_slice(before.as_bytes())),
+        })
     }
 
     pub(super) async fn fetch(

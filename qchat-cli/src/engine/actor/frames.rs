@@ -59,9 +59,7 @@ impl Actor {
                     self.put.remove(&room);
                 }
                 tracing::debug!(%room, message_id = %id, seq = accepted.seq, "published");
-                self.steps.accepted(room, id, Seq(accepted.seq)).await?;
-                self.tell(Event::Timeline(room));
-                self.feed(socket, Input::Answered(room)).await
+                self.accepted(socket, room, (id, Seq(accepted.seq))).await
             }
             server_frame::Body::Refused(refused) => {
                 let fault = refused.fault.map_or_else(
@@ -73,6 +71,7 @@ impl Actor {
                         if commit && fault.code == FaultCode::StaleEpoch {
                             *self.lost_races.entry(room).or_default() += 1;
                         }
+                        self.store_accepted(room).await?;
                         let now = Seq(refused.room_commit_seq);
                         self.refused(socket, room, (id, under, commit), now, fault).await
                     }
@@ -155,7 +154,7 @@ impl Actor {
             // A refusal that names no newer commit would have the row sealed again and again, a key each time.
             FaultCode::StaleEpoch if room_commit <= under => {
                 self.contradiction();
-                self.feed(socket, Input::Held(room)).await
+                self.hold(socket, room).await
             }
             // Of a request nothing is stale, and it has no other form that could be sent instead.
             FaultCode::StaleEpoch
@@ -166,7 +165,7 @@ impl Actor {
                 if !commit && self.steps.is_stuck(room).await? =>
             {
                 self.trouble(&NetError::Fault(fault).into());
-                self.feed(socket, Input::Held(room)).await
+                self.hold(socket, room).await
             }
             FaultCode::StaleEpoch => {
                 self.steps.stale(room, id, under, room_commit).await?;
@@ -174,15 +173,21 @@ impl Actor {
                 if backs_off {
                     self.lost_races.remove(&room);
                     self.backing_off.push_back((Instant::now() + BACK_OFF, room));
-                    self.feed(socket, Input::BackOff(room)).await?;
+                    self.back_off(socket, room).await?;
                 }
                 self.feed(socket, Input::Behind(room, room_commit)).await?;
-                if backs_off { Ok(()) } else { self.feed(socket, Input::Answered(room)).await }
+                if backs_off { Ok(()) } else { self.answered(socket, room).await }
             }
+            // What was refused before it has it sealed anew.
+            FaultCode::OutOfOrder if self.steps.is_sealed(room, id, under).await? => {
+                self.contradiction();
+                self.hold(socket, room).await
+            }
+            FaultCode::OutOfOrder => self.answered(socket, room).await,
             FaultCode::MissingTree => self.tree_missing(socket, room, fault).await,
             // Only a processed Remove means removed: the rows are kept.
             FaultCode::NotMember if !(commit && self.steps.is_stuck(room).await?) => {
-                self.feed(socket, Input::Held(room)).await
+                self.hold(socket, room).await
             }
             FaultCode::BadRequest
             | FaultCode::TooLarge
@@ -192,7 +197,7 @@ impl Actor {
                 self.steps.refused(room, id, under).await?;
                 self.trouble(&NetError::Fault(fault).into());
                 self.tell(Event::Timeline(room));
-                self.feed(socket, Input::Answered(room)).await
+                self.answered(socket, room).await
             }
             // The same bytes are sent again with the next connection.
             _ => Err(NetError::Fault(fault).into()),

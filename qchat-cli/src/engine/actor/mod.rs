@@ -2,6 +2,7 @@
 
 mod effects;
 mod ephemeral;
+mod flight;
 mod frames;
 mod trees;
 
@@ -21,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::{ephemeral::Whispering, trees::Uploading};
+use self::{ephemeral::Whispering, flight::Flight, trees::Uploading};
 use super::{
     access::Access,
     core::{Core, Input},
@@ -101,6 +102,7 @@ pub(crate) struct Actor {
     back: mpsc::WeakSender<Command>,
     core: Core,
     asked: HashMap<u64, Asked>,
+    flights: HashMap<RoomId, Flight>,
     next_request: u64,
     syncing: Vec<oneshot::Sender<Result<(), EngineError>>>,
     data_version: i64,
@@ -178,6 +180,7 @@ impl Actor {
             back,
             core: Core::default(),
             asked: HashMap::new(),
+            flights: HashMap::new(),
             next_request: 0,
             syncing: vec![],
             data_version: 0,
@@ -217,6 +220,7 @@ impl Actor {
             };
             self.core.handle(Input::Offline);
             self.asked.clear();
+            self.flights.clear();
             self.backing_off.clear();
             self.misses.clear();
             self.whispering.disconnect();

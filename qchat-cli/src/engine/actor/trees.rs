@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Actor, BACK_OFF, Step};
 use crate::{
-    engine::{core::Input, error::EngineError},
+    engine::error::EngineError,
     net::{NetError, socket::Socket},
 };
 
@@ -65,7 +65,7 @@ impl Actor {
             Err(error) => return Err(error.into()),
         }
         self.put.insert(room, hash);
-        self.feed(socket, Input::Answered(room)).await
+        self.answered(socket, room).await
     }
 
     /// The daemon does not have the tree of a commit: it was put there too long ago, or the daemon has lost it.
@@ -74,14 +74,14 @@ impl Actor {
         let misses = self.misses.entry(room).or_default();
         *misses += 1;
         match *misses {
-            1 => self.feed(socket, Input::Answered(room)).await,
+            1 => self.answered(socket, room).await,
             2..=MISSES => {
                 self.backing_off.push_back((Instant::now() + BACK_OFF, room));
-                self.feed(socket, Input::BackOff(room)).await
+                self.back_off(socket, room).await
             }
             _ => {
                 self.trouble(&NetError::Fault(fault).into());
-                self.feed(socket, Input::Held(room)).await
+                self.hold(socket, room).await
             }
         }
     }

@@ -204,6 +204,10 @@ fn outbox(l: &mut impl Ledger) {
     }
     assert!(l.outbox_has_application(ROOM).unwrap());
     assert!(!l.outbox_has_application(OTHER).unwrap());
+    for most in [0, 2, rows.len() + 1] {
+        assert_eq!(l.outbox_rows(ROOM, most).unwrap(), rows[..most.min(rows.len())]);
+    }
+    assert_eq!(l.outbox_rows(OTHER, 9).unwrap(), []);
     assert_eq!(l.outbox_row(OTHER, message(10)).unwrap(), None);
 
     let front =

@@ -235,19 +235,22 @@ impl<L: Ledger> Step<'_, L> {
         }
     }
 
-    /// A request in this device's name that is none of its own. One of before it was added last is repeated by the daemon;
-    /// only who has this device's key can have signed a newer one.
+    /// A request in this device's name that is not the one that it waits for. One of before it was added last was late, or is
+    /// repeated by the daemon, and is nothing to anybody; only who has this device's key can have signed a newer one.
     fn not_asked(&mut self, envelope: &Envelope) -> Result<(), L> {
         let (room, own) = (self.state.room, self.device.id());
         let group = self.load()?;
         let added_at = self.ledger.added_at(room, own).map_err(SessionError::Ledger)?.unwrap_or(Seq(0));
-        let newer = resync::is_from(&group, envelope).is_some_and(|seq| seq >= added_at && seq < self.seq);
+        let asks_from = resync::is_from(&group, envelope);
         groups::keep(self.ledger, room, group)?;
-        if newer {
-            self.notice(&Notice::Clone)?;
-            return self.stuck("a copy of this device has asked to be added again in its place");
+        match asks_from {
+            Some(seq) if seq < added_at => Ok(()),
+            Some(seq) if seq < self.seq => {
+                self.notice(&Notice::Clone)?;
+                self.stuck("a copy of this device has asked to be added again in its place")
+            }
+            _ => self.reject(envelope, "it names this device as its sender, which did not send it"),
         }
-        self.reject(envelope, "it names this device as its sender, which did not send it")
     }
 
     fn load(&mut self) -> Result<Group, L> {

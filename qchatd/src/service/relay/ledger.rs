@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use qchat_proto::{
-    ids::{AccountId, DeviceId, RoomId, Seq},
+    ids::{AccountId, DeviceId, MessageId, RoomId, Seq},
     wire::{
         fault::FaultCode,
         frame::{Envelope, Invitation, Kind, MembershipChange, Operation},
@@ -32,6 +32,8 @@ pub struct Publication {
     pub(super) welcomes: Vec<Invitation>,
     /// The tree after the commit, which its device has put there before.
     pub(super) tree: Option<TreeHash>,
+    /// The device's message that has to be in the room's log before.
+    pub(super) after: Option<MessageId>,
 }
 
 /// Why a request was not carried out.
@@ -43,6 +45,8 @@ pub enum Refusal {
     Stale(Seq),
     /// Its tree is not staged.
     MissingTree,
+    /// What it has to follow is not in the log.
+    OutOfOrder,
     /// A part of the request does not fit the others.
     Malformed(&'static str),
     /// No invitation waits for the device.
@@ -57,6 +61,7 @@ impl Refusal {
         match self {
             Self::Stale(_) => FaultCode::StaleEpoch,
             Self::MissingTree => FaultCode::MissingTree,
+            Self::OutOfOrder => FaultCode::OutOfOrder,
             Self::Malformed(_) => FaultCode::BadRequest,
             Self::NotMember | Self::NoInvitation | Self::Joined => FaultCode::NotMember,
         }
@@ -73,6 +78,7 @@ impl Publication {
         logged: Bytes,
         welcomes: Vec<Invitation>,
         tree: Option<TreeHash>,
+        after: Option<MessageId>,
     ) -> Result<Self, Refusal> {
         let mut needed: Vec<DeviceId> = envelope
             .delta
@@ -91,7 +97,7 @@ impl Publication {
         if welcomes.is_empty() != tree.is_none() {
             return Err(Refusal::Malformed("a ratchet tree belongs to welcomes, and to nothing else"));
         }
-        Ok(Self { envelope, logged, welcomes, tree })
+        Ok(Self { envelope, logged, welcomes, tree, after })
     }
 
     /// The room that it goes to.
@@ -110,6 +116,7 @@ impl Publication {
         wanted.rooms.insert(self.envelope.room);
         wanted.places.insert((self.envelope.room, self.envelope.sender));
         wanted.envelopes.insert(self.key());
+        wanted.envelopes.extend(self.follows());
         wanted.trees.extend(self.tree);
         for change in &self.envelope.delta {
             wanted.places.insert((self.envelope.room, change.device));
@@ -119,6 +126,10 @@ impl Publication {
 
     fn key(&self) -> EnvelopeKey {
         (self.envelope.room, self.envelope.sender, self.envelope.message_id)
+    }
+
+    fn follows(&self) -> Option<EnvelopeKey> {
+        self.after.map(|before| (self.envelope.room, self.envelope.sender, before))
     }
 }
 
@@ -152,6 +163,10 @@ impl Ledger {
             || (resync && sender.standing == Standing::Removed && sender.once_full);
         if !may {
             return Err(Refusal::NotMember);
+        }
+        // Of what a device sends without waiting, one that fails must not let the next one pass.
+        if publication.follows().is_some_and(|before| !self.state.accepted.contains_key(&before)) {
+            return Err(Refusal::OutOfOrder);
         }
         if !resync && envelope.commit_seq != room.commit_seq {
             return Err(Refusal::Stale(room.commit_seq));

@@ -79,7 +79,7 @@ struct Request {
 }
 
 enum Action {
-    Publish(Publication),
+    Publish(Box<Publication>),
     Join(RoomId, DeviceId),
     Decline(RoomId, DeviceId),
 }
@@ -121,7 +121,7 @@ impl Relay {
     /// Hands over an envelope; waits while the queue is full. `reply` is dropped uncalled when the relay has ended.
     pub async fn publish(&self, publication: Publication, reply: Reply) {
         let size = publication.size();
-        self.send(Action::Publish(publication), size, reply).await;
+        self.send(Action::Publish(Box::new(publication)), size, reply).await;
     }
 
     /// Says yes to an invitation. Repeating it is harmless.

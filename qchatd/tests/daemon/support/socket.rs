@@ -182,6 +182,12 @@ impl Socket {
         self.post_naming(envelope, welcomes, hash).await
     }
 
+    /// Publishes a text that is to follow another one of this device.
+    pub(crate) async fn post_after(&mut self, envelope: &Envelope, before: MessageId) -> u64 {
+        let after = Bytes::copy_from_slice(before.as_bytes());
+        self.post_all(pb::Publish { envelope: envelope.encode(), after, ..Default::default() }).await
+    }
+
     /// Sends a publication alone.
     pub(crate) async fn post_naming(
         &mut self,
@@ -189,10 +195,7 @@ impl Socket {
         welcomes: &[Invitation],
         tree: Option<TreeHash>,
     ) -> u64 {
-        let request_id = self.next_request;
-        self.next_request += 1;
-        self.send(Request::Publish(pb::Publish {
-            request_id,
+        self.post_all(pb::Publish {
             envelope: envelope.encode(),
             welcomes: welcomes
                 .iter()
@@ -202,8 +205,15 @@ impl Socket {
                 })
                 .collect(),
             tree_hash: tree.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(hash.as_bytes())),
-        }))
-        .await;
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn post_all(&mut self, publish: pb::Publish) -> u64 {
+        let request_id = self.next_request;
+        self.next_request += 1;
+        self.send(Request::Publish(pb::Publish { request_id, ..publish })).await;
         request_id
     }
 
