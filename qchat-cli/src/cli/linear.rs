@@ -71,7 +71,7 @@ pub(super) async fn linear(context: &Context) -> Outcome {
             settings,
             output: context.output.clone(),
             zone: context.zone.clone(),
-            engine: Some(Warm { handle: handle.clone(), profile: profile.clone(), text: None }),
+            engine: Some(Warm { handle: handle.clone(), profile: profile.clone(), text: None, turn: None }),
         };
         let session = Session { context: &context, handle, seen, open: RefCell::default() };
         Box::pin(listen::until_told(session.run())).await

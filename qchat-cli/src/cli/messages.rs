@@ -95,6 +95,7 @@ pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, more
             return Ok(());
         }
         let message = handle.send_draft(id, draft).await?;
+        context.is_in_its_place();
         sent(context, handle, id, (message, None), "sent").await?;
         reached(context, handle, id, message, more.wait).await
     })

@@ -101,6 +101,17 @@ struct Warm {
     profile: Profile,
     /// What came on the caller's standard input.
     text: Option<String>,
+    /// Its turn, where others wait for theirs.
+    turn: Option<rpc::Turn>,
+}
+
+impl Context {
+    /// What this command says has its place among what waits to be sent: nothing that begins now comes before it.
+    fn is_in_its_place(&self) {
+        if let Some(turn) = self.engine.as_ref().and_then(|warm| warm.turn.as_ref()) {
+            turn.end();
+        }
+    }
 }
 
 /// Runs the program with these arguments, the first of which is its own name.

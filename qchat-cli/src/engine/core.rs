@@ -1,7 +1,7 @@
 //! What the engine decides, without doing it: inputs from the daemon and the database go in, effects come out.
 //!
 //! Reading: each room has a cursor; envelopes are processed strictly one after the other, from pushes as long as these
-//! follow the cursor, from pages otherwise. Writing: one envelope per room is on its way at a time.
+//! follow the cursor, from pages otherwise. Writing: what was sealed together in a room is on its way together, and nothing else.
 
 use std::collections::{BTreeMap, VecDeque};
 

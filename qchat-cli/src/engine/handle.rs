@@ -401,7 +401,10 @@ impl Handle {
     /// [`EngineError::NotMember`] when it can never be sent.
     pub async fn wait_sent(&self, room: RoomId, id: MessageId) -> Result<Seq, EngineError> {
         let sent = self.until(async move |handle: &Self| {
-            let line = handle.0.profile.read_async(move |tx| tx.own_message(room, id)).await?;
+            let reading = handle.0.profile.read_async(move |tx| {
+                Ok::<_, StoreError>((tx.own_message(room, id)?, tx.changed_member(room)?))
+            });
+            let (line, changed) = reading.await?;
             match line {
                 Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
                 Some(Line { delivery: Delivery::Failed, .. }) | None => {
@@ -410,10 +413,7 @@ impl Handle {
                     Err(EngineError::Refused("the server refused the message: it was not sent".to_owned()))
                 }
                 // Only now it was seen that a member's identity has changed.
-                Some(_) => match handle.writable(room).await {
-                    Err(error @ EngineError::IdentityChanged(_)) => Err(error),
-                    _ => Ok(None),
-                },
+                Some(_) => changed.map_or(Ok(None), |name| Err(EngineError::IdentityChanged(name))),
             }
         });
         sent.await
@@ -442,7 +442,15 @@ impl Handle {
                 if let Some(found) = look(self).await? {
                     return Ok(found);
                 }
-                match events.recv().await {
+                let mut event = events.recv().await;
+                // One look does for all that has happened by now; what the connection does is not passed over.
+                while matches!(&event, Ok(event) if !matches!(event, Event::Connection(_))) {
+                    match events.try_recv() {
+                        Ok(next) => event = Ok(next),
+                        Err(_) => break,
+                    }
+                }
+                match event {
                     Ok(Event::Connection(Connection::Online(_))) => lost = false,
                     Ok(Event::Connection(Connection::Offline(_))) if !lost => lost = true,
                     Ok(Event::Connection(Connection::Offline(reason))) => {

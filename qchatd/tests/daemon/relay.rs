@@ -93,7 +93,7 @@ async fn what_follows_a_message_that_failed_fails_too(database: Database) {
         assert_eq!(b.outcome(request).await, ACCEPTED(seq));
     }
     // What was refused before it, and what was never sent, leave nothing to follow: whatever else would be said of it.
-    let long = "x".repeat(limits::APPLICATION);
+    let long = "x".repeat(limits::APPLICATION + 1);
     let (large, next) = (text(1, &long), text(0, "next"));
     let sent = [b.post(&large, &[], "").await, b.post_after(&next, large.message_id).await];
     assert_eq!(b.outcome(sent[0]).await, refused(FaultCode::TooLarge));

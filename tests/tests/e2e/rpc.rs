@@ -9,11 +9,16 @@ use std::{
     sync::mpsc::{Receiver, channel},
 };
 
+use qchat_proto::wire::{
+    frame::read_client_frame,
+    pb::{self, client_frame::Body},
+};
 use qchat_tests::{
     client::{Client, room},
     daemon::Daemon,
     database::Backend,
     process::{DEADLINE, Process},
+    proxy::{Action, Direction, Proxy},
 };
 use serde_json::{Value, json};
 
@@ -91,6 +96,64 @@ fn a_program_sends_reads_and_is_told_of_messages() {
     assert!(call(&mut rpc, 21, "whoami", &Value::Null)["result"].is_object());
     // The end of the input is the end, once all is answered.
     drop(rpc.hang_up().expect_code(0));
+}
+
+#[test]
+fn what_is_said_without_waiting_goes_together_and_arrives_in_its_order_though_connections_break() {
+    const LINES: u64 = 40;
+    let daemon = Daemon::start(Backend::Sqlite);
+    let proxy = Proxy::start(daemon.address());
+    let alice = Client::register(&proxy.url(), "alice");
+    let bob = Client::register(&daemon.url(), "bob");
+    room("general", &[&alice, &bob]);
+    let before = proxy.frames().len();
+    let mut published = 0;
+    proxy.at_frames(move |direction, payload| {
+        if publish(direction, payload).is_none() {
+            return Action::Pass;
+        }
+        published += 1;
+        match published {
+            // In the middle of what goes together, and again while it is sent once more.
+            5 | 30 => Action::CutBefore,
+            12 => Action::CutAfter,
+            _ => Action::Pass,
+        }
+    });
+    let mut rpc = alice.start_to_be_told(&["rpc"]);
+    for id in 1..=LINES {
+        let params = json!({ "room": "general", "text": id.to_string() });
+        rpc.tell(&json!({ "jsonrpc": "2.0", "id": id, "method": "send", "params": params }).to_string());
+    }
+    let mut seqs = vec![0; usize::try_from(LINES).expect("a few")];
+    let mut answered = 0;
+    rpc.wait_for("the last answer", |line| {
+        let value: Value = serde_json::from_str(line).expect("JSON");
+        let id = usize::try_from(value["id"].as_u64().expect("an answer")).expect("a few");
+        seqs[id - 1] = value["result"]["results"][0]["seq"].as_u64().unwrap_or_else(|| panic!("{value}"));
+        answered += 1;
+        (answered == LINES).then_some(())
+    });
+    drop(rpc.hang_up().expect_code(0));
+    assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
+    let said: Vec<String> = (1..=LINES).map(|id| id.to_string()).collect();
+    for reader in [&alice, &bob] {
+        assert_eq!(reader.bodies("general"), said);
+    }
+    let frames = proxy.frames();
+    let together = frames[before..].iter().filter_map(|frame| publish(frame.direction, &frame.payload));
+    assert!(
+        together.filter(|publish| !publish.after.is_empty()).count() > 4,
+        "each waits for the one before"
+    );
+}
+
+/// What a client publishes.
+fn publish(direction: Direction, payload: &[u8]) -> Option<pb::Publish> {
+    match (direction, read_client_frame(payload.to_vec().into())) {
+        (Direction::ToDaemon, Ok(Body::Publish(publish))) => Some(publish),
+        _ => None,
+    }
 }
 
 #[test]

@@ -5,9 +5,10 @@ mod call;
 mod idle;
 mod message;
 mod socket;
+mod turn;
 pub(super) mod warm;
 
-use std::{collections::VecDeque, ops::ControlFlow, time::Duration};
+use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use futures_util::{
@@ -24,6 +25,7 @@ use tokio::{
 };
 use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
 
+pub(super) use self::turn::Turn;
 use self::{
     idle::Idle,
     message::{Call, Fault, Line},
@@ -89,18 +91,13 @@ struct Engine<'a> {
     idle: Idle,
 }
 
-/// What a call leads to.
-type Underway<'a> = LocalBoxFuture<'a, Done>;
-
-/// A call is over: its answer, where somebody waits for one, and whether the next in its order may begin.
-struct Done {
-    answer: Option<Value>,
-    in_order: bool,
-}
+/// What a call leads to: its answer, where somebody waits for one.
+type Underway<'a> = LocalBoxFuture<'a, Option<Value>>;
 
 impl Engine<'_> {
     /// Answers one peer, until it says no more and has all answers. Calls that change something are carried out one after the
-    /// other, in the order in which they came; the others at once.
+    /// other, in the order in which they came; the others at once. What is sent need not have arrived before the next begins, but
+    /// it has its place.
     async fn converse(
         &self,
         from: impl AsyncRead + Unpin,
@@ -121,6 +118,7 @@ impl Engine<'_> {
         let mut underway: FuturesUnordered<Underway<'_>> = FuturesUnordered::new();
         let mut ordered: VecDeque<Underway<'_>> = VecDeque::new();
         let (mut busy, mut ended, mut cut) = (false, false, false);
+        let turns = Arc::new(Notify::new());
         let mut following: Fuse<LocalBoxFuture<'_, Outcome>> = Fuse::terminated();
         loop {
             if !busy && let Some(next) = ordered.pop_front() {
@@ -129,8 +127,11 @@ impl Engine<'_> {
             }
             let line = tokio::select! {
                 line = lines.next(), if !ended && underway.len() + ordered.len() < UNDERWAY => line,
-                Some(Done { answer, in_order }) = underway.next(), if !underway.is_empty() => {
-                    busy &= !in_order;
+                () = turns.notified(), if busy => {
+                    busy = false;
+                    continue;
+                }
+                Some(answer) = underway.next(), if !underway.is_empty() => {
                     if let Some(answer) = answer {
                         // A peer that reads no more has ended the writing, and this with it.
                         drop(out.send(answer).await);
@@ -187,36 +188,43 @@ impl Engine<'_> {
                     }
                 }
                 Line::Single(Ok(call)) if call::only_reads(&call.method) => {
-                    underway.push(
-                        async { Done { answer: self.answer(call).await, in_order: false } }.boxed_local(),
-                    );
+                    underway.push(self.answer(call, None).boxed_local());
                 }
                 Line::Single(Ok(call)) => {
+                    let turn = Turn::new(&turns);
                     ordered.push_back(
-                        async { Done { answer: self.answer(call).await, in_order: true } }.boxed_local(),
+                        async move {
+                            let answer = self.answer(call, Some(turn.clone())).await;
+                            turn.end();
+                            answer
+                        }
+                        .boxed_local(),
                     );
                 }
                 Line::Single(Err((id, fault))) => drop(out.send(message::answer(&id, &Err(fault))).await),
-                Line::Batch(calls) => ordered.push_back(
-                    async {
-                        let mut answers = vec![];
-                        for call in calls {
-                            match call {
-                                Ok(call) => answers.extend(self.answer(call).await),
-                                Err((id, fault)) => answers.push(message::answer(&id, &Err(fault))),
+                Line::Batch(calls) => {
+                    let turn = Turn::new(&turns);
+                    ordered.push_back(
+                        async move {
+                            let mut answers = vec![];
+                            for call in calls {
+                                match call {
+                                    Ok(call) => answers.extend(self.answer(call, None).await),
+                                    Err((id, fault)) => answers.push(message::answer(&id, &Err(fault))),
+                                }
                             }
+                            turn.end();
+                            (!answers.is_empty()).then_some(Value::Array(answers))
                         }
-                        let answer = (!answers.is_empty()).then_some(Value::Array(answers));
-                        Done { answer, in_order: true }
-                    }
-                    .boxed_local(),
-                ),
+                        .boxed_local(),
+                    );
+                }
             }
         }
     }
 
-    /// Carries out a call.
-    async fn answer(&self, Call { id, method, params }: Call) -> Option<Value> {
+    /// Carries out a call, which may end its turn before it is done.
+    async fn answer(&self, Call { id, method, params }: Call, turn: Option<Turn>) -> Option<Value> {
         let _asked = self.idle.asked();
         let outcome = match method.as_str() {
             warm::SERVES => Ok((params["server"] == self.handle.me().server.as_str()).into()),
@@ -225,15 +233,15 @@ impl Engine<'_> {
                 self.locked.notify_one();
                 Ok(Value::Null)
             }
-            _ => self.call(&method, &params).await,
+            _ => self.call(&method, &params, turn).await,
         };
         id.map(|id| message::answer(&id, &outcome))
     }
 
-    async fn call(&self, method: &str, params: &Value) -> Result<Value, Fault> {
+    async fn call(&self, method: &str, params: &Value, turn: Option<Turn>) -> Result<Value, Fault> {
         let words = call::command_line(method, params)?;
         let cli = Cli::try_parse_from(words).map_err(|error| Fault::params(words_of(&error)))?;
-        let (outcome, printed) = self.carry_out(&cli, None).await;
+        let (outcome, printed) = self.carry_out(&cli, (None, turn)).await;
         outcome.map_err(|failure| Fault::of(&failure, &printed)).map(|()| message::result(&printed))
     }
 
@@ -248,14 +256,14 @@ impl Engine<'_> {
             return Err(wrong());
         }
         let text = params["text"].as_str().map(ToOwned::to_owned);
-        let (outcome, printed) = self.carry_out(&cli, text).await;
+        let (outcome, printed) = self.carry_out(&cli, (text, None)).await;
         let failure =
             outcome.err().map(|failure| json!({ "exit": failure.exit_code(), "message": failure.message() }));
         Ok(json!({ "printed": printed, "failure": failure }))
     }
 
     /// Carries out a command line, and keeps what it prints.
-    async fn carry_out(&self, cli: &Cli, text: Option<String>) -> (Outcome, Printed) {
+    async fn carry_out(&self, cli: &Cli, (text, turn): (Option<String>, Option<Turn>)) -> (Outcome, Printed) {
         let kept = Kept::default();
         let mut settings = self.context.settings.clone();
         // Whoever calls is no person at this terminal.
@@ -264,7 +272,7 @@ impl Engine<'_> {
             settings,
             output: Output::kept(kept.clone()),
             zone: self.context.zone.clone(),
-            engine: Some(Warm { handle: self.handle.clone(), profile: self.profile.clone(), text }),
+            engine: Some(Warm { handle: self.handle.clone(), profile: self.profile.clone(), text, turn }),
         };
         // In a box of its own: this is part of what it calls.
         let outcome = match &cli.command {
