@@ -7,7 +7,10 @@ use qchat_proto::{
     session::ledger::KeyLife,
     wire::api::MemberStatus,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::Instant,
+};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -41,6 +44,19 @@ use crate::{
 const COMMANDS: usize = 64;
 /// Events kept for a slow listener; one that lags is told so and reads everything again.
 const EVENTS: usize = 256;
+/// How long whoever waits for something goes without a look, however little was said that concerns it: what another process of the
+/// profile has done is not always told.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What an event is to whoever waits for something.
+enum Heard<T> {
+    /// What was waited for.
+    Found(T),
+    /// A reason to look.
+    Look,
+    /// Nothing.
+    Nothing,
+}
 
 /// How the engine is to behave.
 #[derive(Clone, Debug)]
@@ -400,7 +416,20 @@ impl Handle {
     /// in the outbox.
     /// [`EngineError::NotMember`] when it can never be sent.
     pub async fn wait_sent(&self, room: RoomId, id: MessageId) -> Result<Seq, EngineError> {
-        let sent = self.until(async move |handle: &Self| {
+        // Many may be waited for at once, and much else happens meanwhile.
+        let heed = |event: &Event| match event {
+            Event::Sent(_, sent) => match sent.iter().find(|(of, _)| *of == id) {
+                Some((_, seq)) => Heard::Found(*seq),
+                None => Heard::Nothing,
+            },
+            Event::Timeline(_)
+            | Event::Changed(_)
+            | Event::Rooms
+            | Event::Presence(_)
+            | Event::Writing(_) => Heard::Nothing,
+            _ => Heard::Look,
+        };
+        let look = async move |handle: &Self| {
             let reading = handle.0.profile.read_async(move |tx| {
                 Ok::<_, StoreError>((tx.own_message(room, id)?, tx.changed_member(room)?))
             });
@@ -415,8 +444,8 @@ impl Handle {
                 // Only now it was seen that a member's identity has changed.
                 Some(_) => changed.map_or(Ok(None), |name| Err(EngineError::IdentityChanged(name))),
             }
-        });
-        sent.await
+        };
+        self.until_heard(self.0.options.timeout, heed, look).await
     }
 
     /// Looks again after every event until there is an answer, the time is over, or the connection fails twice with
@@ -432,6 +461,17 @@ impl Handle {
     pub(super) async fn until_within<T>(
         &self,
         patience: Duration,
+        look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.until_heard(patience, |_| Heard::Look, look).await
+    }
+
+    /// [`Handle::until_within`], where an event may be the answer, or none of its business: then it looks again after
+    /// [`LOOK_AGAIN`] at the latest.
+    async fn until_heard<T>(
+        &self,
+        patience: Duration,
+        heed: impl Fn(&Event) -> Heard<T>,
         mut look: impl AsyncFnMut(&Self) -> Result<Option<T>, EngineError>,
     ) -> Result<T, EngineError> {
         let mut events = self.events();
@@ -442,24 +482,24 @@ impl Handle {
                 if let Some(found) = look(self).await? {
                     return Ok(found);
                 }
-                let mut event = events.recv().await;
-                // One look does for all that has happened by now; what the connection does is not passed over.
-                while matches!(&event, Ok(event) if !matches!(event, Event::Connection(_))) {
-                    match events.try_recv() {
-                        Ok(next) => event = Ok(next),
-                        Err(_) => break,
+                let again = Instant::now() + LOOK_AGAIN;
+                while let Ok(event) = tokio::time::timeout_at(again, events.recv()).await {
+                    match &event {
+                        Ok(Event::Connection(Connection::Online(_))) => lost = false,
+                        Ok(Event::Connection(Connection::Offline(_))) if !lost => lost = true,
+                        Ok(Event::Connection(Connection::Offline(reason))) => {
+                            return Err(EngineError::Timeout(format!(
+                                "{reason}. What was written stays in the outbox and is sent by the next command that connects"
+                            )));
+                        }
+                        Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Stopped),
                     }
-                }
-                match event {
-                    Ok(Event::Connection(Connection::Online(_))) => lost = false,
-                    Ok(Event::Connection(Connection::Offline(_))) if !lost => lost = true,
-                    Ok(Event::Connection(Connection::Offline(reason))) => {
-                        return Err(EngineError::Timeout(format!(
-                            "{reason}. What was written stays in the outbox and is sent by the next command that connects"
-                        )));
+                    match event.map(|event| heed(&event)) {
+                        Ok(Heard::Found(found)) => return Ok(found),
+                        Ok(Heard::Nothing) => {}
+                        Ok(Heard::Look) | Err(_) => break,
                     }
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Stopped),
                 }
             }
         });

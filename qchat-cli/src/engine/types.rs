@@ -2,7 +2,7 @@
 //! Every string that a peer chose has been through `qchat_proto::sanitize` before it gets here, save [`Body::Text`] and
 //! [`File::caption`]: scripts get the text as it was sent, and whoever puts it on a terminal sanitises it.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use qchat_proto::{
     content::Role,
@@ -329,6 +329,8 @@ pub enum Connection {
 pub enum Event {
     /// Lines were stored in, or changed in, this room.
     Timeline(RoomId),
+    /// The daemon has these messages of this device, in the room, at these seqs.
+    Sent(RoomId, Arc<[(MessageId, Seq)]>),
     /// Messages of this room have become something else: they were edited, deleted for everyone, reacted to, and so on.
     Changed(RoomId),
     /// Messages were deleted from this device, here or by another process: what was read before may be gone.

@@ -8,9 +8,9 @@ mod socket;
 mod turn;
 pub(super) mod warm;
 
-use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, ffi::OsString, ops::ControlFlow, sync::Arc, time::Duration};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{Fuse, FusedFuture as _, LocalBoxFuture},
@@ -62,7 +62,8 @@ pub(super) async fn serve(context: &Context, socket: bool) -> Outcome {
     let seen = Seen::stored(&profile).await?;
     Box::pin(open::on_profile(context, profile.clone(), async |handle| {
         let idle = Idle::new(context.settings.lock_after_idle);
-        let engine = Engine { context, handle, profile: &profile, locked: Notify::new(), idle };
+        let commands = RefCell::new(Cli::command());
+        let engine = Engine { context, handle, profile: &profile, locked: Notify::new(), idle, commands };
         let serving = async {
             if socket {
                 socket::serve(&engine, &dir).await
@@ -89,6 +90,8 @@ struct Engine<'a> {
     locked: Notify,
     /// How long nobody has asked for anything.
     idle: Idle,
+    /// The definitions of the commands, made once: they take longer than most calls.
+    commands: RefCell<clap::Command>,
 }
 
 /// What a call leads to: its answer, where somebody waits for one.
@@ -240,9 +243,15 @@ impl Engine<'_> {
 
     async fn call(&self, method: &str, params: &Value, turn: Option<Turn>) -> Result<Value, Fault> {
         let words = call::command_line(method, params)?;
-        let cli = Cli::try_parse_from(words).map_err(|error| Fault::params(words_of(&error)))?;
+        let cli = self.parse(words)?;
         let (outcome, printed) = self.carry_out(&cli, (None, turn)).await;
         outcome.map_err(|failure| Fault::of(&failure, &printed)).map(|()| message::result(&printed))
+    }
+
+    fn parse(&self, words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, Fault> {
+        let matches = self.commands.borrow_mut().try_get_matches_from_mut(words);
+        let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        cli.map_err(|error| Fault::params(words_of(&error)))
     }
 
     /// Carries out the words of another invocation, and gives it all that it is to print.
@@ -250,8 +259,7 @@ impl Engine<'_> {
         let wrong = || Fault::params("words of a command line are expected");
         let words = params["words"].as_array().ok_or_else(wrong)?;
         let words: Vec<&str> = words.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?;
-        let cli = Cli::try_parse_from(std::iter::once("qchat").chain(words));
-        let cli = cli.map_err(|error| Fault::params(words_of(&error)))?;
+        let cli = self.parse(std::iter::once("qchat").chain(words))?;
         if !warm::path(&cli).is_some_and(|path| call::is_method(&path)) {
             return Err(wrong());
         }

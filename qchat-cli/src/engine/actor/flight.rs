@@ -34,6 +34,7 @@ impl Actor {
     ) -> Step {
         match self.flights.get_mut(&room) {
             Some(flight) => flight.accepted.push((id, seq)),
+            // Answered after the room has gone on: it was sent once more, and has that answer, too.
             None => self.steps.accepted(room, vec![(id, seq)]).await?,
         }
         self.answered(socket, room).await
@@ -71,7 +72,8 @@ impl Actor {
         let Some(flight) = self.flights.get_mut(&room) else { return Ok(()) };
         let accepted = std::mem::take(&mut flight.accepted);
         if !accepted.is_empty() {
-            self.steps.accepted(room, accepted).await?;
+            self.steps.accepted(room, accepted.clone()).await?;
+            self.tell(Event::Sent(room, accepted.into()));
             self.tell(Event::Timeline(room));
         }
         Ok(())

@@ -38,6 +38,8 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             read_newest(app, room)
         }
+        // The timeline says it.
+        Event::Sent(..) => Vec::new(),
         // Which lines it were is not said.
         Event::Deleted => read_anew(app),
         Event::Rooms => {
