@@ -19,7 +19,7 @@ use super::{
     args::{self, Wait},
     failure::{Failure, Outcome},
     json::{MessageObject, is_settled, rfc3339},
-    open, progress, rooms,
+    open, progress,
     search_args::HistoryArgs,
     words,
 };
@@ -293,7 +293,7 @@ pub(super) fn print(context: &Context, message: &Message, room: &str, show: Show
 
 /// A room's name, for output.
 pub(super) async fn name(handle: &Handle, room: RoomId) -> Outcome<String> {
-    Ok(rooms::summary(handle, room).await?.map_or_else(|| room.to_string(), |room| room.name))
+    Ok(handle.room_name(room).await?.unwrap_or_else(|| room.to_string()))
 }
 
 /// The text of a message, which is refused here when it cannot be sent.

@@ -297,6 +297,18 @@ impl Handle {
         details.ok_or_else(|| EngineError::NoSuchRoom(room.to_string()))
     }
 
+    /// What a room is called, if it was joined.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub async fn room_name(&self, room: RoomId) -> Result<Option<String>, EngineError> {
+        let name = self.0.profile.read_async(move |tx| match tx.room_row(room)? {
+            Some(row) => view::name(tx, &row).map(Some),
+            None => Ok(None),
+        });
+        Ok(name.await?)
+    }
+
     /// Who has joined, as the daemon says; empty when it cannot be asked.
     async fn statuses(&self, room: RoomId) -> HashMap<DeviceId, MemberStatus> {
         if self.0.options.offline {

@@ -122,8 +122,6 @@ mod tests {
             },
             settings: None,
             read_seq: Seq(0),
-            unread: 0,
-            mentions: 0,
             active_ms: None,
         }
     }

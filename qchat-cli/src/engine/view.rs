@@ -133,6 +133,16 @@ impl Names {
     }
 }
 
+/// What a room is called: a conversation of two by the other one.
+pub(crate) fn name(tx: &mut Tx, row: &RoomRow) -> Result<String, StoreError> {
+    let name = match (&row.settings, peer(tx, row)?) {
+        (_, Some(name)) => format!("@{name}"),
+        (Some(settings), None) => settings.name.clone(),
+        (None, None) => "(unnamed)".to_owned(),
+    };
+    Ok(sanitize::name(&name, NAME))
+}
+
 /// A joined room in a list.
 pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreError> {
     let status = match row.state.phase {
@@ -141,23 +151,19 @@ pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreEr
         Phase::Stuck(_) => RoomStatus::Stuck,
         Phase::Removed(_) => RoomStatus::Removed,
     };
-    let name = match (&row.settings, peer(tx, row)?) {
-        (_, Some(name)) => format!("@{name}"),
-        (Some(settings), None) => settings.name.clone(),
-        (None, None) => "(unnamed)".to_owned(),
-    };
     let blocked_by = match status {
         RoomStatus::Joined => tx.changed_member(row.state.room)?.map(|name| name.to_string()),
         _ => None,
     };
+    let unread = tx.unread(row)?;
     Ok(RoomSummary {
         id: row.state.room,
-        name: sanitize::name(&name, NAME),
+        name: name(tx, row)?,
         direct: row.settings.as_ref().is_some_and(|settings| settings.direct),
         status,
-        unread: row.unread,
+        unread: unread.messages,
         read: Some(row.read_seq),
-        mentions: row.mentions,
+        mentions: unread.mentions,
         marks: marks(tx, row.state.room)?,
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),

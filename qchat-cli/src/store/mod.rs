@@ -67,7 +67,7 @@ pub use outbox::{Waiting, WaitingState};
 pub use profile::Profile;
 pub use profiles::ToldProfile;
 pub use receipts::Progress;
-pub use rooms::{InvitationRow, RoomRow};
+pub use rooms::{InvitationRow, RoomRow, Unread};
 pub use rotation::{AccountIdentity, DeviceKey, NextKey};
 pub use scheduled::Scheduled;
 pub use search::{

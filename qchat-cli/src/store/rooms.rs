@@ -26,12 +26,17 @@ pub struct RoomRow {
     pub settings: Option<RoomSettings>,
     /// Everything up to this seq has been read.
     pub read_seq: Seq,
-    /// Messages from other accounts after `read_seq`.
-    pub unread: u64,
-    /// Those of them whose text speaks to this account.
-    pub mentions: u64,
     /// When the last message was stored, milliseconds since the Unix epoch.
     pub active_ms: Option<i64>,
+}
+
+/// What is unread in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unread {
+    /// Messages from other accounts after the read mark.
+    pub messages: u64,
+    /// Those of them whose text speaks to this account.
+    pub mentions: u64,
 }
 
 /// An invitation without an answer.
@@ -141,22 +146,7 @@ pub(super) fn touch(conn: &mut SqliteConnection, room: RoomId, now_ms: i64) -> R
     Ok(())
 }
 
-fn row(
-    conn: &mut SqliteConnection,
-    own_account: &[u8],
-    (stored, settings): (Stored, Option<Vec<u8>>),
-) -> Result<RoomRow, StoreError> {
-    let blocked = notes::blocked(conn)?;
-    // Served by timeline_place alone, from the read mark on: its cost is what is unread.
-    let (unread, mentions): (i64, Option<i64>) = timeline::table
-        .filter(timeline::room.eq(&stored.room))
-        .filter(timeline::place.gt(stored.read_seq))
-        .filter(timeline::account.ne(own_account))
-        .filter(timeline::account.ne_all(blocked))
-        .filter(timeline::of_message.is_null())
-        .filter(timeline::deleted.eq(false))
-        .select((count_star(), sql::<Nullable<BigInt>>("sum(mentions_me)")))
-        .first(conn)?;
+fn row((stored, settings): (Stored, Option<Vec<u8>>)) -> Result<RoomRow, StoreError> {
     Ok(RoomRow {
         state: stored.state()?,
         settings: settings
@@ -164,8 +154,6 @@ fn row(
             .transpose()
             .map_err(|_| StoreError::Corrupt("room settings"))?,
         read_seq: convert::seq(stored.read_seq)?,
-        unread: convert::unsigned("count", unread)?,
-        mentions: convert::unsigned("count", mentions.unwrap_or(0))?,
         active_ms: stored.active_ms,
     })
 }
@@ -176,13 +164,36 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn rooms(&mut self) -> Result<Vec<RoomRow>, StoreError> {
-        let own_account = self.own_account()?;
         let rows: Vec<(Stored, Option<Vec<u8>>)> = rooms::table
             .left_join(room_settings::table.on(room_settings::room.eq(rooms::room)))
             .select((Stored::as_select(), room_settings::settings.nullable()))
             .order((rooms::active_ms.desc(), rooms::room))
             .load(&mut self.conn)?;
-        rows.into_iter().map(|found| row(&mut self.conn, &own_account, found)).collect()
+        rows.into_iter().map(row).collect()
+    }
+
+    /// What is unread in a room. It takes as long as there is much of it, this account's own messages included: for what is shown,
+    /// and for nothing that is done with each message.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unread(&mut self, room: &RoomRow) -> Result<Unread, StoreError> {
+        let own_account = self.own_account()?;
+        let blocked = notes::blocked(&mut self.conn)?;
+        // Served by timeline_place alone, from the read mark on.
+        let (unread, mentions): (i64, Option<i64>) = timeline::table
+            .filter(timeline::room.eq(&room.state.room.as_bytes()[..]))
+            .filter(timeline::place.gt(convert::seq_number(room.read_seq)?))
+            .filter(timeline::account.ne(own_account))
+            .filter(timeline::account.ne_all(blocked))
+            .filter(timeline::of_message.is_null())
+            .filter(timeline::deleted.eq(false))
+            .select((count_star(), sql::<Nullable<BigInt>>("sum(mentions_me)")))
+            .first(&mut self.conn)?;
+        Ok(Unread {
+            messages: convert::unsigned("count", unread)?,
+            mentions: convert::unsigned("count", mentions.unwrap_or(0))?,
+        })
     }
 
     /// One room.
@@ -190,14 +201,13 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn room_row(&mut self, room: RoomId) -> Result<Option<RoomRow>, StoreError> {
-        let own_account = self.own_account()?;
         let found: Option<(Stored, Option<Vec<u8>>)> = rooms::table
             .left_join(room_settings::table.on(room_settings::room.eq(rooms::room)))
             .filter(rooms::room.eq(&room.as_bytes()[..]))
             .select((Stored::as_select(), room_settings::settings.nullable()))
             .first(&mut self.conn)
             .optional()?;
-        found.map(|found| row(&mut self.conn, &own_account, found)).transpose()
+        found.map(row).transpose()
     }
 
     /// The rooms, joined or invited to, with exactly this name or this id (32 hexadecimal digits); an id goes before a

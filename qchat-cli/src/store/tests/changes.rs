@@ -14,8 +14,10 @@ use qchat_proto::{
     session::ledger::{Ledger, OpenedMessage, OutboxRow, RowState, Want},
 };
 
-use super::{ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, profile, read, state, write};
-use crate::store::{Delivery, Line, LineBody, Profile, StoreError, Tx};
+use super::{
+    ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, profile, read, state, unread, write,
+};
+use crate::store::{Delivery, Line, LineBody, Profile, StoreError, Tx, Unread};
 
 const CAROL: AccountId = AccountId::from_bytes([0xc1; 16]);
 const CAROL_DEVICE: DeviceId = DeviceId::from_bytes([0xc2; 16]);
@@ -297,8 +299,7 @@ fn changes_are_neither_lines_nor_unread_and_who_follows_the_log_sees_them() {
         tx.put_message(&said(7, 7, Body::Text("three".to_owned())))?;
         tx.put_room(&state(7))
     });
-    let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
-    assert_eq!((room.unread, room.mentions), (3, 1));
+    assert_eq!(read(&profile, unread), Unread { messages: 3, mentions: 1 });
     assert_eq!(all(&profile).len(), 3);
     let followed = read(&profile, |tx| tx.settled_lines_after(ROOM, 0, 9));
     let changes = followed.iter().filter(|line| matches!(line.body, LineBody::Change { .. }));

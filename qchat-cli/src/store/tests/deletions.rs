@@ -6,7 +6,9 @@ use qchat_proto::{
     session::ledger::{Ledger, OutboxRow, RowState, Sealed, Want},
 };
 
-use super::{ALICE_DEVICE, BOB_DEVICE, ROOM, message, profile, read, state, timeline::receive, write};
+use super::{
+    ALICE_DEVICE, BOB_DEVICE, ROOM, message, profile, read, state, timeline::receive, unread, write,
+};
 use crate::store::{Deletion, Delivery, LineBody, Profile, StoreError, Tx};
 
 fn shown(profile: &Profile) -> Vec<MessageId> {
@@ -36,13 +38,13 @@ fn a_deleted_message_leaves_its_place_and_nothing_of_what_it_said() {
     let row_of_four = read(&profile, |tx| tx.lines_before(ROOM, None, 99))[3].row;
     let all: Vec<_> = (1..=6).map(message).collect();
     assert_eq!(shown(&profile), all);
-    assert_eq!(read(&profile, |tx| tx.room_row(ROOM)).unwrap().unread, 6);
+    assert_eq!(read(&profile, unread).messages, 6);
     let deletion = write(&profile, |tx| tx.delete_messages(ROOM, &[message(4), message(99), message(2)]));
     assert_eq!(deletion, Deletion { deleted: 2, unknown: vec![message(99)], on_their_way: vec![] });
     assert_eq!(shown(&profile), [message(1), message(3), message(5), message(6)]);
     assert_eq!(read(&profile, Tx::deleted_messages), 2);
     let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
-    assert_eq!((room.unread, room.state), (4, state(6)));
+    assert_eq!((read(&profile, unread).messages, room.state), (4, state(6)));
     // It is known when it comes again, and whoever reads on from it goes on where it stood.
     assert!(read(&profile, |tx| tx.has_message(ROOM, BOB_DEVICE, message(4))));
     assert_eq!(read(&profile, |tx| tx.lines_after(ROOM, row_of_four, 9)).len(), 2);

@@ -17,7 +17,7 @@ use qchat_proto::{
     session::ledger::{Phase, RoomState},
 };
 
-use super::{Identity, Profile, StoreError};
+use super::{Identity, Profile, StoreError, Tx, Unread};
 
 pub(super) const KEY: [u8; 32] = [0xc3; 32];
 pub(super) const ROOM: RoomId = RoomId::from_bytes([1; 16]);
@@ -43,6 +43,12 @@ pub(super) fn alice() -> Identity {
         certificate: vec![7; 100],
         list_version: 1,
     }
+}
+
+/// What is unread in the room.
+pub(super) fn unread(tx: &mut Tx) -> Result<Unread, StoreError> {
+    let row = tx.room_row(ROOM)?.unwrap();
+    tx.unread(&row)
 }
 
 pub(super) fn state(cursor: u64) -> RoomState {
