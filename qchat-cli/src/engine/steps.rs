@@ -51,6 +51,7 @@ pub(crate) enum Due {
 }
 
 /// How far a run of envelopes was processed.
+#[derive(Default)]
 pub(crate) struct Progress {
     /// The cursor now.
     pub(crate) cursor: Seq,
@@ -58,10 +59,25 @@ pub(crate) struct Progress {
     pub(crate) commits: bool,
     /// Whether earlier messages have become something else.
     pub(crate) changed: bool,
+    /// The messages of this device that were among them, and where.
+    pub(crate) sent: Vec<(MessageId, Seq)>,
     /// Whether this device is in the room no more.
     pub(crate) over: bool,
     /// Why it went no further.
     pub(crate) stopped: Option<Stopped>,
+}
+
+/// What envelopes of one transaction have led to, as [`Progress`] has it.
+struct Stored {
+    changed: bool,
+    sent: Vec<(MessageId, Seq)>,
+}
+
+impl Progress {
+    fn add(&mut self, stored: Stored) {
+        self.changed |= stored.changed;
+        self.sent.extend(stored.sent);
+    }
 }
 
 /// Why an envelope was not processed.
@@ -98,21 +114,20 @@ pub(crate) struct Steps {
 impl Steps {
     /// Processes envelopes in order, several to a transaction, and stops before the first that fails.
     pub(crate) async fn receive(&self, room: RoomId, logged: Vec<Logged>) -> Result<Progress, EngineError> {
-        let mut progress =
-            Progress { cursor: Seq(0), commits: false, changed: false, over: false, stopped: None };
+        let mut progress = Progress::default();
         let mut rest: &[Logged] = &logged;
         while !rest.is_empty() && progress.stopped.is_none() {
             let (batch, later) = rest.split_at(rest.len().min(BATCH));
             let done = match self.receive_batch(room, batch.to_vec()).await? {
-                Ok(changed) => {
-                    progress.changed |= changed;
+                Ok(stored) => {
+                    progress.add(stored);
                     batch.len()
                 }
                 Err((place, error)) => {
                     // The transaction is gone; those before the failing one are good by themselves.
                     if place > 0 {
                         match self.receive_batch(room, batch[..place].to_vec()).await? {
-                            Ok(changed) => progress.changed |= changed,
+                            Ok(stored) => progress.add(stored),
                             Err((_, error)) => return Err(error.into()),
                         }
                     }
@@ -138,8 +153,7 @@ impl Steps {
             Ok(inbox::missed(tx, &device, room, until)?)
         })
         .await?;
-        let progress =
-            Progress { cursor: Seq(0), commits: false, changed: false, over: false, stopped: None };
+        let progress = Progress::default();
         self.progressed(room, progress).await
     }
 
@@ -194,13 +208,12 @@ impl Steps {
         })
     }
 
-    /// One transaction: whether earlier messages have become something else; on failure the place of the envelope that
-    /// failed.
+    /// One transaction: what it has stored; on failure the place of the envelope that failed.
     async fn receive_batch(
         &self,
         room: RoomId,
         batch: Vec<Logged>,
-    ) -> Result<Result<bool, (usize, SessionError<StoreError>)>, EngineError> {
+    ) -> Result<Result<Stored, (usize, SessionError<StoreError>)>, EngineError> {
         enum Out {
             Store(StoreError),
             At(usize, SessionError<StoreError>),
@@ -219,11 +232,11 @@ impl Steps {
                     inbox::receive(tx, &device, room, logged, clock::seconds())
                         .map_err(|error| Out::At(place, error))?;
                 }
-                Ok(tx.has_changed_messages())
+                Ok(Stored { changed: tx.has_changed_messages(), sent: tx.settled_messages().to_vec() })
             })
             .await;
         match result {
-            Ok(changed) => Ok(Ok(changed)),
+            Ok(stored) => Ok(Ok(stored)),
             Err(Out::At(place, error)) => Ok(Err((place, error))),
             Err(Out::Store(error)) => Err(error.into()),
         }

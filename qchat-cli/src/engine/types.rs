@@ -329,7 +329,7 @@ pub enum Connection {
 pub enum Event {
     /// Lines were stored in, or changed in, this room.
     Timeline(RoomId),
-    /// The daemon has these messages of this device, in the room, at these seqs.
+    /// These messages of this device stand in the room's log, at these seqs.
     Sent(RoomId, Arc<[(MessageId, Seq)]>),
     /// Messages of this room have become something else: they were edited, deleted for everyone, reacted to, and so on.
     Changed(RoomId),

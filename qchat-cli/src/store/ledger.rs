@@ -312,7 +312,9 @@ impl Ledger for Tx {
         epoch: u64,
     ) -> Result<(), StoreError> {
         let Some((_, device)) = self.own_ids()? else { return Ok(()) };
-        timeline::settle(&mut self.conn, &device, room, id, (seq, epoch))
+        timeline::settle(&mut self.conn, &device, room, id, (seq, epoch))?;
+        self.settled.push((id, seq));
+        Ok(())
     }
 
     fn put_notice(&mut self, room: RoomId, seq: Seq, notice: &Notice) -> Result<(), StoreError> {

@@ -274,7 +274,7 @@ impl Inner {
         if read_only {
             conn.batch_execute("PRAGMA query_only = ON")?;
         }
-        Ok(Tx { conn, kept: Kept::default(), changed: false })
+        Ok(Tx { conn, kept: Kept::default(), changed: false, settled: vec![] })
     }
 }
 

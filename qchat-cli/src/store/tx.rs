@@ -4,6 +4,7 @@ use diesel::{
     SqliteConnection,
     connection::{AnsiTransactionManager, TransactionManager},
 };
+use qchat_proto::ids::{MessageId, Seq};
 
 use super::{StoreError, kept::Kept};
 
@@ -12,6 +13,7 @@ pub struct Tx {
     pub(super) conn: SqliteConnection,
     pub(super) kept: Kept,
     pub(super) changed: bool,
+    pub(super) settled: Vec<(MessageId, Seq)>,
 }
 
 impl std::fmt::Debug for Tx {
@@ -41,6 +43,7 @@ impl Tx {
             Begin::Read => "BEGIN",
         };
         self.changed = false;
+        self.settled.clear();
         AnsiTransactionManager::begin_transaction_sql(&mut self.conn, sql).map_err(StoreError::from)?;
         match work(self) {
             Ok(done) => {
@@ -63,6 +66,11 @@ impl Tx {
     /// Whether a change of an earlier message was stored in this transaction.
     pub fn has_changed_messages(&self) -> bool {
         self.changed
+    }
+
+    /// The messages of this device that were found in the log in this transaction, and where.
+    pub fn settled_messages(&self) -> &[(MessageId, Seq)] {
+        &self.settled
     }
 
     /// Whether the connection cannot be used again.

@@ -67,7 +67,7 @@ impl Actor {
         let (mut commits, mut tries, mut reached) = (false, 0, Seq(0));
         while tries < LEARNING {
             tries += 1;
-            let Progress { cursor, commits: more, changed, over, stopped } =
+            let Progress { cursor, commits: more, changed, sent, over, stopped } =
                 self.steps.receive(room, logged.clone()).await?;
             commits |= more;
             if more {
@@ -79,6 +79,9 @@ impl Actor {
             }
             if changed {
                 self.tell(Event::Changed(room));
+            }
+            if !sent.is_empty() {
+                self.tell(Event::Sent(room, sent.into()));
             }
             self.tell(Event::Timeline(room));
             self.tell(Event::Rooms);

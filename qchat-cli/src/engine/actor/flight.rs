@@ -72,8 +72,7 @@ impl Actor {
         let Some(flight) = self.flights.get_mut(&room) else { return Ok(()) };
         let accepted = std::mem::take(&mut flight.accepted);
         if !accepted.is_empty() {
-            self.steps.accepted(room, accepted.clone()).await?;
-            self.tell(Event::Sent(room, accepted.into()));
+            self.steps.accepted(room, accepted).await?;
             self.tell(Event::Timeline(room));
         }
         Ok(())
