@@ -32,7 +32,7 @@ const LARGEST: u64 = 64_000_000;
 /// Most that is recorded, bytes: 16 MiB.
 const MOST: usize = 16 * 1024 * 1024;
 /// How long a recorder has to come to its end once it is told to.
-const LAST: Duration = Duration::from_secs(10);
+const LAST: Duration = Duration::from_secs(3);
 
 /// Sound cannot be played, or recorded.
 #[derive(Debug, thiserror::Error)]
