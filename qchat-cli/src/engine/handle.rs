@@ -297,14 +297,19 @@ impl Handle {
         details.ok_or_else(|| EngineError::NoSuchRoom(room.to_string()))
     }
 
-    /// What a room is called, if it was joined.
+    /// What a room is called that was joined, or that this device is invited to.
     ///
     /// # Errors
     /// When the profile cannot be read.
     pub async fn room_name(&self, room: RoomId) -> Result<Option<String>, EngineError> {
-        let name = self.0.profile.read_async(move |tx| match tx.room_row(room)? {
-            Some(row) => view::name(tx, &row).map(Some),
-            None => Ok(None),
+        let me = self.0.me.account;
+        let name = self.0.profile.read_async(move |tx| {
+            if let Some(row) = tx.room_row(room)? {
+                return view::name(tx, &row).map(Some);
+            }
+            let invited = tx.invitations()?.into_iter().find(|row| row.room == room);
+            let summary = invited.map(|row| view::invitation(tx, &mut view::Names::new(me), &row));
+            Ok::<_, StoreError>(summary.transpose()?.map(|summary| summary.name))
         });
         Ok(name.await?)
     }
@@ -430,10 +435,10 @@ impl Handle {
     pub async fn wait_sent(&self, room: RoomId, id: MessageId) -> Result<Seq, EngineError> {
         // Many may be waited for at once, and much else happens meanwhile.
         let heed = |event: &Event| match event {
-            Event::Sent(_, sent) => match sent.iter().find(|(of, _)| *of == id) {
-                Some((_, seq)) => Heard::Found(*seq),
-                None => Heard::Nothing,
-            },
+            Event::Sent(of, sent) => {
+                let found = sent.iter().find(|(sent, _)| *of == room && *sent == id);
+                found.map_or(Heard::Nothing, |(_, seq)| Heard::Found(*seq))
+            }
             Event::Timeline(_)
             | Event::Changed(_)
             | Event::Rooms

@@ -125,12 +125,11 @@ pub fn burst<L: Ledger>(
             return Ok(vec![]);
         };
         touched = true;
-        if let Want::Application(content) = &row.want {
-            let said = Content::decode(content).map(|content| content.body);
-            if sealing.group.settings()?.silences(device.account(), said.as_ref().ok()) {
-                ledger.outbox_fail(room, row.message_id).map_err(SessionError::Ledger)?;
-                continue;
-            }
+        if let Want::Application(content) = &row.want
+            && sealing.is_silenced(content)?
+        {
+            ledger.outbox_fail(room, row.message_id).map_err(SessionError::Ledger)?;
+            continue;
         }
         let sealed = sealing.seal(ledger, &row).map_err(|error| match (error, &row.want) {
             (
@@ -223,9 +222,7 @@ impl Sealing<'_> {
                 RowState::Stale(until) => until <= self.state.commit_seq,
                 RowState::Sealed(_) | RowState::Accepted(_) => false,
             };
-            let said = Content::decode(content).map(|content| content.body);
-            let silenced = self.group.settings()?.silences(self.device.account(), said.as_ref().ok());
-            if !free || silenced || bytes >= BURST_BYTES || self.renewal_due(ledger)? {
+            if !free || self.is_silenced(content)? || bytes >= BURST_BYTES || self.renewal_due(ledger)? {
                 break;
             }
             let Some((sealed, None)) = self.seal(ledger, &row)? else { break };
@@ -236,6 +233,12 @@ impl Sealing<'_> {
             outgoing.push(Outgoing { message_id: row.message_id, sealed, after });
         }
         Ok(())
+    }
+
+    /// Whether the room's settings let this account say that no more.
+    fn is_silenced(&self, content: &Bytes) -> std::result::Result<bool, MlsFault> {
+        let said = Content::decode(content).map(|content| content.body);
+        Ok(self.group.settings()?.silences(self.device.account(), said.as_ref().ok()))
     }
 
     /// The row whose turn it is: a duty that this device owes the room comes before its own wishes.

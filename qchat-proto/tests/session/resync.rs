@@ -443,6 +443,10 @@ fn a_request_of_before_that_the_daemon_repeats_adds_nobody_again() {
     assert_eq!(relay.log.len(), length + 2);
     for peer in &mut peers {
         assert!(peer.view().asked.is_empty() && peer.next().is_none());
+        assert!(
+            rejections(peer).is_empty(),
+            "it may have been late: nobody is blamed, its own device included"
+        );
         assert_eq!(peer.phase(), Some(Phase::Member));
     }
 }
