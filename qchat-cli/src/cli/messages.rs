@@ -94,8 +94,9 @@ pub(super) async fn send(context: &Context, room: &str, text: Option<&str>, more
                 .result(&object, || format!("to be sent to {} at {when}", sanitize::line(&name)))?;
             return Ok(());
         }
-        let message = handle.send_draft(id, draft).await?;
+        let sending = handle.send_draft(id, draft);
         context.is_in_its_place();
+        let message = sending.await?;
         sent(context, handle, id, (message, None), "sent").await?;
         reached(context, handle, id, message, more.wait).await
     })

@@ -495,7 +495,7 @@ impl Handle {
         let waited = tokio::time::timeout(patience, async {
             let mut lost = false;
             loop {
-                old_copy::expect_none(&self.0.profile).await?;
+                self.0.profile.read_async(old_copy::expect_none).await?;
                 if let Some(found) = look(self).await? {
                     return Ok(found);
                 }

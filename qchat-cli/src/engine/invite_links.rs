@@ -116,7 +116,7 @@ impl Handle {
     /// [`EngineError::Refused`] for a link of another server; otherwise why the daemon did not take it, or why the room that this device
     /// was let into is not that of the link.
     pub async fn join_by_link(&self, link: &Link, patience: Duration) -> Result<Admission, EngineError> {
-        old_copy::expect_none(&self.0.profile).await?;
+        self.0.profile.read_async(old_copy::expect_none).await?;
         let (room, secret) = (link.room, link.secret.clone());
         if link.server_id != self.0.devices.identity().await?.server_id {
             return Err(EngineError::Refused(format!(

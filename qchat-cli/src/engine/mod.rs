@@ -35,6 +35,7 @@ mod own;
 mod parts;
 mod passphrase;
 mod people;
+mod permission;
 pub(crate) mod pictures;
 mod place;
 mod presence;

@@ -113,9 +113,10 @@ impl OwnDevices {
 
 /// With whom a room is a conversation, where nothing is heard of them.
 pub(super) fn blocked_peer(tx: &mut Tx, room: RoomId) -> Result<Option<UserName>, StoreError> {
-    let me = tx.identity()?.map(|identity| identity.account);
     let settings = tx.room_row(room)?.and_then(|row| row.settings).filter(|settings| settings.direct);
-    for account in settings.into_iter().flat_map(|settings| settings.admins) {
+    let Some(settings) = settings else { return Ok(None) };
+    let me = tx.identity()?.map(|identity| identity.account);
+    for account in settings.admins {
         if Some(account) != me && tx.is_blocked(account)? {
             return Ok(tx.contact(account)?.map(|contact| contact.name));
         }
@@ -176,14 +177,6 @@ impl Handle {
             Ok::<_, StoreError>(names)
         });
         Ok(names.await?)
-    }
-
-    /// That this is no conversation with somebody of whom nothing is heard.
-    pub(super) async fn expect_not_blocked(&self, room: RoomId) -> Result<(), EngineError> {
-        match self.0.profile.read_async(move |tx: &mut Tx| blocked_peer(tx, room)).await? {
-            Some(name) => Err(EngineError::blocked(&name)),
-            None => Ok(()),
-        }
     }
 
     pub(super) async fn note(&self, topic: Topic, so: bool) -> Result<Noted, EngineError> {

@@ -29,8 +29,8 @@ pub struct Recovered {
 ///
 /// # Errors
 /// [`EngineError::OldCopy`].
-pub(crate) async fn expect_none(profile: &Profile) -> Result<(), EngineError> {
-    match profile.read_async(Tx::old_copy).await? {
+pub(crate) fn expect_none(tx: &mut Tx) -> Result<(), EngineError> {
+    match tx.old_copy()? {
         Some(_) => Err(EngineError::OldCopy),
         None => Ok(()),
     }
@@ -122,6 +122,8 @@ mod tests {
             },
             settings: None,
             read_seq: Seq(0),
+            unread: 0,
+            mentions: 0,
             active_ms: None,
         }
     }

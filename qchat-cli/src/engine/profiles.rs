@@ -22,6 +22,7 @@ use super::{
     error::EngineError,
     handle::{Handle, Inner},
     notes::Noted,
+    permission,
     receipts::MOST_DEVICES,
     types::{Connection, Event},
 };
@@ -147,7 +148,11 @@ impl Handle {
         });
         let (rooms, next) = rooms.await?;
         for room in rooms {
-            if self.writable(room).await.is_err() || self.expect_not_blocked(room).await.is_err() {
+            let tellable = self.0.profile.read_async(move |tx| {
+                permission::writable(tx, room)?;
+                permission::expect_not_blocked(tx, room)
+            });
+            if tellable.await.is_err() {
                 continue;
             }
             let told = self.0.steps.tell_unasked(room, move |tx| {

@@ -22,7 +22,7 @@ use super::{
     claims, clock,
     error::EngineError,
     handle::Handle,
-    invite_links, old_copy, tidy,
+    invite_links, old_copy, permission, tidy,
     types::{Event, Inviting},
 };
 use crate::store::{InvitationRow, Standing, StoreError, Tx};
@@ -156,7 +156,7 @@ impl Handle {
     /// Creates a room with this account as its only member.
     pub(super) async fn create_with(&self, settings: RoomSettings) -> Result<RoomId, EngineError> {
         let inner = &self.0;
-        old_copy::expect_none(&inner.profile).await?;
+        inner.profile.read_async(old_copy::expect_none).await?;
         let device = inner.steps.device.clone();
         let room = RoomId::random(device.latest().entropy())
             .map_err(|error| EngineError::Keys(error.to_string()))?;
@@ -308,7 +308,7 @@ impl Handle {
     pub(super) async fn enter(&self, room: RoomId, entry: Entry) -> Result<(), EngineError> {
         let inner = &self.0;
         let announced = entry.is_a_yes();
-        old_copy::expect_none(&inner.profile).await?;
+        inner.profile.read_async(old_copy::expect_none).await?;
         if inner.profile.read_async(move |tx| tx.room(room)).await?.is_some_and(|s| s.phase == Phase::Member)
         {
             return Ok(());
@@ -398,7 +398,7 @@ impl Handle {
     /// [`EngineError::NotInRoom`], or that this account may not remove others.
     pub async fn remove(&self, room: RoomId, user: UserName) -> Result<(), EngineError> {
         // Also while somebody's identity has changed: removing them is the remedy.
-        self.member(room).await?;
+        self.0.profile.read_async(move |tx| permission::member(tx, room)).await?;
         let name = user.clone();
         let contact = self.0.profile.read_async(move |tx| tx.contact_by_name(&name)).await?;
         let account = contact.ok_or_else(|| EngineError::NotInRoom(user.clone()))?.account;
@@ -503,7 +503,7 @@ impl Handle {
     /// Why the commit was not made.
     pub async fn update_keys(&self, room: RoomId) -> Result<(), EngineError> {
         // Also while somebody's identity has changed: nothing that people wrote is in it.
-        self.member(room).await?;
+        self.0.profile.read_async(move |tx| permission::member(tx, room)).await?;
         let before = self.epoch(room).await?;
         let id = self.0.steps.enqueue(room, Want::Commit(Change::Update)).await?;
         self.settled(room, id).await?;
@@ -549,33 +549,6 @@ impl Handle {
     async fn is_invited(&self, room: RoomId) -> Result<bool, EngineError> {
         let invitations = self.0.profile.read_async(Tx::invitations).await?;
         Ok(invitations.iter().any(|row| row.room == room))
-    }
-
-    /// Whether something may be written to a room: this device is a member, and nobody in it has become somebody else.
-    pub(super) async fn writable(&self, room: RoomId) -> Result<(), EngineError> {
-        self.member(room).await?;
-        let changed = self.0.profile.read_async(move |tx| tx.changed_member(room)).await?;
-        changed.map_or(Ok(()), |name| Err(EngineError::IdentityChanged(name)))
-    }
-
-    /// Whether this account may say something in a room.
-    pub(super) async fn may_speak(&self, room: RoomId) -> Result<(), EngineError> {
-        self.writable(room).await?;
-        let row = self.0.profile.read_async(move |tx| tx.room_row(room)).await?;
-        let settings = row.and_then(|row| row.settings);
-        if settings.is_some_and(|settings| settings.role(self.0.me.account) == Role::Reader) {
-            return Err(EngineError::Refused("you may only read in this room; ask an admin".to_owned()));
-        }
-        self.expect_not_blocked(room).await
-    }
-
-    /// Whether this device is a member that follows.
-    async fn member(&self, room: RoomId) -> Result<(), EngineError> {
-        old_copy::expect_none(&self.0.profile).await?;
-        match self.0.profile.read_async(move |tx| tx.room(room)).await? {
-            None => Err(EngineError::NotMember(" yet; `qchat room join` accepts an invitation")),
-            Some(state) => EngineError::not_writing(state.phase).map_or(Ok(()), Err),
-        }
     }
 
     pub(super) async fn in_room(&self, room: RoomId, account: AccountId) -> Result<bool, EngineError> {

@@ -82,7 +82,7 @@ impl Handle {
             rooms.push(self.find_room(room).await?);
         }
         let me = self.0.me.clone();
-        let found = self.0.profile.read_async(move |tx| {
+        let found = self.0.profile.read_aside_async(move |tx| {
             let mut names = view::Names::new(me.account);
             let from = accounts(tx, &query.from, (&me.name, me.account))?;
             if rooms.is_empty() {

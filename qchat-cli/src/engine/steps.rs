@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use qchat_proto::{
+    content::Content,
     ids::{MessageId, RoomId, Seq, UserName},
     mls::{fault::MlsFault, identity::MissingKey},
     session::{
@@ -367,33 +368,35 @@ impl Steps {
         .await
     }
 
-    /// Puts something to say into the outbox; a text appears in the timeline at once.
+    /// Puts a change of a room into the outbox.
     pub(crate) async fn enqueue(&self, room: RoomId, want: Want) -> Result<MessageId, EngineError> {
-        self.enqueue_with(room, want, |_| Ok(())).await
-    }
-
-    /// The same, and something else in the same transaction.
-    pub(crate) async fn enqueue_with(
-        &self,
-        room: RoomId,
-        want: Want,
-        also: impl FnOnce(&mut Tx) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<MessageId, EngineError> {
         let device = Arc::clone(&self.device);
         self.run(move |tx| {
             let device = device.at(tx)?;
-            let want = match want.clone() {
-                Want::Application(content) => Want::Application(witnessing(tx, room, content)?),
-                other => other,
-            };
-            let id = outbox::enqueue(tx, &device, room, want.clone())?;
-            if let Want::Application(content) = &want {
-                tx.put_pending(room, id, content)?;
-            }
-            also(tx)?;
-            Ok(id)
+            Ok(outbox::enqueue(tx, &device, room, want)?)
         })
         .await
+    }
+
+    /// Puts something to say into the outbox, and into the timeline. `compose` decides in the same transaction whether it may be said,
+    /// and how. It has its place among what is said when this returns.
+    pub(crate) fn say<C>(
+        &self,
+        room: RoomId,
+        compose: C,
+    ) -> impl Future<Output = Result<MessageId, EngineError>> + use<C>
+    where
+        C: FnOnce(&mut Tx) -> Result<Content, EngineError> + Send + 'static,
+    {
+        let device = Arc::clone(&self.device);
+        self.profile.write_async(move |tx| {
+            let content = compose(tx)?.encode();
+            let content = witnessing(tx, room, content)?;
+            let device = device.at(tx)?;
+            let id = outbox::enqueue(tx, &device, room, Want::Application(content.clone()))?;
+            tx.put_pending(room, id, &content)?;
+            Ok(id)
+        })
     }
 
     /// Puts a scheduled message into the outbox, and takes it out of those that are to come. One to somebody who is blocked by now

@@ -155,15 +155,14 @@ pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreEr
         RoomStatus::Joined => tx.changed_member(row.state.room)?.map(|name| name.to_string()),
         _ => None,
     };
-    let unread = tx.unread(row)?;
     Ok(RoomSummary {
         id: row.state.room,
         name: name(tx, row)?,
         direct: row.settings.as_ref().is_some_and(|settings| settings.direct),
         status,
-        unread: unread.messages,
+        unread: row.unread,
         read: Some(row.read_seq),
-        mentions: unread.mentions,
+        mentions: row.mentions,
         marks: marks(tx, row.state.room)?,
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),

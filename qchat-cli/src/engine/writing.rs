@@ -9,7 +9,6 @@ use qchat_proto::{
     content::{Body, Change, Content, ContentError, Emoji, MessageRef, Poll, What},
     conversation::By,
     ids::{AccountId, MessageId, RoomId},
-    session::ledger::Want,
 };
 
 use super::{
@@ -17,10 +16,10 @@ use super::{
     error::EngineError,
     files,
     handle::Handle,
-    mentions,
+    mentions, permission,
     types::{Event, Message},
 };
-use crate::store::{Delivery, Line, LineBody, StoreError, Tx};
+use crate::store::{Delivery, Line, LineBody, Tx};
 
 /// A text to be sent, or what is said with a file, with what belongs to it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -49,7 +48,7 @@ impl From<ContentError> for EngineError {
 }
 
 impl Handle {
-    /// Puts a text into the outbox; it is durable when this returns, and sent as soon as there is a connection.
+    /// Puts a text into the outbox; it is durable when that ends, and sent as soon as there is a connection.
     ///
     /// # Errors
     /// [`EngineError::Invalid`] for an empty or too long text, [`EngineError::NotMember`],
@@ -58,18 +57,22 @@ impl Handle {
         self.send_draft(room, Draft { text, ..Draft::default() }).await
     }
 
-    /// [`Handle::send`], with what belongs to the text.
+    /// [`Handle::send`], with what belongs to the text. It has its place among what is said when this returns, before it is durable.
     ///
     /// # Errors
     /// As there, and [`EngineError::NoSuchMessage`] when what it answers is not here.
-    pub async fn send_draft(&self, room: RoomId, draft: Draft) -> Result<MessageId, EngineError> {
-        let mut content = Content::text(draft.text, clock::millis())?;
-        content.expires_after = draft.expires_after;
-        if let Some(of) = draft.reply_to {
-            self.expect_message(room, of).await?;
-            content.reply_to = Some(of);
-        }
-        self.post(room, content).await
+    pub fn send_draft(
+        &self,
+        room: RoomId,
+        draft: Draft,
+    ) -> impl Future<Output = Result<MessageId, EngineError>> + Send {
+        let content = Content::text(draft.text, clock::millis()).map(|content| Content {
+            expires_after: draft.expires_after,
+            reply_to: draft.reply_to,
+            ..content
+        });
+        let posting = content.map(|content| self.post(room, content));
+        async move { posting?.await }
     }
 
     /// Asks a question.
@@ -194,40 +197,52 @@ impl Handle {
     /// # Errors
     /// [`EngineError::NoSuchMessage`] or [`EngineError::NotAllowed`].
     pub async fn expect_deletable(&self, room: RoomId, of: MessageRef) -> Result<(), EngineError> {
-        self.expect_allowed(room, of, What::Delete).await
+        let me = self.0.me.account;
+        self.0.profile.read_async(move |tx| expect_allowed(tx, me, (room, of), &What::Delete)).await
     }
 
     /// A message that is here.
     pub(super) async fn expect_message(&self, room: RoomId, of: MessageRef) -> Result<Line, EngineError> {
-        let line = self.0.profile.read_async(move |tx| tx.message(room, of)).await?;
-        line.ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
+        self.0.profile.read_async(move |tx| expect_message(tx, room, of)).await
     }
 
-    async fn post(&self, room: RoomId, mut content: Content) -> Result<MessageId, EngineError> {
-        self.may_speak(room).await?;
-        if let Body::Text(text) = &content.body {
-            content.mentions = self.mentioned(room, text.clone()).await?;
+    fn post(
+        &self,
+        room: RoomId,
+        mut content: Content,
+    ) -> impl Future<Output = Result<MessageId, EngineError>> + Send {
+        let me = self.0.me.account;
+        let saying = self.0.steps.say(room, move |tx| {
+            permission::may_speak(tx, me, room)?;
+            if let Some(of) = content.reply_to {
+                expect_message(tx, room, of)?;
+            }
+            if let Body::Text(text) = &content.body {
+                content.mentions = mentions::of(tx, room, text)?;
+            }
+            Ok(content)
+        });
+        async move {
+            let id = saying.await?;
+            self.tell(Event::Timeline(room));
+            self.wrote(room).await;
+            Ok(id)
         }
-        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
-        self.tell(Event::Timeline(room));
-        self.wrote(room).await;
-        Ok(id)
-    }
-
-    pub(super) async fn mentioned(&self, room: RoomId, text: String) -> Result<Vec<AccountId>, EngineError> {
-        Ok(self.0.profile.read_async(move |tx| mentions::of(tx, room, &text)).await?)
     }
 
     async fn change(&self, room: RoomId, of: MessageRef, what: What) -> Result<MessageId, EngineError> {
-        self.may_speak(room).await?;
-        self.expect_allowed(room, of, what.clone()).await?;
-        let mentions = match &what {
-            What::Edit(text) => self.mentioned(room, text.clone()).await?,
-            _ => vec![],
-        };
-        let body = Body::Change(Change { target: of, what });
-        let content = Content { mentions, ..Content::new(body, clock::millis()) };
-        let id = self.0.steps.enqueue(room, Want::Application(content.encode())).await?;
+        let me = self.0.me.account;
+        let id = self.0.steps.say(room, move |tx| {
+            permission::may_speak(tx, me, room)?;
+            expect_allowed(tx, me, (room, of), &what)?;
+            let mentions = match &what {
+                What::Edit(text) => mentions::of(tx, room, text)?,
+                _ => vec![],
+            };
+            let body = Body::Change(Change { target: of, what });
+            Ok(Content { mentions, ..Content::new(body, clock::millis()) })
+        });
+        let id = id.await?;
         self.tell(Event::Changed(room));
         self.tell(Event::Timeline(room));
         self.wrote(room).await;
@@ -246,16 +261,21 @@ impl Handle {
         });
         Ok(blocked.await?)
     }
+}
 
-    async fn expect_allowed(&self, room: RoomId, of: MessageRef, what: What) -> Result<(), EngineError> {
-        let account = self.0.me.account;
-        let allowed = self.0.profile.read_async(move |tx: &mut Tx| {
-            let Some(line) = tx.message(room, of)? else { return Ok(None) };
-            let LineBody::Message { state, .. } = line.body else { return Ok(None) };
-            let by = By { account, admin: tx.is_own_admin(room)? };
-            Ok::<_, StoreError>(Some(state.allows(&what, by)))
-        });
-        allowed.await?.ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))??;
-        Ok(())
-    }
+fn expect_message(tx: &mut Tx, room: RoomId, of: MessageRef) -> Result<Line, EngineError> {
+    tx.message(room, of)?.ok_or_else(|| EngineError::NoSuchMessage(of.id.to_string()))
+}
+
+/// Says so when an account may not change a message like that.
+fn expect_allowed(
+    tx: &mut Tx,
+    account: AccountId,
+    (room, of): (RoomId, MessageRef),
+    what: &What,
+) -> Result<(), EngineError> {
+    let LineBody::Message { state, .. } = expect_message(tx, room, of)?.body else {
+        return Err(EngineError::NoSuchMessage(of.id.to_string()));
+    };
+    Ok(state.allows(what, By { account, admin: tx.is_own_admin(room)? })?)
 }

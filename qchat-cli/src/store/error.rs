@@ -64,6 +64,14 @@ pub enum StoreError {
     /// A quantum job that another process has forgotten meanwhile.
     #[error("the job was forgotten meanwhile; `qchat quantum jobs` shows those that are left")]
     Forgotten,
+    /// A defect: what was to read alone has written. Nothing of it is left.
+    #[error("something was to be written where it is only read, and was not")]
+    ReadOnly,
+    /// What was written in the same transaction has broken it.
+    #[error(
+        "another write that was underway has failed, and this one with it; nothing of them was kept. Try again"
+    )]
+    Together,
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -73,6 +81,20 @@ pub enum StoreError {
     /// Anything else that SQLite says.
     #[error("database: {0}")]
     Database(#[source] DieselError),
+}
+
+impl StoreError {
+    /// What this is for others whose writes were to be made durable with it.
+    pub(super) fn of_the_others(&self) -> Self {
+        match self {
+            Self::Busy => Self::Busy,
+            Self::DiskFull => Self::DiskFull,
+            Self::WrongKey => Self::WrongKey,
+            Self::Damaged(what) => Self::Damaged(what),
+            Self::Missing(path) => Self::Missing(path.clone()),
+            _ => Self::Together,
+        }
+    }
 }
 
 impl From<DieselError> for StoreError {

@@ -35,6 +35,7 @@ mod prepared;
 mod profile;
 mod profiles;
 pub mod quantum;
+mod queue;
 mod receipts;
 mod recovery;
 mod renewals;
@@ -67,7 +68,7 @@ pub use outbox::{Waiting, WaitingState};
 pub use profile::Profile;
 pub use profiles::ToldProfile;
 pub use receipts::Progress;
-pub use rooms::{InvitationRow, RoomRow, Unread};
+pub use rooms::{InvitationRow, RoomRow};
 pub use rotation::{AccountIdentity, DeviceKey, NextKey};
 pub use scheduled::Scheduled;
 pub use search::{

@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use super::{
     ProfileLock, StoreError, connect, file,
     kept::Kept,
     quantum::QuantumStore,
+    queue::{self, Queue},
     search,
     tx::{Begin, Tx},
 };
@@ -38,8 +39,10 @@ struct Inner {
     dir: PathBuf,
     key: Secret<32>,
     writer: Slot,
-    /// One is enough: reads are short, and opening a connection costs a command more than waiting for this one.
+    /// For what is read while the other one writes, or takes long. One is enough: opening a connection costs a command more than
+    /// waiting for this one.
     reader: Slot,
+    queue: Queue,
 }
 
 /// A connection, opened when it is first used; taken out while in use, so that a panic inside a transaction closes it
@@ -116,7 +119,8 @@ impl Profile {
     fn start(dir: PathBuf, key: Secret<32>) -> Result<Self, StoreError> {
         tighten(&dir, 0o700)?;
         tighten(&dir.join(DATABASE), 0o600)?;
-        let inner = Inner { dir, key, writer: Slot::default(), reader: Slot::default() };
+        let inner =
+            Inner { dir, key, writer: Slot::default(), reader: Slot::default(), queue: Queue::default() };
         inner.writer.run(
             || inner.connect(false),
             |tx| file::migrate(&mut tx.conn, MIGRATIONS, &inner.dir, MIGRATION_LOCK, search::fill_in_steps),
@@ -140,6 +144,11 @@ impl Profile {
         QuantumStore::open(&self.0.dir, Secret::from_bytes(*self.0.key.expose()))
     }
 
+    /// The writes that wait.
+    pub(super) fn queue(&self) -> &Queue {
+        &self.0.queue
+    }
+
     /// The profile's directory.
     pub fn dir(&self) -> &Path {
         &self.0.dir
@@ -155,20 +164,57 @@ impl Profile {
         inner.writer.run(|| inner.connect(false), |tx| tx.run(Begin::Write, work))
     }
 
-    /// Runs one read transaction, which sees a single state throughout; blocks the thread. Writing in it fails.
+    /// Runs one short read transaction, which sees a single state throughout; blocks the thread. Writing in it fails. What takes long
+    /// is for [`Profile::read_aside`].
     ///
     /// # Errors
     /// Those of `work`.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&mut Tx) -> Result<T, E>) -> Result<T, E> {
         let inner = &*self.0;
+        // Each connection keeps the pages that it has decrypted until another one writes: after a write the writer's are all there, and
+        // the reader's all gone.
+        let free = match inner.writer.0.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(slot)) => Some(slot.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        match free {
+            Some(slot) => Slot::run_in(slot, || inner.connect(false), |tx| tx.run(Begin::Read, work)),
+            None => self.read_aside(work),
+        }
+    }
+
+    /// [`Profile::read`] for what takes long: nobody who writes waits for it.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn read_aside<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let inner = &*self.0;
         inner.reader.run(|| inner.connect(true), |tx| tx.run(Begin::Read, work))
     }
 
-    /// [`Profile::write`] on the blocking pool. A caller that stops waiting does not stop the transaction.
+    /// [`Profile::write`] on the blocking pool. It has its place among those so written when this returns, and is carried out in
+    /// that order, whether or not anybody waits for it.
     ///
     /// # Errors
-    /// As [`Profile::write`]; [`StoreError::Abandoned`] when the runtime shuts down first.
-    pub async fn write_async<T, E>(
+    /// As [`Profile::write`]; [`StoreError::Abandoned`] when the runtime shuts down first; [`StoreError::Together`].
+    pub fn write_async<W, T, E>(&self, work: W) -> impl Future<Output = Result<T, E>> + use<W, T, E>
+    where
+        W: FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        queue::write(self, work)
+    }
+
+    /// [`Profile::read_aside`] on the blocking pool.
+    ///
+    /// # Errors
+    /// As there; [`StoreError::Abandoned`] when the runtime shuts down first.
+    pub async fn read_aside_async<T, E>(
         &self,
         work: impl FnOnce(&mut Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -177,7 +223,7 @@ impl Profile {
         E: From<StoreError> + Send + 'static,
     {
         let profile = self.clone();
-        blocking(move || profile.write(work)).await
+        blocking(move || profile.read_aside(work)).await
     }
 
     /// [`Profile::read`] on the blocking pool.
@@ -284,8 +330,15 @@ impl Slot {
         connect: impl FnOnce() -> Result<Tx, StoreError>,
         work: impl FnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
+        Self::run_in(self.0.lock().unwrap_or_else(PoisonError::into_inner), connect, work)
+    }
+
+    fn run_in<T, E: From<StoreError>>(
+        mut slot: MutexGuard<'_, Option<Tx>>,
+        connect: impl FnOnce() -> Result<Tx, StoreError>,
+        work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
         // A panic while the lock was held has dropped the connection: nothing is left that could be inconsistent.
-        let mut slot: MutexGuard<'_, _> = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = match slot.take() {
             Some(tx) => tx,
             None => connect()?,

@@ -1,11 +1,6 @@
 //! Rooms as lists and screens need them, with what is unread; and invitations that wait for an answer.
 
-use diesel::{
-    OptionalExtension, SqliteConnection,
-    dsl::{count_star, sql},
-    prelude::*,
-    sql_types::{BigInt, Nullable},
-};
+use diesel::{OptionalExtension, SqliteConnection, prelude::*};
 use qchat_proto::{
     content::RoomSettings,
     ids::{AccountId, RoomId, Seq},
@@ -13,8 +8,8 @@ use qchat_proto::{
 };
 
 use super::{
-    StoreError, Tx, convert, notes, receipts,
-    schema::{invitations, room_settings, rooms, timeline},
+    StoreError, Tx, convert, receipts,
+    schema::{invitations, room_settings, rooms},
 };
 
 /// A room that this device has joined, whatever has become of it since.
@@ -26,17 +21,12 @@ pub struct RoomRow {
     pub settings: Option<RoomSettings>,
     /// Everything up to this seq has been read.
     pub read_seq: Seq,
-    /// When the last message was stored, milliseconds since the Unix epoch.
-    pub active_ms: Option<i64>,
-}
-
-/// What is unread in a room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unread {
     /// Messages from other accounts after the read mark.
-    pub messages: u64,
+    pub unread: u64,
     /// Those of them whose text speaks to this account.
     pub mentions: u64,
+    /// When the last message was stored, milliseconds since the Unix epoch.
+    pub active_ms: Option<i64>,
 }
 
 /// An invitation without an answer.
@@ -68,6 +58,8 @@ struct Stored {
     generation: i64,
     read_seq: i64,
     active_ms: Option<i64>,
+    unread: i64,
+    unread_mentions: i64,
 }
 
 impl Stored {
@@ -154,6 +146,8 @@ fn row((stored, settings): (Stored, Option<Vec<u8>>)) -> Result<RoomRow, StoreEr
             .transpose()
             .map_err(|_| StoreError::Corrupt("room settings"))?,
         read_seq: convert::seq(stored.read_seq)?,
+        unread: convert::unsigned("count", stored.unread)?,
+        mentions: convert::unsigned("count", stored.unread_mentions)?,
         active_ms: stored.active_ms,
     })
 }
@@ -170,30 +164,6 @@ impl Tx {
             .order((rooms::active_ms.desc(), rooms::room))
             .load(&mut self.conn)?;
         rows.into_iter().map(row).collect()
-    }
-
-    /// What is unread in a room. It takes as long as there is much of it, this account's own messages included: for what is shown,
-    /// and for nothing that is done with each message.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn unread(&mut self, room: &RoomRow) -> Result<Unread, StoreError> {
-        let own_account = self.own_account()?;
-        let blocked = notes::blocked(&mut self.conn)?;
-        // Served by timeline_place alone, from the read mark on.
-        let (unread, mentions): (i64, Option<i64>) = timeline::table
-            .filter(timeline::room.eq(&room.state.room.as_bytes()[..]))
-            .filter(timeline::place.gt(convert::seq_number(room.read_seq)?))
-            .filter(timeline::account.ne(own_account))
-            .filter(timeline::account.ne_all(blocked))
-            .filter(timeline::of_message.is_null())
-            .filter(timeline::deleted.eq(false))
-            .select((count_star(), sql::<Nullable<BigInt>>("sum(mentions_me)")))
-            .first(&mut self.conn)?;
-        Ok(Unread {
-            messages: convert::unsigned("count", unread)?,
-            mentions: convert::unsigned("count", mentions.unwrap_or(0))?,
-        })
     }
 
     /// One room.

@@ -132,6 +132,8 @@ diesel::table! {
         generation -> BigInt,
         read_seq -> BigInt,
         active_ms -> Nullable<BigInt>,
+        unread -> BigInt,
+        unread_mentions -> BigInt,
     }
 }
 

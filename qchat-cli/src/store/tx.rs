@@ -1,12 +1,17 @@
 //! A transaction: the handle that all queries hang on.
 
 use diesel::{
-    SqliteConnection,
+    RunQueryDsl, SqliteConnection,
     connection::{AnsiTransactionManager, TransactionManager},
 };
 use qchat_proto::ids::{MessageId, Seq};
 
 use super::{StoreError, kept::Kept};
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    fn total_changes() -> BigInt;
+}
 
 /// An open transaction on a profile. The files beside this one say what it can do.
 pub struct Tx {
@@ -45,7 +50,16 @@ impl Tx {
         self.changed = false;
         self.settled.clear();
         AnsiTransactionManager::begin_transaction_sql(&mut self.conn, sql).map_err(StoreError::from)?;
-        match work(self) {
+        let written = match begin {
+            Begin::Write => Ok(None),
+            Begin::Read => self.written().map(Some),
+        };
+        let worked = written.map_err(E::from).and_then(|written| Ok((written, work(self)?)));
+        let worked = worked.and_then(|(written, done)| match written {
+            Some(written) if self.written()? != written => Err(StoreError::ReadOnly.into()),
+            _ => Ok(done),
+        });
+        match worked {
             Ok(done) => {
                 AnsiTransactionManager::commit_transaction(&mut self.conn).map_err(|error| {
                     self.kept.clear();
@@ -63,6 +77,20 @@ impl Tx {
         }
     }
 
+    /// Runs `work`, of which nothing is left unless it has gone well, inside a transaction.
+    pub(super) fn step(&mut self, work: impl FnOnce(&mut Self) -> bool) -> Result<(), StoreError> {
+        self.changed = false;
+        self.settled.clear();
+        AnsiTransactionManager::begin_transaction(&mut self.conn)?;
+        if work(self) {
+            AnsiTransactionManager::commit_transaction(&mut self.conn)?;
+        } else {
+            self.kept.clear();
+            AnsiTransactionManager::rollback_transaction(&mut self.conn)?;
+        }
+        Ok(())
+    }
+
     /// Whether a change of an earlier message was stored in this transaction.
     pub fn has_changed_messages(&self) -> bool {
         self.changed
@@ -71,6 +99,11 @@ impl Tx {
     /// The messages of this device that were found in the log in this transaction, and where.
     pub fn settled_messages(&self) -> &[(MessageId, Seq)] {
         &self.settled
+    }
+
+    /// How many rows this connection has written, ever.
+    fn written(&mut self) -> Result<i64, StoreError> {
+        Ok(diesel::select(total_changes()).get_result(&mut self.conn)?)
     }
 
     /// Whether the connection cannot be used again.

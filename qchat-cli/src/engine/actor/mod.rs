@@ -306,7 +306,7 @@ impl Actor {
     }
 
     async fn connect(&mut self) -> Result<Socket, End> {
-        old_copy::expect_none(&self.profile).await?;
+        self.profile.read_async(old_copy::expect_none).await?;
         let token = self.access.token().await?;
         let server = self.profile.read_async(Tx::identity).await.map_err(EngineError::from)?;
         let server = server.ok_or(EngineError::LoggedOut)?.server_id;
@@ -326,7 +326,8 @@ impl Actor {
     async fn work(&mut self, socket: &mut Socket) -> End {
         let started = async {
             self.data_version = self.profile.data_version_async().await.map_err(EngineError::from)?;
-            self.deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
+            self.deleted =
+                self.profile.read_aside_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
             let mut rooms = self.list_rooms().await?;
             for (room, cursor, newest) in &mut rooms {
                 if *newest < *cursor
@@ -513,7 +514,7 @@ impl Actor {
         }
         self.data_version = version;
         // Another process wrote: its messages are to be shown, its rows it sends itself unless it has ended.
-        let deleted = self.profile.read_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
+        let deleted = self.profile.read_aside_async(Tx::deleted_messages).await.map_err(EngineError::from)?;
         if deleted != self.deleted {
             self.deleted = deleted;
             self.tell(Event::Deleted);

@@ -119,11 +119,11 @@ impl Handle {
             progress,
         };
         let me = own.account;
-        let known = inner.profile.read_async(move |tx| pack::known(tx, me)).await?;
+        let known = inner.profile.read_aside_async(move |tx| pack::known(tx, me)).await?;
         upload.push(known).await?;
         let mut after = 0;
         while after < last {
-            let lines = inner.profile.read_async(move |tx| pack::lines(tx, after)).await?;
+            let lines = inner.profile.read_aside_async(move |tx| pack::lines(tx, after)).await?;
             upload.push(lines).await?;
             after += LINES;
             upload.far.done = u64::try_from(after.min(last)).unwrap_or(0);

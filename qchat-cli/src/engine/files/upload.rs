@@ -9,7 +9,6 @@ use qchat_proto::{
     content::{Attachment, Body, Content, MAX_CAPTION, MAX_NAME},
     file::{self, FileDigest, FileHash, FileKey, Layout, SEGMENT, Sealing, segment_hash},
     ids::{FileId, MessageId, RoomId},
-    session::ledger::Want,
     wire::{
         api::{CompleteFile, PutFile},
         fault::FaultCode,
@@ -24,8 +23,8 @@ use super::{
 };
 use crate::{
     engine::{
-        clock, entropy::MixedEntropy, error::EngineError, handle::Handle, register::blocking, types::Event,
-        writing::Draft,
+        clock, entropy::MixedEntropy, error::EngineError, handle::Handle, mentions, permission,
+        register::blocking, types::Event, writing::Draft,
     },
     store::{StoreError, Upload},
 };
@@ -42,8 +41,13 @@ impl Handle {
         source: Source,
         progress: impl Fn(Transfer),
     ) -> Result<(MessageId, FileId), EngineError> {
-        self.writable(room).await?;
-        self.expect_not_blocked(room).await?;
+        self.0
+            .profile
+            .read_async(move |tx| {
+                permission::writable(tx, room)?;
+                permission::expect_not_blocked(tx, room)
+            })
+            .await?;
         if let Some(of) = source.draft.reply_to {
             self.expect_message(room, of).await?;
         }
@@ -86,17 +90,20 @@ impl Handle {
             return Err(error);
         }
         attachment.hash = hash;
-        self.writable(room).await?;
-        let Draft { text, reply_to, expires_after } = source.draft;
-        let mentions = self.mentioned(room, text).await?;
-        let content =
-            Content { reply_to, mentions, expires_after, ..Content::attachment(attachment, clock::millis()) };
         let file = upload.file;
-        let id = self
-            .0
-            .steps
-            .enqueue_with(room, Want::Application(content.encode()), move |tx| tx.end_upload(file))
-            .await?;
+        let id = self.0.steps.say(room, move |tx| {
+            permission::writable(tx, room)?;
+            let Draft { text, reply_to, expires_after } = source.draft;
+            let mentions = mentions::of(tx, room, &text)?;
+            tx.end_upload(file)?;
+            Ok(Content {
+                reply_to,
+                mentions,
+                expires_after,
+                ..Content::attachment(attachment, clock::millis())
+            })
+        });
+        let id = id.await?;
         self.tell(Event::Timeline(room));
         self.wrote(room).await;
         Ok((id, file))

@@ -17,7 +17,7 @@ use qchat_proto::{
 use super::{
     ALICE, ALICE_DEVICE, BOB, BOB_DEVICE, KEY, ROOM, alice, message, profile, read, state, unread, write,
 };
-use crate::store::{Delivery, Line, LineBody, Profile, StoreError, Tx, Unread};
+use crate::store::{Delivery, Line, LineBody, Profile, StoreError, Tx};
 
 const CAROL: AccountId = AccountId::from_bytes([0xc1; 16]);
 const CAROL_DEVICE: DeviceId = DeviceId::from_bytes([0xc2; 16]);
@@ -299,7 +299,7 @@ fn changes_are_neither_lines_nor_unread_and_who_follows_the_log_sees_them() {
         tx.put_message(&said(7, 7, Body::Text("three".to_owned())))?;
         tx.put_room(&state(7))
     });
-    assert_eq!(read(&profile, unread), Unread { messages: 3, mentions: 1 });
+    assert_eq!(read(&profile, unread), (3, 1));
     assert_eq!(all(&profile).len(), 3);
     let followed = read(&profile, |tx| tx.settled_lines_after(ROOM, 0, 9));
     let changes = followed.iter().filter(|line| matches!(line.body, LineBody::Change { .. }));

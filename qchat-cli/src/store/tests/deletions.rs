@@ -38,13 +38,13 @@ fn a_deleted_message_leaves_its_place_and_nothing_of_what_it_said() {
     let row_of_four = read(&profile, |tx| tx.lines_before(ROOM, None, 99))[3].row;
     let all: Vec<_> = (1..=6).map(message).collect();
     assert_eq!(shown(&profile), all);
-    assert_eq!(read(&profile, unread).messages, 6);
+    assert_eq!(read(&profile, unread).0, 6);
     let deletion = write(&profile, |tx| tx.delete_messages(ROOM, &[message(4), message(99), message(2)]));
     assert_eq!(deletion, Deletion { deleted: 2, unknown: vec![message(99)], on_their_way: vec![] });
     assert_eq!(shown(&profile), [message(1), message(3), message(5), message(6)]);
     assert_eq!(read(&profile, Tx::deleted_messages), 2);
     let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
-    assert_eq!((read(&profile, unread).messages, room.state), (4, state(6)));
+    assert_eq!((read(&profile, unread).0, room.state), (4, state(6)));
     // It is known when it comes again, and whoever reads on from it goes on where it stood.
     assert!(read(&profile, |tx| tx.has_message(ROOM, BOB_DEVICE, message(4))));
     assert_eq!(read(&profile, |tx| tx.lines_after(ROOM, row_of_four, 9)).len(), 2);

@@ -100,7 +100,7 @@ fn a_database_of_every_earlier_version_is_read_whole() {
         let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
         assert_eq!((room.state.phase, room.state.cursor, room.state.epoch), (Phase::Member, Seq(8), 6));
         assert_eq!((room.read_seq, room.active_ms), (Seq(1), Some(77)), "{version}");
-        assert_eq!(read(&profile, unread).messages, 1, "{version}");
+        assert_eq!(read(&profile, unread).0, 1, "{version}");
         assert_eq!(room.settings.as_ref(), Some(&settings));
         let lines = read(&profile, |tx| tx.lines_before(ROOM, None, 9));
         let found: Vec<_> = lines.iter().map(|line| (line.row, line.seq, line.delivery)).collect();

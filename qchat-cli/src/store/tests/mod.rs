@@ -8,8 +8,10 @@ mod files;
 mod migrations;
 mod notes;
 mod profile;
+mod queue;
 mod search;
 mod timeline;
+mod unread;
 
 use qchat_proto::{
     crypto::secret::Secret,
@@ -17,7 +19,7 @@ use qchat_proto::{
     session::ledger::{Phase, RoomState},
 };
 
-use super::{Identity, Profile, StoreError, Tx, Unread};
+use super::{Identity, Profile, StoreError, Tx};
 
 pub(super) const KEY: [u8; 32] = [0xc3; 32];
 pub(super) const ROOM: RoomId = RoomId::from_bytes([1; 16]);
@@ -45,10 +47,9 @@ pub(super) fn alice() -> Identity {
     }
 }
 
-/// What is unread in the room.
-pub(super) fn unread(tx: &mut Tx) -> Result<Unread, StoreError> {
-    let row = tx.room_row(ROOM)?.unwrap();
-    tx.unread(&row)
+/// How much is unread in the room, and how much of that speaks to this account.
+pub(super) fn unread(tx: &mut Tx) -> Result<(u64, u64), StoreError> {
+    Ok(tx.room_row(ROOM)?.map_or((0, 0), |row| (row.unread, row.mentions)))
 }
 
 pub(super) fn state(cursor: u64) -> RoomState {

@@ -183,7 +183,7 @@ fn unread_counts_what_others_said_after_the_mark() {
     for (mark, count, read_seq) in [(0, 5, 0), (2, 3, 2), (1, 3, 2), (5, 0, 5)] {
         write(&profile, |tx| tx.mark_read(ROOM, Seq(mark)));
         let room = read(&profile, |tx| tx.room_row(ROOM)).unwrap();
-        assert_eq!((read(&profile, unread).messages, room.read_seq), (count, Seq(read_seq)), "{mark}");
+        assert_eq!((read(&profile, unread).0, room.read_seq), (count, Seq(read_seq)), "{mark}");
         assert_eq!(room.state, state(5));
         assert_eq!(room.settings.as_ref().map(|settings| settings.name.as_str()), Some("den"));
         assert!(room.active_ms.is_some());

@@ -1,0 +1,83 @@
+//! Writes that wait for one another.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use futures_util::{FutureExt as _, future::join_all};
+use qchat_proto::session::ledger::Ledger;
+
+use super::{ROOM, other_process, profile, read, state};
+use crate::store::{Profile, StoreError};
+
+/// Keeps the profile's writer until the sender is used or dropped.
+fn occupy(profile: &Profile) -> (mpsc::Sender<()>, thread::JoinHandle<()>) {
+    let (release, released) = mpsc::channel();
+    let (begin, begun) = mpsc::channel();
+    let profile = profile.clone();
+    let thread = thread::spawn(move || {
+        let held = profile.write(|_| {
+            begin.send(()).unwrap();
+            let _ = released.recv();
+            Ok::<_, StoreError>(())
+        });
+        held.unwrap();
+    });
+    begun.recv().unwrap();
+    (release, thread)
+}
+
+#[tokio::test]
+async fn writes_are_carried_out_in_their_order_and_one_that_fails_leaves_the_others_alone() {
+    let (_dir, profile) = profile();
+    let (release, holder) = occupy(&profile);
+    let order = Arc::new(Mutex::new(vec![]));
+    let writes: Vec<_> = (1..=200)
+        .map(|number| {
+            let order = Arc::clone(&order);
+            profile.write_async(move |tx| {
+                order.lock().unwrap().push(number);
+                let before = tx.room(ROOM)?.map_or(0, |room| room.cursor.0);
+                tx.put_room(&state(number))?;
+                if number % 3 == 0 { Err(StoreError::Forgotten) } else { Ok(before) }
+            })
+        })
+        .collect();
+    // Nobody waits for it, and it is carried out.
+    drop(profile.write_async(|tx| tx.put_room(&state(999))));
+    drop(release);
+    let mut last = 0;
+    for (number, written) in (1..).zip(join_all(writes).await) {
+        if number % 3 == 0 {
+            assert!(matches!(written, Err(StoreError::Forgotten)), "{written:?}");
+        } else {
+            assert_eq!(written.unwrap(), last, "what the one before has left");
+            last = number;
+        }
+    }
+    assert_eq!(*order.lock().unwrap(), (1..=200).collect::<Vec<_>>());
+    profile.write_async(|_| Ok::<_, StoreError>(())).await.unwrap();
+    assert_eq!(read(&other_process(&profile), |tx| tx.room(ROOM)), Some(state(999)));
+    holder.join().unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_be_durable_that_went_with_another_one() {
+    let (_dir, profile) = profile();
+    let (release, holder) = occupy(&profile);
+    let before = profile.write_async(|tx| tx.put_room(&state(1)));
+    let panics = profile.write_async(|tx| -> Result<(), StoreError> {
+        tx.put_room(&state(2))?;
+        panic!("as a defect would");
+    });
+    let after = profile.write_async(|tx| tx.put_room(&state(3)));
+    drop(release);
+    assert!(matches!(before.await, Err(StoreError::Together)));
+    assert!(std::panic::AssertUnwindSafe(panics).catch_unwind().await.is_err());
+    after.await.unwrap();
+    assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(3)));
+    profile.write_async(|tx| tx.put_room(&state(4))).await.unwrap();
+    assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(4)));
+    holder.join().unwrap();
+}
