@@ -64,6 +64,8 @@ pub struct App {
     pub(super) losses: u32,
     /// Why the desktop does not show what it was to show.
     pub(super) no_desktop: Option<String>,
+    /// The rooms whose messages were told of a moment ago, and whether more has come there since.
+    pub(super) told: HashMap<RoomId, bool>,
     /// None until they have been read.
     pub(super) rooms: Option<Vec<RoomSummary>>,
     /// What narrows the list of rooms down.
@@ -352,6 +354,7 @@ impl App {
             connection: Connection::Connecting,
             losses: 0,
             no_desktop: None,
+            told: HashMap::new(),
             rooms: None,
             filter: None,
             people: Vec::new(),

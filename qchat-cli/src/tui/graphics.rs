@@ -32,6 +32,10 @@ use ratatui_image::{
 
 use super::pixels::{self, Pixels};
 
+/// Most pixels of a small sixel picture, each way.
+const SMALL: u32 = 1000;
+/// The first version of Konsole that has iTerm2's protocol, as its variable has it.
+const KONSOLE_WITH_PICTURES: u32 = 220_400;
 /// Most columns and rows of a picture: kitty has numbers for no more.
 const MOST_CELLS: u16 = 297;
 /// What stands in a cell that kitty draws a part of a picture in.
@@ -93,6 +97,8 @@ pub(super) enum Protocol {
     KittyInTmux,
     /// Sixel.
     Sixel,
+    /// Sixel in a terminal that may be xterm, which draws none of a larger picture unless its `maxGraphicSize` says so.
+    SmallSixel,
     /// iTerm2's.
     Iterm2,
 }
@@ -107,6 +113,8 @@ pub(super) struct Surroundings {
     lc_terminal: String,
     /// Whether kitty has started what has started this.
     within_kitty: bool,
+    /// Whether Konsole has, of a version that draws pictures.
+    within_konsole: bool,
     /// Whether another terminal has since, which sets no `TERM_PROGRAM`.
     within_another: bool,
     in_tmux: bool,
@@ -123,7 +131,10 @@ impl Surroundings {
             in_tmux,
             multiplexed: in_tmux || set("STY") || set("ZELLIJ") || term.starts_with("screen"),
             within_kitty: set("KITTY_WINDOW_ID"),
-            within_another: set("VTE_VERSION") || set("XTERM_VERSION") || set("KONSOLE_VERSION"),
+            within_konsole: variable("KONSOLE_VERSION")
+                .parse()
+                .is_ok_and(|version: u32| version >= KONSOLE_WITH_PICTURES),
+            within_another: set("VTE_VERSION") || set("XTERM_VERSION"),
             program: variable("TERM_PROGRAM"),
             lc_terminal: variable("LC_TERMINAL"),
             term,
@@ -156,7 +167,7 @@ impl Surroundings {
         }
         if self.within_another {
             None
-        } else if self.lc_terminal == "iTerm2" {
+        } else if self.within_konsole || self.lc_terminal == "iTerm2" {
             Some(Protocol::Iterm2)
         } else {
             self.within_kitty.then_some(Protocol::Kitty)
@@ -199,7 +210,8 @@ impl Means {
             Graphics::Auto => around.protocol().filter(|_| coloured),
             Graphics::Kitty if around.in_tmux => Some(Protocol::KittyInTmux),
             Graphics::Kitty => Some(Protocol::Kitty),
-            Graphics::Sixel => Some(Protocol::Sixel),
+            Graphics::Sixel if around.protocol() == Some(Protocol::Sixel) => Some(Protocol::Sixel),
+            Graphics::Sixel => Some(Protocol::SmallSixel),
             // Tmux would not know where such a picture is, and leave it there when its cells become something else.
             Graphics::Iterm2 => (!around.in_tmux).then_some(Protocol::Iterm2),
         };
@@ -227,7 +239,10 @@ impl Shape {
         area: Size,
     ) -> Option<Self> {
         let along = |cells: u16, one: u16| u32::from(cells.min(MOST_CELLS)) * u32::from(one);
-        let room = (along(area.width, cell.width), along(area.height, cell.height));
+        let mut room = (along(area.width, cell.width), along(area.height, cell.height));
+        if protocol == Protocol::SmallSixel {
+            room = (room.0.min(SMALL), room.1.min(SMALL));
+        }
         let pixels = shrunk(pixels, room)?;
         let cells = |pixels: u32, one: u16| u16::try_from(pixels.div_ceil(one.into())).ok();
         let (width, height) = (cells(pixels.0, cell.width)?, cells(pixels.1, cell.height)?);
@@ -283,7 +298,7 @@ fn encode(pixels: &Pixels, shape: Shape) -> Option<Encoded> {
     }
     let whole = |data| (data, Vec::new());
     let bytes = match shape.protocol {
-        Protocol::Sixel => whole(Sixel::new(image, shape.cells, false).ok()?.data),
+        Protocol::Sixel | Protocol::SmallSixel => whole(Sixel::new(image, shape.cells, false).ok()?.data),
         Protocol::Iterm2 => whole(Iterm2::new(image, shape.cells, false).ok()?.data),
         Protocol::Kitty | Protocol::KittyInTmux => {
             let in_tmux = shape.protocol == Protocol::KittyInTmux;
@@ -369,7 +384,8 @@ const fn mark(protocol: Protocol) -> u8 {
         Protocol::Kitty => 1,
         Protocol::KittyInTmux => 2,
         Protocol::Sixel => 3,
-        Protocol::Iterm2 => 4,
+        Protocol::SmallSixel => 4,
+        Protocol::Iterm2 => 5,
     }
 }
 
@@ -400,6 +416,9 @@ mod tests {
             (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "ghostty")], Some(Protocol::Kitty)),
             (&[("TERM", "xterm-256color"), ("LC_TERMINAL", "iTerm2")], Some(Protocol::Iterm2)),
             (&[("TERM", "xterm-256color"), ("KITTY_WINDOW_ID", "1")], Some(Protocol::Kitty)),
+            (&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "221203")], Some(Protocol::Iterm2)),
+            (&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "211200")], None),
+            (&[("TERM", "xterm-256color"), ("KONSOLE_VERSION", "221203"), ("VTE_VERSION", "7600")], None),
             (&[("TERM", "xterm-256color")], None),
             (&[("TERM", "linux")], None),
             (&[], None),
@@ -428,14 +447,16 @@ mod tests {
     fn what_is_set_goes_before_what_is_known_and_nothing_goes_without_the_size_of_a_cell() {
         let (kitty, plain, tmux) =
             (&[("TERM", "xterm-kitty")][..], &[("TERM", "xterm")][..], &[("TMUX", "1")][..]);
+        let foot = &[("TERM", "foot")][..];
         for (set, variables, coloured, expected) in [
             (Graphics::Auto, kitty, true, Means::Pixels(Protocol::Kitty, CELL)),
             (Graphics::Auto, kitty, false, Means::Halfblocks),
             (Graphics::Auto, plain, true, Means::Halfblocks),
             (Graphics::Halfblocks, kitty, true, Means::Halfblocks),
             (Graphics::None, kitty, true, Means::None),
-            (Graphics::Sixel, kitty, true, Means::Pixels(Protocol::Sixel, CELL)),
-            (Graphics::Sixel, tmux, true, Means::Pixels(Protocol::Sixel, CELL)),
+            (Graphics::Sixel, foot, true, Means::Pixels(Protocol::Sixel, CELL)),
+            (Graphics::Sixel, plain, true, Means::Pixels(Protocol::SmallSixel, CELL)),
+            (Graphics::Sixel, tmux, true, Means::Pixels(Protocol::SmallSixel, CELL)),
             (Graphics::Kitty, plain, false, Means::Pixels(Protocol::Kitty, CELL)),
             (Graphics::Kitty, tmux, true, Means::Pixels(Protocol::KittyInTmux, CELL)),
             (Graphics::Iterm2, plain, true, Means::Pixels(Protocol::Iterm2, CELL)),
@@ -480,6 +501,11 @@ mod tests {
         }
         // Whatever a terminal says of itself, there is no more of it than kitty has numbers for.
         let (tiny, huge) = (CellSize { width: 1, height: 1 }, Size { width: 9999, height: 9999 });
+        let large = Size { width: 200, height: 60 };
+        for (protocol, fitted) in [(Protocol::Sixel, (1600, 1200)), (Protocol::SmallSixel, (1000, 750))] {
+            let shape = Shape::fitting((1600, 1200), protocol, CELL, large).unwrap();
+            assert_eq!(shape.pixels, fitted, "{protocol:?}");
+        }
         let shape = Shape::fitting((1024, 1024), Protocol::Kitty, tiny, huge).unwrap();
         assert_eq!(shape.cells, Size { width: MOST_CELLS, height: MOST_CELLS });
     }
@@ -520,7 +546,13 @@ mod tests {
             RgbImage::from_pixel(64, 64, Rgb([27, 92, 7])),
         ] {
             let pixels = Pixels::new(image);
-            for protocol in [Protocol::Kitty, Protocol::KittyInTmux, Protocol::Sixel, Protocol::Iterm2] {
+            for protocol in [
+                Protocol::Kitty,
+                Protocol::KittyInTmux,
+                Protocol::Sixel,
+                Protocol::SmallSixel,
+                Protocol::Iterm2,
+            ] {
                 let shape = Shape::fitting(pixels.size(), protocol, CELL, area).unwrap();
                 let encoded = encode(&pixels, shape).unwrap();
                 let (first, rows) = &*encoded.bytes;
@@ -539,7 +571,7 @@ mod tests {
                             assert!(!cells.chars().any(|c| c.is_ascii() || c.is_control()));
                         }
                     }
-                    Protocol::Sixel => {
+                    Protocol::Sixel | Protocol::SmallSixel => {
                         let (sixels, rest) = part(after_clearing(first), "\u{1b}P", "\u{1b}\\");
                         assert!(rows.is_empty() && rest.is_empty() && sixels.contains('q'));
                         assert!(sixels.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{sixels:?}");
@@ -591,6 +623,7 @@ mod tests {
                 format!("\u{1b}Ptmux;\u{1b}\u{1b}_Ga=d,d=I,i={},q=2\u{1b}\u{1b}\\\u{1b}\\", picture_id()),
             ),
             (Protocol::Sixel, String::new()),
+            (Protocol::SmallSixel, String::new()),
             (Protocol::Iterm2, String::new()),
         ] {
             let shape = Shape::fitting(pixels.size(), protocol, CELL, area).unwrap();

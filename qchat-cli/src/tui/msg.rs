@@ -184,6 +184,8 @@ pub enum Command {
     },
     /// Read the newest line of a room, to tell of it.
     Peek(RoomId),
+    /// Let some time pass before the next notification of this room.
+    Rest(RoomId),
     /// Read where a room's unread line stood.
     LoadLine(RoomId),
     /// Keep where it stands.

@@ -43,6 +43,8 @@ const AFTER_A_KEY: Duration = Duration::from_millis(3);
 const ANSWERED: Duration = Duration::from_millis(100);
 /// How long nobody presses a key before what is begun is kept.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long there is no further notification of a room of which there was one.
+const REST: Duration = Duration::from_secs(5);
 /// How much is told at once of how far things are.
 const PROGRESS: usize = 64;
 /// How long what has to be kept may take when the program ends.
@@ -393,6 +395,13 @@ impl<D: Desk> Work<D> {
                     Ok(()) => Msg::Done(command, Answer::Nothing),
                     Err(why) => Msg::Failed(command, why),
                 }
+            });
+            return;
+        }
+        if let Command::Rest(_) = &command {
+            self.tasks.spawn(async move {
+                sleep(REST).await;
+                Msg::Done(command, Answer::Nothing)
             });
             return;
         }

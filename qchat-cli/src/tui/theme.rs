@@ -85,7 +85,7 @@ impl Ambience {
             pictures: Surroundings::of(set),
             light: false,
         };
-        let light = look == Look::Auto
+        let light = [Look::Auto, Look::Sixteen].contains(&look)
             && said.is_to_be_asked()
             && background_color(QueryOptions::default())
                 .is_ok_and(|background| background.perceived_lightness() > 0.5);
@@ -127,7 +127,7 @@ impl Ambience {
     }
 
     fn is_to_be_asked(&self) -> bool {
-        self.fgbg.is_empty() && self.has_many_colours() && !self.is_without_colours()
+        self.fgbg.is_empty() && !self.is_without_colours()
     }
 
     fn is_light(&self) -> bool {
@@ -177,6 +177,28 @@ static SIXTEEN: Palette = Palette {
     failure: Some(Color::LightRed),
     good: Some(Color::Green),
     unread: Some(Color::LightYellow),
+    link: Some(Color::Blue),
+    code: Some(Color::Cyan),
+    bar: None,
+};
+
+/// What of them is read on a white background.
+static SIXTEEN_LIGHT: Palette = Palette {
+    people: Some([
+        Color::Blue,
+        Color::Green,
+        Color::Cyan,
+        Color::LightBlue,
+        Color::Black,
+        Color::Blue,
+        Color::Green,
+        Color::LightBlue,
+    ]),
+    quiet: Some(Color::DarkGray),
+    warning: Some(Color::Red),
+    failure: Some(Color::Red),
+    good: Some(Color::Green),
+    unread: Some(Color::Magenta),
     link: Some(Color::Blue),
     code: Some(Color::Cyan),
     bar: None,
@@ -257,11 +279,12 @@ impl Theme {
     /// What a look comes to here: `NO_COLOR` (any value but the empty one) and `TERM=dumb` turn colours off, where no look was
     /// chosen; and a terminal of 16 colours has them alone.
     pub fn of(look: Look, terminal: &Ambience) -> Self {
+        let sixteen = if terminal.is_light() { &SIXTEEN_LIGHT } else { &SIXTEEN };
         Self(match look {
             Look::Plain => &PLAIN,
             Look::Auto if terminal.is_without_colours() => &PLAIN,
-            Look::Sixteen => &SIXTEEN,
-            Look::Auto if !terminal.has_many_colours() => &SIXTEEN,
+            Look::Sixteen => sixteen,
+            Look::Auto if !terminal.has_many_colours() => sixteen,
             Look::Auto if terminal.is_light() => &LIGHT,
             Look::Auto | Look::Dark => &DARK,
             Look::Light => &LIGHT,
@@ -271,7 +294,7 @@ impl Theme {
 
     /// The colours that pictures have in this look on this terminal: none where there are 16, or none.
     pub(super) fn depth(self, terminal: &Ambience) -> Depth {
-        if [&SIXTEEN, &PLAIN].contains(&self.0) {
+        if [&SIXTEEN, &SIXTEEN_LIGHT, &PLAIN].contains(&self.0) {
             Depth::None
         } else if terminal.has_all_colours() {
             Depth::All
@@ -382,6 +405,9 @@ mod tests {
             (Look::Auto, "", "xterm-256color", "0;15", &LIGHT),
             (Look::Auto, "", "xterm-256color", "0;default;15", &LIGHT),
             (Look::Auto, "", "linux", "", &SIXTEEN),
+            (Look::Auto, "", "xterm", "0;15", &SIXTEEN_LIGHT),
+            (Look::Sixteen, "", "xterm-256color", "", &SIXTEEN),
+            (Look::Sixteen, "", "xterm-256color", "0;15", &SIXTEEN_LIGHT),
             (Look::Auto, "1", "xterm-256color", "", &PLAIN),
             (Look::Auto, "", "dumb", "", &PLAIN),
             (Look::Light, "1", "linux", "", &LIGHT),
@@ -396,13 +422,15 @@ mod tests {
             };
             assert_eq!(Theme::of(look, &ambience).0, palette, "{look:?} {ambience:?}");
             // What it says itself counts where the environment says nothing, and where there are colours for it.
-            let asked = look == Look::Auto && palette == &DARK && fgbg.is_empty();
-            assert_eq!(
-                ambience.is_to_be_asked(),
-                fgbg.is_empty() && term == "xterm-256color" && no_color.is_empty()
-            );
-            let light = Ambience { light: ambience.is_to_be_asked(), ..ambience };
-            assert_eq!(Theme::of(look, &light).0, if asked { &LIGHT } else { palette });
+            let asked = fgbg.is_empty() && no_color.is_empty() && term != "dumb";
+            assert_eq!(ambience.is_to_be_asked(), asked, "{look:?} {ambience:?}");
+            let light = Ambience { light: asked, ..ambience };
+            let suits = match look {
+                Look::Auto | Look::Sixteen if asked && palette == &SIXTEEN => &SIXTEEN_LIGHT,
+                Look::Auto if asked => &LIGHT,
+                _ => palette,
+            };
+            assert_eq!(Theme::of(look, &light).0, suits, "{look:?} {light:?}");
         }
         for (term, vte, is_777) in [
             ("xterm-256color", "", false),

@@ -144,12 +144,33 @@ fn notifications_say_as_much_as_is_wanted() {
     assert!(stage.all_asked().contains(&by_desktop));
     stage.tell(Msg::Failed(by_desktop.clone(), "no session".to_owned()));
     assert!(stage.drawn().contains("no session"), "{}", stage.drawn());
-    after[2].unread = 3;
-    stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(after)));
-    let asked = stage.all_asked();
     let by_terminal = notify("qchat", "a new message");
-    assert_eq!(asked.iter().filter(|command| **command == by_terminal).count(), 2, "{asked:?}");
-    assert!(!asked.contains(&by_desktop), "{asked:?}");
+    let times = |stage: &mut Stage| {
+        let asked = stage.all_asked();
+        assert!(!asked.contains(&by_desktop), "{asked:?}");
+        let rests = asked.iter().filter(|command| matches!(command, Command::Rest(_))).count();
+        (asked.iter().filter(|command| **command == by_terminal).count(), rests)
+    };
+    assert_eq!(times(&mut stage), (1, 0));
+    // However much is said, there is one notification now and then, and none of what has been read meanwhile.
+    let mut grow = |stage: &mut Stage, unread| {
+        after[2].unread = unread;
+        stage.tell(Msg::Done(Command::LoadRooms, Answer::Rooms(after.clone())));
+    };
+    let rested = |stage: &mut Stage| stage.tell(Msg::Done(Command::Rest(id(3)), Answer::Nothing));
+    (3..40).for_each(|unread| grow(&mut stage, unread));
+    assert_eq!(times(&mut stage), (0, 0));
+    rested(&mut stage);
+    assert_eq!(times(&mut stage), (1, 1));
+    (40..80).for_each(|unread| grow(&mut stage, unread));
+    grow(&mut stage, 0);
+    rested(&mut stage);
+    assert_eq!(times(&mut stage), (0, 0));
+    grow(&mut stage, 1);
+    assert_eq!(times(&mut stage), (1, 1));
+    rested(&mut stage);
+    grow(&mut stage, 2);
+    assert_eq!(times(&mut stage), (1, 1));
     // Of the room that somebody looks at nothing is told.
     let mut stage = Stage::with(80, 24, before.clone(), vec![message(1, 1, "bob", "hello")]);
     let mut here = before.clone();

@@ -233,6 +233,7 @@ impl Stage {
                 command,
                 Command::KeepLine { .. }
                     | Command::Peek(_)
+                    | Command::Rest(_)
                     | Command::Emit(Emission::Notify { .. } | Emission::Bell)
             )
         });

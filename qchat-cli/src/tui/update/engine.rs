@@ -177,6 +177,7 @@ pub(super) fn done(app: &mut App, command: Command, answer: Answer) -> Vec<Comma
             app.report = Report::trouble(app.words.not_here());
             Vec::new()
         }
+        (Command::Rest(room), _) => notify::rested(app, room),
         (Command::Peek(room), Answer::Page(page)) => notify::of_message(app, room, page.last()),
         (Command::LoadLine(room), Answer::Row(row)) => {
             if let Some(open) = app.opened(room) {
@@ -426,6 +427,7 @@ pub(super) fn failed(app: &mut App, command: Command, why: String) -> Vec<Comman
         }
         Command::Notify { title, body } => return notify::without_desktop(app, title, body, why),
         Command::Peek(_)
+        | Command::Rest(_)
         | Command::LoadPeople
         | Command::LoadUnsent
         | Command::LoadWriters(_)

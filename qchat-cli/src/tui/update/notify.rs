@@ -1,4 +1,5 @@
-//! Telling somebody who looks elsewhere that there is a message: as much as they want told, for others may see the desktop.
+//! Telling somebody who looks elsewhere that there is a message: as much as they want told, for others may see the desktop; and of a
+//! room in which much is said not with every message.
 
 use qchat_proto::ids::RoomId;
 
@@ -12,11 +13,11 @@ use super::super::{
 use crate::engine::types::{Body, Message, RoomStatus, RoomSummary};
 
 /// What is to be told of rooms that have more that is unread than before. Of the room that somebody looks at nothing is.
-pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
+pub(super) fn of_rooms(app: &mut App, before: &[RoomSummary]) -> Vec<Command> {
     if app.prefs.notifications == Notifications::Off && !app.prefs.bell {
         return Vec::new();
     }
-    let seen = app.open.as_ref().filter(|open| app.focused && open.timeline.follows()).map(|open| open.id);
+    let seen = seen(app);
     let grew = |room: &&RoomSummary| {
         let known = before.iter().find(|known| known.id == room.id);
         match (known, room.status) {
@@ -25,12 +26,38 @@ pub(super) fn of_rooms(app: &App, before: &[RoomSummary]) -> Vec<Command> {
             (None, _) => false,
         }
     };
-    let new: Vec<&RoomSummary> =
-        app.rooms().iter().filter(|room| Some(room.id) != seen).filter(grew).collect();
+    let new = app.rooms().iter().filter(|room| Some(room.id) != seen).filter(grew);
+    let mut new: Vec<RoomSummary> = new.cloned().collect();
+    // What was told of a moment ago has its turn when that is over.
+    new.retain(|room| match app.told.get_mut(&room.id) {
+        Some(more) => {
+            *more = true;
+            false
+        }
+        None => true,
+    });
+    tell(app, &new)
+}
+
+/// A room has been quiet, or too loud, for long enough: what has come meanwhile is told of at once.
+pub(super) fn rested(app: &mut App, room: RoomId) -> Vec<Command> {
+    let more = app.told.remove(&room).unwrap_or_default();
+    let unread = |found: &&RoomSummary| found.unread > 0 && found.marks.is_loud() && Some(room) != seen(app);
+    let room = app.summary(room).filter(|_| more).filter(unread).cloned();
+    tell(app, room.as_slice())
+}
+
+/// The room that somebody looks at.
+fn seen(app: &App) -> Option<RoomId> {
+    app.open.as_ref().filter(|open| app.focused && open.timeline.follows()).map(|open| open.id)
+}
+
+fn tell(app: &mut App, new: &[RoomSummary]) -> Vec<Command> {
     if new.is_empty() {
         return Vec::new();
     }
-    let mut commands = Vec::new();
+    let mut commands: Vec<Command> = new.iter().map(|room| Command::Rest(room.id)).collect();
+    app.told.extend(new.iter().map(|room| (room.id, false)));
     if app.prefs.bell {
         commands.push(Command::Emit(Emission::Bell));
     }
