@@ -119,9 +119,14 @@ impl Follower<'_> {
                 Ok(Event::Presence(account)) => self.tell_presence(account, &mut tell).await?,
                 Ok(Event::Writing(room)) => self.tell_writing(room, &mut tell).await?,
                 Ok(Event::Trouble(sentence)) => tell(News::Trouble(&sentence)).await?,
-                Ok(Event::Sent(..) | Event::Changed(_) | Event::Deleted | Event::Rooms | Event::Devices) => {
-                    ControlFlow::Continue(())
-                }
+                Ok(
+                    Event::Sent(..)
+                    | Event::Changed(_)
+                    | Event::Deleted
+                    | Event::Rooms
+                    | Event::Read(_)
+                    | Event::Devices,
+                ) => ControlFlow::Continue(()),
                 Err(RecvError::Lagged(_)) => self.tell_all(&mut tell).await?,
                 Err(RecvError::Closed) => return Err(EngineError::Stopped.into()),
             };

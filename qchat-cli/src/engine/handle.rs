@@ -442,6 +442,7 @@ impl Handle {
             Event::Timeline(_)
             | Event::Changed(_)
             | Event::Rooms
+            | Event::Read(_)
             | Event::Presence(_)
             | Event::Writing(_) => Heard::Nothing,
             _ => Heard::Look,
@@ -534,14 +535,16 @@ impl Handle {
     /// # Errors
     /// When the profile cannot be written.
     pub async fn mark_read(&self, room: RoomId) -> Result<(), EngineError> {
-        self.0
-            .profile
-            .write_async(move |tx| match tx.room_row(room)? {
-                Some(row) if row.read_seq < row.state.cursor => tx.mark_read(room, row.state.cursor),
-                _ => Ok(()),
-            })
-            .await?;
-        self.tell(Event::Rooms);
+        let read = self.0.profile.write_async(move |tx| match tx.room_row(room)? {
+            Some(row) if row.read_seq < row.state.cursor => {
+                tx.mark_read(room, row.state.cursor)?;
+                Ok::<_, StoreError>(true)
+            }
+            _ => Ok(false),
+        });
+        if read.await? {
+            self.tell(Event::Read(room));
+        }
         Ok(())
     }
 

@@ -58,7 +58,7 @@ async fn run(engine: Weak<Inner>, mut events: Receiver<Event>) {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(room, at)| (*room, *at));
         tokio::select! {
             event = events.recv() => match event {
-                Ok(Event::Timeline(room)) => {
+                Ok(Event::Timeline(room) | Event::Read(room)) => {
                     due.entry(room).or_insert_with(soon);
                 }
                 Ok(Event::Rooms) | Err(RecvError::Lagged(_)) => {

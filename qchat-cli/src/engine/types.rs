@@ -337,6 +337,8 @@ pub enum Event {
     Deleted,
     /// The list of rooms, or what it says of one, changed.
     Rooms,
+    /// More of this room has been read.
+    Read(RoomId),
     /// Whether somebody is there has changed.
     Presence(AccountId),
     /// Who writes something in this room has changed.

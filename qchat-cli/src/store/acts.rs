@@ -34,7 +34,7 @@ impl Tx {
     /// What the database says.
     pub fn passphrase_change(&mut self) -> Result<Option<PassphraseChange>, StoreError> {
         type Row = (i32, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
-        let row: Option<Row> = passphrase_change::table.first(&mut self.conn).optional()?;
+        let row: Option<Row> = passphrase_change::table.get_result(&mut self.conn).optional()?;
         row.map(|(_, old, new, salt, vault)| {
             let (old, new) = (Zeroizing::new(old), Zeroizing::new(new));
             Ok(PassphraseChange {
@@ -79,7 +79,7 @@ impl Tx {
     /// What the database says.
     pub fn begin_account_deletion(&mut self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         let token: Option<Vec<u8>> =
-            account_deletion::table.select(account_deletion::token).first(&mut self.conn).optional()?;
+            account_deletion::table.select(account_deletion::token).get_result(&mut self.conn).optional()?;
         if let Some(token) = token {
             return token.try_into().map_err(|_| StoreError::Corrupt("deletion token"));
         }
@@ -95,7 +95,7 @@ impl Tx {
     /// What the database says.
     pub fn account_deletion_has_begun(&mut self) -> Result<bool, StoreError> {
         let found: Option<i32> =
-            account_deletion::table.select(account_deletion::id).first(&mut self.conn).optional()?;
+            account_deletion::table.select(account_deletion::id).get_result(&mut self.conn).optional()?;
         Ok(found.is_some())
     }
 }

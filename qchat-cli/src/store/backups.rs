@@ -75,7 +75,7 @@ impl Tx {
                 backup::pending,
                 backup::made_at,
             ))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(|(key, stored, version, head, pending_version, pending, made_at)| {
             Ok(OwnBackups {
@@ -111,7 +111,7 @@ impl Tx {
         diesel::update(backup::table.filter(backup::secret.is_null()))
             .set(backup::secret.eq(&new.secret().expose()[..]))
             .execute(&mut self.conn)?;
-        let stored: Option<Vec<u8>> = backup::table.select(backup::secret).first(&mut self.conn)?;
+        let stored: Option<Vec<u8>> = backup::table.select(backup::secret).get_result(&mut self.conn)?;
         Ok(BackupSecret::new(secret(stored.unwrap_or_default())?))
     }
 
@@ -175,7 +175,7 @@ impl Tx {
                 restoring::secret,
                 restoring::done,
             ))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(|(name, server, record, head, device, device_key, account_key, sealed_under, done)| {
             Ok(Restoring {

@@ -53,7 +53,8 @@ impl Filing {
             return Ok(Self { change: None, mentions_me: false, expires_ms: expires(None) });
         };
         let mentions_me = !content.mentions.is_empty() && {
-            let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+            let own: Option<Vec<u8>> =
+                identity::table.select(identity::account).get_result(conn).optional()?;
             content.mentions.iter().any(|account| Some(&account.as_bytes()[..]) == own.as_deref())
         };
         let change = if let Body::Change(change) = content.body { Some(change) } else { None };
@@ -82,7 +83,7 @@ fn settings(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<RoomSett
     let settings: Option<Vec<u8>> = room_settings::table
         .find(&room.as_bytes()[..])
         .select(room_settings::settings)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let settings = settings.map(|settings| RoomSettings::decode(&settings)).transpose();
     settings.map_err(|_| StoreError::Corrupt("room settings"))
@@ -118,7 +119,7 @@ fn find(
         .filter(timeline::message_id.is_not_null())
         .filter(timeline::of_message.is_null())
         .select((timeline::row, timeline::place, timeline::account, timeline::deleted, timeline::body))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((row, place, Some(account), deleted, body)) = found else { return Ok(None) };
     let account = convert::id("account id", &account)?;
@@ -342,7 +343,7 @@ impl Tx {
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_not_null())
             .select(diesel::dsl::max(timeline::row))
-            .first(&mut self.conn)?;
+            .get_result(&mut self.conn)?;
         Ok(last.unwrap_or(0))
     }
 

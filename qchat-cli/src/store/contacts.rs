@@ -90,7 +90,7 @@ impl Tx {
     /// What the database says.
     pub fn contact(&mut self, account: AccountId) -> Result<Option<Contact>, StoreError> {
         let row: Option<Row> =
-            contacts::table.find(&account.as_bytes()[..]).first(&mut self.conn).optional()?;
+            contacts::table.find(&account.as_bytes()[..]).get_result(&mut self.conn).optional()?;
         row.map(contact).transpose()
     }
 
@@ -100,7 +100,7 @@ impl Tx {
     /// What the database says.
     pub fn contact_by_name(&mut self, name: &UserName) -> Result<Option<Contact>, StoreError> {
         let row: Option<Row> =
-            contacts::table.filter(contacts::name.eq(name.as_str())).first(&mut self.conn).optional()?;
+            contacts::table.filter(contacts::name.eq(name.as_str())).get_result(&mut self.conn).optional()?;
         row.map(contact).transpose()
     }
 
@@ -112,7 +112,7 @@ impl Tx {
         let list: Option<Vec<u8>> = contacts::table
             .find(&account.as_bytes()[..])
             .select(contacts::device_list)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         // Empty where the account is known by another device's word alone.
         let list = list.filter(|list| !list.is_empty());
@@ -142,7 +142,7 @@ impl Tx {
             .filter(exists(member))
             .order(contacts::name)
             .select(contacts::name)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("user name"))).transpose()
     }
@@ -181,7 +181,7 @@ impl Tx {
         let row: Option<(Vec<u8>, Vec<u8>)> = account_keys::table
             .find(&hash[..])
             .select((account_keys::account, account_keys::public_key))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(|(account, public_key)| {
             Ok(AccountKey { account: convert::id("account id", &account)?, public_key })

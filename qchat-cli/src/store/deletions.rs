@@ -178,7 +178,7 @@ impl Tx {
             let id = convert::id("message id", &id)?;
             // One that waits goes unsent; one that has left is needed until it is known to be in the log.
             let sent =
-                timeline::table.find(row).select(timeline::seq).first::<Option<i64>>(&mut self.conn)?;
+                timeline::table.find(row).select(timeline::seq).get_result::<Option<i64>>(&mut self.conn)?;
             if sent.is_none() && take_back(&mut self.conn, room, id)? == TakenBack::No {
                 continue;
             }

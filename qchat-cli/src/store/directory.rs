@@ -119,7 +119,7 @@ pub(super) fn hear(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
 }
 
 fn state(conn: &mut SqliteConnection) -> Result<Option<DirectoryState>, StoreError> {
-    let row: Option<DirectoryRow> = directory::table.first(conn).optional()?;
+    let row: Option<DirectoryRow> = directory::table.get_result(conn).optional()?;
     Ok(row.map(|(_, key, head, audited)| DirectoryState { key, head, audited }))
 }
 
@@ -168,7 +168,7 @@ impl Tx {
         let version: Option<i64> = directory_own::table
             .find(entry.number())
             .select(directory_own::version)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         version.map(|version| convert::unsigned("version", version)).transpose()
     }
@@ -219,7 +219,7 @@ impl Tx {
         let told: Option<i64> = directory_told::table
             .find(&room.as_bytes()[..])
             .select(directory_told::epoch)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         let news = told.is_none_or(|told| u64::try_from(told).is_ok_and(|told| told < newest.epoch));
         Ok(news.then(|| Witness { epoch: newest.epoch, head: newest.hash() }))

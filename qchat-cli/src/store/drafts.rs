@@ -11,7 +11,11 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn draft(&mut self, room: RoomId) -> Result<Option<String>, StoreError> {
-        Ok(drafts::table.find(&room.as_bytes()[..]).select(drafts::text).first(&mut self.conn).optional()?)
+        Ok(drafts::table
+            .find(&room.as_bytes()[..])
+            .select(drafts::text)
+            .get_result(&mut self.conn)
+            .optional()?)
     }
 
     /// All that was begun, by room.

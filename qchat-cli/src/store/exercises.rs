@@ -153,7 +153,7 @@ pub(super) fn heard(
     let (steps, held): (i64, i64) = exercises::table
         .find((&room.as_bytes()[..], &run.device.as_bytes()[..]))
         .select((exercises::steps, exercises::bytes))
-        .first(conn)?;
+        .get_result(conn)?;
     if steps >= MOST.0 || held + bytes > MOST.1 {
         // Nobody needs as much: the run is over.
         return forget(conn, room, run.device);

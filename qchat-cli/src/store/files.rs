@@ -98,9 +98,11 @@ fn digest(bytes: &[u8]) -> Result<FileDigest, StoreError> {
 
 /// The message of this line is about to be gone for everybody: what this account has put at the daemon for it is to go, too.
 pub(super) fn spend(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreError> {
-    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
-    let (room, account, body): (Vec<u8>, Option<Vec<u8>>, Vec<u8>) =
-        timeline::table.find(line).select((timeline::room, timeline::account, timeline::body)).first(conn)?;
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).get_result(conn).optional()?;
+    let (room, account, body): (Vec<u8>, Option<Vec<u8>>, Vec<u8>) = timeline::table
+        .find(line)
+        .select((timeline::room, timeline::account, timeline::body))
+        .get_result(conn)?;
     if own.is_none() || account != own {
         return Ok(());
     }
@@ -128,11 +130,11 @@ pub(super) fn leave(conn: &mut SqliteConnection, line: i64) -> Result<(), StoreE
             timeline::body,
             timeline::expires_ms,
         ))
-        .first(conn)?;
+        .get_result(conn)?;
     if delivery == Delivery::Failed.number() {
         return spend(conn, line);
     }
-    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).get_result(conn).optional()?;
     let (Some(device), Some(id)) = (device, id) else { return Ok(()) };
     if own.is_some()
         && account == own
@@ -177,7 +179,7 @@ pub(super) fn spend_left(
 ) -> Result<(), StoreError> {
     let key = (&room.as_bytes()[..], &of.device.as_bytes()[..], &of.id.as_bytes()[..]);
     let left = files_left::table.find(key);
-    let file: Option<Vec<u8>> = left.select(files_left::file).first(conn).optional()?;
+    let file: Option<Vec<u8>> = left.select(files_left::file).get_result(conn).optional()?;
     if let Some(file) = file {
         diesel::replace_into(spent_files::table)
             .values((spent_files::file.eq(file), spent_files::room.eq(&room.as_bytes()[..])))
@@ -230,7 +232,7 @@ impl Tx {
             .filter(uploads::room.eq(&room.as_bytes()[..]))
             .filter(uploads::path.eq(bytes(from)))
             .select((uploads::file, uploads::state, uploads::content, uploads::parts, uploads::digest))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(|(file, state, content, parts, so_far)| {
             Ok(Upload {
@@ -308,7 +310,7 @@ impl Tx {
         let row: Option<DownloadRow> = downloads::table
             .find((&file.as_bytes()[..], bytes(to)))
             .select(DOWNLOAD)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(download).transpose()
     }
@@ -325,7 +327,7 @@ impl Tx {
             let line: Option<Vec<u8>> = timeline::table
                 .find(download.line)
                 .select(timeline::body)
-                .first(&mut self.conn)
+                .get_result(&mut self.conn)
                 .optional()?;
             // Where it was erased nothing is left that could be read.
             let named = line.is_some_and(|body| match Content::decode(&body).map(|content| content.body) {

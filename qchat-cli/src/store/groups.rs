@@ -17,15 +17,16 @@ use super::{
 
 pub(super) fn group(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<GroupBlob>, StoreError> {
     let room = &room.as_bytes()[..];
-    let state: Option<Vec<u8>> = groups::table.find(room).select(groups::state).first(conn).optional()?;
+    let state: Option<Vec<u8>> =
+        groups::table.find(room).select(groups::state).get_result(conn).optional()?;
     let Some(state) = state else { return Ok(None) };
-    let tree: Option<Vec<u8>> = trees::table.find(room).select(trees::tree).first(conn).optional()?;
+    let tree: Option<Vec<u8>> = trees::table.find(room).select(trees::tree).get_result(conn).optional()?;
     Ok(Some(GroupBlob { state: Zeroizing::new(state), tree: tree.unwrap_or_default().into() }))
 }
 
 /// Which writing of a group's state is stored.
 pub(super) fn group_version(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<i64>, StoreError> {
-    Ok(groups::table.find(&room.as_bytes()[..]).select(groups::version).first(conn).optional()?)
+    Ok(groups::table.find(&room.as_bytes()[..]).select(groups::version).get_result(conn).optional()?)
 }
 
 pub(super) fn put_group(
@@ -65,7 +66,7 @@ pub(super) fn head(conn: &mut SqliteConnection, room: RoomId, seq: Seq) -> Resul
     let head: Option<Vec<u8>> = heads::table
         .find((&room.as_bytes()[..], convert::seq_number(seq)?))
         .select(heads::head)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     head.map(|head| convert::array("head", &head)).transpose()
 }
@@ -98,7 +99,7 @@ pub(super) fn last_head_but(
         .filter(heads::head.ne(&other[..]))
         .order(heads::seq.desc())
         .select(heads::seq)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     seq.map(convert::seq).transpose()
 }
@@ -123,7 +124,7 @@ pub(super) fn counter(
     let counter: Option<i64> = counters::table
         .find((&room.as_bytes()[..], &device.as_bytes()[..]))
         .select(counters::counter)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     counter.map(|counter| convert::unsigned("counter", counter)).transpose()
 }

@@ -45,7 +45,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn last_line(&mut self) -> Result<i64, StoreError> {
-        let last: Option<i64> = timeline::table.select(max(timeline::row)).first(&mut self.conn)?;
+        let last: Option<i64> = timeline::table.select(max(timeline::row)).get_result(&mut self.conn)?;
         Ok(last.unwrap_or(0))
     }
 

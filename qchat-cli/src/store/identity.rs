@@ -67,7 +67,7 @@ impl Tx {
                 identity::list_version,
                 identity::server_key,
             ))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         let Some((
             account,
@@ -151,12 +151,15 @@ impl Tx {
     /// The own account's id as stored, without touching the keys; empty when there is none.
     pub(super) fn own_account(&mut self) -> Result<Vec<u8>, StoreError> {
         let found: Option<Vec<u8>> =
-            identity::table.select(identity::account).first(&mut self.conn).optional()?;
+            identity::table.select(identity::account).get_result(&mut self.conn).optional()?;
         Ok(found.unwrap_or_default())
     }
 
     /// Account and device as stored; `None` when there is no identity.
     pub(super) fn own_ids(&mut self) -> Result<Option<StoredIds>, StoreError> {
-        Ok(identity::table.select((identity::account, identity::device)).first(&mut self.conn).optional()?)
+        Ok(identity::table
+            .select((identity::account, identity::device))
+            .get_result(&mut self.conn)
+            .optional()?)
     }
 }

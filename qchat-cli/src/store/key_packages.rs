@@ -46,7 +46,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn key_package(&mut self, id: &[u8]) -> Result<Option<KeyPackageSecret>, StoreError> {
-        let row: Option<Row> = key_packages::table.find(id).first(&mut self.conn).optional()?;
+        let row: Option<Row> = key_packages::table.find(id).get_result(&mut self.conn).optional()?;
         row.map(secret).transpose()
     }
 
@@ -68,7 +68,7 @@ impl Tx {
             .filter(key_packages::last_resort.eq(true))
             .filter(key_packages::published.eq(true))
             .select(diesel::dsl::max(key_packages::expires_at))
-            .first(&mut self.conn)?;
+            .get_result(&mut self.conn)?;
         newest.map(|newest| convert::unsigned("expiry", newest)).transpose()
     }
 

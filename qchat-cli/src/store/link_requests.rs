@@ -15,7 +15,7 @@ impl Tx {
             .find(&room.as_bytes()[..])
             .filter(link_requests::asked_at.ge(convert::number(after)?))
             .select(link_requests::secret)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         let read = |secret: Vec<u8>| LinkSecret::from_slice(&secret).ok_or(StoreError::Corrupt("a link"));
         secret.map(read).transpose()

@@ -77,7 +77,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn linking(&mut self) -> Result<Option<Linking>, StoreError> {
-        let row: Option<LinkingRow> = linking::table.first(&mut self.conn).optional()?;
+        let row: Option<LinkingRow> = linking::table.get_result(&mut self.conn).optional()?;
         row.map(|(_, hello, nonce, device_key, transfer, answer, token)| {
             Ok(Linking {
                 hello,
@@ -125,7 +125,7 @@ impl Tx {
     /// What the database says.
     pub fn answered(&mut self) -> Result<Option<Answered>, StoreError> {
         type Row = (i32, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
-        let row: Option<Row> = answered::table.first(&mut self.conn).optional()?;
+        let row: Option<Row> = answered::table.get_result(&mut self.conn).optional()?;
         row.map(|(_, link, commitment, answer, transfer)| {
             Ok(Answered {
                 link: convert::id("link id", &link)?,
@@ -169,7 +169,7 @@ impl Tx {
     /// What the database says.
     pub fn handed(&mut self, account: AccountId) -> Result<Option<Handed>, StoreError> {
         let row: Option<HandedRow> =
-            handed::table.find(&account.as_bytes()[..]).first(&mut self.conn).optional()?;
+            handed::table.find(&account.as_bytes()[..]).get_result(&mut self.conn).optional()?;
         row.map(handed_row).transpose()
     }
 
@@ -179,7 +179,7 @@ impl Tx {
     /// What the database says.
     pub fn handed_by_name(&mut self, name: &UserName) -> Result<Option<Handed>, StoreError> {
         let row: Option<HandedRow> =
-            handed::table.filter(handed::name.eq(name.as_str())).first(&mut self.conn).optional()?;
+            handed::table.filter(handed::name.eq(name.as_str())).get_result(&mut self.conn).optional()?;
         row.map(handed_row).transpose()
     }
 
@@ -223,7 +223,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn labelled(&mut self) -> Result<bool, StoreError> {
-        Ok(identity::table.select(identity::labelled).first(&mut self.conn).optional()?.unwrap_or(false))
+        Ok(identity::table.select(identity::labelled).get_result(&mut self.conn).optional()?.unwrap_or(false))
     }
 
     /// Stores whether the daemon has this device's label.

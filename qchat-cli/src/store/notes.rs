@@ -53,7 +53,7 @@ impl Tx {
     pub fn noted(&mut self, topic: Topic) -> Result<Option<Note>, StoreError> {
         let (kind, subject) = topic.key();
         let row: Option<Row> =
-            notes::table.find((kind_number(kind)?, subject)).first(&mut self.conn).optional()?;
+            notes::table.find((kind_number(kind)?, subject)).get_result(&mut self.conn).optional()?;
         row.map(note).transpose()
     }
 
@@ -130,7 +130,7 @@ impl Tx {
     /// What the database says.
     pub fn notes_version(&mut self) -> Result<(u64, bool), StoreError> {
         let (version, untold): (i64, bool) =
-            notes_sync::table.select((notes_sync::version, notes_sync::untold)).first(&mut self.conn)?;
+            notes_sync::table.select((notes_sync::version, notes_sync::untold)).get_result(&mut self.conn)?;
         Ok((convert::unsigned("version", version)?, untold))
     }
 

@@ -15,7 +15,7 @@ impl Tx {
     /// What the database says.
     pub fn old_copy(&mut self) -> Result<Option<RoomId>, StoreError> {
         let room: Option<Vec<u8>> =
-            old_copy::table.select(old_copy::room).first(&mut self.conn).optional()?;
+            old_copy::table.select(old_copy::room).get_result(&mut self.conn).optional()?;
         room.map(|room| convert::id("room id", &room)).transpose()
     }
 

@@ -170,14 +170,14 @@ fn decode(conn: &mut SqliteConnection, room: RoomId, mut stored: Stored) -> Resu
 
 /// What an own message says, as the timeline shows it.
 fn text(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let own: Option<Vec<u8>> = identity::table.select(identity::device).first(conn).optional()?;
+    let own: Option<Vec<u8>> = identity::table.select(identity::device).get_result(conn).optional()?;
     Ok(timeline::table
         .filter(timeline::room.eq(&room.as_bytes()[..]))
         .filter(timeline::device.eq(own))
         .filter(timeline::message_id.eq(id))
         .filter(timeline::message_id.is_not_null())
         .select(timeline::body)
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 
@@ -199,7 +199,7 @@ pub(super) fn first(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<
         .filter(outbox::room.eq(&room.as_bytes()[..]))
         .order(outbox::position)
         .select(Stored::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(|stored| decode(conn, room, stored))
         .transpose()
@@ -229,7 +229,7 @@ pub(super) fn first_change(
         .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::kind.ne(APPLICATION)))
         .order(outbox::position)
         .select(Stored::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(|stored| decode(conn, room, stored))
         .transpose()
@@ -243,7 +243,7 @@ pub(super) fn row(
     outbox::table
         .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])))
         .select(Stored::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(|stored| decode(conn, room, stored))
         .transpose()
@@ -271,9 +271,11 @@ pub(super) fn push(
     let here = outbox::table.filter(outbox::room.eq(&room.as_bytes()[..]));
     let position: i64 = match end {
         End::Front => {
-            here.select(dsl::min(outbox::position)).first::<Option<i64>>(conn)?.map_or(0, |p| p - 1)
+            here.select(dsl::min(outbox::position)).get_result::<Option<i64>>(conn)?.map_or(0, |p| p - 1)
         }
-        End::Back => here.select(dsl::max(outbox::position)).first::<Option<i64>>(conn)?.map_or(0, |p| p + 1),
+        End::Back => {
+            here.select(dsl::max(outbox::position)).get_result::<Option<i64>>(conn)?.map_or(0, |p| p + 1)
+        }
     };
     let (kind, want) = encode_want(&row.want);
     let (state, state_seq, sealed) = encode_state(&row.state)?;
@@ -332,7 +334,7 @@ pub(super) fn tree(
     let tree: Option<Option<Vec<u8>>> = outbox::table
         .filter(outbox::room.eq(&room.as_bytes()[..]).and(outbox::message_id.eq(&id.as_bytes()[..])))
         .select(outbox::tree)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(tree.flatten().map(Bytes::from))
 }

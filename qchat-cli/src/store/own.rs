@@ -32,7 +32,7 @@ pub(super) fn find(
     let hash: Option<Vec<u8>> = own::table
         .find((&room.as_bytes()[..], &id.as_bytes()[..]))
         .select(own::logged_hash)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     hash.map(|hash| convert::array("envelope hash", &hash)).transpose()
 }

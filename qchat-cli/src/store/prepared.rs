@@ -10,7 +10,7 @@ pub(super) fn prepared(conn: &mut SqliteConnection, room: RoomId) -> Result<Opti
     let row: Option<(Vec<u8>, Vec<u8>)> = prepared::table
         .find(&room.as_bytes()[..])
         .select((prepared::state, prepared::tree))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(state, tree)| GroupBlob { state: Zeroizing::new(state), tree: tree.into() }))
 }

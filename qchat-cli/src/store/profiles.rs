@@ -38,13 +38,14 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
     let now = convert::now_ms();
     let at_ms = sent_at_ms.min(now.saturating_add(AHEAD_MS));
     let account = &message.account.as_bytes()[..];
-    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).get_result(conn).optional()?;
     if own.as_deref() == Some(account) {
         // Another device has told the room.
         put_told(conn, message.room, at_ms, message.seq, now)?;
         return Ok(true);
     }
-    let known: Option<i64> = profiles::table.find(account).select(profiles::at_ms).first(conn).optional()?;
+    let known: Option<i64> =
+        profiles::table.find(account).select(profiles::at_ms).get_result(conn).optional()?;
     // Where the last was ahead of this clock as well, the order in the log decides: each reads it at another time.
     if known.is_none_or(|known| known <= at_ms || known > now) {
         diesel::replace_into(profiles::table)
@@ -69,7 +70,7 @@ fn put_told(
     let known: Option<(i64, i64)> = profiles_told::table
         .find(key)
         .select((profiles_told::at_ms, profiles_told::seq))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let (known_ms, known_seq) = known.unwrap_or((i64::MIN, 0));
     diesel::replace_into(profiles_told::table)
@@ -92,7 +93,7 @@ impl Tx {
         let row: Option<Vec<u8>> = profiles::table
             .find(&account.as_bytes()[..])
             .select(profiles::profile)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         Ok(row.and_then(|row| Profile::decode(&row)))
     }
@@ -105,7 +106,7 @@ impl Tx {
         let row: Option<(i64, i64, i64)> = profiles_told::table
             .find(&room.as_bytes()[..])
             .select((profiles_told::at_ms, profiles_told::seq, profiles_told::said_ms))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         let (at_ms, seq, said_ms) = row.unwrap_or((i64::MIN, 0, i64::MIN));
         Ok(ToldProfile { at_ms, seq: convert::seq(seq)?, said_ms })
@@ -117,7 +118,7 @@ impl Tx {
     /// What the database says.
     pub fn last_profile_told(&mut self) -> Result<i64, StoreError> {
         let last: Option<i64> =
-            profiles_told::table.select(diesel::dsl::max(profiles_told::at_ms)).first(&mut self.conn)?;
+            profiles_told::table.select(diesel::dsl::max(profiles_told::at_ms)).get_result(&mut self.conn)?;
         Ok(last.unwrap_or(i64::MIN))
     }
 
@@ -140,7 +141,7 @@ impl Tx {
             .filter(added::room.eq(&room.as_bytes()[..]))
             .filter(roster::account.ne(own))
             .select(diesel::dsl::max(added::seq))
-            .first(&mut self.conn)?;
+            .get_result(&mut self.conn)?;
         convert::seq(seq.unwrap_or(0))
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn take(conn: &mut SqliteConnection, message: &OpenedMessage) -> Resu
     };
     let receipt = receipt.before(message.seq);
     put(conn, message.room, (message.account, message.device), receipt)?;
-    let own: Option<Vec<u8>> = identity::table.select(identity::account).first(conn).optional()?;
+    let own: Option<Vec<u8>> = identity::table.select(identity::account).get_result(conn).optional()?;
     if own.as_deref() == Some(&message.account.as_bytes()[..]) {
         // What was read on another device of this account is read.
         mark_read(conn, message.room, receipt.read)?;
@@ -46,8 +46,11 @@ fn put(
     receipt: Receipt,
 ) -> Result<(), StoreError> {
     let key = (&room.as_bytes()[..], &account.as_bytes()[..], &device.as_bytes()[..]);
-    let known: Option<(i64, i64)> =
-        receipts::table.find(key).select((receipts::delivered, receipts::read)).first(conn).optional()?;
+    let known: Option<(i64, i64)> = receipts::table
+        .find(key)
+        .select((receipts::delivered, receipts::read))
+        .get_result(conn)
+        .optional()?;
     let (delivered, read) = known.unwrap_or((0, 0));
     // What was read has been delivered.
     let delivered = convert::seq_number(receipt.delivered.max(receipt.read))?.max(delivered);
@@ -107,7 +110,7 @@ impl Tx {
         let found: Option<(i64, i64)> = receipts::table
             .find((&room.as_bytes()[..], account, device))
             .select((receipts::delivered, receipts::read))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         let (delivered, read) = found.unwrap_or((0, 0));
         Ok(Receipt { delivered: convert::seq(delivered)?, read: convert::seq(read)? })

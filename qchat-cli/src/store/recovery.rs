@@ -13,7 +13,7 @@ impl Tx {
     /// What the database says.
     pub fn recovery_key(&mut self) -> Result<Option<RecoveryKey>, StoreError> {
         let stored: Option<Vec<u8>> =
-            recovery::table.select(recovery::recovery_key).first(&mut self.conn).optional()?;
+            recovery::table.select(recovery::recovery_key).get_result(&mut self.conn).optional()?;
         let Some(stored) = stored.map(Zeroizing::new) else { return Ok(None) };
         let key = Secret::from_slice(&stored).ok_or(StoreError::Corrupt("recovery key"))?;
         Ok(Some(RecoveryKey::from_secret(key)))

@@ -9,7 +9,7 @@ pub(super) fn renewal(conn: &mut SqliteConnection, room: RoomId) -> Result<Optio
     let row: Option<(i64, i64)> = renewals::table
         .find(&room.as_bytes()[..])
         .select((renewals::at, renewals::accepted))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(at, accepted)| {
         Ok(Renewal { at: convert::unsigned("time", at)?, accepted: convert::unsigned("count", accepted)? })

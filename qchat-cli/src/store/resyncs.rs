@@ -20,7 +20,7 @@ pub(super) fn added_at(
     let seq: Option<i64> = added::table
         .find((&room.as_bytes()[..], &device.as_bytes()[..]))
         .select(added::seq)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     seq.map(convert::seq).transpose()
 }
@@ -84,7 +84,7 @@ pub(super) fn request(conn: &mut SqliteConnection, room: RoomId) -> Result<Optio
             requests::expires_at,
             requests::logged,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(message_id, envelope, commit_seq, expires_at, logged)| {
         Ok(OwnRequest {

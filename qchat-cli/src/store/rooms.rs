@@ -86,7 +86,7 @@ impl Stored {
 }
 
 pub(super) fn room(conn: &mut SqliteConnection, room: RoomId) -> Result<Option<RoomState>, StoreError> {
-    let stored: Option<Stored> = rooms::table.find(&room.as_bytes()[..]).first(conn).optional()?;
+    let stored: Option<Stored> = rooms::table.find(&room.as_bytes()[..]).get_result(conn).optional()?;
     stored.map(|stored| stored.state()).transpose()
 }
 
@@ -175,7 +175,7 @@ impl Tx {
             .left_join(room_settings::table.on(room_settings::room.eq(rooms::room)))
             .filter(rooms::room.eq(&room.as_bytes()[..]))
             .select((Stored::as_select(), room_settings::settings.nullable()))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         found.map(row).transpose()
     }

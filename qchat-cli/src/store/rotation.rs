@@ -56,7 +56,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn key_number(&mut self) -> Result<i64, StoreError> {
-        Ok(rotation::table.select(rotation::number).first(&mut self.conn)?)
+        Ok(rotation::table.select(rotation::number).get_result(&mut self.conn)?)
     }
 
     /// The next signature key, whose certificate the daemon may have or not.
@@ -72,7 +72,7 @@ impl Tx {
                 rotation::next_account_key,
                 rotation::next_record,
             ))
-            .first(&mut self.conn)?;
+            .get_result(&mut self.conn)?;
         let (Some(seed), Some(certificate)) = (seed, certificate) else { return Ok(None) };
         let account = match (account.map(Zeroizing::new), record) {
             (Some(seed), Some(record)) => {

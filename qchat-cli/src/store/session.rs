@@ -32,7 +32,7 @@ impl Tx {
     /// What the database says.
     pub fn session(&mut self) -> Result<Option<SessionTokens>, StoreError> {
         type Row = (i32, String, i64, String, Option<Vec<u8>>);
-        let row: Option<Row> = session::table.first(&mut self.conn).optional()?;
+        let row: Option<Row> = session::table.get_result(&mut self.conn).optional()?;
         row.map(|(_, access, expires_at, refresh, attempt)| {
             Ok(SessionTokens {
                 access_token: Zeroizing::new(access),

@@ -37,7 +37,7 @@ pub(super) fn psks(conn: &mut SqliteConnection, room: RoomId) -> Result<Vec<Psk>
             let secret: Result<Option<Vec<u8>>, _> = psk_secrets::table
                 .find(name(room, &offer.id.encode()))
                 .select(psk_secrets::secret)
-                .first(conn)
+                .get_result(conn)
                 .optional();
             secret.map_err(StoreError::from).transpose().map(|secret| (offer.id, secret))
         })
@@ -155,7 +155,7 @@ impl Tx {
             .find(&room.as_bytes()[..])
             .filter(psk_mixed::generation.eq(convert::number(state.generation.0)?))
             .select((psk_mixed::psk_id, psk_mixed::epoch))
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         row.map(|(id, epoch)| Ok(MixedKey { id: psk_id(&id)?, epoch: convert::unsigned("epoch", epoch)? }))
             .transpose()

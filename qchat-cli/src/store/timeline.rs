@@ -179,7 +179,7 @@ fn decode(conn: &mut SqliteConnection, stored: Stored) -> Result<Line, StoreErro
 /// The line with this row.
 pub(super) fn line_of(conn: &mut SqliteConnection, row: i64) -> Result<Option<Line>, StoreError> {
     let stored: Option<Stored> =
-        timeline::table.find(row).select(Stored::as_select()).first(conn).optional()?;
+        timeline::table.find(row).select(Stored::as_select()).get_result(conn).optional()?;
     stored.map(|stored| decode(conn, stored)).transpose()
 }
 
@@ -277,7 +277,7 @@ pub(super) fn settle(
         .filter(timeline::message_id.eq(&id.as_bytes()[..]))
         .filter(timeline::message_id.is_not_null());
     let written: Option<(i64, Option<Vec<u8>>, Vec<u8>)> =
-        line.select((timeline::row, timeline::account, timeline::body)).first(conn).optional()?;
+        line.select((timeline::row, timeline::account, timeline::body)).get_result(conn).optional()?;
     let Some((row, Some(account), body)) = written else { return Ok(()) };
     // What it says is judged, and its time counts, by the settings at its place in the log, and not by those when it was
     // written: so it does on every other device.
@@ -317,7 +317,7 @@ pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Resu
         .filter(timeline::room.eq(&room.as_bytes()[..]))
         .filter(timeline::place.eq(PENDING_PLACE))
         .filter(timeline::message_id.eq(id));
-    let body: Option<Vec<u8>> = line.select(timeline::body).first(conn).optional()?;
+    let body: Option<Vec<u8>> = line.select(timeline::body).get_result(conn).optional()?;
     let Some(body) = body else { return Ok(()) };
     let filing = Filing::of(conn, room, &body, convert::now_ms())?;
     diesel::update(line)
@@ -337,7 +337,7 @@ pub(super) fn fail(conn: &mut SqliteConnection, room: RoomId, id: &[u8]) -> Resu
 /// Everything up to this seq has been processed; 0 for a room that was never joined.
 fn cursor(conn: &mut SqliteConnection, room: RoomId) -> Result<i64, StoreError> {
     let cursor: Option<i64> =
-        rooms::table.find(&room.as_bytes()[..]).select(rooms::cursor).first(conn).optional()?;
+        rooms::table.find(&room.as_bytes()[..]).select(rooms::cursor).get_result(conn).optional()?;
     Ok(cursor.unwrap_or(0))
 }
 
@@ -346,7 +346,7 @@ fn place_of(conn: &mut SqliteConnection, room: RoomId, row: i64) -> Result<Optio
         .find(row)
         .filter(timeline::room.eq(&room.as_bytes()[..]))
         .select(timeline::place)
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 
@@ -417,7 +417,7 @@ impl Tx {
             .filter(timeline::message_id.eq(&id.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .select(Stored::as_select())
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?
             .map(|stored| decode(&mut self.conn, stored))
             .transpose()
@@ -493,7 +493,7 @@ impl Tx {
             .filter(timeline::account.ne_all(blocked))
             .order((timeline::place.desc(), timeline::row.desc()))
             .select(timeline::place)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?;
         newest.map(convert::seq).transpose()
     }
@@ -511,7 +511,7 @@ impl Tx {
             .filter(timeline::place.le(last))
             .order((timeline::place.desc(), timeline::row.desc()))
             .select(timeline::row)
-            .first(&mut self.conn)
+            .get_result(&mut self.conn)
             .optional()?)
     }
 

@@ -12,7 +12,7 @@ impl Tx {
     /// What the database says.
     pub fn unread_line(&mut self, room: RoomId) -> Result<Option<i64>, StoreError> {
         let kept = unread_lines::table.find(&room.as_bytes()[..]).select(unread_lines::row);
-        Ok(kept.first(&mut self.conn).optional()?)
+        Ok(kept.get_result(&mut self.conn).optional()?)
     }
 
     /// Keeps the row below the line; `None` forgets it.

@@ -73,9 +73,9 @@ pub(super) fn is_method(path: &[&str]) -> bool {
     METHODS.contains(&path.join(".").as_str())
 }
 
-/// The command line for a call.
-pub(super) fn command_line(method: &str, params: &Value) -> Result<Vec<OsString>, Fault> {
-    let command = METHODS.contains(&method).then(|| find(method)).flatten();
+/// The command line for a call, by the definitions of the commands.
+pub(super) fn command_line(commands: &Command, method: &str, params: &Value) -> Result<Vec<OsString>, Fault> {
+    let command = METHODS.contains(&method).then(|| find(commands, method)).flatten();
     let command = command.ok_or_else(|| Fault::no_method(method))?;
     let mut options: Vec<OsString> = vec!["qchat".into()];
     options.extend(method.split('.').map(OsString::from));
@@ -83,7 +83,7 @@ pub(super) fn command_line(method: &str, params: &Value) -> Result<Vec<OsString>
     match params {
         Value::Null => {}
         Value::Array(values) => {
-            let mut arguments = arguments(&command);
+            let mut arguments = arguments(command);
             for value in values {
                 let argument = arguments
                     .next()
@@ -94,7 +94,7 @@ pub(super) fn command_line(method: &str, params: &Value) -> Result<Vec<OsString>
         Value::Object(params) => {
             let mut left: Map<String, Value> = params.clone();
             let mut missing = None;
-            for argument in arguments(&command) {
+            for argument in arguments(command) {
                 match left.remove(&name(argument)) {
                     None | Some(Value::Null) => missing = Some(name(argument)),
                     Some(_) if missing.is_some() => {
@@ -107,7 +107,7 @@ pub(super) fn command_line(method: &str, params: &Value) -> Result<Vec<OsString>
                     Some(value) => places.extend(words(argument, &value)?),
                 }
             }
-            for argument in flags(&command) {
+            for argument in flags(command) {
                 let Some(value) = left.remove(&name(argument)) else { continue };
                 options.extend(option(argument, &value)?);
             }
@@ -124,8 +124,9 @@ pub(super) fn command_line(method: &str, params: &Value) -> Result<Vec<OsString>
 
 /// All methods and their params, as an OpenRPC document (spec.open-rpc.org).
 pub(super) fn schema() -> Value {
+    let commands = Cli::command();
     let methods: Vec<Value> =
-        METHODS.iter().filter_map(|method| Some(describe(method, &find(method)?))).collect();
+        METHODS.iter().filter_map(|method| Some(describe(method, find(&commands, method)?))).collect();
     let own = [
         json!({
             "name": "subscribe",
@@ -181,12 +182,8 @@ fn shape(argument: &Arg) -> Value {
     }
 }
 
-fn find(method: &str) -> Option<Command> {
-    let mut command = Cli::command();
-    for word in method.split('.') {
-        command = command.find_subcommand(word)?.clone();
-    }
-    Some(command)
+fn find<'a>(commands: &'a Command, method: &str) -> Option<&'a Command> {
+    method.split('.').try_fold(commands, |command, word| command.find_subcommand(word))
 }
 
 fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
@@ -266,7 +263,7 @@ mod tests {
             ),
         ];
         for (method, params, expected) in table {
-            let line = command_line(method, &params).unwrap();
+            let line = command_line(&Cli::command(), method, &params).unwrap();
             let words: Vec<_> = line.iter().map(|word| word.to_str().unwrap()).collect();
             assert_eq!(words.join(" "), format!("qchat {expected}"));
         }
@@ -284,7 +281,7 @@ mod tests {
             ("delete", json!({ "room": "r", "all": "yes" }), "true or false"),
         ];
         for (method, params, expected) in table {
-            let fault = command_line(method, &params).unwrap_err();
+            let fault = command_line(&Cli::command(), method, &params).unwrap_err();
             assert!(
                 format!("{fault:?}").contains(&expected.replace('"', "\\\""))
                     || format!("{fault:?}").contains(expected),

@@ -242,7 +242,7 @@ impl Engine<'_> {
     }
 
     async fn call(&self, method: &str, params: &Value, turn: Option<Turn>) -> Result<Value, Fault> {
-        let words = call::command_line(method, params)?;
+        let words = call::command_line(&self.commands.borrow(), method, params)?;
         let cli = self.parse(words)?;
         let (outcome, printed) = self.carry_out(&cli, (None, turn)).await;
         outcome.map_err(|failure| Fault::of(&failure, &printed)).map(|()| message::result(&printed))

@@ -26,7 +26,7 @@ impl QuantumStore {
     pub fn device(&self, digest: &str) -> Result<Option<String>, StoreError> {
         self.read(|conn| {
             let of = devices::table.filter(devices::digest.eq(digest)).select(devices::properties);
-            Ok(of.first(conn).optional()?)
+            Ok(of.get_result(conn).optional()?)
         })
     }
 

@@ -498,7 +498,7 @@ impl QuantumStore {
     pub fn measurement(&self, id: JobId) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         self.read(|conn| {
             let found: Option<Vec<u8>> =
-                jobs::table.find(id.as_bytes()).select(jobs::measured).first(conn)?;
+                jobs::table.find(id.as_bytes()).select(jobs::measured).get_result(conn)?;
             Ok(found.map(Zeroizing::new))
         })
     }
@@ -601,7 +601,7 @@ fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<bool, StoreError> {
     let row: Option<Row> = jobs::table
         .find(id)
         .select((jobs::state, jobs::submitted_ms, jobs::charged))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((state, submitted, seconds)) = row else { return Ok(false) };
     let waiting: i64 = pool::table.filter(pool::job.eq(id)).count().get_result(conn)?;
@@ -639,7 +639,7 @@ fn prune(conn: &mut SqliteConnection, ended: JobId) -> Result<(), StoreError> {
 }
 
 fn find(conn: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
-    let row = schema::jobs::table.find(id.as_bytes()).select(COLUMNS).first(conn).optional()?;
+    let row = schema::jobs::table.find(id.as_bytes()).select(COLUMNS).get_result(conn).optional()?;
     read(row.ok_or(StoreError::Forgotten)?)
 }
 

@@ -90,7 +90,7 @@ fn wanted(conn: &mut SqliteConnection, row: i64) -> Result<Option<Wanted>, Store
             timeline::device,
             timeline::body,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((room, place, Some(id), Some(account), Some(device), body)) = stored else { return Ok(None) };
     let Ok(content) = Content::decode(&body) else { return Ok(None) };
@@ -122,7 +122,7 @@ fn wanted(conn: &mut SqliteConnection, row: i64) -> Result<Option<Wanted>, Store
 /// Has the index say of a message what it says now.
 pub(super) fn refresh(conn: &mut SqliteConnection, row: i64) -> Result<(), StoreError> {
     let wanted = wanted(conn, row)?;
-    let stands: Option<i64> = texts::table.find(row).select(texts::source).first(conn).optional()?;
+    let stands: Option<i64> = texts::table.find(row).select(texts::source).get_result(conn).optional()?;
     if stands == wanted.as_ref().map(|wanted| wanted.source) {
         return Ok(());
     }
@@ -152,9 +152,10 @@ fn put_in(conn: &mut SqliteConnection, row: i64, wanted: &Wanted) -> Result<(), 
 
 /// Takes a message out of the index, if it is there. The line that its text stands in still has it.
 pub(super) fn take_out(conn: &mut SqliteConnection, row: i64) -> Result<(), StoreError> {
-    let source: Option<i64> = texts::table.find(row).select(texts::source).first(conn).optional()?;
+    let source: Option<i64> = texts::table.find(row).select(texts::source).get_result(conn).optional()?;
     let Some(source) = source else { return Ok(()) };
-    let body: Option<Vec<u8>> = timeline::table.find(source).select(timeline::body).first(conn).optional()?;
+    let body: Option<Vec<u8>> =
+        timeline::table.find(source).select(timeline::body).get_result(conn).optional()?;
     let content = body.and_then(|body| Content::decode(&body).ok());
     let Some((_, text)) = content.and_then(|content| text_of(&content.body)) else {
         // Something has erased the line behind the back of the index, an older version of the program, say: which words are to
@@ -208,7 +209,7 @@ pub(super) fn fill(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 
 /// The same in transactions of their own, from where it was interrupted on.
 pub(super) fn fill_in_steps(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let last: Option<i64> = texts::table.select(diesel::dsl::max(texts::row)).first(conn)?;
+    let last: Option<i64> = texts::table.select(diesel::dsl::max(texts::row)).get_result(conn)?;
     let mut after = last.unwrap_or(0);
     while let Some(last) = conn.transaction(|conn| fill_after(conn, after))? {
         after = last;

@@ -120,7 +120,7 @@ impl Demo {
                 for summary in world.rooms.iter_mut().filter(|summary| summary.id == room) {
                     (summary.unread, summary.mentions) = (0, 0);
                 }
-                Event::Rooms
+                Event::Read(room)
             }
             Command::Send { room, text, reply_to } => {
                 let marks =

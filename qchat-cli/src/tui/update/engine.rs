@@ -57,6 +57,7 @@ pub(super) fn event(app: &mut App, event: Event) -> Vec<Command> {
             }
             commands
         }
+        Event::Read(_) => read_rooms(app),
         Event::Devices => {
             let mut commands = read_link(app);
             commands.extend(panels::refresh(app, Kind::Keys));
