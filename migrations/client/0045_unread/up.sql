@@ -27,7 +27,7 @@ WHEN OLD.of_message IS NULL AND OLD.deleted = 0 AND (NEW.deleted <> OLD.deleted 
 BEGIN
     UPDATE rooms SET
         unread = unread - NEW.deleted,
-        unread_mentions = unread_mentions - OLD.mentions_me + IIF(NEW.deleted, 0, NEW.mentions_me)
+        unread_mentions = unread_mentions - OLD.mentions_me + NEW.mentions_me * (NEW.deleted = 0)
     WHERE room = NEW.room AND read_seq < NEW.place AND NEW.account <> IFNULL((SELECT account FROM identity), x'')
         AND NOT EXISTS (SELECT 1 FROM notes WHERE kind = 4 AND subject = NEW.account AND value = x'01');
 END;
