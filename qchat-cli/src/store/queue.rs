@@ -87,12 +87,13 @@ where
     let (answer, answered) = oneshot::channel();
     let mut state = profile.queue().state();
     state.waiting.push_back(Box::new(Write { work: Some(work), done: None, answer }));
-    if !state.busy {
-        state.busy = true;
-        let draining = Draining(profile.clone());
+    let begin = !std::mem::replace(&mut state.busy, true);
+    // A runtime that shuts down drops at once what is to be run.
+    drop(state);
+    if begin {
+        let draining = Draining { profile: profile.clone(), ended: false };
         tokio::task::spawn_blocking(move || draining.run());
     }
-    drop(state);
     async move {
         match answered.await {
             Ok(Ok(done)) => done,
@@ -102,28 +103,37 @@ where
     }
 }
 
-/// The one that takes the writes out; when it ends, however it does, nobody waits in vain.
-struct Draining(Profile);
+/// The one that takes the writes out; when it breaks off, nobody waits in vain.
+struct Draining {
+    profile: Profile,
+    /// Whether all were out, and another one takes what comes.
+    ended: bool,
+}
 
 impl Draining {
-    fn run(self) {
+    fn run(mut self) {
         loop {
-            let mut state = self.0.queue().state();
+            let mut state = self.profile.queue().state();
             let some = state.waiting.len().min(TOGETHER);
             if some == 0 {
                 state.busy = false;
+                drop(state);
+                self.ended = true;
                 return;
             }
             let jobs = state.waiting.drain(..some).collect();
             drop(state);
-            together(&self.0, jobs);
+            together(&self.profile, jobs);
         }
     }
 }
 
 impl Drop for Draining {
     fn drop(&mut self) {
-        let mut state = self.0.queue().state();
+        if self.ended {
+            return;
+        }
+        let mut state = self.profile.queue().state();
         state.busy = false;
         let left = std::mem::take(&mut state.waiting);
         drop(state);

@@ -81,3 +81,34 @@ async fn nothing_is_said_to_be_durable_that_went_with_another_one() {
     assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(4)));
     holder.join().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_comes_as_the_last_one_is_done_is_not_forgotten() {
+    let (_dir, profile) = profile();
+    let writers = (0..8).map(|_| {
+        let profile = profile.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                profile.write_async(|_| Ok::<_, StoreError>(())).await.unwrap();
+            }
+        })
+    });
+    for written in join_all(writers).await {
+        written.unwrap();
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_nobody_waiting_and_the_next_one_writes() {
+    let (_dir, profile) = profile();
+    let ending = tokio::runtime::Runtime::new().unwrap();
+    let handle = ending.handle().clone();
+    ending.shutdown_background();
+    let entered = handle.enter();
+    let writing = profile.write_async(|tx| tx.put_room(&state(1)));
+    assert!(matches!(writing.now_or_never(), Some(Err(StoreError::Abandoned))));
+    drop(entered);
+    let next = tokio::runtime::Runtime::new().unwrap();
+    next.block_on(async { profile.write_async(|tx| tx.put_room(&state(2))).await.unwrap() });
+    assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(2)));
+}
