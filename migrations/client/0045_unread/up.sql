@@ -56,3 +56,11 @@ BEGIN
         WHERE countable.room = rooms.room AND countable.place > rooms.read_seq
     );
 END;
+-- A restored profile has its messages before it is known whose it is.
+CREATE TRIGGER unread_whose AFTER INSERT ON identity
+BEGIN
+    UPDATE rooms SET (unread, unread_mentions) = (
+        SELECT count(*), IFNULL(sum(mentions_me), 0) FROM countable
+        WHERE countable.room = rooms.room AND countable.place > rooms.read_seq
+    );
+END;

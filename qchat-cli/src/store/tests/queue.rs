@@ -5,10 +5,11 @@ use std::{
     thread,
 };
 
+use diesel::connection::SimpleConnection as _;
 use futures_util::{FutureExt as _, future::join_all};
 use qchat_proto::session::ledger::Ledger;
 
-use super::{ROOM, other_process, profile, read, state};
+use super::{ROOM, other_process, profile, read, state, write};
 use crate::store::{Profile, StoreError};
 
 /// Keeps the profile's writer until the sender is used or dropped.
@@ -111,4 +112,33 @@ fn a_runtime_that_ends_leaves_nobody_waiting_and_the_next_one_writes() {
     let next = tokio::runtime::Runtime::new().unwrap();
     next.block_on(async { profile.write_async(|tx| tx.put_room(&state(2))).await.unwrap() });
     assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(2)));
+}
+
+#[tokio::test]
+async fn of_a_full_disk_everybody_is_told_the_truth() {
+    let (_dir, profile) = profile();
+    write(&profile, |tx| tx.put_room(&state(1)));
+    // No page more than there are.
+    write(&profile, |tx| Ok(tx.conn.batch_execute("PRAGMA max_page_count = 1")?));
+    let (release, holder) = occupy(&profile);
+    let small = |cursor| profile.write_async(move |tx| tx.put_room(&state(cursor)));
+    let before = small(2);
+    let large = profile.write_async(|tx| tx.put_draft(ROOM, &"x".repeat(4_000_000)));
+    let after = small(3);
+    drop(release);
+    let (before, large, after) = (before.await, large.await, after.await);
+    assert!(matches!(large, Err(StoreError::DiskFull)), "{large:?}");
+    let said = if after.is_ok() {
+        state(3)
+    } else if before.is_ok() {
+        state(2)
+    } else {
+        state(1)
+    };
+    assert_eq!(read(&other_process(&profile), |tx| tx.room(ROOM)), Some(said), "{before:?} {after:?}");
+    // There is room again, for who asks again.
+    write(&profile, |tx| Ok(tx.conn.batch_execute("PRAGMA max_page_count = 1000000")?));
+    small(4).await.unwrap();
+    assert_eq!(read(&profile, |tx| tx.room(ROOM)), Some(state(4)));
+    holder.join().unwrap();
 }

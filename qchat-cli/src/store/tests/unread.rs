@@ -4,12 +4,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use qchat_proto::{
     content::{Body, Change, Content, MessageRef, RoomSettings, What},
+    crypto::secret::Secret,
     identity::Topic,
     ids::{AccountId, DeviceId, MessageId, Seq},
     session::ledger::{Ledger, OpenedMessage},
 };
 
-use super::{ALICE, BOB, BOB_DEVICE, ROOM, profile, read, state, unread, write};
+use super::{ALICE, BOB, BOB_DEVICE, KEY, ROOM, alice, profile, read, state, unread, write};
+use crate::store::Profile;
 
 const CAROL: AccountId = AccountId::from_bytes([0xc1; 16]);
 /// Who speaks, alice from her other device.
@@ -126,4 +128,28 @@ proptest! {
             prop_assert_eq!(read(&profile, unread), expected, "{:?}", step);
         }
     }
+}
+
+#[test]
+fn what_was_put_in_before_it_was_known_whose_profile_it_is_is_counted_by_whose_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = Profile::create(&dir.path().join("alice"), Secret::from_bytes(KEY)).unwrap();
+    write(&profile, |tx| {
+        tx.put_room(&state(0))?;
+        for (seq, (account, device)) in (1..).zip(OTHERS) {
+            tx.put_message(&OpenedMessage {
+                room: ROOM,
+                seq: Seq(seq),
+                message_id: MessageId::from_bytes([u8::try_from(seq).unwrap(); 16]),
+                account,
+                device,
+                epoch: 1,
+                content: Content::new(Body::Text("said".to_owned()), 1).encode(),
+            })?;
+        }
+        tx.put_identity(&alice())
+    });
+    assert_eq!(read(&profile, unread), (2, 0), "bob's and carol's");
+    write(&profile, |tx| tx.mark_read(ROOM, Seq(3)));
+    assert_eq!(read(&profile, unread), (0, 0));
 }
