@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     net::{rest::Client, tls::Choice},
-    store::{Contact, Delivery, Line, Profile, StoreError, Tx},
+    store::{Contact, Delivery, Line, LineBody, Profile, StoreError, Tx},
     vault,
 };
 
@@ -454,6 +454,13 @@ impl Handle {
             let (line, changed) = reading.await?;
             match line {
                 Some(Line { delivery: Delivery::Sent, seq: Some(seq), .. }) => Ok(Some(seq)),
+                // Deleted is what has become zeros.
+                Some(Line {
+                    delivery: Delivery::Failed, body: LineBody::Message { content, .. }, ..
+                }) if content.iter().all(|byte| *byte == 0) => Err(EngineError::Refused(
+                    "the message was deleted, or had its time, before it could be sent: nobody has got it"
+                        .to_owned(),
+                )),
                 Some(Line { delivery: Delivery::Failed, .. }) | None => {
                     // What this device knows about the room says most; else it was the server's refusal.
                     handle.may_speak(room).await?;

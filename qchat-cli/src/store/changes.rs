@@ -17,7 +17,7 @@ use super::{
     deletions::erase,
     files, notes,
     schema::{identity, room_settings, timeline},
-    search,
+    search, states,
     timeline::{Delivery, Line, line_of},
 };
 
@@ -165,7 +165,7 @@ pub(super) fn fold_each(
     let content = Content::decode(body).ok();
     let mut state = State::new(author, content.as_ref().map_or(&unknown, |content| &content.body));
     let rows: Vec<Row> = changes!(room, of)
-        .filter(timeline::deleted.eq(false))
+        .filter(states::kept())
         .order((timeline::place, timeline::row))
         .select((
             timeline::row,
@@ -235,8 +235,8 @@ pub(super) fn passed_over(
 pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) -> Result<(), StoreError> {
     let Some((target, body)) = find(conn, room, of)? else { return Ok(()) };
     if target.deleted {
-        let logged = changes!(room, of).filter(timeline::delivery.ne(Delivery::Pending.number()));
-        erase!(conn, logged.filter(timeline::deleted.eq(false)))?;
+        let logged = changes!(room, of).filter(states::not_pending());
+        erase!(conn, logged.filter(states::kept()))?;
         return Ok(());
     }
     let state = fold(conn, room, of, (target.row, target.place), (target.account, &body), false)?;
@@ -253,8 +253,8 @@ pub(super) fn settle(conn: &mut SqliteConnection, room: RoomId, of: MessageRef) 
         ))
         .execute(conn)?;
     let rows: Vec<(i64, Vec<u8>)> = changes!(room, of)
-        .filter(timeline::deleted.eq(false))
-        .filter(timeline::delivery.ne(Delivery::Pending.number()))
+        .filter(states::kept())
+        .filter(states::not_pending())
         .select((timeline::row, timeline::body))
         .load(conn)?;
     for (row, body) in rows {
@@ -314,7 +314,7 @@ impl Tx {
             .filter(timeline::message_id.between(&first.as_bytes()[..], &last.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::of_message.is_null())
-            .filter(timeline::deleted.eq(false))
+            .filter(states::kept())
             .filter(sql::<Bool>(
                 "NOT EXISTS (SELECT 1 FROM timeline AS earlier WHERE earlier.room = timeline.room \
                  AND earlier.message_id = timeline.message_id AND earlier.message_id IS NOT NULL \

@@ -1,18 +1,14 @@
 //! Messages that the user deleted from this device. What they said is overwritten where it stands; the line stays, so that
 //! the message is known when it comes again and nothing else loses its place.
 
-use diesel::{SqliteConnection, dsl::sql, prelude::*, sql_types::Bool};
+use diesel::{SqliteConnection, prelude::*};
 use qchat_proto::{
     content::MessageRef,
     ids::{MessageId, RoomId, Seq},
     session::ledger::RowState,
 };
 
-use super::{
-    StoreError, Tx, changes, convert, files, outbox,
-    schema::timeline,
-    timeline::{self as lines, Delivery},
-};
+use super::{StoreError, Tx, changes, convert, files, outbox, schema::timeline, states, timeline as lines};
 
 /// What came of the wish to delete messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -61,7 +57,7 @@ impl Tx {
                 .filter(timeline::message_id.eq(&id.as_bytes()[..]))
                 .filter(timeline::message_id.is_not_null())
                 .filter(timeline::of_message.is_null())
-                .filter(timeline::deleted.eq(false))
+                .filter(states::kept())
                 .select((timeline::row, timeline::seq, timeline::device))
                 .load(&mut self.conn)?;
             if rows.is_empty() {
@@ -95,7 +91,7 @@ impl Tx {
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::message_id.is_not_null())
             .filter(timeline::of_message.is_null())
-            .filter(timeline::deleted.eq(false));
+            .filter(states::kept());
         let Some(before) = before else {
             let logged = messages.filter(timeline::seq.is_not_null());
             let rows = logged.select(timeline::row).load(&mut self.conn)?;
@@ -151,7 +147,7 @@ impl Tx {
     pub fn is_anything_due(&mut self, now: i64) -> Result<bool, StoreError> {
         let due = timeline::table
             .filter(timeline::expires_ms.is_not_null())
-            .filter(sql::<Bool>("deleted = 0"))
+            .filter(states::kept())
             .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)));
         let line: bool = diesel::select(diesel::dsl::exists(due)).get_result(&mut self.conn)?;
         Ok(line || files::is_any_left_due(&mut self.conn, now)?)
@@ -163,10 +159,9 @@ impl Tx {
     /// What the database says.
     pub fn expire(&mut self, now: i64) -> Result<usize, StoreError> {
         type Row = (i64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
-        // As it stands in the index: a bound value would not be found to be the same.
         let rows: Vec<Row> = timeline::table
             .filter(timeline::expires_ms.is_not_null())
-            .filter(sql::<Bool>("deleted = 0"))
+            .filter(states::kept())
             .filter(timeline::expires_ms.le(now.min(changes::NEVER - 1)))
             .select((timeline::row, timeline::room, timeline::device, timeline::message_id))
             .load(&mut self.conn)?;
@@ -195,8 +190,7 @@ impl Tx {
     /// # Errors
     /// What the database says.
     pub fn deleted_messages(&mut self) -> Result<i64, StoreError> {
-        // As it stands in the index: a bound value would not be found to be the same.
-        Ok(timeline::table.filter(sql::<Bool>("deleted = 1")).count().get_result(&mut self.conn)?)
+        Ok(timeline::table.filter(states::erased()).count().get_result(&mut self.conn)?)
     }
 }
 
@@ -227,7 +221,7 @@ fn take_back(conn: &mut SqliteConnection, room: RoomId, id: MessageId) -> Result
                 .filter(timeline::room.eq(&room.as_bytes()[..]))
                 .filter(timeline::of_message.eq(&id.as_bytes()[..]))
                 .filter(timeline::of_message.is_not_null())
-                .filter(timeline::delivery.eq(Delivery::Pending.number()))
+                .filter(states::pending())
                 .select(timeline::message_id)
                 .load(conn)?;
             for change in changes.into_iter().flatten() {

@@ -16,10 +16,9 @@ use super::{
     changes::{self, Filing, NEVER},
     convert, notice, rooms as room_rows,
     schema::{room_settings, rooms, timeline},
+    states,
 };
 
-/// Own lines that are in no log yet are not kept: they are sent by the device that has them, or by nobody.
-const PENDING: i32 = 0;
 /// Of a change in the log: who made it was an admin of the room then.
 const BY_ADMIN: u8 = 3;
 
@@ -71,8 +70,9 @@ impl Tx {
                 timeline::body,
             ))
             .filter(timeline::row.gt(after).and(timeline::row.le(until)))
-            .filter(timeline::deleted.eq(false))
-            .filter(timeline::delivery.ne(PENDING))
+            .filter(states::kept())
+            // Own lines that are in no log yet are sent by the device that has them, or by nobody.
+            .filter(states::not_pending())
             .order(timeline::row)
             .load(&mut self.conn)?;
         rows.into_iter().map(item).collect()

@@ -48,6 +48,7 @@ mod search;
 mod seen;
 mod session;
 mod shared_keys;
+mod states;
 mod timeline;
 mod tx;
 mod unread_lines;

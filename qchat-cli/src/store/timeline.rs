@@ -19,11 +19,8 @@ use super::{
     changes::{self, Filing, NEVER},
     convert, deletions, notes, notice, outbox, rooms as room_rows,
     schema::{rooms, timeline},
-    search,
+    search, states,
 };
-
-/// What no longer waits, as it stands in the index: a bound value would not be found to be the same.
-const SETTLED: &str = "delivery <> 0";
 
 /// What changes a message of somebody of whom nothing is shown is not shown either: it would be shown with that message.
 /// As [`notes::blocked`] has them.
@@ -506,8 +503,8 @@ impl Tx {
         let last = cursor(&mut self.conn, room)?;
         Ok(timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
-            .filter(timeline::deleted.eq(false))
-            .filter(sql::<Bool>(SETTLED))
+            .filter(states::kept())
+            .filter(states::not_pending())
             .filter(timeline::place.le(last))
             .order((timeline::place.desc(), timeline::row.desc()))
             .select(timeline::row)
@@ -521,10 +518,9 @@ impl Tx {
     /// What the database says.
     pub fn failed(&mut self) -> Result<Vec<(RoomId, MessageId, Bytes)>, StoreError> {
         type Row = (Vec<u8>, Option<Vec<u8>>, Vec<u8>);
-        // As it stands in the index: a bound value would not be found to be the same.
         let rows: Vec<Row> = timeline::table
-            .filter(sql::<Bool>("delivery = 2"))
-            .filter(timeline::deleted.eq(false))
+            .filter(states::failed())
+            .filter(states::kept())
             .filter(timeline::of_message.is_null())
             .order((timeline::room, timeline::place))
             .select((timeline::room, timeline::message_id, timeline::body))
@@ -554,8 +550,8 @@ impl Tx {
         let blocked = notes::blocked(&mut self.conn)?;
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
-            .filter(timeline::deleted.eq(false))
-            .filter(sql::<Bool>(SETTLED))
+            .filter(states::kept())
+            .filter(states::not_pending())
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))
@@ -591,7 +587,7 @@ impl Tx {
         let mut rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_null())
-            .filter(timeline::deleted.eq(false))
+            .filter(states::kept())
             .filter(timeline::place.le(place))
             .filter(timeline::place.lt(place).or(timeline::row.lt(row)))
             .filter(timeline::account.is_null().or(timeline::account.ne_all(blocked)))
@@ -618,7 +614,7 @@ impl Tx {
         let rows: Vec<Stored> = timeline::table
             .filter(timeline::room.eq(&room.as_bytes()[..]))
             .filter(timeline::of_message.is_null())
-            .filter(timeline::deleted.eq(false))
+            .filter(states::kept())
             .filter(timeline::place.ge(place))
             .filter(timeline::place.le(last))
             .filter(timeline::place.gt(place).or(timeline::row.gt(row)))

@@ -117,7 +117,7 @@ pub fn by_id(conn: &mut Connection, account: AccountId) -> Result<Option<Account
         .select(COLUMNS)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
         .filter(accounts::deleted_at.is_null())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(read).transpose()
 }
@@ -134,9 +134,9 @@ pub fn lock(conn: &mut Connection, account: AccountId) -> Result<Option<Account>
         .filter(accounts::deleted_at.is_null());
     let row: Option<AccountRow> = match conn {
         // One writes at a time.
-        Connection::Sqlite(conn) => query.first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
         // What only refers to the account goes on.
-        Connection::Postgres(conn) => query.for_no_key_update().first(conn),
+        Connection::Postgres(conn) => query.for_no_key_update().get_result(conn),
     }
     .optional()?;
     row.map(read).transpose()
@@ -147,8 +147,11 @@ pub fn lock(conn: &mut Connection, account: AccountId) -> Result<Option<Account>
 /// # Errors
 /// When the query fails.
 pub fn by_name(conn: &mut Connection, name: &UserName) -> Result<Option<Account>, StoreError> {
-    let row: Option<AccountRow> =
-        accounts::table.select(COLUMNS).filter(accounts::name.eq(name.as_str())).first(conn).optional()?;
+    let row: Option<AccountRow> = accounts::table
+        .select(COLUMNS)
+        .filter(accounts::name.eq(name.as_str()))
+        .get_result(conn)
+        .optional()?;
     row.map(read).transpose()
 }
 
@@ -161,7 +164,7 @@ pub fn name(conn: &mut Connection, account: AccountId) -> Result<Option<UserName
         .select(accounts::name)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
         .filter(accounts::deleted_at.is_null())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     name.map(|name| name.parse().map_err(|_| StoreError::Corrupt("a user name"))).transpose()
 }
@@ -174,7 +177,7 @@ pub fn device(conn: &mut Connection, device: DeviceId) -> Result<Option<Device>,
     let row: Option<DeviceRow> = devices::table
         .select(DEVICE_COLUMNS)
         .filter(devices::id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(read_device).transpose()
 }
@@ -219,7 +222,7 @@ pub fn device_list_version(conn: &mut Connection, account: AccountId) -> Result<
     let version: Option<i64> = accounts::table
         .select(accounts::device_list_version)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(version.map(from_sql))
 }

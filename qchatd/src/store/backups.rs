@@ -60,7 +60,7 @@ pub fn of_device(conn: &mut Connection, device: DeviceId) -> Result<Option<Backu
     let row: Option<Row> = backups::table
         .select((backups::device_id, backups::version, backups::head, backups::made_at))
         .filter(backups::device_id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(read).transpose()
 }
@@ -159,7 +159,7 @@ pub fn chunk(
         .filter(backup_chunks::device_id.eq(device.as_bytes().as_slice()))
         .filter(backup_chunks::chunk.eq(chunk.as_bytes().as_slice()))
         .filter(backup_chunks::account_id.eq(account.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 

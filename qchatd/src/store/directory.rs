@@ -321,7 +321,7 @@ pub fn heads(conn: &mut Connection, epochs: &[u64]) -> Result<Vec<Vec<u8>>, Stor
             let found: Option<Vec<u8>> = directory_heads::table
                 .select(directory_heads::head)
                 .find(to_sql(*epoch))
-                .first(conn)
+                .get_result(conn)
                 .optional()?;
             found.ok_or(StoreError::Corrupt("a directory with a gap"))
         })
@@ -345,7 +345,7 @@ pub fn grown(
         let row: Option<(Vec<u8>, Option<Vec<u8>>)> = directory_heads::table
             .select((directory_heads::head, directory_heads::grown))
             .find(to_sql(epoch))
-            .first(conn)
+            .get_result(conn)
             .optional()?;
         let Some((head, Some(grown))) = row else { break };
         size += head.len() + grown.len();

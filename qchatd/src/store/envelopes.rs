@@ -251,6 +251,6 @@ pub fn newest(conn: &mut Connection, room: RoomId) -> Result<Seq, StoreError> {
     let seq: Option<i64> = envelopes::table
         .select(max(envelopes::seq))
         .filter(envelopes::room_id.eq(room.as_bytes().as_slice()))
-        .first(conn)?;
+        .get_result(conn)?;
     Ok(Seq(seq.map_or(0, from_sql)))
 }

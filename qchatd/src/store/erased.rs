@@ -36,7 +36,7 @@ pub fn by_id(conn: &mut Connection, account: AccountId) -> Result<Option<Erased>
     let row: Option<Row> = erased_accounts::table
         .select((erased_accounts::name, erased_accounts::token, erased_accounts::identity_key))
         .filter(erased_accounts::account_id.eq(account.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(name, token, identity_key)| {
         Ok(Erased {
@@ -57,7 +57,7 @@ pub fn had_name(conn: &mut Connection, name: &[u8; 48]) -> Result<bool, StoreErr
     let found: Option<Vec<u8>> = erased_accounts::table
         .select(erased_accounts::account_id)
         .filter(erased_accounts::name.eq(name.as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(found.is_some())
 }

@@ -19,7 +19,7 @@ pub fn created_at(conn: &mut Connection, account: AccountId) -> Result<Option<i6
     Ok(accounts::table
         .select(accounts::created_at)
         .filter(accounts::id.eq(account.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 
@@ -156,7 +156,7 @@ pub fn welcome(conn: &mut Connection, room: RoomId, device: DeviceId) -> Result<
         .select((welcomes::seq, welcomes::inviter, welcomes::welcome))
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
         .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(seq, inviter, welcome)| Ok(Welcome { seq: from_sql(seq), inviter: id(&inviter)?, welcome }))
         .transpose()
@@ -217,7 +217,10 @@ pub fn envelopes(
 /// # Errors
 /// When the query fails.
 pub fn logged(conn: &mut Connection, row: i64) -> Result<Option<Vec<u8>>, StoreError> {
-    let logged: Option<Option<Vec<u8>>> =
-        envelopes::table.select(envelopes::logged).filter(envelopes::id.eq(row)).first(conn).optional()?;
+    let logged: Option<Option<Vec<u8>>> = envelopes::table
+        .select(envelopes::logged)
+        .filter(envelopes::id.eq(row))
+        .get_result(conn)
+        .optional()?;
     Ok(logged.flatten())
 }

@@ -105,7 +105,7 @@ pub fn by_id(conn: &mut Connection, file: FileId) -> Result<Option<File>, StoreE
     let row: Option<Row> = files::table
         .select(COLUMNS)
         .filter(files::id.eq(file.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(read).transpose()
 }
@@ -117,8 +117,8 @@ pub fn by_id(conn: &mut Connection, file: FileId) -> Result<Option<File>, StoreE
 pub fn lock(conn: &mut Connection, file: FileId) -> Result<Option<File>, StoreError> {
     let row = files::table.select(COLUMNS).filter(files::id.eq(file.as_bytes().as_slice()));
     let row: Option<Row> = match conn {
-        Connection::Sqlite(conn) => row.first(conn).optional()?,
-        Connection::Postgres(conn) => row.for_update().first(conn).optional()?,
+        Connection::Sqlite(conn) => row.get_result(conn).optional()?,
+        Connection::Postgres(conn) => row.for_update().get_result(conn).optional()?,
     };
     row.map(read).transpose()
 }
@@ -198,7 +198,7 @@ pub fn part(conn: &mut Connection, file: FileId, number: i32) -> Result<Option<[
         .select(file_parts::digest)
         .filter(file_parts::file_id.eq(file.as_bytes().as_slice()))
         .filter(file_parts::number.eq(number))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     found.map(digest).transpose()
 }
@@ -228,7 +228,7 @@ pub fn digests(
 /// # Errors
 /// When a query fails.
 pub fn complete(conn: &mut Connection, file: FileId, hash: &[u8; 48]) -> Result<(), StoreError> {
-    let hour: Option<i64> = hours::table.select(max(hours::id)).first(conn)?;
+    let hour: Option<i64> = hours::table.select(max(hours::id)).get_result(conn)?;
     diesel::update(files::table.filter(files::id.eq(file.as_bytes().as_slice())))
         .set((
             files::state.eq(State::Whole as i16),
@@ -264,7 +264,7 @@ pub fn expire(conn: &mut Connection, touched: i64, hours: Option<i64>) -> Result
         .limit(SOME)
         .load(conn)?;
     let last = match hours {
-        Some(_) => hours::table.select(max(hours::id)).first::<Option<i64>>(conn)?,
+        Some(_) => hours::table.select(max(hours::id)).get_result::<Option<i64>>(conn)?,
         None => None,
     };
     if let (Some(hours), Some(last)) = (hours, last) {

@@ -101,8 +101,8 @@ pub fn of_account(conn: &mut Connection, account: AccountId, now: i64) -> Result
         .filter(links::account_id.eq(account.as_bytes().as_slice()))
         .filter(links::expires_at.gt(now));
     let row: Option<Row> = match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }
     .optional()?;
     row.map(read).transpose()
@@ -118,8 +118,8 @@ pub fn by_token(conn: &mut Connection, token: &Digest, now: i64) -> Result<Optio
         .filter(links::token.eq(token.as_slice()))
         .filter(links::expires_at.gt(now));
     let row: Option<Row> = match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }
     .optional()?;
     row.map(read).transpose()
@@ -180,7 +180,7 @@ pub fn grant(conn: &mut Connection, device: DeviceId) -> Result<Option<Vec<u8>>,
     Ok(grants::table
         .select(grants::sealed)
         .filter(grants::device_id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 

@@ -13,7 +13,7 @@ pub fn find(conn: &mut Connection, account: AccountId) -> Result<Option<(u64, Ve
     let found: Option<(i64, Vec<u8>)> = notes::table
         .find(account.as_bytes().as_slice())
         .select((notes::version, notes::sealed))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(found.map(|(version, sealed)| (version.unsigned_abs(), sealed)))
 }
@@ -23,8 +23,11 @@ pub fn find(conn: &mut Connection, account: AccountId) -> Result<Option<(u64, Ve
 /// # Errors
 /// When the query fails.
 pub fn version(conn: &mut Connection, account: AccountId) -> Result<u64, StoreError> {
-    let found: Option<i64> =
-        notes::table.find(account.as_bytes().as_slice()).select(notes::version).first(conn).optional()?;
+    let found: Option<i64> = notes::table
+        .find(account.as_bytes().as_slice())
+        .select(notes::version)
+        .get_result(conn)
+        .optional()?;
     Ok(found.unwrap_or(0).unsigned_abs())
 }
 

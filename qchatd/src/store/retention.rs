@@ -189,20 +189,21 @@ pub fn delete(conn: &mut Connection, room: RoomId, after: Seq, until: Seq) -> Re
 /// # Errors
 /// When a query fails.
 pub fn count_hour(conn: &mut Connection, last: i64, now: i64, keep: i64) -> Result<bool, StoreError> {
-    let newest: Option<(i64, i64)> = match hours::table.select(max(hours::id)).first::<Option<i64>>(conn)? {
-        Some(hour) => hours::table
-            .select((hours::id, hours::noted_at))
-            .filter(hours::id.eq(hour))
-            .first(conn)
-            .optional()?,
-        None => None,
-    };
+    let newest: Option<(i64, i64)> =
+        match hours::table.select(max(hours::id)).get_result::<Option<i64>>(conn)? {
+            Some(hour) => hours::table
+                .select((hours::id, hours::noted_at))
+                .filter(hours::id.eq(hour))
+                .get_result(conn)
+                .optional()?,
+            None => None,
+        };
     if newest.is_some_and(|(_, at)| last < at && at <= now) {
         return Ok(false);
     }
     let hour = newest.map_or(1, |(hour, _)| hour.saturating_add(1));
-    let envelope: Option<RowId> = envelopes::table.select(max(envelopes::id)).first(conn)?;
-    let key_package: Option<RowId> = key_packages::table.select(max(key_packages::id)).first(conn)?;
+    let envelope: Option<RowId> = envelopes::table.select(max(envelopes::id)).get_result(conn)?;
+    let key_package: Option<RowId> = key_packages::table.select(max(key_packages::id)).get_result(conn)?;
     let audit = super::audit::head(conn)?.seq;
     let row = (
         hours::id.eq(hour),
@@ -225,13 +226,13 @@ pub fn count_hour(conn: &mut Connection, last: i64, now: i64, keep: i64) -> Resu
 /// # Errors
 /// When a query fails.
 pub fn hours_ago(conn: &mut Connection, ago: i64) -> Result<Option<(RowId, RowId)>, StoreError> {
-    let Some(last) = hours::table.select(max(hours::id)).first::<Option<i64>>(conn)? else {
+    let Some(last) = hours::table.select(max(hours::id)).get_result::<Option<i64>>(conn)? else {
         return Ok(None);
     };
     Ok(hours::table
         .select((hours::envelope, hours::key_package))
         .filter(hours::id.eq(last.saturating_sub(ago)))
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 

@@ -156,7 +156,7 @@ pub fn creator(conn: &mut Connection, room: RoomId) -> Result<Option<DeviceId>, 
     let bytes: Option<Vec<u8>> = rooms::table
         .select(rooms::creator_device)
         .filter(rooms::id.eq(room.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     bytes.map(|bytes| id(&bytes)).transpose()
 }
@@ -169,7 +169,7 @@ pub fn state(conn: &mut Connection, room: RoomId) -> Result<Option<RoomState>, S
     let row: Option<(i64, i64)> = rooms::table
         .select((rooms::next_seq, rooms::commit_seq))
         .filter(rooms::id.eq(room.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(read_state))
 }
@@ -182,7 +182,7 @@ pub fn log(conn: &mut Connection, room: RoomId) -> Result<Option<(RoomState, Seq
     let row: Option<((i64, i64), i64)> = rooms::table
         .select(((rooms::next_seq, rooms::commit_seq), rooms::deleted_until))
         .filter(rooms::id.eq(room.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(state, deleted)| (read_state(state), Seq(from_sql(deleted)))))
 }
@@ -196,8 +196,8 @@ pub fn lock(conn: &mut Connection, room: RoomId) -> Result<Option<RoomState>, St
         .select((rooms::next_seq, rooms::commit_seq))
         .filter(rooms::id.eq(room.as_bytes().as_slice()));
     let row: Option<(i64, i64)> = match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }
     .optional()?;
     Ok(row.map(read_state))
@@ -212,7 +212,7 @@ pub fn member(conn: &mut Connection, room: RoomId, device: DeviceId) -> Result<O
         .select(MEMBER_COLUMNS)
         .filter(members::room_id.eq(room.as_bytes().as_slice()))
         .filter(members::device_id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(read_member).transpose()
 }
@@ -483,7 +483,7 @@ fn confirm_past(conn: &mut Connection, room: RoomId, device: DeviceId, seq: Seq)
     let place = members::table
         .filter(members::room_id.eq(room.as_bytes().as_slice()))
         .filter(members::device_id.eq(device.as_bytes().as_slice()));
-    let Some(row) = place.select(MEMBER_COLUMNS).first::<MemberRow>(conn).optional()? else {
+    let Some(row) = place.select(MEMBER_COLUMNS).get_result::<MemberRow>(conn).optional()? else {
         return Ok(());
     };
     let member = read_member(row)?;
@@ -512,7 +512,7 @@ pub fn welcome(
         .select((welcomes::seq, welcomes::inviter, welcomes::welcome))
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
         .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(seq, inviter, welcome)| {
         Ok(StoredWelcome { seq: Seq(from_sql(seq)), inviter: id(&inviter)?, welcome })

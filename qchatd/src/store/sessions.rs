@@ -92,7 +92,7 @@ pub fn find(conn: &mut Connection, session: &SessionId, now: i64) -> Result<Opti
         .filter(sessions::id.eq(session.as_slice()))
         .filter(sessions::expires_at.gt(now))
         .filter(devices::listed.eq(true))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(account, device, ended)| {
         let ended = match ended {
@@ -246,8 +246,8 @@ pub fn token(conn: &mut Connection, digest: &Digest) -> Result<Option<Token>, St
         ))
         .filter(refresh_tokens::digest.eq(digest.as_slice()));
     let row: Option<Row> = match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }
     .optional()?;
     row.map(|(session, expires_at, used_at, used_with)| {

@@ -52,8 +52,8 @@ pub fn all(conn: &mut Connection) -> Result<Vec<TokenKey>, StoreError> {
 pub fn lock(conn: &mut Connection) -> Result<(), StoreError> {
     let query = server::table.select(server::id).filter(server::id.eq(1));
     let _: i32 = match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }?;
     Ok(())
 }

@@ -228,7 +228,7 @@ pub fn of_welcome(
         .filter(welcomes::room_id.eq(room.as_bytes().as_slice()))
         .filter(welcomes::device_id.eq(device.as_bytes().as_slice()))
         .filter(welcomes::seq.eq(to_sql(seq.0)))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(id, size)| StoredTree { id, size: from_sql(size) }))
 }
@@ -242,7 +242,7 @@ pub fn part(conn: &mut Connection, tree: TreeId, number: i32) -> Result<Option<V
         .select(tree_parts::bytes)
         .filter(tree_parts::tree_id.eq(tree))
         .filter(tree_parts::number.eq(number))
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 

@@ -1,8 +1,10 @@
 //! Edits, deletions, reactions, pins and votes through three engines and the daemon, while connections break, the daemon is
 //! killed and engines end: all see the same in the end.
 
+use std::num::NonZeroU32;
+
 use qchat_cli::engine::{
-    EngineError,
+    Draft, EngineError, Handle, Options,
     types::{Body, Message},
 };
 use qchat_proto::{
@@ -13,7 +15,7 @@ use qchat_tests::{daemon::Daemon, database::Backend, proxy::Proxy};
 
 use crate::{
     cuts::cuts,
-    person::{Person, room},
+    person::{PATIENCE, Person, room},
 };
 
 const STEPS: usize = 60;
@@ -151,5 +153,24 @@ async fn whatever_is_changed_by_whom_and_in_what_order_all_see_the_same() {
     let all = seen[0].join("\n");
     for word in ["Deleted", "edits: 1", "Reaction {", "pinned_by: Some", "Poll {", "mentions: [\"bob\"]"] {
         assert!(all.contains(word), "none of it came to {word}:\n{all}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_blamed_for_what_was_gone_before_it_could_be_sent() {
+    let daemon = Daemon::start(Backend::Sqlite);
+    let alice = Person::register(&daemon.url(), "alice").await;
+    let tea = room("tea", &[&alice]).await;
+    alice.stop().await;
+    let options = Options { offline: true, ..Options::new(PATIENCE) };
+    let engine = Handle::start(alice.profile.clone(), options).await.unwrap();
+    let brief =
+        Draft { text: "for a second".to_owned(), expires_after: NonZeroU32::new(1), ..Draft::default() };
+    let expired = engine.send_draft(tea, brief).await.unwrap();
+    let taken_back = engine.send(tea, "not so".to_owned()).await.unwrap();
+    assert!(engine.take_back(tea, taken_back).await.unwrap());
+    for id in [expired, taken_back] {
+        let error = engine.wait_sent(tea, id).await.unwrap_err();
+        assert!(error.to_string().contains("before it could be sent"), "{error}");
     }
 }

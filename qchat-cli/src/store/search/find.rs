@@ -17,7 +17,9 @@ use super::{
     Form,
     terms::{Term, expression},
 };
-use crate::store::{Delivery, Line, StoreError, Tx, convert, notes, schema::timeline, timeline::line_of};
+use crate::store::{
+    Delivery, Line, StoreError, Tx, convert, notes, schema::timeline, states, timeline::line_of,
+};
 
 /// So many matches are ranked among themselves, the newest first and then those behind them: what is rare is ranked whole, and
 /// a word that half of all messages have does not have them all read for its first page.
@@ -197,8 +199,8 @@ impl Tx {
             let stored: Vec<Stored> = timeline::table
                 .filter(timeline::room.eq(&room.as_bytes()[..]))
                 .filter(timeline::of_message.is_null())
-                .filter(timeline::deleted.eq(false))
-                .filter(timeline::delivery.eq(Delivery::Sent.number()))
+                .filter(states::kept())
+                .filter(states::sent())
                 .filter(timeline::place.ge(from))
                 .filter(timeline::place.le(place))
                 .filter(timeline::place.lt(place).or(timeline::row.lt(row)))

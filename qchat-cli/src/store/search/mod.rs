@@ -19,7 +19,7 @@ use qchat_proto::content::{Body, Change, Content, MessageRef, What};
 use super::{
     StoreError, changes, convert,
     schema::{texts, timeline},
-    timeline::Delivery,
+    states,
 };
 
 /// So many messages at once are not taken out one by one where fewer are left than [`CHEAPER`] times as many: to take one out,
@@ -80,8 +80,8 @@ fn wanted(conn: &mut SqliteConnection, row: i64) -> Result<Option<Wanted>, Store
     let stored: Option<Stored> = timeline::table
         .find(row)
         .filter(timeline::of_message.is_null())
-        .filter(timeline::deleted.eq(false))
-        .filter(timeline::delivery.eq(Delivery::Sent.number()))
+        .filter(states::kept())
+        .filter(states::sent())
         .select((
             timeline::room,
             timeline::place,
@@ -223,7 +223,7 @@ fn fill_after(conn: &mut SqliteConnection, after: i64) -> Result<Option<i64>, St
         .filter(timeline::row.gt(after))
         .filter(timeline::of_message.is_null())
         .filter(timeline::message_id.is_not_null())
-        .filter(timeline::deleted.eq(false))
+        .filter(states::kept())
         .order(timeline::row)
         .limit(STEP)
         .select(timeline::row)

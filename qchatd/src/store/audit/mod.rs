@@ -117,15 +117,15 @@ pub fn append(conn: &mut Connection, drafts: &[Draft]) -> Result<Head, StoreErro
 /// # Errors
 /// When the query fails.
 pub fn head(conn: &mut Connection) -> Result<Head, StoreError> {
-    read_head(audit_head::table.select(HEAD).first(conn)?)
+    read_head(audit_head::table.select(HEAD).get_result(conn)?)
 }
 
 /// The end of the chain, which nobody else adds to until the transaction ends.
 fn lock(conn: &mut Connection) -> Result<Head, StoreError> {
     let query = audit_head::table.select(HEAD);
     read_head(match conn {
-        Connection::Sqlite(conn) => query.first(conn),
-        Connection::Postgres(conn) => query.for_update().first(conn),
+        Connection::Sqlite(conn) => query.get_result(conn),
+        Connection::Postgres(conn) => query.for_update().get_result(conn),
     }?)
 }
 
@@ -200,10 +200,10 @@ pub fn checkpoint(conn: &mut Connection, until: i64) -> Result<Option<Entry>, St
 /// # Errors
 /// When a query fails.
 pub fn hours_ago(conn: &mut Connection, ago: i64) -> Result<Option<i64>, StoreError> {
-    let newest: Option<i64> = hours::table.select(max(hours::id)).first(conn)?;
+    let newest: Option<i64> = hours::table.select(max(hours::id)).get_result(conn)?;
     let Some(newest) = newest else { return Ok(None) };
     let hour = hours::table.select(hours::audit).filter(hours::id.eq(newest.saturating_sub(ago)));
-    Ok(hour.first(conn).optional()?)
+    Ok(hour.get_result(conn).optional()?)
 }
 
 /// Deletes the oldest entries up to `until`, `limit` at most, and adds an entry that carries the hash of the last of them,
@@ -218,7 +218,7 @@ pub fn forget(conn: &mut Connection, until: i64, limit: i64, now: i64) -> Result
         return Ok(0);
     }
     let last: Option<Vec<u8>> =
-        audit::table.select(audit::hash).filter(audit::seq.eq(until)).first(conn).optional()?;
+        audit::table.select(audit::hash).filter(audit::seq.eq(until)).get_result(conn).optional()?;
     let hash = read_hash(last.ok_or(StoreError::Corrupt("the chain of the audit log"))?)?;
     let says = Draft {
         deleted: Some(Deleted { until, hash }),
