@@ -458,8 +458,7 @@ impl Handle {
                 Some(Line {
                     delivery: Delivery::Failed, body: LineBody::Message { content, .. }, ..
                 }) if content.iter().all(|byte| *byte == 0) => Err(EngineError::Refused(
-                    "the message was deleted, or had its time, before it could be sent: nobody has got it"
-                        .to_owned(),
+                    "the message was taken back before it was sent: nobody has got it".to_owned(),
                 )),
                 Some(Line { delivery: Delivery::Failed, .. }) | None => {
                     // What this device knows about the room says most; else it was the server's refusal.

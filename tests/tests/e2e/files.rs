@@ -643,7 +643,7 @@ fn what_becomes_of_a_message_becomes_of_its_file() {
     // So it does where somebody else deletes it, and when its time is over; not where it is deleted on one device alone.
     let small = bob.file("small");
     fs::write(&small, b"small").expect("a file");
-    let said = ["send", "general", "--file", text(&small), "--expire", "5s"];
+    let said = ["send", "general", "--file", text(&small), "--expire", "1s"];
     for said in [&said[..4], &said] {
         let sent = bob.json(said).remove(0);
         if said.len() == 4 {
