@@ -266,8 +266,9 @@ impl Handle {
             // A room that one was removed from and is invited to again is an invitation.
             let invited: Vec<RoomId> = rooms.iter().map(|room: &RoomSummary| room.id).collect();
             let mut joined = vec![];
+            let noted = tx.all_noted()?;
             for row in tx.rooms()?.iter().filter(|row| !invited.contains(&row.state.room)) {
-                joined.push(view::summary(tx, row)?);
+                joined.push(view::summary(tx, &noted, row)?);
             }
             joined.sort_by(|a, b| {
                 let rank = |room: &RoomSummary| (room.marks.archived, !room.marks.favourite);

@@ -143,7 +143,11 @@ impl Handle {
     /// # Errors
     /// When the profile cannot be read.
     pub async fn marks(&self, room: RoomId) -> Result<RoomMarks, EngineError> {
-        Ok(self.0.profile.read_async(move |tx: &mut Tx| view::marks(tx, room)).await?)
+        Ok(self
+            .0
+            .profile
+            .read_async(move |tx: &mut Tx| Ok::<_, StoreError>(view::marks(&tx.all_noted()?, room)))
+            .await?)
     }
 
     /// Hears nothing more of somebody, or hears of them again, on all devices of the account.

@@ -38,8 +38,9 @@ impl Handle {
             let (own, contact, rooms) = profile.read(|tx: &mut Tx| {
                 let own = tx.identity()?.ok_or(StoreError::Corrupt("identity"))?;
                 let contact = tx.contact(own.account)?;
+                let noted = tx.all_noted()?;
                 let rooms: Vec<_> =
-                    tx.rooms()?.iter().map(|row| view::summary(tx, row)).collect::<Result<_, _>>()?;
+                    tx.rooms()?.iter().map(|row| view::summary(tx, &noted, row)).collect::<Result<_, _>>()?;
                 Ok::<_, StoreError>((own, contact, rooms))
             })?;
             let draws = match profile

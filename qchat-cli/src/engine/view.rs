@@ -1,7 +1,7 @@
 //! From what is stored to what is shown. Names become fit for a line of a terminal here; bodies stay as they were
 //! sent, and whoever draws them sanitizes them.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use qchat_proto::{
     content::{self, Content, Exercise, ExerciseStep, KeyStep, Role, SharedKey},
@@ -143,8 +143,8 @@ pub(crate) fn name(tx: &mut Tx, row: &RoomRow) -> Result<String, StoreError> {
     Ok(sanitize::name(&name, NAME))
 }
 
-/// A joined room in a list.
-pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreError> {
+/// A joined room in a list. `noted`: all that the user has noted.
+pub(crate) fn summary(tx: &mut Tx, noted: &HashSet<Topic>, row: &RoomRow) -> Result<RoomSummary, StoreError> {
     let status = match row.state.phase {
         Phase::Member => RoomStatus::Joined,
         Phase::Leaving(_) | Phase::Left(_) => RoomStatus::Left,
@@ -163,21 +163,20 @@ pub(crate) fn summary(tx: &mut Tx, row: &RoomRow) -> Result<RoomSummary, StoreEr
         unread: row.unread,
         read: Some(row.read_seq),
         mentions: row.mentions,
-        marks: marks(tx, row.state.room)?,
+        marks: marks(noted, row.state.room),
         invited_by: None,
         last_activity: row.active_ms.map(clock::from_millis),
         blocked_by,
     })
 }
 
-/// What the user has noted of a room.
-pub(super) fn marks(tx: &mut Tx, room: RoomId) -> Result<RoomMarks, StoreError> {
-    let mut is = |topic| Ok::<_, StoreError>(tx.noted(topic)?.is_some_and(|note| !note.value.is_empty()));
-    Ok(RoomMarks {
-        archived: is(Topic::Archived(room))?,
-        muted: is(Topic::Muted(room))?,
-        favourite: is(Topic::Favourite(room))?,
-    })
+/// What the user has noted of a room, of all that is noted.
+pub(super) fn marks(noted: &HashSet<Topic>, room: RoomId) -> RoomMarks {
+    RoomMarks {
+        archived: noted.contains(&Topic::Archived(room)),
+        muted: noted.contains(&Topic::Muted(room)),
+        favourite: noted.contains(&Topic::Favourite(room)),
+    }
 }
 
 /// Whom this account talks to, where the room is a conversation of two.
@@ -257,8 +256,9 @@ pub(crate) fn details(
     members.sort_by(|a, b| a.name.cmp(&b.name));
     let settings = row.settings.as_ref();
     let banned = settings.map(|settings| settings.banned.as_slice()).unwrap_or_default();
+    let noted = tx.all_noted()?;
     Ok(RoomDetails {
-        summary: summary(tx, row)?,
+        summary: summary(tx, &noted, row)?,
         members,
         topic: settings.map(|settings| sanitize::name(&settings.topic, TOPIC)).unwrap_or_default(),
         banned: names.each(tx, banned)?,
